@@ -1,0 +1,168 @@
+"""The values that travel through a campaign: structures with an identity, and what the reference says of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aims_pax.errors import ShapeError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+class Stage(StrEnum):
+    """Which part of the campaign asked for a frame."""
+
+    INITIAL = "initial"
+    """Initial dataset generation: sampled uniformly, not by uncertainty."""
+    ACTIVE = "active"
+    """Active learning: picked because the committee was unsure, or because it was sure for too long."""
+
+
+class Split(StrEnum):
+    """What a labelled structure is used for, for its whole life."""
+
+    TRAINING = "training"
+    """Gradients are taken on it."""
+    VALIDATION = "validation"
+    """Errors, learning-rate decisions and stopping are measured on it."""
+
+
+class FailureReason(StrEnum):
+    """Why a reference calculation gave no label."""
+
+    NOT_CONVERGED = "not converged"
+    """The self-consistency cycle stopped without converging."""
+    CRASHED = "crashed"
+    """The engine ended by an error or a signal."""
+    UNPHYSICAL = "unphysical"
+    """The numbers are not finite, of the wrong shape, or beyond the sanity limit on forces."""
+    WALLTIME = "walltime"
+    """The calculation took longer than it was allowed to."""
+    MISSING_EXECUTABLE = "missing executable"
+    """The engine was not found where the label was computed."""
+    WORKER_LOST = "worker lost"
+    """The worker or its batch job disappeared; the calculation itself is not to blame."""
+
+    @property
+    def is_infrastructure(self) -> bool:
+        """Whether another attempt elsewhere may succeed."""
+        return self in (FailureReason.WORKER_LOST, FailureReason.MISSING_EXECUTABLE)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One structure with its identity.
+
+    Parameters
+    ----------
+    system : str
+        Name of the starting structure that it descends from.
+    trajectory : int
+        Index of the trajectory that it was taken from.
+    md_step : int
+        MD steps that this trajectory had made. Never goes back, also not when the trajectory is rewound, so that
+        (stage, trajectory, md_step) names a frame uniquely within a run.
+    generation : int
+        Generation of the committee that drove the MD; 0 for the initial dataset.
+    numbers : (n_atoms,) int
+        Atomic numbers.
+    positions : (n_atoms, 3), Å
+    cell : (3, 3), Å
+        Rows are the lattice vectors; zeros for a molecule.
+    pbc : (3,) bool
+    """
+
+    system: str
+    trajectory: int
+    md_step: int
+    generation: int
+    numbers: IntArray
+    positions: FloatArray
+    cell: FloatArray = field(default_factory=lambda: np.zeros((3, 3)))
+    pbc: BoolArray = field(default_factory=lambda: np.zeros(3, dtype=np.bool_))
+
+    def __post_init__(self) -> None:
+        if self.numbers.ndim != 1 or self.positions.shape != (len(self.numbers), 3):
+            raise ShapeError(
+                f"numbers {self.numbers.shape} and positions {self.positions.shape} do not belong together"
+            )
+        if self.cell.shape != (3, 3) or self.pbc.shape != (3,):
+            raise ShapeError(f"cell {self.cell.shape} must be (3, 3) and pbc {self.pbc.shape} must be (3,)")
+
+    @property
+    def n_atoms(self) -> int:
+        return len(self.numbers)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Label:
+    """What the reference says of one frame.
+
+    Parameters
+    ----------
+    energy : float, eV
+    forces : (n_atoms, 3), eV/Å
+    stress : (6,), eV/Å³, or None
+        ASE's sign and Voigt order (xx, yy, zz, yz, xz, xy); None for molecules or methods without stress.
+    reference : str
+        How it was made: engine, version, method.
+    wall_s : float
+        Seconds that the calculation took.
+    extras : mapping of str to array
+        Further results by name (dipole, charges, ...), in ASE's units.
+    """
+
+    energy: float
+    forces: FloatArray
+    stress: FloatArray | None
+    reference: str
+    wall_s: float
+    extras: Mapping[str, FloatArray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFailure:
+    """A reference calculation that gave no label.
+
+    Parameters
+    ----------
+    reason : FailureReason
+    message : str
+        The engine's own words, or ours, in one paragraph.
+    folder : str or None
+        Where the files of the calculation were kept.
+    wall_s : float
+        Seconds until it failed.
+    """
+
+    reason: FailureReason
+    message: str
+    folder: str | None = None
+    wall_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledFrame:
+    """A frame with its label and its place in the dataset.
+
+    Parameters
+    ----------
+    label_id : int
+        The run's own number of this label, from 1.
+    frame : Frame
+    label : Label
+    split : Split
+    member : int or None
+        The committee member that alone uses it; None when all members share it.
+    """
+
+    label_id: int
+    frame: Frame
+    label: Label
+    split: Split
+    member: int | None = None

@@ -1,0 +1,135 @@
+"""What the interchangeable parts of a campaign offer to each other.
+
+A campaign is written against these; `aims_pax.campaign` alone names concrete classes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from aims_pax.frame import FloatArray, Frame, Label, LabelFailure
+
+
+class Reference(Protocol):
+    """A method that turns a frame into a label or a typed failure."""
+
+    @property
+    def name(self) -> str:
+        """Engine, version and method, as it is stored with every label."""
+        ...
+
+    def problems(self, numbers: Sequence[int], *, periodic: bool) -> list[str]:
+        """Reasons why this machine can't label such a structure; empty when it can. Cheap, and computes nothing."""
+        ...
+
+    def label(self, frame: Frame, *, folder: Path, want_stress: bool) -> Label | LabelFailure:
+        """Compute one label. Never raises for what happens inside the engine; may write into `folder`."""
+        ...
+
+    def isolated_atom_energy(self, number: int, *, folder: Path) -> float | None:
+        """Energy of one free atom in its ground state, eV; None when this method can't tell."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LabelJob:
+    """One label that is asked for: its number in the run, its frame, and where it may write."""
+
+    label_id: int
+    frame: Frame
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class LabelDone:
+    """The answer to one :class:`LabelJob`."""
+
+    label_id: int
+    result: Label | LabelFailure
+
+
+class Pool(Protocol):
+    """Where references run."""
+
+    @property
+    def n_in_flight(self) -> int:
+        """Labels submitted and not yet collected."""
+        ...
+
+    def submit(self, job: LabelJob) -> None:
+        """Start a label as soon as there is room. Returns at once, except for the inline pool."""
+        ...
+
+    def collect(self, *, timeout_s: float | None) -> list[LabelDone]:
+        """Everything that has finished.
+
+        Blocks until at least one answer is there: at most `timeout_s` seconds, for ever when None, not at all
+        when 0. Returns an empty list at once when nothing is in flight.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the workers; leaves no process behind. May be called twice."""
+        ...
+
+
+class Score(Protocol):
+    """A measure of how much a committee disagrees about one structure."""
+
+    def __call__(self, forces: FloatArray) -> float:
+        """Score of forces (n_members, n_atoms, 3) in eV/Å; the unit of the result is eV/Å."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MemberErrors:
+    """Errors of one member on its validation set after an epoch.
+
+    Parameters
+    ----------
+    loss : float
+        Validation loss, in the loss function's own unit.
+    energy_mae_ev_per_atom, force_mae_ev_per_ang : float
+    stress_mae_ev_per_ang3 : float or None
+    """
+
+    loss: float
+    energy_mae_ev_per_atom: float
+    force_mae_ev_per_ang: float
+    stress_mae_ev_per_ang3: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a person wants to see of a running campaign at one glance."""
+
+    stage: str
+    n_running: int
+    n_waiting: int
+    n_training: int
+    n_finished: int
+    n_labels_requested: int
+    n_labels_received: int
+    n_labels_failed: int
+    n_train: int
+    n_valid: int
+    train_goal: int | None
+    md_steps: int
+    epochs: int
+    threshold: float
+    last_score: float | None
+    force_mae_ev_per_ang: float | None
+    activity: str
+
+
+class Observer(Protocol):
+    """Something that shows a campaign to a person."""
+
+    def show(self, status: Status) -> None:
+        """Take note of the newest status; must return at once."""
+        ...
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        ...
