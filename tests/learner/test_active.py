@@ -1,0 +1,305 @@
+"""The state machine of active learning: every row of the design's table, then thousands of random campaigns."""
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aims_pax.frame import Split
+from aims_pax.learner.active import OutOfTurn, begin, decide, transition
+from aims_pax.learner.events import (
+    Advance,
+    AwaitLabel,
+    ChunkDone,
+    ChunkUnphysical,
+    Consequence,
+    EpochsDone,
+    Event,
+    Finish,
+    KeepLabel,
+    LabelArrived,
+    LabelFailed,
+    Rewind,
+    SubmitLabel,
+    Train,
+)
+from aims_pax.learner.journal import from_text, to_text
+from aims_pax.learner.state import LIVE, Phase, PickReason, Policy, State, StopReason
+
+POLICY = Policy(
+    skip_steps=25,
+    quiet_limit_steps=1000,
+    freeze_train_size=float("inf"),
+    epochs_per_label=2,
+    epochs_per_slice=1,
+    max_failures=3,
+    max_train_size=50,
+)
+
+
+def start(n_trajectories: int = 2) -> State:
+    return begin(POLICY, n_trajectories=n_trajectories, c_x=0.0, valid_ratio=0.1, n_initial_train=10)
+
+
+def play(state: State, *events: Event, policy: Policy = POLICY) -> tuple[State, tuple[Consequence, ...]]:
+    consequences: tuple[Consequence, ...] = ()
+    for event in events:
+        state, consequences = transition(state, event, policy)
+    return state, consequences
+
+
+def quiet_checks(n: int, trajectory: int = 0) -> list[Event]:
+    return [ChunkDone(trajectory, 25, 0.1)] * n
+
+
+def waiting() -> State:
+    return play(start(), *quiet_checks(11), ChunkDone(0, 25, 9.0))[0]
+
+
+def test_quiet_check_keeps_a_trajectory_running() -> None:
+    state, consequences = play(start(), *quiet_checks(11))
+    assert state.trajectories[0].phase is Phase.RUNNING
+    assert state.trajectories[0].md_step == 275
+    assert consequences == ()
+
+
+def test_score_above_threshold_asks_for_a_label() -> None:
+    state, consequences = play(start(), *quiet_checks(11), ChunkDone(0, 25, 9.0))
+    assert consequences == (SubmitLabel(0, PickReason.UNSURE),)
+    assert state.in_phase(Phase.WAITING) == (0,)
+    assert state.trajectories[0].quiet_steps == 0
+
+
+def test_first_ten_checks_never_ask_for_a_label() -> None:
+    _, consequences = play(start(), *quiet_checks(9), ChunkDone(0, 25, 1e6))
+    assert consequences == ()
+
+
+def test_quiet_limit_counts_md_steps_of_one_trajectory() -> None:
+    state, consequences = play(start(), *quiet_checks(39))
+    assert consequences == ()
+    _, consequences = play(state, *quiet_checks(1))
+    assert consequences == (SubmitLabel(0, PickReason.QUIET),)
+
+
+def test_last_md_step_finishes_a_trajectory() -> None:
+    policy = replace(POLICY, max_md_steps=60)
+    state, _ = play(start(), *quiet_checks(2), policy=policy)
+    assert decide(state, policy) == Advance((1,), 25)
+    state, _ = play(state, *quiet_checks(2, trajectory=1), policy=policy)
+    assert decide(state, policy) == Advance((0, 1), 10)
+    state, _ = play(state, ChunkDone(0, 10, 0.1), ChunkDone(1, 10, 0.1), policy=policy)
+    assert decide(state, policy) == Finish(StopReason.MD_STEPS)
+
+
+def test_unphysical_md_rewinds_to_the_checkpoint() -> None:
+    state, consequences = play(start(), ChunkUnphysical(0, 7, "atoms overlap"))
+    assert consequences == (Rewind(0),)
+    assert state.trajectories[0].md_step == 7
+    assert state.trajectories[0].phase is Phase.RUNNING
+
+
+def test_label_puts_its_trajectory_into_training() -> None:
+    state, consequences = play(waiting(), LabelArrived(0, 300))
+    assert consequences == (KeepLabel(0, Split.TRAINING),)
+    assert state.trajectories[0].phase is Phase.TRAINING
+    assert state.train_size == 11
+
+
+def test_failed_label_rewinds_its_trajectory() -> None:
+    state, consequences = play(waiting(), LabelFailed(0, 300))
+    assert consequences == (Rewind(0),)
+    assert state.trajectories[0].phase is Phase.RUNNING
+    assert (state.n_requested, state.n_received, state.n_failed) == (1, 0, 1)
+
+
+def test_trajectory_runs_again_when_its_epochs_are_done() -> None:
+    state, _ = play(waiting(), LabelArrived(0, 300), EpochsDone(1, None))
+    assert state.trajectories[0].phase is Phase.TRAINING
+    state, _ = play(state, EpochsDone(1, 0.05))
+    assert state.trajectories[0].phase is Phase.RUNNING
+    assert (state.n_epochs, state.force_mae) == (2, 0.05)
+
+
+def test_too_many_failures_in_a_row_fail_a_trajectory() -> None:
+    unphysical = ChunkUnphysical(0, 1, "forces are not finite")
+    state, consequences = play(start(), unphysical, unphysical, unphysical)
+    assert state.trajectories[0].phase is Phase.FAILED
+    assert consequences == ()
+    assert decide(state, POLICY) == Advance((1,), 25)
+
+
+def test_a_label_ends_a_row_of_failures() -> None:
+    unphysical = ChunkUnphysical(0, 1, "forces are not finite")
+    state, _ = play(start(), unphysical, unphysical, *quiet_checks(11), ChunkDone(0, 25, 9.0))
+    state, _ = play(state, LabelArrived(0, state.trajectories[0].md_step), EpochsDone(2, None), unphysical)
+    assert state.trajectories[0].phase is Phase.RUNNING
+
+
+def test_campaign_whose_trajectories_all_failed_stops_and_says_so() -> None:
+    state = start(1)
+    for _ in range(3):
+        state, _ = play(state, ChunkUnphysical(0, 1, "forces are not finite"))
+    assert decide(state, POLICY) == Finish(StopReason.ALL_FAILED)
+
+
+def test_sampling_and_training_take_turns() -> None:
+    state, _ = play(waiting(), LabelArrived(0, 300))
+    assert decide(state, POLICY) == Train(1)
+    state, _ = play(state, EpochsDone(1, None))
+    assert decide(state, POLICY) == Advance((1,), 25)
+    state, _ = play(state, ChunkDone(1, 25, 0.1))
+    assert decide(state, POLICY) == Train(1)
+
+
+def test_campaign_blocks_only_when_everything_waits() -> None:
+    state = waiting()
+    assert decide(state, POLICY) == Advance((1,), 25)
+    state, _ = play(state, ChunkDone(1, 25, 9.0))
+    assert decide(state, POLICY) == AwaitLabel()
+
+
+def test_labels_in_flight_are_kept_and_learned_when_the_goal_is_reached() -> None:
+    policy = replace(POLICY, max_train_size=11)
+    state, _ = play(waiting(), ChunkDone(1, 25, 9.0), LabelArrived(0, 300), policy=policy)
+    assert state.stopping is StopReason.TRAIN_SIZE
+    assert decide(state, policy) == Train(1)
+    state, _ = play(state, EpochsDone(2, None), policy=policy)
+    assert decide(state, policy) == AwaitLabel()
+    state, consequences = play(state, LabelArrived(1, 25), policy=policy)
+    assert consequences == (KeepLabel(1, Split.VALIDATION),)
+    state, _ = play(state, EpochsDone(2, None), policy=policy)
+    assert decide(state, policy) == Finish(StopReason.TRAIN_SIZE)
+
+
+def test_last_epoch_stops_training_but_keeps_labels_in_flight() -> None:
+    policy = replace(POLICY, max_epochs=1)
+    state, _ = play(waiting(), ChunkDone(1, 25, 9.0), LabelArrived(0, 300), policy=policy)
+    assert decide(state, policy) == Train(1)
+    state, _ = play(state, EpochsDone(1, None), policy=policy)
+    assert decide(state, policy) == AwaitLabel()
+    state, _ = play(state, LabelArrived(1, 25), policy=policy)
+    assert decide(state, policy) == Finish(StopReason.EPOCHS)
+
+
+def test_force_mae_at_the_goal_stops_the_campaign() -> None:
+    policy = replace(POLICY, desired_force_mae=0.05)
+    state, _ = play(waiting(), LabelArrived(0, 300), EpochsDone(2, 0.05), policy=policy)
+    assert decide(state, policy) == Finish(StopReason.FORCE_MAE)
+
+
+def test_campaign_that_starts_at_its_goal_asks_for_nothing() -> None:
+    policy = replace(POLICY, max_train_size=10)
+    state = begin(policy, n_trajectories=2, c_x=0.0, valid_ratio=0.1, n_initial_train=10)
+    assert decide(state, policy) == Finish(StopReason.TRAIN_SIZE)
+
+
+def test_threshold_freezes_at_its_training_set_size() -> None:
+    policy = replace(POLICY, freeze_train_size=11)
+    state, _ = play(waiting(), LabelArrived(0, 300), policy=policy)
+    frozen = state.threshold.value
+    state, _ = play(state, *[ChunkDone(1, 25, 0.0)] * 30, policy=policy)
+    assert state.threshold.value == frozen
+
+
+@pytest.mark.parametrize("event", [LabelArrived(0, 300), LabelFailed(1, 0), LabelArrived(0, 299)])
+def test_label_that_nobody_waits_for_is_refused(event: Event) -> None:
+    state = start() if getattr(event, "md_step", 0) != 299 else waiting()
+    with pytest.raises(OutOfTurn, match="arrived while it was"):
+        transition(state, event, POLICY)
+
+
+def test_trajectory_that_waits_does_not_move() -> None:
+    with pytest.raises(OutOfTurn, match="moved while it was waiting"):
+        transition(waiting(), ChunkDone(0, 25, 0.1), POLICY)
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    return Policy(
+        skip_steps=draw(st.integers(1, 30)),
+        quiet_limit_steps=draw(st.integers(1, 500)),
+        freeze_train_size=draw(st.sampled_from([5.0, 15.0, float("inf")])),
+        epochs_per_label=draw(st.integers(1, 4)),
+        epochs_per_slice=draw(st.integers(1, 4)),
+        max_failures=draw(st.integers(1, 4)),
+        max_md_steps=draw(st.integers(1, 2000)),
+        max_train_size=draw(st.none() | st.integers(1, 40)),
+        desired_force_mae=draw(st.none() | st.just(0.02)),
+        max_epochs=draw(st.sampled_from([float("inf"), 3.0, 20.0])),
+    )
+
+
+def check_invariants(state: State, in_flight: set[int], history: list[float]) -> None:
+    assert set(state.in_phase(Phase.WAITING)) == in_flight
+    assert state.n_requested == state.n_received + state.n_failed + len(in_flight)
+    assert state.quota.n_train + state.quota.n_valid == state.n_received
+    assert abs(state.quota.n_valid - state.quota.ratio * state.n_received) <= 1.0
+    assert all((t.epochs_left > 0) == (t.phase is Phase.TRAINING) for t in state.trajectories)
+    if state.threshold.frozen_at is None and len(history) > 10:
+        last = history[-400:]
+        assert state.threshold.value == pytest.approx((1 + state.threshold.c_x) * sum(last) / len(last), rel=1e-12)
+
+
+@settings(max_examples=300, deadline=None)
+@given(policies(), st.integers(1, 6), st.floats(0.05, 0.6), st.integers(0, 2**32))
+def test_random_campaigns_keep_every_invariant_and_end(policy: Policy, n: int, ratio: float, seed: int) -> None:
+    """Labels fail, trajectories explode, and the run is interrupted and resumed from text at any moment."""
+    random = Random(seed)
+    state = begin(policy, n_trajectories=n, c_x=random.uniform(-0.3, 0.3), valid_ratio=ratio, n_initial_train=3)
+    in_flight: set[int] = set()
+    history: list[float] = []
+    frozen: float | None = None
+
+    def feed(event: Event) -> None:
+        nonlocal state
+        before = state.trajectories
+        state, consequences = transition(state, event, policy)
+        for consequence in consequences:
+            if isinstance(consequence, SubmitLabel):
+                in_flight.add(consequence.trajectory)
+        for old, new in zip(before, state.trajectories, strict=True):
+            assert old.phase in (Phase.RUNNING,) or old.md_step == new.md_step
+        check_invariants(state, in_flight, history)
+
+    def answer() -> None:
+        index = random.choice(sorted(in_flight))
+        in_flight.remove(index)
+        kind = LabelFailed if random.random() < 0.2 else LabelArrived
+        feed(kind(index, state.trajectories[index].md_step))
+
+    for _ in range(20_000):
+        if random.random() < 0.05:
+            state = from_text(State, to_text(state))
+        if in_flight and random.random() < 0.3:
+            answer()
+        command = decide(state, policy)
+        match command:
+            case Advance(trajectories, n_steps):
+                assert n_steps >= 1
+                for index in trajectories:
+                    if state.trajectories[index].phase is not Phase.RUNNING:
+                        continue  # the campaign stopped within this batch
+                    if random.random() < 0.05:
+                        feed(ChunkUnphysical(index, random.randint(0, n_steps), "exploded"))
+                        continue
+                    history.append(random.random())
+                    feed(ChunkDone(index, n_steps, history[-1]))
+            case Train(n_epochs):
+                assert n_epochs >= 1
+                feed(EpochsDone(n_epochs, random.random() if random.random() < 0.5 else None))
+            case AwaitLabel():
+                assert in_flight
+                answer()
+            case Finish():
+                break
+        if state.threshold.frozen_at is not None:
+            assert frozen in (None, state.threshold.frozen_at)
+            frozen = state.threshold.frozen_at
+    else:
+        pytest.fail("the campaign did not end")
+    assert not in_flight
+    assert all(trajectory.phase not in LIVE for trajectory in state.trajectories)
+    assert from_text(State, to_text(state)) == state
