@@ -16,9 +16,9 @@ class Problem:
     Parameters
     ----------
     where : str
-        File, line and key: ``aims_PAX.yaml, line 14: ACTIVE_LEARNING.skip_step_mlf``.
+        File and line, or the key where there is no file: ``aims_PAX.yaml, line 14``.
     found : str
-        What stands there: ``is not a setting``.
+        What stands there, in a sentence: ``ACTIVE_LEARNING.skip_step_mlf is not a setting.``
     allowed : str
         What may stand there; empty when nothing may.
     advice : str

@@ -1,0 +1,50 @@
+"""aims_PAX.yaml, mace.yaml and starting structures as frozen, validated values."""
+
+from aims_pax.settings.active import ActiveLearningSettings
+from aims_pax.settings.cluster import ClusterSettings, InlineCluster, LocalCluster, ParslCluster
+from aims_pax.settings.initial import FoundationalModelSettings, InitialDatasetSettings
+from aims_pax.settings.mace import (
+    ArchitectureSettings,
+    DeviceSettings,
+    GeneralSettings,
+    MaceSettings,
+    TrainingSettings,
+)
+from aims_pax.settings.md import MDSettings
+from aims_pax.settings.misc import MiscSettings
+from aims_pax.settings.project import Project, load_project
+from aims_pax.settings.reference import (
+    AseCalculatorSettings,
+    PyscfSettings,
+    ReferenceSettings,
+    TbliteSettings,
+    TeacherSettings,
+)
+from aims_pax.settings.sections import Settings
+from aims_pax.settings.systems import System
+
+__all__ = [
+    "ActiveLearningSettings",
+    "ArchitectureSettings",
+    "AseCalculatorSettings",
+    "ClusterSettings",
+    "DeviceSettings",
+    "FoundationalModelSettings",
+    "GeneralSettings",
+    "InitialDatasetSettings",
+    "InlineCluster",
+    "LocalCluster",
+    "MDSettings",
+    "MaceSettings",
+    "MiscSettings",
+    "ParslCluster",
+    "Project",
+    "PyscfSettings",
+    "ReferenceSettings",
+    "Settings",
+    "System",
+    "TbliteSettings",
+    "TeacherSettings",
+    "TrainingSettings",
+    "load_project",
+]

@@ -1,0 +1,125 @@
+"""ACTIVE_LEARNING: trajectories driven by the committee, which asks for labels where it is unsure."""
+
+from collections.abc import Iterator
+from math import isinf
+from typing import Annotated, ClassVar, Literal
+
+from annotated_types import Gt
+from pydantic import Field
+
+from aims_pax.settings.kinds import Count, Limit, PathOrNamed, Seed
+from aims_pax.settings.section import Contradiction
+from aims_pax.settings.stage import StageSettings
+
+
+class ActiveLearningSettings(StageSettings):
+    """Sampling, uncertainty, continual training and the goals of active learning."""
+
+    ALIASES: ClassVar = {
+        "max_epochs_worker": "epochs_per_worker",
+        "intermediate_epochs": "intermediate_epochs_al",
+    }
+
+    num_trajectories: Count = Field(description="MD trajectories that run side by side.")
+    max_MD_steps: Limit = Field(  # noqa: N815  the name in the files
+        float("inf"), description="MD steps after which a trajectory is finished."
+    )
+    max_train_set_size: Limit = Field(
+        float("inf"), description="Training structures of each member at which active learning is done."
+    )
+    max_epochs: Limit = Field(float("inf"), description="Epochs in all after which active learning is done.")
+    c_x: Annotated[float, Gt(-1)] = Field(
+        0.0, description="Shift of the threshold: (1 + c_x) times the mean uncertainty. Negative values label more."
+    )
+    skip_step_mlff: Count = Field(25, description="MD steps between uncertainty checks.")
+    uncertainty_type: Literal["max_atomic_sd", "mean_atomic_sd", "ensemble_sd"] = Field(
+        "max_atomic_sd", description="Measure of the committee's disagreement about a structure's forces."
+    )
+    uncert_not_crossed_limit: Count = Field(
+        50_000, description="MD steps of a trajectory without a crossing after which it is labelled anyway."
+    )
+    freeze_threshold_dataset: Limit = Field(
+        float("inf"), description="Training structures at which the threshold stops moving."
+    )
+    epochs_per_worker: Count = Field(2, description="Epochs trained for each new label.")
+    intermediate_epochs_al: Count = Field(
+        1, description="Epochs trained at a visit, before sampling goes on. At most epochs_per_worker."
+    )
+    replay_strategy: Literal["full_dataset", "random_subset"] = Field(
+        "full_dataset",
+        description="What an epoch runs over. full_dataset: everything; random_subset: the newest structures and as "
+        "many others as train_subset_size says.",
+    )
+    train_subset_size: Count | None = Field(
+        None, description="Training structures of an epoch, for replay_strategy random_subset."
+    )
+    valid_subset_size: Count | None = Field(
+        None, description="Validation structures of an epoch, for replay_strategy random_subset. All when not given."
+    )
+    update_md_checkpoints: bool = Field(
+        True, description="Whether a trajectory is rewound to its last labelled structure. false: to its start."
+    )
+    seeds_tags_dict: dict[str, Seed] | None = Field(
+        None, description="Names and seeds of the members. Made from name_exp and the seed when not given."
+    )
+    converge_al: bool = Field(True, description="Whether models are trained to convergence at the end.")
+    converge_best: bool = Field(True, description="Whether only the best member is converged. false: all members.")
+    initial_train_dataset: PathOrNamed | None = Field(
+        None,
+        description="Labelled structures to start from, when there is no initial dataset generation. One file "
+        "for all members, or one for each member's tag.",
+    )
+    initial_valid_dataset: PathOrNamed | None = Field(
+        None, description="Labelled structures to validate on, beside initial_train_dataset."
+    )
+    save_trajectories: bool = Field(True, description="Whether frames of the MD are saved for inspection.")
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        yield from super().contradictions()
+        limits = (self.max_MD_steps, self.max_train_set_size, self.max_epochs)
+        if self.desired_acc == 0 and all(isinf(limit) for limit in limits):
+            found = "nothing says when active learning is done."
+            yield Contradiction("", found, "Set max_train_set_size, max_MD_steps, desired_acc or max_epochs.")
+        if self.intermediate_epochs_al > self.epochs_per_worker:
+            found = (
+                f"intermediate_epochs_al ({self.intermediate_epochs_al}) is more than "
+                f"epochs_per_worker ({self.epochs_per_worker}), which it is a part of."
+            )
+            yield Contradiction("intermediate_epochs_al", found, "Lower the first or raise the second.")
+        if self.converge_best and self.is_set("converge_best") and not self.converge_al:
+            found = "converge_best chooses what converge_al converges, and converge_al is false."
+            yield Contradiction("converge_best", found, "Remove converge_best, or set converge_al.")
+        yield from self._replay_contradictions()
+        yield from self._member_contradictions()
+
+    def _replay_contradictions(self) -> Iterator[Contradiction]:
+        if self.replay_strategy == "random_subset":
+            if self.train_subset_size is None:
+                found = "replay_strategy random_subset needs train_subset_size."
+                yield Contradiction("replay_strategy", found, "Set train_subset_size (training structures an epoch).")
+            return
+        for key in ("train_subset_size", "valid_subset_size"):
+            if getattr(self, key) is not None:
+                found = f"{key} is for replay_strategy random_subset, and replay_strategy is full_dataset."
+                yield Contradiction(key, found, f"Remove {key}, or set replay_strategy: random_subset.")
+
+    def _member_contradictions(self) -> Iterator[Contradiction]:
+        tags = self.seeds_tags_dict
+        if tags is not None and len(tags) != self.ensemble_size:
+            found = f"seeds_tags_dict names {len(tags)} members, and ensemble_size is {self.ensemble_size}."
+            yield Contradiction("seeds_tags_dict", found, "Give each member one name and one seed.")
+        if tags is not None and len(set(tags.values())) != len(tags):
+            found = "two members of seeds_tags_dict have the same seed, and would be the same model."
+            yield Contradiction("seeds_tags_dict", found, "Give each member its own seed.")
+        if (self.initial_train_dataset is None) != (self.initial_valid_dataset is None):
+            present, absent = "initial_train_dataset", "initial_valid_dataset"
+            if self.initial_train_dataset is None:
+                present, absent = absent, present
+            yield Contradiction(present, f"{present} is given without {absent}.", f"Set {absent} too.")
+        for key in ("initial_train_dataset", "initial_valid_dataset"):
+            files = getattr(self, key)
+            if isinstance(files, dict) and len(files) != self.ensemble_size:
+                found = f"{key} has {len(files)} tags, and ensemble_size is {self.ensemble_size}."
+                yield Contradiction(key, found, "Name one file for each member, or one file for all.")
+            if isinstance(files, dict) and tags is not None and set(files) != set(tags):
+                yield Contradiction(key, f"{key} and seeds_tags_dict name different members.", "Use the same tags.")

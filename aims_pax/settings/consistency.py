@@ -1,0 +1,101 @@
+"""What can't be true together, across sections and files."""
+
+from collections.abc import Iterator
+
+from aims_pax.errors import Problem
+from aims_pax.frame import Stage
+from aims_pax.settings.document import Document, dotted
+from aims_pax.settings.mace import MaceSettings
+from aims_pax.settings.md import MDSettings
+from aims_pax.settings.reference import PyscfSettings
+from aims_pax.settings.sections import STAGE_SECTIONS, Settings
+from aims_pax.settings.systems import System
+
+
+def cross_problems(
+    settings: Settings,
+    document: Document,
+    mace: MaceSettings | None,
+    mace_document: Document | None,
+    systems: tuple[System, ...],
+    stages: tuple[Stage, ...],
+) -> list[Problem]:
+    """Contradictions between sections, files and structures, as far as each of them is right by itself."""
+    problems = [*_stage_problems(settings, document), *_md_problems(settings, document, len(systems), stages)]
+    if systems:
+        problems += _trajectory_problems(settings, document, len(systems), stages)
+    if systems and mace is not None and mace_document is not None:
+        problems += _model_problems(settings, mace, mace_document, systems)
+    return problems
+
+
+def _stage_problems(settings: Settings, document: Document) -> Iterator[Problem]:
+    initial, active = settings.initial, settings.active
+    if initial is None or active is None or initial.ensemble_size == active.ensemble_size:
+        return
+    keys = (STAGE_SECTIONS[Stage.ACTIVE], "ensemble_size")
+    if keys not in document.lines:
+        keys = (STAGE_SECTIONS[Stage.INITIAL], "ensemble_size")
+    found = (
+        f"{dotted(keys)}: the initial dataset has {initial.ensemble_size} models (ensemble_size), "
+        f"and active learning has {active.ensemble_size}."
+    )
+    yield Problem(document.where(keys), found, "", "Set the same ensemble_size in both sections.")
+
+
+def _md_problems(
+    settings: Settings, document: Document, n_systems: int, stages: tuple[Stage, ...]
+) -> Iterator[Problem]:
+    """An MD section by index must speak of every trajectory, and of no other."""
+    if isinstance(settings.md, MDSettings):
+        return
+    if len({md.propagate_with for md in settings.md.values()}) > 1:
+        found = "MD: trajectories share one batch, and can't be moved by different forces (propagate_with)."
+        yield Problem(document.where(("MD",)), found, "", "Give all trajectories the same propagate_with.")
+    needed = set(range(n_systems)) if Stage.INITIAL in stages else set()
+    if settings.active is not None and Stage.ACTIVE in stages:
+        needed |= set(range(settings.active.num_trajectories))
+        for index in sorted(set(settings.md) - needed):
+            found = f"MD.{index} is for a trajectory that does not exist."
+            allowed = (
+                f"0 to {max(needed)}, since ACTIVE_LEARNING.num_trajectories is {settings.active.num_trajectories}"
+            )
+            yield Problem(document.where(("MD", index)), found, allowed)
+    missing = sorted(needed - set(settings.md))
+    if missing:
+        names = ", ".join(str(index) for index in missing[:8]) + (", ..." if len(missing) > 8 else "")
+        found = f"MD says nothing of the trajectories {names}."
+        yield Problem(document.where(("MD",)), found, "", "Add them, or write one mapping for all trajectories.")
+
+
+def _trajectory_problems(
+    settings: Settings, document: Document, n_systems: int, stages: tuple[Stage, ...]
+) -> Iterator[Problem]:
+    active = settings.active
+    if active is not None and Stage.ACTIVE in stages and active.num_trajectories < n_systems:
+        keys = ("ACTIVE_LEARNING", "num_trajectories")
+        found = f"{dotted(keys)} is {active.num_trajectories}, and there are {n_systems} starting structures."
+        yield Problem(document.where(keys), found, f"integer >= {n_systems}", "Every structure needs a trajectory.")
+    place = settings.misc.path_to_geometry
+    if isinstance(place, dict) and set(place) != set(range(len(place))):
+        found = "MISC.path_to_geometry leaves out an index."
+        yield Problem(document.where(("MISC", "path_to_geometry")), found, f"0 to {len(place) - 1}, each once")
+
+
+def _model_problems(
+    settings: Settings, mace: MaceSettings, document: Document, systems: tuple[System, ...]
+) -> Iterator[Problem]:
+    energies = mace.architecture.atomic_energies
+    present = {int(number) for system in systems for number in system.frame.numbers}
+    if energies is not None and not present <= set(energies):
+        keys = ("ARCHITECTURE", "atomic_energies")
+        missing = ", ".join(str(number) for number in sorted(present - set(energies)))
+        found = f"{dotted(keys)} has no energy for the elements Z = {missing}, which the structures hold."
+        yield Problem(document.where(keys), found, "", "Add them, or remove atomic_energies to have them computed.")
+    keys = ("GENERAL", "compute_stress")
+    if mace.general.compute_stress and not any(system.frame.pbc.any() for system in systems):
+        found = f"{dotted(keys)} is true, and no structure is periodic: a molecule has no stress."
+        yield Problem(document.where(keys), found, "", "Set it to false.")
+    elif mace.general.compute_stress and isinstance(settings.reference, PyscfSettings):
+        found = f"{dotted(keys)} is true, and the reference pyscf gives no stress."
+        yield Problem(document.where(keys), found, "", "Set it to false, or choose another REFERENCE.type.")

@@ -1,0 +1,234 @@
+"""The kinds of values that settings have, and how they are said to a person."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite, isinf
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import (
+    AfterValidator,
+    AllowInfNan,
+    BaseModel,
+    BeforeValidator,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a person may write for values of this type."""
+
+    allowed: str
+
+
+MISFIT: Final = "misfit"
+"""Type of the pydantic errors whose message is ours and continues the name of the setting: ``is ...``."""
+
+
+def misfit(message: str) -> PydanticCustomError:
+    """The error for a value that doesn't fit; the message continues the name of the setting."""
+    return PydanticCustomError(MISFIT, "{message}", {"message": message})
+
+
+def _whole(value: object) -> object:
+    """1e5 is a whole number, although YAML reads it as a float."""
+    return int(value) if isinstance(value, float) and isfinite(value) and value.is_integer() else value
+
+
+def _countable(value: float) -> float:
+    if isinf(value) and value > 0:
+        return value
+    if not (isfinite(value) and value >= 1 and value.is_integer()):
+        raise misfit(f"is {value:g}")
+    return value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _text(value: str) -> str:
+    if not value.strip():
+        raise misfit("is empty")
+    return value
+
+
+Schema = WithJsonSchema
+# Last in its type, so that the bounds before it are bounds of the integer, also in the JSON schema.
+Whole = BeforeValidator(_whole)
+AnyCase = BeforeValidator(_lower)
+Count = Annotated[int, Ge(1), Le(10**15), Whole]
+CountOrZero = Annotated[int, Ge(0), Le(10**15), Whole]
+Limit = Annotated[
+    float,
+    AllowInfNan(True),
+    AfterValidator(_countable),
+    Kind("integer >= 1, or inf for no limit"),
+    Schema({"anyOf": [{"type": "number", "minimum": 1}, {"const": "inf"}]}),
+]
+"""An upper bound on something counted; may be infinite."""
+Seed = Annotated[int, Ge(0), Le(2**32 - 1), Whole]
+Positive = Annotated[float, Gt(0)]
+NotNegative = Annotated[float, Ge(0)]
+Fraction = Annotated[float, Gt(0), Lt(1)]
+Text = Annotated[str, AfterValidator(_text), Kind("text")]
+
+
+def _import_path(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", value):
+        raise misfit(f"is {value!r}, which is not an import path")
+    return value
+
+
+IMPORT_PATH: Final = "import path package.module:Callable of an ASE calculator"
+ImportPath = Annotated[str, AfterValidator(_import_path), Kind(IMPORT_PATH)]
+Arguments = Annotated[dict[str, Any], Kind("mapping of argument names to values")]
+
+
+def resolved(value: object, info: ValidationInfo) -> Path:
+    """A path as written, relative to the project's folder, which is the validation context's `folder`."""
+    if isinstance(value, Path):
+        value = str(value)
+    if not isinstance(value, str) or not value.strip() or "\0" in value or len(value) > 4000:
+        raise misfit(f"is {shown(value)}, which is not a path")
+    try:
+        path = Path(value).expanduser()
+    except RuntimeError:  # ~name of a user who doesn't exist
+        raise misfit(f"is {value!r}, and there is no such home folder") from None
+    folder = (info.context or {}).get("folder")
+    return path if folder is None else Path(folder) / path
+
+
+def existing(path: Path) -> Path:
+    """The same path, if there is something at it."""
+    try:
+        path.stat()
+    except OSError as error:
+        raise misfit(f"names {path}, which can't be opened ({error.strerror})") from None
+    return path
+
+
+def _existing_file(path: Path) -> Path:
+    if not existing(path).is_file():
+        raise misfit(f"names {path}, which is not a file")
+    return path
+
+
+_PATH: Final = Schema({"type": "string", "minLength": 1})
+ProjectPath = Annotated[Path, BeforeValidator(resolved), Kind("path, relative to the project's folder"), _PATH]
+ExistingFile = Annotated[
+    Path,
+    BeforeValidator(resolved),
+    AfterValidator(_existing_file),
+    Kind("path of a file that exists, relative to the project's folder"),
+    _PATH,
+]
+
+_PATH_OR_PATHS: Final = Schema(
+    {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}]}
+)
+
+
+def _paths(value: object, info: ValidationInfo, *, keys: type) -> Path | dict[Any, Path]:
+    if not isinstance(value, Mapping):
+        return existing(resolved(value, info))
+    wrong = [key for key in value if type(key) is not keys or (isinstance(key, int) and key < 0)]
+    if wrong or not value:
+        what = "trajectory index (0, 1, ...)" if keys is int else "name"
+        raise misfit(f"has the key {wrong[0]!r}, which is not a {what}" if wrong else "is an empty mapping")
+    return {key: existing(resolved(path, info)) for key, path in value.items()}
+
+
+def _indexed(value: object, info: ValidationInfo) -> Path | dict[int, Path]:
+    return _paths(value, info, keys=int)
+
+
+def _named(value: object, info: ValidationInfo) -> Path | dict[str, Path]:
+    return _paths(value, info, keys=str)
+
+
+PathOrIndexed = Annotated[
+    Path | dict[int, Path],
+    PlainValidator(_indexed),
+    Kind("path that exists, or {trajectory index: path}"),
+    _PATH_OR_PATHS,
+]
+PathOrNamed = Annotated[
+    Path | dict[str, Path], PlainValidator(_named), Kind("path that exists, or {model tag: path}"), _PATH_OR_PATHS
+]
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it."""
+    match value:
+        case None:
+            return "empty"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return repr(value) if len(value) <= 60 else f"a text of {len(value)} characters"
+        case int():
+            return str(value) if abs(value) < 10**20 else "a huge number"
+        case float():
+            return f"{value:g}"
+        case Mapping():
+            return "a mapping"
+        case list() | tuple():
+            return "a list"
+        case _:
+            return str(value)
+
+
+def allowed(info: FieldInfo) -> str:
+    """What may be written for a setting: ``integer >= 1``."""
+    return _described(info.annotation, info.metadata)
+
+
+def meaning(info: FieldInfo) -> str:
+    """The first sentence of a setting's description, without its full stop."""
+    return (info.description or "").split(". ")[0].rstrip(".")
+
+
+def _described(annotation: Any, metadata: list[Any] | tuple[Any, ...] = ()) -> str:
+    for item in metadata:
+        if isinstance(item, Kind):
+            return item.allowed
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _described(arguments[0], arguments[1:])
+    if origin in (Union, UnionType):
+        parts = [_described(argument) for argument in arguments if argument is not NoneType]
+        return ", ".join(parts) + (", or nothing" if NoneType in arguments else "")
+    if origin is Literal:
+        return " | ".join(str(argument) for argument in arguments)
+    if origin in (tuple, list):
+        return f"list of: {_described(arguments[0])}"
+    if origin is dict:
+        return f"mapping of {_described(arguments[0])} to {_described(arguments[1])}"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "a mapping of settings"
+    names = {bool: "true | false", int: "integer", float: "number", str: "text"}
+    return " ".join([names[annotation], *_bounds(metadata)])
+
+
+def _bounds(metadata: list[Any] | tuple[Any, ...]) -> list[str]:
+    words = []
+    for item in metadata:
+        match item:
+            case Ge(ge=bound):
+                words.append(f">= {bound}")
+            case Gt(gt=bound):
+                words.append(f"> {bound}")
+            case Le(le=bound) if bound != 10**15:
+                words.append(f"<= {bound}")
+            case Lt(lt=bound):
+                words.append(f"< {bound}")
+    return [" and ".join(words)] if words else []

@@ -1,0 +1,175 @@
+"""mace.yaml: the models, and how they are trained."""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from annotated_types import Ge, Gt, Le
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from aims_pax.settings.kinds import (
+    AnyCase,
+    Count,
+    CountOrZero,
+    Fraction,
+    Kind,
+    NotNegative,
+    Positive,
+    Seed,
+    Whole,
+    misfit,
+)
+from aims_pax.settings.models import Device, Dtype
+from aims_pax.settings.section import Contradiction, Section
+
+InteractionBlock = Literal[
+    "RealAgnosticResidualInteractionBlock",
+    "RealAgnosticAttResidualInteractionBlock",
+    "RealAgnosticInteractionBlock",
+    "RealAgnosticDensityInteractionBlock",
+    "RealAgnosticDensityResidualInteractionBlock",
+    "RealAgnosticResidualNonLinearInteractionBlock",
+]
+
+
+def _irreps(value: str) -> str:
+    if not re.fullmatch(r"\d{1,6}x\d{1,2}[eo](\s*\+\s*\d{1,6}x\d{1,2}[eo])*", value):
+        raise misfit(f"is {value!r}, which is not a sum of irreps")
+    return value
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _file_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}", value):
+        raise misfit(f"is {value!r}, which can't be part of a file name")
+    return value
+
+
+Irreps = Annotated[str, AfterValidator(_irreps), Kind("irreps such as 16x0e")]
+Widths = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), Kind("list of integers >= 1, such as [64, 64, 64]")]
+FileName = Annotated[str, AfterValidator(_file_name), Kind("text of letters, digits and _ . + -")]
+Order = Annotated[int, Ge(0), Le(12), Whole]
+AtomicNumber = Annotated[int, Ge(1), Le(118)]
+AtomicEnergies = Annotated[dict[AtomicNumber, float], Kind("{atomic number: energy}, such as {1: -13.6}")]
+
+
+class GeneralSettings(Section):
+    """Name, seed and precision."""
+
+    name_exp: FileName = Field(description="Name of the models; their files are {name_exp}_{seed}.model.")
+    seed: Seed = Field(42, description="Seed of the models' weights and of everything random outside MD.")
+    default_dtype: Dtype = Field("float32", description="Floating-point precision of models and training.")
+    compute_stress: bool = Field(False, description="Whether stress is labelled, trained and reported.")
+
+
+class ArchitectureSettings(Section):
+    """The MACE network."""
+
+    model_choice: Annotated[Literal["mace"], AnyCase] = Field("mace", description="Family of the models.")
+    r_max: Annotated[float, Gt(0), Le(50)] = Field(5.0, description="Cutoff of the message passing, Å.")
+    num_channels: Count = Field(128, description="Channels of the messages.")
+    max_L: Order = Field(  # noqa: N815  the name in the files
+        1, description="Largest angular momentum of the messages."
+    )
+    max_ell: Order = Field(3, description="Largest angular momentum of the spherical harmonics.")
+    correlation: Annotated[int, Ge(1), Le(8), Whole] = Field(3, description="Body order of a message, minus one.")
+    num_interactions: Count = Field(2, description="Layers of message passing.")
+    num_radial_basis: Count = Field(8, description="Radial basis functions.")
+    num_cutoff_basis: Count = Field(5, description="Order of the polynomial that brings the radial basis to zero.")
+    radial_MLP: Widths = Field(  # noqa: N815  the name in the files
+        (64, 64, 64), description="Widths of the radial network's layers."
+    )
+    radial_type: Literal["bessel", "gaussian", "chebyshev"] = Field("bessel", description="Kind of radial basis.")
+    MLP_irreps: Irreps = Field("16x0e", description="Width of the last readout.")
+    gate: Literal["silu", "tanh", "abs", "None"] = Field("silu", description="Nonlinearity of the last readout.")
+    interaction: InteractionBlock = Field(
+        "RealAgnosticResidualInteractionBlock", description="Interaction block of the layers after the first."
+    )
+    interaction_first: InteractionBlock = Field(
+        "RealAgnosticResidualInteractionBlock", description="Interaction block of the first layer."
+    )
+    scaling: Literal["rms_forces_scaling", "std_scaling", "no_scaling"] = Field(
+        "rms_forces_scaling", description="How the interaction energy is scaled, from the first training set."
+    )
+    compute_avg_num_neighbors: bool = Field(
+        True, description="Whether messages are divided by the mean number of neighbours. false: by one."
+    )
+    atomic_energies: AtomicEnergies | None = Field(
+        None, description="Energies of isolated atoms, eV. From the reference, or by least squares, when not given."
+    )
+
+
+class TrainingSettings(Section):
+    """Optimizer, loss, learning rate and averaging."""
+
+    optimizer: Annotated[Literal["adam", "adamw"], AnyCase] = Field("adam", description="Optimizer.")
+    lr: Positive = Field(0.01, description="Learning rate.")
+    weight_decay: NotNegative = Field(5e-7, description="Weight decay.")
+    amsgrad: bool = Field(True, description="Whether the optimizer is its AMSGrad variant.")
+    clip_grad: Positive | None = Field(10.0, description="Largest norm of the gradient. null: not clipped.")
+    batch_size: Count = Field(5, description="Structures per training step.")
+    valid_batch_size: Count = Field(5, description="Structures per validation step.")
+    loss: Literal["weighted"] = Field("weighted", description="Loss function: weighted squared errors.")
+    energy_weight: NotNegative = Field(1.0, description="Weight of the energy per atom in the loss.")
+    forces_weight: NotNegative = Field(1000.0, description="Weight of the forces in the loss.")
+    stress_weight: NotNegative = Field(1.0, description="Weight of the stress in the loss, with compute_stress.")
+    scheduler: Literal["ReduceLROnPlateau", "ExponentialLR"] = Field(
+        "ReduceLROnPlateau", description="How the learning rate falls in initial dataset generation."
+    )
+    lr_factor: Fraction = Field(0.8, description="Factor of ReduceLROnPlateau on the learning rate.")
+    scheduler_patience: CountOrZero = Field(
+        5, description="Validations without improvement after which ReduceLROnPlateau lowers the learning rate."
+    )
+    lr_scheduler_gamma: Annotated[float, Gt(0), Le(1)] = Field(
+        0.9993, description="Factor of ExponentialLR on the learning rate, each epoch."
+    )
+    ema: bool = Field(True, description="Whether the exponential moving average of the weights is used.")
+    ema_decay: Fraction = Field(0.99, description="Decay of the exponential moving average, each step.")
+    update_avg_num_neighbors: bool = Field(
+        True, description="Whether the mean number of neighbours follows the growing training set."
+    )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        if self.energy_weight == 0 and self.forces_weight == 0 and self.stress_weight == 0:
+            found = "energy_weight, forces_weight and stress_weight are all zero: there is nothing to learn."
+            yield Contradiction("energy_weight", found, "Remove them to use the defaults.")
+
+
+class DeviceSettings(Section):
+    """Where models run, and how much is logged."""
+
+    device: Device = Field("auto", description="Where models are trained and evaluated. auto: a GPU when there is one.")
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
+        "INFO", description="Least severe messages in the log file. DEBUG: every uncertainty check."
+    )
+
+
+class MaceSettings(Section):
+    """All of mace.yaml."""
+
+    SECTIONS: ClassVar = {
+        "GENERAL": "general",
+        "ARCHITECTURE": "architecture",
+        "TRAINING": "training",
+        "MISC": "misc",
+    }
+
+    general: GeneralSettings = Field(description="GENERAL.")
+    architecture: ArchitectureSettings = Field(default_factory=ArchitectureSettings, description="ARCHITECTURE.")
+    training: TrainingSettings = Field(default_factory=TrainingSettings, description="TRAINING.")
+    misc: DeviceSettings = Field(default_factory=DeviceSettings, description="MISC.")
+
+
+MACE_SECTIONS: Final[dict[str, type[Section]]] = {
+    "GENERAL": GeneralSettings,
+    "ARCHITECTURE": ArchitectureSettings,
+    "TRAINING": TrainingSettings,
+    "MISC": DeviceSettings,
+}

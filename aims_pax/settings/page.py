@@ -1,0 +1,132 @@
+"""The reference page of all settings, generated from the fields: ``python -m aims_pax.settings.page``."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from math import isinf
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic.fields import FieldInfo
+
+from aims_pax.settings.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, Absent
+from aims_pax.settings.active import ActiveLearningSettings
+from aims_pax.settings.cluster import CLUSTERS
+from aims_pax.settings.initial import InitialDatasetSettings
+from aims_pax.settings.kinds import allowed
+from aims_pax.settings.mace import MACE_SECTIONS
+from aims_pax.settings.md import MDSettings
+from aims_pax.settings.misc import MiscSettings
+from aims_pax.settings.reading import nested_section
+from aims_pax.settings.reference import REFERENCES
+from aims_pax.settings.section import Section
+
+_INTRODUCTION: Final = """\
+<!-- Generated from the code by: python -m aims_pax.settings.page > docs/settings.md -->
+
+# Settings
+
+A project is a folder with `aims_PAX.yaml`, `mace.yaml` and starting structures. `aims-pax init` writes one,
+`aims-pax check` says everything that is wrong with it, and `aims-pax schema` writes schemas for editors.
+
+Paths are relative to the project's folder. Numbers may be written as `1e-3`; `inf` means no limit. A key that is
+not listed here is an error. The older file names `aimsPAX.yaml` and `model.yaml` are accepted.
+"""
+
+_MD: Final = """\
+One mapping for all trajectories, or one for each: `0: {...}`, `1: {...}`. Trajectories of one seed have independent
+noise.
+"""
+
+_CLUSTER: Final = """\
+Where labels are computed. Without this section: one after the other, in the campaign's own process (`inline`).
+"""
+
+_REFERENCE: Final = """\
+The method that labels structures. Without this section: GFN2-xTB by `tblite`, or the teacher that a stage names by
+`use_teacher_reference`.
+"""
+
+
+def reference_page() -> str:
+    """All settings of both files as Markdown."""
+    parts = [_INTRODUCTION, "## aims_PAX.yaml"]
+    plain: dict[str, type[Section]] = {
+        "INITIAL_DATASET_GENERATION": InitialDatasetSettings,
+        "ACTIVE_LEARNING": ActiveLearningSettings,
+        "MD": MDSettings,
+        "MISC": MiscSettings,
+    }
+    for name, model in plain.items():
+        parts += [f"### {name}", _MD if name == "MD" else _sentence(model), *_tables(model)]
+        parts += _other_keys(model, NOT_YET.get(name, {}), FHI_AIMS.get(name, {}))
+    parts += ["### CLUSTER", _CLUSTER, *_choices(CLUSTERS), *_other_keys(None, {}, FHI_AIMS["CLUSTER"])]
+    parts += ["### REFERENCE", _REFERENCE, *_choices(REFERENCES), *_other_keys(None, NOT_YET["REFERENCE"], {})]
+    parts += ["## mace.yaml"]
+    for name, model in MACE_SECTIONS.items():
+        parts += [f"### {name}", _sentence(model), *_tables(model)]
+        parts += _other_keys(model, NOT_YET_MACE.get(name, {}), {})
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _choices(models: Mapping[str, type[Section]]) -> Iterator[str]:
+    for name, model in models.items():
+        yield f"#### type: {name}"
+        yield _sentence(model)
+        yield from _tables(model)
+
+
+def _sentence(model: type[Section]) -> str:
+    return " ".join((model.__doc__ or "").split())
+
+
+def _tables(model: type[Section], heading: str = "") -> Iterator[str]:
+    """The settings of a section, and then of the sections within it."""
+    own = sorted(model.model_fields, key=lambda key: key not in model.__annotations__)  # what is inherited comes last
+    rows = [_row(key, model.model_fields[key]) for key in own]
+    yield "\n".join([*([heading, ""] if heading else []), "| setting | default | allowed | meaning |", _RULE, *rows])
+    for key, info in model.model_fields.items():
+        nested = nested_section(info)
+        if nested is not None and "teacher" not in key:
+            yield from _tables(nested, f"Settings of `{key}`:")
+
+
+_RULE: Final = "|---|---|---|---|"
+
+
+def _row(key: str, info: FieldInfo) -> str:
+    cells = (f"`{key}`", _default(info), allowed(info), info.description or "")
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _default(info: FieldInfo) -> str:
+    return "**required**" if info.is_required() else _shown(info.get_default(call_default_factory=True))
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None | {}:
+            return ""
+        case bool():
+            return str(value).lower()
+        case float() if isinf(value):
+            return "inf"
+        case float():
+            return f"{value:g}"
+        case tuple():
+            return str(list(value))
+        case Path():
+            return str(value)
+        case _:
+            return str(value)
+
+
+def _other_keys(model: type[Section] | None, absent: Mapping[str, Absent], of_aims: Iterable[str]) -> Iterator[str]:
+    """What is accepted, or recognised and refused, beside the settings."""
+    lines = [f"- `{alias}`: another name of `{name}`." for alias, name in (model.ALIASES if model else {}).items()]
+    lines += [f"- `{key}`: {item.reason}" for key, item in absent.items()]
+    lines += [f"- `{key}`: read by FHI-aims only; accepted where a teacher stands in for it." for key in of_aims]
+    if lines:
+        yield "\n".join(["Also recognised:", "", *lines])
+
+
+if __name__ == "__main__":
+    print(reference_page(), end="")

@@ -1,0 +1,177 @@
+"""A project: everything that a user wrote down, checked and frozen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from aims_pax.errors import Problem, SettingsError, StructureError
+from aims_pax.frame import Stage
+from aims_pax.settings.active import ActiveLearningSettings
+from aims_pax.settings.consistency import cross_problems
+from aims_pax.settings.document import Document, read_document
+from aims_pax.settings.initial import InitialDatasetSettings
+from aims_pax.settings.mace import MaceSettings
+from aims_pax.settings.md import MDSettings
+from aims_pax.settings.sections import STAGE_SECTIONS, Settings, aims_pax_reading, read_mace, read_settings
+from aims_pax.settings.systems import System, read_systems
+
+SETTINGS_FILES: Final = ("aims_PAX.yaml", "aimsPAX.yaml")
+MACE_FILES: Final = ("mace.yaml", "model.yaml")
+BOTH_STAGES: Final = (Stage.INITIAL, Stage.ACTIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One folder with settings, models and starting structures.
+
+    Parameters
+    ----------
+    folder : Path
+        Absolute. Every path in the settings that was written down is absolute, too.
+    settings : Settings
+        aims_PAX.yaml.
+    mace : MaceSettings
+        mace.yaml.
+    systems : tuple of System
+    """
+
+    folder: Path
+    settings: Settings
+    mace: MaceSettings
+    systems: tuple[System, ...]
+
+    @property
+    def initial(self) -> InitialDatasetSettings:
+        """INITIAL_DATASET_GENERATION.
+
+        Raises
+        ------
+        SettingsError
+            There is no such section; impossible when the project was loaded for this stage.
+        """
+        if self.settings.initial is None:
+            raise SettingsError(Problem(str(self.folder), f"There is no section {STAGE_SECTIONS[Stage.INITIAL]}."))
+        return self.settings.initial
+
+    @property
+    def active(self) -> ActiveLearningSettings:
+        """ACTIVE_LEARNING.
+
+        Raises
+        ------
+        SettingsError
+            There is no such section; impossible when the project was loaded for this stage.
+        """
+        if self.settings.active is None:
+            raise SettingsError(Problem(str(self.folder), f"There is no section {STAGE_SECTIONS[Stage.ACTIVE]}."))
+        return self.settings.active
+
+    @property
+    def run_folder(self) -> Path:
+        """Where the run keeps run.db, checkpoints and results (MISC.output_dir)."""
+        return self.folder / self.settings.misc.output_dir
+
+    @property
+    def log_folder(self) -> Path:
+        """MISC.log_dir."""
+        return self.folder / self.settings.misc.log_dir
+
+    @property
+    def label_folder(self) -> Path:
+        """Where reference calculations write (CLUSTER.calc_dir)."""
+        return self.folder / self.settings.cluster.calc_dir
+
+    @property
+    def elements(self) -> tuple[int, ...]:
+        """Atomic numbers that occur in any system, ascending."""
+        return tuple(sorted({int(number) for system in self.systems for number in system.frame.numbers}))
+
+    def md_for(self, trajectory: int) -> MDSettings:
+        """How one trajectory moves; in initial dataset generation, the trajectory that starts at this system."""
+        md = self.settings.md
+        return md if isinstance(md, MDSettings) else md[trajectory]
+
+    def system_for(self, trajectory: int) -> System:
+        """Where one trajectory of active learning starts: the systems in turn."""
+        return self.systems[trajectory % len(self.systems)]
+
+
+def load_project(folder: Path, *, stages: tuple[Stage, ...] = BOTH_STAGES) -> Project:
+    """The project in a folder, after all of it was checked. Creates and changes nothing.
+
+    Parameters
+    ----------
+    folder : Path
+    stages : tuple of Stage
+        The stages that will run, and whose sections must therefore be there.
+
+    Raises
+    ------
+    SettingsError
+        With all problems that were found in all files, structures included.
+    StructureError
+        The same, when the settings are right and the structures are not.
+    """
+    folder = folder.expanduser().absolute()
+    if not folder.is_dir():
+        advice = f"aims-pax init {folder} makes a new project."
+        raise SettingsError(Problem(str(folder), "There is no such folder.", "", advice))
+    problems: list[Problem] = []
+    settings_document = _document(folder, SETTINGS_FILES, problems)
+    mace_document = _document(folder, MACE_FILES, problems)
+    settings, mace, reading = None, None, None
+    if settings_document is not None:
+        reading = aims_pax_reading(settings_document, folder)
+        settings = read_settings(reading, stages)
+        problems += reading.problems
+    if mace_document is not None:
+        mace, mace_reading = read_mace(mace_document, folder)
+        problems += mace_reading.problems
+    systems, structure_problems = _systems(folder, settings, settings_document)
+    if settings is not None and settings_document is not None:
+        problems += cross_problems(settings, settings_document, mace, mace_document, systems, stages)
+    if problems:
+        raise SettingsError([*problems, *structure_problems])
+    if structure_problems:
+        raise StructureError(structure_problems)
+    if settings is None or mace is None:
+        raise AssertionError("settings without problems are settings")
+    return Project(folder, settings, mace, systems)
+
+
+def _document(folder: Path, names: tuple[str, ...], problems: list[Problem]) -> Document | None:
+    """The one file of these names; None after noting what is wrong with it."""
+    present = [folder / name for name in names if (folder / name).exists()]
+    if len(present) != 1:
+        found = f"There is no {names[0]} in this folder." if not present else f"There are both {' and '.join(names)}."
+        advice = f"aims-pax init {folder} makes a new project." if not present else "Remove one of them."
+        problems.append(Problem(str(folder), found, "", advice))
+        return None
+    try:
+        document = read_document(present[0])
+    except SettingsError as error:
+        problems += error.problems
+        return None
+    problems += document.problems
+    return document
+
+
+def _systems(
+    folder: Path, settings: Settings | None, document: Document | None
+) -> tuple[tuple[System, ...], tuple[Problem, ...]]:
+    """Starting structures, and what is wrong with them. Looks for them where the settings say, if those can be read."""
+    place: Path | Mapping[int, Path] | None = None
+    if settings is not None:
+        place = settings.misc.path_to_geometry
+    elif document is not None and _names_geometry(document):
+        return (), ()
+    try:
+        return read_systems(folder, place), ()
+    except StructureError as error:
+        return (), error.problems
+
+
+def _names_geometry(document: Document) -> bool:
+    misc = document.data.get("MISC")
+    return isinstance(misc, Mapping) and misc.get("path_to_geometry") is not None

@@ -1,0 +1,222 @@
+"""Sections of a document as validated settings, and everything wrong with them as problems."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Final, TypeVar, get_args
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from aims_pax.errors import Problem
+from aims_pax.settings.absent import FHI_AIMS, NOT_YET, NOT_YET_VALUES, Absent
+from aims_pax.settings.document import Document, KeyPath, dotted
+from aims_pax.settings.kinds import MISFIT, allowed, meaning, shown
+from aims_pax.settings.section import CONTRADICTION, Contradiction, Section
+
+_NO_SETTING: Final = frozenset({"extra_forbidden", "invalid_key"})
+"""Types of pydantic's errors for keys that are not among the fields."""
+
+S = TypeVar("S", bound=Section)
+
+
+@dataclass(slots=True)
+class Reading:
+    """One pass over one document, which collects problems instead of stopping at the first.
+
+    Parameters
+    ----------
+    document : Document
+    folder : Path
+        What paths in the document are relative to.
+    absent : mapping of section to key to Absent
+        Keys of this document that are known and not honoured.
+    reference : str
+        The type of the reference, which decides whether FHI-aims' keys may stay: those of a project whose labels
+        come from a teacher may, and of one for FHI-aims itself.
+    homes : mapping of str to Section type
+        The sections of this document, for keys that stand in the wrong one.
+    """
+
+    document: Document
+    folder: Path
+    absent: Mapping[str, Mapping[str, Absent]] = field(default_factory=dict)
+    reference: str = "teacher"
+    homes: Mapping[str, type[Section]] = field(default_factory=dict)
+    _noted: list[tuple[int, Problem]] = field(default_factory=list, init=False)
+    _written: dict[KeyPath, KeyPath] = field(default_factory=dict, init=False)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What was found so far, in the order of the file."""
+        return [problem for _, problem in sorted(self._noted, key=itemgetter(0))]
+
+    def add(self, keys: KeyPath, found: str, allowed: str = "", advice: str = "") -> None:
+        """Note a problem at a key, named as it was written."""
+        written = self.written(keys)
+        self._noted.append(
+            (self.document.line(written) or 0, Problem(self.document.where(written), found, allowed, advice))
+        )
+
+    def written(self, keys: KeyPath) -> KeyPath:
+        """The spelling of a key in the file."""
+        return self._written.get(keys, keys)
+
+    def rename(self, keys: KeyPath, written: KeyPath) -> None:
+        """Remember how a key is spelled in the file."""
+        self._written[keys] = written
+
+    def section(self, model: type[S], data: Any, keys: KeyPath) -> S | None:
+        """Validated settings of one section; None after noting its problems."""
+        if data is None:
+            data = {}
+        if not isinstance(data, Mapping):
+            found = f"{dotted(keys)} is {shown(data)}."
+            self.add(keys, found, "a mapping of settings", "Indent the settings of this section below its name.")
+            return None
+        n_before = len(self._noted)
+        cleaned = self._cleaned(model, data, keys)
+        try:
+            section = model.model_validate(cleaned, context={"folder": self.folder})
+        except ValidationError as error:
+            self._translate_all(model, error, keys)
+            return None
+        return section if len(self._noted) == n_before else None
+
+    def _cleaned(self, model: type[Section], data: Mapping[Any, Any], keys: KeyPath) -> dict[Any, Any]:
+        """The same settings by their own names, without those that ask for nothing or can't be had."""
+        cleaned: dict[Any, Any] = {}
+        for written, value in data.items():
+            key = model.ALIASES.get(written, written)
+            path, spelled = (*keys, key), (*keys, written)
+            if self._is_absent(spelled, value):
+                continue
+            if key in cleaned:
+                other = self.written(path)
+                lines = sorted((self.document.lines.get(other, 0), self.document.lines.get(spelled, 0)))
+                found = f"{dotted(spelled)} and {dotted(other)} are the same setting (lines {lines[0]} and {lines[1]})."
+                self.add(spelled, found, "", "Keep one of them.")
+                continue
+            if key != written:
+                self.rename(path, spelled)
+            nested = nested_section(model.model_fields.get(key))
+            if nested is not None and isinstance(value, Mapping):
+                value = self._cleaned(nested, value, path)
+            cleaned[key] = value
+        return cleaned
+
+    def _is_absent(self, keys: KeyPath, value: Any) -> bool:
+        """Whether a key is none that this version reads; notes a problem if it asks for something."""
+        section, key = _without_indices(keys[:-1]), str(keys[-1])
+        absent = self.absent.get(section, {}).get(key)
+        if absent is not None:
+            if not absent.accepts(value):
+                self.add(keys, f"{dotted(keys)} is {shown(value)}, which this version can't do.", "", absent.reason)
+            return True
+        of_aims = FHI_AIMS.get(section, {}).get(key) if self.absent is NOT_YET else None
+        if of_aims is None:
+            return False
+        if self.reference not in ("teacher", "fhi-aims") and not of_aims.accepts(value):
+            found = f"{dotted(keys)} is read by FHI-aims only, and the reference is {self.reference}."
+            self.add(keys, found, "", "Remove it.")
+        return True
+
+    def _translate_all(self, model: type[Section], error: ValidationError, keys: KeyPath) -> None:
+        """Note a problem for each of pydantic's errors; a setting that was misspelt is not also missing."""
+        meant: set[KeyPath] = set()
+        details = error.errors(include_url=False)
+        for item in (item for item in details if item["type"] in _NO_SETTING):
+            location = tuple(key for key in item["loc"] if key != "[key]")
+            name = self._unknown(_model_at(model, location[:-1]), (*keys, *location))
+            meant.add((*location[:-1], name))
+        for item in (item for item in details if item["type"] not in _NO_SETTING):
+            if item["type"] != "missing" or item["loc"] not in meant:
+                self._translate(model, item, keys)
+
+    def _translate(self, model: type[Section], details: ErrorDetails, keys: KeyPath) -> None:
+        location = tuple(key for key in details["loc"] if key != "[key]")
+        path = (*keys, *location)
+        name = dotted(self.written(path))
+        info = _field_at(model, location)
+        match details["type"]:
+            case str(kind) if kind == CONTRADICTION:
+                contradictions: Iterable[Contradiction] = details["ctx"][CONTRADICTION]
+                for item in contradictions:
+                    at = (*path, *item.key.split(".")) if item.key else path
+                    home = dotted(self.written(at[:-1])) if item.key else name
+                    self.add(at, f"{home}: {item.found}", "", item.advice)
+            case "missing" if info is not None:
+                self.add(path, f"{name} is missing.", _expected(info))
+            case kind:
+                found = details["msg"] if kind == MISFIT else f"is {shown(details['input'])}"
+                reason = NOT_YET_VALUES.get(_without_indices(path), {}).get(str(details["input"]).lower(), "")
+                if kind == "string_type" and isinstance(details["input"], int | float):
+                    reason = "Put it in quotes if it is meant as text."
+                self.add(path, f"{name} {found}.", _expected(info) if info else "", reason)
+
+    def _unknown(self, model: type[Section], path: KeyPath) -> str:
+        """Note a key that is no setting; returns the one that was probably meant, or nothing."""
+        key, found = path[-1], f"{dotted(path)} is not a setting."
+        names = {name.lower(): name for name in (*model.ALIASES, *model.model_fields)}
+        close = get_close_matches(str(key).lower(), names, n=1, cutoff=0.7)
+        if close:
+            meant = names[close[0]]
+            info = model.model_fields[model.ALIASES.get(meant, meant)]
+            self.add(path, found, "", f"Did you mean {meant} ({allowed(info)}; {_lower_first(meaning(info))})?")
+            return model.ALIASES.get(meant, meant)
+        elsewhere = [name for name, home in self.homes.items() if key in home.model_fields or key in home.ALIASES]
+        if elsewhere:
+            self.add(path, found, "", f"It belongs to {' or '.join(elsewhere)}.")
+        elif len(model.model_fields) <= 12:
+            self.add(path, found, ", ".join(model.model_fields), "")
+        else:
+            self.add(path, found, "", "Remove it; docs/settings.md lists the settings of this section.")
+        return ""
+
+
+def suggestion(word: str, choices: Iterable[str]) -> str:
+    """``Did you mean MD?``, or nothing when no choice is close."""
+    by_lower = {choice.lower(): choice for choice in choices}
+    close = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return f"Did you mean {by_lower[close[0]]}?" if close else ""
+
+
+def nested_section(info: FieldInfo | None) -> type[Section] | None:
+    """The section that a setting holds, if it holds one."""
+    if info is None:
+        return None
+    for annotation in (info.annotation, *get_args(info.annotation)):
+        if isinstance(annotation, type) and issubclass(annotation, Section):
+            return annotation
+    return None
+
+
+def _model_at(model: type[Section], location: KeyPath) -> type[Section]:
+    for key in location:
+        model = nested_section(model.model_fields.get(str(key))) or model
+    return model
+
+
+def _field_at(model: type[Section], location: KeyPath) -> FieldInfo | None:
+    """The innermost setting on the way to a value."""
+    info = None
+    for key in location:
+        info = model.model_fields.get(str(key), info)
+        model = nested_section(info) or model
+    return info
+
+
+def _without_indices(keys: KeyPath) -> str:
+    return dotted(tuple(key for key in keys if isinstance(key, str)))
+
+
+def _expected(info: FieldInfo) -> str:
+    return f"{allowed(info)} ({_lower_first(meaning(info))})"
+
+
+def _lower_first(sentence: str) -> str:
+    """A sentence as part of another one; abbreviations keep their capitals."""
+    return sentence if sentence[1:2].isupper() else sentence[:1].lower() + sentence[1:]

@@ -1,0 +1,120 @@
+"""JSON schemas of aims_PAX.yaml and mace.yaml, for editors that complete and check YAML."""
+
+import json
+from collections.abc import Iterable, Mapping
+from math import isinf
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic.json_schema import models_json_schema
+
+from aims_pax.errors import Problem, SettingsError
+from aims_pax.settings.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, Absent
+from aims_pax.settings.active import ActiveLearningSettings
+from aims_pax.settings.cluster import CLUSTERS
+from aims_pax.settings.initial import FoundationalModelSettings, InitialDatasetSettings
+from aims_pax.settings.mace import MACE_SECTIONS
+from aims_pax.settings.md import MDSettings
+from aims_pax.settings.misc import MiscSettings
+from aims_pax.settings.reference import REFERENCES
+from aims_pax.settings.section import Section
+
+Json = dict[str, Any]
+
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+
+def aims_pax_schema() -> Json:
+    """The schema of aims_PAX.yaml."""
+    plain: dict[str, type[Section]] = {
+        "INITIAL_DATASET_GENERATION": InitialDatasetSettings,
+        "ACTIVE_LEARNING": ActiveLearningSettings,
+        "MD": MDSettings,
+        "MISC": MiscSettings,
+    }
+    clusters: list[type[Section]] = [*CLUSTERS.values()]
+    references: list[type[Section]] = [*REFERENCES.values()]
+    absent = {name: {**NOT_YET.get(name, {}), **FHI_AIMS.get(name, {})} for name in {*NOT_YET, *FHI_AIMS}}
+    definitions = _definitions([*plain.values(), *clusters, *references])
+    for name, model in plain.items():
+        _add_other_keys(definitions[model.__name__], model, absent.get(name, {}))
+    for name, models in (("CLUSTER", clusters), ("REFERENCE", references)):
+        for model in models:
+            _add_other_keys(definitions[model.__name__], model, absent.get(name, {}))
+    nested = absent["INITIAL_DATASET_GENERATION.foundational_model_settings"]
+    _add_other_keys(definitions[FoundationalModelSettings.__name__], FoundationalModelSettings, nested)
+    md = _reference(MDSettings)
+    properties = {name: _reference(model) for name, model in plain.items()}
+    properties["MD"] = {"anyOf": [md, {"type": "object", "patternProperties": {"^[0-9]+$": md}, **_CLOSED}]}
+    properties["CLUSTER"] = {"anyOf": [_reference(model) for model in clusters]}
+    properties["REFERENCE"] = {"anyOf": [_reference(model) for model in references]}
+    return _document("aims_PAX.yaml", properties, ["MD"], definitions)
+
+
+def mace_schema() -> Json:
+    """The schema of mace.yaml."""
+    definitions = _definitions(MACE_SECTIONS.values())
+    for name, model in MACE_SECTIONS.items():
+        _add_other_keys(definitions[model.__name__], model, NOT_YET_MACE.get(name, {}))
+    definitions[MACE_SECTIONS["MISC"].__name__]["properties"]["compute_stress"] = {
+        "type": "boolean",
+        "deprecated": True,
+        "description": "Another place for GENERAL.compute_stress.",
+    }
+    properties = {name: _reference(model) for name, model in MACE_SECTIONS.items()}
+    return _document("mace.yaml", properties, ["GENERAL"], definitions)
+
+
+def write_schemas(folder: Path) -> list[Path]:
+    """Write both schemas into a folder, which is made when missing; returns their paths.
+
+    Raises
+    ------
+    SettingsError
+        The folder can't be written to.
+    """
+    schemas = {"aims_PAX.schema.json": aims_pax_schema(), "mace.schema.json": mace_schema()}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, schema in schemas.items():
+            text = json.dumps(schema, indent=2, ensure_ascii=False, allow_nan=False)
+            (folder / name).write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(Problem(str(folder), f"The schemas can't be written here: {error.strerror}.")) from None
+    return [folder / name for name in schemas]
+
+
+_CLOSED: Final[Mapping[str, Any]] = {"additionalProperties": False}
+
+
+def _document(title: str, properties: Json, required: list[str], definitions: Json) -> Json:
+    head = {"$schema": _DIALECT, "title": title, "type": "object"}
+    return {**head, "properties": properties, "required": required, **_CLOSED, "$defs": definitions}
+
+
+def _reference(model: type[Section]) -> Json:
+    return {"$ref": f"#/$defs/{model.__name__}"}
+
+
+def _definitions(models: Iterable[type[Section]]) -> Json:
+    """Schemas of sections and of those within them, by the names of their classes."""
+    _, generated = models_json_schema([(model, "validation") for model in models])
+    definitions: Json = generated["$defs"]
+    for definition in definitions.values():
+        for prop in definition.get("properties", {}).values():
+            prop.pop("title", None)
+            default = prop.get("default")
+            if isinstance(default, float) and isinf(default):
+                prop["default"] = "inf"  # JSON has no infinity, and YAML readers differ in how they spell it
+    return definitions
+
+
+def _add_other_keys(definition: Json, model: type[Section], absent: Mapping[str, Absent]) -> None:
+    """Keys that are accepted beside the fields: other spellings, and those that may only ask for nothing."""
+    properties = definition["properties"]
+    for alias, name in model.ALIASES.items():
+        properties[alias] = {**properties[name], "deprecated": True, "description": f"Another name of {name}."}
+    for key, item in absent.items():
+        values = {"enum": [*item.neutral]} if item.reason else {}
+        description = item.reason or "Read by FHI-aims only; accepted where a teacher stands in for it."
+        properties[key] = {**values, "deprecated": True, "description": description}

@@ -1,0 +1,213 @@
+"""The sections of aims_PAX.yaml and mace.yaml, from documents to settings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from aims_pax.frame import Stage
+from aims_pax.settings.absent import NOT_YET, NOT_YET_MACE, NOT_YET_VALUES
+from aims_pax.settings.active import ActiveLearningSettings
+from aims_pax.settings.cluster import CLUSTERS, ClusterSettings, InlineCluster
+from aims_pax.settings.document import Document, KeyPath
+from aims_pax.settings.initial import InitialDatasetSettings
+from aims_pax.settings.kinds import shown
+from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
+from aims_pax.settings.md import MDSettings
+from aims_pax.settings.misc import MiscSettings
+from aims_pax.settings.reading import Reading, suggestion
+from aims_pax.settings.reference import (
+    LATER_REFERENCES,
+    REFERENCES,
+    AseCalculatorSettings,
+    ReferenceSettings,
+    TbliteSettings,
+)
+from aims_pax.settings.section import Section
+
+STAGE_SECTIONS: Final = {Stage.INITIAL: "INITIAL_DATASET_GENERATION", Stage.ACTIVE: "ACTIVE_LEARNING"}
+
+_HOMES: Final[dict[str, type[Section]]] = {
+    "INITIAL_DATASET_GENERATION": InitialDatasetSettings,
+    "ACTIVE_LEARNING": ActiveLearningSettings,
+    "MD": MDSettings,
+    "MISC": MiscSettings,
+}
+AIMS_PAX_SECTIONS: Final = (*_HOMES, "CLUSTER", "REFERENCE")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of aims_PAX.yaml.
+
+    Parameters
+    ----------
+    initial : InitialDatasetSettings or None
+        None when the file has no such section.
+    active : ActiveLearningSettings or None
+    md : MDSettings, or mapping of trajectory index to MDSettings
+    misc : MiscSettings
+    cluster : ClusterSettings
+    reference : ReferenceSettings
+        Where the file names none: GFN2-xTB, or the teacher of the stages.
+    """
+
+    initial: InitialDatasetSettings | None
+    active: ActiveLearningSettings | None
+    md: MDSettings | Mapping[int, MDSettings]
+    misc: MiscSettings
+    cluster: ClusterSettings
+    reference: ReferenceSettings
+
+
+def aims_pax_reading(document: Document, folder: Path) -> Reading:
+    """A pass over aims_PAX.yaml."""
+    return Reading(document, folder, NOT_YET, reference=_reference_type(document.data, folder), homes=_HOMES)
+
+
+def read_settings(reading: Reading, stages: tuple[Stage, ...]) -> Settings | None:
+    """Settings of aims_PAX.yaml, of which the given stages need their section; None after noting problems."""
+    n_before = len(reading.problems)
+    data = reading.document.data
+    _refuse_unknown_sections(reading, AIMS_PAX_SECTIONS)
+    for name in (*(STAGE_SECTIONS[stage] for stage in stages), "MD"):
+        if name not in data:
+            reading.add((), f"The section {name} is missing.", "", "aims-pax init writes a project with all sections.")
+
+    def read(name: str) -> Any:
+        return reading.section(_HOMES[name], data[name], (name,)) if name in data else None
+
+    initial, active = read("INITIAL_DATASET_GENERATION"), read("ACTIVE_LEARNING")
+    misc = reading.section(MiscSettings, data.get("MISC"), ("MISC",))
+    md = _read_md(reading, data["MD"]) if "MD" in data else None
+    cluster = _read_cluster(reading, data.get("CLUSTER"))
+    reference = _read_reference(reading, initial, active)
+    if len(reading.problems) > n_before or md is None or misc is None or cluster is None or reference is None:
+        return None
+    return Settings(initial, active, md, misc, cluster, reference)
+
+
+def read_mace(document: Document, folder: Path) -> tuple[MaceSettings | None, Reading]:
+    """Settings of mace.yaml; None where the reading has noted problems."""
+    reading = Reading(document, folder, NOT_YET_MACE, homes=MACE_SECTIONS)
+    _refuse_unknown_sections(reading, MACE_SECTIONS)
+    data = _with_one_compute_stress(reading, document.data)
+    sections = {
+        MaceSettings.SECTIONS[name]: reading.section(model, data.get(name), (name,))
+        for name, model in MACE_SECTIONS.items()
+    }
+    return (None if reading.problems else MaceSettings.model_validate(sections)), reading
+
+
+def _with_one_compute_stress(reading: Reading, data: Mapping[str | int, Any]) -> Mapping[str | int, Any]:
+    """v0.2 knows compute_stress in GENERAL and in MISC; here it has one home, GENERAL."""
+    general, misc = data.get("GENERAL") or {}, data.get("MISC")
+    if not (isinstance(general, Mapping) and isinstance(misc, Mapping) and "compute_stress" in misc):
+        return data
+    value, rest = misc["compute_stress"], {key: item for key, item in misc.items() if key != "compute_stress"}
+    if "compute_stress" in general and general["compute_stress"] != value:
+        found = "MISC.compute_stress and GENERAL.compute_stress contradict each other."
+        reading.add(("MISC", "compute_stress"), found, "", "Keep the one in GENERAL.")
+    elif "compute_stress" not in general:
+        reading.rename(("GENERAL", "compute_stress"), ("MISC", "compute_stress"))
+        general = {**general, "compute_stress": value}
+    return {**data, "GENERAL": general, "MISC": rest}
+
+
+def _refuse_unknown_sections(reading: Reading, known: Mapping[str, Any] | tuple[str, ...]) -> None:
+    for name in reading.document.data:
+        if name not in known:
+            advice = suggestion(str(name), known) or f"Sections are {', '.join(known)}."
+            reading.add((name,), f"{name} is not a section.", "", advice)
+
+
+def _read_md(reading: Reading, data: Any) -> MDSettings | dict[int, MDSettings] | None:
+    indexed = isinstance(data, Mapping) and any(isinstance(key, int) for key in data)
+    if not indexed:
+        return reading.section(MDSettings, data, ("MD",))
+    found: dict[int, MDSettings] = {}
+    for index, mapping in data.items():
+        if not isinstance(index, int) or index < 0:
+            allowed = "trajectory indices 0, 1, ..., since other keys of MD are such"
+            reading.add(("MD", index), f"MD.{index} is not a trajectory index.", allowed)
+        elif (settings := reading.section(MDSettings, mapping, ("MD", index))) is not None:
+            found[index] = settings
+    return found if len(found) == len(data) else None
+
+
+def _read_cluster(reading: Reading, data: Any) -> ClusterSettings | None:
+    if data is None:
+        return InlineCluster()
+    if isinstance(data, Mapping) and "type" not in data and "parsl_config" in data:
+        data = {**data, "type": "parsl"}
+    cluster: ClusterSettings | None = _tagged(reading, CLUSTERS, data, ("CLUSTER",))
+    return cluster
+
+
+def _read_reference(
+    reading: Reading, initial: InitialDatasetSettings | None, active: ActiveLearningSettings | None
+) -> ReferenceSettings | None:
+    """The one reference of a project: REFERENCE, or the stages' teacher, or GFN2-xTB."""
+    data = reading.document.data.get("REFERENCE")
+    stages = {STAGE_SECTIONS[Stage.INITIAL]: initial, STAGE_SECTIONS[Stage.ACTIVE]: active}
+    taught = {name: stage for name, stage in stages.items() if stage is not None and stage.use_teacher_reference}
+    for name in taught if data is not None else ():
+        found = f"{name}.use_teacher_reference is true, and REFERENCE is another reference."
+        reading.add((name, "use_teacher_reference"), found, "", "Keep one of them.")
+    present = [stage for stage in (initial, active) if stage is not None]
+    teachers = [stage.teacher_reference_settings for stage in present]
+    if taught and data is None and (len(taught) < len(present) or len({repr(teacher) for teacher in teachers}) > 1):
+        found = "The two stages have different references, and a model can't learn from both."
+        advice = "Give both stages the same use_teacher_reference and teacher_reference_settings."
+        reading.add((next(iter(taught)), "use_teacher_reference"), found, "", advice)
+    if data is not None:
+        if isinstance(data, Mapping) and data.get("type") == "teacher" and "calculator" in data:
+            return reading.section(AseCalculatorSettings, data, ("REFERENCE",))
+        reference: ReferenceSettings | None = _tagged(reading, REFERENCES, data, ("REFERENCE",))
+        return reference
+    if taught:
+        return teachers[0]
+    if reading.reference == "fhi-aims":
+        found = "control.in or species_dir ask for FHI-aims, which is not in this version."
+        reading.add(("REFERENCE",), found, "", f"Add the section REFERENCE, with type: {' | '.join(REFERENCES)}.")
+        return None
+    return TbliteSettings()
+
+
+def _tagged(reading: Reading, choices: Mapping[str, type[Any]], data: Any, keys: KeyPath) -> Any:
+    """The section that its own `type` chooses; None after noting problems."""
+    if not isinstance(data, Mapping):
+        allowed = f"a mapping with type: {' | '.join(choices)}"
+        reading.add(keys, f"{keys[0]} is {shown(data)}.", allowed)
+        return None
+    kind = data.get("type")
+    kind = kind.lower() if isinstance(kind, str) else kind
+    if not isinstance(kind, str) or kind not in choices:
+        found = f"{keys[0]}.type is {shown(kind)}." if "type" in data else f"{keys[0]}.type is missing."
+        advice = NOT_YET_VALUES.get(f"{keys[0]}.type", {}).get(str(kind), "")
+        if keys == ("REFERENCE",) and kind in LATER_REFERENCES:
+            advice = f"{kind} is not in this version yet."
+        reading.add(
+            (*keys, "type"),
+            found,
+            " | ".join(choices),
+            advice or (suggestion(kind, choices) if isinstance(kind, str) else ""),
+        )
+        return None
+    return reading.section(choices[kind], {**data, "type": kind}, keys)
+
+
+def _reference_type(data: Mapping[str | int, Any], folder: Path) -> str:
+    """Which reference the raw settings ask for, as far as it decides whether FHI-aims' own keys may stay."""
+    stages = [data.get(name) for name in STAGE_SECTIONS.values()]
+    mappings = [stage for stage in stages if isinstance(stage, Mapping)]
+    if any(stage.get("use_teacher_reference") is True for stage in mappings):
+        return "teacher"
+    reference = data.get("REFERENCE")
+    if reference is not None:
+        kind = str(reference.get("type")).lower() if isinstance(reference, Mapping) else "another"
+        return "fhi-aims" if kind in ("fhi-aims", "aims") else f"{kind} by REFERENCE"
+    misc = data.get("MISC")
+    control = misc.get("path_to_control") if isinstance(misc, Mapping) else None
+    asks = any(stage.get("species_dir") is not None for stage in mappings)
+    return "fhi-aims" if asks or control is not None or (folder / "control.in").exists() else "tblite"

@@ -1,0 +1,51 @@
+"""What INITIAL_DATASET_GENERATION and ACTIVE_LEARNING have in common."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from annotated_types import Ge, Le
+from pydantic import Field
+
+from aims_pax.settings.kinds import Count, Fraction, NotNegative, Whole
+from aims_pax.settings.reference import TeacherSettings
+from aims_pax.settings.section import Contradiction, Section
+
+
+class StageSettings(Section):
+    """Members, splits, convergence and labels of one stage."""
+
+    ensemble_size: Annotated[int, Ge(2), Le(1000), Whole] = Field(
+        4, description="Models in the committee. The same in both stages."
+    )
+    valid_ratio: Fraction = Field(0.1, description="Fraction of the structures that is used for validation.")
+    valid_skip: Count = Field(1, description="Epochs between validations.")
+    desired_acc: NotNegative = Field(
+        0.0, description="Validation force MAE at which the stage is done, eV/Å. 0: no such goal."
+    )
+    margin: NotNegative = Field(
+        0.002, description="Decrease of the validation loss that counts as an improvement, in the loss's own unit."
+    )
+    convergence_patience: Count = Field(
+        50, description="Epochs without improvement after which the final convergence ends."
+    )
+    max_convergence_epochs: Count = Field(500, description="Most epochs of the final convergence.")
+    max_consecutive_failures: Count = Field(
+        10,
+        description="Failures in a row after which no more is tried. In active learning they are counted for each "
+        "trajectory, which is then given up.",
+    )
+    use_teacher_reference: bool = Field(
+        False, description="Whether a trained model labels, instead of an ab initio method. As REFERENCE: type teacher."
+    )
+    teacher_reference_settings: TeacherSettings | None = Field(
+        None, description="The model that labels when use_teacher_reference is true."
+    )
+    save_trajectories_interval: Count = Field(5, description="MD steps between saved frames.")
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        if self.use_teacher_reference and self.teacher_reference_settings is None:
+            found = "use_teacher_reference is true, and teacher_reference_settings are missing."
+            yield Contradiction("use_teacher_reference", found, "Give them model_type and model_path.")
+        if self.teacher_reference_settings is not None and not self.use_teacher_reference:
+            found = "teacher_reference_settings are given, and use_teacher_reference is not true."
+            yield Contradiction("teacher_reference_settings", found, "Set use_teacher_reference, or remove them.")

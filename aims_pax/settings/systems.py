@@ -1,0 +1,177 @@
+"""The structures that a project starts from."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from aims_pax.errors import Problem, StructureError
+from aims_pax.frame import Frame
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+CLOSEST_ANG: Final = 0.5
+"""Atoms nearer than this overlap; the shortest bond, of H2, is 0.74 Å."""
+
+SMALLEST_CELL_ANG3: Final = 1e-3
+
+DEFAULT_PLACES: Final = ("geometry.in", "geometry")
+
+# ASE's readers raise whatever their parsing trips over; these are the families seen when they are fed garbage.
+_READER_ERRORS: Final = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError),
+    *(EOFError, ImportError, SyntaxError, RuntimeError, StopIteration, MemoryError),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One starting structure.
+
+    Parameters
+    ----------
+    name : str
+        Unique within a project.
+    frame : Frame
+        At MD step 0; its trajectory is the index of the system.
+    """
+
+    name: str
+    frame: Frame
+
+
+def read_systems(folder: Path, place: Path | Mapping[int, Path] | None) -> tuple[System, ...]:
+    """All starting structures of a project.
+
+    Parameters
+    ----------
+    folder : Path
+        The project.
+    place : Path, mapping of index to Path, or None
+        A file, a folder of files, one of these for each trajectory; None: geometry.in or the folder geometry.
+
+    Raises
+    ------
+    StructureError
+        With one problem for each file that holds no usable structure.
+    """
+    problems: list[Problem] = []
+    found: list[tuple[str, Atoms]] = []
+    for file in _files(folder, place):
+        try:
+            found += _structures(file, folder)
+        except StructureError as error:
+            problems += error.problems
+    if problems:
+        raise StructureError(problems)
+    names = _unique([name for name, _ in found])
+    structures = [atoms for _, atoms in found]
+    return tuple(System(name, _frame(structures[i], name, i)) for i, name in enumerate(names))
+
+
+def _files(folder: Path, place: Path | Mapping[int, Path] | None) -> list[Path]:
+    if isinstance(place, Mapping):
+        return [file for index in sorted(place) for file in _files(folder, place[index])]
+    if place is None:
+        places = [folder / name for name in DEFAULT_PLACES if (folder / name).exists()]
+        if len(places) != 1:
+            found = "The project has no starting structure." if not places else "There is geometry.in and geometry/."
+            advice = "Put geometry.in or the folder geometry into the project, or name a file by MISC.path_to_geometry."
+            raise StructureError(Problem(str(folder), found, "", advice))
+        place = places[0]
+    if not place.is_dir():
+        return [place]
+    files = sorted(path for path in place.iterdir() if path.is_file() and not path.name.startswith("."))
+    if not files:
+        raise StructureError(Problem(str(place), "The folder holds no files.", "", "Put structure files into it."))
+    return files
+
+
+def _structures(file: Path, folder: Path) -> list[tuple[str, "Atoms"]]:
+    """Checked structures of one file, with the names that they suggest."""
+    from ase.io import read
+    from ase.io.formats import UnknownFileTypeError
+
+    where = str(file.relative_to(folder)) if file.is_relative_to(folder) else str(file)
+    advice = "Check the file: extended XYZ, CIF, FHI-aims' geometry.in and all other formats of ASE can be read."
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # readers warn of what doesn't matter here: occupancies, symmetry
+            images = read(file, index=":")
+    except (*_READER_ERRORS, UnknownFileTypeError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise StructureError(Problem(where, f"No structure can be read here: {reason}.", "", advice)) from None
+    if not isinstance(images, list) or not images:
+        raise StructureError(Problem(where, "The file holds no structure.", "", advice))
+    problems = [
+        Problem(where if len(images) == 1 else f"{where}, structure {number}", *words)
+        for number, atoms in enumerate(images, start=1)
+        for words in _defects(atoms)
+    ]
+    if problems:
+        raise StructureError(problems)
+    return [(file.stem, atoms) for atoms in images]
+
+
+def _defects(atoms: "Atoms") -> Iterator[tuple[str, str, str]]:
+    """What makes a structure unusable: found, allowed, advice."""
+    if len(atoms) == 0:
+        yield "The structure has no atoms.", "", "Remove the file, or put a structure into it."
+        return
+    if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
+        yield "Positions or lattice vectors are not finite numbers.", "", "Correct them."
+        return
+    if (atoms.numbers < 1).any():
+        yield "The structure holds atoms without an element.", "", "Remove ghost and dummy atoms."
+    if atoms.constraints:
+        yield "The structure holds constraints, which MD would not keep.", "", "Remove them from the file."
+    if atoms.pbc.any() and abs(atoms.cell.complete().volume) < SMALLEST_CELL_ANG3:
+        yield "The structure is periodic, and its cell has no volume.", "", "Correct the lattice vectors."
+        return
+    if atoms.pbc.any() and (atoms.cell.lengths()[atoms.pbc] == 0).any():
+        yield "The structure is periodic along a lattice vector that is zero.", "", "Correct the lattice vectors."
+        return
+    yield from _overlaps(atoms)
+
+
+def _overlaps(atoms: "Atoms") -> Iterator[tuple[str, str, str]]:
+    from ase.neighborlist import neighbor_list
+
+    first, second, distances = neighbor_list("ijd", atoms, CLOSEST_ANG)
+    if len(distances):
+        worst = int(distances.argmin())
+        i, j = int(first[worst]), int(second[worst])
+        found = (
+            f"Atoms {i + 1} ({atoms.symbols[i]}) and {j + 1} ({atoms.symbols[j]}) are {distances[worst]:.2f} Å apart."
+        )
+        yield found, f"at least {CLOSEST_ANG} Å", "Check the unit (Å) of positions and cell, and for doubled atoms."
+
+
+def _frame(atoms: "Atoms", name: str, index: int) -> Frame:
+    return Frame(
+        system=name,
+        trajectory=index,
+        md_step=0,
+        generation=0,
+        numbers=np.array(atoms.numbers, dtype=np.int64),
+        positions=np.array(atoms.positions, dtype=np.float64),
+        cell=np.array(atoms.cell.array, dtype=np.float64),
+        pbc=np.array(atoms.pbc, dtype=np.bool_),
+    )
+
+
+def _unique(names: list[str]) -> list[str]:
+    """The same names, numbered where one stands for several structures."""
+    taken: set[str] = set()
+    result = []
+    for index, name in enumerate(names):
+        unique = name if names.count(name) == 1 else f"{name}-{index}"
+        while unique in taken:
+            unique += "'"
+        taken.add(unique)
+        result.append(unique)
+    return result

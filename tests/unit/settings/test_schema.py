@@ -1,0 +1,82 @@
+"""What is generated from the fields: editor schemas and the reference page."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aims_pax.errors import SettingsError
+from aims_pax.settings.kinds import meaning
+from aims_pax.settings.page import reference_page
+from aims_pax.settings.schema import aims_pax_schema, mace_schema, write_schemas
+
+ROOT = Path(__file__).parents[3]
+
+
+def properties(schema: dict[str, Any], model: str) -> dict[str, Any]:
+    found: dict[str, Any] = schema["$defs"][model]["properties"]
+    return found
+
+
+def test_committed_reference_page_is_current() -> None:
+    committed = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert committed == reference_page(), "run: python -m aims_pax.settings.page > docs/settings.md"
+
+
+def test_every_setting_has_a_short_meaning_and_stands_on_the_page() -> None:
+    from aims_pax.settings.reading import nested_section
+    from aims_pax.settings.section import Section
+
+    def sections(model: type[Section]) -> list[type[Section]]:
+        return [model, *(found for below in model.__subclasses__() for found in sections(below))]
+
+    page = reference_page()
+    for model in sections(Section):
+        if not model.__module__.startswith("aims_pax."):
+            continue
+        for key, info in model.model_fields.items():
+            assert 0 < len(meaning(info)) <= 120, (model, key)
+            container = nested_section(info) is not None and model.__name__ == "MaceSettings"
+            assert container or f"`{key}`" in page, (model, key)
+
+
+def test_schemas_are_json_with_all_references_resolved() -> None:
+    for schema in (aims_pax_schema(), mace_schema()):
+        text = json.dumps(schema, allow_nan=False)
+        names = {part.split('"')[0] for part in text.split("#/$defs/")[1:]}
+        assert names <= set(schema["$defs"])
+        assert not schema["additionalProperties"]
+
+
+def test_schema_knows_types_bounds_units_and_old_names() -> None:
+    schema = aims_pax_schema()
+    md = properties(schema, "MDSettings")
+    assert md["timestep"]["exclusiveMinimum"] == 0
+    assert md["timestep"]["maximum"] == 10
+    assert "fs" in md["timestep"]["description"]
+    assert md["MD_seed"]["deprecated"]
+    assert "NVT" in md["stat_ensemble"]["enum"]
+    active = properties(schema, "ActiveLearningSettings")
+    assert active["skip_step_mlff"] == {
+        "default": 25,
+        "description": "MD steps between uncertainty checks.",
+        "minimum": 1,
+        "maximum": 10**15,
+        "type": "integer",
+    }
+    assert active["max_MD_steps"]["default"] == "inf"
+    assert active["analysis"]["enum"] == [None, False]
+    assert properties(mace_schema(), "ArchitectureSettings")["max_L"]["minimum"] == 0
+
+
+def test_schemas_are_written_where_asked(tmp_path: Path) -> None:
+    paths = write_schemas(tmp_path / "new")
+    assert [path.name for path in paths] == ["aims_PAX.schema.json", "mace.schema.json"]
+    assert json.loads(paths[0].read_text(encoding="utf-8")) == aims_pax_schema()
+
+
+def test_folder_that_can_not_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError, match="The schemas can't be written here"):
+        write_schemas(tmp_path / "file" / "folder")
