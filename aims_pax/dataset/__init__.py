@@ -1,0 +1,11 @@
+"""The dataset of a run and everything else that must outlive it.
+
+``store`` is the run's one durable file (SQLite), built from ``database`` (connection, transactions), ``schema``
+(tables and their upgrades), ``lock`` (one run folder, one campaign), ``records`` (the values that go in and come out)
+and ``blobs`` (arrays as bytes). ``splits`` says who learns from what; ``extxyz`` is the way to other programs.
+"""
+
+from aims_pax.dataset.records import CheckRow, Counts, EpochRow, JobStatus, JournalEntry, StoredJob
+from aims_pax.dataset.store import RunStore
+
+__all__ = ["CheckRow", "Counts", "EpochRow", "JobStatus", "JournalEntry", "RunStore", "StoredJob"]

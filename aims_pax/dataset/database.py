@@ -1,0 +1,159 @@
+"""An SQLite file that survives crashes, with nested transactions and errors in this package's words."""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aims_pax.dataset.durable import flush_folder
+from aims_pax.dataset.schema import UPGRADES, upgrade, version_of
+from aims_pax.errors import StoreError
+
+BUSY_TIMEOUT_S = 30.0
+"""How long a statement waits for another process that reads or copies the file."""
+
+WAL_LIMIT_BYTES = 64 * 2**20
+"""Size to which the write-ahead log is cut back after it has been emptied."""
+
+Row = tuple[Any, ...]
+
+
+class Database:
+    """A connection to one run store file; belongs to the thread that opened it.
+
+    Commits are durable: the write-ahead log is flushed to disk at each (``synchronous=FULL``).
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self._path = path
+        self._connection = connection
+        self._depth = 0
+
+    @classmethod
+    def open(cls, path: Path) -> "Database":
+        """Open for writing; an absent file is created, an older one upgraded."""
+        is_new = not path.exists()
+        with _translated(path):
+            connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        with _closed_on_error(connection), _translated(path):
+            version_of(connection)  # before anything is written into a file that is not ours
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
+            upgrade(connection)
+        if is_new:
+            flush_folder(path.parent)
+        return cls(path, connection)
+
+    @classmethod
+    def open_readonly(cls, path: Path) -> "Database":
+        """Open an existing file beside a campaign that may be writing it."""
+        with _translated(path):
+            connection = sqlite3.connect(
+                _readonly_address(path), uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
+            )
+        with _closed_on_error(connection), _translated(path):
+            if (version := version_of(connection)) < len(UPGRADES):
+                raise StoreError(
+                    f"this run was written by an older aims_pax (store version {version}); "
+                    "continue it once, and its store is brought up to date"
+                )
+        return cls(path, connection)
+
+    def close(self) -> None:
+        """Close the file; what was not committed is lost. May be called twice."""
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All writes within, or none of them; durable when the outermost block has ended.
+
+        A block that raises takes back its own writes only, so an outer block may go on.
+        """
+        point = f"depth_{self._depth}" if self._depth else None
+        self.execute(f"SAVEPOINT {point}" if point else "BEGIN IMMEDIATE")
+        self._depth += 1
+        try:
+            yield
+            self.execute(f"RELEASE {point}" if point else "COMMIT")
+        except BaseException:
+            if self._is_in_transaction():
+                self.execute(f"ROLLBACK TO {point}" if point else "ROLLBACK")
+            raise
+        finally:
+            self._depth -= 1
+
+    def execute(self, sql: str, parameters: Iterable[Any] = ()) -> sqlite3.Cursor:
+        """Run one statement."""
+        with _translated(self._path):
+            return self._connection.execute(sql, tuple(parameters))
+
+    def execute_many(self, sql: str, rows: Iterable[Row]) -> None:
+        """Run one statement for each row."""
+        with _translated(self._path):
+            self._connection.executemany(sql, rows)
+
+    def first(self, sql: str, *parameters: Any) -> Row | None:
+        """First row of a query, or None."""
+        with _translated(self._path):
+            row: Row | None = self._connection.execute(sql, parameters).fetchone()
+            return row
+
+    def rows(self, sql: str, *parameters: Any) -> list[Row]:
+        """All rows of a query."""
+        with _translated(self._path):
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def table(self, sql: str, *parameters: Any, dtype: np.dtype[np.void]) -> NDArray[np.void]:
+        """All rows of a query as one array, with NaN for NULL; holds nothing besides it."""
+        with _translated(self._path):
+            return np.fromiter(self._connection.execute(sql, parameters), dtype=dtype)
+
+    def _is_in_transaction(self) -> bool:
+        # SQLite itself rolls everything back after some errors (disk full); a closed connection can't be asked.
+        try:
+            return self._connection.in_transaction
+        except sqlite3.ProgrammingError:
+            return False
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Name the file in everything that can be wrong with it."""
+    try:
+        yield
+    except StoreError as error:
+        raise StoreError(f"{path}: {error}") from error
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {error}{_advice(error)}") from error
+
+
+@contextmanager
+def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _advice(error: sqlite3.Error) -> str:
+    name = getattr(error, "sqlite_errorname", "")
+    if name == "SQLITE_FULL":
+        return ". Make room and start again: what was stored before is safe"
+    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+        return ". The file is damaged: restore it from a copy, or start in a new folder"
+    return ""
+
+
+def _readonly_address(path: Path) -> str:
+    # In a folder that this user can't write, SQLite can't set up the shared memory of the write-ahead log. When there
+    # is no log, nobody is writing, and the file can be read as it is.
+    is_at_rest = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
+    return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if is_at_rest else ''}"

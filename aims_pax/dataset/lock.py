@@ -1,0 +1,66 @@
+"""One run folder, one campaign."""
+
+import errno
+import fcntl
+import os
+import socket
+from pathlib import Path
+
+from aims_pax.errors import Problem, RunLocked, StoreError
+
+LOCK_NAME = "run.lock"
+
+
+class RunLock:
+    """The right to write into a run folder, until released or until this process ends, however it ends.
+
+    The kernel's lock on the file is what counts; the text in it only says who holds it. The file itself stays:
+    removing it would let two campaigns lock two different files of the same name.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Take the lock at once.
+
+        Raises
+        ------
+        RunLocked
+            Another campaign holds it.
+        StoreError
+            The file system knows no locks.
+        OSError
+            The lock file can't be created.
+        """
+        path = folder / LOCK_NAME
+        self._descriptor: int | None = None
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            owner = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
+            os.close(descriptor)
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                raise _locked(folder, owner) from None
+            raise StoreError(
+                f"{path}: this file system can't lock files ({error.strerror}); put the run folder on one that can"
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"host {socket.gethostname()}, process {os.getpid()}\n".encode(), 0)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Give the folder free. May be called twice."""
+        if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _locked(folder: Path, owner: str) -> RunLocked:
+    return RunLocked(
+        Problem(
+            where=str(folder),
+            found=f"another campaign is working in this folder ({owner or 'it has just started'})",
+            allowed="one campaign per run folder",
+            advice="Wait until it has ended, stop it, or choose another folder.",
+        )
+    )

@@ -1,0 +1,164 @@
+"""What goes into a run store and comes out of it, as values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from aims_pax.frame import Frame, Stage
+from aims_pax.protocols import MemberErrors
+
+
+class JobStatus(StrEnum):
+    """Where the request for one label stands."""
+
+    SUBMITTED = "submitted"
+    """Asked for, and not answered yet."""
+    DONE = "done"
+    """Its label is in the store."""
+    FAILED = "failed"
+    """Its last attempt gave no label."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredJob:
+    """A requested label.
+
+    Parameters
+    ----------
+    label_id : int
+        From 1, in the order of the requests.
+    frame : Frame
+    stage : Stage
+    status : JobStatus
+    n_failures : int
+        Attempts that gave no label.
+    """
+
+    label_id: int
+    frame: Frame
+    stage: Stage
+    status: JobStatus
+    n_failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRow:
+    """One uncertainty check.
+
+    Parameters
+    ----------
+    check : int
+        Number of this check within the run.
+    trajectory, md_step, generation : int
+        What was checked, and the committee that judged it.
+    score, threshold : float, eV/Å
+        The threshold is the one that the score was compared with; it may be infinite.
+    picked : bool
+        Whether the structure was sent to the reference.
+    """
+
+    check: int
+    trajectory: int
+    md_step: int
+    generation: int
+    score: float
+    threshold: float
+    picked: bool
+
+
+CHECK_DTYPE = np.dtype(
+    [
+        ("check", np.int64),
+        ("trajectory", np.int32),
+        ("md_step", np.int64),
+        ("generation", np.int32),
+        ("score", np.float64),
+        ("threshold", np.float64),
+        ("picked", np.bool_),
+    ]
+)
+"""Fields of :class:`CheckRow`, as an array holds them."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRow:
+    """One epoch of one member, for the learning curves.
+
+    Parameters
+    ----------
+    epoch : int
+        Epochs that this member has made, this one included.
+    generation : int
+        Generation that this epoch led to.
+    member : int
+    train_loss : float
+        Mean loss over the epoch, in the loss function's own unit.
+    errors : MemberErrors or None
+        On the validation set after it; None when they were not measured.
+    n_train, n_valid : int
+        Structures of this member.
+    """
+
+    epoch: int
+    generation: int
+    member: int
+    train_loss: float
+    errors: MemberErrors | None
+    n_train: int
+    n_valid: int
+
+
+EPOCH_DTYPE = np.dtype(
+    [
+        ("epoch", np.int64),
+        ("generation", np.int64),
+        ("member", np.int32),
+        ("train_loss", np.float64),
+        ("loss", np.float64),
+        ("energy_mae_ev_per_atom", np.float64),
+        ("force_mae_ev_per_ang", np.float64),
+        ("stress_mae_ev_per_ang3", np.float64),
+        ("n_train", np.int64),
+        ("n_valid", np.int64),
+    ]
+)
+"""Fields of :class:`EpochRow` and its errors, as an array holds them; NaN where nothing was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One event of the run: its number from 1, when it was written (seconds since 1970, UTC), and what it was."""
+
+    number: int
+    time: float
+    kind: str
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much a run holds.
+
+    Parameters
+    ----------
+    n_in_flight, n_received, n_failed : int
+        Requested labels by :class:`JobStatus`.
+    n_failures : int
+        Attempts that gave no label, also of labels that were received in the end.
+    n_train, n_valid : int
+        Labelled structures by split, over all members.
+    """
+
+    n_in_flight: int
+    n_received: int
+    n_failed: int
+    n_failures: int
+    n_train: int
+    n_valid: int
+
+    @property
+    def n_requested(self) -> int:
+        return self.n_in_flight + self.n_received + self.n_failed

@@ -1,0 +1,33 @@
+"""What all tables of a run store share: one database, one clock, and ways of reading that suit any size."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+from aims_pax.dataset.database import Database, Row
+
+_PAGE = 256
+"""Rows with arrays that are held at once."""
+
+
+class Tables:
+    """A part of the run store."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All that is written within the block, or none of it. Blocks may be nested; the outermost one commits."""
+        return self._database.transaction()
+
+    def _pages(self, sql: str, *, after: int) -> Iterator[Row]:
+        """Rows of a query that is ordered by its first column, a page at a time.
+
+        Nothing stays open between two pages, so that the store may be written while it is read.
+        """
+        while True:
+            page = self._database.rows(sql, after, _PAGE)
+            yield from page
+            if len(page) < _PAGE:
+                return
+            after = page[-1][0]

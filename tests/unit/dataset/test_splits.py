@@ -1,0 +1,34 @@
+"""Quota and distribution over any number of points."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aims_pax.dataset.splits import distribute, place_all
+from aims_pax.frame import Split
+from aims_pax.learner.quota import Quota
+
+
+@given(st.floats(0.01, 0.99), st.lists(st.integers(0, 30), max_size=6))
+def test_quota_is_kept_over_any_sequence_of_rounds(ratio: float, rounds: list[int]) -> None:
+    quota, splits = Quota(ratio), []
+    for n_points in rounds:
+        quota, placed = place_all(quota, n_points)
+        splits += placed
+        for n in range(1, len(splits) + 1):
+            assert abs(splits[:n].count(Split.VALIDATION) - ratio * n) <= 1
+    assert (quota.n_train, quota.n_valid) == (splits.count(Split.TRAINING), splits.count(Split.VALIDATION))
+
+
+@given(st.integers(0, 200), st.integers(1, 9), st.integers(0, 2**32))
+def test_every_point_belongs_to_exactly_one_member(n_points: int, n_members: int, seed: int) -> None:
+    parts = distribute(n_points, n_members, np.random.default_rng(seed))
+    assert sorted(np.concatenate(parts).tolist()) == list(range(n_points))
+    sizes = [len(part) for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_distribution_follows_its_generator() -> None:
+    one, again, other = (distribute(40, 4, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, other)

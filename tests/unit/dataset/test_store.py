@@ -1,0 +1,332 @@
+"""What goes into a run store comes out of it, exactly, and nothing contradictory goes in."""
+
+import math
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from aims_pax.dataset import CheckRow, EpochRow, JobStatus, JournalEntry, RunStore
+from aims_pax.errors import StoreError
+from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, Split, Stage
+from aims_pax.protocols import MemberErrors
+
+MakeFrame = Callable[..., Frame]
+MakeLabel = Callable[..., Label]
+
+
+def assert_same(found: object, expected: object) -> None:
+    """Equal in every field; arrays bit for bit, with their type."""
+    assert type(found) is type(expected)
+    for field in fields(expected):  # type: ignore[arg-type]
+        one, other = getattr(found, field.name), getattr(expected, field.name)
+        if isinstance(other, np.ndarray):
+            assert one.dtype == other.dtype
+            assert one.shape == other.shape
+            assert one.tobytes() == other.tobytes()
+        elif isinstance(other, dict):
+            assert one.keys() == other.keys()
+            assert all(one[key].tobytes() == other[key].tobytes() for key in other)
+        else:
+            assert one == other
+
+
+def requests_(store: RunStore, frame: MakeFrame, n: int) -> list[int]:
+    return [store.add_job(frame(25 * (i + 1)), Stage.ACTIVE) for i in range(n)]
+
+
+def test_requests_are_numbered_from_one_in_their_order(store: RunStore, frame: MakeFrame) -> None:
+    assert requests_(store, frame, 3) == [1, 2, 3]
+    assert [job.label_id for job in store.jobs()] == [1, 2, 3]
+
+
+def test_frame_and_label_come_back_bit_for_bit(tmp_path: Path, frame: MakeFrame, label: MakeLabel) -> None:
+    frames = [frame(25), frame(50, periodic=True, n_atoms=8)]
+    labels = [label(3), label(8, with_stress=True)]
+    with RunStore.open(tmp_path) as store:
+        for one, answer in zip(frames, labels, strict=True):
+            label_id = store.add_job(one, Stage.INITIAL)
+            store.add_label(label_id, answer)
+            store.assign(label_id, Split.TRAINING, member=2)
+    with RunStore.open(tmp_path) as store:
+        for found, one, answer in zip(store.labelled(), frames, labels, strict=True):
+            assert_same(found.frame, one)
+            assert_same(found.label, answer)
+            assert (found.split, found.member) == (Split.TRAINING, 2)
+
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@st.composite
+def labelled_pairs(draw: st.DrawFn) -> tuple[Frame, Label]:
+    n_atoms = draw(st.integers(1, 5))
+    array = lambda *shape: draw(hnp.arrays(np.float64, shape, elements=finite))  # noqa: E731
+    frame = Frame(
+        system=draw(st.text(st.characters(codec="utf-8"))),
+        trajectory=draw(st.integers(0, 2**31 - 1)),
+        md_step=draw(st.integers(0, 2**62)),
+        generation=draw(st.integers(0, 2**31 - 1)),
+        numbers=draw(hnp.arrays(np.int64, n_atoms, elements=st.integers(1, 118))),
+        positions=array(n_atoms, 3),
+        cell=array(3, 3),
+        pbc=draw(hnp.arrays(np.bool_, 3)),
+    )
+    extras = {name: array(*shape) for name, shape in draw(st.dictionaries(st.text("abc"), SHAPES, max_size=2)).items()}
+    stress = draw(st.none() | hnp.arrays(np.float64, 6, elements=finite))
+    return frame, Label(draw(finite), array(n_atoms, 3), stress, "reference", draw(finite), extras)
+
+
+SHAPES = st.lists(st.integers(0, 3), max_size=3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(labelled_pairs(), min_size=1, max_size=3, unique_by=lambda pair: pair[0].md_step))
+def test_any_label_comes_back_as_it_was(pairs: list[tuple[Frame, Label]]) -> None:
+    with TemporaryDirectory() as folder, RunStore.open(Path(folder)) as store:
+        with store.transaction():
+            for frame, label in pairs:
+                store.add_label(store.add_job(frame, Stage.ACTIVE), label)
+        for label_id, (frame, label) in enumerate(pairs, start=1):
+            assert_same(store.frame_of(label_id), frame)
+            assert_same(store.label_of(label_id), label)
+
+
+def test_same_frame_is_never_asked_for_twice(store: RunStore, frame: MakeFrame) -> None:
+    store.add_job(frame(25), Stage.ACTIVE)
+    store.add_job(frame(25), Stage.INITIAL)
+    with pytest.raises(StoreError, match=r"UNIQUE constraint failed: jobs\.stage, jobs\.trajectory, jobs\.md_step"):
+        store.add_job(frame(25), Stage.ACTIVE)
+    assert store.counts().n_requested == 2
+
+
+def test_label_is_answered_exactly_once(store: RunStore, frame: MakeFrame, label: MakeLabel) -> None:
+    (label_id,) = requests_(store, frame, 1)
+    store.add_label(label_id, label(energy=-1.0))
+    with pytest.raises(StoreError, match="label 1 can't become done: it is done, and must be submitted"):
+        store.add_label(label_id, label(energy=-2.0))
+    with pytest.raises(StoreError, match="label 1 can't become failed: it is done"):
+        store.add_failure(label_id, LabelFailure(FailureReason.CRASHED, "late"))
+    found = store.label_of(label_id)
+    assert found is not None
+    assert found.energy == -1.0
+
+
+def test_label_that_nobody_asked_for_is_refused(store: RunStore, label: MakeLabel) -> None:
+    with pytest.raises(StoreError, match="label 5 can't become done: it was never asked for"):
+        store.add_label(5, label())
+    with pytest.raises(StoreError, match="label 5 was never asked for"):
+        store.frame_of(5)
+
+
+def test_label_of_another_structure_is_refused(store: RunStore, frame: MakeFrame, label: MakeLabel) -> None:
+    (label_id,) = requests_(store, frame, 1)
+    with pytest.raises(StoreError, match=r"forces of shape \(8, 3\), but its frame has 3 atoms"):
+        store.add_label(label_id, label(8))
+    assert [job.status for job in store.jobs()] == [JobStatus.SUBMITTED]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"energy": math.nan}, {"forces": np.full((3, 3), np.inf)}, {"stress": np.full(6, np.nan)}],
+    ids=["energy", "forces", "stress"],
+)
+def test_label_that_is_not_finite_is_refused(
+    store: RunStore, frame: MakeFrame, label: MakeLabel, wrong: dict[str, object]
+) -> None:
+    (label_id,) = requests_(store, frame, 1)
+    with pytest.raises(StoreError, match="label 1 holds numbers that are not finite"):
+        store.add_label(label_id, replace(label(), **wrong))
+    assert store.label_of(label_id) is None
+
+
+def test_stress_in_another_shape_is_refused(store: RunStore, frame: MakeFrame, label: MakeLabel) -> None:
+    (label_id,) = requests_(store, frame, 1)
+    with pytest.raises(StoreError, match=r"stress of shape \(3, 3\)"):
+        store.add_label(label_id, replace(label(), stress=np.zeros((3, 3))))
+
+
+def test_failed_label_can_be_asked_for_again_and_keeps_its_history(
+    store: RunStore, frame: MakeFrame, label: MakeLabel
+) -> None:
+    (label_id,) = requests_(store, frame, 1)
+    failures = [
+        LabelFailure(FailureReason.WORKER_LOST, "node 7 died", None, 3.0),
+        LabelFailure(FailureReason.NOT_CONVERGED, "250 cycles", "labels/1", 9.0),
+    ]
+    for failure in failures:
+        store.add_failure(label_id, failure)
+        store.resubmit(label_id)
+    store.add_label(label_id, label())
+    assert store.failures_of(label_id) == failures
+    (job,) = store.jobs(JobStatus.DONE)
+    assert job.n_failures == 2
+    assert store.label_wall_s() == pytest.approx(12.25)
+
+
+def test_only_a_failed_label_can_be_asked_for_again(store: RunStore, frame: MakeFrame) -> None:
+    requests_(store, frame, 1)
+    with pytest.raises(StoreError, match="label 1 can't become submitted: it is submitted, and must be failed"):
+        store.resubmit(1)
+
+
+def test_jobs_are_found_by_status(store: RunStore, frame: MakeFrame, label: MakeLabel) -> None:
+    requests_(store, frame, 4)
+    store.add_label(2, label())
+    store.add_failure(3, LabelFailure(FailureReason.CRASHED, "signal 11"))
+    assert [job.label_id for job in store.jobs(JobStatus.SUBMITTED)] == [1, 4]
+    assert [job.label_id for job in store.jobs(JobStatus.DONE)] == [2]
+    (failed,) = store.jobs(JobStatus.FAILED)
+    assert (failed.label_id, failed.stage, failed.status) == (3, Stage.ACTIVE, JobStatus.FAILED)
+    assert_same(failed.frame, frame(75))
+
+
+def test_jobs_may_be_answered_while_they_are_read(store: RunStore, frame: MakeFrame, label: MakeLabel) -> None:
+    with store.transaction():
+        requests_(store, frame, 300)  # more than one page
+    for job in store.jobs(JobStatus.SUBMITTED):
+        store.add_label(job.label_id, label())
+        if job.label_id == 3:
+            break
+    assert store.counts().n_received == 3
+    with store.transaction():
+        for job in store.jobs(JobStatus.SUBMITTED):
+            store.add_label(job.label_id, label())
+    assert store.counts().n_received == 300
+
+
+def test_dataset_is_read_in_the_order_of_assignment(store: RunStore, frame: MakeFrame, label: MakeLabel) -> None:
+    for label_id in requests_(store, frame, 4):
+        store.add_label(label_id, label())
+    store.assign(3, Split.TRAINING)
+    store.assign(1, Split.VALIDATION, member=0)
+    store.assign(4, Split.TRAINING, member=3)
+    assert [(x.label_id, x.split, x.member) for x in store.labelled()] == [
+        (3, Split.TRAINING, None),
+        (1, Split.VALIDATION, 0),
+        (4, Split.TRAINING, 3),
+    ]
+    assert [x.label_id for x in store.labelled(after=2)] == [4]
+    assert store.unassigned(Stage.ACTIVE) == [2]
+    assert store.unassigned(Stage.INITIAL) == []
+
+
+def test_place_in_the_dataset_is_for_life(store: RunStore, frame: MakeFrame, label: MakeLabel) -> None:
+    (label_id,) = requests_(store, frame, 1)
+    with pytest.raises(StoreError, match="FOREIGN KEY constraint failed"):
+        store.assign(label_id, Split.TRAINING)
+    store.add_label(label_id, label())
+    store.assign(label_id, Split.TRAINING)
+    with pytest.raises(StoreError, match="UNIQUE constraint failed"):
+        store.assign(label_id, Split.VALIDATION)
+
+
+def test_counts_follow_from_what_is_stored(store: RunStore, frame: MakeFrame, label: MakeLabel) -> None:
+    requests_(store, frame, 5)
+    for label_id in (1, 2, 3):
+        store.add_label(label_id, label())
+    store.add_failure(4, LabelFailure(FailureReason.WALLTIME, "2 h"))
+    store.assign(1, Split.TRAINING)
+    store.assign(2, Split.VALIDATION)
+    counts = store.counts()
+    assert (counts.n_requested, counts.n_in_flight, counts.n_received, counts.n_failed) == (5, 1, 3, 1)
+    assert (counts.n_failures, counts.n_train, counts.n_valid) == (1, 1, 1)
+
+
+def test_checks_come_back_in_order_with_infinities(store: RunStore) -> None:
+    store.append_checks([CheckRow(2, 1, 50, 3, 0.3, 0.2, True)])
+    store.append_checks([CheckRow(1, 0, 25, 3, 0.1, math.inf, False), CheckRow(3, 0, 75, 4, math.nan, 0.2, False)])
+    checks = store.checks()
+    assert checks["check"].tolist() == [1, 2, 3]
+    assert checks["threshold"].tolist() == [math.inf, 0.2, 0.2]
+    assert checks["picked"].tolist() == [False, True, False]
+    assert math.isnan(checks["score"][2])
+    assert store.checks(after=2)["md_step"].tolist() == [75]
+    assert store.last_check() == 3
+
+
+def test_check_is_never_replaced(store: RunStore) -> None:
+    store.append_checks([CheckRow(1, 0, 25, 3, 0.1, 0.2, False)])
+    with pytest.raises(StoreError, match=r"UNIQUE constraint failed: checks\.number"):
+        store.append_checks([CheckRow(2, 0, 50, 3, 0.1, 0.2, False), CheckRow(1, 0, 25, 3, 0.5, 0.2, False)])
+    assert store.checks()["score"].tolist() == [0.1]
+
+
+def test_run_without_history_gives_empty_tables(store: RunStore) -> None:
+    assert len(store.checks()) == len(store.epochs()) == 0
+    assert store.last_check() is None
+    assert list(store.journal()) == list(store.labelled()) == list(store.jobs()) == []
+    assert store.counts().n_requested == 0
+    assert store.label_wall_s() == 0.0
+
+
+def test_learning_curves_have_nan_where_nothing_was_measured(store: RunStore) -> None:
+    errors = MemberErrors(0.5, 0.001, 0.04)
+    store.add_epochs([EpochRow(1, 1, 0, 2.0, errors, 9, 1), EpochRow(1, 1, 1, math.nan, None, 8, 2)])
+    store.add_epochs([EpochRow(2, 2, 0, 1.0, replace(errors, stress_mae_ev_per_ang3=0.01), 9, 1)])
+    epochs = store.epochs()
+    assert epochs["epoch"].tolist() == [1, 1, 2]
+    assert epochs["member"].tolist() == [0, 1, 0]
+    np.testing.assert_equal(epochs["train_loss"], [2.0, math.nan, 1.0])
+    np.testing.assert_equal(epochs["force_mae_ev_per_ang"], [0.04, math.nan, 0.04])
+    np.testing.assert_equal(epochs["stress_mae_ev_per_ang3"], [math.nan, math.nan, 0.01])
+    assert epochs["n_valid"].tolist() == [1, 2, 1]
+
+
+def test_journal_keeps_order_time_and_infinities(store: RunStore) -> None:
+    assert store.append_journal("check", {"threshold": math.inf, "trajectory": 3}) == 1
+    assert store.append_journal("stop", {}) == 2
+    assert list(store.journal()) == [
+        JournalEntry(1, 1000.0, "check", {"threshold": math.inf, "trajectory": 3}),
+        JournalEntry(2, 1000.0, "stop", {}),
+    ]
+    assert [entry.kind for entry in store.journal(after=1)] == ["stop"]
+
+
+def test_states_and_facts_are_replaced(store: RunStore) -> None:
+    assert store.load_state("sampler") is None
+    assert store.get_meta("version") is None
+    for value in (b"\x00one", b"two\xff"):
+        store.save_state("sampler", value)
+        store.set_meta("version", repr(value))
+    assert store.load_state("sampler") == b"two\xff"
+    assert store.get_meta("version") == r"b'two\xff'"
+
+
+def test_numpy_numbers_are_stored_as_numbers(store: RunStore, frame: MakeFrame, label: MakeLabel) -> None:
+    one = replace(frame(), trajectory=np.int64(4), md_step=np.int64(50))
+    store.add_label(store.add_job(one, Stage.ACTIVE), replace(label(), energy=np.float64(-3.0)))
+    store.assign(1, Split.TRAINING, member=np.int64(1))  # type: ignore[arg-type]
+    store.append_checks([CheckRow(np.int64(1), 0, 25, 3, np.float64(0.1), 0.2, np.bool_(True))])  # type: ignore[arg-type]
+    (found,) = store.labelled()
+    assert (found.frame.trajectory, found.frame.md_step, found.member) == (4, 50, 1)
+    assert bool(store.checks()["picked"][0])
+
+
+def test_failed_transaction_leaves_nothing(store: RunStore, frame: MakeFrame) -> None:
+    def write_then_fail() -> None:
+        with store.transaction():
+            store.add_job(frame(25), Stage.ACTIVE)
+            store.set_meta("key", "value")
+            raise KeyboardInterrupt("by hand")
+
+    with pytest.raises(KeyboardInterrupt, match="by hand"):
+        write_then_fail()
+    assert store.counts().n_requested == 0
+    assert store.get_meta("key") is None
+    assert store.add_job(frame(25), Stage.ACTIVE) == 1
+
+
+def test_failed_inner_block_leaves_the_outer_one_alone(store: RunStore, frame: MakeFrame) -> None:
+    with store.transaction():
+        store.add_job(frame(25), Stage.ACTIVE)
+        with pytest.raises(StoreError, match="UNIQUE"):
+            store.add_job(frame(25), Stage.ACTIVE)
+        store.add_job(frame(50), Stage.ACTIVE)
+    assert [job.frame.md_step for job in store.jobs()] == [25, 50]
