@@ -1,0 +1,67 @@
+# Needs Python 3.11 or newer and make; everything else is installed into .venv.
+#
+#   make quickstart    install, run examples/quickstart, measure its models on structures they never saw
+#   make test          install with the developers' tools, then lint, types, import directions, tests
+#   make examples      all examples in a form of about a minute each
+#   make clean         remove what the examples wrote
+#
+# torch is installed first and by itself, so that nothing else chooses its build. The default one of Linux brings
+# CUDA along; TORCH_INDEX=URL takes another build, such as the much smaller one for CPUs that pytorch.org names.
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+QUICKSTART := examples/quickstart
+
+# Left out of `make test`: slow takes minutes a test and runs before releases; gpu needs a CUDA device; licence needs
+# an engine that is not free to install. Each can be asked for: .venv/bin/pytest -m gpu
+MARKERS := not slow and not gpu and not licence
+
+.DELETE_ON_ERROR:
+.PHONY: quickstart test lint types imports pytest examples clean
+
+quickstart: $(VENV)/.installed
+	cd $(QUICKSTART) && ../../$(BIN)/aims-pax run .
+	cd $(QUICKSTART) && { test -s heldout.extxyz || ../../$(BIN)/python heldout.py; }
+	cd $(QUICKSTART) && ../../$(BIN)/aims-pax evaluate --models results/*.model --data heldout.extxyz --out evaluation
+
+test: lint types imports pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+imports: $(VENV)/.installed-dev
+	$(BIN)/lint-imports --no-logo
+
+pytest: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "$(MARKERS)"
+
+examples: $(VENV)/.installed-dev
+	$(BIN)/python examples/short.py
+
+clean:
+	cd examples && rm -rf */run.db* */checkpoints */aims_ase_calcs */logs */results */trajectories */evaluation */heldout.extxyz */heldout_scratch
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "$(PYTHON) is not Python 3.11 or newer; name one that is: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.torch: constraints.txt | $(BIN)/python
+	$(PIP) torch $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.torch pyproject.toml
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.torch pyproject.toml
+	$(PIP) --editable '.[dev]'
+	touch $@ $(VENV)/.installed
