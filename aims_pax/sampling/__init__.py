@@ -1,0 +1,15 @@
+"""Molecular dynamics of many trajectories in one batch."""
+
+from aims_pax.sampling.calculator import CalculatorForces, ReferenceForces
+from aims_pax.sampling.sampler import BatchedSampler
+from aims_pax.sampling.state import Advanced, Ensemble, TrajectoryCheckpoint, TrajectoryStart
+
+__all__ = [
+    "Advanced",
+    "BatchedSampler",
+    "CalculatorForces",
+    "Ensemble",
+    "ReferenceForces",
+    "TrajectoryCheckpoint",
+    "TrajectoryStart",
+]

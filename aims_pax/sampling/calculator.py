@@ -1,0 +1,123 @@
+"""Force models that are not a committee: ASE calculators, and the reference itself."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+from torch import Tensor
+
+from aims_pax.batch import AtomBatch
+from aims_pax.frame import FloatArray, Frame, Label, LabelFailure
+from aims_pax.protocols import Reference
+
+logger = logging.getLogger(__name__)
+
+# What calculators raise when an SCF does not converge or a structure is out of their range.
+_CALCULATION_ERRORS = (RuntimeError, ValueError, ArithmeticError)
+
+
+class CalculatorForces:
+    """Forces of ASE calculators, one calculator for each trajectory.
+
+    A calculator of its own lets every trajectory start its self-consistency from its own last step.
+
+    Parameters
+    ----------
+    new_calculator : callable
+        Makes one more ASE calculator.
+    """
+
+    generation = 0
+    cutoff: float | None = None
+
+    def __init__(self, new_calculator: Callable[[], Calculator]) -> None:
+        self._new_calculator = new_calculator
+        self._calculators: dict[int, Calculator] = {}
+
+    def energies_forces(self, batch: AtomBatch) -> tuple[Tensor, Tensor]:
+        """Energies (B,) in eV and forces (N, 3) in eV/Å; NaN for a structure whose calculation failed."""
+        return _joined([self._one(frame) for frame in _frames(batch)], batch)
+
+    def _one(self, frame: Frame) -> tuple[float, FloatArray]:
+        if frame.trajectory not in self._calculators:
+            self._calculators[frame.trajectory] = self._new_calculator()
+        calculator = self._calculators[frame.trajectory]
+        atoms = Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc, calculator=calculator)
+        try:
+            return float(atoms.get_potential_energy()), np.asarray(atoms.get_forces(), dtype=np.float64)
+        except _CALCULATION_ERRORS as error:
+            logger.debug("traj %02d  %s: %s", frame.trajectory, type(error).__name__, error)
+            del self._calculators[frame.trajectory]  # its wave function may be the reason
+            return _failed(frame)
+
+
+class ReferenceForces:
+    """Forces of the reference method: ab initio molecular dynamics, whose every step is a label.
+
+    Parameters
+    ----------
+    reference : Reference
+    folder : Path
+        Where the reference may write, in a subfolder for each trajectory.
+    want_stress : bool
+        Whether the labels get a stress; MD itself needs none.
+    """
+
+    generation = 0
+    cutoff: float | None = None
+
+    def __init__(self, reference: Reference, folder: Path, *, want_stress: bool) -> None:
+        self._reference = reference
+        self._folder = folder
+        self._want_stress = want_stress
+        self._last: dict[int, tuple[FloatArray, Label | LabelFailure]] = {}
+
+    def energies_forces(self, batch: AtomBatch) -> tuple[Tensor, Tensor]:
+        """Energies (B,) in eV and forces (N, 3) in eV/Å; NaN for a structure that got no label."""
+        return _joined([self._one(frame) for frame in _frames(batch)], batch)
+
+    def result_of(self, frame: Frame) -> Label | LabelFailure | None:
+        """What the reference said of this very structure if it is the newest of its trajectory, else None."""
+        positions, result = self._last.get(frame.trajectory, (None, None))
+        return result if positions is not None and np.array_equal(positions, frame.positions) else None
+
+    def _one(self, frame: Frame) -> tuple[float, FloatArray]:
+        # A step is repeated when another trajectory of the batch fails in it; a label need not be paid twice.
+        known = self.result_of(frame)
+        if isinstance(known, Label):
+            return known.energy, known.forces
+        folder = self._folder / f"trajectory_{frame.trajectory:03d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        result = self._reference.label(frame, folder=folder, want_stress=self._want_stress)
+        self._last[frame.trajectory] = (frame.positions, result)
+        if isinstance(result, LabelFailure):
+            logger.debug("traj %02d  %s: %s", frame.trajectory, result.reason, result.message)
+            return _failed(frame)
+        return result.energy, result.forces
+
+
+def _frames(batch: AtomBatch) -> list[Frame]:
+    """The structures of a batch; system and MD step are unknown here and left empty."""
+    ends = torch.cumsum(batch.n_atoms, dim=0)[:-1].cpu().numpy()
+    numbers = np.split(batch.numbers.cpu().numpy(), ends)
+    # A copy: the tensor may be advanced in place by its owner while a label keeps these positions.
+    positions = np.split(batch.positions.cpu().numpy().copy(), ends)
+    cells, pbc = batch.cells.cpu().numpy(), batch.pbc.cpu().numpy()
+    return [
+        Frame("", trajectory, 0, 0, numbers[k], positions[k], cells[k], pbc[k])
+        for k, trajectory in enumerate(batch.trajectory.tolist())
+    ]
+
+
+def _failed(frame: Frame) -> tuple[float, FloatArray]:
+    return float("nan"), np.full((frame.n_atoms, 3), np.nan)
+
+
+def _joined(results: list[tuple[float, FloatArray]], batch: AtomBatch) -> tuple[Tensor, Tensor]:
+    energies = torch.tensor([energy for energy, _ in results], dtype=torch.float64, device=batch.device)
+    forces = torch.as_tensor(np.concatenate([forces for _, forces in results]), device=batch.device)
+    return energies, forces

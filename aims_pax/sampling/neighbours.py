@@ -1,0 +1,193 @@
+"""Neighbour lists that hold for many steps, because they reach a skin further than the forces."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import torch
+from ase.data import chemical_symbols, covalent_radii
+from torch import Tensor
+
+from aims_pax.batch import AtomBatch, join_edges, neighbour_list
+from aims_pax.frame import FloatArray, Frame, IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourList:
+    """The pairs of one structure, and where its atoms were when they were found.
+
+    Parameters
+    ----------
+    edges : (2, n_edges) int
+    images : (n_edges, 3) int
+    built_at : (n_atoms, 3), Å
+    """
+
+    edges: IntArray
+    images: IntArray
+    built_at: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePairs:
+    """The few pairs of a batch that could come to overlap before their neighbour list is built again.
+
+    Parameters
+    ----------
+    edges : (2, W) int64
+        Indices into the N atoms.
+    shifts : (W, 3), Å
+        Displacement of each receiver by its periodic image.
+    least : (W,), Å
+        Distance below which the two atoms overlap.
+    """
+
+    edges: Tensor
+    shifts: Tensor
+    least: Tensor
+
+    @classmethod
+    def of(cls, batch: AtomBatch, radii: Tensor, *, skin_ang: float) -> Self:
+        """Pairs of a batch, where its lists were built, that two moves of half a skin can bring to overlap."""
+        least = radii[batch.edges].sum(dim=0)
+        distances = batch.edge_vectors().norm(dim=1)
+        close = (distances < least + skin_ang).nonzero().squeeze(1)
+        return cls(batch.edges[:, close], batch.shifts()[close], least[close])
+
+    def distances(self, positions: Tensor) -> Tensor:
+        """Distance of each pair, (W,), Å, with the atoms at positions (N, 3)."""
+        senders, receivers = self.edges
+        vectors = positions[receivers] - positions[senders] + self.shifts
+        return vectors.square().sum(dim=1).sqrt()
+
+
+@dataclass(frozen=True, slots=True)
+class NearBatch:
+    """Structures with neighbour lists that are known to hold at their positions.
+
+    Parameters
+    ----------
+    batch : AtomBatch
+    lists : list of B NeighbourList
+    built_at : (N, 3), Å
+    close : ClosePairs
+    """
+
+    batch: AtomBatch
+    lists: list[NeighbourList]
+    built_at: Tensor
+    close: ClosePairs
+
+    def at(self, positions: Tensor) -> Self:
+        """The same with other positions (N, 3), which must not be half a skin away from those of the lists."""
+        return type(self)(self.batch.at(positions), self.lists, self.built_at, self.close)
+
+    def overlaps(self) -> dict[int, str]:
+        """The structures (indices into B) that hold overlapping atoms, each with its worst pair in words."""
+        ratios = self.close.distances(self.batch.positions) / self.close.least
+        if not bool((ratios < 1.0).any()):
+            return {}
+        structures = self.batch.structure[self.close.edges[0]]
+        found = sorted(set(structures[ratios < 1.0].tolist()))
+        return {b: self._overlap_in_words(torch.where(structures == b, ratios, torch.inf)) for b in found}
+
+    def _overlap_in_words(self, ratios: Tensor) -> str:
+        pair, batch = ratios.argmin(), self.batch
+        atoms = self.close.edges[:, pair].tolist()
+        first = int((batch.structure < batch.structure[atoms[0]]).sum())
+        names = " and ".join(f"{atom - first} ({symbol(batch, atom)})" for atom in atoms)
+        least = float(self.close.least[pair])
+        return f"atoms {names} are {float(ratios[pair]) * least:.2f} Å apart; at least {least:.2f} Å is sound"
+
+
+def symbol(batch: AtomBatch, atom: int) -> str:
+    """Chemical symbol of an atom (index into N)."""
+    return str(chemical_symbols[int(batch.numbers[atom])])
+
+
+class SkinLists:
+    """The neighbour lists of all trajectories.
+
+    A list is built with a radius of cutoff plus skin, and built again as soon as an atom of its structure has moved
+    by half the skin: until then no pair can have come within the cutoff unseen (Verlet, Phys. Rev. 159, 98, 1967).
+    Each structure has its own list, so that what one trajectory does has no effect on the others.
+
+    Parameters
+    ----------
+    frames : sequence of Frame
+        Where the trajectories start; trajectory k is the k-th of them.
+    cutoff : float or None, Å
+        Of the forces; None when they need no pairs, and lists serve the overlap check alone.
+    skin_ang : float, Å
+    min_distance_factor : float
+        Two atoms overlap when they are closer than this times the sum of their covalent radii.
+    device : torch.device
+    """
+
+    def __init__(
+        self,
+        frames: Sequence[Frame],
+        cutoff: float | None,
+        *,
+        skin_ang: float,
+        min_distance_factor: float,
+        device: torch.device,
+    ) -> None:
+        self.structures = AtomBatch.from_frames(frames, None, device=device)
+        self._frames = tuple(frames)
+        self._radii = torch.as_tensor(min_distance_factor * covalent_radii, dtype=torch.float64, device=device)
+        largest = float(self._radii[self.structures.numbers].max())
+        self._reach = max(cutoff or 0.0, 2 * largest) + skin_ang
+        self._skin = skin_ang
+        self._lists = [self._build(k, frame.positions) for k, frame in enumerate(frames)]
+
+    def gather(self, trajectories: Sequence[int], positions: Tensor) -> NearBatch:
+        """Some trajectories at their positions (N, 3), one after another, with lists that hold there."""
+        lists = [self._lists[trajectory] for trajectory in trajectories]
+        return self.follow(self._near(self.structures.select(trajectories), lists), positions)
+
+    def follow(self, near: NearBatch, positions: Tensor) -> NearBatch:
+        """The same structures at new positions (N, 3); lists that may no longer hold are built anew."""
+        far = (positions - near.built_at).square().sum(dim=1) > (self._skin / 2) ** 2
+        if not bool(far.any()):
+            return near.at(positions)
+        batch = near.batch.at(positions)
+        lists = list(near.lists)
+        trajectories = batch.trajectory.tolist()
+        by_structure = np.split(positions.cpu().numpy(), np.cumsum(batch.n_atoms.cpu().numpy())[:-1])
+        for structure in sorted(set(batch.structure[far].tolist())):
+            lists[structure] = self._build(trajectories[structure], by_structure[structure])
+        return self._near(batch, lists)
+
+    def keep(self, near: NearBatch) -> None:
+        """Remember the lists of a batch for the next time that its trajectories are gathered."""
+        for trajectory, one in zip(near.batch.trajectory.tolist(), near.lists, strict=True):
+            self._lists[trajectory] = one
+
+    @property
+    def built_at(self) -> FloatArray:
+        """Where the atoms of all trajectories were when their lists were built, (N, 3), Å."""
+        return np.concatenate([one.built_at for one in self._lists])
+
+    def rebuild(self, built_at: FloatArray) -> None:
+        """Build the lists of all trajectories at these positions (N, 3), as they were before an interruption."""
+        ends = np.cumsum([frame.n_atoms for frame in self._frames])[:-1]
+        self._lists = [self._build(k, positions) for k, positions in enumerate(np.split(built_at, ends))]
+
+    def _build(self, trajectory: int, positions: FloatArray) -> NeighbourList:
+        frame = self._frames[trajectory]
+        edges, images = neighbour_list(positions, frame.cell, frame.pbc, cutoff=self._reach)
+        return NeighbourList(edges, images, positions.copy())
+
+    def _near(self, batch: AtomBatch, lists: list[NeighbourList]) -> NearBatch:
+        n_atoms = [len(one.built_at) for one in lists]
+        edges, images = join_edges([one.edges for one in lists], [one.images for one in lists], n_atoms)
+        joined = replace(
+            batch,
+            edges=torch.as_tensor(edges, device=batch.device),
+            images=torch.as_tensor(images, device=batch.device),
+        )
+        built_at = torch.as_tensor(np.concatenate([one.built_at for one in lists]), device=batch.device)
+        close = ClosePairs.of(joined.at(built_at), self._radii[batch.numbers], skin_ang=self._skin)
+        return NearBatch(joined, lists, built_at, close)

@@ -1,0 +1,113 @@
+"""Equipartition, Boltzmann averages and energy conservation."""
+
+import numpy as np
+import pytest
+import torch
+
+from aims_pax.frame import Frame
+from aims_pax.sampling import BatchedSampler, Ensemble, TrajectoryStart
+from aims_pax.sampling.analytic import LennardJones, Springs
+from aims_pax.sampling.langevin import Coefficients, kick, kick_drift, maxwell_boltzmann
+from aims_pax.units import AMU_ANG2_PER_FS2_EV, BOLTZMANN_EV_PER_K
+
+KT_300 = BOLTZMANN_EV_PER_K * 300.0
+
+
+def independent_oscillators(n_replicas: int) -> Frame:
+    """Hydrogen and carbon atoms far apart, all to be tied to one point: a frame that only Springs can hold."""
+    numbers = np.tile(np.array([1, 6]), n_replicas)
+    return Frame("oscillators", 0, 0, 0, numbers, np.zeros((len(numbers), 3)))
+
+
+def single_atoms(n: int, **settings: float) -> list[TrajectoryStart]:
+    frame = Frame("atom", 0, 0, 0, np.array([6]), np.zeros((1, 3)))
+    return [TrajectoryStart(frame, Ensemble.NVT, seed=k, **settings) for k in range(n)]  # type: ignore[arg-type]
+
+
+def test_harmonic_oscillators_have_the_temperature_and_the_width_of_their_thermostat() -> None:
+    # 400 carbon atoms, 3 degrees of freedom each, at w dt = 0.11: BAOAB's kinetic temperature is low by 0.3 %.
+    settings = {"temperature_k": 300.0, "timestep_fs": 1.0, "friction_per_fs": 0.05}
+    stiffness = 15.0
+    sampler = BatchedSampler(single_atoms(400, **settings), Springs(stiffness))
+    everyone = range(400)
+    sampler.advance(everyone, 200)
+    temperatures, widths = [], []
+    for _ in range(40):
+        sampler.advance(everyone, 25)
+        temperatures.append(np.mean([sampler.kinetic_temperature(k) for k in everyone]))
+        widths.append(float(sampler.batch(everyone).positions.square().mean()))
+    # Standard error: 1200 x 40 nearly independent squares, sqrt(2 / 48000) = 0.65 %, so 2 % is three of them.
+    assert np.mean(temperatures) == pytest.approx(300.0, rel=0.02)
+    assert np.mean(widths) == pytest.approx(KT_300 / stiffness, rel=0.02)
+
+
+def test_positions_of_a_harmonic_mode_are_exact_at_large_steps() -> None:
+    # One hydrogen stretch at w dt = 0.9, where plain Euler schemes are off by a fifth.
+    mass = torch.full((60_000,), 1.008 * AMU_ANG2_PER_FS2_EV, dtype=torch.float64)
+    stiffness, step = 0.81 * float(mass[0]), torch.ones(60_000, dtype=torch.float64)
+    coefficients = Coefficients.of(mass, timestep_fs=step, temperature_k=300 * step, friction_per_fs=0.5 * step)
+    generator = torch.Generator().manual_seed(1)
+    positions = momenta = forces = torch.zeros(60_000, 3, dtype=torch.float64)
+    for _ in range(60):
+        noise = torch.randn(60_000, 3, dtype=torch.float64, generator=generator)
+        positions, momenta = kick_drift(positions, momenta, forces, noise=noise, coefficients=coefficients)
+        forces = -stiffness * positions
+        momenta = kick(momenta, forces, coefficients)
+    # Standard error sqrt(2 / 180000) = 0.33 %.
+    assert float(positions.square().mean()) == pytest.approx(KT_300 / stiffness, rel=0.012)
+    # The momenta are low by the known factor 1 - (w dt)²/4.
+    kinetic = float((momenta.square().mean(dim=1) / mass).mean())
+    assert kinetic == pytest.approx(KT_300 * (1 - 0.81 / 4), rel=0.012)
+
+
+def test_without_friction_the_step_is_velocity_verlet(cluster: Frame) -> None:
+    model = LennardJones()
+    start = TrajectoryStart(cluster, Ensemble.NVE, 30.0, 5.0, 0.0, 1)
+    sampler = BatchedSampler([start], model)
+    before = sampler.checkpoint(0)
+    sampler.advance([0], 1)
+    after = sampler.checkpoint(0)
+    batch = sampler.batch([0])
+    mass = 39.948 * AMU_ANG2_PER_FS2_EV
+    old_forces = model.energies_forces(batch.at(torch.as_tensor(before.positions)))[1].numpy()
+    new_forces = model.energies_forces(batch)[1].numpy()
+    positions = before.positions + 5.0 * before.momenta / mass + 12.5 * old_forces / mass
+    np.testing.assert_allclose(after.positions, positions, atol=1e-12)
+    np.testing.assert_allclose(after.momenta, before.momenta + 2.5 * (old_forces + new_forces), atol=1e-12)
+
+
+def test_nve_conserves_energy_of_molecules_and_crystals(crystal: Frame, cluster: Frame) -> None:
+    starts = [TrajectoryStart(frame, Ensemble.NVE, 60.0, 0.5, 0.0, 1) for frame in (crystal, cluster)]
+    sampler = BatchedSampler(starts, LennardJones())
+    times, energies = [], []
+    for chunk in range(41):
+        sampler.advance([0, 1], 50 if chunk else 0)
+        times.append(chunk * 50 * 0.5e-3)
+        energies.append([sampler.total_energy(k) / starts[k].frame.n_atoms for k in (0, 1)])
+    drifts = np.polyfit(times, np.array(energies), 1)[0]
+    assert np.abs(drifts).max() < 1e-5  # eV per atom and picosecond
+    assert np.ptp(energies, axis=0).max() < 1e-5  # 1 ps; no jumps where lists are rebuilt
+
+
+def test_drawn_momenta_have_their_temperature_and_no_motion_of_the_whole() -> None:
+    frame = independent_oscillators(5000)
+    masses = torch.tensor(np.where(frame.numbers == 1, 1.008, 12.011) * AMU_ANG2_PER_FS2_EV)
+    noise = torch.as_tensor(np.random.default_rng(0).standard_normal((len(masses), 3)))
+    momenta = maxwell_boltzmann(noise, masses, temperature_k=300.0)
+    assert float(momenta.sum(dim=0).abs().max()) < 1e-9
+    for number in (1, 6):
+        atoms = torch.as_tensor(frame.numbers == number)
+        kinetic = float((momenta[atoms].square() / masses[atoms].unsqueeze(1)).mean())
+        assert kinetic == pytest.approx(KT_300, rel=4 * np.sqrt(2 / 15000))
+
+
+def test_a_single_atom_keeps_its_momentum() -> None:
+    noise = torch.ones(1, 3, dtype=torch.float64)
+    assert float(maxwell_boltzmann(noise, torch.ones(1, dtype=torch.float64), temperature_k=300.0).min()) > 0
+
+
+def test_noise_of_a_weak_thermostat_is_not_lost_to_rounding() -> None:
+    mass = torch.tensor([1.0], dtype=torch.float64)
+    friction = torch.tensor([1e-12], dtype=torch.float64)
+    coefficients = Coefficients.of(mass, timestep_fs=mass, temperature_k=300 * mass, friction_per_fs=friction)
+    assert float(coefficients.noise) == pytest.approx(np.sqrt(2e-12 * KT_300), rel=1e-6)
