@@ -1,0 +1,25 @@
+"""MACE committees: built, trained continually, evaluated in batches, written as MACE's own model files."""
+
+from aims_pax.committee.committee import Committee
+from aims_pax.committee.device import cuda_is_usable, device_of
+from aims_pax.committee.ensemble import Ensemble, FramePrediction, Prediction
+from aims_pax.committee.forces import CommitteeForces
+from aims_pax.committee.foundation import load_foundation
+from aims_pax.committee.member import EpochPlan, EpochReport
+from aims_pax.committee.modelfile import load_models
+from aims_pax.committee.replay import RandomSubset
+
+__all__ = [
+    "Committee",
+    "CommitteeForces",
+    "Ensemble",
+    "EpochPlan",
+    "EpochReport",
+    "FramePrediction",
+    "Prediction",
+    "RandomSubset",
+    "cuda_is_usable",
+    "device_of",
+    "load_foundation",
+    "load_models",
+]

@@ -1,0 +1,140 @@
+"""MACE models from settings and the statistics of a dataset."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from aims_pax.committee.backend import MaceModel, modules, o3
+from aims_pax.committee.cores import one_core
+from aims_pax.committee.elements import Elements
+from aims_pax.committee.statistics import (
+    DatasetStatistics,
+    fit_atomic_energies,
+    mean_neighbours,
+    mean_residual_energy,
+    rms_force,
+)
+from aims_pax.errors import ModelError, Problem
+from aims_pax.frame import LabelledFrame, Split
+from aims_pax.settings.mace import ArchitectureSettings
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+# mace-torch and e3nn check their arguments by these, and not by one class of their own
+_MACE_REFUSES = (RuntimeError, ValueError, AssertionError, NotImplementedError, AttributeError, TypeError, IndexError)
+
+
+def dataset_statistics(
+    architecture: ArchitectureSettings,
+    labelled: Sequence[LabelledFrame],
+    elements: Elements,
+    *,
+    isolated_atoms_ev: Mapping[int, float],
+) -> DatasetStatistics:
+    """The constants of the models, from the training points (from all points when there is none for training).
+
+    Parameters
+    ----------
+    isolated_atoms_ev : mapping of atomic number to eV
+        As the reference says; energies written into the settings come first, and elements in neither are fitted.
+    """
+    points = [point for point in labelled if point.split is Split.TRAINING] or labelled
+    known = {**isolated_atoms_ev, **(architecture.atomic_energies or {})}
+    e0 = fit_atomic_energies(points, elements, known=known)
+    shift, spread = mean_residual_energy(points, elements, e0)
+    scales = {"rms_forces_scaling": rms_force(points), "std_scaling": spread, "no_scaling": 1.0}
+    # A structure at rest, or a single point, has no spread to scale by.
+    scale = scales[architecture.scaling] or 1.0
+    neighbours = mean_neighbours(points, cutoff=architecture.r_max) if architecture.compute_avg_num_neighbors else 1.0
+    return DatasetStatistics(e0, scale, shift, neighbours)
+
+
+def build_model(
+    architecture: ArchitectureSettings,
+    elements: Elements,
+    statistics: DatasetStatistics,
+    *,
+    dtype: torch.dtype,
+    seed: int,
+) -> MaceModel:
+    """An untrained model whose weights follow from the seed alone.
+
+    Raises
+    ------
+    ModelError
+        MACE can't be built with this combination of settings.
+    """
+    _require_buildable(architecture)
+    with one_core(), torch.random.fork_rng(devices=[]), _default_dtype(dtype), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # e3nn compiles by TorchScript, which has much to say about it
+        torch.manual_seed(seed)
+        try:
+            return _scale_shift_mace(architecture, elements, statistics)
+        except _MACE_REFUSES as cause:
+            raise ModelError(
+                Problem(
+                    where="mace.yaml: ARCHITECTURE",
+                    found=f"gives no MACE model ({type(cause).__name__}: {cause})",
+                    advice="Go back to the defaults of interaction, interaction_first and MLP_irreps.",
+                )
+            ) from cause
+
+
+def _require_buildable(architecture: ArchitectureSettings) -> None:
+    """Refuse what MACE accepts, and fails at later or computes nonsense with."""
+    if architecture.max_ell < max(1, architecture.max_L):
+        found = f"max_ell {architecture.max_ell} is too small for max_L {architecture.max_L}"
+        allowed = "max_ell at least 1 and at least max_L"
+        raise ModelError(Problem(where="mace.yaml: ARCHITECTURE.max_ell", found=found, allowed=allowed))
+    if architecture.radial_type == "chebyshev":
+        found = "chebyshev is evaluated at unscaled distances by mace-torch, where it grows without bound"
+        allowed = "bessel or gaussian"
+        raise ModelError(Problem(where="mace.yaml: ARCHITECTURE.radial_type", found=found, allowed=allowed))
+
+
+def _scale_shift_mace(
+    architecture: ArchitectureSettings, elements: Elements, statistics: DatasetStatistics
+) -> MaceModel:
+    hidden = [(architecture.num_channels, (degree, (-1) ** degree)) for degree in range(architecture.max_L + 1)]
+    model: MaceModel = modules.ScaleShiftMACE(
+        r_max=architecture.r_max,
+        num_bessel=architecture.num_radial_basis,
+        num_polynomial_cutoff=architecture.num_cutoff_basis,
+        max_ell=architecture.max_ell,
+        interaction_cls=modules.interaction_classes[architecture.interaction],
+        interaction_cls_first=modules.interaction_classes[architecture.interaction_first],
+        num_interactions=architecture.num_interactions,
+        num_elements=len(elements),
+        hidden_irreps=o3.Irreps(hidden),
+        MLP_irreps=o3.Irreps(architecture.MLP_irreps),
+        atomic_energies=np.array(statistics.atomic_energies_ev),
+        avg_num_neighbors=statistics.avg_num_neighbors,
+        atomic_numbers=list(elements.numbers),
+        correlation=architecture.correlation,
+        gate=modules.gate_dict[architecture.gate],
+        radial_MLP=list(architecture.radial_MLP),
+        radial_type=architecture.radial_type,
+        heads=["Default"],
+        atomic_inter_scale=statistics.scale,
+        atomic_inter_shift=statistics.shift_ev,
+    )
+    return model
+
+
+def set_avg_num_neighbors(model: MaceModel, value: float) -> None:
+    """Let a model divide its messages by another mean number of neighbours."""
+    for interaction in model.interactions:
+        interaction.avg_num_neighbors = value
+
+
+@contextmanager
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)

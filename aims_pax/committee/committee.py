@@ -1,0 +1,263 @@
+"""The committee: M models of one architecture that are trained on, generation after generation."""
+
+import copy
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from aims_pax.committee.build import (
+    DTYPES,
+    build_model,
+    dataset_statistics,
+    set_avg_num_neighbors,
+)
+from aims_pax.committee.checkpoint import MembersCheckpoint, read_checkpoint, write_checkpoint
+from aims_pax.committee.cores import side_by_side
+from aims_pax.committee.elements import Elements
+from aims_pax.committee.ensemble import Ensemble
+from aims_pax.committee.graph import LabelledGraph
+from aims_pax.committee.loss import WeightedLoss
+from aims_pax.committee.member import EpochPlan, EpochReport, Member
+from aims_pax.committee.model import atomic_energies
+from aims_pax.committee.modelfile import write_atomically
+from aims_pax.committee.statistics import DatasetStatistics
+from aims_pax.errors import ShapeError
+from aims_pax.frame import LabelledFrame, Split
+from aims_pax.protocols import MemberErrors
+from aims_pax.settings.mace import MaceSettings
+
+log = logging.getLogger(__name__)
+
+_EVERY_EPOCH = EpochPlan()
+
+
+@dataclass(frozen=True, slots=True)
+class _Design:
+    """What the members of a committee are built from."""
+
+    settings: MaceSettings
+    seeds: tuple[int, ...]
+    elements: Elements
+    statistics: DatasetStatistics
+
+
+class Committee(Ensemble):
+    """M members that differ by their initial weights, their order of training, and possibly their data.
+
+    Predictions, errors and exported files are those of the averaged weights. Training always goes on from the
+    present weights. Made by :meth:`build` or :meth:`load`.
+    """
+
+    def __init__(self, design: _Design, *, device: torch.device) -> None:
+        settings = design.settings
+        self._design = design
+        loss = WeightedLoss(
+            settings.training.energy_weight,
+            settings.training.forces_weight,
+            settings.training.stress_weight if settings.general.compute_stress else 0.0,
+        )
+        dtype = DTYPES[settings.general.default_dtype]
+        models = [
+            build_model(settings.architecture, design.elements, design.statistics, dtype=dtype, seed=seed)
+            for seed in design.seeds
+        ]
+        self._members = tuple(
+            Member(model.to(device), settings.training, loss=loss, seed=seed)
+            for model, seed in zip(models, design.seeds, strict=True)
+        )
+        self._neighbour_counts: dict[int, tuple[int, int]] = {}
+        names = [f"member {index} (seed {seed})" for index, seed in enumerate(design.seeds)]
+        super().__init__([member.averaged.model for member in self._members], sources=names)
+
+    @classmethod
+    def build(
+        cls,
+        settings: MaceSettings,
+        labelled: Sequence[LabelledFrame],
+        *,
+        seeds: Sequence[int],
+        atomic_energies_ev: Mapping[int, float] | None = None,
+        device: torch.device | str = "cpu",
+    ) -> "Committee":
+        """Untrained members for a first set of points, which they also receive.
+
+        Parameters
+        ----------
+        seeds : sequence of int
+            One for each member.
+        atomic_energies_ev : mapping of atomic number to eV, or None
+            Energies of isolated atoms by the reference. These elements are known to the models besides those of
+            the points; the energies of others are fitted.
+
+        Raises
+        ------
+        ModelError
+            The settings describe no MACE model.
+        ShapeError
+            No points, fewer than one seed, or a seed twice.
+        """
+        if not labelled or not seeds or len(set(seeds)) != len(seeds):
+            raise ShapeError(f"a committee needs labelled points and distinct seeds, not {len(labelled)} and {seeds}")
+        isolated = dict(atomic_energies_ev or {})
+        elements = Elements.of([*isolated, *(z for point in labelled for z in point.frame.numbers)])
+        statistics = dataset_statistics(settings.architecture, labelled, elements, isolated_atoms_ev=isolated)
+        committee = cls(_Design(settings, tuple(seeds), elements, statistics), device=torch.device(device))
+        committee.add(labelled)
+        return committee
+
+    @property
+    def statistics(self) -> DatasetStatistics:
+        """The constants of the models that came from data."""
+        return self._design.statistics
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return self._design.seeds
+
+    def n_train(self, member: int) -> int:
+        """Points that a member is trained on."""
+        return len(self._members[member].train_graphs)
+
+    def n_valid(self, member: int) -> int:
+        """Points that a member's errors are measured on."""
+        return len(self._members[member].valid_graphs)
+
+    def learning_rate(self, member: int) -> float:
+        """The present learning rate of a member."""
+        return self._members[member].learning_rate
+
+    def add(self, labelled: Sequence[LabelledFrame]) -> None:
+        """Give points to their member, or to all members; points that are known already (by label_id) are left out.
+
+        Raises
+        ------
+        ModelError
+            A structure has an element that the models do not know.
+        """
+        e0 = atomic_energies(self._models[0])
+        for point in labelled:
+            if point.label_id in self._neighbour_counts:
+                continue
+            graph = LabelledGraph.build(point, self._for_model, atomic_energies_ev=e0)
+            owners = self._members if point.member is None else (self._members[point.member],)
+            for owner in owners:
+                (owner.train_graphs if point.split is Split.TRAINING else owner.valid_graphs).append(graph)
+            n_edges, n_bonded = graph.edges.shape[1], len(torch.unique(graph.edges[1]))
+            is_training = point.split is Split.TRAINING
+            self._neighbour_counts[point.label_id] = (n_edges, n_bonded) if is_training else (0, 0)
+
+    def train(
+        self, n_epochs: int, *, members: Sequence[int] | None = None, plan: EpochPlan = _EVERY_EPOCH
+    ) -> list[EpochReport]:
+        """Go on training some members (all when None) for some epochs; the next generation is then in use.
+
+        Returns
+        -------
+        list of EpochReport
+            By epoch, then by member. The last epoch of the call is validated in any case.
+
+        Raises
+        ------
+        ShapeError
+            A member has no training point.
+        """
+        chosen = range(self.n_members) if members is None else members
+        idle = [member for member in chosen if not self._members[member].train_graphs]
+        if idle:
+            raise ShapeError(f"members {idle} have no training points")
+        if n_epochs < 1:
+            return []
+        self._update_avg_num_neighbors()
+        histories = side_by_side(
+            lambda member: self._members[member].train(n_epochs, plan, member=member), chosen, device=self.device
+        )
+        self._generation += 1
+        return [report for epoch in zip(*histories, strict=True) for report in epoch]
+
+    def errors(self, members: Sequence[int] | None = None) -> list[MemberErrors | None]:
+        """Errors on the validation points, now; None for a member that has no validation point."""
+        chosen = range(self.n_members) if members is None else members
+        return side_by_side(lambda member: self._members[member].validate(), chosen, device=self.device)
+
+    def reset_optimizer(self, member: int) -> None:
+        """Start a stagnating member's optimizer afresh, at the learning rate of the settings; its weights stay."""
+        self._members[member].reset_optimizer()
+
+    def begin_convergence(self, members: Sequence[int] | None = None) -> None:
+        """From now on keep each member's weights of least validation loss, and let its schedule count anew."""
+        for member in range(self.n_members) if members is None else members:
+            errors = self._members[member].validate()
+            self._members[member].restart_schedule()
+            if errors is not None:
+                self._members[member].best = self._members[member].weights(errors.loss)
+
+    def end_convergence(self) -> None:
+        """Go back to the best weights since :meth:`begin_convergence`; a new generation."""
+        for member in self._members:
+            if member.best is not None:
+                member.set_weights(member.best)
+                member.best = None
+        self._generation += 1
+
+    def save(self, path: Path) -> None:
+        """Write everything that training depends on, apart from the points; the file appears complete or not at all."""
+        design = self._design
+        write_checkpoint(
+            path,
+            MembersCheckpoint(
+                settings=design.settings.model_dump(mode="json", by_alias=False),
+                seeds=design.seeds,
+                elements=design.elements,
+                statistics=design.statistics,
+                generation=self._generation,
+                members=[member.state() for member in self._members],
+            ),
+        )
+
+    @classmethod
+    def load(cls, path: Path, *, device: torch.device | str = "cpu") -> "Committee":
+        """The committee that was saved, without its points: add them again in their order and it is as it was.
+
+        Raises
+        ------
+        ModelError
+            The file is missing, damaged, or of a newer version.
+        """
+        saved = read_checkpoint(path, device=torch.device(device))
+        settings = MaceSettings.model_validate(saved.settings)
+        design = _Design(settings, saved.seeds, saved.elements, saved.statistics)
+        committee = cls(design, device=torch.device(device))
+        for member, state in zip(committee._members, saved.members, strict=True):
+            member.restore(state)
+        committee._generation = saved.generation
+        return committee
+
+    def export(self, folder: Path, name: str, *, members: Sequence[int] | None = None) -> list[Path]:
+        """Write ``{name}_{seed}.model`` of each member, for MACE's own calculator and tools."""
+        paths = []
+        for member in range(self.n_members) if members is None else members:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # TorchScript, as in building
+                model = copy.deepcopy(self._models[member]).cpu().requires_grad_(True)
+                path = Path(folder) / f"{name}_{self.seeds[member]}.model"
+                write_atomically(path, lambda file, model=model: torch.save(model, file))  # type: ignore[misc]
+            paths.append(path)
+        return paths
+
+    def _update_avg_num_neighbors(self) -> None:
+        """Let the models' mean number of neighbours follow the training points, if the settings say so."""
+        settings = self._design.settings
+        if not (settings.training.update_avg_num_neighbors and settings.architecture.compute_avg_num_neighbors):
+            return
+        n_edges = sum(edges for edges, _ in self._neighbour_counts.values())
+        n_bonded = sum(bonded for _, bonded in self._neighbour_counts.values())
+        if not n_bonded or n_edges / n_bonded == self.statistics.avg_num_neighbors:
+            return
+        self._design = replace(self._design, statistics=replace(self.statistics, avg_num_neighbors=n_edges / n_bonded))
+        for member in self._members:
+            set_avg_num_neighbors(member.model, n_edges / n_bonded)
+            set_avg_num_neighbors(member.averaged.model, n_edges / n_bonded)

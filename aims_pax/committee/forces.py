@@ -1,0 +1,34 @@
+"""A committee, or one of its members, as what drives molecular dynamics."""
+
+from torch import Tensor
+
+from aims_pax.batch import AtomBatch
+from aims_pax.committee.ensemble import Ensemble
+
+
+class CommitteeForces:
+    """Forces of a committee for a sampler.
+
+    Parameters
+    ----------
+    committee : Ensemble
+    member : int or None
+        The member that drives; the mean of all when None.
+    """
+
+    def __init__(self, committee: Ensemble, *, member: int | None = None) -> None:
+        self._committee = committee
+        self._members = None if member is None else (member,)
+
+    @property
+    def generation(self) -> int:
+        return self._committee.generation
+
+    @property
+    def cutoff(self) -> float:
+        return self._committee.cutoff
+
+    def energies_forces(self, batch: AtomBatch) -> tuple[Tensor, Tensor]:
+        """Energies (B,) in eV and forces (N, 3) in eV/Å."""
+        prediction = self._committee.evaluate(batch, members=self._members)
+        return prediction.energies.mean(dim=0), prediction.forces.mean(dim=0)

@@ -1,0 +1,207 @@
+"""Structures as MACE wants them: built once for each label, joined into batches at next to no cost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aims_pax.batch import AtomBatch, neighbour_list
+from aims_pax.committee.elements import Elements
+from aims_pax.frame import FloatArray, LabelledFrame
+
+ModelInput: TypeAlias = dict[str, Tensor]
+"""The arguments of a MACE model by name; floats in the model's precision."""
+
+VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
+"""Rows and columns of xx, yy, zz, yz, xz, xy: ASE's order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFrame:
+    """What a model asks of a structure.
+
+    Parameters
+    ----------
+    elements : Elements
+    cutoff_ang : float
+        Edges of this length and longer are dropped: not every MACE block gives them weight zero by itself.
+    dtype : torch.dtype
+        Precision of the model.
+    device : torch.device
+    """
+
+    elements: Elements
+    cutoff_ang: float
+    dtype: torch.dtype
+    device: torch.device
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Targets:
+    """Labels of B structures with N atoms, in the precision and on the device of the model.
+
+    Parameters
+    ----------
+    energy : (B,), eV
+        Without the atomic energies, subtracted in float64: in float32 a total energy resolves no meV.
+    forces : (N, 3), eV/Å
+    stress : (B, 3, 3), eV/Å³
+        Zeros where it is not known.
+    stress_is_known : (B,) bool
+    volume : (B,), Å³
+        1 where there is no cell.
+    n_atoms : (B,) int64
+    has_stress : bool
+        Whether any stress is known.
+    """
+
+    energy: Tensor
+    forces: Tensor
+    stress: Tensor
+    stress_is_known: Tensor
+    volume: Tensor
+    n_atoms: Tensor
+    has_stress: bool
+
+    @classmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """Several sets of labels as one, in order."""
+        return cls(
+            energy=torch.cat([part.energy for part in parts]),
+            forces=torch.cat([part.forces for part in parts]),
+            stress=torch.cat([part.stress for part in parts]),
+            stress_is_known=torch.cat([part.stress_is_known for part in parts]),
+            volume=torch.cat([part.volume for part in parts]),
+            n_atoms=torch.cat([part.n_atoms for part in parts]),
+            has_stress=any(part.has_stress for part in parts),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledGraph:
+    """One labelled structure, ready to be joined into batches.
+
+    Parameters
+    ----------
+    label_id : int
+        The run's number of the label.
+    node_attrs : (n_atoms, n_elements)
+        One-hot.
+    positions : (n_atoms, 3), Å
+    edges : (2, n_edges) int64
+    shifts : (n_edges, 3), Å
+        Displacement of each receiver by its periodic image.
+    unit_shifts : (n_edges, 3)
+        The same in lattice vectors.
+    cell : (3, 3), Å
+    targets : Targets
+        Of this one structure.
+    """
+
+    label_id: int
+    node_attrs: Tensor
+    positions: Tensor
+    edges: Tensor
+    shifts: Tensor
+    unit_shifts: Tensor
+    cell: Tensor
+    targets: Targets
+
+    @property
+    def n_atoms(self) -> int:
+        return len(self.positions)
+
+    @classmethod
+    def build(cls, point: LabelledFrame, for_model: ModelFrame, *, atomic_energies_ev: FloatArray) -> Self:
+        """Graph and labels of one point.
+
+        Parameters
+        ----------
+        atomic_energies_ev : (n_elements,), eV
+            E0 as the model holds them.
+        """
+        frame = point.frame
+        for_model.elements.require(frame.numbers)
+        edges, images = neighbour_list(frame.positions, frame.cell, frame.pbc, cutoff=for_model.cutoff_ang)
+        places = for_model.elements.places(torch.device("cpu"))[torch.as_tensor(frame.numbers)]
+
+        def tensor(array: object) -> Tensor:
+            return torch.as_tensor(array, dtype=for_model.dtype, device=for_model.device)
+
+        return cls(
+            label_id=point.label_id,
+            node_attrs=tensor(torch.nn.functional.one_hot(places, len(for_model.elements))),
+            positions=tensor(frame.positions),
+            edges=torch.as_tensor(edges, device=for_model.device),
+            shifts=tensor(images @ frame.cell),
+            unit_shifts=tensor(images),
+            cell=tensor(frame.cell),
+            targets=_targets(point, for_model, baseline_ev=float(atomic_energies_ev[places.numpy()].sum())),
+        )
+
+
+def _targets(point: LabelledFrame, for_model: ModelFrame, *, baseline_ev: float) -> Targets:
+    label, frame = point.label, point.frame
+    volume = abs(float(np.linalg.det(frame.cell)))
+    known = label.stress is not None and bool(frame.pbc.any()) and volume > 0
+    stress = np.zeros((3, 3))
+    if label.stress is not None and known:
+        stress[VOIGT] = label.stress
+        stress.T[VOIGT] = label.stress
+
+    def tensor(array: object) -> Tensor:
+        return torch.as_tensor(array, dtype=for_model.dtype, device=for_model.device)
+
+    return Targets(
+        energy=tensor([label.energy - baseline_ev]),
+        forces=tensor(label.forces),
+        stress=tensor(stress[None]),
+        stress_is_known=torch.tensor([known], device=for_model.device),
+        volume=tensor([volume if known else 1.0]),
+        n_atoms=torch.tensor([frame.n_atoms], device=for_model.device),
+        has_stress=known,
+    )
+
+
+def join_graphs(graphs: Sequence[LabelledGraph]) -> tuple[ModelInput, Targets]:
+    """Some labelled graphs as one model input and its targets."""
+    device = graphs[0].positions.device
+    n_atoms = [graph.n_atoms for graph in graphs]
+    first = np.concatenate(([0], np.cumsum(n_atoms)))
+    edges = [graph.edges + int(start) for graph, start in zip(graphs, first[:-1], strict=True)]
+    data = {
+        "node_attrs": torch.cat([graph.node_attrs for graph in graphs]),
+        "positions": torch.cat([graph.positions for graph in graphs]),
+        "edge_index": torch.cat(edges, dim=1),
+        "shifts": torch.cat([graph.shifts for graph in graphs]),
+        "unit_shifts": torch.cat([graph.unit_shifts for graph in graphs]),
+        "cell": torch.cat([graph.cell for graph in graphs]),
+        "batch": torch.as_tensor(np.repeat(np.arange(len(graphs)), n_atoms), device=device),
+        "ptr": torch.as_tensor(first, device=device),
+    }
+    return data, Targets.join([graph.targets for graph in graphs])
+
+
+def model_input(batch: AtomBatch, for_model: ModelFrame) -> ModelInput:
+    """A batch as model input, without the edges beyond the model's cutoff."""
+    places = for_model.elements.places(batch.device)[batch.numbers]
+    if bool((places < 0).any()):
+        for_model.elements.require(batch.numbers.tolist())
+    shifts = batch.shifts()
+    senders, receivers = batch.edges
+    vectors = batch.positions[receivers] - batch.positions[senders] + shifts
+    near = (vectors.square().sum(dim=1) < for_model.cutoff_ang**2).nonzero().squeeze(1)
+    dtype = for_model.dtype
+    return {
+        "node_attrs": torch.nn.functional.one_hot(places, len(for_model.elements)).to(dtype),
+        "positions": batch.positions.to(dtype),
+        "edge_index": batch.edges[:, near],
+        "shifts": shifts[near].to(dtype),
+        "unit_shifts": batch.images[near].to(dtype),
+        "cell": batch.cells.reshape(-1, 3).to(dtype),
+        "batch": batch.structure,
+        "ptr": torch.nn.functional.pad(batch.n_atoms.cumsum(0), (1, 0)),
+    }

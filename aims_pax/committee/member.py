@@ -1,0 +1,211 @@
+"""One model of a committee, with everything that its training needs to go on."""
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aims_pax.committee.averaging import AveragedModel
+from aims_pax.committee.backend import MaceModel
+from aims_pax.committee.graph import LabelledGraph, Targets, join_graphs
+from aims_pax.committee.loss import WeightedLoss, member_errors
+from aims_pax.committee.model import Outputs, run_model
+from aims_pax.committee.optimizer import Schedule, build_optimizer
+from aims_pax.committee.replay import RandomSubset, points_of_epoch, shuffled
+from aims_pax.protocols import MemberErrors
+from aims_pax.settings.mace import TrainingSettings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EpochReport:
+    """One epoch of one member.
+
+    Parameters
+    ----------
+    member : int
+    epoch : int
+        Epochs that this member has been trained in all, this one included.
+    train_loss : float
+        Mean loss of the epoch's batches, taken before each step, with the weights as they were.
+    errors : MemberErrors or None
+        On the validation set, with averaged weights; None for an epoch that was not validated.
+    """
+
+    member: int
+    epoch: int
+    train_loss: float
+    errors: MemberErrors | None
+
+
+@dataclass(frozen=True, slots=True)
+class EpochPlan:
+    """What belongs to each epoch of a training.
+
+    Parameters
+    ----------
+    schedule : bool
+        Let the learning rate fall.
+    valid_skip : int
+        Validate every so many epochs.
+    replay : RandomSubset or None
+        Train on a part of the points; on all when None.
+    """
+
+    schedule: bool = False
+    valid_skip: int = 1
+    replay: RandomSubset | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weights:
+    """A copy of a member's weights, trained and averaged, and the validation loss that they reach."""
+
+    loss: float
+    trained: list[Tensor]
+    averaged: list[Tensor]
+
+
+class Member:
+    """A model, its average, its optimizer and its points.
+
+    Parameters
+    ----------
+    model : untrained or trained MACE model
+    settings : TrainingSettings
+    loss : WeightedLoss
+    seed : int
+        Of the order in which points are visited.
+    """
+
+    def __init__(self, model: MaceModel, settings: TrainingSettings, *, loss: WeightedLoss, seed: int) -> None:
+        self.model = model
+        self.averaged = AveragedModel(model, decay=settings.ema_decay if settings.ema else None)
+        self.train_graphs: list[LabelledGraph] = []
+        self.valid_graphs: list[LabelledGraph] = []
+        self.epoch = 0
+        self.best: Weights | None = None
+        self._settings = settings
+        self._loss = loss
+        self._parameters = list(model.parameters())
+        self._visits: dict[int, int] = {}
+        self._generator = torch.Generator().manual_seed(seed)
+        self.reset_optimizer()
+
+    def reset_optimizer(self) -> None:
+        """Forget all moments, and start again at the learning rate of the settings."""
+        self._optimizer = build_optimizer(self.model, self._settings)
+        self._schedule = Schedule.build(self._optimizer, self._settings)
+
+    def restart_schedule(self) -> None:
+        """Let the schedule count from here; the learning rate stays as it is."""
+        self._schedule = Schedule.build(self._optimizer, self._settings)
+
+    @property
+    def learning_rate(self) -> float:
+        return float(self._optimizer.param_groups[0]["lr"])
+
+    def train(self, n_epochs: int, plan: EpochPlan, *, member: int) -> list[EpochReport]:
+        """Go on training for some epochs; the last one is always validated."""
+        reports = []
+        for remaining in reversed(range(n_epochs)):
+            train_loss = self._train_epoch(plan.replay)
+            self.epoch += 1
+            is_due = self.epoch % plan.valid_skip == 0 or remaining == 0
+            errors = self.validate(plan.replay) if is_due else None
+            if plan.schedule:
+                self._schedule.step(errors.loss if errors else None)
+            if self.best is not None and errors is not None and errors.loss < self.best.loss:
+                self.best = self.weights(errors.loss)
+            reports.append(EpochReport(member, self.epoch, train_loss, errors))
+        return reports
+
+    def validate(self, replay: RandomSubset | None = None) -> MemberErrors | None:
+        """Errors of the averaged weights on the validation points; None when there are none yet."""
+        graphs: Sequence[LabelledGraph] = self.valid_graphs
+        if replay is not None:
+            graphs = shuffled(graphs, self._generator)[: replay.n_valid]
+        if not graphs:
+            return None
+        outputs, targets = [], []
+        wants_virials = any(self._loss.wants_virials(graph.targets) for graph in graphs)
+        for batch in _batches(graphs, self._settings.valid_batch_size):
+            data, labels = join_graphs(batch)
+            outputs.append(run_model(self.averaged.model, data, training=False, want_virials=wants_virials))
+            targets.append(labels)
+        return member_errors(Outputs.join(outputs), Targets.join(targets), loss=self._loss)
+
+    def weights(self, loss: float) -> Weights:
+        """A copy of the present weights."""
+        averaged = [parameter.detach().clone() for parameter in self.averaged.model.parameters()]
+        return Weights(loss, [parameter.detach().clone() for parameter in self._parameters], averaged)
+
+    @torch.no_grad()
+    def set_weights(self, weights: Weights) -> None:
+        """Make a copy of the weights the present ones."""
+        present = [*self._parameters, *self.averaged.model.parameters()]
+        for parameter, value in zip(present, [*weights.trained, *weights.averaged], strict=True):
+            parameter.copy_(value)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next epoch depends on, apart from the points, as tensors and plain values."""
+        best = self.best
+        return {
+            "model": self.model.state_dict(),
+            "averaged": self.averaged.model.state_dict(),
+            "n_updates": self.averaged.n_updates,
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state(),
+            "generator": self._generator.get_state(),
+            "epoch": self.epoch,
+            "visits": dict(self._visits),
+            "best": best and {"loss": best.loss, "trained": best.trained, "averaged": best.averaged},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Become the member whose state this is."""
+        self.model.load_state_dict(state["model"])
+        self.averaged.model.load_state_dict(state["averaged"])
+        self.averaged.n_updates = state["n_updates"]
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.restore(state["schedule"])
+        self._generator.set_state(state["generator"].cpu())
+        self.epoch = state["epoch"]
+        self._visits = dict(state["visits"])
+        self.best = state["best"] and Weights(**state["best"])
+
+    def _train_epoch(self, replay: RandomSubset | None) -> float:
+        """Train once on the points of an epoch; the mean loss."""
+        graphs = points_of_epoch(self.train_graphs, replay, self._generator, visits=self._visits)
+        total = 0.0
+        for batch in _batches(graphs, self._settings.batch_size):
+            total += self._train_step(batch) * len(batch)
+        for graph in graphs:
+            self._visits[graph.label_id] = self._visits.get(graph.label_id, 0) + 1
+        return total / len(graphs) if graphs else math.nan
+
+    def _train_step(self, graphs: Sequence[LabelledGraph]) -> float:
+        data, targets = join_graphs(graphs)
+        outputs = run_model(self.model, data, training=True, want_virials=self._loss.wants_virials(targets))
+        loss = self._loss(outputs, targets)
+        self._optimizer.zero_grad(set_to_none=True)
+        # By the weights only: the positions take part in the first derivative, and nobody asks for their second.
+        torch.autograd.backward(loss, inputs=self._parameters)
+        limit = math.inf if self._settings.clip_grad is None else self._settings.clip_grad
+        norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, limit))
+        if not math.isfinite(norm):
+            log.warning("training step left out: its gradient is not finite (labels %s)", [g.label_id for g in graphs])
+            return float(loss.detach())
+        self._optimizer.step()
+        self.averaged.update()
+        return float(loss.detach())
+
+
+def _batches(graphs: Sequence[LabelledGraph], size: int) -> Iterator[Sequence[LabelledGraph]]:
+    for start in range(0, len(graphs), size):
+        yield graphs[start : start + size]

@@ -1,0 +1,87 @@
+"""What a dataset tells a model before any training: atomic energies, scale, shift and neighbours."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aims_pax.batch import neighbour_list
+from aims_pax.committee.elements import Elements
+from aims_pax.frame import FloatArray, LabelledFrame
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetStatistics:
+    """The constants of a MACE model that come from data.
+
+    Parameters
+    ----------
+    atomic_energies_ev : tuple of float
+        E0 of each element of the model, in the model's order, eV.
+    scale : float
+        Factor on the learnt energies; eV/Å for force scaling.
+    shift_ev : float
+        Mean of (E - sum of E0) per atom, eV: no large constant is left for the network to learn.
+    avg_num_neighbors : float
+        Mean number of neighbours of an atom within the cutoff.
+    """
+
+    atomic_energies_ev: tuple[float, ...]
+    scale: float
+    shift_ev: float
+    avg_num_neighbors: float
+
+
+def _compositions(labelled: Sequence[LabelledFrame], elements: Elements) -> FloatArray:
+    """(n_frames, n_elements): how many atoms of each element each frame has."""
+    return np.array([[np.sum(point.frame.numbers == z) for z in elements.numbers] for point in labelled], dtype=float)
+
+
+def fit_atomic_energies(
+    labelled: Sequence[LabelledFrame], elements: Elements, *, known: Mapping[int, float]
+) -> tuple[float, ...]:
+    """Atomic energies of all elements, eV: the known ones as they are, the others by least squares over the labels.
+
+    Parameters
+    ----------
+    known : mapping of atomic number to eV
+        Energies of isolated atoms by the same reference.
+
+    Notes
+    -----
+    With a single composition the least-squares problem is under-determined; the solution of least norm still
+    reproduces the mean energy, which is all that matters for the network.
+    """
+    counts = _compositions(labelled, elements)
+    energies = np.array([point.label.energy for point in labelled])
+    is_known = np.array([z in known for z in elements.numbers])
+    e0 = np.array([known.get(z, 0.0) for z in elements.numbers])
+    if not is_known.all():
+        rest = energies - counts @ e0
+        e0[~is_known] = np.linalg.lstsq(counts[:, ~is_known], rest, rcond=None)[0]
+    return tuple(float(energy) for energy in e0)
+
+
+def mean_residual_energy(
+    labelled: Sequence[LabelledFrame], elements: Elements, atomic_energies_ev: Sequence[float]
+) -> tuple[float, float]:
+    """Mean and standard deviation over frames of (E - sum of E0) per atom, eV."""
+    counts = _compositions(labelled, elements)
+    energies = np.array([point.label.energy for point in labelled])
+    residuals = (energies - counts @ np.array(atomic_energies_ev)) / counts.sum(axis=1)
+    return float(residuals.mean()), float(residuals.std())
+
+
+def rms_force(labelled: Sequence[LabelledFrame]) -> float:
+    """Root mean square over all force components, eV/Å."""
+    return float(np.sqrt(np.mean(np.concatenate([point.label.forces.ravel() for point in labelled]) ** 2)))
+
+
+def mean_neighbours(labelled: Sequence[LabelledFrame], *, cutoff: float) -> float:
+    """Mean number of neighbours within `cutoff` (Å) of the atoms that have any; 1 when no atom has."""
+    counts: list[int] = []
+    for point in labelled:
+        frame = point.frame
+        edges, _ = neighbour_list(frame.positions, frame.cell, frame.pbc, cutoff=cutoff)
+        counts += [int(count) for count in np.bincount(edges[1], minlength=1) if count]
+    return float(np.mean(counts)) if counts else 1.0

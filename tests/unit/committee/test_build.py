@@ -1,0 +1,85 @@
+"""Every option of the architecture is honoured, or refused in the words of mace.yaml."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from aims_pax.committee import Committee
+from aims_pax.committee.elements import Elements
+from aims_pax.committee.statistics import fit_atomic_energies
+from aims_pax.errors import ModelError, ShapeError
+from aims_pax.settings.mace import MaceSettings
+
+from .toys import crystals, molecules, settings
+
+
+def with_architecture(**changed: object) -> MaceSettings:
+    values: dict[str, Any] = settings().model_dump()
+    return MaceSettings.model_validate({**values, "architecture": {**values["architecture"], **changed}})
+
+
+def test_the_model_is_what_the_settings_say() -> None:
+    asked = with_architecture(
+        r_max=3.5,
+        num_channels=3,
+        max_L=0,
+        num_interactions=1,
+        num_radial_basis=5,
+        num_cutoff_basis=6,
+        radial_MLP=[6, 7],
+        radial_type="gaussian",
+        gate="tanh",
+        interaction_first="RealAgnosticDensityInteractionBlock",
+        compute_avg_num_neighbors=False,
+        scaling="no_scaling",
+        atomic_energies={1: -1.0, 6: -2.0, 8: -3.0},
+    )
+    committee = Committee.build(asked, molecules(1), seeds=(1,), atomic_energies_ev={1: -7.0})
+    model = committee._models[0]
+    assert committee.cutoff == 3.5
+    assert committee.statistics.atomic_energies_ev == (-1.0, -2.0, -3.0)
+    assert (committee.statistics.scale, committee.statistics.avg_num_neighbors) == (1.0, 1.0)
+    assert str(model.products[0].linear.irreps_out) == "3x0e"
+    assert len(model.interactions) == 1
+    assert type(model.interactions[0]).__name__ == "RealAgnosticDensityInteractionBlock"
+    assert model.interactions[0].conv_tp_weights.hs[:3] == [5, 6, 7]
+    assert type(model.radial_embedding.bessel_fn).__name__ == "GaussianBasis"
+    assert int(model.radial_embedding.cutoff_fn.p) == 6
+    assert torch.isfinite(torch.tensor(committee.train(1)[0].train_loss))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"max_L": 3}, r"max_ell 2 is too small for max_L 3"),
+        ({"max_ell": 0, "max_L": 0}, r"max_ell 0 is too small for max_L 0"),
+        ({"radial_type": "chebyshev"}, r"chebyshev is evaluated at unscaled distances"),
+        ({"MLP_irreps": "4x1o"}, r"mace\.yaml: ARCHITECTURE: gives no MACE model .*non-scalar"),
+    ],
+)
+def test_architectures_that_can_not_work_are_refused(changed: dict[str, object], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        Committee.build(with_architecture(**changed), molecules(1), seeds=(1,))
+
+
+def test_a_committee_needs_points_and_distinct_seeds() -> None:
+    with pytest.raises(ShapeError, match="needs labelled points and distinct seeds"):
+        Committee.build(settings(), [], seeds=(1, 2))
+    with pytest.raises(ShapeError, match="needs labelled points and distinct seeds"):
+        Committee.build(settings(), molecules(1), seeds=(1, 1))
+
+
+def test_building_leaves_the_default_precision_and_random_state_alone() -> None:
+    state = torch.random.get_rng_state()
+    Committee.build(settings(dtype="float64"), molecules(1), seeds=(1,))
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_known_atomic_energies_stay_and_the_others_are_fitted() -> None:
+    points = [*molecules(2), *crystals(2)]
+    e0 = fit_atomic_energies(points, Elements((1, 6, 8)), known={6: -41.0})
+    assert e0[1] == -41.0
+    mean = points[0].label.energy
+    assert 6 * e0[0] + 2 * e0[1] + e0[2] == pytest.approx(mean, abs=2.0)

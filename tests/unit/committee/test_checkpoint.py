@@ -1,0 +1,109 @@
+"""What is saved is what goes on."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ase.build import molecule
+
+from aims_pax.committee import Committee, EpochPlan, load_foundation
+from aims_pax.errors import ModelError
+from aims_pax.frame import LabelledFrame
+
+from .toys import equal, molecules, settings, weights
+
+
+def points() -> list[LabelledFrame]:
+    return molecules(4)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Committee, Path]:
+    committee = Committee.build(settings(dtype="float32", batch_size=2), points(), seeds=(1, 2))
+    committee.begin_convergence()
+    committee.train(2, plan=EpochPlan(schedule=True))
+    path = tmp_path_factory.mktemp("committee") / "committee.pt"
+    committee.save(path)
+    return committee, path
+
+
+def test_resumed_training_equals_uninterrupted_bit_for_bit(saved: tuple[Committee, Path]) -> None:
+    committee, path = saved
+    resumed = Committee.load(path)
+    resumed.add(points())
+    assert resumed.generation == committee.generation
+    assert equal(weights(committee), weights(resumed))
+    plan = EpochPlan(schedule=True)
+    assert committee.train(2, plan=plan) == resumed.train(2, plan=plan)
+    assert equal(weights(committee), weights(resumed))
+    committee.end_convergence()
+    resumed.end_convergence()
+    assert equal(weights(committee), weights(resumed))
+
+
+def test_checkpoints_hold_no_code(saved: tuple[Committee, Path]) -> None:
+    assert torch.load(saved[1], weights_only=True)["version"] == 1
+
+
+def test_saving_leaves_one_file_and_replaces_it(saved: tuple[Committee, Path], tmp_path: Path) -> None:
+    committee, _ = saved
+    for _ in range(2):
+        committee.save(tmp_path / "committee.pt")
+    assert [path.name for path in tmp_path.iterdir()] == ["committee.pt"]
+
+
+def test_damaged_missing_and_newer_checkpoints_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "committee.pt"
+    with pytest.raises(ModelError, match=r"committee\.pt: is missing"):
+        Committee.load(path)
+    path.write_bytes(b"\x80garbage")
+    with pytest.raises(ModelError, match=r"committee\.pt: can't be read as a committee"):
+        Committee.load(path)
+    torch.save({"version": 99}, path)
+    with pytest.raises(ModelError, match="is of version 99"):
+        Committee.load(path)
+
+
+def test_exported_files_need_mace_alone(saved: tuple[Committee, Path], tmp_path: Path) -> None:
+    committee, _ = saved
+    path = committee.export(tmp_path, "water")[1]
+    assert path.name == "water_2.model"
+    script = (
+        "import sys\nfrom ase.build import molecule\nfrom mace.calculators import MACECalculator\n"
+        "atoms = molecule('CH3CH2OH')\n"
+        "atoms.calc = MACECalculator(model_paths=sys.argv[1], device='cpu', default_dtype='float32')\n"
+        "assert not any(name.startswith('aims_pax') for name in sys.modules)\n"
+        "print('force', atoms.get_forces()[0, 0])\n"
+    )
+    command = [sys.executable, "-c", script, str(path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    force = float(said.split("force")[-1])
+    batch = [one.frame for one in points()][:1]
+    ideal = molecule("CH3CH2OH")
+    frame = type(batch[0])("ethanol", 0, 0, 0, np.array(ideal.numbers), ideal.positions)
+    assert force == pytest.approx(committee.predict([frame])[0].forces[1, 0, 0], abs=1e-4)
+
+
+def test_a_local_file_serves_as_foundation_model(saved: tuple[Committee, Path], tmp_path: Path) -> None:
+    (path, _) = saved[0].export(tmp_path, "teacher")
+    driver = load_foundation("mace-mp", str(path), device="cpu", dtype="float64")
+    assert (driver.n_members, driver.dtype) == (1, torch.float64)
+
+
+def test_unknown_foundation_models_are_told_with_the_known_ones() -> None:
+    with pytest.raises(ModelError, match=r"mace-off has no model 'tiny'.*\n.*small, medium, large"):
+        load_foundation("mace-off", "tiny", device="cpu")
+    with pytest.raises(ModelError, match="'tiny' is not a file"):
+        load_foundation("mace", "tiny", device="cpu")
+
+
+def test_an_unreachable_foundation_model_is_a_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from mace.calculators import foundations_models
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setitem(foundations_models.mace_off_urls, "small", "https://localhost:1/none.model")
+    with pytest.raises(ModelError, match=r"mace-off 'small' is not on this machine.*\n.*give its path"):
+        load_foundation("mace-off", "small", device="cpu")

@@ -1,0 +1,249 @@
+"""Training goes on from where it was, learns, and averages."""
+
+import copy
+import logging
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from aims_pax.committee import Committee, EpochPlan, RandomSubset
+from aims_pax.committee.graph import LabelledGraph, join_graphs
+from aims_pax.committee.loss import WeightedLoss
+from aims_pax.committee.model import run_model
+from aims_pax.committee.replay import points_of_epoch
+from aims_pax.errors import ModelError, ShapeError
+from aims_pax.frame import Split
+
+from .toys import carbon, crystals, equal, mixed_frames, molecules, point, settings, weights
+
+
+@pytest.fixture(scope="module")
+def untrained() -> Committee:
+    return Committee.build(settings(batch_size=2), molecules(4), seeds=(1, 2))
+
+
+@pytest.fixture
+def committee(untrained: Committee) -> Committee:
+    """A copy of its own for each test: building takes ten times as long."""
+    return copy.deepcopy(untrained)
+
+
+def test_training_lowers_the_error_on_points_never_trained_on() -> None:
+    committee = Committee.build(settings(batch_size=2), [*molecules(6), *crystals(6)], seeds=(1,))
+    before = committee.errors()[0]
+    committee.train(15)
+    after = committee.errors()[0]
+    assert before is not None
+    assert after is not None
+    assert after.force_mae_ev_per_ang < 0.6 * before.force_mae_ev_per_ang
+
+
+def test_continued_training_starts_from_the_weights_before_it(committee: Committee) -> None:
+    committee.train(2)
+    before = weights(committee)
+    committee.add(molecules(1, 0, first_id=50))
+    assert equal(before, weights(committee))
+    for member in committee._members:
+        member._optimizer.param_groups[0]["lr"] = member._optimizer.param_groups[1]["lr"] = 0.0
+    committee.train(1)
+    assert equal(before[: len(before) // 4], weights(committee)[: len(before) // 4])
+
+
+def test_the_optimizer_remembers_until_it_is_reset(committee: Committee) -> None:
+    committee.train(2)
+    assert committee._members[0]._optimizer.state
+    before = weights(committee)
+    committee.reset_optimizer(0)
+    assert not committee._members[0]._optimizer.state
+    assert committee._members[1]._optimizer.state
+    assert equal(before, weights(committee))
+
+
+def test_every_training_is_a_new_generation(committee: Committee) -> None:
+    assert committee.generation == 0
+    committee.train(2)
+    committee.train(1, members=[1])
+    assert committee.generation == 2
+    committee.train(0)
+    assert committee.generation == 2
+
+
+def test_reports_come_by_epoch_and_member_and_the_last_is_validated(committee: Committee) -> None:
+    reports = committee.train(3, plan=EpochPlan(valid_skip=2))
+    assert [(report.epoch, report.member) for report in reports] == [(1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1)]
+    assert [report.errors is not None for report in reports] == [False, False, True, True, True, True]
+
+
+def test_members_differ_by_seed_and_agree_with_it() -> None:
+    points = molecules(2)
+    first, second, again = (
+        Committee.build(settings(), points, seeds=(seed,)).predict(mixed_frames()[:1])[0].forces for seed in (1, 2, 1)
+    )
+    assert np.array_equal(first, again)
+    assert np.abs(first - second).max() > 1e-3
+
+
+def test_points_go_to_their_member_or_to_all(committee: Committee) -> None:
+    own = replace(molecules(1, 0, first_id=60)[0], member=1)
+    committee.add([own, *molecules(1, 1, first_id=70)])
+    assert [committee.n_train(member) for member in (0, 1)] == [5, 6]
+    assert [committee.n_valid(member) for member in (0, 1)] == [3, 3]
+    committee.add([own])
+    assert committee.n_train(1) == 6
+
+
+def test_a_member_without_points_is_not_trained_silently(committee: Committee) -> None:
+    committee._members[1].train_graphs.clear()
+    committee._members[1].valid_graphs.clear()
+    with pytest.raises(ShapeError, match=r"members \[1\] have no training points"):
+        committee.train(1)
+    assert committee.errors()[1] is None
+
+
+def test_averaged_weights_follow_the_trained_ones_with_the_growing_decay() -> None:
+    committee = Committee.build(settings(batch_size=4, ema_decay=0.99), molecules(4), seeds=(1,))
+    member = committee._members[0]
+    average = [parameter.detach().clone() for parameter in member.averaged.model.parameters()]
+    for n in range(1, 4):
+        committee.train(1)
+        decay = (1 + n) / (10 + n)
+        average = [
+            decay * old + (1 - decay) * new.detach()
+            for old, new in zip(average, member.model.parameters(), strict=True)
+        ]
+    for expected, found in zip(average, member.averaged.model.parameters(), strict=True):
+        torch.testing.assert_close(expected, found, rtol=1e-12, atol=1e-12)
+
+
+def test_without_averaging_predictions_are_those_of_the_trained_weights() -> None:
+    committee = Committee.build(settings(ema=False), molecules(3), seeds=(1,))
+    committee.train(1)
+    member = committee._members[0]
+    assert equal([p.detach() for p in member.model.parameters()], list(member.averaged.model.parameters()))
+
+
+def test_atomic_energies_scale_and_shift_come_from_the_data() -> None:
+    points = [*molecules(3), *crystals(3)]
+    fitted = Committee.build(settings(), points, seeds=(1,))
+    assert abs(fitted.statistics.shift_ev) < 0.5
+    isolated = {1: -40.0, 6: -40.0, 8: -40.0}
+    given = Committee.build(settings(), points, seeds=(1,), atomic_energies_ev=isolated)
+    assert given.statistics.atomic_energies_ev == (-40.0, -40.0, -40.0)
+    residuals = [(one.label.energy + 40.0 * one.frame.n_atoms) / one.frame.n_atoms for one in points[:3] + points[5:8]]
+    assert given.statistics.shift_ev == pytest.approx(np.mean(residuals))
+    forces = np.concatenate([one.label.forces.ravel() for one in points if one.split is Split.TRAINING])
+    assert given.statistics.scale == pytest.approx(np.sqrt(np.mean(forces**2)))
+    energy = given.predict([points[0].frame])[0].energies[0]
+    assert energy == pytest.approx(points[0].label.energy, abs=20.0)
+
+
+def test_mean_number_of_neighbours_follows_the_training_set(committee: Committee) -> None:
+    before = committee.statistics.avg_num_neighbors
+    committee.add([point(200, carbon(np.random.default_rng(0)), member=0)])
+    committee.train(1)
+    assert committee.statistics.avg_num_neighbors > before
+    assert committee._models[0].interactions[0].avg_num_neighbors == committee.statistics.avg_num_neighbors
+
+
+def test_stress_is_learnt_where_it_is_known() -> None:
+    points = [*molecules(2), *crystals(4)]
+    committee = Committee.build(settings(stress=True, stress_weight=1e4, batch_size=3), points, seeds=(1,))
+    before = committee.errors()[0]
+    committee.train(10)
+    after = committee.errors()[0]
+    assert before is not None
+    assert after is not None
+    assert before.stress_mae_ev_per_ang3 is not None
+    assert after.stress_mae_ev_per_ang3 is not None
+    assert after.stress_mae_ev_per_ang3 < before.stress_mae_ev_per_ang3
+
+
+def test_the_loss_is_maces(committee: Committee) -> None:
+    from mace.modules.loss import WeightedEnergyForcesStressLoss
+
+    graphs: list[LabelledGraph] = committee._members[0].train_graphs[:3]
+    data, targets = join_graphs(graphs)
+    outputs = run_model(committee._models[0], data, training=False, want_virials=False)
+    ones = torch.ones(3, dtype=torch.float64)
+
+    class Reference(dict[str, torch.Tensor]):
+        ptr = data["ptr"]
+        weight = energy_weight = forces_weight = stress_weight = ones
+
+    reference = Reference(energy=targets.energy, forces=targets.forces, stress=targets.stress)
+    predicted = {"energy": outputs.energy, "forces": outputs.forces, "stress": targets.stress}
+    theirs = WeightedEnergyForcesStressLoss(2.0, 1000.0, 1.0)(reference, predicted)
+    ours = WeightedLoss(energy_weight=2.0, forces_weight=1000.0, stress_weight=1.0)(outputs, targets)
+    assert float(ours) == pytest.approx(float(theirs), rel=1e-6)
+
+
+def test_learning_rate_falls_on_a_plateau_and_only_when_scheduled() -> None:
+    training = {"lr": 1e-6, "scheduler_patience": 0, "lr_factor": 0.5}
+    committee = Committee.build(settings(**training), molecules(2), seeds=(1,))
+    committee.train(3)
+    assert committee.learning_rate(0) == 1e-6
+    committee.train(3, plan=EpochPlan(schedule=True))
+    assert committee.learning_rate(0) < 1e-6
+
+
+def test_exponential_schedule_multiplies_the_learning_rate_each_epoch() -> None:
+    training = {"scheduler": "ExponentialLR", "lr_scheduler_gamma": 0.5, "lr": 0.008}
+    committee = Committee.build(settings(**training), molecules(2), seeds=(1,))
+    committee.train(2, plan=EpochPlan(schedule=True))
+    assert committee.learning_rate(0) == pytest.approx(0.002)
+
+
+def test_convergence_ends_with_the_best_weights() -> None:
+    committee = Committee.build(settings(lr=0.3, batch_size=1), molecules(3), seeds=(1,))
+    committee.begin_convergence()
+    start = committee.errors()[0]
+    assert start is not None
+    losses = [report.errors.loss for report in committee.train(6) if report.errors]
+    committee.end_convergence()
+    end = committee.errors()[0]
+    assert end is not None
+    assert end.loss == pytest.approx(min([start.loss, *losses]), rel=1e-12)
+
+
+def test_a_random_subset_holds_every_fresh_point(committee: Committee) -> None:
+    committee.add(molecules(4, 0, first_id=80))
+    graphs = committee._members[0].train_graphs
+    visits = {graph.label_id: 5 for graph in graphs[:-2]}
+    generator = torch.Generator().manual_seed(0)
+    drawn = [
+        {graph.label_id for graph in points_of_epoch(graphs, RandomSubset(4, 1), generator, visits=visits)}
+        for _ in range(20)
+    ]
+    fresh = {graph.label_id for graph in graphs[-2:]}
+    assert all(len(epoch) == 4 and fresh <= epoch for epoch in drawn)
+    assert set.union(*drawn) == {graph.label_id for graph in graphs}
+
+
+def test_random_subset_trains_on_that_many_points(committee: Committee) -> None:
+    committee.train(2)
+    committee.train(3, plan=EpochPlan(replay=RandomSubset(2, 1)))
+    assert sum(committee._members[0]._visits.values()) == 4 * 2 + 2 * 3
+
+
+def test_a_step_without_finite_gradient_is_left_out_and_told(
+    committee: Committee, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = molecules(1, 0, first_id=90)
+    forces = bad[0].label.forces.copy()
+    forces[0, 0] = np.inf
+    bad[0] = replace(bad[0], label=replace(bad[0].label, forces=forces))
+    committee.add(bad)
+    with caplog.at_level(logging.WARNING):
+        committee.train(1)
+    assert re.search(r"not finite \(labels \[.*90", caplog.text)
+    assert all(torch.isfinite(weight).all() for weight in weights(committee))
+
+
+def test_elements_outside_the_models_are_refused(committee: Committee) -> None:
+    silicon = carbon(np.random.default_rng(0))
+    silicon.numbers[:] = 14
+    with pytest.raises(ModelError, match=r"element\(s\) Si"):
+        committee.add([point(300, silicon)])
