@@ -1,0 +1,122 @@
+"""The result of a label as a file beside its calculation, so that a killed campaign need not compute it again.
+
+The file is written by the worker, before the campaign hears of the result, and thrown away by the campaign once the
+label is committed. What stands in a job's folder after a crash is therefore finished work.
+"""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
+from aims_pax.protocols import LabelJob
+
+RESULT_FILE: Final = "result.npz"
+FORMAT: Final = 1
+"""Raised when the meaning of the file changes; files of another format are computed again."""
+
+
+def fingerprint(frame: Frame) -> str:
+    """Digest of a frame's identity and geometry: a result may be given to this frame and to no other."""
+    digest = hashlib.sha256(f"{frame.system}\0{frame.trajectory}\0{frame.md_step}\0{frame.generation}".encode())
+    for array, kind in ((frame.numbers, "<i8"), (frame.positions, "<f8"), (frame.cell, "<f8"), (frame.pbc, "|b1")):
+        digest.update(np.ascontiguousarray(array, dtype=kind).tobytes())
+    return digest.hexdigest()
+
+
+def encode(result: Label | LabelFailure, frame: Frame) -> bytes:
+    """A result as the bytes of an npz file without pickled objects."""
+    arrays: dict[str, Any] = {}
+    if isinstance(result, Label):
+        said: dict[str, Any] = {"energy": result.energy, "reference": result.reference, "wall_s": result.wall_s}
+        arrays = {"forces": result.forces} | {f"extra:{name}": value for name, value in result.extras.items()}
+        if result.stress is not None:
+            arrays["stress"] = result.stress
+    else:
+        said = {
+            "reason": result.reason.value,
+            "message": result.message,
+            "folder": result.folder,
+            "wall_s": result.wall_s,
+        }
+    said |= {"format": FORMAT, "fingerprint": fingerprint(frame)}
+    buffer = io.BytesIO()
+    np.savez(buffer, said=np.frombuffer(json.dumps(said).encode(), dtype=np.uint8), **arrays)
+    return buffer.getvalue()
+
+
+def decode(content: bytes, frame: Frame) -> Label | LabelFailure | None:
+    """The result in these bytes; None when they are damaged, of another format, or belong to another frame."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        said = json.loads(arrays.pop("said").tobytes())
+    except (zipfile.BadZipFile, EOFError, KeyError, OSError, ValueError):
+        return None
+    if said["format"] != FORMAT or said["fingerprint"] != fingerprint(frame):
+        return None
+    if "reason" in said:
+        return LabelFailure(FailureReason(said["reason"]), said["message"], said["folder"], said["wall_s"])
+    return Label(
+        energy=said["energy"],
+        forces=arrays["forces"],
+        stress=arrays.get("stress"),
+        reference=said["reference"],
+        wall_s=said["wall_s"],
+        extras={name.removeprefix("extra:"): value for name, value in arrays.items() if name.startswith("extra:")},
+    )
+
+
+def write_result(folder: Path, content: bytes) -> None:
+    """Put the file of a result into an existing folder: all of it or nothing, and on the disk when this returns.
+
+    Raises
+    ------
+    OSError
+        The folder is gone (its label was committed meanwhile) or can't be written.
+    """
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=RESULT_FILE)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, folder / RESULT_FILE)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    directory = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def read_finished(job: LabelJob) -> Label | LabelFailure | None:
+    """The result that a worker left in the job's folder; None when there is none for exactly this frame."""
+    try:
+        content = (job.folder / RESULT_FILE).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return decode(content, job.frame)
+
+
+def discard(folder: Path, *, keep_files: bool = False) -> None:
+    """Throw away a job's folder once its label is committed, and what lost attempts left in it.
+
+    With `keep_files` only the result's file goes, and the folder when nothing else is in it.
+    """
+    if not keep_files:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    (folder / RESULT_FILE).unlink(missing_ok=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()

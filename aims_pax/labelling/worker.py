@@ -1,0 +1,86 @@
+"""What a worker does for one label. It runs in the campaign's process for the inline pool, elsewhere for Parsl."""
+
+import functools
+import logging
+import os
+import pickle
+import shutil
+import socket
+import time
+import traceback
+from pathlib import Path
+
+from aims_pax.frame import Label, LabelFailure
+from aims_pax.labelling.result import encode, read_finished, write_result
+from aims_pax.protocols import LabelJob, Reference
+from aims_pax.reference.calculation import failure_reason
+
+log = logging.getLogger(__name__)
+
+
+def carry_out(
+    reference: Reference, job: LabelJob, *, want_stress: bool, keep_files: bool = False
+) -> Label | LabelFailure:
+    """Compute one label in a folder of its own attempt, and leave the result in the job's folder.
+
+    Each attempt has its own folder because a job that was given up as lost may still be running when it is tried
+    again. The folder of a failure is kept and named in the failure; that of a success is removed, unless the engine's
+    files are to be kept and there are any. A label that an earlier attempt finished, without the campaign having
+    heard of it, is not computed again.
+    """
+    started = time.perf_counter()
+    attempt = job.folder / f"attempt-{socket.gethostname()}-{os.getpid()}-{time.time_ns()}"
+    result: Label | LabelFailure
+    try:
+        finished = read_finished(job)
+        if isinstance(finished, Label) and finished.reference == reference.name:
+            return finished
+        attempt.mkdir(parents=True)
+        result = reference.label(job.frame, folder=attempt, want_stress=want_stress)
+    except Exception as error:  # the worker's entry: whatever goes wrong here must reach the campaign as a value
+        result = _crash(error, attempt, wall_s=time.perf_counter() - started)
+    if isinstance(result, Label) and not (keep_files and any(attempt.iterdir())):
+        shutil.rmtree(attempt, ignore_errors=True)
+    try:
+        write_result(job.folder, encode(result, job.frame))
+    except OSError as error:
+        # The result still travels to the campaign; only a crash right now would cost a second calculation.
+        log.warning("label %d: its result could not be written to %s: %s", job.label_id, job.folder, error)
+    return result
+
+
+def label_on_worker(settings: bytes, job: LabelJob, want_stress: bool, keep_files: bool) -> bytes:
+    """The task that Parsl sends to its workers.
+
+    Parameters
+    ----------
+    settings : bytes
+        Pickled reference settings. The reference is built from them once per worker: a used one can't be sent.
+    job : LabelJob
+    want_stress, keep_files : bool
+
+    Returns
+    -------
+    bytes
+        The result as :func:`aims_pax.labelling.result.encode` writes it.
+    """
+    reference = _reference(settings)
+    return encode(carry_out(reference, job, want_stress=want_stress, keep_files=keep_files), job.frame)
+
+
+@functools.lru_cache(maxsize=4)
+def _reference(settings: bytes) -> Reference:
+    from aims_pax.reference.registry import build_reference
+
+    return build_reference(pickle.loads(settings))
+
+
+def _crash(error: Exception, attempt: Path, *, wall_s: float) -> LabelFailure:
+    """The failure that an unforeseen exception becomes, with its traceback kept beside the calculation."""
+    folder: str | None = str(attempt)
+    try:
+        account = "".join(traceback.format_exception(error))
+        (attempt / "failure.txt").write_text(account, encoding="utf-8")
+    except OSError:
+        folder = None
+    return LabelFailure(failure_reason(error), f"{type(error).__name__}: {error}", folder, wall_s)

@@ -1,0 +1,92 @@
+"""Frames as ASE sees them, and any ASE calculator as an engine."""
+
+from importlib import import_module
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aims_pax.errors import Problem, ReferenceUnavailable
+from aims_pax.frame import Frame
+from aims_pax.reference.calculation import Observables
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from ase.calculators.calculator import BaseCalculator
+
+
+def atoms_of(frame: Frame) -> "Atoms":
+    """The structure of a frame as new ASE atoms, without its identity."""
+    from ase import Atoms
+
+    return Atoms(numbers=frame.numbers, positions=frame.positions, cell=frame.cell, pbc=frame.pbc)
+
+
+def frame_of(atoms: "Atoms", *, system: str, trajectory: int = 0, md_step: int = 0, generation: int = 0) -> Frame:
+    """A frame with the structure of ASE atoms and the identity given."""
+    return Frame(
+        system=system,
+        trajectory=trajectory,
+        md_step=md_step,
+        generation=generation,
+        numbers=np.array(atoms.numbers, dtype=np.int64),
+        positions=np.array(atoms.positions, dtype=np.float64),
+        cell=np.array(atoms.cell.array, dtype=np.float64),
+        pbc=np.array(atoms.pbc, dtype=np.bool_),
+    )
+
+
+def observables(calculator: "BaseCalculator", frame: Frame, *, want_stress: bool) -> Observables:
+    """Energy, forces and, for crystals, stress of one frame from an ASE calculator.
+
+    The energy is ASE's `free_energy` where the calculator knows it: with electronic smearing that is the one which
+    the forces are the derivative of, and a model is trained on both.
+
+    Raises
+    ------
+    Exception
+        Whatever the engine raises.
+    """
+    atoms = atoms_of(frame)
+    atoms.calc = calculator
+    forces = atoms.get_forces()
+    stress = atoms.get_stress(voigt=True) if want_stress and frame.pbc.all() else None
+    energy = calculator.results.get("free_energy")
+    wanted = ("charges",) if frame.pbc.any() else ("charges", "dipole")  # a crystal's dipole is not defined
+    return Observables(
+        energy=atoms.get_potential_energy() if energy is None else energy,
+        forces=forces,
+        stress=stress,
+        extras={name: calculator.results[name] for name in wanted if calculator.results.get(name) is not None},
+    )
+
+
+def import_callable(path: str, *, key: str) -> Any:
+    """The object at an import path like ``ase.calculators.emt:EMT``.
+
+    Parameters
+    ----------
+    path : str
+        ``package.module:name``.
+    key : str
+        The setting that it comes from, for the message.
+
+    Raises
+    ------
+    ReferenceUnavailable
+        The module can't be imported, or has no such callable.
+    """
+    module, _, name = path.partition(":")
+    form = "an import path like ase.calculators.emt:EMT"
+    if not module or not name:
+        raise ReferenceUnavailable(Problem(key, f"{path!r} is not an import path", form))
+    try:
+        found = attrgetter(name)(import_module(module))
+    except ImportError as error:
+        advice = f"Install the package that holds {module} into this Python environment ({error})."
+        raise ReferenceUnavailable(Problem(key, f"{module} can't be imported", form, advice)) from error
+    except AttributeError as error:
+        raise ReferenceUnavailable(Problem(key, f"{module} has no {name}", form, "Check the spelling.")) from error
+    if not callable(found):
+        raise ReferenceUnavailable(Problem(key, f"{path} is a {type(found).__name__}", "something that can be called"))
+    return found

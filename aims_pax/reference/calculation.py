@@ -1,0 +1,162 @@
+"""One calculation of any engine: what it may raise, what its numbers must satisfy, and what it leaves behind."""
+
+import re
+import subprocess
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from aims_pax.errors import AimsPaxError, ReferenceUnavailable
+from aims_pax.frame import FailureReason, FloatArray, Frame, Label, LabelFailure
+
+ENGINE_ERRORS: Final = (
+    ArithmeticError,
+    AssertionError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    subprocess.SubprocessError,
+    AimsPaxError,
+)
+"""What engines raise for reasons of their own. Anything else is a defect of ours, and the worker's entry says so."""
+
+NOT_CONVERGED_WORDS: Final = re.compile(
+    r"(not|n't|no|fail\w*|without|never)\W+(\w+\W+){0,4}converg|unconverged|converg\w+ (fail|error|problem)",
+    re.IGNORECASE,
+)
+"""How engines say that self-consistency was not reached (tblite: "SCF not converged in 250 cycles")."""
+
+
+class NotConverged(AimsPaxError):
+    """An adapter of ours saw that its engine returned numbers without reaching self-consistency."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observables:
+    """The bare numbers of one calculation, before anybody has looked at them.
+
+    Parameters
+    ----------
+    energy : float, eV
+        The energy that the forces are the derivative of (with smearing: the free energy).
+    forces : (n_atoms, 3), eV/Å
+    stress : (6,), eV/Å³, or None
+        ASE's sign and Voigt order.
+    extras : mapping of str to array
+        As in :class:`aims_pax.frame.Label`.
+    """
+
+    energy: float
+    forces: FloatArray
+    stress: FloatArray | None = None
+    extras: Mapping[str, FloatArray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Calculation:
+    """One frame on its way through an engine.
+
+    Parameters
+    ----------
+    frame : Frame
+    folder : Path
+        Where the files of a failure are kept; stays untouched when the calculation succeeds.
+    reference : str
+        Name of the reference, stored with the label.
+    max_force_ev_per_ang : float
+        Forces beyond this are called unphysical, not a label.
+    """
+
+    frame: Frame
+    folder: Path
+    reference: str
+    max_force_ev_per_ang: float
+
+    def outcome(self, compute: Callable[[], Observables]) -> Label | LabelFailure:
+        """Run the engine and judge its numbers; whatever the engine raises becomes a value."""
+        started = time.perf_counter()
+        if not np.isfinite(self.frame.positions).all():
+            return self._failure(FailureReason.UNPHYSICAL, "the positions of the atoms are not finite", started)
+        try:
+            seen = compute()
+        except ENGINE_ERRORS as error:
+            details = "".join(traceback.format_exception(error))
+            message = f"{type(error).__name__}: {error}"
+            return self._failure(failure_reason(error), message, started, details=details)
+        complaint = self._complaint(seen)
+        if complaint is not None:
+            return self._failure(FailureReason.UNPHYSICAL, complaint, started)
+        return Label(
+            energy=float(seen.energy),
+            forces=np.array(seen.forces, dtype=np.float64),
+            stress=None if seen.stress is None else np.array(seen.stress, dtype=np.float64),
+            reference=self.reference,
+            wall_s=time.perf_counter() - started,
+            extras={name: np.array(value, dtype=np.float64) for name, value in seen.extras.items()},
+        )
+
+    def _complaint(self, seen: Observables) -> str | None:
+        """What is wrong with the numbers, in words; None when they may become a label."""
+        expected = (self.frame.n_atoms, 3)
+        if np.shape(seen.forces) != expected:
+            return f"forces have the shape {np.shape(seen.forces)} where {expected} was expected"
+        if seen.stress is not None and np.shape(seen.stress) != (6,):
+            return f"stress has the shape {np.shape(seen.stress)} where (6,) was expected"
+        if not np.isfinite(seen.energy):
+            return f"the energy is {seen.energy} eV"
+        if not np.isfinite(seen.forces).all() or (seen.stress is not None and not np.isfinite(seen.stress).all()):
+            return "forces or stress are not finite"
+        norms = np.linalg.norm(seen.forces, axis=1)
+        atom = int(norms.argmax())
+        if norms[atom] > self.max_force_ev_per_ang:
+            return (
+                f"the force on atom {atom} (Z = {self.frame.numbers[atom]}) is {norms[atom]:.1f} eV/Å, beyond "
+                f"REFERENCE.max_force_ev_per_ang = {self.max_force_ev_per_ang:g} eV/Å"
+            )
+        return None
+
+    def _failure(self, reason: FailureReason, message: str, started: float, *, details: str = "") -> LabelFailure:
+        wall_s = time.perf_counter() - started
+        keep_failure(self.folder, self.frame, f"{self.reference}\n{reason}: {message}\n\n{details}")
+        return LabelFailure(reason, message, str(self.folder), wall_s)
+
+
+@cache
+def engine(distribution: str, name: str) -> str:
+    """An engine's name with its installed version, as it stands in labels; the bare name when it is not installed."""
+    try:
+        return f"{name} {version(distribution)}"
+    except PackageNotFoundError:
+        return name
+
+
+def keep_failure(folder: Path, frame: Frame, account: str) -> None:
+    """Write ``failure.txt`` and ``structure.extxyz``, so that a person can repeat what went wrong."""
+    from ase.io import write
+
+    from aims_pax.reference.ase_adapter import atoms_of
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "failure.txt").write_text(account.rstrip() + "\n", encoding="utf-8")
+    write(folder / "structure.extxyz", atoms_of(frame), format="extxyz")
+
+
+def failure_reason(error: BaseException) -> FailureReason:
+    """Sort an engine's exception by the taxonomy of :class:`aims_pax.frame.FailureReason`."""
+    if isinstance(error, subprocess.TimeoutExpired | TimeoutError):
+        return FailureReason.WALLTIME
+    if isinstance(error, NotConverged) or NOT_CONVERGED_WORDS.search(str(error)):
+        return FailureReason.NOT_CONVERGED
+    if isinstance(error, FileNotFoundError | ImportError | ReferenceUnavailable):
+        return FailureReason.MISSING_EXECUTABLE
+    return FailureReason.CRASHED

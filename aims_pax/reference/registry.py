@@ -1,0 +1,29 @@
+"""The one place that knows which engine belongs to which settings."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from aims_pax.protocols import Reference
+from aims_pax.reference.pyscf import PyscfReference
+from aims_pax.reference.tblite import TbliteReference
+from aims_pax.reference.teacher import CalculatorReference, TeacherReference
+from aims_pax.settings.reference import (
+    AseCalculatorSettings,
+    PyscfSettings,
+    ReferenceSettings,
+    TbliteSettings,
+    TeacherSettings,
+)
+
+REFERENCES: Final[dict[type[Any], Callable[[Any], Reference]]] = {
+    TbliteSettings: TbliteReference,
+    PyscfSettings: PyscfReference,
+    TeacherSettings: TeacherReference,
+    AseCalculatorSettings: CalculatorReference,
+}
+"""Settings class of every engine, and what makes its reference. No engine is imported before it is used."""
+
+
+def build_reference(settings: ReferenceSettings) -> Reference:
+    """The reference that these settings describe. Imports and computes nothing heavy."""
+    return REFERENCES[type(settings)](settings)

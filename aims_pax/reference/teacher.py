@@ -1,0 +1,192 @@
+"""References that are already a potential: a trained MACE model, or any ASE calculator by its import path."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from importlib.metadata import packages_distributions, version
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from aims_pax.errors import ModelError, Problem, ReferenceUnavailable
+from aims_pax.frame import Frame, Label, LabelFailure
+from aims_pax.reference.ase_adapter import import_callable, observables
+from aims_pax.reference.calculation import ENGINE_ERRORS, Calculation, Observables, engine
+from aims_pax.settings.reference import AseCalculatorSettings, TeacherSettings
+
+if TYPE_CHECKING:
+    from ase.calculators.calculator import BaseCalculator
+
+BROKEN_FILE_ERRORS: Final = (AttributeError, EOFError, TypeError, UnpicklingError)
+"""What torch raises for a file that is no model, besides the errors of any engine."""
+
+
+@contextmanager
+def precision(dtype: str) -> Iterator[None]:
+    """Torch's default precision while mace computes; afterwards as it was, whatever happened.
+
+    mace sets it for the whole process and leaves it so when it raises. In one process with the committee, that would
+    change what the committee computes.
+    """
+    from mace.tools import torch_tools
+
+    change = torch_tools.default_dtype(dtype)
+    change.__enter__()
+    try:
+        yield
+    finally:
+        change.__exit__(None, None, None)  # as if nothing had been raised: only then mace takes its change back
+
+
+class TeacherReference:
+    """Labels by a trained MACE model, read from its file once per process.
+
+    Parameters
+    ----------
+    settings : TeacherSettings
+    """
+
+    def __init__(self, settings: TeacherSettings) -> None:
+        self._settings = settings
+        self._calculator: Any = None
+
+    @property
+    def name(self) -> str:
+        """Engine, version, model and precision."""
+        return f"{engine('mace-torch', 'MACE')} {self._model} {self._settings.default_dtype}"
+
+    def problems(self, numbers: Sequence[int], *, periodic: bool) -> list[str]:
+        """Missing package, file, download or device, and elements that the model has not learnt. Reads the model."""
+        if find_spec("mace") is None:
+            return ["the Python package mace-torch is not installed; install it with: pip install mace-torch"]
+        try:
+            self._load()
+        except ModelError as error:
+            return [problem.found for problem in error.problems]
+        unknown = sorted({int(number) for number in numbers} - set(self._calculator.z_table.zs))
+        if unknown:
+            return [f"the model {self._model} has not learnt the elements Z = {', '.join(map(str, unknown))}"]
+        return []
+
+    def label(self, frame: Frame, *, folder: Path, want_stress: bool) -> Label | LabelFailure:
+        """One prediction of the model."""
+        calculation = Calculation(frame, folder, self.name, self._settings.max_force_ev_per_ang)
+
+        def compute() -> Observables:
+            calculator = self._load()
+            with precision(self._settings.default_dtype):
+                return observables(calculator, frame, want_stress=want_stress)
+
+        return calculation.outcome(compute)
+
+    def isolated_atom_energy(self, number: int, *, folder: Path) -> float | None:
+        """The E0 of the model's own training, eV. Its prediction for a single atom would be an extrapolation."""
+        calculator = self._load()
+        if number not in calculator.z_table.zs:
+            return None
+        by_head = np.atleast_2d(calculator.models[0].atomic_energies_fn.atomic_energies.detach().cpu().numpy())
+        head = calculator.available_heads.index(calculator.head) if len(by_head) > 1 else 0
+        return float(by_head[head, calculator.z_table.zs.index(number)])
+
+    @property
+    def _model(self) -> str:
+        """The model as labels name it: its file, or its family and size."""
+        named, file = self._settings.model, Path(self._settings.model)
+        return file.name if file.is_file() else f"{self._settings.model_type} {named}"
+
+    def _load(self) -> Any:
+        """The model as mace's calculator, read once.
+
+        Raises
+        ------
+        ModelError
+            The file, the download or the device can't be used.
+        """
+        if self._calculator is not None:
+            return self._calculator
+        from mace.calculators import mace_mp, mace_off
+
+        settings = self._settings
+        read = mace_off if settings.model_type == "mace-off" else mace_mp  # mace_mp takes any file of MACE
+        try:
+            with precision(settings.default_dtype), redirect_stdout(StringIO()):
+                self._calculator = read(
+                    model=settings.model,
+                    device="" if settings.device == "auto" else settings.device,
+                    default_dtype=settings.default_dtype,
+                )
+        except (*ENGINE_ERRORS, *BROKEN_FILE_ERRORS) as error:
+            reason = error if error.__cause__ is None else f"{error} ({error.__cause__})"
+            found = f"the model {settings.model} can't be used: {type(error).__name__}: {reason}"
+            raise ModelError(Problem("REFERENCE", found)) from error
+        return self._calculator
+
+
+class CalculatorReference:
+    """Labels by any ASE calculator, made once per process and made anew after a failure.
+
+    Parameters
+    ----------
+    settings : AseCalculatorSettings
+    """
+
+    def __init__(self, settings: AseCalculatorSettings) -> None:
+        self._settings = settings
+        self._calculator: BaseCalculator | None = None
+
+    @property
+    def name(self) -> str:
+        """Package, version, calculator and its arguments."""
+        module, _, attribute = self._settings.calculator.partition(":")
+        package = module.partition(".")[0]
+        distribution = packages_distributions().get(package, [None])[0]
+        engine_name = package if distribution is None else f"{distribution} {version(distribution)}"
+        arguments = ", ".join(f"{key}={value!r}" for key, value in sorted(self._settings.arguments.items()))
+        return f"{engine_name} {attribute}({arguments})"
+
+    def problems(self, numbers: Sequence[int], *, periodic: bool) -> list[str]:
+        """Import path or arguments that make no calculator, or one without energy and forces.
+
+        Which elements it knows, an ASE calculator does not say; that comes out with the first label.
+        """
+        try:
+            calculator = self._make()
+        except ReferenceUnavailable as error:
+            return [str(error)]
+        except (*ENGINE_ERRORS, TypeError) as error:
+            call = f"{self._settings.calculator} with REFERENCE.arguments"
+            return [f"{call} can't be made: {type(error).__name__}: {error}"]
+        offered = getattr(calculator, "implemented_properties", [])
+        missing = [observable for observable in ("energy", "forces") if observable not in offered]
+        if missing:
+            return [f"{self._settings.calculator} does not compute {' and '.join(missing)} (implemented_properties)"]
+        return []
+
+    def label(self, frame: Frame, *, folder: Path, want_stress: bool) -> Label | LabelFailure:
+        """One calculation; a calculator that writes files writes them into `folder`."""
+        calculation = Calculation(frame, folder, self.name, self._settings.max_force_ev_per_ang)
+
+        def compute() -> Observables:
+            calculator = self._make() if self._calculator is None else self._calculator
+            # A calculator that failed may hold half a result: it is kept only once it has succeeded.
+            self._calculator = None
+            if hasattr(calculator, "directory"):
+                calculator.directory = str(folder)
+            stress = want_stress and "stress" in calculator.implemented_properties
+            seen = observables(calculator, frame, want_stress=stress)
+            self._calculator = calculator
+            return seen
+
+        return calculation.outcome(compute)
+
+    def isolated_atom_energy(self, number: int, *, folder: Path) -> float | None:
+        """None: an arbitrary calculator can't be told the spin of a free atom."""
+        return None
+
+    def _make(self) -> "BaseCalculator":
+        factory = import_callable(self._settings.calculator, key="REFERENCE.calculator")
+        calculator: BaseCalculator = factory(**self._settings.arguments)
+        return calculator

@@ -1,0 +1,205 @@
+"""What every reference owes to a campaign, whatever engine is behind it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+import pytest
+from ase.build import bulk, molecule
+
+from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
+from aims_pax.protocols import Reference
+from aims_pax.reference.ase_adapter import frame_of
+from aims_pax.reference.registry import build_reference
+from aims_pax.settings.reference import (
+    AseCalculatorSettings,
+    PyscfSettings,
+    ReferenceSettings,
+    TbliteSettings,
+    TeacherSettings,
+)
+
+FORCE_TOLERANCE_EV_PER_ANG = 1e-4
+"""SCF convergence, amplified by a finite difference of 1e-3 Å, and the third derivative that it neglects."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One engine, cheap settings of it, and structures that it can do."""
+
+    settings: Callable[[Path], ReferenceSettings]
+    molecule: str
+    crystal: Frame | None = None
+
+
+def rattled(atoms: Any, *, system: str, seed: int = 3) -> Frame:
+    atoms.rattle(0.05, seed=seed)
+    return frame_of(atoms, system=system)
+
+
+def diamond() -> Frame:
+    return rattled(bulk("C", cubic=True), system="diamond")
+
+
+CASES = {
+    "tblite": Case(lambda _: TbliteSettings(method="GFN1-xTB", accuracy=0.01), "H2O", diamond()),
+    "pyscf": Case(lambda _: PyscfSettings(basis="sto-3g", grid_level=1, conv_tol=1e-11), "H2O"),
+    "hartree-fock": Case(lambda _: PyscfSettings(xc="HF", basis="sto-3g", density_fit=False, conv_tol=1e-11), "H2O"),
+    "teacher": Case(lambda model: TeacherSettings(model_path=model), "H2O", diamond()),
+    "ase-calculator": Case(
+        lambda _: AseCalculatorSettings(calculator="ase.calculators.emt:EMT"),
+        "H2O",
+        rattled(bulk("Cu", cubic=True).repeat((2, 1, 1)), system="copper"),
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def case(request: pytest.FixtureRequest) -> Case:
+    return CASES[request.param]
+
+
+@pytest.fixture(scope="module")
+def reference(case: Case, mace_model: Path) -> Reference:
+    return build_reference(case.settings(mace_model))
+
+
+@pytest.fixture
+def water(case: Case) -> Frame:
+    return rattled(molecule(case.molecule), system="water")
+
+
+def label_of(reference: Reference, frame: Frame, folder: Path, *, want_stress: bool = False) -> Label:
+    result = reference.label(frame, folder=folder / "label", want_stress=want_stress)
+    assert isinstance(result, Label), result
+    return result
+
+
+def test_forces_are_the_negative_gradient_of_the_energy(
+    reference: Reference, case: Case, water: Frame, tmp_path: Path
+) -> None:
+    forces = label_of(reference, water, tmp_path).forces
+    step_ang = 1e-3
+    for atom, axis in ((0, 2), (1, 1)):
+        energies = []
+        for sign in (1, -1):
+            positions = water.positions.copy()
+            positions[atom, axis] += sign * step_ang
+            energies.append(label_of(reference, replace(water, positions=positions), tmp_path).energy)
+        expected = -(energies[0] - energies[1]) / (2 * step_ang)
+        assert forces[atom, axis] == pytest.approx(expected, abs=FORCE_TOLERANCE_EV_PER_ANG)
+
+
+def test_stress_is_the_strain_derivative_of_the_energy_per_volume(
+    reference: Reference, case: Case, tmp_path: Path
+) -> None:
+    if case.crystal is None:
+        pytest.skip("labels molecules only")
+    crystal = case.crystal
+    label = label_of(reference, crystal, tmp_path, want_stress=True)
+    assert label.stress is not None
+    volume, step = abs(np.linalg.det(crystal.cell)), 1e-4
+    for voigt, (row, column) in ((0, (0, 0)), (5, (0, 1))):
+        energies = []
+        for sign in (1, -1):
+            strain = np.zeros((3, 3))
+            strain[row, column] += sign * step / 2
+            strain[column, row] += sign * step / 2
+            deformation = np.eye(3) + strain
+            strained = replace(crystal, positions=crystal.positions @ deformation, cell=crystal.cell @ deformation)
+            energies.append(label_of(reference, strained, tmp_path).energy)
+        # 1e-5 eV/Å³ is 1.6 MPa, the energies' convergence over the step.
+        assert label.stress[voigt] == pytest.approx((energies[0] - energies[1]) / (2 * step * volume), abs=1e-5)
+
+
+def test_labels_of_molecules_have_no_stress(reference: Reference, water: Frame, tmp_path: Path) -> None:
+    assert label_of(reference, water, tmp_path, want_stress=True).stress is None
+
+
+def test_stress_is_given_only_when_it_is_wanted(reference: Reference, case: Case, tmp_path: Path) -> None:
+    if case.crystal is None:
+        pytest.skip("labels molecules only")
+    assert label_of(reference, case.crystal, tmp_path, want_stress=False).stress is None
+
+
+def test_translation_changes_nothing(reference: Reference, case: Case, water: Frame, tmp_path: Path) -> None:
+    still = label_of(reference, water, tmp_path)
+    moved = label_of(reference, replace(water, positions=water.positions + np.array([1.0, -2.0, 0.5])), tmp_path)
+    assert moved.energy == pytest.approx(still.energy, abs=1e-4)
+    np.testing.assert_allclose(moved.forces, still.forces, atol=FORCE_TOLERANCE_EV_PER_ANG)
+
+
+def test_forces_turn_with_the_molecule(reference: Reference, case: Case, water: Frame, tmp_path: Path) -> None:
+    rotation = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    still = label_of(reference, water, tmp_path)
+    turned = label_of(reference, replace(water, positions=water.positions @ rotation.T), tmp_path)
+    assert turned.energy == pytest.approx(still.energy, abs=1e-4)
+    np.testing.assert_allclose(turned.forces, still.forces @ rotation.T, atol=FORCE_TOLERANCE_EV_PER_ANG)
+
+
+def test_forces_follow_the_order_of_the_atoms(reference: Reference, case: Case, water: Frame, tmp_path: Path) -> None:
+    order = np.array([2, 0, 1])
+    swapped = replace(water, numbers=water.numbers[order], positions=water.positions[order])
+    still, other = label_of(reference, water, tmp_path), label_of(reference, swapped, tmp_path)
+    assert other.energy == pytest.approx(still.energy, abs=1e-5)
+    np.testing.assert_allclose(other.forces, still.forces[order], atol=FORCE_TOLERANCE_EV_PER_ANG)
+
+
+def test_a_label_does_not_depend_on_what_was_labelled_before(
+    reference: Reference, case: Case, water: Frame, mace_model: Path, tmp_path: Path
+) -> None:
+    label_of(reference, rattled(molecule(case.molecule), system="water", seed=5), tmp_path)
+    after = label_of(reference, water, tmp_path)
+    fresh = label_of(build_reference(case.settings(mace_model)), water, tmp_path)
+    assert after.energy == fresh.energy
+    np.testing.assert_array_equal(after.forces, fresh.forces)
+
+
+def test_a_success_leaves_nothing_in_its_folder(reference: Reference, water: Frame, tmp_path: Path) -> None:
+    label_of(reference, water, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_label_says_which_engine_made_it(reference: Reference, water: Frame, tmp_path: Path) -> None:
+    label = label_of(reference, water, tmp_path)
+    assert label.reference == reference.name
+    assert any(character.isdigit() for character in label.reference)
+    assert label.wall_s > 0
+    assert label.forces.dtype == np.float64
+
+
+def test_positions_that_are_not_finite_are_a_failure(reference: Reference, water: Frame, tmp_path: Path) -> None:
+    positions = water.positions.copy()
+    positions[0, 0] = np.nan
+    result = reference.label(replace(water, positions=positions), folder=tmp_path, want_stress=False)
+    assert isinstance(result, LabelFailure)
+    assert result.reason is FailureReason.UNPHYSICAL
+
+
+def test_forces_beyond_the_limit_are_a_failure(case: Case, water: Frame, mace_model: Path, tmp_path: Path) -> None:
+    strict = case.settings(mace_model).model_copy(update={"max_force_ev_per_ang": 1e-6})
+    result = build_reference(strict).label(water, folder=tmp_path, want_stress=False)
+    assert isinstance(result, LabelFailure)
+    assert result.reason is FailureReason.UNPHYSICAL
+    assert "REFERENCE.max_force_ev_per_ang" in result.message
+
+
+def test_a_failure_keeps_an_account_and_the_structure(
+    case: Case, water: Frame, mace_model: Path, tmp_path: Path
+) -> None:
+    strict = case.settings(mace_model).model_copy(update={"max_force_ev_per_ang": 1e-6})
+    result = build_reference(strict).label(water, folder=tmp_path / "label", want_stress=False)
+    assert isinstance(result, LabelFailure)
+    assert result.folder == str(tmp_path / "label")
+    assert result.message in (tmp_path / "label" / "failure.txt").read_text(encoding="utf-8")
+    kept = ase.io.read(tmp_path / "label" / "structure.extxyz")
+    np.testing.assert_allclose(kept.positions, water.positions, atol=1e-7)
+
+
+def test_usual_structures_have_no_problems(reference: Reference, case: Case, water: Frame) -> None:
+    assert reference.problems([int(number) for number in water.numbers], periodic=False) == []
+    if case.crystal is not None:
+        assert reference.problems([int(number) for number in case.crystal.numbers], periodic=True) == []

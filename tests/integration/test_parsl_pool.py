@@ -1,0 +1,292 @@
+"""Parsl workers that are killed, and campaigns that are killed under their workers."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from ase.build import molecule
+
+from aims_pax.frame import FailureReason, Label, LabelFailure
+from aims_pax.labelling.configuration import local_config
+from aims_pax.labelling.parsl import ParslPool
+from aims_pax.labelling.result import read_finished
+from aims_pax.protocols import LabelJob
+from aims_pax.reference.ase_adapter import frame_of
+from aims_pax.settings.reference import AseCalculatorSettings, TbliteSettings
+
+ENGINES = '''
+"""Calculators that misbehave, for workers to import."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from ase.calculators.lj import LennardJones
+
+
+class Deadly(LennardJones):
+    """Kills its own worker as long as the file `lives` holds a number above zero."""
+
+    def __init__(self, lives):
+        super().__init__()
+        self.lives = Path(lives)
+
+    def calculate(self, *args, **kwargs):
+        left = int(self.lives.read_text())
+        self.lives.write_text(str(left - 1))
+        if left > 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().calculate(*args, **kwargs)
+
+
+class Slow(LennardJones):
+    """Says by the file `started` that it computes, and computes for `wall_s` seconds."""
+
+    def __init__(self, started, wall_s):
+        super().__init__()
+        self.started, self.wall_s = Path(started), wall_s
+
+    def calculate(self, *args, **kwargs):
+        self.started.touch()
+        time.sleep(self.wall_s)
+        super().calculate(*args, **kwargs)
+'''
+
+PROGRAM = """
+import sys
+import time
+from pathlib import Path
+
+from ase.build import molecule
+
+from aims_pax.labelling.configuration import local_config
+from aims_pax.labelling.parsl import ParslPool
+from aims_pax.protocols import LabelJob
+from aims_pax.reference.ase_adapter import frame_of
+from aims_pax.settings.reference import AseCalculatorSettings, TbliteSettings
+
+folder = Path(sys.argv[1])
+water = frame_of(molecule("H2O"), system="water")
+"""
+
+
+@pytest.fixture
+def engines(tmp_path: Path) -> str:
+    """Shell line that lets workers import the calculators above."""
+    (tmp_path / "misbehaving_engines.py").write_text(ENGINES, encoding="utf-8")
+    return f"export PYTHONPATH={tmp_path}"
+
+
+@pytest.fixture
+def open_pool(tmp_path: Path, engines: str) -> Iterator[Callable[..., ParslPool]]:
+    """Opens pools with one worker, a lost one being noticed within a second, and closes them."""
+    pools = []
+
+    def opened(settings: AseCalculatorSettings | TbliteSettings) -> ParslPool:
+        config = local_config(1, worker_init=engines)
+        config.executors[0].heartbeat_period = 1
+        pools.append(ParslPool(settings, config, want_stress=False, run_dir=tmp_path / "parsl"))
+        return pools[-1]
+
+    yield opened
+    for pool in pools:
+        pool.close()
+
+
+def misbehaving(name: str, **arguments: str | int) -> AseCalculatorSettings:
+    """Settings of one of the calculators above; Lennard-Jones forces on water may be large."""
+    path = f"misbehaving_engines:{name}"
+    return AseCalculatorSettings(calculator=path, arguments=arguments, max_force_ev_per_ang=1000.0)
+
+
+def water_job(folder: Path) -> LabelJob:
+    return LabelJob(1, frame_of(molecule("H2O"), system="water"), folder / "label-1")
+
+
+def processes_of(mark: str) -> dict[int, str]:
+    """Live processes that have `mark` in their command or environment, this one excepted: {pid: command}."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                command, environment = ((entry / file).read_bytes() for file in ("cmdline", "environ"))
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue
+            if mark.encode() in command + environment:
+                found[int(entry.name)] = command.replace(b"\0", b" ").decode(errors="replace")
+    return found
+
+
+def gone_within(seconds: float, mark: str) -> bool:
+    deadline = time.monotonic() + seconds
+    while processes_of(mark):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def parent_of(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(status.partition("PPid:")[2].split()[0])
+
+
+def run_program(folder: Path, body: str) -> "subprocess.Popen[str]":
+    """A campaign of a few lines in a process of its own."""
+    program = folder / "campaign.py"
+    program.write_text(PROGRAM + textwrap.dedent(body), encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "CAMPAIGN": str(folder)}
+    return subprocess.Popen(
+        [sys.executable, str(program), str(folder)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+
+
+def wait_for(file: Path, campaign: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + 60
+    while not file.exists():
+        assert time.monotonic() < deadline
+        assert campaign.poll() is None
+        time.sleep(0.1)
+
+
+def test_a_label_survives_the_death_of_its_worker(open_pool: Callable[..., ParslPool], tmp_path: Path) -> None:
+    (tmp_path / "lives").write_text("1")
+    pool = open_pool(misbehaving("Deadly", lives=str(tmp_path / "lives")))
+    pool.submit(water_job(tmp_path))
+    (done,) = pool.collect(timeout_s=60)
+    assert isinstance(done.result, Label)
+
+
+def test_a_label_that_kills_every_worker_fails_as_worker_lost(
+    open_pool: Callable[..., ParslPool], tmp_path: Path
+) -> None:
+    (tmp_path / "lives").write_text("100")
+    pool = open_pool(misbehaving("Deadly", lives=str(tmp_path / "lives")))
+    pool.submit(water_job(tmp_path))
+    (done,) = pool.collect(timeout_s=60)
+    assert isinstance(done.result, LabelFailure)
+    assert done.result.reason is FailureReason.WORKER_LOST
+    assert int((tmp_path / "lives").read_text()) == 97, "one attempt and two retries"
+
+
+def test_collecting_gives_up_at_its_timeout_and_closing_does_not_wait(
+    open_pool: Callable[..., ParslPool], tmp_path: Path
+) -> None:
+    pool = open_pool(misbehaving("Slow", started=str(tmp_path / "started"), wall_s=600))
+    pool.submit(water_job(tmp_path))
+    started = time.monotonic()
+    assert pool.collect(timeout_s=0) == []
+    assert pool.collect(timeout_s=0.5) == []
+    assert 0.5 <= time.monotonic() - started < 5
+    assert pool.n_in_flight == 1
+    pool.close()
+    assert time.monotonic() - started < 15
+    assert gone_within(5, str(tmp_path))
+
+
+def test_the_death_of_the_interchange_answers_what_is_in_flight(
+    open_pool: Callable[..., ParslPool], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool = open_pool(misbehaving("Slow", started=str(tmp_path / "started"), wall_s=600))
+    pool.submit(water_job(tmp_path))
+    (interchange,) = (
+        pid for pid, command in processes_of("").items() if "interchange" in command and parent_of(pid) == os.getpid()
+    )
+    os.kill(interchange, signal.SIGKILL)
+    (done,) = pool.collect(timeout_s=30)
+    assert isinstance(done.result, LabelFailure)
+    assert done.result.reason is FailureReason.WORKER_LOST
+    assert "interchange" in caplog.text
+    pool.submit(water_job(tmp_path))
+    (again,) = pool.collect(timeout_s=5)
+    assert isinstance(again.result, LabelFailure)
+    started = time.monotonic()
+    pool.close()
+    assert time.monotonic() - started < 10
+    assert gone_within(5, str(tmp_path))
+
+
+def test_a_killed_campaign_leaves_no_process_behind(engines: str, tmp_path: Path) -> None:
+    campaign = run_program(
+        tmp_path,
+        f"""
+        arguments = {{"started": str(folder / "started"), "wall_s": 600}}
+        settings = AseCalculatorSettings(calculator="misbehaving_engines:Slow", arguments=arguments)
+        config = local_config(1, worker_init={engines!r})
+        pool = ParslPool(settings, config, want_stress=False, run_dir=folder / "parsl")
+        pool.submit(LabelJob(1, water, folder / "label-1"))
+        pool.collect(timeout_s=None)
+        """,
+    )
+    wait_for(tmp_path / "started", campaign)
+    assert len(processes_of(str(tmp_path))) > 3, "campaign, interchange, manager and worker"
+    campaign.kill()
+    assert gone_within(10, str(tmp_path)), "also while nobody has waited for the campaign, which is a zombie then"
+    campaign.communicate()
+
+
+def test_a_result_that_the_killed_campaign_never_heard_of_is_found(tmp_path: Path) -> None:
+    campaign = run_program(
+        tmp_path,
+        """
+        pool = ParslPool(TbliteSettings(), local_config(1), want_stress=False, run_dir=folder / "parsl")
+        pool.submit(LabelJob(1, water, folder / "label-1"))
+        time.sleep(600)
+        """,
+    )
+    wait_for(tmp_path / "label-1" / "result.npz", campaign)
+    campaign.kill()
+    campaign.communicate()
+    assert isinstance(read_finished(water_job(tmp_path)), Label)
+
+
+def test_closing_right_after_many_submissions_ends_cleanly(tmp_path: Path) -> None:
+    # Parsl's own cleanup aborts the process here about one time in three.
+    campaign = run_program(
+        tmp_path,
+        """
+        pool = ParslPool(TbliteSettings(), local_config(2), want_stress=False, run_dir=folder / "parsl")
+        for number in range(1000):
+            pool.submit(LabelJob(number, water, folder / f"label-{number}"))
+        pool.close()
+        print("closed", flush=True)
+        """,
+    )
+    output, _ = campaign.communicate(timeout=60)
+    assert output.strip() == "closed"
+    assert campaign.returncode == 0
+    assert gone_within(10, str(tmp_path))
+
+
+def test_ctrl_c_in_the_terminal_lets_the_campaign_close_its_pool(engines: str, tmp_path: Path) -> None:
+    campaign = run_program(
+        tmp_path,
+        f"""
+        arguments = {{"started": str(folder / "started"), "wall_s": 600}}
+        settings = AseCalculatorSettings(calculator="misbehaving_engines:Slow", arguments=arguments)
+        config = local_config(1, worker_init={engines!r})
+        pool = ParslPool(settings, config, want_stress=False, run_dir=folder / "parsl")
+        try:
+            pool.submit(LabelJob(1, water, folder / "label-1"))
+            pool.collect(timeout_s=None)
+        except KeyboardInterrupt:
+            pool.close()
+            print("closed", flush=True)
+        """,
+    )
+    wait_for(tmp_path / "started", campaign)
+    os.killpg(campaign.pid, signal.SIGINT)  # what a terminal does: the whole group gets it
+    output, _ = campaign.communicate(timeout=20)
+    assert output.strip() == "closed"
+    assert gone_within(5, str(tmp_path))

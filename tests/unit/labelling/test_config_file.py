@@ -1,0 +1,99 @@
+"""Parsl configurations by name, by file and by module."""
+
+from pathlib import Path
+
+import pytest
+from parsl.config import Config
+from parsl.executors import HighThroughputExecutor
+
+from aims_pax.errors import SettingsError
+from aims_pax.labelling.config_file import load_config
+from aims_pax.labelling.configuration import GuardedExecutor, guard, local_config
+
+REPOSITORY = Path(__file__).parents[3]
+HEADER = "from parsl.config import Config\nfrom parsl.executors import ThreadPoolExecutor\n"
+THREADS = "Config(executors=[ThreadPoolExecutor(label='threads', max_threads=n)])"
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "cluster.py"
+    path.write_text(HEADER + text, encoding="utf-8")
+    return path
+
+
+def test_the_local_configuration_needs_no_file() -> None:
+    config = load_config("local", max_workers=3)
+    assert config.executors[0].max_workers_per_node == 3
+
+
+def test_the_local_configuration_of_the_repository_is_the_built_in_one() -> None:
+    config = load_config(REPOSITORY / "parsl_configs" / "local.py", max_workers=3, threads_per_worker=2)
+    (executor,) = config.executors
+    assert executor.max_workers_per_node == 3
+    assert "OMP_NUM_THREADS=2" in executor.provider.worker_init
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        (f"def make_config(n=1):\n    return {THREADS}\n", {"n": 3}),
+        (f"def make_config(**options):\n    n = options['n']\n    return {THREADS}\n", {"n": 3}),
+        (f"def fresh_config(n=3):\n    return {THREADS}\n", {}),
+        (f"n = 3\nconfig = {THREADS}\n", {}),
+    ],
+    ids=["make_config", "options", "fresh_config", "config"],
+)
+def test_every_accepted_form_gives_a_configuration(text: str, options: dict[str, int], tmp_path: Path) -> None:
+    assert load_config(written(tmp_path, text), **options).executors[0].max_threads == 3
+
+
+def test_a_function_gives_a_new_configuration_every_time(tmp_path: Path) -> None:
+    path = written(tmp_path, f"def make_config(n=1):\n    return {THREADS}\n")
+    assert load_config(path) is not load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "words"),
+    [
+        ("x = 1\n", {}, "offers no Parsl configuration"),
+        ("config = 5\n", {}, "is a int, not a Parsl configuration"),
+        (f"n = 3\nconfig = {THREADS}\n", {"n": 4}, "takes no options"),
+        (f"def make_config(n=1):\n    return {THREADS}\n", {"m": 4}, "unexpected keyword argument 'm'"),
+        ("def make_config(:\n", {}, "line 3: SyntaxError"),
+        ("import no_such_package\n", {}, "line 3: ModuleNotFoundError"),
+        ("def make_config():\n    return undefined\n", {}, "line 4: NameError"),
+    ],
+)
+def test_a_wrong_file_is_named_with_its_line(text: str, options: dict[str, int], words: str, tmp_path: Path) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(SettingsError, match=words) as raised:
+        load_config(path, **options)
+    assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["nowhere.py", "no_such_configuration"])
+def test_a_missing_configuration_is_a_settings_error(name: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        load_config(name)
+
+
+def test_a_plain_configuration_gets_the_guards_of_a_campaign(tmp_path: Path) -> None:
+    plain = Config(executors=[HighThroughputExecutor(label="plain")], retries=1)
+    config = guard(plain, tmp_path / "parsl")
+    assert config.run_dir == str(tmp_path / "parsl")
+    assert "aims_pax.labelling.interchange" in config.executors[0].interchange_launch_cmd
+    assert config.retry_handler is not None
+    assert config.retries == 1
+
+
+def test_asking_for_no_blocks_back_gives_none_back() -> None:
+    # Parsl's own scale_in(0, ...) asks its interchange which blocks are idle and cancels them all.
+    executor = GuardedExecutor(label="never-started")
+    assert executor.scale_in(0, 10.0) == []
+
+
+def test_local_workers_have_the_threads_that_were_asked_for() -> None:
+    (executor,) = local_config(2, threads_per_worker=3, worker_init="ulimit -s unlimited").executors
+    lines = executor.provider.worker_init.splitlines()
+    assert "export OMP_NUM_THREADS=3 MKL_NUM_THREADS=3 OPENBLAS_NUM_THREADS=3 NUMEXPR_NUM_THREADS=3" in lines
+    assert lines[-1] == "ulimit -s unlimited"
