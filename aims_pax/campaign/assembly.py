@@ -1,0 +1,213 @@
+"""Concrete parts from a project: the one place that turns settings into classes."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from math import isinf
+from pathlib import Path
+
+from aims_pax.batch import ForceModel
+from aims_pax.campaign.recording import NoRecorder, TrajectoryRecorder
+from aims_pax.campaign.run_folder import RunFolder
+from aims_pax.committee import Committee, CommitteeForces, EpochPlan, RandomSubset, device_of, load_foundation
+from aims_pax.frame import Frame, LabelledFrame, Stage
+from aims_pax.learner.initial import InitialPolicy
+from aims_pax.learner.state import Policy
+from aims_pax.protocols import Pool, Reference
+from aims_pax.reference.ase_adapter import import_callable
+from aims_pax.reference.registry import build_reference
+from aims_pax.sampling import BatchedSampler, CalculatorForces, Ensemble, ReferenceForces, TrajectoryStart
+from aims_pax.settings import (
+    ActiveLearningSettings,
+    InitialDatasetSettings,
+    InlineCluster,
+    LocalCluster,
+    MDSettings,
+    Project,
+    TbliteSettings,
+)
+
+
+def seeds_of(project: Project) -> tuple[int, ...]:
+    """Seeds of the members: those of `seeds_tags_dict`, or consecutive ones from the seed of mace.yaml."""
+    active, general = project.settings.active, project.mace.general
+    if active is not None and active.seeds_tags_dict is not None:
+        return tuple(active.seeds_tags_dict.values())
+    stage = active or project.initial
+    return tuple(range(general.seed, general.seed + stage.ensemble_size))
+
+
+def run_folder(project: Project) -> RunFolder:
+    """Where this project's run keeps its files."""
+    return RunFolder(project.run_folder, project.label_folder)
+
+
+def wants_stress(project: Project) -> bool:
+    """Whether labels get a stress."""
+    return project.mace.general.compute_stress
+
+
+def build_pool(project: Project) -> Pool:
+    """The pool that CLUSTER describes; starts its workers."""
+    from aims_pax.labelling.inline import InlinePool
+
+    cluster, reference = project.settings.cluster, project.settings.reference
+    keeps = not cluster.clean_dirs
+    if isinstance(cluster, InlineCluster):
+        return InlinePool(build_reference(reference), want_stress=wants_stress(project), keep_files=keeps)
+    from aims_pax.labelling.config_file import load_config
+    from aims_pax.labelling.configuration import local_config
+    from aims_pax.labelling.parsl import ParslPool
+
+    run_dir = project.log_folder / "parsl"
+    if isinstance(cluster, LocalCluster):
+        threads = max(1, (os.cpu_count() or 1) // cluster.max_workers)
+        config = local_config(cluster.max_workers, threads_per_worker=threads, run_dir=run_dir)
+    else:
+        config = load_config(cluster.parsl_config, **cluster.options)
+    return ParslPool(reference, config, want_stress=wants_stress(project), run_dir=run_dir, keep_files=keeps)
+
+
+def isolated_atoms(project: Project, folder: Path) -> Mapping[int, float]:
+    """Energies of the free atoms (eV), by the reference, for the elements whose energy it can tell."""
+    given = project.mace.architecture.atomic_energies or {}
+    reference = build_reference(project.settings.reference)
+    energies = {}
+    for number in project.elements:
+        energy = given.get(number)
+        if energy is None:
+            energy = reference.isolated_atom_energy(number, folder=folder)
+        if energy is not None:
+            energies[number] = energy
+    return energies
+
+
+def build_committee(
+    project: Project, labelled: Sequence[LabelledFrame], *, isolated_atoms_ev: Mapping[int, float]
+) -> Committee:
+    """An untrained committee, with constants from these labels."""
+    return Committee.build(
+        project.mace,
+        labelled,
+        seeds=seeds_of(project),
+        atomic_energies_ev=isolated_atoms_ev,
+        device=device_of(project.mace.misc.device),
+    )
+
+
+# -- initial dataset ------------------------------------------------------------------------------------------
+
+
+def driver_forces(project: Project, reference: Reference, folder: RunFolder) -> ForceModel:
+    """What drives the MD of initial dataset generation."""
+    settings, device = project.initial, device_of(project.mace.misc.device)
+    model = settings.foundational_model_settings
+    match settings.driver:
+        case "reference":
+            return ReferenceForces(reference, folder.calculations / "aimd", want_stress=wants_stress(project))
+        case "tblite":
+            return CalculatorForces(_embedded_calculator)
+        case "mace-mp" | "mace-off" | "mace" as family:
+            name = "small" if model is None else model.mace_model
+            return CommitteeForces(load_foundation(family, name, device=device))
+        case path:
+            make = import_callable(path, key="INITIAL_DATASET_GENERATION.foundational_model")
+            arguments = {} if model is None else dict(model.arguments)
+            return CalculatorForces(lambda: make(**arguments))
+
+
+def _embedded_calculator():  # type: ignore[no-untyped-def]
+    from tblite.ase import TBLite
+
+    return TBLite(method=TbliteSettings().method, verbosity=0)
+
+
+def initial_sampler(project: Project, forces: ForceModel) -> BatchedSampler:
+    """One trajectory for each starting structure."""
+    starts = [
+        _start(system.frame, project.md_for(index), Stage.INITIAL) for index, system in enumerate(project.systems)
+    ]
+    return BatchedSampler(starts, forces, device=device_of(project.mace.misc.device))
+
+
+def initial_policy(project: Project) -> InitialPolicy:
+    """The rules of the initial stage."""
+    settings = project.initial
+    owners = settings.ensemble_size if settings.distinct_model_sets else 1
+    return InitialPolicy(
+        labels_per_round=settings.n_points_per_sampling_step_idg * owners * len(project.systems),
+        epochs_per_round=settings.intermediate_epochs_idg,
+        max_failures=settings.max_consecutive_failures,
+        max_epochs=settings.max_initial_epochs,
+        max_train_size=settings.max_initial_set_size,
+        desired_force_mae=settings.desired_force_mae_ev_per_ang,
+    )
+
+
+# -- active learning ------------------------------------------------------------------------------------------
+
+
+def active_sampler(project: Project, committee: Committee) -> BatchedSampler:
+    """All trajectories of active learning, driven by the committee."""
+    settings = project.active
+    starts = []
+    for index in range(settings.num_trajectories):
+        system, md = project.system_for(index), project.md_for(index)
+        starts.append(_start(system.frame, md, Stage.ACTIVE))
+    member = 0 if project.md_for(0).propagate_with == "member" else None
+    return BatchedSampler(starts, CommitteeForces(committee, member=member), device=committee.device)
+
+
+def active_policy(project: Project) -> Policy:
+    """The rules of active learning."""
+    settings = project.active
+    return Policy(
+        skip_steps=settings.skip_step_mlff,
+        quiet_limit_steps=settings.uncert_not_crossed_limit,
+        freeze_train_size=settings.freeze_threshold_dataset,
+        epochs_per_label=settings.epochs_per_worker,
+        epochs_per_slice=settings.intermediate_epochs_al,
+        max_failures=settings.max_consecutive_failures,
+        max_md_steps=_whole(settings.max_MD_steps),
+        max_train_size=_whole(settings.max_train_set_size),
+        desired_force_mae=settings.desired_acc or None,
+        max_epochs=settings.max_epochs,
+    )
+
+
+def active_plan(settings: ActiveLearningSettings) -> EpochPlan:
+    """What belongs to an epoch of active learning."""
+    replay = None
+    if settings.train_subset_size is not None:
+        n_valid = settings.valid_subset_size or sys.maxsize
+        replay = RandomSubset(settings.train_subset_size, n_valid, fresh_epochs=settings.epochs_per_worker)
+    return EpochPlan(schedule=False, valid_skip=settings.valid_skip, replay=replay)
+
+
+def initial_plan(settings: InitialDatasetSettings) -> EpochPlan:
+    """What belongs to an epoch of initial dataset generation."""
+    return EpochPlan(schedule=settings.scheduler_initial, valid_skip=settings.valid_skip)
+
+
+def recorder(project: Project, stage: Stage, folder: RunFolder) -> TrajectoryRecorder | NoRecorder:
+    """What saves the frames of the MD, if that was asked for."""
+    settings = project.initial if stage is Stage.INITIAL else project.active
+    if not settings.save_trajectories:
+        return NoRecorder()
+    return TrajectoryRecorder(folder.trajectories, stage, interval_steps=settings.save_trajectories_interval)
+
+
+def _start(frame: Frame, md: MDSettings, stage: Stage) -> TrajectoryStart:
+    # The stages have noise of their own: otherwise active learning would begin with the moves of the initial MD.
+    return TrajectoryStart(
+        frame=frame,
+        ensemble=Ensemble(md.stat_ensemble),
+        temperature_k=md.temperature,
+        timestep_fs=md.timestep,
+        friction_per_fs=md.friction,
+        seed=2 * md.seed + (stage is Stage.ACTIVE),
+    )
+
+
+def _whole(limit: float) -> int | None:
+    return None if isinf(limit) else int(limit)

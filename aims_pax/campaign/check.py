@@ -1,0 +1,235 @@
+"""Everything that can fail cheaply, before a core-hour is spent; and what a run would do and cost."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from math import ceil, isinf
+from pathlib import Path
+
+from aims_pax.batch import neighbour_list
+from aims_pax.campaign import assembly
+from aims_pax.committee import cuda_is_usable, device_of, load_foundation
+from aims_pax.errors import Problem, UserError
+from aims_pax.frame import Frame, Stage
+from aims_pax.reference.ase_adapter import import_callable
+from aims_pax.reference.registry import build_reference
+from aims_pax.settings import MaceSettings, ParslCluster, Project
+
+MIN_FREE_BYTES = 500 * 2**20
+"""Free disk space below which a run is not started: a run of 1000 structures of 100 atoms takes about 50 MB, and a
+committee of large models with its optimizers about 400 MB."""
+
+BYTES_PER_EDGE, BYTES_PER_EDGE_AND_FEATURE = 20e3, 480.0
+"""Memory of a training step for each directed pair, plus that for each pair and message feature (channels times
+(L + 1)²), with two layers in float32. Fitted to peak memory on silicon from 16 to 128 channels and L = 0 to 2, which
+it gives within 20 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What is wrong with a project, and what it would do.
+
+    Parameters
+    ----------
+    problems : tuple of Problem
+        Empty when the run can start.
+    facts : tuple of str
+        Sentences on what a run would do and cost.
+    """
+
+    problems: tuple[Problem, ...]
+    facts: tuple[str, ...]
+
+
+def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
+    """Look at folders, disk, devices, the reference, the driver and the cluster. Computes and creates nothing."""
+    problems = [
+        *_folder_problems(project),
+        *_device_problems(project),
+        *_reference_problems(project),
+        *_cluster_problems(project),
+        *(_driver_problems(project) if Stage.INITIAL in stages else ()),
+    ]
+    return CheckReport(tuple(problems), tuple(_facts(project, stages)))
+
+
+def _folder_problems(project: Project) -> Iterator[Problem]:
+    for key, folder in (
+        ("MISC.output_dir", project.run_folder),
+        ("MISC.log_dir", project.log_folder),
+        ("CLUSTER.calc_dir", project.label_folder),
+    ):
+        there = _existing(folder)
+        if not there.is_dir():
+            yield Problem(
+                str(folder), f"{key}: {there} is a file.", "a folder", "Move the file, or name another folder."
+            )
+        elif not _writable(there):
+            found = f"{key}: no files can be created in {there}."
+            yield Problem(str(folder), found, "a folder that you may write to", "Change its rights, or name another.")
+        elif shutil.disk_usage(there).free < MIN_FREE_BYTES:
+            free = shutil.disk_usage(there).free / 2**20
+            found = f"{key}: only {free:.0f} MiB are free on this disk."
+            yield Problem(str(folder), found, f"at least {MIN_FREE_BYTES // 2**20} MiB", "Make room, or name another.")
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or its nearest parent that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def _writable(folder: Path) -> bool:
+    # os.access alone says yes to root, also on file systems that are mounted read-only.
+    return os.access(folder, os.W_OK | os.X_OK) and not os.statvfs(folder).f_flag & os.ST_RDONLY
+
+
+def _device_problems(project: Project) -> Iterator[Problem]:
+    if project.mace.misc.device != "cuda":
+        return
+    if not cuda_is_usable():
+        yield Problem(
+            where=str(project.folder / "mace.yaml"),
+            found="MISC.device is cuda, and PyTorch finds no usable GPU here.",
+            allowed="auto | cpu | cuda",
+            advice="Set device: auto, or run where there is a GPU and a PyTorch build for it.",
+        )
+
+
+def _reference_problems(project: Project) -> Iterator[Problem]:
+    reference = build_reference(project.settings.reference)
+    for system in project.systems:
+        numbers = [int(number) for number in system.frame.numbers]
+        for problem in reference.problems(numbers, periodic=bool(system.frame.pbc.any())):
+            yield Problem(f"REFERENCE {reference.name}, structure {system.name}", problem)
+
+
+def _cluster_problems(project: Project) -> Iterator[Problem]:
+    cluster = project.settings.cluster
+    if isinstance(cluster, ParslCluster):
+        from aims_pax.labelling.config_file import load_config
+
+        try:
+            load_config(cluster.parsl_config, **cluster.options)
+        except UserError as error:
+            yield from error.problems
+
+
+def _driver_problems(project: Project) -> Iterator[Problem]:
+    settings = project.initial
+    driver, model = settings.driver, settings.foundational_model_settings
+    where = "INITIAL_DATASET_GENERATION.foundational_model"
+    try:
+        if driver == "tblite":
+            if find_spec("tblite") is None:
+                yield Problem(where, "The embedded GFN2-xTB is not installed.", "", "pip install tblite")
+        elif driver in ("mace-mp", "mace-off", "mace"):
+            yield from _model_problems(project, where, driver, "small" if model is None else model.mace_model)
+        elif driver != "reference":
+            import_callable(driver, key=where)
+    except UserError as error:
+        yield from error.problems
+
+
+def _model_problems(project: Project, where: str, family: str, name: str) -> Iterator[Problem]:
+    """A model file must load and know the elements; a published model may still have to be downloaded."""
+    if not Path(name).is_file():
+        return
+    known = load_foundation(family, name, device="cpu").numbers
+    foreign = [number for number in project.elements if number not in known]
+    if foreign:
+        from ase.data import chemical_symbols
+
+        symbols, all_known = (", ".join(chemical_symbols[z] for z in numbers) for numbers in (foreign, known))
+        yield Problem(
+            where,
+            found=f"The model {name} does not know the elements {symbols}.",
+            allowed=f"structures of {all_known}",
+            advice="Choose a model that was trained on them, or leave the model out: GFN2-xTB then drives the MD.",
+        )
+
+
+# -- what a run would do --------------------------------------------------------------------------------------
+
+
+def _facts(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
+    atoms = ", ".join(f"{system.name} ({system.frame.n_atoms} atoms)" for system in project.systems[:5])
+    more = f" and {len(project.systems) - 5} more" if len(project.systems) > 5 else ""
+    yield f"starting structures: {atoms}{more}"
+    yield f"labels: {build_reference(project.settings.reference).name}, {_where_labelled(project)}"
+    initial_labels = None
+    if Stage.INITIAL in stages:
+        initial_labels = _initial_labels(project)
+        yield _initial_fact(project, initial_labels)
+    if Stage.ACTIVE in stages:
+        yield _active_fact(project, initial_labels)
+    yield _model_fact(project)
+
+
+def _where_labelled(project: Project) -> str:
+    cluster = project.settings.cluster
+    match cluster.type:
+        case "inline":
+            return "one after the other in the campaign's own process"
+        case "local":
+            return f"up to {cluster.max_workers} at a time on this machine"
+    return "on the workers of the Parsl configuration"
+
+
+def _initial_labels(project: Project) -> int | None:
+    """Labels of the initial dataset, where a limit makes their number known."""
+    settings = project.initial
+    per_round = assembly.initial_policy(project).labels_per_round
+    rounds = []
+    if not isinf(settings.max_initial_epochs):
+        rounds.append(ceil(settings.max_initial_epochs / settings.intermediate_epochs_idg))
+    if not isinf(settings.max_initial_set_size):
+        points_each_round = settings.n_points_per_sampling_step_idg * len(project.systems)
+        points_needed = settings.max_initial_set_size / (1 - settings.valid_ratio)
+        rounds.append(ceil(points_needed / points_each_round))
+    return min(rounds) * per_round if rounds else None
+
+
+def _initial_fact(project: Project, labels: int | None) -> str:
+    settings = project.initial
+    driver = {"tblite": "GFN2-xTB", "reference": "the reference itself"}.get(settings.driver, settings.driver)
+    per_round = assembly.initial_policy(project).labels_per_round
+    until = "until the force MAE is reached" if labels is None else f"about {labels} labels in all at most"
+    return f"initial dataset: MD driven by {driver}, {per_round} labels in each round, {until}"
+
+
+def _active_fact(project: Project, initial_labels: int | None) -> str:
+    settings = project.active
+    text = f"active learning: {settings.num_trajectories} trajectories"
+    if not isinf(settings.max_train_set_size) and initial_labels is not None:
+        owners = settings.ensemble_size if project.initial.distinct_model_sets else 1
+        initial_train = (initial_labels / owners) * (1 - project.initial.valid_ratio)
+        labels = max(0, ceil((settings.max_train_set_size - initial_train) / (1 - settings.valid_ratio)))
+        return f"{text}, about {labels} labels and {labels * settings.epochs_per_worker} epochs at most"
+    if not isinf(settings.max_MD_steps):
+        return f"{text}, up to {settings.max_MD_steps:.0f} MD steps each"
+    return f"{text}, {settings.epochs_per_worker} epochs for each label"
+
+
+def _model_fact(project: Project) -> str:
+    settings, n_members = project.mace, len(assembly.seeds_of(project))
+    memory = max(_training_bytes(settings, system.frame) for system in project.systems) / 2**30
+    device = device_of(settings.misc.device)
+    at_a_time = 1 if device == "cuda" else min(n_members, os.cpu_count() or 1)
+    return (
+        f"committee: {n_members} MACE models, {settings.architecture.num_channels} channels, "
+        f"L = {settings.architecture.max_L}, {settings.general.default_dtype}, on {device}; "
+        f"training needs about {max(memory * at_a_time, 0.1):.1f} GiB of memory besides 1 GiB for the program"
+    )
+
+
+def _training_bytes(settings: MaceSettings, frame: Frame) -> float:
+    """Memory of a training step on structures like this one."""
+    architecture = settings.architecture
+    edges, _ = neighbour_list(frame.positions, frame.cell, frame.pbc, cutoff=architecture.r_max)
+    features = architecture.num_channels * (architecture.max_L + 1) ** 2
+    bytes_per_edge = BYTES_PER_EDGE + BYTES_PER_EDGE_AND_FEATURE * features
+    width = 1 if settings.general.default_dtype == "float32" else 2
+    layers = architecture.num_interactions / 2
+    return float(edges.shape[1] * settings.training.batch_size * bytes_per_edge * width * layers)

@@ -1,0 +1,305 @@
+"""Initial dataset generation: a driver samples, the reference labels, every member learns its own share."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from aims_pax.campaign.activities import Activity, Stopwatch
+from aims_pax.campaign.desk import LabelDesk
+from aims_pax.campaign.memory import Memory
+from aims_pax.campaign.recording import NoRecorder, TrajectoryRecorder
+from aims_pax.campaign.training import CommitteeTrainer
+from aims_pax.committee import Committee, EpochPlan
+from aims_pax.dataset.splits import distribute, place_all
+from aims_pax.dataset.store import RunStore
+from aims_pax.errors import CampaignStopped
+from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame, Stage
+from aims_pax.learner import initial as learner
+from aims_pax.learner.initial import (
+    AwaitRoundLabel,
+    DistributeRound,
+    FrameSubmitted,
+    GiveUp,
+    InitialCommand,
+    InitialFinish,
+    InitialPolicy,
+    InitialState,
+    InitialStop,
+    RoundDistributed,
+    RoundEpochsDone,
+    RoundLabelArrived,
+    RoundLabelFailed,
+    SampleFrame,
+    TrainRound,
+)
+from aims_pax.learner.quota import Quota
+from aims_pax.protocols import LabelDone, Observer, Status
+from aims_pax.sampling import BatchedSampler, TrajectoryCheckpoint
+
+diary = logging.getLogger("aims_pax.initial")
+
+MAX_DRIVER_FAILURES = 10
+"""Times in a row that the driver's MD may become unphysical before nothing sensible is left to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How the points of each member are split so far, and which structure is sent next; can be journalled.
+
+    Parameters
+    ----------
+    quotas : tuple of Quota
+        One for each member, or a single one when all members share all points.
+    next_system : int
+        The sampled structure that is sent to the reference next; 0 when all have to advance first.
+    """
+
+    quotas: tuple[Quota, ...]
+    next_system: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InitialParts:
+    """What initial dataset generation is made of; assembled in :mod:`aims_pax.campaign.assembly`.
+
+    Parameters
+    ----------
+    sampler : BatchedSampler
+        One trajectory for each starting structure, moved by the driver.
+    known_label : callable
+        The label of a structure, where the driver is the reference itself and has
+        computed it already (`initial_sampling: aimd`); else None.
+    build_committee : callable
+        Makes the committee from the first labels.
+    skip_steps : int
+        MD steps between structures (`skip_step_initial`).
+    distinct : bool
+        Whether each member has its own points (`distinct_model_sets`).
+    plan : EpochPlan
+        What belongs to each epoch.
+    labels_per_line : int
+        Labels between two lines of progress in the diary (`progress_dft_update`).
+    seed : int
+        Of the distribution of points to members.
+    """
+
+    store: RunStore
+    memory: Memory
+    desk: LabelDesk
+    sampler: BatchedSampler
+    recorder: TrajectoryRecorder | NoRecorder
+    known_label: Callable[[Frame], Label | LabelFailure | None]
+    build_committee: Callable[[Sequence[LabelledFrame]], Committee]
+    policy: InitialPolicy
+    stopwatch: Stopwatch
+    observer: Observer
+    skip_steps: int
+    n_systems: int
+    distinct: bool
+    plan: EpochPlan
+    labels_per_line: int
+    seed: int
+
+
+class InitialDataset:
+    """The initial stage, from wherever the store says that it stands to its end.
+
+    Parameters
+    ----------
+    committee : Committee or None
+        As it was when the run was interrupted; None until the first round is complete.
+    """
+
+    def __init__(
+        self, parts: InitialParts, state: InitialState, *, shares: Shares, committee: Committee | None
+    ) -> None:
+        self._parts, self.state, self._shares = parts, state, shares
+        self._trainer = None if committee is None else CommitteeTrainer(committee, parts.plan)
+        self._checkpoints: dict[int, TrajectoryCheckpoint] = {}
+
+    def run(self) -> InitialStop:
+        """Go on until a stopping criterion is met; returns which."""
+        self._resume()
+        while True:
+            self._answers(self._collect(timeout_s=0.0))
+            command = learner.decide(self.state, self._parts.policy)
+            self._show(command)
+            match command:
+                case SampleFrame():
+                    self._sample()
+                case AwaitRoundLabel():
+                    self._answers(self._collect(timeout_s=None))
+                case DistributeRound():
+                    self._distribute()
+                case TrainRound(n_epochs):
+                    self._train(n_epochs, self._trainer)
+                case InitialFinish(reason):
+                    diary.info("initial dataset complete: %s", reason)
+                    return reason
+                case GiveUp(n_failed):
+                    raise CampaignStopped(
+                        f"the reference failed for {n_failed} structures in a row; see the folders below labels/ "
+                        "for what it said"
+                    )
+
+    def _resume(self) -> None:
+        stored = self._parts.memory.recall_bytes("sampler.initial")
+        if stored is not None:
+            self._parts.sampler.load(stored)
+        for index in range(self._parts.n_systems):
+            self._checkpoints[index] = self._parts.sampler.checkpoint(index)
+        self._answers(self._parts.desk.resume())
+
+    # -- sampling ---------------------------------------------------------------------------------------------
+
+    def _sample(self) -> None:
+        parts, system = self._parts, self._shares.next_system
+        if system == 0:
+            with parts.stopwatch.during(Activity.SAMPLING):
+                self._advance_all()
+        frame = parts.sampler.frame(system)
+        self._shares = replace(self._shares, next_system=(system + 1) % parts.n_systems)
+        known = parts.known_label(frame)
+        with parts.stopwatch.during(Activity.RECORDING), parts.store.transaction():
+            label_id = parts.desk.request(frame)
+            self.state = learner.transition(self.state, FrameSubmitted(), parts.policy)
+            self._write_state()
+        diary.debug("%s  step %d  -> label %d", frame.system, frame.md_step, label_id)
+        if known is None:
+            parts.desk.send(label_id)
+        else:
+            self._answers([LabelDone(label_id, known)])
+
+    def _advance_all(self) -> None:
+        """Move every system to its next structure; what becomes unphysical goes back and tries again."""
+        pending = list(range(self._parts.n_systems))
+        for _ in range(MAX_DRIVER_FAILURES):
+            advanced = self._parts.recorder.advance(self._parts.sampler, pending, self._parts.skip_steps)
+            pending = []
+            for moved in advanced:
+                if moved.problem is None:
+                    self._checkpoints[moved.trajectory] = self._parts.sampler.checkpoint(moved.trajectory)
+                    continue
+                diary.warning("system %d  step %d  stopped: %s", moved.trajectory, moved.md_step, moved.problem)
+                self._parts.sampler.rewind(moved.trajectory, self._checkpoints[moved.trajectory])
+                pending.append(moved.trajectory)
+            if not pending:
+                return
+        raise CampaignStopped(
+            f"the MD of the initial sampling became unphysical {MAX_DRIVER_FAILURES} times in a row "
+            f"(starting structures {pending}); lower MD.timestep or MD.temperature, or choose another "
+            "INITIAL_DATASET_GENERATION.foundational_model"
+        )
+
+    # -- labels -----------------------------------------------------------------------------------------------
+
+    def _collect(self, *, timeout_s: float | None) -> list[LabelDone]:
+        with self._parts.stopwatch.during(Activity.LABELLING):
+            return self._parts.desk.collect(timeout_s=timeout_s)
+
+    def _answers(self, done: Sequence[LabelDone]) -> None:
+        """Store each answer together with what the learner makes of it."""
+        for one in done:
+            with self._parts.stopwatch.during(Activity.RECORDING), self._parts.store.transaction():
+                answer = self._parts.desk.record(one)
+                arrived = isinstance(answer.result, Label)
+                event = RoundLabelArrived() if arrived else RoundLabelFailed()
+                self.state = learner.transition(self.state, event, self._parts.policy)
+                self._write_state()
+            if isinstance(answer.result, LabelFailure):
+                diary.warning("label %d  %s: %s", answer.label_id, answer.result.reason, answer.result.message)
+            elif self.state.n_received % self._parts.labels_per_line == 0:
+                diary.info(
+                    "round %d  %d of %d labels, the last one after %.1f s",
+                    *(self.state.n_round + 1, self.state.n_received, self._parts.policy.labels_per_round),
+                    answer.result.wall_s,
+                )
+            self._parts.desk.tidy(answer)
+
+    def _distribute(self) -> None:
+        """Give each member its share of the round, or all of it to all members."""
+        parts = self._parts
+        round_labels = parts.store.unassigned(Stage.INITIAL)
+        quotas = list(self._shares.quotas)
+        rng = np.random.default_rng((parts.seed, self.state.n_round))
+        counts = parts.store.counts()
+        n_before = counts.n_train + counts.n_valid
+        with parts.stopwatch.during(Activity.RECORDING), parts.store.transaction():
+            for owner, share in enumerate(distribute(len(round_labels), len(quotas), rng)):
+                quotas[owner], splits = place_all(quotas[owner], len(share))
+                for position, split in zip(share.tolist(), splits, strict=True):
+                    parts.store.assign(round_labels[position], split, owner if parts.distinct else None)
+            self._shares = replace(self._shares, quotas=tuple(quotas))
+            train_size = min(quota.n_train for quota in quotas)
+            self.state = learner.transition(self.state, RoundDistributed(train_size), parts.policy)
+            self._write_state()
+        placed = list(parts.store.labelled(after=n_before))
+        if self._trainer is None:
+            with parts.stopwatch.during(Activity.STARTING):
+                self._trainer = CommitteeTrainer(parts.build_committee(placed), parts.plan)
+        self._trainer.committee.add(placed)
+        diary.info(
+            "round %d  %d labels distributed: each member has %d + %d structures",
+            self.state.n_round,
+            len(placed),
+            quotas[0].n_train,
+            quotas[0].n_valid,
+        )
+
+    # -- training ---------------------------------------------------------------------------------------------
+
+    def _train(self, n_epochs: int, trainer: CommitteeTrainer | None) -> None:
+        parts = self._parts
+        assert trainer is not None, "epochs are due only after a round of labels"
+        with parts.stopwatch.during(Activity.TRAINING):
+            force_mae = trainer.train(n_epochs)
+        self.state = learner.transition(self.state, RoundEpochsDone(n_epochs, force_mae), parts.policy)
+        with parts.stopwatch.during(Activity.RECORDING):
+            checkpoint = parts.memory.write_committee(trainer.committee)
+            with parts.store.transaction():
+                trainer.record(parts.store)
+                parts.memory.keep_committee(checkpoint)
+                self._write_state()
+            parts.memory.forget_other_checkpoints()
+
+    # -- state ------------------------------------------------------------------------------------------------
+
+    def _write_state(self) -> None:
+        """Everything that a resumed run needs, of one and the same moment."""
+        memory = self._parts.memory
+        memory.keep("learner.initial", self.state)
+        memory.keep("shares", self._shares)
+        memory.keep_bytes("sampler.initial", self._parts.sampler.save())
+        memory.keep_time(self._parts.stopwatch)
+
+    def _show(self, command: InitialCommand) -> None:
+        state, parts = self.state, self._parts
+        training = isinstance(command, TrainRound | DistributeRound)
+        received = sum(quota.n_train + quota.n_valid for quota in self._shares.quotas) + state.n_received
+        parts.observer.show(
+            Status(
+                stage=Stage.INITIAL,
+                n_running=0 if training else parts.n_systems,
+                n_waiting=state.n_in_flight,
+                n_training=parts.n_systems if training else 0,
+                n_finished=0,
+                n_labels_requested=received + state.n_in_flight + state.n_failed,
+                n_labels_received=received,
+                n_labels_failed=state.n_failed,
+                n_train=state.train_size,
+                n_valid=self._shares.quotas[0].n_valid,
+                train_goal=_whole(parts.policy.max_train_size),
+                md_steps=sum(parts.sampler.frame(index).md_step for index in range(parts.n_systems)),
+                epochs=state.n_epochs,
+                threshold=float("inf"),
+                last_score=None,
+                force_mae_ev_per_ang=state.force_mae,
+                activity="training" if training else "sampling and labelling",
+            )
+        )
+
+
+def _whole(limit: float) -> int | None:
+    return int(limit) if np.isfinite(limit) else None

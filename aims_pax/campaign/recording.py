@@ -1,0 +1,58 @@
+"""Frames of the MD for a person to look at, one extended XYZ file for each trajectory."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from aims_pax.frame import Frame
+from aims_pax.sampling import Advanced, BatchedSampler
+
+
+class TrajectoryRecorder:
+    """Saves a frame of every moving trajectory at regular intervals.
+
+    After an interruption the steps since the last commit are made again, so that a few frames can stand in a file
+    twice; their `md_step` tells.
+
+    Parameters
+    ----------
+    folder : Path
+    stage : str
+        First part of the file names.
+    interval_steps : int
+        MD steps between saved frames.
+    """
+
+    def __init__(self, folder: Path, stage: str, *, interval_steps: int) -> None:
+        self._folder, self._stage, self._interval = folder, stage, interval_steps
+
+    def advance(self, sampler: BatchedSampler, trajectories: Sequence[int], n_steps: int) -> list[Advanced]:
+        """Move trajectories as :meth:`BatchedSampler.advance` does, and save their frames on the way."""
+        final = {}
+        moving, left = list(trajectories), n_steps
+        while moving and left:
+            some = min(left, self._interval)
+            advanced = sampler.advance(moving, some)
+            final.update({moved.trajectory: moved for moved in advanced})
+            moving = [moved.trajectory for moved in advanced if moved.problem is None]
+            left -= some
+            for trajectory in moving:
+                self._append(sampler.frame(trajectory))
+        return [final[trajectory] for trajectory in trajectories]
+
+    def _append(self, frame: Frame) -> None:
+        from ase import Atoms
+        from ase.io import write
+
+        self._folder.mkdir(parents=True, exist_ok=True)
+        atoms = Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc)
+        atoms.info.update(system=frame.system, md_step=frame.md_step, generation=frame.generation)
+        path = self._folder / f"{self._stage}_{frame.trajectory:03d}.extxyz"
+        write(path, atoms, format="extxyz", append=True)
+
+
+class NoRecorder:
+    """Moves trajectories and saves nothing."""
+
+    def advance(self, sampler: BatchedSampler, trajectories: Sequence[int], n_steps: int) -> list[Advanced]:
+        """Move trajectories as :meth:`BatchedSampler.advance` does."""
+        return sampler.advance(trajectories, n_steps)

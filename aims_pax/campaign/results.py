@@ -1,0 +1,164 @@
+"""What a run leaves for its user: datasets, models, their errors, figures, and one summary of it all."""
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import aims_pax
+from aims_pax.campaign.activities import Activity, Stopwatch
+from aims_pax.campaign.evaluate import Evaluation, evaluate_models
+from aims_pax.campaign.imported import extxyz_keys
+from aims_pax.campaign.run_folder import RunFolder
+from aims_pax.committee import Committee
+from aims_pax.dataset.durable import replacing
+from aims_pax.dataset.extxyz import write_extxyz
+from aims_pax.dataset.store import RunStore
+from aims_pax.errors import StoreError
+from aims_pax.frame import Split, Stage
+from aims_pax.learner.initial import InitialState
+from aims_pax.learner.journal import from_text
+from aims_pax.learner.state import State
+from aims_pax.report.figures import draw_run
+from aims_pax.settings import Project
+
+PACKAGES = ("torch", "mace-torch", "e3nn", "ase", "parsl", "numpy", "vesin", "tblite", "pydantic")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What is written to summary.json.
+
+    Parameters
+    ----------
+    folder : Path
+        The results.
+    content : mapping
+        As in the file.
+    """
+
+    folder: Path
+    content: Mapping[str, Any]
+
+    def lines(self) -> list[str]:
+        """What a person wants to know when a run ends."""
+        labels, wall = self.content["labels"], self.content["wall_s"]
+        spent = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in wall.items() if seconds >= 0.5)
+        return [
+            f"labels: {labels['received']} of {labels['asked']} asked for "
+            f"({labels['failed']} failed); {labels['training']} train, {labels['validation']} validate",
+            f"time: {sum(wall.values()):.0f} s ({spent})",
+            *str(self.content["errors_on_validation_set"]["text"]).splitlines(),
+            f"results are in {self.folder}",
+        ]
+
+
+def write_results(
+    project: Project, store: RunStore, committee: Committee, folder: RunFolder, stopwatch: Stopwatch
+) -> Summary:
+    """Write results/ from the store and the committee; what stood there before is replaced.
+
+    The errors are measured on the exported files themselves, with the validation structures as they were exported.
+    """
+    results = folder.results
+    results.mkdir(parents=True, exist_ok=True)
+    with stopwatch.during(Activity.RECORDING):
+        keys = extxyz_keys(project.settings.misc)
+        for split in Split:
+            chosen = (point for point in store.labelled() if point.split is split)
+            write_extxyz(results / f"{split}.extxyz", chosen, keys)
+        models = committee.export(results, project.mace.general.name_exp)
+        evaluation = evaluate_models(
+            models, results / f"{Split.VALIDATION}.extxyz", device=str(committee.device), keys=keys
+        )
+        evaluation.write(results)
+        content = _content(project, store, committee, evaluation, models)
+    wall = stopwatch.seconds()
+    content["wall_s"] = {name: round(seconds, 2) for name, seconds in wall.items()}
+    draw_run(results, epochs=store.epochs(), checks=store.checks(), busy_s=wall, wall_s=sum(wall.values()))
+    with replacing(results / "summary.json") as file:
+        json.dump(content, file, indent=2)
+    return Summary(results, content)
+
+
+def read_summary(results: Path) -> Summary:
+    """The summary of a finished run.
+
+    Raises
+    ------
+    StoreError
+        The file is gone or damaged.
+    """
+    path = results / "summary.json"
+    try:
+        return Summary(results, json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"this run is finished, but its summary {path} can't be read: {error}") from error
+
+
+def _content(
+    project: Project, store: RunStore, committee: Committee, evaluation: Evaluation, models: list[Path]
+) -> dict[str, Any]:
+    counts = store.counts()
+    initial, active = _state(store, "learner.initial", InitialState), _state(store, "learner.active", State)
+    stop = {
+        Stage.INITIAL: None if initial is None else initial.stopping,
+        Stage.ACTIVE: None if active is None else active.stopping,
+    }
+    epochs = store.epochs()
+    return {
+        "name": project.mace.general.name_exp,
+        "stopped_because": {str(stage): reason and str(reason) for stage, reason in stop.items()},
+        "labels": {
+            "asked": counts.n_requested,
+            "received": counts.n_received,
+            "failed": counts.n_failed,
+            "in_flight": counts.n_in_flight,
+            "training": counts.n_train,
+            "validation": counts.n_valid,
+        },
+        "training_structures_of_each_member": [committee.n_train(member) for member in range(committee.n_members)],
+        "md_steps_active": 0 if active is None else sum(trajectory.md_step for trajectory in active.trajectories),
+        "uncertainty_checks": 0 if active is None else active.threshold.n_checks,
+        "threshold_ev_per_ang": None if active is None else _finite(active.threshold.value),
+        "epochs": {
+            str(Stage.INITIAL): 0 if initial is None else initial.n_epochs,
+            str(Stage.ACTIVE): 0 if active is None else active.n_epochs,
+            "of_each_member": [
+                int(epochs["epoch"][epochs["member"] == member].max(initial=0)) for member in range(committee.n_members)
+            ],
+        },
+        "busy_s": {"labels": round(store.label_wall_s(), 2)},
+        "errors_on_validation_set": evaluation.record(),
+        "models": [path.name for path in models],
+        "seeds": {"members": list(committee.seeds), "md": _md_seeds(project)},
+        "versions": _versions(),
+        "device": str(committee.device),
+    }
+
+
+def _state(store: RunStore, key: str, kind: type) -> Any:
+    data = store.load_state(key)
+    return None if data is None else from_text(kind, data.decode())
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _md_seeds(project: Project) -> list[int]:
+    n_trajectories = 0 if project.settings.active is None else project.settings.active.num_trajectories
+    return sorted({project.md_for(index).seed for index in range(n_trajectories)})
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "aims_pax": aims_pax.__version__,
+        "python": platform.python_version(),
+        **{package: version(package) for package in PACKAGES},
+    }

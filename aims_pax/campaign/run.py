@@ -1,0 +1,334 @@
+"""A run from its first label to its results, and from wherever it was interrupted."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from functools import partial
+
+from aims_pax.campaign import assembly
+from aims_pax.campaign.active import ActiveLearning, ActiveParts
+from aims_pax.campaign.activities import Activity, Stopwatch
+from aims_pax.campaign.convergence import Convergence, ConvergenceRules
+from aims_pax.campaign.desk import LabelDesk
+from aims_pax.campaign.fingerprint import claim
+from aims_pax.campaign.imported import import_datasets
+from aims_pax.campaign.initial import InitialDataset, InitialParts, Shares
+from aims_pax.campaign.memory import Memory
+from aims_pax.campaign.results import Summary, read_summary, write_results
+from aims_pax.campaign.training import MIN_RESET_PATIENCE, CommitteeTrainer, Stagnations
+from aims_pax.committee import Committee, device_of
+from aims_pax.dataset.store import RunStore
+from aims_pax.errors import CampaignStopped, Problem, UserError
+from aims_pax.frame import Label, LabelFailure, Stage
+from aims_pax.learner.active import begin
+from aims_pax.learner.initial import InitialState
+from aims_pax.learner.quota import Quota
+from aims_pax.learner.state import State, StopReason
+from aims_pax.protocols import Observer, Pool, Status
+from aims_pax.reference.registry import build_reference
+from aims_pax.sampling import ReferenceForces
+from aims_pax.selection import SCORES
+from aims_pax.settings import Project
+from aims_pax.settings.stage import StageSettings
+
+diary = logging.getLogger("aims_pax.run")
+
+
+class Progress(StrEnum):
+    """Which part of a run comes next."""
+
+    INITIAL = "initial"
+    """The initial dataset is being made."""
+    INITIAL_CONVERGENCE = "initial convergence"
+    """The committee is trained on the initial dataset, as long as that helps."""
+    ACTIVE = "active"
+    """The initial dataset is complete; active learning is to begin or under way."""
+    CONVERGENCE = "convergence"
+    """No more structures are taken; the models are being converged."""
+    FINISHED = "finished"
+    """The results are written."""
+
+
+class Run:
+    """One run folder, opened: its store, its clock, and the pool as soon as a label is needed."""
+
+    def __init__(self, project: Project, store: RunStore, observer: Observer) -> None:
+        self.project, self.store, self.observer = project, store, observer
+        self.folder = assembly.run_folder(project)
+        self.memory = Memory(store, self.folder)
+        self.stopwatch = Stopwatch()
+        self.memory.recall_time(self.stopwatch)
+        self._pool: Pool | None = None
+
+    @property
+    def progress(self) -> Progress | None:
+        """Which part comes next; None for a new run."""
+        value = self.memory.recall_json("progress")
+        return None if value is None else Progress(str(value))
+
+    def proceed(self, progress: Progress) -> None:
+        """Note that another part comes next."""
+        with self.stopwatch.during(Activity.RECORDING), self.store.transaction():
+            self.memory.keep_json("progress", str(progress))
+            self.memory.keep_time(self.stopwatch)
+
+    def desk(self, stage: Stage) -> LabelDesk:
+        """Where a stage asks for labels. The workers are started at the first call and serve all stages."""
+        if self._pool is None:
+            with self.stopwatch.during(Activity.STARTING):
+                self._pool = assembly.build_pool(self.project)
+        keeps = not self.project.settings.cluster.clean_dirs
+        return LabelDesk(self.store, self._pool, self.folder, stage, keeps_folders=keeps)
+
+    def close(self) -> None:
+        """Release the workers."""
+        if self._pool is not None:
+            self._pool.close()
+
+    def committee(self) -> Committee | None:
+        """The committee as the store knows it, with all its points; None before the first round of labels."""
+        labelled = list(self.store.labelled())
+        if not labelled:
+            return None
+        checkpoint = self.memory.committee_checkpoint()
+        if checkpoint is None:
+            with self.stopwatch.during(Activity.STARTING):
+                isolated = assembly.isolated_atoms(self.project, self.folder.calculations / "isolated")
+                return assembly.build_committee(self.project, labelled, isolated_atoms_ev=isolated)
+        committee = Committee.load(checkpoint, device=device_of(self.project.mace.misc.device))
+        committee.add(labelled)
+        return committee
+
+    def existing_committee(self) -> Committee:
+        """The committee of a run that has had its first labels.
+
+        Raises
+        ------
+        CampaignStopped
+            There is none.
+        """
+        committee = self.committee()
+        if committee is None:
+            raise CampaignStopped("this run has no labelled structures yet")
+        return committee
+
+
+def run_campaign(project: Project, *, stages: tuple[Stage, ...], observer: Observer) -> Summary:
+    """Run the stages of a project, or what is left of them, and write the results.
+
+    Parameters
+    ----------
+    project : Project
+    stages : tuple of Stage
+        In their order. With ACTIVE alone an initial dataset must be there, from an earlier run in the same folder or
+        from files.
+    observer : Observer
+
+    Raises
+    ------
+    UserError
+        What was asked for can't be done with what is there.
+    CampaignStopped
+        Nothing sensible is left to do before the goal was reached.
+    """
+    with RunStore.open(project.run_folder) as store, _opened(project, store, observer) as run:
+        progress = run.progress
+        if progress is Progress.FINISHED:
+            diary.info("this run is finished; its results are in %s", run.folder.results)
+            return read_summary(run.folder.results)
+        claim(store, project)
+        if progress is None:
+            _begin(run, stages)
+        _finish_initial(run, stages)
+        if Stage.ACTIVE not in stages:
+            return write_results(run.project, store, run.existing_committee(), run.folder, run.stopwatch)
+        _finish_active(run)
+        summary = write_results(run.project, store, run.existing_committee(), run.folder, run.stopwatch)
+        run.proceed(Progress.FINISHED)
+        return summary
+
+
+@contextmanager
+def _opened(project: Project, store: RunStore, observer: Observer) -> Iterator[Run]:
+    run = Run(project, store, observer)
+    try:
+        yield run
+    finally:
+        run.close()
+
+
+def _begin(run: Run, stages: tuple[Stage, ...]) -> None:
+    """Start a new run: with the initial stage, or from datasets that the user brings."""
+    if Stage.INITIAL in stages:
+        run.proceed(Progress.INITIAL)
+        return
+    active = run.project.active
+    if active.initial_train_dataset is None:
+        raise UserError(
+            Problem(
+                where=str(run.project.run_folder),
+                found="There is no initial dataset for active learning to start from.",
+                advice="Run aims-pax-idg first (or aims-pax run, which does both), or name labelled structures by "
+                "ACTIVE_LEARNING.initial_train_dataset and initial_valid_dataset.",
+            )
+        )
+    with run.store.transaction():
+        import_datasets(run.project, run.store)
+        run.memory.keep_json("progress", str(Progress.INITIAL_CONVERGENCE))
+
+
+def _finish_initial(run: Run, stages: tuple[Stage, ...]) -> None:
+    if run.progress is Progress.INITIAL:
+        if Stage.INITIAL not in stages:
+            raise UserError(
+                Problem(
+                    where=str(run.project.run_folder),
+                    found="The initial dataset of this run is not complete.",
+                    advice="Finish it with aims-pax-idg, or let aims-pax run do both.",
+                )
+            )
+        _sample_initial(run)
+        converge = run.project.initial.converge_initial
+        run.proceed(Progress.INITIAL_CONVERGENCE if converge else Progress.ACTIVE)
+    if run.progress is Progress.INITIAL_CONVERGENCE:
+        settings = run.project.settings.initial or run.project.active
+        _converge(run, settings, key="convergence.initial", best_only=False)
+        run.proceed(Progress.ACTIVE)
+
+
+def _sample_initial(run: Run) -> None:
+    project, settings = run.project, run.project.initial
+    with run.stopwatch.during(Activity.STARTING):
+        reference = build_reference(project.settings.reference)
+        forces = assembly.driver_forces(project, reference, run.folder)
+        sampler = assembly.initial_sampler(project, forces)
+        committee = run.committee()
+    isolated_folder = run.folder.calculations / "isolated"
+    owners = settings.ensemble_size if settings.distinct_model_sets else 1
+    parts = InitialParts(
+        store=run.store,
+        memory=run.memory,
+        desk=run.desk(Stage.INITIAL),
+        sampler=sampler,
+        recorder=assembly.recorder(project, Stage.INITIAL, run.folder),
+        known_label=forces.result_of if isinstance(forces, ReferenceForces) else _unknown,
+        build_committee=lambda labelled: assembly.build_committee(
+            project, labelled, isolated_atoms_ev=assembly.isolated_atoms(project, isolated_folder)
+        ),
+        plan=assembly.initial_plan(settings),
+        policy=assembly.initial_policy(project),
+        stopwatch=run.stopwatch,
+        observer=run.observer,
+        skip_steps=settings.skip_step_initial,
+        n_systems=len(project.systems),
+        distinct=settings.distinct_model_sets,
+        labels_per_line=settings.progress_dft_update,
+        seed=project.mace.general.seed,
+    )
+    shares = run.memory.recall("shares", Shares) or Shares((Quota(settings.valid_ratio),) * owners)
+    state = run.memory.recall("learner.initial", InitialState) or InitialState()
+    InitialDataset(parts, state, shares=shares, committee=committee).run()
+
+
+def _unknown(_frame: object) -> Label | LabelFailure | None:
+    return None
+
+
+def _finish_active(run: Run) -> None:
+    settings = run.project.active
+    if run.progress is Progress.ACTIVE:
+        reason = _learn_actively(run)
+        if reason is StopReason.ALL_FAILED:
+            raise CampaignStopped(
+                "every trajectory has failed too often in a row; the log says how each of them failed. "
+                "Lower MD.timestep or MD.temperature, or make the initial dataset larger"
+            )
+        run.proceed(Progress.CONVERGENCE)
+    if run.progress is Progress.CONVERGENCE and settings.converge_al:
+        _converge(run, settings, key="convergence.active", best_only=settings.converge_best)
+
+
+def _learn_actively(run: Run) -> StopReason:
+    project, settings = run.project, run.project.active
+    policy = assembly.active_policy(project)
+    with run.stopwatch.during(Activity.STARTING):
+        committee = run.existing_committee()
+        sampler = assembly.active_sampler(project, committee)
+    state = run.memory.recall("learner.active", State)
+    stagnations = run.memory.recall("stagnations", Stagnations)
+    if state is None or stagnations is None:
+        for member in range(committee.n_members):
+            committee.reset_optimizer(member)  # active learning has no schedule: it begins at the full learning rate
+        state = begin(
+            policy,
+            n_trajectories=settings.num_trajectories,
+            c_x=settings.c_x,
+            valid_ratio=settings.valid_ratio,
+            n_initial_train=min(committee.n_train(member) for member in range(committee.n_members)),
+        )
+        patience = max(settings.epochs_per_worker, MIN_RESET_PATIENCE)
+        stagnations = Stagnations.begin(committee.n_members, patience=patience, margin=settings.margin)
+    parts = ActiveParts(
+        store=run.store,
+        memory=run.memory,
+        desk=run.desk(Stage.ACTIVE),
+        sampler=sampler,
+        recorder=assembly.recorder(project, Stage.ACTIVE, run.folder),
+        committee=committee,
+        trainer=CommitteeTrainer(committee, assembly.active_plan(settings), stagnations=stagnations),
+        score=SCORES[settings.uncertainty_type],
+        policy=policy,
+        stopwatch=run.stopwatch,
+        observer=run.observer,
+        moves_checkpoints=settings.update_md_checkpoints,
+    )
+    return ActiveLearning(parts, state).run()
+
+
+def _converge(run: Run, settings: StageSettings, *, key: str, best_only: bool) -> None:
+    with run.stopwatch.during(Activity.STARTING):
+        committee = run.existing_committee()
+    rules = ConvergenceRules(
+        patience=settings.convergence_patience,
+        margin=settings.margin,
+        max_epochs=settings.max_convergence_epochs,
+        valid_skip=settings.valid_skip,
+    )
+    convergence = Convergence(committee, rules, key=key, store=run.store, memory=run.memory, stopwatch=run.stopwatch)
+    members = (_best_member(committee),) if best_only else tuple(range(committee.n_members))
+    convergence.run(members, show=partial(_show_convergence, run, committee))
+
+
+def _best_member(committee: Committee) -> int:
+    """The member of the lowest validation force MAE."""
+    errors = committee.errors()
+    return min(
+        range(committee.n_members),
+        key=lambda member: float("inf") if (e := errors[member]) is None else e.force_mae_ev_per_ang,
+    )
+
+
+def _show_convergence(run: Run, committee: Committee, n_epochs: int, force_mae: float | None) -> None:
+    counts = run.store.counts()
+    run.observer.show(
+        Status(
+            stage="convergence",
+            n_running=0,
+            n_waiting=0,
+            n_training=committee.n_members,
+            n_finished=0,
+            n_labels_requested=counts.n_requested,
+            n_labels_received=counts.n_received,
+            n_labels_failed=counts.n_failed,
+            n_train=committee.n_train(0),
+            n_valid=committee.n_valid(0),
+            train_goal=None,
+            md_steps=0,
+            epochs=n_epochs,
+            threshold=float("inf"),
+            last_score=None,
+            force_mae_ev_per_ang=force_mae,
+            activity="converging",
+        )
+    )

@@ -1,0 +1,12 @@
+"""``aims-pax al``, also installed as ``aims-pax-al``."""
+
+from pathlib import Path
+
+from aims_pax.cli.boundary import guarded
+from aims_pax.cli.launch import ProjectFolder, launch
+
+
+@guarded
+def al(folder: ProjectFolder = Path()) -> None:
+    """Learn actively, from the initial dataset of this project or from given data."""
+    launch(folder, "active")

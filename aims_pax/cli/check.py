@@ -1,0 +1,51 @@
+"""``aims-pax check``."""
+
+import shlex
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aims_pax.cli.boundary import guarded
+from aims_pax.cli.launch import ProjectFolder
+from aims_pax.errors import UserError
+
+
+class StageChoice(StrEnum):
+    """What is going to be run; named like the commands."""
+
+    RUN = "run"
+    """Both stages."""
+    IDG = "idg"
+    """The initial dataset alone."""
+    AL = "al"
+    """Active learning alone."""
+
+
+@guarded
+def check(
+    folder: ProjectFolder = Path(),
+    command: Annotated[
+        StageChoice, typer.Option("--for", help="The command that is going to be used.")
+    ] = StageChoice.RUN,
+) -> None:
+    """Find everything that can fail cheaply, and say what a run would do and cost.
+
+    Looks at settings, files, structures, elements, executables, devices and disk. Computes and creates nothing.
+    """
+    from aims_pax.campaign.check import check_project
+    from aims_pax.frame import Stage
+    from aims_pax.settings import load_project
+
+    stages = {
+        StageChoice.RUN: (Stage.INITIAL, Stage.ACTIVE),
+        StageChoice.IDG: (Stage.INITIAL,),
+        StageChoice.AL: (Stage.ACTIVE,),
+    }[command]
+    report = check_project(load_project(folder, stages=stages), stages)
+    for fact in report.facts:
+        typer.echo(f"- {fact}")
+    if report.problems:
+        raise UserError(report.problems)
+    typer.echo(f"\nNo problem found. Start it with: aims-pax {command} {shlex.quote(str(folder))}")

@@ -1,0 +1,48 @@
+"""``aims-pax evaluate``."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aims_pax.cli.boundary import guarded
+from aims_pax.errors import Problem, UserError
+
+
+class Device(StrEnum):
+    """Where the models run."""
+
+    AUTO = "auto"
+    """The GPU when there is one."""
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+@guarded
+def evaluate(
+    data: Annotated[Path, typer.Option(metavar="FILE", help="Labelled structures, extended XYZ.")],
+    models: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE...", help="MACE model files; several make a committee.")
+    ] = None,
+    further_models: Annotated[list[Path] | None, typer.Argument(metavar="FILE", hidden=True)] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Also write metrics.json, metrics.txt and parity.png here.")
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Where the models run.")] = Device.AUTO,
+) -> None:
+    """Measure models on labelled structures: MAE and RMSE of each model and of the committee's mean.
+
+    aims-pax evaluate --models results/*.model --data heldout.extxyz
+    """
+    # An option takes one value, so of `--models a b c` the files b and c arrive as arguments.
+    paths = [*(models or []), *(further_models or [])]
+    if not paths:
+        raise UserError(Problem("--models", "no model file was given", "one or more MACE model files"))
+    from aims_pax.campaign.evaluate import evaluate_models
+
+    evaluation = evaluate_models(paths, data, device=device.value)
+    typer.echo(evaluation.text())
+    if out is not None:
+        for path in evaluation.write(out):
+            typer.echo(f"wrote {path}")

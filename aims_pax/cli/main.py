@@ -1,0 +1,62 @@
+"""The programs ``aims-pax``, ``aims-pax-idg`` and ``aims-pax-al``."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from aims_pax import __version__
+from aims_pax.cli import al, check, evaluate, idg, init, run, schema
+
+program = typer.Typer(
+    name="aims-pax",
+    help="From a few structures and a compute allocation to a trustworthy machine-learning force field.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+program.command("init", short_help="Write a new project, with its settings explained")(init.init)
+program.command("check", short_help="Find mistakes early; say what a run would do")(check.check)
+program.command("run", short_help="Run the whole campaign")(run.run)
+program.command("idg", short_help="Generate the initial dataset only")(idg.idg)
+program.command("al", short_help="Learn actively only")(al.al)
+program.command("evaluate", short_help="Measure models on labelled structures")(evaluate.evaluate)
+program.command("schema", short_help="Write JSON schemas for editors")(schema.schema)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"aims-pax {__version__}")
+        raise typer.Exit
+
+
+@program.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+def run_program() -> None:
+    """Entry point of ``aims-pax``."""
+    program()
+
+
+def run_idg() -> None:
+    """Entry point of ``aims-pax-idg``, the same as ``aims-pax idg``."""
+    _single("aims-pax-idg", idg.idg)
+
+
+def run_al() -> None:
+    """Entry point of ``aims-pax-al``, the same as ``aims-pax al``."""
+    _single("aims-pax-al", al.al)
+
+
+def _single(name: str, command: Callable[..., None]) -> None:
+    """Run one command as a program of its own."""
+    alone = typer.Typer(name=name, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    alone.command()(command)
+    alone()

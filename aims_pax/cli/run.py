@@ -1,0 +1,15 @@
+"""``aims-pax run``."""
+
+from pathlib import Path
+
+from aims_pax.cli.boundary import guarded
+from aims_pax.cli.launch import ProjectFolder, launch
+
+
+@guarded
+def run(folder: ProjectFolder = Path()) -> None:
+    """Run the whole campaign: the initial dataset, then active learning.
+
+    An interrupted run goes on where it stopped, by the same command.
+    """
+    launch(folder, "initial", "active")

@@ -1,0 +1,235 @@
+"""The figures of a run, from plain arrays: how it learned, what it picked, how far its models are off."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aims_pax.frame import FloatArray, IntArray
+from aims_pax.report.style import BLUE, GREEN, GREY, INK, ORANGE, PALE_BLUE, panels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+DENSE: Final = 4000
+"""More points than this are drawn as a density, for single dots would hide one another."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parity:
+    """Reference and prediction of the same structures.
+
+    Parameters
+    ----------
+    title : str
+        What was predicted on what: ``committee mean, 200 held-out structures``.
+    energy_per_atom : (2, n_structures), eV
+        Reference, prediction.
+    forces : (2, n_components), eV/Å
+        Reference, prediction.
+    """
+
+    title: str
+    energy_per_atom: FloatArray
+    forces: FloatArray
+
+
+def draw_run(
+    folder: Path, *, epochs: NDArray[np.void], checks: NDArray[np.void], busy_s: Mapping[str, float], wall_s: float
+) -> list[Path]:
+    """Draw every figure of a run for which there are data.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the PNGs go; made when missing.
+    epochs : (n_epochs,), fields of :data:`aims_pax.dataset.records.EPOCH_DTYPE`
+    checks : (n_checks,), fields of :data:`aims_pax.dataset.records.CHECK_DTYPE`
+    busy_s : mapping of activity to seconds
+    wall_s : float
+        Wall time of the whole run.
+
+    Returns
+    -------
+    list of Path
+        The figures that were written.
+    """
+    drawn = []
+    measured = epochs[np.isfinite(epochs["force_mae_ev_per_ang"])]
+    if len(measured):
+        drawn.append(folder / "learning_curve.png")
+        draw_learning_curve(measured, drawn[-1])
+    if len(checks):
+        drawn.append(folder / "uncertainty.png")
+        draw_checks(checks, drawn[-1])
+    if any(busy_s.values()):
+        drawn.append(folder / "time.png")
+        draw_time(busy_s, wall_s, drawn[-1])
+    return drawn
+
+
+def draw_learning_curve(epochs: NDArray[np.void], path: Path) -> None:
+    """Force MAE on the validation set against training structures, and against epochs; members and their mean.
+
+    Parameters
+    ----------
+    epochs : (n_epochs,), fields of :data:`aims_pax.dataset.records.EPOCH_DTYPE`
+        At least one, all with measured errors.
+    path : Path
+    """
+    mae = 1000 * epochs["force_mae_ev_per_ang"]
+    with panels(path, n_columns=2, width_in=9.0, height_in=3.6) as (by_size, by_epoch):
+        for member in np.unique(epochs["member"]):
+            own = epochs["member"] == member
+            n_train = epochs["n_train"][own]
+            last = _last_of_each(n_train)
+            by_size.plot(n_train[last], mae[own][last], color=PALE_BLUE, lw=1.0)
+            by_epoch.plot(epochs["epoch"][own], mae[own], color=PALE_BLUE, lw=1.0)
+        shared, mean_mae = _mean_over_members(epochs, mae)
+        _, mean_size = _mean_over_members(epochs, epochs["n_train"])
+        last = _last_of_each(mean_size)
+        by_size.plot(mean_size[last], mean_mae[last], color=BLUE, lw=2.0, marker="o", ms=3.5)
+        by_epoch.plot(shared, mean_mae, color=BLUE, lw=2.0)
+        by_size.set(title="Error while the dataset grows", xlabel="training structures per member")
+        by_epoch.set(title="Error while the models are trained", xlabel="epochs")
+        by_size.set_ylabel("force MAE on validation (meV/Å)")
+        for axes in (by_size, by_epoch):
+            _log_axis(axes, mae)
+        _legend_of_members(by_epoch)
+
+
+def draw_checks(checks: NDArray[np.void], path: Path) -> None:
+    """Committee deviation of every check, with the threshold and the structures that were picked.
+
+    Parameters
+    ----------
+    checks : (n_checks,), fields of :data:`aims_pax.dataset.records.CHECK_DTYPE`
+        At least one, in the order they were made.
+    path : Path
+    """
+    index = np.arange(1, len(checks) + 1)
+    score, threshold, picked = checks["score"], checks["threshold"], checks["picked"]
+    with panels(path, n_columns=1, width_in=9.0, height_in=3.6) as (axes,):
+        axes.scatter(index[~picked], score[~picked], s=7, color=GREY, alpha=0.45, lw=0, label="check")
+        axes.scatter(index[picked], score[picked], s=22, color=ORANGE, lw=0, zorder=3, label="picked")
+        known = np.isfinite(threshold)
+        axes.plot(index[known], threshold[known], color=BLUE, lw=1.8, label="threshold")
+        axes.set(
+            title=f"{picked.sum()} structures picked in {_thousands(len(checks), 0)} uncertainty checks",
+            xlabel="uncertainty check",
+            ylabel="committee deviation (eV/Å)",
+        )
+        _log_axis(axes, score)
+        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, markerscale=1.4)
+
+
+def draw_parity(parity: Parity, path: Path) -> None:
+    """Predicted against reference energies per atom and force components, with their mean absolute errors."""
+    offset = parity.energy_per_atom[0].mean()
+    with panels(path, n_columns=2, width_in=8.6, height_in=4.2) as (energies, forces):
+        _draw_against(energies, 1000 * (parity.energy_per_atom - offset))
+        _draw_against(forces, parity.forces)
+        energy_mae = 1000 * np.abs(np.diff(parity.energy_per_atom, axis=0)).mean()
+        force_mae = 1000 * np.abs(np.diff(parity.forces, axis=0)).mean()
+        energies.set(
+            title=f"Energy: MAE {energy_mae:.2f} meV/atom",
+            xlabel="reference, from its mean (meV/atom)",
+            ylabel="predicted (meV/atom)",
+        )
+        forces.set(title=f"Forces: MAE {force_mae:.1f} meV/Å", xlabel="reference (eV/Å)", ylabel="predicted (eV/Å)")
+        energies.figure.suptitle(parity.title, x=0.01, ha="left", fontsize=10, color=GREY)
+
+
+def draw_time(busy_s: Mapping[str, float], wall_s: float, path: Path) -> None:
+    """Seconds that each activity was busy, longest first.
+
+    Parameters
+    ----------
+    busy_s : mapping of activity to seconds
+        Activities may overlap, so that their sum may exceed the wall time.
+    wall_s : float
+        Wall time of the whole run.
+    path : Path
+    """
+    rows = sorted(busy_s.items(), key=lambda row: row[1])
+    longest = max(busy_s.values())
+    with panels(path, n_columns=1, width_in=7.0, height_in=0.9 + 0.38 * len(rows)) as (axes,):
+        shares = [_share(seconds / wall_s) for _, seconds in rows]
+        bars = axes.barh([name for name, _ in rows], [seconds for _, seconds in rows], color=GREEN, height=0.62)
+        texts = [f"{_thousands(row[1], 1)} s   {share}" for row, share in zip(rows, shares, strict=True)]
+        axes.bar_label(bars, texts, padding=5, color=INK)
+        axes.set(title=f"Busy time by activity; wall time {_thousands(wall_s, 0)} s", xlim=(0, 1.28 * longest))
+        axes.tick_params(left=False, bottom=False, labelbottom=False)
+        axes.spines[["bottom", "left"]].set_visible(False)
+        axes.grid(visible=False)
+
+
+def _draw_against(axes: "Axes", pair: FloatArray) -> None:
+    """Prediction over reference on equal axes, with the diagonal."""
+    low, high = float(pair.min()), float(pair.max())
+    margin = 0.04 * (high - low) or 1.0
+    limits = (low - margin, high + margin)
+    axes.plot(limits, limits, color=GREY, lw=1.0, zorder=1)
+    if pair.shape[1] > DENSE:
+        axes.hexbin(
+            pair[0],
+            pair[1],
+            gridsize=90,
+            bins="log",
+            mincnt=1,
+            extent=(*limits, *limits),
+            cmap="Blues",
+            lw=0.1,
+            vmin=0.3,
+        )
+    else:
+        axes.scatter(pair[0], pair[1], s=9 if pair.shape[1] > 100 else 22, color=BLUE, alpha=0.5, lw=0, zorder=2)
+    axes.set_yticks(axes.get_xticks())
+    axes.set(xlim=limits, ylim=limits, aspect="equal")
+
+
+def _log_axis(axes: "Axes", values: FloatArray) -> None:
+    """A logarithmic y axis with plain numbers, where the values span enough for one; else one from zero."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    positive = values[values > 0]
+    if len(positive) and positive.max() > 5 * positive.min():
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.set_ylim(bottom=0.0)
+
+
+def _legend_of_members(axes: "Axes") -> None:
+    from matplotlib.lines import Line2D
+
+    axes.legend([Line2D([], [], color=PALE_BLUE, lw=1.5), Line2D([], [], color=BLUE, lw=2.0)], ["each member", "mean"])
+
+
+def _last_of_each(sizes: NDArray[Any]) -> IntArray:
+    """Indices of the last row before `sizes` changes."""
+    return np.flatnonzero(np.append(np.diff(sizes) != 0, True))
+
+
+def _mean_over_members(epochs: NDArray[np.void], values: NDArray[Any]) -> tuple[IntArray, FloatArray]:
+    """Epochs that all members have made, ascending, and the mean of the values after each.
+
+    Epochs that only some members have made, as when the best one alone is converged, have no mean.
+    """
+    unique, inverse = np.unique(epochs["epoch"], return_inverse=True)
+    n_rows = np.bincount(inverse)
+    complete = n_rows == len(np.unique(epochs["member"]))
+    return unique[complete], np.bincount(inverse, weights=values)[complete] / n_rows[complete]
+
+
+def _share(fraction: float) -> str:
+    return f"{fraction:.0%}" if fraction == 0 or fraction >= 0.01 else "<1%"
+
+
+def _thousands(value: float, digits: int) -> str:
+    return f"{value:,.{digits}f}".replace(",", " ")

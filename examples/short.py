@@ -1,0 +1,103 @@
+"""Runs examples in a form of about a minute each, in a temporary folder, and looks at what they leave behind.
+
+    python examples/short.py                  all of them
+    python examples/short.py quickstart       one of them
+
+The projects are those of the examples, with fewer structures, smaller models and shorter training.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+AIMS_PAX = Path(sys.executable).with_name("aims-pax")
+
+SHORT: Mapping[str, Mapping[str, object]] = {
+    "aims_PAX.yaml": {
+        "INITIAL_DATASET_GENERATION.ensemble_size": 2,
+        "INITIAL_DATASET_GENERATION.n_points_per_sampling_step_idg": 3,
+        "INITIAL_DATASET_GENERATION.skip_step_initial": 10,
+        "INITIAL_DATASET_GENERATION.intermediate_epochs_idg": 10,
+        "INITIAL_DATASET_GENERATION.max_initial_set_size": 6,
+        "ACTIVE_LEARNING.ensemble_size": 2,
+        "ACTIVE_LEARNING.num_trajectories": 2,
+        "ACTIVE_LEARNING.skip_step_mlff": 5,
+        "ACTIVE_LEARNING.uncert_not_crossed_limit": 40,
+        "ACTIVE_LEARNING.max_train_set_size": 9,
+        "ACTIVE_LEARNING.max_convergence_epochs": 3,
+    },
+    "mace.yaml": {"ARCHITECTURE.num_channels": 8, "ARCHITECTURE.max_L": 0},
+}
+"""What is changed, by file and key."""
+
+RESULTS = ("training.extxyz", "validation.extxyz", "summary.json", "learning_curve.png", "uncertainty.png", "time.png")
+
+
+def main(names: list[str]) -> None:
+    """Run the examples of these names, or all."""
+    for name in names or sorted(path.parent.name for path in HERE.glob("*/aims_PAX.yaml")):
+        started_s = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix=f"aims-pax-{name}-") as folder:
+            project = Path(folder) / name
+            write_short(HERE / name, project)
+            run(project)
+        print(f"example {name}: ok, {time.monotonic() - started_s:.0f} s\n", flush=True)
+
+
+def write_short(example: Path, project: Path) -> None:
+    """Copy an example without what a run of it has left there, with the settings of :data:`SHORT`."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=example, capture_output=True, text=True, check=True).stdout
+    for name in names.rstrip("\0").split("\0"):
+        target = project / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(example / name, target)
+    for name, changes in SHORT.items():
+        path = project / name
+        path.write_text(changed(path.read_text(encoding="utf-8"), changes), encoding="utf-8")
+
+
+def changed(text: str, changes: Mapping[str, object]) -> str:
+    """The YAML text with each ``SECTION.key`` set: in place where the key stands, else first in its section."""
+    lines, pending, section = [], dict(changes), ""
+    for line in text.splitlines():
+        if header := re.match(r"([A-Z_]+):", line):
+            section = header[1]
+        key = re.match(r"  (\w+):", line)
+        dotted = f"{section}.{key[1]}" if key else ""
+        lines.append(f"  {key[1]}: {pending.pop(dotted)}" if key and dotted in pending else line)
+    for dotted, value in pending.items():
+        section, key_name = dotted.split(".")
+        start = next((n for n, line in enumerate(lines) if line.startswith(f"{section}:")), None)
+        if start is None:
+            lines += [f"{section}:"]
+            start = len(lines) - 1
+        lines.insert(start + 1, f"  {key_name}: {value}")
+    return "\n".join(lines) + "\n"
+
+
+def run(project: Path) -> None:
+    """Check, run and evaluate a project; its results must be there and its books must balance."""
+    for command in ("check", "run"):
+        subprocess.run([AIMS_PAX, command, "."], cwd=project, check=True)
+    results = project / "results"
+    missing = [name for name in RESULTS if not (results / name).is_file()]
+    models = sorted(results.glob("*.model"))
+    if missing or len(models) != 2:
+        sys.exit(f"{project.name}: missing {missing}, {len(models)} models instead of 2")
+    labels = json.loads((results / "summary.json").read_text(encoding="utf-8"))["labels"]
+    if labels["asked"] != labels["received"] + labels["failed"]:
+        sys.exit(f"{project.name}: labels do not balance: {labels}")
+    evaluate = [AIMS_PAX, "evaluate", "--models", *models, "--data", results / "training.extxyz", "--out", "evaluation"]
+    subprocess.run(evaluate, cwd=project, check=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

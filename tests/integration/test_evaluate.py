@@ -1,0 +1,128 @@
+"""Models from files, measured on structures from a file."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner, Result
+
+from aims_pax.campaign.evaluate import evaluate_models
+from aims_pax.cli.main import program
+from aims_pax.committee import Committee, load_models
+from aims_pax.dataset.extxyz import Keys, write_extxyz
+from aims_pax.errors import ModelError
+from aims_pax.frame import FloatArray, Frame, Label, LabelledFrame, Split
+from aims_pax.settings import MaceSettings
+
+torch.set_num_threads(1)
+
+FORCE_SHIFT_EV_PER_ANG = 0.05
+ENERGY_SHIFT_EV = 0.06
+
+WATER: FloatArray = np.array([[0.0, 0.0, 0.12], [0.0, 0.76, -0.48], [0.0, -0.76, -0.48]])
+
+
+def water_frames(n_frames: int) -> list[Frame]:
+    rng = np.random.default_rng(1)
+    numbers = np.array([8, 1, 1])
+    return [Frame("water", 0, step, 0, numbers, WATER + rng.normal(0.0, 0.05, (3, 3))) for step in range(n_frames)]
+
+
+def labelled(frames: list[Frame], labels: list[Label]) -> list[LabelledFrame]:
+    pairs = zip(frames, labels, strict=True)
+    return [LabelledFrame(n, frame, label, Split.TRAINING) for n, (frame, label) in enumerate(pairs, start=1)]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two untrained members, exported."""
+    settings = MaceSettings.model_validate(
+        {
+            "general": {"name_exp": "water", "default_dtype": "float64"},
+            "architecture": {"r_max": 3.0, "num_channels": 4, "max_L": 0, "max_ell": 1, "correlation": 2},
+        }
+    )
+    frames = water_frames(4)
+    rng = np.random.default_rng(2)
+    labels = [Label(-14.0 + rng.normal(), rng.normal(0.0, 1.0, (3, 3)), None, "made up", 0.0) for _ in frames]
+    committee = Committee.build(settings, labelled(frames, labels), seeds=[1, 2])
+    return committee.export(tmp_path_factory.mktemp("models"), "water")
+
+
+@pytest.fixture(scope="module")
+def data(models: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Structures whose labels are the models' mean prediction, shifted by known amounts."""
+    frames = water_frames(5)
+    means = [
+        (float(prediction.energies.mean()), prediction.forces.mean(axis=0))
+        for prediction in load_models(models, device="cpu").predict(frames)
+    ]
+    labels = [
+        Label(energy + ENERGY_SHIFT_EV, forces + FORCE_SHIFT_EV_PER_ANG, None, "shifted mean", 0.0)
+        for energy, forces in means
+    ]
+    path = tmp_path_factory.mktemp("data") / "heldout.extxyz"
+    write_extxyz(path, labelled(frames, labels))
+    return path
+
+
+def aims_pax_evaluate(*arguments: object) -> Result:
+    return CliRunner().invoke(program, ["evaluate", *map(str, arguments)])
+
+
+def test_mean_is_off_by_the_shift_of_the_labels_and_members_by_more(models: list[Path], data: Path) -> None:
+    errors = evaluate_models(models, data, device="cpu").errors
+    assert errors.mean.n_structures == 5
+    assert errors.mean.force_mae_ev_per_ang == pytest.approx(FORCE_SHIFT_EV_PER_ANG, rel=1e-9)
+    assert errors.mean.energy_rmse_ev_per_atom == pytest.approx(ENERGY_SHIFT_EV / 3, rel=1e-9)
+    assert all(member.force_rmse_ev_per_ang > errors.mean.force_rmse_ev_per_ang for member in errors.members)
+
+
+def test_command_prints_and_writes_the_same_table(models: list[Path], data: Path, tmp_path: Path) -> None:
+    result = aims_pax_evaluate("--models", *models, "--data", data, "--out", tmp_path / "evaluation", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    table = (tmp_path / "evaluation" / "metrics.txt").read_text(encoding="utf-8")
+    assert table in result.stdout
+    for name in (*(path.name for path in models), "committee mean"):
+        assert name in table
+    record = json.loads((tmp_path / "evaluation" / "metrics.json").read_text(encoding="utf-8"))
+    assert record["mean"]["force_mae_ev_per_ang"] == pytest.approx(FORCE_SHIFT_EV_PER_ANG, rel=1e-9)
+    assert set(record["members"]) == {path.name for path in models}
+    assert (tmp_path / "evaluation" / "parity.png").stat().st_size > 10_000
+
+
+def test_models_of_one_name_are_told_apart_by_their_folders(models: list[Path], data: Path, tmp_path: Path) -> None:
+    other = tmp_path / models[0].name
+    other.write_bytes(models[1].read_bytes())
+    assert evaluate_models([models[0], other], data, device="cpu").names == (str(models[0]), str(other))
+
+
+def test_other_keys_can_be_named(models: list[Path], data: Path, tmp_path: Path) -> None:
+    renamed = tmp_path / "renamed.extxyz"
+    renamed.write_text(data.read_text(encoding="utf-8").replace("REF_energy", "e_dft"), encoding="utf-8")
+    errors = evaluate_models(models, renamed, device="cpu", keys=Keys(energy="e_dft")).errors
+    assert errors.mean.force_mae_ev_per_ang == pytest.approx(FORCE_SHIFT_EV_PER_ANG, rel=1e-9)
+
+
+def test_element_that_the_models_do_not_know_is_a_model_error(models: list[Path], data: Path, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.extxyz"
+    foreign.write_text(data.read_text(encoding="utf-8").replace("\nO ", "\nS "), encoding="utf-8")
+    with pytest.raises(ModelError, match="S"):
+        evaluate_models(models, foreign, device="cpu")
+
+
+def test_command_explains_a_missing_file_without_a_traceback(models: list[Path], tmp_path: Path) -> None:
+    result = aims_pax_evaluate("--models", models[0], "--data", tmp_path / "nothing.extxyz")
+    assert result.exit_code == 2
+    assert "nothing.extxyz: can't be read" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_command_explains_an_unwritable_folder(models: list[Path], data: Path, tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file", encoding="utf-8")
+    result = aims_pax_evaluate("--models", models[0], "--data", data, "--out", taken, "--device", "cpu")
+    assert result.exit_code == 2
+    assert f"{taken}: can't be written to" in result.stderr

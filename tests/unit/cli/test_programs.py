@@ -1,0 +1,57 @@
+import subprocess
+import sys
+
+import pytest
+
+from aims_pax import __version__
+from aims_pax.cli.main import program
+
+HEAVY = ("ase", "mace", "matplotlib", "numpy", "parsl", "pydantic", "pyscf", "scipy", "tblite", "torch")
+
+
+def aims_pax(*arguments: str, entry: str = "run_program") -> subprocess.CompletedProcess[str]:
+    code = f"from aims_pax.cli.main import {entry}; {entry}()"
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60)
+
+
+def test_help_lists_every_command() -> None:
+    done = aims_pax("--help")
+    assert done.returncode == 0
+    for command in ("init", "check", "run", "idg", "al", "evaluate", "schema"):
+        assert f"  {command} " in done.stdout
+
+
+@pytest.mark.parametrize("entry", ["run_idg", "run_al"])
+def test_stage_programs_take_a_project_folder(entry: str) -> None:
+    done = aims_pax("--help", entry=entry)
+    assert done.returncode == 0
+    assert "[FOLDER]" in done.stdout
+
+
+def test_starting_the_program_imports_nothing_heavy() -> None:
+    code = "import sys, aims_pax.cli.main; print(*{name.split('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert not set(HEAVY) & set(done.stdout.split())
+
+
+def test_version_is_that_of_the_package() -> None:
+    assert aims_pax("--version").stdout == f"aims-pax {__version__}\n"
+
+
+def test_unknown_command_is_a_usage_error() -> None:
+    done = aims_pax("lern")
+    assert done.returncode == 2
+    assert "No such command 'lern'" in done.stderr
+
+
+def test_every_command_explains_itself() -> None:
+    for command in program.registered_commands:
+        assert command.short_help
+        assert command.callback is not None
+        assert command.callback.__doc__
+
+
+def test_evaluate_without_models_is_a_usage_error() -> None:
+    done = aims_pax("evaluate", "--data", "frames.extxyz")
+    assert done.returncode == 2
+    assert "--models: no model file was given" in done.stderr

@@ -1,0 +1,84 @@
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from aims_pax.report.logs import close_logs, log_failure, open_logs
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    close_logs()
+
+
+def terminal() -> tuple[Console, io.StringIO]:
+    stream = io.StringIO()
+    return Console(file=stream, width=60, color_system=None), stream
+
+
+def test_diary_line_goes_to_file_and_terminal_unbroken(tmp_path: Path) -> None:
+    console, stream = terminal()
+    path = open_logs(tmp_path / "logs", console)
+    line = "traj 07  step 12 400  deviation 0.214 > 0.180 eV/Å  -> label 63 [in brackets]"
+    logging.getLogger("aims_pax.campaign").info(line)
+    assert path.read_text(encoding="utf-8").rstrip("\n").endswith(line)
+    assert stream.getvalue().rstrip("\n").endswith(line)
+
+
+def test_warning_is_marked(tmp_path: Path) -> None:
+    console, stream = terminal()
+    path = open_logs(tmp_path, console)
+    logging.getLogger("aims_pax").warning("label 3 failed")
+    assert "WARNING: label 3 failed" in path.read_text(encoding="utf-8")
+    assert "warning: label 3 failed" in stream.getvalue()
+
+
+def test_library_warnings_stay_off_the_terminal(tmp_path: Path) -> None:
+    console, stream = terminal()
+    path = open_logs(tmp_path, console)
+    warnings.warn("tensors will change", FutureWarning, stacklevel=1)
+    logging.getLogger("parsl").warning("block lost")
+    assert stream.getvalue() == ""
+    text = path.read_text(encoding="utf-8")
+    assert "[py.warnings]" in text
+    assert "tensors will change" in text
+    assert "[parsl] block lost" in text
+
+
+def test_checks_appear_at_debug_level_only(tmp_path: Path) -> None:
+    console, stream = terminal()
+    for level, expected in (("INFO", 0), ("DEBUG", 1)):
+        path = open_logs(tmp_path / level, console, level=level)
+        logging.getLogger("aims_pax").debug("check 17")
+        assert path.read_text(encoding="utf-8").count("check 17") == expected
+    assert "check 17" not in stream.getvalue(), "the terminal has the live view for that"
+
+
+def test_opening_again_goes_on_with_the_same_diary(tmp_path: Path) -> None:
+    console, stream = terminal()
+    for word in ("first", "second"):
+        path = open_logs(tmp_path, console)
+        logging.getLogger("aims_pax").info(word)
+    assert [line.split()[-1] for line in path.read_text(encoding="utf-8").splitlines()] == ["first", "second"]
+    assert stream.getvalue().count("second") == 1
+
+
+def test_closing_restores_the_logging_of_the_process(tmp_path: Path) -> None:
+    before = list(logging.getLogger().handlers), logging.getLogger("aims_pax").level
+    open_logs(tmp_path, terminal()[0])
+    close_logs()
+    assert (list(logging.getLogger().handlers), logging.getLogger("aims_pax").level) == before
+
+
+def test_failure_goes_to_the_open_diary_only(tmp_path: Path) -> None:
+    assert log_failure("nowhere to write") is None
+    console, stream = terminal()
+    path = open_logs(tmp_path, console)
+    assert log_failure("Traceback ...") == path.resolve()
+    assert "run ended: Traceback ..." in path.read_text(encoding="utf-8")
+    assert stream.getvalue() == ""
