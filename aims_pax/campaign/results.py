@@ -47,13 +47,14 @@ class Summary:
 
     def lines(self) -> list[str]:
         """What a person wants to know when a run ends."""
-        labels, wall = self.content["labels"], self.content["wall_s"]
+        labels, wall, errors = (self.content[key] for key in ("labels", "wall_s", "errors_on_validation_set"))
+        measured = "there are no validation structures: errors were not measured" if errors is None else errors["text"]
         spent = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in wall.items() if seconds >= 0.5)
         return [
             f"labels: {labels['received']} of {labels['asked']} asked for "
             f"({labels['failed']} failed); {labels['training']} train, {labels['validation']} validate",
             f"time: {sum(wall.values()):.0f} s ({spent})",
-            *str(self.content["errors_on_validation_set"]["text"]).splitlines(),
+            *str(measured).splitlines(),
             f"results are in {self.folder}",
         ]
 
@@ -102,7 +103,7 @@ def read_summary(results: Path) -> Summary:
 
 
 def _content(
-    project: Project, store: RunStore, committee: Committee, evaluation: Evaluation, models: list[Path]
+    project: Project, store: RunStore, committee: Committee, evaluation: Evaluation | None, models: list[Path]
 ) -> dict[str, Any]:
     counts = store.counts()
     initial, active = _state(store, "learner.initial", InitialState), _state(store, "learner.active", State)
@@ -134,7 +135,7 @@ def _content(
             ],
         },
         "busy_s": {"labels": round(store.label_wall_s(), 2)},
-        "errors_on_validation_set": evaluation.record(),
+        "errors_on_validation_set": None if evaluation is None else evaluation.record(),
         "models": [path.name for path in models],
         "seeds": {"members": list(committee.seeds), "md": _md_seeds(project)},
         "versions": _versions(),

@@ -203,6 +203,11 @@ class Committee(Ensemble):
                 member.best = None
         self._generation += 1
 
+    def centre_energies(self) -> None:
+        """Let the mean energy error per atom of each member vanish on its training points; a new generation."""
+        side_by_side(lambda member: member.centre_energies(), self._members, device=self.device)
+        self._generation += 1
+
     def save(self, path: Path) -> None:
         """Write everything that training depends on, apart from the points; the file appears complete or not at all."""
         design = self._design

@@ -247,3 +247,22 @@ def test_elements_outside_the_models_are_refused(committee: Committee) -> None:
     silicon.numbers[:] = 14
     with pytest.raises(ModelError, match=r"element\(s\) Si"):
         committee.add([point(300, silicon)])
+
+
+def test_centred_energies_lose_their_constant_and_keep_their_forces(committee: Committee) -> None:
+    points = molecules(4)  # what the committee was built from
+    committee.train(2)
+    frames = [point.frame for point in points]
+    before = committee.predict(frames)
+    committee.centre_energies()
+    after = committee.predict(frames)
+    trained_on = [
+        (prediction, point.label)
+        for prediction, point in zip(after, points, strict=True)
+        if point.split is Split.TRAINING
+    ]
+    for member in range(committee.n_members):
+        errors = [(found.energies[member] - label.energy) / len(label.forces) for found, label in trained_on]
+        assert abs(np.mean(errors)) < 1e-9
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_allclose(new.forces, old.forces, atol=1e-12)
