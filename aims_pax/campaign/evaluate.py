@@ -115,4 +115,14 @@ def _parity(title: str, labels: Sequence[Label], predictions: Sequence[FramePred
         for label, prediction in pairs
     ]
     forces = [np.stack([label.forces.ravel(), prediction.forces.mean(axis=0).ravel()]) for label, prediction in pairs]
-    return Parity(title, np.array(energies, dtype=np.float64).T, np.concatenate(forces, axis=1))
+    stress = [
+        np.stack([label.stress, prediction.stress.mean(axis=0)])
+        for label, prediction in pairs
+        if label.stress is not None and prediction.stress is not None
+    ]
+    return Parity(
+        title,
+        np.array(energies, dtype=np.float64).T,
+        np.concatenate(forces, axis=1),
+        np.concatenate(stress, axis=1) if stress else None,
+    )

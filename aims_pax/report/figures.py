@@ -30,11 +30,14 @@ class Parity:
         Reference, prediction.
     forces : (2, n_components), eV/Å
         Reference, prediction.
+    stress : (2, n_components), eV/Å³, or None
+        Reference, prediction; None where nothing has a stress.
     """
 
     title: str
     energy_per_atom: FloatArray
     forces: FloatArray
+    stress: FloatArray | None = None
 
 
 def draw_run(
@@ -127,29 +130,39 @@ def draw_checks(checks: NDArray[np.void], path: Path) -> None:
 
 
 def draw_parity(parity: Parity, path: Path) -> None:
-    """Predicted against reference energies per atom and force components, with their mean absolute errors."""
-    offset = parity.energy_per_atom[0].mean()
-    with panels(path, n_columns=2, width_in=8.6, height_in=4.2) as (energies, forces):
-        _draw_against(energies, 1000 * (parity.energy_per_atom - offset))
-        _draw_against(forces, parity.forces)
-        energy_mae = 1000 * np.abs(np.diff(parity.energy_per_atom, axis=0)).mean()
-        force_mae = 1000 * np.abs(np.diff(parity.forces, axis=0)).mean()
+    """Predicted against reference energies per atom, force and stress components, with mean absolute errors."""
+    energies_ev = parity.energy_per_atom - parity.energy_per_atom[0].mean()
+    n_columns = 2 if parity.stress is None else 3
+    with panels(path, n_columns=n_columns, width_in=4.3 * n_columns, height_in=4.2) as (energies, forces, *stresses):
+        _draw_against(energies, 1000 * energies_ev)
         energies.set(
-            title=f"Energy: MAE {energy_mae:.2f} meV/atom",
+            title=f"Energy: MAE {1000 * _mae(energies_ev):.2f} meV/atom",
             xlabel="reference, from its mean (meV/atom)",
             ylabel="predicted (meV/atom)",
         )
-        forces.set(title=f"Forces: MAE {force_mae:.1f} meV/Å", xlabel="reference (eV/Å)", ylabel="predicted (eV/Å)")
+        _draw_against(forces, parity.forces)
+        forces.set(
+            title=f"Forces: MAE {1000 * _mae(parity.forces):.1f} meV/Å",
+            xlabel="reference (eV/Å)",
+            ylabel="predicted (eV/Å)",
+        )
+        if parity.stress is not None:
+            (stress,) = stresses
+            _draw_against(stress, 1000 * parity.stress)
+            stress.set(
+                title=f"Stress: MAE {1000 * _mae(parity.stress):.2f} meV/Å³",
+                xlabel="reference (meV/Å³)",
+                ylabel="predicted (meV/Å³)",
+            )
         energies.figure.suptitle(parity.title, x=0.01, ha="left", fontsize=10, color=GREY)
 
 
 def draw_time(busy_s: Mapping[str, float], wall_s: float, path: Path) -> None:
-    """Seconds that each activity was busy, longest first.
+    """Seconds that each activity took, longest first.
 
     Parameters
     ----------
     busy_s : mapping of activity to seconds
-        Activities may overlap, so that their sum may exceed the wall time.
     wall_s : float
         Wall time of the whole run.
     path : Path
@@ -161,7 +174,7 @@ def draw_time(busy_s: Mapping[str, float], wall_s: float, path: Path) -> None:
         bars = axes.barh([name for name, _ in rows], [seconds for _, seconds in rows], color=GREEN, height=0.62)
         texts = [f"{_thousands(row[1], 1)} s   {share}" for row, share in zip(rows, shares, strict=True)]
         axes.bar_label(bars, texts, padding=5, color=INK)
-        axes.set(title=f"Busy time by activity; wall time {_thousands(wall_s, 0)} s", xlim=(0, 1.28 * longest))
+        axes.set(title=f"Wall time by activity: {_thousands(wall_s, 0)} s in all", xlim=(0, 1.28 * longest))
         axes.tick_params(left=False, bottom=False, labelbottom=False)
         axes.spines[["bottom", "left"]].set_visible(False)
         axes.grid(visible=False)
@@ -227,8 +240,12 @@ def _mean_over_members(epochs: NDArray[np.void], values: NDArray[Any]) -> tuple[
     return unique[complete], np.bincount(inverse, weights=values)[complete] / n_rows[complete]
 
 
+def _mae(pair: FloatArray) -> float:
+    return float(np.abs(np.diff(pair, axis=0)).mean())
+
+
 def _share(fraction: float) -> str:
-    return f"{fraction:.0%}" if fraction == 0 or fraction >= 0.01 else "<1%"
+    return f"{fraction:.0%}" if fraction == 0 or fraction >= 0.005 else "<1%"
 
 
 def _thousands(value: float, digits: int) -> str:

@@ -82,8 +82,14 @@ def close_logs() -> None:
         logging.captureWarnings(False)
 
 
-def log_failure(text: str) -> Path | None:
+def log_failure(text: str, *, level: int = logging.ERROR) -> Path | None:
     """Write how the run ended into the open diary, and nowhere else.
+
+    Parameters
+    ----------
+    text : str
+    level : int
+        INFO when it was the user who ended it.
 
     Returns
     -------
@@ -92,9 +98,7 @@ def log_failure(text: str) -> Path | None:
     """
     for handler in _own_handlers():
         if isinstance(handler, logging.FileHandler):
-            handler.handle(
-                logging.makeLogRecord({"name": "aims_pax", "levelno": logging.ERROR, "msg": f"run ended: {text}"})
-            )
+            handler.handle(logging.LogRecord("aims_pax", level, __file__, 0, f"run ended: {text}", None, None))
             return Path(handler.baseFilename)
     return None
 

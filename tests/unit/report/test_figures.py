@@ -44,6 +44,12 @@ def _parity(n_structures: int, n_components: int) -> Parity:
     return Parity("committee mean", np.stack([energy, energy + 0.001]), np.stack([force, force + 0.05]))
 
 
+def _crystal_parity(n_structures: int) -> Parity:
+    molecule, rng = _parity(n_structures, 24 * n_structures), np.random.default_rng(1)
+    stress = rng.normal(0.0, 0.02, 6 * n_structures)
+    return Parity("committee mean", molecule.energy_per_atom, molecule.forces, np.stack([stress, 0.98 * stress]))
+
+
 DRAWINGS: dict[str, Callable[[Path], None]] = {
     "learning curve": lambda path: draw_learning_curve(_epochs(100), path),
     "learning curve of one epoch": lambda path: draw_learning_curve(_epochs(1), path),
@@ -52,6 +58,7 @@ DRAWINGS: dict[str, Callable[[Path], None]] = {
     "checks that never had a threshold": lambda path: draw_checks(_checks(5, n_without_threshold=5), path),
     "parity of one structure": lambda path: draw_parity(_parity(1, 27), path),
     "dense parity": lambda path: draw_parity(_parity(200, DENSE + 1), path),
+    "parity with stress": lambda path: draw_parity(_crystal_parity(10), path),
     "time": lambda path: draw_time({"training": 1400.0, "labelling": 3.0}, 1600.0, path),
     "time with an idle activity": lambda path: draw_time({"training": 2.0, "converging": 0.0}, 2.5, path),
 }

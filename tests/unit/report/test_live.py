@@ -4,7 +4,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from aims_pax.protocols import Observer, Status
-from aims_pax.report.live import PLAIN_INTERVAL_S, LiveView, status_line
+from aims_pax.report.live import PLAIN_INTERVAL_S, Course, LiveView, sparkline, status_line
 
 STATUS = Status(
     stage="active learning",
@@ -101,3 +101,40 @@ def test_a_view_that_never_saw_a_status_prints_nothing() -> None:
     console = plain_console()
     LiveView(console, title="t").close()
     assert written(console) == []
+
+
+def test_convergence_speaks_of_no_trajectories() -> None:
+    still = replace(
+        STATUS, stage="convergence", n_running=0, n_waiting=0, n_training=0, n_finished=0, md_steps=0, last_score=None
+    )
+    assert "MD" not in status_line(still)
+    assert "running" not in status_line(still)
+    console = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
+    with LiveView(console, title="t") as view:
+        view.show(still)
+    assert "trajectories" not in "\n".join(written(console))
+
+
+def test_time_to_the_goal_follows_the_pace_of_the_training_set() -> None:
+    course = Course()
+    for step in range(5):
+        course = course.after(replace(STATUS, n_train=50 + 2 * step), 10.0 * step)
+    status = replace(STATUS, n_train=58)
+    assert course.seconds_left(status, 40.0) == 40.0 / 8 * 42
+    assert course.seconds_left(status, 80.0) == 80.0 / 8 * 42, "a pause makes the pace slower"
+
+
+def test_time_to_the_goal_is_not_guessed_from_little() -> None:
+    course = Course().after(STATUS, 0.0).after(replace(STATUS, n_train=60), 1.0)
+    assert course.seconds_left(STATUS, 2.0) is None
+    assert course.seconds_left(replace(STATUS, train_goal=None), 2.0) is None
+
+
+def test_a_new_stage_begins_a_new_course() -> None:
+    course = Course().after(STATUS, 0.0).after(replace(STATUS, stage="convergence", force_mae_ev_per_ang=0.02), 1.0)
+    assert course.force_maes == (0.02,)
+
+
+def test_errors_are_drawn_relative_to_the_largest() -> None:
+    assert sparkline([0.8, 0.4, 0.1, 0.0]) == "█▅▂▁"
+    assert sparkline([0.0, 0.0]) == "▁▁"

@@ -80,5 +80,9 @@ def test_failure_goes_to_the_open_diary_only(tmp_path: Path) -> None:
     console, stream = terminal()
     path = open_logs(tmp_path, console)
     assert log_failure("Traceback ...") == path.resolve()
+    assert log_failure("interrupted", level=logging.INFO) == path.resolve()
+    text = path.read_text(encoding="utf-8")
+    assert "  ERROR: run ended: Traceback ..." in text
+    assert "  run ended: interrupted" in text
     assert "run ended: Traceback ..." in path.read_text(encoding="utf-8")
     assert stream.getvalue() == ""
