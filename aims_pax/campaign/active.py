@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -119,7 +120,13 @@ class ActiveLearning:
         self._checkpoints = {
             int(name): TrajectoryCheckpoint.from_bytes(data) for name, data in unpack(checkpoints).items()
         }
-        self._answers(self._parts.desk.resume())
+        failed = self.state.in_phase(Phase.FAILED)
+        self.state = learner.resumed(self.state, self._parts.policy)
+        for index in set(failed) & set(self.state.in_phase(Phase.RUNNING)):
+            self._parts.sampler.rewind(index, self._checkpoints[index])
+        with self._parts.stopwatch.during(Activity.LABELLING):
+            finished = self._parts.desk.resume()
+        self._answers(finished)
 
     # -- sampling ---------------------------------------------------------------------------------------------
 
@@ -144,7 +151,7 @@ class ActiveLearning:
         index = moved.trajectory
         n_steps = moved.md_step - self.state.trajectories[index].md_step
         if score is None:
-            problem = moved.problem or "its structure could not be scored"
+            problem = moved.problem or "the forces of a committee member are not finite"
             diary.warning("traj %02d  step %s  stopped: %s", index, _grouped(moved.md_step), problem)
             self._rewind(self._transition(ChunkUnphysical(index, n_steps, problem)))
             return []
@@ -164,15 +171,17 @@ class ActiveLearning:
         diary.debug("traj %02d  step %s  deviation %.4f eV/Å", index, _grouped(moved.md_step), score)
         return [consequence for consequence in consequences if isinstance(consequence, SubmitLabel)]
 
-    def _scores(self, trajectories: Sequence[int]) -> list[float]:
-        """Committee deviation of the structures at which these trajectories stand, eV/Å."""
+    def _scores(self, trajectories: Sequence[int]) -> list[float | None]:
+        """Committee deviation of the structures at which these trajectories stand, eV/Å; None if it is not finite."""
         if not trajectories:
             return []
         batch = self._parts.sampler.batch(trajectories)
         forces = self._parts.committee.evaluate(batch).forces.cpu().numpy()
-        scores, start = [], 0
+        scores: list[float | None] = []
+        start = 0
         for n_atoms in batch.n_atoms.tolist():
-            scores.append(self._parts.score(forces[:, start : start + n_atoms]))
+            score = self._parts.score(forces[:, start : start + n_atoms])
+            scores.append(score if math.isfinite(score) else None)
             start += n_atoms
         return scores
 
@@ -190,12 +199,12 @@ class ActiveLearning:
                 answer = self._parts.desk.record(one)
                 if isinstance(answer.result, Label):
                     labelled = self._labelled(answer, answer.result)
+                    self._parts.trainer.dataset_grew(labelled.split)
                 else:
                     self._failed(answer, answer.result)
                 self._write_state()
             if labelled is not None:
                 self._parts.committee.add([labelled])
-                self._parts.trainer.dataset_grew(labelled.split)
             self._parts.desk.tidy(answer)
 
     def _labelled(self, answer: Answer, label: Label) -> LabelledFrame:
@@ -266,7 +275,8 @@ class ActiveLearning:
                 "traj %02d  step %s  %s  -> label %d",
                 *(pick.trajectory, _grouped(trajectory.md_step), self._reason(pick), label_id),
             )
-            parts.desk.send(label_id)
+            with parts.stopwatch.during(Activity.LABELLING):
+                parts.desk.send(label_id)
 
     def _reason(self, pick: SubmitLabel) -> str:
         if pick.reason is PickReason.QUIET:

@@ -24,10 +24,12 @@ class Activity(StrEnum):
     """Blocked on labels: in the inline pool they are computed in this time, elsewhere it is waited for them."""
     RECORDING = "recording"
     """Committing to the run store and writing checkpoints and results."""
+    DECIDING = "deciding"
+    """Everything else: what the learner does, and what holds the parts together."""
 
 
 class Stopwatch:
-    """Adds up wall seconds by activity, over all interruptions of a run.
+    """Adds up wall seconds by activity, over all interruptions of a run; from its making, no second is left out.
 
     Parameters
     ----------
@@ -38,13 +40,8 @@ class Stopwatch:
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
         self._seconds = dict.fromkeys(Activity, 0.0)
-        self._open: Activity | None = None
-        self._since = 0.0
-
-    @property
-    def current(self) -> Activity | None:
-        """What is being done now."""
-        return self._open
+        self._open = Activity.DECIDING
+        self._since = clock()
 
     @contextmanager
     def during(self, activity: Activity) -> Iterator[None]:
@@ -68,9 +65,8 @@ class Stopwatch:
         for name, seconds in json.loads(text).items():
             self._seconds[Activity(name)] += seconds
 
-    def _switch(self, activity: Activity | None) -> Activity | None:
+    def _switch(self, activity: Activity) -> Activity:
         now, before = self._clock(), self._open
-        if before is not None:
-            self._seconds[before] += now - self._since
+        self._seconds[before] += now - self._since
         self._open, self._since = activity, now
         return before

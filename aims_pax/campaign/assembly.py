@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isinf
 from pathlib import Path
 
@@ -37,9 +37,20 @@ def seeds_of(project: Project) -> tuple[int, ...]:
     return tuple(range(general.seed, general.seed + stage.ensemble_size))
 
 
-def run_folder(project: Project) -> RunFolder:
-    """Where this project's run keeps its files."""
-    return RunFolder(project.run_folder, project.label_folder)
+def run_folder(project: Project, *, run_id: str | None = None) -> RunFolder:
+    """Where a run of this project keeps its files.
+
+    Parameters
+    ----------
+    run_id : str or None
+        Keeps the calculations of a run apart from those of any other; None where they don't matter.
+    """
+    return RunFolder(project.run_folder, project.label_folder / (f"run-{run_id}" if run_id else ""))
+
+
+def n_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def wants_stress(project: Project) -> bool:
@@ -61,7 +72,7 @@ def build_pool(project: Project) -> Pool:
 
     run_dir = project.log_folder / "parsl"
     if isinstance(cluster, LocalCluster):
-        threads = max(1, (os.cpu_count() or 1) // cluster.max_workers)
+        threads = max(1, n_cores() // cluster.max_workers)
         config = local_config(cluster.max_workers, threads_per_worker=threads, run_dir=run_dir)
     else:
         config = load_config(cluster.parsl_config, **cluster.options)
@@ -106,7 +117,7 @@ def driver_forces(project: Project, reference: Reference, folder: RunFolder) -> 
         case "reference":
             return ReferenceForces(reference, folder.calculations / "aimd", want_stress=wants_stress(project))
         case "tblite":
-            return CalculatorForces(_embedded_calculator)
+            return CalculatorForces(lambda: _embedded_calculator(embedded_settings(project)))
         case "mace-mp" | "mace-off" | "mace" as family:
             name = "small" if model is None else model.mace_model
             return CommitteeForces(load_foundation(family, name, device=device))
@@ -116,10 +127,31 @@ def driver_forces(project: Project, reference: Reference, folder: RunFolder) -> 
             return CalculatorForces(lambda: make(**arguments))
 
 
-def _embedded_calculator():  # type: ignore[no-untyped-def]
+def forget_history(project: Project, forces: ForceModel) -> Callable[[], None]:
+    """What makes the embedded driver forget the wave functions of earlier steps.
+
+    They change its forces in the seventh digit, and an interruption loses them: a run that goes on samples the same
+    structures only when they are forgotten at the same steps without an interruption, too. A calculator of the user's
+    own may be slow to make anew, and keeps its past.
+    """
+    if project.initial.driver == "tblite" and isinstance(forces, CalculatorForces):
+        return forces.forget
+    return lambda: None
+
+
+def embedded_settings(project: Project) -> TbliteSettings:
+    """The embedded GFN2-xTB driver, with the charge and spin of the reference where that has them."""
+    reference = project.settings.reference
+    return TbliteSettings(
+        charge=getattr(reference, "charge", 0),
+        multiplicity=getattr(reference, "multiplicity", 1),
+    )
+
+
+def _embedded_calculator(settings: TbliteSettings):  # type: ignore[no-untyped-def]
     from tblite.ase import TBLite
 
-    return TBLite(method=TbliteSettings().method, verbosity=0)
+    return TBLite(method=settings.method, charge=settings.charge, multiplicity=settings.multiplicity, verbosity=0)
 
 
 def initial_sampler(project: Project, forces: ForceModel) -> BatchedSampler:
@@ -181,7 +213,7 @@ def active_plan(settings: ActiveLearningSettings) -> EpochPlan:
     if settings.train_subset_size is not None:
         n_valid = settings.valid_subset_size or sys.maxsize
         replay = RandomSubset(settings.train_subset_size, n_valid, fresh_epochs=settings.epochs_per_worker)
-    return EpochPlan(schedule=False, valid_skip=settings.valid_skip, replay=replay)
+    return EpochPlan(schedule=False, valid_skip=settings.valid_skip, validates_last=False, replay=replay)
 
 
 def initial_plan(settings: InitialDatasetSettings) -> EpochPlan:

@@ -1,21 +1,22 @@
 """Everything that can fail cheaply, before a core-hour is spent; and what a run would do and cost."""
 
-import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from math import ceil, isinf
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 from aims_pax.batch import neighbour_list
 from aims_pax.campaign import assembly
+from aims_pax.campaign.continuation import continuation_facts, continuation_problems, earlier_run
 from aims_pax.committee import cuda_is_usable, device_of, load_foundation
-from aims_pax.errors import Problem, UserError
+from aims_pax.errors import Problem, RunLocked, UserError
 from aims_pax.frame import Frame, Stage
 from aims_pax.reference.ase_adapter import import_callable
 from aims_pax.reference.registry import build_reference
-from aims_pax.settings import MaceSettings, ParslCluster, Project
+from aims_pax.settings import MaceSettings, ParslCluster, Project, ReferenceSettings, TeacherSettings
 
 MIN_FREE_BYTES = 500 * 2**20
 """Free disk space below which a run is not started: a run of 1000 structures of 100 atoms takes about 50 MB, and a
@@ -25,6 +26,8 @@ BYTES_PER_EDGE, BYTES_PER_EDGE_AND_FEATURE = 20e3, 480.0
 """Memory of a training step for each directed pair, plus that for each pair and message feature (channels times
 (L + 1)²), with two layers in float32. Fitted to peak memory on silicon from 16 to 128 channels and L = 0 to 2, which
 it gives within 20 %."""
+
+NETWORK_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,10 @@ class CheckReport:
 
 
 def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
-    """Look at folders, disk, devices, the reference, the driver and the cluster. Computes and creates nothing."""
+    """Look at folders, disk, devices, the reference, the driver, the cluster, given data and the run that is there.
+
+    Computes and creates nothing.
+    """
     problems = [
         *_folder_problems(project),
         *_device_problems(project),
@@ -52,27 +58,36 @@ def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
         *_cluster_problems(project),
         *(_driver_problems(project) if Stage.INITIAL in stages else ()),
     ]
-    return CheckReport(tuple(problems), tuple(_facts(project, stages)))
+    facts = list(_facts(project, stages))
+    try:
+        earlier = earlier_run(project)
+        problems += continuation_problems(project, stages, earlier)
+        facts += continuation_facts(project, earlier)
+    except RunLocked as error:
+        problems += error.problems
+    except UserError:
+        pass  # the folder can't be written to, which was said above
+    return CheckReport(tuple(problems), tuple(facts))
 
 
 def _folder_problems(project: Project) -> Iterator[Problem]:
+    places: dict[Path, list[str]] = {}
     for key, folder in (
         ("MISC.output_dir", project.run_folder),
         ("MISC.log_dir", project.log_folder),
         ("CLUSTER.calc_dir", project.label_folder),
     ):
-        there = _existing(folder)
+        places.setdefault(_existing(folder), []).append(key)
+    for there, keys in places.items():
+        where, needed = str(there), f"is needed for {', '.join(keys)}"
         if not there.is_dir():
-            yield Problem(
-                str(folder), f"{key}: {there} is a file.", "a folder", "Move the file, or name another folder."
-            )
-        elif not _writable(there):
-            found = f"{key}: no files can be created in {there}."
-            yield Problem(str(folder), found, "a folder that you may write to", "Change its rights, or name another.")
-        elif shutil.disk_usage(there).free < MIN_FREE_BYTES:
-            free = shutil.disk_usage(there).free / 2**20
-            found = f"{key}: only {free:.0f} MiB are free on this disk."
-            yield Problem(str(folder), found, f"at least {MIN_FREE_BYTES // 2**20} MiB", "Make room, or name another.")
+            yield Problem(where, f"This is a file; a folder {needed}.", "", "Move the file, or name another folder.")
+        elif (reason := _reason_not_writable(there)) is not None:
+            found = f"No files can be created in this folder ({reason}), which {needed}."
+            yield Problem(where, found, "a folder that you may write to", "Change its rights, or name another.")
+        elif (free := shutil.disk_usage(there).free) < MIN_FREE_BYTES:
+            found = f"Only {free / 2**20:.0f} MiB are free on the disk of this folder, which {needed}."
+            yield Problem(where, found, f"at least {MIN_FREE_BYTES // 2**20} MiB", "Make room, or name another folder.")
 
 
 def _existing(folder: Path) -> Path:
@@ -80,9 +95,13 @@ def _existing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
-def _writable(folder: Path) -> bool:
-    # os.access alone says yes to root, also on file systems that are mounted read-only.
-    return os.access(folder, os.W_OK | os.X_OK) and not os.statvfs(folder).f_flag & os.ST_RDONLY
+def _reason_not_writable(folder: Path) -> str | None:
+    # Rights alone don't tell: of read-only mounts, of quotas, of what a server refuses to root. The file has no name.
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return error.strerror or type(error).__name__
 
 
 def _device_problems(project: Project) -> Iterator[Problem]:
@@ -99,10 +118,31 @@ def _device_problems(project: Project) -> Iterator[Problem]:
 
 def _reference_problems(project: Project) -> Iterator[Problem]:
     reference = build_reference(project.settings.reference)
+    systems_by_problem: dict[str, list[str]] = {}
     for system in project.systems:
         numbers = [int(number) for number in system.frame.numbers]
         for problem in reference.problems(numbers, periodic=bool(system.frame.pbc.any())):
-            yield Problem(f"REFERENCE {reference.name}, structure {system.name}", problem)
+            systems_by_problem.setdefault(problem, []).append(system.name)
+    for problem, systems in systems_by_problem.items():
+        more = f" and {len(systems) - 5} more" if len(systems) > 5 else ""
+        plural = "s" if len(systems) > 1 else ""
+        where = f"aims_PAX.yaml: REFERENCE ({project.settings.reference.type}) for structure{plural}"
+        found, _, advice = problem.partition("; ")
+        advice = advice or _reference_advice(project.settings.reference)
+        yield Problem(f"{where} {', '.join(systems[:5])}{more}", f"{found}.", "", _sentence(advice))
+
+
+def _reference_advice(settings: ReferenceSettings) -> str:
+    if isinstance(settings, TeacherSettings) and settings.model_path is None:
+        return (
+            "a published model is downloaded when first used; without a network, fetch its file elsewhere and name "
+            "it by mace_model"
+        )
+    return "correct the section REFERENCE, or choose another reference"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
 def _cluster_problems(project: Project) -> Iterator[Problem]:
@@ -114,6 +154,9 @@ def _cluster_problems(project: Project) -> Iterator[Problem]:
             load_config(cluster.parsl_config, **cluster.options)
         except UserError as error:
             yield from error.problems
+        except SystemExit as ended:
+            found = f"{cluster.parsl_config} ends the program by itself (exit code {ended.code})."
+            yield Problem("CLUSTER.parsl_config", found, "", "Remove the call of exit from that file.")
 
 
 def _driver_problems(project: Project) -> Iterator[Problem]:
@@ -122,8 +165,7 @@ def _driver_problems(project: Project) -> Iterator[Problem]:
     where = "INITIAL_DATASET_GENERATION.foundational_model"
     try:
         if driver == "tblite":
-            if find_spec("tblite") is None:
-                yield Problem(where, "The embedded GFN2-xTB is not installed.", "", "pip install tblite")
+            yield from _embedded_driver_problems(project, where)
         elif driver in ("mace-mp", "mace-off", "mace"):
             yield from _model_problems(project, where, driver, "small" if model is None else model.mace_model)
         elif driver != "reference":
@@ -132,9 +174,27 @@ def _driver_problems(project: Project) -> Iterator[Problem]:
         yield from error.problems
 
 
+def _embedded_driver_problems(project: Project, where: str) -> Iterator[Problem]:
+    """GFN2-xTB knows elements to radon, and cells of a certain size."""
+    driver = build_reference(assembly.embedded_settings(project))
+    advice = "Name a driver that can: foundational_model, or initial_sampling: aimd."
+    found = {
+        problem
+        for system in project.systems
+        for problem in driver.problems(system.frame.numbers.tolist(), periodic=bool(system.frame.pbc.any()))
+    }
+    for problem in sorted(found):
+        yield Problem(where, f"The embedded GFN2-xTB drives the initial MD, and can't: {problem}.", "", advice)
+
+
 def _model_problems(project: Project, where: str, family: str, name: str) -> Iterator[Problem]:
-    """A model file must load and know the elements; a published model may still have to be downloaded."""
+    """A model must load and know the elements; one that is still to be downloaded must be in reach."""
     if not Path(name).is_file():
+        reason = _unreachable_reason(family, name)
+        if reason is not None:
+            found = f"The model {family} {name} is not on this machine, and can't be downloaded ({reason})."
+            advice = "Fetch its file elsewhere and name it by mace_model, or leave the model out: GFN2-xTB then drives."
+            yield Problem(where, found, "", advice)
         return
     known = load_foundation(family, name, device="cpu").numbers
     foreign = [number for number in project.elements if number not in known]
@@ -148,6 +208,23 @@ def _model_problems(project: Project, where: str, family: str, name: str) -> Ite
             allowed=f"structures of {all_known}",
             advice="Choose a model that was trained on them, or leave the model out: GFN2-xTB then drives the MD.",
         )
+
+
+def _unreachable_reason(family: str, name: str) -> str | None:
+    """Why a published model can't be had from here; None when it is in MACE's cache or its server answers."""
+    from mace.calculators import foundations_models
+    from mace.tools.utils import get_cache_dir
+
+    urls = foundations_models.mace_off_urls if family == "mace-off" else foundations_models.mace_mp_urls
+    file = urls[name].rsplit("/", 1)[-1]
+    cached = {file.partition("?")[0], "".join(c for c in file if c.isalnum() or c == "_")}
+    if any((get_cache_dir() / one).is_file() for one in cached):
+        return None
+    try:
+        with urlopen(Request(urls[name], method="HEAD"), timeout=NETWORK_TIMEOUT_S):
+            return None
+    except OSError as error:
+        return str(getattr(error, "reason", error))
 
 
 # -- what a run would do --------------------------------------------------------------------------------------
@@ -216,7 +293,7 @@ def _model_fact(project: Project) -> str:
     settings, n_members = project.mace, len(assembly.seeds_of(project))
     memory = max(_training_bytes(settings, system.frame) for system in project.systems) / 2**30
     device = device_of(settings.misc.device)
-    at_a_time = 1 if device == "cuda" else min(n_members, os.cpu_count() or 1)
+    at_a_time = 1 if device == "cuda" else min(n_members, assembly.n_cores())
     return (
         f"committee: {n_members} MACE models, {settings.architecture.num_channels} channels, "
         f"L = {settings.architecture.max_L}, {settings.general.default_dtype}, on {device}; "

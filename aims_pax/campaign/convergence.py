@@ -84,7 +84,9 @@ class Convergence:
     ) -> None:
         self._committee, self._rules, self._key = committee, rules, key
         self._store, self._memory, self._stopwatch, self._clock = store, memory, stopwatch, clock
-        self._trainer = CommitteeTrainer(committee, EpochPlan(schedule=True, valid_skip=rules.valid_skip))
+        self._trainer = CommitteeTrainer(
+            committee, EpochPlan(schedule=True, valid_skip=rules.valid_skip, validates_last=False)
+        )
 
     def run(self, members: tuple[int, ...], *, show: Callable[[int, float | None], None]) -> None:
         """Converge these members; `show` is told the number of epochs and the mean force MAE (eV/Å) after each.

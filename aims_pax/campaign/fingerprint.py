@@ -3,18 +3,19 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, SettingsError
+from aims_pax.frame import Frame
 from aims_pax.settings import Project
+from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
+from aims_pax.settings.md import MDSettings
+from aims_pax.settings.section import Section
 
-MAY_CHANGE = (
-    "CLUSTER.",
-    "MISC.log_dir",
-    "mace.misc.",
+GOALS: Final = (
     "max_MD_steps",
     "max_train_set_size",
     "max_epochs",
@@ -24,12 +25,22 @@ MAY_CHANGE = (
     "desired_acc_scale_idg",
     "convergence_patience",
     "max_convergence_epochs",
+)
+"""When a part of a run is over: may change until it is."""
+
+MAY_CHANGE: Final = (
+    *GOALS,
     "max_consecutive_failures",
     "progress_dft_update",
     "save_trajectories",
     "save_trajectories_interval",
 )
-"""Settings that a run may be continued with: where labels are computed, goals, and what is shown or saved."""
+"""Settings that a run may be continued with: goals, and what is tolerated, shown or saved."""
+
+PLACES: Final = ("CLUSTER.", "MISC.", "mace.yaml: MISC.")
+"""Sections that say where something is computed or written; they may change, too."""
+
+STRUCTURES: Final = "starting structures"
 
 
 def claim(store: RunStore, project: Project) -> None:
@@ -40,57 +51,88 @@ def claim(store: RunStore, project: Project) -> None:
     SettingsError
         Settings have changed that a run can't change while it is under way.
     """
-    present = dict(_flat(_described(project)))
     stored = store.get_meta("settings")
     if stored is not None:
-        _refuse_changes(json.loads(stored), present, project)
-    store.set_meta("settings", json.dumps(present))
+        problems = changed_settings(stored, project)
+        if problems:
+            raise SettingsError(problems)
+    store.set_meta("settings", json.dumps(_described(project)))
 
 
-def _refuse_changes(stored: Mapping[str, Any], present: Mapping[str, Any], project: Project) -> None:
-    problems = []
-    for key in sorted({*stored} & {*present}):  # a section that was added belongs to a stage that was not run yet
-        before, now = stored[key], present[key]
-        if before == now or key.startswith(MAY_CHANGE) or key.rsplit(".", 1)[-1] in MAY_CHANGE:
+def changed_settings(stored: str, project: Project) -> list[Problem]:
+    """What the project says now that the run in its folder can't go on with.
+
+    Parameters
+    ----------
+    stored : str
+        The note of :func:`claim`.
+    """
+    found = {}
+    for key, before, now in changes(stored, project):
+        if key.rsplit(".", 1)[-1] in MAY_CHANGE:
             continue
-        problems.append(
-            Problem(
-                where=f"{project.run_folder}: {key}",
-                found=f"is {now}, and the run in this folder was started with {before}",
-                advice="Set it back to continue that run, or start the new one in another folder (MISC.output_dir).",
-            )
+        said = f"is {now}, and the run in {project.run_folder} was started with {before}."
+        if key == STRUCTURES:
+            said = f"are not those that the run in {project.run_folder} was started with."
+        found[f"{_in_users_words(key)} {said}"] = Problem(
+            where=_file(key),
+            found=f"{_in_users_words(key)} {said}",
+            advice="Set it back to continue that run, or start a new one in another folder (MISC.output_dir).",
         )
-    if problems:
-        raise SettingsError(problems)
+    return list(found.values())
+
+
+def changes(stored: str, project: Project) -> Iterator[tuple[str, Any, Any]]:
+    """Key, value before and value now of all settings that differ and matter to what comes out."""
+    before, now = json.loads(stored), json.loads(json.dumps(_described(project)))
+    for key in now:
+        # A key on one side only belongs to a section, or a trajectory, of a stage that was not run yet.
+        if key in before and before[key] != now[key] and not key.startswith(PLACES):
+            yield key, before[key], now[key]
 
 
 def _described(project: Project) -> dict[str, Any]:
+    """All settings, by names without hierarchy: a value that is a mapping is compared as a whole."""
     settings = project.settings
-    md = settings.md if isinstance(settings.md, Mapping) else {"all": settings.md}
-    described: dict[str, Any] = {
-        "MD": {str(index): one.model_dump(mode="json") for index, one in md.items()},
-        "CLUSTER": settings.cluster.model_dump(mode="json"),
-        "REFERENCE": settings.reference.model_dump(mode="json"),
-        "MISC": {"log_dir": str(settings.misc.log_dir)},
-        "mace": project.mace.model_dump(mode="json"),
-        "structures": {system.name: _digest(system.frame) for system in project.systems},
+    described: dict[str, Any] = {STRUCTURES: [[system.name, _digest(system.frame)] for system in project.systems]}
+    sections: dict[str, Section | None] = {
+        "INITIAL_DATASET_GENERATION.": settings.initial,
+        "ACTIVE_LEARNING.": settings.active,
+        "REFERENCE.": settings.reference,
+        **{f"MD.{index}.": md for index, md in _md(project).items()},
+        **{
+            f"mace.yaml: {name}.": getattr(project.mace, MaceSettings.SECTIONS[name])
+            for name in MACE_SECTIONS
+            if name != "MISC"
+        },
     }
-    if settings.initial is not None:
-        described["INITIAL_DATASET_GENERATION"] = settings.initial.model_dump(mode="json")
-    if settings.active is not None:
-        described["ACTIVE_LEARNING"] = settings.active.model_dump(mode="json")
+    for prefix, section in sections.items():
+        if section is not None:
+            described |= {f"{prefix}{key}": value for key, value in section.model_dump(mode="json").items()}
     return described
 
 
-def _digest(frame: Any) -> str:
+def _md(project: Project) -> Mapping[int, MDSettings]:
+    """The MD of every trajectory, however it is written down."""
+    settings = project.settings
+    if not isinstance(settings.md, MDSettings):
+        return settings.md
+    n_trajectories = 0 if settings.active is None else settings.active.num_trajectories
+    return dict.fromkeys(range(max(len(project.systems), n_trajectories)), settings.md)
+
+
+def _digest(frame: Frame) -> str:
     arrays = (frame.numbers, frame.positions, frame.cell, frame.pbc)
     return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()[:12]
 
 
-def _flat(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        name = f"{path}.{key}" if path else str(key)
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, name)
-        else:
-            yield name, value
+def _file(key: str) -> str:
+    return "mace.yaml" if key.startswith("mace.yaml: ") else "aims_PAX.yaml"
+
+
+def _in_users_words(key: str) -> str:
+    """The name without the file and, in MD, without the trajectory."""
+    if key == STRUCTURES:
+        return "The starting structures"
+    parts = key.removeprefix("mace.yaml: ").split(".")
+    return ".".join(part for part in parts if not part.isdigit())

@@ -1,13 +1,13 @@
 """An initial dataset that the user brings, for active learning without the initial stage."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from aims_pax.dataset.extxyz import Keys, read_extxyz
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Split, Stage
-from aims_pax.settings import MiscSettings, Project
+from aims_pax.settings import ActiveLearningSettings, MiscSettings, Project
 
 
 def extxyz_keys(misc: MiscSettings) -> Keys:
@@ -24,12 +24,13 @@ def import_datasets(project: Project, store: RunStore) -> None:
         A file can't be read, or holds structures without labels.
     """
     active = project.active
+    tags = _tags(active)
     number = 0
     for split, given in (
         (Split.TRAINING, active.initial_train_dataset),
         (Split.VALIDATION, active.initial_valid_dataset),
     ):
-        for member, path in _owners(given, active.seeds_tags_dict):
+        for member, path in _owners(given, tags):
             for frame, label in read_extxyz(path, extxyz_keys(project.settings.misc)):
                 # Frames from files have no trajectory of this run: negative numbers keep them apart from those.
                 number += 1
@@ -38,11 +39,16 @@ def import_datasets(project: Project, store: RunStore) -> None:
                 store.assign(label_id, split, member)
 
 
-def _owners(given: Path | Mapping[str, Path] | None, tags: Mapping[str, int] | None) -> list[tuple[int | None, Path]]:
+def _tags(active: ActiveLearningSettings) -> list[str]:
+    """The members' names in the order of the members; empty when all files are for all members."""
+    named = (active.seeds_tags_dict, active.initial_train_dataset, active.initial_valid_dataset)
+    return next((list(one) for one in named if isinstance(one, Mapping)), [])
+
+
+def _owners(given: Path | Mapping[str, Path] | None, tags: Sequence[str]) -> list[tuple[int | None, Path]]:
     """Each file with the member that alone uses it, or None."""
     if given is None:
         return []
     if isinstance(given, Path):
         return [(None, given)]
-    order = list(tags or given)
-    return [(order.index(tag), path) for tag, path in given.items()]
+    return [(tags.index(tag), path) for tag, path in given.items()]

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from aims_pax.learner.initial import (
     AwaitRoundLabel,
     DistributeRound,
     FrameSubmitted,
+    GaveUp,
     GiveUp,
     InitialCommand,
     InitialFinish,
@@ -68,6 +70,8 @@ class InitialParts:
     ----------
     sampler : BatchedSampler
         One trajectory for each starting structure, moved by the driver.
+    forget_history : callable
+        Makes the driver compute the next step without its past; called before each structure.
     known_label : callable
         The label of a structure, where the driver is the reference itself and has
         computed it already (`initial_sampling: aimd`); else None.
@@ -90,6 +94,7 @@ class InitialParts:
     desk: LabelDesk
     sampler: BatchedSampler
     recorder: TrajectoryRecorder | NoRecorder
+    forget_history: Callable[[], None]
     known_label: Callable[[Frame], Label | LabelFailure | None]
     build_committee: Callable[[Sequence[LabelledFrame]], Committee]
     policy: InitialPolicy
@@ -139,10 +144,17 @@ class InitialDataset:
                     diary.info("initial dataset complete: %s", reason)
                     return reason
                 case GiveUp(n_failed):
-                    raise CampaignStopped(
-                        f"the reference failed for {n_failed} structures in a row; see the folders below labels/ "
-                        "for what it said"
-                    )
+                    self._give_up(n_failed)
+
+    def _give_up(self, n_failed: int) -> NoReturn:
+        parts = self._parts
+        with parts.stopwatch.during(Activity.RECORDING), parts.store.transaction():
+            self.state = learner.transition(self.state, GaveUp(), parts.policy)
+            self._write_state()
+        raise CampaignStopped(
+            f"the reference failed for {n_failed} structures in a row. The log says why, and the folders of the "
+            "calculations (CLUSTER.calc_dir) hold what it said. Mend it, then the same command tries again"
+        )
 
     def _resume(self) -> None:
         stored = self._parts.memory.recall_bytes("sampler.initial")
@@ -150,7 +162,9 @@ class InitialDataset:
             self._parts.sampler.load(stored)
         for index in range(self._parts.n_systems):
             self._checkpoints[index] = self._parts.sampler.checkpoint(index)
-        self._answers(self._parts.desk.resume())
+        with self._parts.stopwatch.during(Activity.LABELLING):
+            finished = self._parts.desk.resume()
+        self._answers(finished)
 
     # -- sampling ---------------------------------------------------------------------------------------------
 
@@ -158,6 +172,7 @@ class InitialDataset:
         parts, system = self._parts, self._shares.next_system
         if system == 0:
             with parts.stopwatch.during(Activity.SAMPLING):
+                parts.forget_history()
                 self._advance_all()
         frame = parts.sampler.frame(system)
         self._shares = replace(self._shares, next_system=(system + 1) % parts.n_systems)
@@ -168,7 +183,8 @@ class InitialDataset:
             self._write_state()
         diary.debug("%s  step %d  -> label %d", frame.system, frame.md_step, label_id)
         if known is None:
-            parts.desk.send(label_id)
+            with parts.stopwatch.during(Activity.LABELLING):
+                parts.desk.send(label_id)
         else:
             self._answers([LabelDone(label_id, known)])
 

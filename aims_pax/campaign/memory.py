@@ -79,7 +79,7 @@ class Memory:
     def forget_other_checkpoints(self) -> None:
         """Remove the checkpoints of earlier generations, once a newer one was committed."""
         valid = self.committee_checkpoint()
-        for path in self._folder.checkpoints.glob("committee_*.pt"):
+        for path in self._folder.checkpoints.glob("*committee_*.pt*"):  # with what a kill left half written
             if path != valid:
                 path.unlink(missing_ok=True)
 

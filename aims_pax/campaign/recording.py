@@ -19,7 +19,7 @@ class TrajectoryRecorder:
     stage : str
         First part of the file names.
     interval_steps : int
-        MD steps between saved frames.
+        MD steps between saved frames: those at multiples of it are saved.
     """
 
     def __init__(self, folder: Path, stage: str, *, interval_steps: int) -> None:
@@ -27,27 +27,41 @@ class TrajectoryRecorder:
 
     def advance(self, sampler: BatchedSampler, trajectories: Sequence[int], n_steps: int) -> list[Advanced]:
         """Move trajectories as :meth:`BatchedSampler.advance` does, and save their frames on the way."""
-        final = {}
+        final: dict[int, Advanced] = {}
+        frames: dict[int, list[Frame]] = {trajectory: [] for trajectory in trajectories}
         moving, left = list(trajectories), n_steps
+        reached = {trajectory: sampler.frame(trajectory).md_step for trajectory in trajectories}
         while moving and left:
-            some = min(left, self._interval)
+            some = min(left, *(self._interval - reached[trajectory] % self._interval for trajectory in moving))
             advanced = sampler.advance(moving, some)
             final.update({moved.trajectory: moved for moved in advanced})
+            reached = {moved.trajectory: moved.md_step for moved in advanced}
             moving = [moved.trajectory for moved in advanced if moved.problem is None]
             left -= some
             for trajectory in moving:
-                self._append(sampler.frame(trajectory))
+                if reached[trajectory] % self._interval == 0:
+                    frames[trajectory].append(sampler.frame(trajectory))
+        for trajectory, passed in frames.items():
+            if passed:
+                self._append(trajectory, passed)
         return [final[trajectory] for trajectory in trajectories]
 
-    def _append(self, frame: Frame) -> None:
+    def _append(self, trajectory: int, frames: Sequence[Frame]) -> None:
         from ase import Atoms
         from ase.io import write
 
         self._folder.mkdir(parents=True, exist_ok=True)
-        atoms = Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc)
-        atoms.info.update(system=frame.system, md_step=frame.md_step, generation=frame.generation)
-        path = self._folder / f"{self._stage}_{frame.trajectory:03d}.extxyz"
-        write(path, atoms, format="extxyz", append=True)
+        images = [
+            Atoms(
+                frame.numbers,
+                frame.positions,
+                cell=frame.cell,
+                pbc=frame.pbc,
+                info={"system": frame.system, "md_step": frame.md_step, "generation": frame.generation},
+            )
+            for frame in frames
+        ]
+        write(self._folder / f"{self._stage}_{trajectory:03d}.extxyz", images, format="extxyz", append=True)
 
 
 class NoRecorder:

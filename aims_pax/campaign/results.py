@@ -12,6 +12,7 @@ import numpy as np
 
 import aims_pax
 from aims_pax.campaign.activities import Activity, Stopwatch
+from aims_pax.campaign.convergence import ConvergenceState
 from aims_pax.campaign.evaluate import Evaluation, evaluate_models
 from aims_pax.campaign.imported import extxyz_keys
 from aims_pax.campaign.run_folder import RunFolder
@@ -73,11 +74,13 @@ def write_results(
         for split in Split:
             chosen = (point for point in store.labelled() if point.split is split)
             write_extxyz(results / f"{split}.extxyz", chosen, keys)
+        committee.centre_energies()
         models = committee.export(results, project.mace.general.name_exp)
-        evaluation = evaluate_models(
-            models, results / f"{Split.VALIDATION}.extxyz", device=str(committee.device), keys=keys
-        )
-        evaluation.write(results)
+        evaluation = None
+        if store.counts().n_valid:
+            validation = results / f"{Split.VALIDATION}.extxyz"
+            evaluation = evaluate_models(models, validation, device=str(committee.device), keys=keys)
+            evaluation.write(results)
         content = _content(project, store, committee, evaluation, models)
     wall = stopwatch.seconds()
     content["wall_s"] = {name: round(seconds, 2) for name, seconds in wall.items()}
@@ -111,6 +114,7 @@ def _content(
         Stage.INITIAL: None if initial is None else initial.stopping,
         Stage.ACTIVE: None if active is None else active.stopping,
     }
+    converged = _state(store, "convergence.active", ConvergenceState)
     epochs = store.epochs()
     return {
         "name": project.mace.general.name_exp,
@@ -137,6 +141,7 @@ def _content(
         "busy_s": {"labels": round(store.label_wall_s(), 2)},
         "errors_on_validation_set": None if evaluation is None else evaluation.record(),
         "models": [path.name for path in models],
+        "converged": [] if converged is None else [models[member].name for member in converged.members],
         "seeds": {"members": list(committee.seeds), "md": _md_seeds(project)},
         "versions": _versions(),
         "device": str(committee.device),

@@ -1,15 +1,15 @@
 """A run from its first label to its results, and from wherever it was interrupted."""
 
 import logging
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from functools import partial
 
 from aims_pax.campaign import assembly
 from aims_pax.campaign.active import ActiveLearning, ActiveParts
 from aims_pax.campaign.activities import Activity, Stopwatch
-from aims_pax.campaign.convergence import Convergence, ConvergenceRules
+from aims_pax.campaign.convergence import Convergence, ConvergenceRules, ConvergenceState
 from aims_pax.campaign.desk import LabelDesk
 from aims_pax.campaign.fingerprint import claim
 from aims_pax.campaign.imported import import_datasets
@@ -22,7 +22,7 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.errors import CampaignStopped, Problem, UserError
 from aims_pax.frame import Label, LabelFailure, Stage
 from aims_pax.learner.active import begin
-from aims_pax.learner.initial import InitialState
+from aims_pax.learner.initial import InitialState, resumed
 from aims_pax.learner.quota import Quota
 from aims_pax.learner.state import State, StopReason
 from aims_pax.protocols import Observer, Pool, Status
@@ -55,7 +55,7 @@ class Run:
 
     def __init__(self, project: Project, store: RunStore, observer: Observer) -> None:
         self.project, self.store, self.observer = project, store, observer
-        self.folder = assembly.run_folder(project)
+        self.folder = assembly.run_folder(project, run_id=_run_id(store))
         self.memory = Memory(store, self.folder)
         self.stopwatch = Stopwatch()
         self.memory.recall_time(self.stopwatch)
@@ -82,9 +82,10 @@ class Run:
         return LabelDesk(self.store, self._pool, self.folder, stage, keeps_folders=keeps)
 
     def close(self) -> None:
-        """Release the workers."""
+        """Release the workers; they are started again if a label is needed after all."""
         if self._pool is not None:
             self._pool.close()
+            self._pool = None
 
     def committee(self) -> Committee | None:
         """The committee as the store knows it, with all its points; None before the first round of labels."""
@@ -147,6 +148,13 @@ def run_campaign(project: Project, *, stages: tuple[Stage, ...], observer: Obser
         summary = write_results(run.project, store, run.existing_committee(), run.folder, run.stopwatch)
         run.proceed(Progress.FINISHED)
         return summary
+
+
+def _run_id(store: RunStore) -> str:
+    """A name of this run that no other run has; drawn at its start."""
+    run_id = store.get_meta("run_id") or secrets.token_hex(4)
+    store.set_meta("run_id", run_id)
+    return run_id
 
 
 @contextmanager
@@ -212,6 +220,7 @@ def _sample_initial(run: Run) -> None:
         desk=run.desk(Stage.INITIAL),
         sampler=sampler,
         recorder=assembly.recorder(project, Stage.INITIAL, run.folder),
+        forget_history=assembly.forget_history(project, forces),
         known_label=forces.result_of if isinstance(forces, ReferenceForces) else _unknown,
         build_committee=lambda labelled: assembly.build_committee(
             project, labelled, isolated_atoms_ev=assembly.isolated_atoms(project, isolated_folder)
@@ -228,7 +237,7 @@ def _sample_initial(run: Run) -> None:
     )
     shares = run.memory.recall("shares", Shares) or Shares((Quota(settings.valid_ratio),) * owners)
     state = run.memory.recall("learner.initial", InitialState) or InitialState()
-    InitialDataset(parts, state, shares=shares, committee=committee).run()
+    InitialDataset(parts, resumed(state, parts.policy), shares=shares, committee=committee).run()
 
 
 def _unknown(_frame: object) -> Label | LabelFailure | None:
@@ -239,10 +248,12 @@ def _finish_active(run: Run) -> None:
     settings = run.project.active
     if run.progress is Progress.ACTIVE:
         reason = _learn_actively(run)
+        run.close()  # no more labels are needed: nodes should not idle while the models converge
         if reason is StopReason.ALL_FAILED:
             raise CampaignStopped(
-                "every trajectory has failed too often in a row; the log says how each of them failed. "
-                "Lower MD.timestep or MD.temperature, or make the initial dataset larger"
+                "every trajectory has failed too often in a row; the log says how each of them failed. If it was the "
+                "reference, mend it, then the same command tries again. If it was the MD, start anew with a lower "
+                "MD.timestep or MD.temperature, or a larger initial dataset"
             )
         run.proceed(Progress.CONVERGENCE)
     if run.progress is Progress.CONVERGENCE and settings.converge_al:
@@ -258,8 +269,7 @@ def _learn_actively(run: Run) -> StopReason:
     state = run.memory.recall("learner.active", State)
     stagnations = run.memory.recall("stagnations", Stagnations)
     if state is None or stagnations is None:
-        for member in range(committee.n_members):
-            committee.reset_optimizer(member)  # active learning has no schedule: it begins at the full learning rate
+        _reset_optimizers(run, committee)
         state = begin(
             policy,
             n_trajectories=settings.num_trajectories,
@@ -286,6 +296,17 @@ def _learn_actively(run: Run) -> StopReason:
     return ActiveLearning(parts, state).run()
 
 
+def _reset_optimizers(run: Run, committee: Committee) -> None:
+    """Begin at the full learning rate, since active learning has no schedule; and so does a run interrupted here."""
+    for member in range(committee.n_members):
+        committee.reset_optimizer(member)
+    with run.stopwatch.during(Activity.RECORDING):
+        checkpoint = run.memory.write_committee(committee)
+        with run.store.transaction():
+            run.memory.keep_committee(checkpoint)
+        run.memory.forget_other_checkpoints()
+
+
 def _converge(run: Run, settings: StageSettings, *, key: str, best_only: bool) -> None:
     with run.stopwatch.during(Activity.STARTING):
         committee = run.existing_committee()
@@ -297,7 +318,21 @@ def _converge(run: Run, settings: StageSettings, *, key: str, best_only: bool) -
     )
     convergence = Convergence(committee, rules, key=key, store=run.store, memory=run.memory, stopwatch=run.stopwatch)
     members = (_best_member(committee),) if best_only else tuple(range(committee.n_members))
-    convergence.run(members, show=partial(_show_convergence, run, committee))
+    n_epochs_before = sum(
+        state.n_epochs
+        for state in (
+            run.memory.recall("learner.initial", InitialState),
+            run.memory.recall("convergence.initial", ConvergenceState) if key != "convergence.initial" else None,
+            run.memory.recall("learner.active", State),
+        )
+        if state is not None
+    )
+
+    def show(n_epochs: int, force_mae: float | None) -> None:
+        activity = f"converging, epoch {n_epochs} of at most {rules.max_epochs}"
+        run.observer.show(_status_of_convergence(run, committee, n_epochs_before + n_epochs, force_mae, activity))
+
+    convergence.run(members, show=show)
 
 
 def _best_member(committee: Committee) -> int:
@@ -309,26 +344,27 @@ def _best_member(committee: Committee) -> int:
     )
 
 
-def _show_convergence(run: Run, committee: Committee, n_epochs: int, force_mae: float | None) -> None:
+def _status_of_convergence(
+    run: Run, committee: Committee, n_epochs: int, force_mae: float | None, activity: str
+) -> Status:
+    """No trajectory moves; the epochs are those of the whole run."""
     counts = run.store.counts()
-    run.observer.show(
-        Status(
-            stage="convergence",
-            n_running=0,
-            n_waiting=0,
-            n_training=committee.n_members,
-            n_finished=0,
-            n_labels_requested=counts.n_requested,
-            n_labels_received=counts.n_received,
-            n_labels_failed=counts.n_failed,
-            n_train=committee.n_train(0),
-            n_valid=committee.n_valid(0),
-            train_goal=None,
-            md_steps=0,
-            epochs=n_epochs,
-            threshold=float("inf"),
-            last_score=None,
-            force_mae_ev_per_ang=force_mae,
-            activity="converging",
-        )
+    return Status(
+        stage="convergence",
+        n_running=0,
+        n_waiting=0,
+        n_training=0,
+        n_finished=0,
+        n_labels_requested=counts.n_requested,
+        n_labels_received=counts.n_received,
+        n_labels_failed=counts.n_failed,
+        n_train=committee.n_train(0),
+        n_valid=committee.n_valid(0),
+        train_goal=None,
+        md_steps=0,
+        epochs=n_epochs,
+        threshold=float("inf"),
+        last_score=None,
+        force_mae_ev_per_ang=force_mae,
+        activity=activity,
     )

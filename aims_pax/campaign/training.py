@@ -1,7 +1,8 @@
 """Continual training of the committee: epochs, their records, and the optimizer resets."""
 
 import logging
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,10 @@ from aims_pax.frame import Split
 from aims_pax.learner.stagnation import Stagnation
 
 diary = logging.getLogger("aims_pax.training")
+
+EPOCHS_PER_LINE = 10
+LINE_AFTER_S = 60.0
+"""How often the diary tells of training: whatever comes first. What lies between is told at DEBUG."""
 
 MIN_RESET_PATIENCE = 10
 """Epochs without improvement before an optimizer is reset, at least: what the paper trains per label (aims-PAX, II C).
@@ -47,13 +52,23 @@ class CommitteeTrainer:
     committee : Committee
     plan : EpochPlan
         What belongs to each epoch.
+    clock : callable
+        Monotonic seconds.
     stagnations : Stagnations or None
         None: optimizers are never reset, as in initial dataset generation, where the learning rate is scheduled.
     """
 
-    def __init__(self, committee: Committee, plan: EpochPlan, *, stagnations: Stagnations | None = None) -> None:
+    def __init__(
+        self,
+        committee: Committee,
+        plan: EpochPlan,
+        *,
+        stagnations: Stagnations | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.committee, self.stagnations = committee, stagnations
-        self._plan = plan
+        self._plan, self._clock = plan, clock
+        self._told: tuple[float, int] | None = None
         self._rows: list[EpochRow] = []
         self._losses: dict[int, float | None] = {}
 
@@ -78,13 +93,23 @@ class CommitteeTrainer:
             return None
         force_mae = float(np.mean([errors.force_mae_ev_per_ang for errors in newest.values()]))
         epoch = max(report.epoch for report in reports)
-        diary.info(
+        diary.log(
+            logging.INFO if self._is_time_to_tell(epoch) else logging.DEBUG,
             "epoch %d  %d training structures each  validation force MAE %.1f meV/Å",
             epoch,
             max(self.committee.n_train(report.member) for report in reports),
             1000 * force_mae,
         )
         return force_mae
+
+    def _is_time_to_tell(self, epoch: int) -> bool:
+        now_s = self._clock()
+        if self._told is not None:
+            told_s, told_epoch = self._told
+            if epoch - told_epoch < EPOCHS_PER_LINE and now_s - told_s < LINE_AFTER_S:
+                return False
+        self._told = now_s, epoch
+        return True
 
     def record(self, store: RunStore) -> None:
         """Write the epochs since the last record into the store, within the caller's transaction."""

@@ -1,6 +1,7 @@
 """Where exceptions end: what a person reads, and the exit code, when a command did not succeed."""
 
 import functools
+import logging
 import os
 import shlex
 import signal
@@ -35,7 +36,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
     """The same command, whose exceptions become messages on stderr and exit codes.
 
     A :class:`UserError` gives 2 and all its problems; any other :class:`AimsPaxError` gives 1 and its message;
-    Ctrl-C gives 130 and SIGTERM 143, both with the command that goes on; anything else gives 1 and one line,
+    Ctrl-C gives 130 and SIGTERM 143, both with the command that goes on with a run; anything else gives 1 and one line,
     and its traceback is kept in the run's log, or in a file of its own when there is no log yet.
     """
 
@@ -56,8 +57,10 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         except KeyboardInterrupt as signalled:
             terminated = isinstance(signalled, Terminated)
             word = "Terminated" if terminated else "Interrupted"
-            log_failure(word.lower())
-            _say(f"\n{word}. What was committed is kept; the same command goes on from there:\n  {_own_command()}")
+            if log_failure(word.lower(), level=logging.INFO) is None:
+                _say(f"\n{word} before anything was started.")
+            else:
+                _say(f"\n{word}. What was committed is kept; the same command goes on from there:\n  {_own_command()}")
             raise typer.Exit(TERMINATED if terminated else INTERRUPTED) from None
         except Exception as error:
             trace = "".join(traceback.format_exception(error))

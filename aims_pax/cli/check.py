@@ -34,7 +34,6 @@ def check(
 
     Looks at settings, files, structures, elements, executables, devices and disk. Computes and creates nothing.
     """
-    from aims_pax.campaign.check import check_project
     from aims_pax.frame import Stage
     from aims_pax.settings import load_project
 
@@ -43,7 +42,11 @@ def check(
         StageChoice.IDG: (Stage.INITIAL,),
         StageChoice.AL: (Stage.ACTIVE,),
     }[command]
-    report = check_project(load_project(folder, stages=stages), stages)
+    project = load_project(folder, stages=stages)  # before PyTorch is imported: a typo is told in a second
+
+    from aims_pax.campaign.check import check_project
+
+    report = check_project(project, stages)
     for fact in report.facts:
         typer.echo(f"- {fact}")
     if report.problems:

@@ -30,6 +30,9 @@ def evaluate(
         Path | None, typer.Option(metavar="FOLDER", help="Also write metrics.json, metrics.txt and parity.png here.")
     ] = None,
     device: Annotated[Device, typer.Option(help="Where the models run.")] = Device.AUTO,
+    energy_key: Annotated[str, typer.Option(metavar="NAME", help="The energy's name in the file.")] = "REF_energy",
+    forces_key: Annotated[str, typer.Option(metavar="NAME", help="The forces' name in the file.")] = "REF_forces",
+    stress_key: Annotated[str, typer.Option(metavar="NAME", help="The stress's name in the file.")] = "REF_stress",
 ) -> None:
     """Measure models on labelled structures: MAE and RMSE of each model and of the committee's mean.
 
@@ -39,9 +42,16 @@ def evaluate(
     paths = [*(models or []), *(further_models or [])]
     if not paths:
         raise UserError(Problem("--models", "no model file was given", "one or more MACE model files"))
+    if out is not None and out.is_file():
+        raise UserError(Problem(f"--out {out}", "This is a file.", "a folder, which is made when missing"))
     from aims_pax.campaign.evaluate import evaluate_models
+    from aims_pax.committee import cuda_is_usable
+    from aims_pax.dataset.extxyz import Keys
 
-    evaluation = evaluate_models(paths, data, device=device.value)
+    if device is Device.CUDA and not cuda_is_usable():
+        raise UserError(Problem("--device cuda", "PyTorch finds no usable GPU here.", " | ".join(Device)))
+    keys = Keys(energy=energy_key, forces=forces_key, stress=stress_key)
+    evaluation = evaluate_models(paths, data, device=device.value, keys=keys)
     typer.echo(evaluation.text())
     if out is not None:
         for path in evaluation.write(out):

@@ -67,7 +67,6 @@ def build_model(
     ModelError
         MACE can't be built with this combination of settings.
     """
-    _require_buildable(architecture)
     with one_core(), torch.random.fork_rng(devices=[]), _default_dtype(dtype), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # e3nn compiles by TorchScript, which has much to say about it
         torch.manual_seed(seed)
@@ -81,18 +80,6 @@ def build_model(
                     advice="Go back to the defaults of interaction, interaction_first and MLP_irreps.",
                 )
             ) from cause
-
-
-def _require_buildable(architecture: ArchitectureSettings) -> None:
-    """Refuse what MACE accepts, and fails at later or computes nonsense with."""
-    if architecture.max_ell < max(1, architecture.max_L):
-        found = f"max_ell {architecture.max_ell} is too small for max_L {architecture.max_L}"
-        allowed = "max_ell at least 1 and at least max_L"
-        raise ModelError(Problem(where="mace.yaml: ARCHITECTURE.max_ell", found=found, allowed=allowed))
-    if architecture.radial_type == "chebyshev":
-        found = "chebyshev is evaluated at unscaled distances by mace-torch, where it grows without bound"
-        allowed = "bessel or gaussian"
-        raise ModelError(Problem(where="mace.yaml: ARCHITECTURE.radial_type", found=found, allowed=allowed))
 
 
 def _scale_shift_mace(

@@ -158,7 +158,7 @@ class Committee(Ensemble):
         Returns
         -------
         list of EpochReport
-            By epoch, then by member. The last epoch of the call is validated in any case.
+            By epoch, then by member.
 
         Raises
         ------

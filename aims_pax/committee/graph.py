@@ -134,7 +134,7 @@ class LabelledGraph:
         return cls(
             label_id=point.label_id,
             node_attrs=tensor(torch.nn.functional.one_hot(places, len(for_model.elements))),
-            positions=tensor(frame.positions),
+            positions=tensor(frame.positions - frame.positions.mean(axis=0)),
             edges=torch.as_tensor(edges, device=for_model.device),
             shifts=tensor(images @ frame.cell),
             unit_shifts=tensor(images),

@@ -53,12 +53,15 @@ class EpochPlan:
         Let the learning rate fall.
     valid_skip : int
         Validate every so many epochs.
+    validates_last : bool
+        Validate the last epoch of each call in any case.
     replay : RandomSubset or None
         Train on a part of the points; on all when None.
     """
 
     schedule: bool = False
     valid_skip: int = 1
+    validates_last: bool = True
     replay: RandomSubset | None = None
 
 
@@ -111,12 +114,12 @@ class Member:
         return float(self._optimizer.param_groups[0]["lr"])
 
     def train(self, n_epochs: int, plan: EpochPlan, *, member: int) -> list[EpochReport]:
-        """Go on training for some epochs; the last one is always validated."""
+        """Go on training for some epochs."""
         reports = []
         for remaining in reversed(range(n_epochs)):
             train_loss = self._train_epoch(plan.replay)
             self.epoch += 1
-            is_due = self.epoch % plan.valid_skip == 0 or remaining == 0
+            is_due = self.epoch % plan.valid_skip == 0 or (plan.validates_last and remaining == 0)
             errors = self.validate(plan.replay) if is_due else None
             if plan.schedule:
                 self._schedule.step(errors.loss if errors else None)

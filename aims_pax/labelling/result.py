@@ -59,20 +59,20 @@ def decode(content: bytes, frame: Frame) -> Label | LabelFailure | None:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         said = json.loads(arrays.pop("said").tobytes())
-    except (zipfile.BadZipFile, EOFError, KeyError, OSError, ValueError):
+        if said["format"] != FORMAT or said["fingerprint"] != fingerprint(frame):
+            return None
+        if "reason" in said:
+            return LabelFailure(FailureReason(said["reason"]), said["message"], said["folder"], said["wall_s"])
+        return Label(
+            energy=said["energy"],
+            forces=arrays["forces"],
+            stress=arrays.get("stress"),
+            reference=said["reference"],
+            wall_s=said["wall_s"],
+            extras={name.removeprefix("extra:"): value for name, value in arrays.items() if name.startswith("extra:")},
+        )
+    except (zipfile.BadZipFile, EOFError, LookupError, OSError, TypeError, ValueError):
         return None
-    if said["format"] != FORMAT or said["fingerprint"] != fingerprint(frame):
-        return None
-    if "reason" in said:
-        return LabelFailure(FailureReason(said["reason"]), said["message"], said["folder"], said["wall_s"])
-    return Label(
-        energy=said["energy"],
-        forces=arrays["forces"],
-        stress=arrays.get("stress"),
-        reference=said["reference"],
-        wall_s=said["wall_s"],
-        extras={name.removeprefix("extra:"): value for name, value in arrays.items() if name.startswith("extra:")},
-    )
 
 
 def write_result(folder: Path, content: bytes) -> None:

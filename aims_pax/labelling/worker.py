@@ -41,6 +41,8 @@ def carry_out(
         result = _crash(error, attempt, wall_s=time.perf_counter() - started)
     if isinstance(result, Label) and not (keep_files and any(attempt.iterdir())):
         shutil.rmtree(attempt, ignore_errors=True)
+    if isinstance(result, LabelFailure) and result.reason.is_infrastructure:
+        return result  # no result of this structure: left on disk, it would be taken for one when the run goes on
     try:
         write_result(job.folder, encode(result, job.frame))
     except OSError as error:

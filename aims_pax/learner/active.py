@@ -44,6 +44,27 @@ def begin(policy: Policy, *, n_trajectories: int, c_x: float, valid_ratio: float
     return _stopped_if_due(state, policy)
 
 
+def tried_again(state: State) -> State:
+    """The state in which a run goes on that stopped because every trajectory had failed: all of them run again.
+
+    Their user has mended what was wrong. The shell puts them back to their checkpoints.
+    """
+    if state.stopping is not StopReason.ALL_FAILED:
+        return state
+    trajectories = tuple(replace(one, phase=Phase.RUNNING, failures=0) for one in state.trajectories)
+    return replace(state, trajectories=trajectories, stopping=None)
+
+
+def resumed(state: State, policy: Policy) -> State:
+    """The state in which an interrupted run goes on, under rules whose goals may have changed since."""
+    state = tried_again(state)
+    trajectories = tuple(
+        replace(one, phase=Phase.FINISHED) if one.phase is Phase.RUNNING and _steps_used_up(one, policy) else one
+        for one in state.trajectories
+    )
+    return _stopped_if_due(replace(state, trajectories=trajectories), policy)
+
+
 def transition(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Consequence, ...]]:
     """The state after an event, and what has to be done at once.
 
@@ -131,7 +152,7 @@ def _onwards(state: State, trajectory: Trajectory, policy: Policy) -> Trajectory
 
 def _chunk_done(state: State, event: ChunkDone, policy: Policy) -> tuple[State, tuple[Consequence, ...]]:
     moved = _moved(state, event.trajectory, event.n_steps)
-    state = replace(state, threshold=state.threshold.after(event.score), turn=Turn.TRAIN)
+    state = _frozen_if_due(replace(state, threshold=state.threshold.after(event.score), turn=Turn.TRAIN), policy)
     if event.score > state.threshold.value:
         reason = PickReason.UNSURE
     elif moved.quiet_steps >= policy.quiet_limit_steps:
@@ -161,9 +182,13 @@ def _label_arrived(state: State, index: int, policy: Policy) -> tuple[State, tup
     else:
         trajectory = replace(trajectory, phase=Phase.FINISHED, epochs_left=0)
     state = replace(_with(state, index, trajectory), quota=quota, n_received=state.n_received + 1)
-    if state.train_size >= policy.freeze_train_size:
-        state = replace(state, threshold=state.threshold.freeze())
-    return state, (KeepLabel(index, split),)
+    return _frozen_if_due(state, policy), (KeepLabel(index, split),)
+
+
+def _frozen_if_due(state: State, policy: Policy) -> State:
+    if state.train_size < policy.freeze_train_size:
+        return state
+    return replace(state, threshold=state.threshold.freeze())
 
 
 def _epochs_done(state: State, event: EpochsDone, policy: Policy) -> State:

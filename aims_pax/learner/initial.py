@@ -108,7 +108,12 @@ class RoundEpochsDone:
     force_mae: float | None
 
 
-InitialEvent = FrameSubmitted | RoundLabelArrived | RoundLabelFailed | RoundDistributed | RoundEpochsDone
+@dataclass(frozen=True, slots=True)
+class GaveUp:
+    """The run stopped after too many failures in a row; when it goes on, they are counted afresh."""
+
+
+InitialEvent = FrameSubmitted | RoundLabelArrived | RoundLabelFailed | RoundDistributed | RoundEpochsDone | GaveUp
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +193,8 @@ def transition(state: InitialState, event: InitialEvent, policy: InitialPolicy) 
                 force_mae=state.force_mae if force_mae is None else force_mae,
             )
             return replace(state, stopping=_reason_to_stop(state, policy))
+        case GaveUp():
+            return replace(state, n_failed_in_row=0)
 
 
 def decide(state: InitialState, policy: InitialPolicy) -> InitialCommand:
@@ -199,10 +206,16 @@ def decide(state: InitialState, policy: InitialPolicy) -> InitialCommand:
     if state.n_received >= policy.labels_per_round:
         return DistributeRound()
     if state.n_failed_in_row >= policy.max_failures:
-        return GiveUp(state.n_failed_in_row)
+        # Failures are often quick: what is in flight may still be good, and was paid for.
+        return AwaitRoundLabel() if state.n_in_flight else GiveUp(state.n_failed_in_row)
     if state.n_received + state.n_in_flight < policy.labels_per_round:
         return SampleFrame()
     return AwaitRoundLabel()
+
+
+def resumed(state: InitialState, policy: InitialPolicy) -> InitialState:
+    """The state in which an interrupted run goes on, under rules whose goals may have changed since."""
+    return replace(state, stopping=state.stopping or _reason_to_stop(state, policy))
 
 
 def _reason_to_stop(state: InitialState, policy: InitialPolicy) -> InitialStop | None:

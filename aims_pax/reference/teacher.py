@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from functools import cache
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from io import StringIO
@@ -141,9 +142,7 @@ class CalculatorReference:
     def name(self) -> str:
         """Package, version, calculator and its arguments."""
         module, _, attribute = self._settings.calculator.partition(":")
-        package = module.partition(".")[0]
-        distribution = packages_distributions().get(package, [None])[0]
-        engine_name = package if distribution is None else f"{distribution} {version(distribution)}"
+        engine_name = _engine_of(module.partition(".")[0])
         arguments = ", ".join(f"{key}={value!r}" for key, value in sorted(self._settings.arguments.items()))
         return f"{engine_name} {attribute}({arguments})"
 
@@ -190,3 +189,10 @@ class CalculatorReference:
         factory = import_callable(self._settings.calculator, key="REFERENCE.calculator")
         calculator: BaseCalculator = factory(**self._settings.arguments)
         return calculator
+
+
+@cache  # the metadata of all installed packages are read for it: a quarter of a second, for every label otherwise
+def _engine_of(package: str) -> str:
+    """Distribution and version that an importable package belongs to; its bare name when it belongs to none."""
+    distribution = packages_distributions().get(package, [None])[0]
+    return package if distribution is None else f"{distribution} {version(distribution)}"

@@ -23,7 +23,9 @@ _CALCULATION_ERRORS = (RuntimeError, ValueError, ArithmeticError)
 class CalculatorForces:
     """Forces of ASE calculators, one calculator for each trajectory.
 
-    A calculator of its own lets every trajectory start its self-consistency from its own last step.
+    A calculator of its own lets every trajectory start its self-consistency from its own last step. What it starts
+    from is not saved: a run that was interrupted goes on with forces that agree within the calculator's convergence,
+    not to the last bit.
 
     Parameters
     ----------
@@ -41,6 +43,10 @@ class CalculatorForces:
     def energies_forces(self, batch: AtomBatch) -> tuple[Tensor, Tensor]:
         """Energies (B,) in eV and forces (N, 3) in eV/Å; NaN for a structure whose calculation failed."""
         return _joined([self._one(frame) for frame in _frames(batch)], batch)
+
+    def forget(self) -> None:
+        """Begin the next step of every trajectory without its past, as after an interruption."""
+        self._calculators.clear()
 
     def _one(self, frame: Frame) -> tuple[float, FloatArray]:
         if frame.trajectory not in self._calculators:

@@ -95,6 +95,8 @@ class BatchedSampler:
         A trajectory whose atoms overlap, or whose forces are not finite or too large, stays at its last sound
         structure and says why; the others go on.
         """
+        if n_steps < 0:
+            raise ShapeError(f"trajectories can't advance by {n_steps} steps")
         moving = list(trajectories)
         problems: dict[int, str] = {}
         left = n_steps

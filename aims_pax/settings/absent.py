@@ -136,6 +136,9 @@ FHI_AIMS: Final[Mapping[str, Mapping[str, Absent]]] = {
 NOT_YET_VALUES: Final[Mapping[str, Mapping[str, str]]] = {
     "MD.stat_ensemble": {"npt": "NPT is not in this version."},
     "ARCHITECTURE.model_choice": {"so3lr": "Only MACE models are in this version."},
+    "ARCHITECTURE.radial_type": {
+        "chebyshev": "mace-torch evaluates it at unscaled distances, where it grows without bound."
+    },
     "TRAINING.loss": dict.fromkeys(
         ("ef", "forces_only", "virials", "stress", "huber", "universal", "l1l2energyforces"),
         "Other losses than weighted are not in this version; it includes stress when compute_stress is true.",

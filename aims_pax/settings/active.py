@@ -116,6 +116,10 @@ class ActiveLearningSettings(StageSettings):
             if self.initial_train_dataset is None:
                 present, absent = absent, present
             yield Contradiction(present, f"{present} is given without {absent}.", f"Set {absent} too.")
+        train, valid = self.initial_train_dataset, self.initial_valid_dataset
+        if tags is None and isinstance(train, dict) and isinstance(valid, dict) and set(train) != set(valid):
+            found = "initial_train_dataset and initial_valid_dataset name different members."
+            yield Contradiction("initial_valid_dataset", found, "Use the same tags in both.")
         for key in ("initial_train_dataset", "initial_valid_dataset"):
             files = getattr(self, key)
             if isinstance(files, dict) and len(files) != self.ensemble_size:

@@ -1,6 +1,7 @@
 """CLUSTER: where labels are computed."""
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -10,9 +11,14 @@ from pydantic import BeforeValidator, Field, ValidationInfo
 from aims_pax.settings.kinds import Arguments, Kind, ProjectPath, Whole, existing, misfit, resolved
 from aims_pax.settings.section import Section
 
+READY: Final = ("local",)
+"""Configurations that need no file."""
+
 
 def _name_or_file(value: object, info: ValidationInfo) -> str:
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z]\w*", value):
+        if value not in READY and find_spec(value) is None:
+            raise misfit(f"is {value!r}, which is neither a file nor a ready configuration ({', '.join(READY)})")
         return value
     path = resolved(value, info)
     if not existing(path).is_file():

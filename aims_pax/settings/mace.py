@@ -78,7 +78,9 @@ class ArchitectureSettings(Section):
     max_L: Order = Field(  # noqa: N815  the name in the files
         1, description="Largest angular momentum of the messages."
     )
-    max_ell: Order = Field(3, description="Largest angular momentum of the spherical harmonics.")
+    max_ell: Annotated[int, Ge(1), Le(12), Whole] = Field(
+        3, description="Largest angular momentum of the spherical harmonics. At least max_L."
+    )
     correlation: Annotated[int, Ge(1), Le(8), Whole] = Field(3, description="Body order of a message, minus one.")
     num_interactions: Count = Field(2, description="Layers of message passing.")
     num_radial_basis: Count = Field(8, description="Radial basis functions.")
@@ -86,7 +88,7 @@ class ArchitectureSettings(Section):
     radial_MLP: Widths = Field(  # noqa: N815  the name in the files
         (64, 64, 64), description="Widths of the radial network's layers."
     )
-    radial_type: Literal["bessel", "gaussian", "chebyshev"] = Field("bessel", description="Kind of radial basis.")
+    radial_type: Literal["bessel", "gaussian"] = Field("bessel", description="Kind of radial basis.")
     MLP_irreps: Irreps = Field("16x0e", description="Width of the last readout.")
     gate: Literal["silu", "tanh", "abs", "None"] = Field("silu", description="Nonlinearity of the last readout.")
     interaction: InteractionBlock = Field(
@@ -104,6 +106,11 @@ class ArchitectureSettings(Section):
     atomic_energies: AtomicEnergies | None = Field(
         None, description="Energies of isolated atoms, eV. From the reference, or by least squares, when not given."
     )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        if self.max_L > self.max_ell:
+            found = f"max_L ({self.max_L}) is larger than max_ell ({self.max_ell}): no message could hold it."
+            yield Contradiction("max_L", found, "Lower max_L, or raise max_ell.")
 
 
 class TrainingSettings(Section):

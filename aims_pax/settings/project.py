@@ -1,5 +1,6 @@
 """A project: everything that a user wrote down, checked and frozen."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,9 +115,7 @@ def load_project(folder: Path, *, stages: tuple[Stage, ...] = BOTH_STAGES) -> Pr
         The same, when the settings are right and the structures are not.
     """
     folder = folder.expanduser().absolute()
-    if not folder.is_dir():
-        advice = f"aims-pax init {folder} makes a new project."
-        raise SettingsError(Problem(str(folder), "There is no such folder.", "", advice))
+    _require_project_folder(folder)
     problems: list[Problem] = []
     settings_document = _document(folder, SETTINGS_FILES, problems)
     mace_document = _document(folder, MACE_FILES, problems)
@@ -140,12 +139,25 @@ def load_project(folder: Path, *, stages: tuple[Stage, ...] = BOTH_STAGES) -> Pr
     return Project(folder, settings, mace, systems)
 
 
+def _require_project_folder(folder: Path) -> None:
+    """Refuse what is no folder, or has nothing of a project, in one sentence."""
+    where, advice = str(folder), f"aims-pax init {shlex.quote(str(folder))} makes a new project."
+    if folder.is_file():
+        advice = f"Name the folder that holds it: {shlex.quote(str(folder.parent))}."
+        raise SettingsError(Problem(where, "This is a file.", "the folder of a project", advice))
+    if not folder.is_dir():
+        raise SettingsError(Problem(where, "There is no such folder.", "", advice))
+    if not any((folder / name).exists() for name in (*SETTINGS_FILES, *MACE_FILES)):
+        found = f"This folder holds no project: there is neither {SETTINGS_FILES[0]} nor {MACE_FILES[0]}."
+        raise SettingsError(Problem(where, found, "", f"Name a project's folder; or {advice}"))
+
+
 def _document(folder: Path, names: tuple[str, ...], problems: list[Problem]) -> Document | None:
     """The one file of these names; None after noting what is wrong with it."""
     present = [folder / name for name in names if (folder / name).exists()]
     if len(present) != 1:
         found = f"There is no {names[0]} in this folder." if not present else f"There are both {' and '.join(names)}."
-        advice = f"aims-pax init {folder} makes a new project." if not present else "Remove one of them."
+        advice = "Copy one from an example, or let aims-pax init write one." if not present else "Remove one of them."
         problems.append(Problem(str(folder), found, "", advice))
         return None
     try:
@@ -164,14 +176,32 @@ def _systems(
     place: Path | Mapping[int, Path] | None = None
     if settings is not None:
         place = settings.misc.path_to_geometry
-    elif document is not None and _names_geometry(document):
-        return (), ()
+    elif document is not None and (written := _written_place(document)) is not None:
+        place = _existing_place(folder, written)
+        if place is None:
+            return (), ()  # what is wrong with the name itself was said where it stands
     try:
         return read_systems(folder, place), ()
     except StructureError as error:
         return (), error.problems
 
 
-def _names_geometry(document: Document) -> bool:
+def _written_place(document: Document) -> object:
+    """What stands at MISC.path_to_geometry in a file that can't be read as settings; None when nothing does."""
     misc = document.data.get("MISC")
-    return isinstance(misc, Mapping) and misc.get("path_to_geometry") is not None
+    return misc.get("path_to_geometry") if isinstance(misc, Mapping) else None
+
+
+def _existing_place(folder: Path, written: object) -> Path | Mapping[int, Path] | None:
+    """The same as paths, None unless they all exist."""
+    named = written if isinstance(written, Mapping) else {0: written}
+    if not all(isinstance(index, int) and isinstance(name, str) for index, name in named.items()):
+        return None
+    try:
+        places = {index: folder / Path(str(name)).expanduser() for index, name in named.items()}
+        exist = all(place.exists() for place in places.values())
+    except (OSError, ValueError, RuntimeError):  # too long, with a null character, of no such user
+        return None
+    if not exist:
+        return None
+    return places if isinstance(written, Mapping) else places[0]

@@ -1,5 +1,6 @@
 """The structures that a project starts from."""
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -103,8 +104,7 @@ def _structures(file: Path, folder: Path) -> list[tuple[str, "Atoms"]]:
             warnings.simplefilter("ignore")  # readers warn of what doesn't matter here: occupancies, symmetry
             images = read(file, index=":")
     except (*_READER_ERRORS, UnknownFileTypeError) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise StructureError(Problem(where, f"No structure can be read here: {reason}.", "", advice)) from None
+        raise StructureError(Problem(where, f"No structure can be read here: {_reason(error)}.", "", advice)) from None
     if not isinstance(images, list) or not images:
         raise StructureError(Problem(where, "The file holds no structure.", "", advice))
     problems = [
@@ -115,6 +115,19 @@ def _structures(file: Path, folder: Path) -> list[tuple[str, "Atoms"]]:
     if problems:
         raise StructureError(problems)
     return [(file.stem, atoms) for atoms in images]
+
+
+def _reason(error: Exception) -> str:
+    """What ASE ran into, in words."""
+    from ase.io.formats import UnknownFileTypeError
+
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, UnknownFileTypeError):
+        return "ASE knows no such file format"
+    if isinstance(error, KeyError) and re.fullmatch(r"[A-Za-z]{1,3}", str(error.args[0])):
+        return f"{error.args[0]} is not an element"
+    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
 
 
 def _defects(atoms: "Atoms") -> Iterator[tuple[str, str, str]]:

@@ -156,6 +156,8 @@ def write_project(folder: Path, *, reference: str = "tblite", geometry: Path | N
     if reference not in _REFERENCES:
         found = f"{reference!r} is not a reference that a project can be written for."
         raise SettingsError(Problem("--reference", found, " | ".join(_REFERENCES)))
+    if folder.is_file():
+        raise SettingsError(Problem(str(folder), "This is a file.", "a folder, which is made when missing"))
     if geometry is not None and geometry.is_dir():
         raise StructureError(Problem(str(geometry), "This is a folder.", "one structure file"))
     n_systems = 1 if geometry is None else len(read_systems(folder, geometry))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aims_pax.frame import Split
-from aims_pax.learner.active import OutOfTurn, begin, decide, transition
+from aims_pax.learner.active import OutOfTurn, begin, decide, resumed, transition
 from aims_pax.learner.events import (
     Advance,
     AwaitLabel,
@@ -303,3 +303,37 @@ def test_random_campaigns_keep_every_invariant_and_end(policy: Policy, n: int, r
     assert not in_flight
     assert all(trajectory.phase not in LIVE for trajectory in state.trajectories)
     assert from_text(State, to_text(state)) == state
+
+
+def test_lowered_goals_finish_what_is_past_them_when_a_run_goes_on() -> None:
+    state, _ = play(start(), *quiet_checks(4), *quiet_checks(1, trajectory=1))
+    policy = replace(POLICY, max_md_steps=50)
+    state = resumed(state, policy)
+    assert state.in_phase(Phase.FINISHED) == (0,)
+    assert decide(state, policy) == Advance((1,), 25)
+
+
+def test_lowered_number_of_epochs_ends_training_when_a_run_goes_on() -> None:
+    state, _ = play(waiting(), LabelArrived(0, 300), EpochsDone(1, None))
+    policy = replace(POLICY, max_epochs=1)
+    assert decide(resumed(state, policy), policy) == Finish(StopReason.EPOCHS)
+
+
+def test_run_that_goes_on_under_the_same_rules_is_unchanged() -> None:
+    for state in (start(), waiting(), play(waiting(), LabelArrived(0, 300))[0]):
+        assert resumed(state, POLICY) == state
+
+
+def test_trajectories_that_all_failed_are_tried_again_when_a_run_goes_on() -> None:
+    state = start(1)
+    for _ in range(3):
+        state, _ = play(state, ChunkUnphysical(0, 1, "forces are not finite"))
+    assert decide(resumed(state, POLICY), POLICY) == Advance((0,), 25)
+
+
+def test_threshold_of_a_large_initial_set_freezes_at_its_first_finite_value() -> None:
+    policy = replace(POLICY, freeze_train_size=10)
+    state, _ = play(start(), *quiet_checks(11), policy=policy)
+    frozen = state.threshold.value
+    state, _ = play(state, *[ChunkDone(1, 25, 0.05)] * 30, policy=policy)
+    assert state.threshold.value == frozen

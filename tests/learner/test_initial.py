@@ -25,6 +25,7 @@ from aims_pax.learner.initial import (
     SampleFrame,
     TrainRound,
     decide,
+    resumed,
     transition,
 )
 from aims_pax.learner.journal import from_text, to_text
@@ -115,3 +116,17 @@ def test_every_label_is_answered_once_and_resume_changes_nothing(
                 assert n_received == n_rounds * per_round
                 return
     pytest.fail("initial dataset generation did not end")
+
+
+def test_labels_in_flight_are_awaited_before_giving_up() -> None:
+    failures: list[InitialEvent] = [*[FrameSubmitted()] * 4, *[RoundLabelFailed()] * 3]
+    assert decide(play(*failures), POLICY) == AwaitRoundLabel()
+    assert decide(play(*failures, RoundLabelArrived()), POLICY) == SampleFrame()
+
+
+def test_lowered_number_of_epochs_ends_the_stage_when_a_run_goes_on() -> None:
+    labels: list[InitialEvent] = [*[FrameSubmitted()] * 4, *[RoundLabelArrived()] * 4]
+    state = play(*labels, RoundDistributed(1), RoundEpochsDone(3, None))
+    policy = replace(POLICY, max_epochs=2)
+    assert decide(resumed(state, policy), policy) == InitialFinish(InitialStop.EPOCHS)
+    assert resumed(state, POLICY) == state

@@ -46,12 +46,18 @@ def test_failed_campaign_says_why_and_exits_with_1() -> None:
     assert result.stderr == "aims-pax stopped: every trajectory has failed too often in a row\n"
 
 
-def test_ctrl_c_says_how_to_go_on_and_exits_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_says_how_to_go_on_and_exits_with_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sys.argv", ["/somewhere/bin/aims-pax", "run", "my project"])
-    result = run(KeyboardInterrupt())
+    result = run(KeyboardInterrupt(), log_folder=tmp_path)
     assert result.exit_code == 130
     assert "Interrupted" in result.stderr
     assert "aims-pax run 'my project'" in result.stderr
+
+
+def test_ctrl_c_before_a_run_has_begun_promises_nothing() -> None:
+    result = run(KeyboardInterrupt())
+    assert result.exit_code == 130
+    assert result.stderr == "\nInterrupted before anything was started.\n"
 
 
 def test_sigterm_unwinds_like_ctrl_c_and_exits_with_143() -> None:

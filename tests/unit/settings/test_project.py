@@ -243,9 +243,11 @@ def test_datasets_are_one_file_or_one_for_each_member(folder: Any) -> None:
 
 
 def test_missing_files_and_folders_are_said(folder: Any, tmp_path: Path) -> None:
-    message = folder.complaint()
-    assert "There is no aims_PAX.yaml in this folder." in message
-    assert "There is no mace.yaml in this folder." in message
+    assert "there is neither aims_PAX.yaml nor mace.yaml" in folder.complaint()
+    folder.file("mace.yaml", MACE)
+    assert "There is no aims_PAX.yaml in this folder." in folder.complaint()
+    with pytest.raises(SettingsError, match=r"This is a file.\n.*\n  Name the folder that holds it"):
+        load_project(folder.path / "mace.yaml")
     with pytest.raises(SettingsError, match=r"There is no such folder.\n.*aims-pax init"):
         load_project(tmp_path / "nowhere")
 
@@ -269,3 +271,11 @@ def test_importing_the_settings_loads_nothing_heavy() -> None:
 def test_settings_can_not_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         TbliteSettings().charge = 3  # type: ignore[misc]
+
+
+def test_structures_are_looked_at_although_settings_are_wrong(folder: Any) -> None:
+    text = f"{IDG}{AL}  skip_step_mlf: 5\n{MD}MISC:\n  path_to_geometry: broken.xyz\n"
+    folder.write(text).file("broken.xyz", "nothing")
+    message = folder.complaint()
+    assert "skip_step_mlf is not a setting" in message
+    assert "broken.xyz: No structure can be read here" in message

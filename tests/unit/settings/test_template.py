@@ -52,7 +52,7 @@ def test_wrong_wishes_are_said_and_nothing_is_written(tmp_path: Path) -> None:
     target = tmp_path / "new"
     with pytest.raises(SettingsError, match=r"Allowed: tblite \| pyscf \| teacher"):
         write_project(target, reference="vasp")
-    with pytest.raises(StructureError, match="No such file"):
+    with pytest.raises(StructureError, match="there is no such file"):
         write_project(target, geometry=tmp_path / "gone.xyz")
     with pytest.raises(StructureError, match="This is a folder"):
         write_project(target, geometry=tmp_path)

@@ -1,0 +1,183 @@
+"""What is in the run folder already, and whether what is asked for can go on from there."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from aims_pax.campaign import assembly
+from aims_pax.campaign.fingerprint import GOALS, changed_settings, changes
+from aims_pax.campaign.imported import extxyz_keys
+from aims_pax.campaign.memory import Memory
+from aims_pax.campaign.run import Progress
+from aims_pax.dataset.extxyz import read_extxyz
+from aims_pax.dataset.store import STORE_NAME, RunStore
+from aims_pax.errors import Problem, StructureError
+from aims_pax.frame import Stage
+from aims_pax.settings import Project
+
+INITIAL_SECTION: Final = "INITIAL_DATASET_GENERATION."
+CONVERGENCE_GOALS: Final = ("convergence_patience", "max_convergence_epochs")
+
+DOING: Final = {
+    Progress.INITIAL: "the initial dataset is being made",
+    Progress.INITIAL_CONVERGENCE: "its first committee is being converged",
+    Progress.ACTIVE: "it learns actively",
+    Progress.CONVERGENCE: "its final models are being converged",
+}
+
+NO_INITIAL_DATASET: Final = Problem(
+    where="aims-pax al",
+    found="There is no initial dataset for active learning to start from.",
+    advice="Run aims-pax idg first (or aims-pax run, which does both), or name labelled structures by "
+    "ACTIVE_LEARNING.initial_train_dataset and initial_valid_dataset.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierRun:
+    """The run that a folder holds.
+
+    Parameters
+    ----------
+    progress : Progress or None
+        Which part of it comes next; None when it has not begun.
+    settings : str or None
+        What it was started with, as :mod:`aims_pax.campaign.fingerprint` notes it.
+    checkpoint : Path or None
+        The committee that it goes on with; None before the first.
+    n_labels : int
+        Labels received.
+    """
+
+    progress: Progress | None
+    settings: str | None
+    checkpoint: Path | None
+    n_labels: int
+
+
+def earlier_run(project: Project) -> EarlierRun | None:
+    """The run in the project's run folder, None when there is none.
+
+    Raises
+    ------
+    RunLocked
+        A campaign is working there.
+    StoreError
+        Its store is damaged, or newer than this program.
+    """
+    if not (project.run_folder / STORE_NAME).is_file():
+        return None
+    # Opened as its run will be, since readers of SQLite's write-ahead log leave files behind, and this one none.
+    with RunStore.open(project.run_folder) as store:
+        memory = Memory(store, assembly.run_folder(project))
+        progress = memory.recall_json("progress")
+        return EarlierRun(
+            progress=None if progress is None else Progress(str(progress)),
+            settings=store.get_meta("settings"),
+            checkpoint=memory.committee_checkpoint(),
+            n_labels=store.counts().n_received,
+        )
+
+
+def continuation_problems(project: Project, stages: tuple[Stage, ...], earlier: EarlierRun | None) -> Iterator[Problem]:
+    """Why the stages can't begin in this folder, or go on with the run in it."""
+    if earlier is None or earlier.progress is None:
+        yield from _new_run_problems(project, stages)
+        return
+    if earlier.progress is Progress.INITIAL and Stage.INITIAL not in stages:
+        yield Problem(
+            where=str(project.run_folder),
+            found="The initial dataset of this run is not complete.",
+            advice="Finish it with aims-pax idg, or let aims-pax run do both.",
+        )
+    if earlier.settings is not None:
+        yield from changed_settings(earlier.settings, project)
+        yield from _goals_missed(project, earlier.settings, earlier.progress)
+    if earlier.checkpoint is not None and earlier.progress is not Progress.FINISHED:
+        yield from _checkpoint_problems(project, earlier.checkpoint)
+
+
+def continuation_facts(project: Project, earlier: EarlierRun | None) -> Iterator[str]:
+    """What the run in the folder means for the next one."""
+    if earlier is None or earlier.progress is None:
+        return
+    if earlier.progress is Progress.FINISHED:
+        yield f"the run in {project.run_folder} is finished: its results are shown again, and nothing is computed"
+    else:
+        yield f"the run in {project.run_folder} goes on from {earlier.n_labels} labels: {DOING[earlier.progress]}"
+
+
+def _new_run_problems(project: Project, stages: tuple[Stage, ...]) -> Iterator[Problem]:
+    checkpoints = sorted(assembly.run_folder(project).checkpoints.glob("committee_*.pt"))
+    if checkpoints and not (project.run_folder / STORE_NAME).exists():
+        yield Problem(
+            where=str(project.run_folder),
+            found=f"A run was here (checkpoints/{checkpoints[0].name}), and its {STORE_NAME} is missing.",
+            advice=f"Restore {STORE_NAME} from a copy; or remove checkpoints/ and results/ to start anew.",
+        )
+    active = project.settings.active
+    given = active is not None and active.initial_train_dataset is not None
+    if Stage.INITIAL not in stages and not given:
+        yield NO_INITIAL_DATASET
+    if Stage.INITIAL not in stages and given:
+        yield from _dataset_problems(project)
+    if Stage.INITIAL in stages and Stage.ACTIVE in stages and given:
+        yield Problem(
+            where="ACTIVE_LEARNING.initial_train_dataset",
+            found="names an initial dataset, and aims-pax run would make one of its own.",
+            advice="Start from the files with aims-pax al, or remove initial_train_dataset and initial_valid_dataset.",
+        )
+
+
+def _dataset_problems(project: Project) -> Iterator[Problem]:
+    """Files of an initial dataset must be readable and hold every element that the models are asked about."""
+    elements: set[int] = set()
+    for given in (project.active.initial_train_dataset, project.active.initial_valid_dataset):
+        for path in given.values() if isinstance(given, Mapping) else [given] if given is not None else []:
+            try:
+                labelled = read_extxyz(path, extxyz_keys(project.settings.misc))
+            except StructureError as error:
+                yield from error.problems
+                return
+            elements |= {int(number) for frame, _ in labelled for number in frame.numbers}
+    unknown = [number for number in project.elements if number not in elements]
+    if unknown:
+        from ase.data import chemical_symbols
+
+        symbols, known = (", ".join(chemical_symbols[z] for z in sorted(zs)) for zs in (unknown, elements))
+        yield Problem(
+            where="ACTIVE_LEARNING.initial_train_dataset",
+            found=f"No structure of it has the elements {symbols}, which the starting structures have.",
+            allowed=f"starting structures of {known}",
+            advice="Add such structures, or generate the initial dataset by aims-pax run.",
+        )
+
+
+def _goals_missed(project: Project, stored: str, progress: Progress) -> Iterator[Problem]:
+    """Goals that were changed after the part of the run that they end."""
+    for key, before, now in changes(stored, project):
+        if key.rsplit(".", 1)[-1] in GOALS and not _is_ahead(key, progress):
+            yield Problem(
+                where="aims_PAX.yaml",
+                found=f"{key} is {now:g}. The run in {project.run_folder} was done with that part at {before:g}.",
+                advice="Set it back; to learn more, start in another folder by aims-pax al, with this run's "
+                "results/training.extxyz and validation.extxyz as initial_train_dataset and initial_valid_dataset.",
+            )
+
+
+def _is_ahead(key: str, progress: Progress) -> bool:
+    """Whether the part of the run that this goal ends is still to come, or under way."""
+    converges = key.endswith(CONVERGENCE_GOALS)
+    if key.startswith(INITIAL_SECTION):
+        return progress is Progress.INITIAL or (converges and progress is Progress.INITIAL_CONVERGENCE)
+    return progress is not Progress.FINISHED and (converges or progress is not Progress.CONVERGENCE)
+
+
+def _checkpoint_problems(project: Project, checkpoint: Path) -> Iterator[Problem]:
+    if not checkpoint.is_file():
+        yield Problem(
+            where=str(checkpoint),
+            found="The committee that this run goes on with is missing.",
+            advice="Restore the file from a copy; without it, start in another folder (MISC.output_dir).",
+        )

@@ -1,0 +1,98 @@
+"""Labels that are lost with their workers are not the structures' fault."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aims_pax.campaign.desk import LabelDesk
+from aims_pax.campaign.run_folder import RunFolder
+from aims_pax.dataset.records import JobStatus
+from aims_pax.dataset.store import RunStore
+from aims_pax.errors import CampaignStopped, Problem, ReferenceUnavailable
+from aims_pax.frame import Frame, Label, LabelFailure, Stage
+from aims_pax.labelling.inline import InlinePool
+
+
+class SometimesInstalled:
+    """A reference whose executable is missing at some of its calls."""
+
+    name = "sometimes installed"
+
+    def __init__(self, missing_at: Sequence[int]) -> None:
+        self._missing_at = missing_at
+        self.n_calls = 0
+
+    def problems(self, numbers: Sequence[int], *, periodic: bool) -> list[str]:
+        return []
+
+    def label(self, frame: Frame, *, folder: Path, want_stress: bool) -> Label | LabelFailure:
+        self.n_calls += 1
+        if self.n_calls in self._missing_at:
+            raise ReferenceUnavailable(Problem("", "the executable is missing on this node"))
+        return Label(-1.0, np.zeros((frame.n_atoms, 3)), None, self.name, 0.0)
+
+    def isolated_atom_energy(self, number: int, *, folder: Path) -> float | None:
+        return None
+
+
+def frame(md_step: int) -> Frame:
+    return Frame("hydrogen", 0, md_step, 0, np.array([1, 1]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]]))
+
+
+def desk_of(store: RunStore, folder: Path, reference: SometimesInstalled) -> LabelDesk:
+    pool = InlinePool(reference, want_stress=False)
+    return LabelDesk(store, pool, RunFolder(folder, folder / "calculations"), Stage.ACTIVE, keeps_folders=False)
+
+
+def test_lost_label_is_asked_for_again(tmp_path: Path) -> None:
+    with RunStore.open(tmp_path) as store:
+        desk = desk_of(store, tmp_path, SometimesInstalled(missing_at=[1]))
+        label_id = desk.request(frame(1))
+        desk.send(label_id)
+        assert desk.collect(timeout_s=0.0) == []
+        (done,) = desk.collect(timeout_s=0.0)
+        assert isinstance(done.result, Label)
+        desk.record(done)
+        assert store.counts().n_received == 1
+
+
+def test_many_losses_in_a_row_stop_the_campaign_and_leave_the_labels_in_the_books(tmp_path: Path) -> None:
+    with RunStore.open(tmp_path) as store:
+        desk = desk_of(store, tmp_path, SometimesInstalled(missing_at=range(1, 10)))
+        for md_step in (1, 2, 3):
+            desk.send(desk.request(frame(md_step)))
+        with pytest.raises(CampaignStopped, match="3 labels in a row .*missing executable.* same command goes on"):
+            desk.collect(timeout_s=0.0)
+        assert len(list(store.jobs(JobStatus.SUBMITTED))) == 3
+
+
+def test_labels_lost_before_an_interruption_are_computed_when_the_run_goes_on(tmp_path: Path) -> None:
+    with RunStore.open(tmp_path) as store:
+        desk = desk_of(store, tmp_path, SometimesInstalled(missing_at=range(1, 10)))
+        for md_step in (1, 2, 3):
+            desk.send(desk.request(frame(md_step)))
+        with pytest.raises(CampaignStopped, match="No structure is to blame"):
+            desk.collect(timeout_s=0.0)
+    mended = SometimesInstalled(missing_at=[])
+    with RunStore.open(tmp_path) as store:
+        desk = desk_of(store, tmp_path, mended)
+        assert desk.resume() == []
+        for done in desk.collect(timeout_s=0.0):
+            desk.record(done)
+        assert mended.n_calls == 3
+        assert store.counts().n_received == 3
+
+
+def test_label_that_is_lost_again_and_again_while_others_come_through_counts_as_failed(tmp_path: Path) -> None:
+    with RunStore.open(tmp_path) as store:
+        desk = desk_of(store, tmp_path, SometimesInstalled(missing_at=[1, 3]))
+        desk.send(desk.request(frame(1)))
+        desk.send(desk.request(frame(2)))
+        (well,) = desk.collect(timeout_s=0.0)  # the second label; the first is lost and sent again
+        (lost,) = desk.collect(timeout_s=0.0)
+        assert isinstance(well.result, Label)
+        assert isinstance(lost.result, LabelFailure)
+        desk.record(lost)
+        assert store.counts().n_failed == 1
