@@ -1,0 +1,261 @@
+"""Campaigns that are killed or interrupted, and go on by the same command as if nothing had happened."""
+
+import contextlib
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from aims_pax.dataset.records import JobStatus
+from aims_pax.dataset.store import RunStore
+from aims_pax.frame import Split, Stage
+from aims_pax.protocols import Status
+
+from .engines import Watched, emt
+from .projects import Watcher, copper_project, in_child, jobs_of, labels_of, run, water_project
+
+CHANGES = {
+    "INITIAL_DATASET_GENERATION": {"intermediate_epochs_idg": 3},
+    "ACTIVE_LEARNING": {
+        "max_train_set_size": 6,
+        "epochs_per_worker": 4,
+        "margin": 0.0,
+        "converge_al": True,
+        "converge_best": False,
+        "max_convergence_epochs": 4,
+    },
+}
+
+N_INITIAL = 8
+"""Labels of the initial dataset: two rounds, two members, two points each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All that a run leaves behind, in a form in which every bit counts."""
+
+    labels: list[tuple[Any, ...]]
+    checks: bytes
+    epochs: bytes
+    states: dict[str, bytes | None]
+    weights: dict[str, bytes]
+
+
+def outcome_of(folder: Path) -> Outcome:
+    with RunStore.open_readonly(folder) as store:
+        labels = [
+            (
+                *(one.label_id, one.split, one.member, one.frame.trajectory, one.frame.md_step, one.frame.generation),
+                *(one.frame.positions.tobytes(), one.label.energy, one.label.forces.tobytes()),
+            )
+            for one in store.labelled()
+        ]
+        keys = ("learner.initial", "learner.active", "stagnations", "sampler.active", "checkpoints.active")
+        states = {key: store.load_state(key) for key in keys}
+        return Outcome(labels, store.checks().tobytes(), store.epochs().tobytes(), states, weights_of(folder))
+
+
+def weights_of(folder: Path) -> dict[str, bytes]:
+    weights = {}
+    for path in sorted((folder / "results").glob("*.model")):
+        model = torch.load(path, weights_only=False)
+        for name, value in model.state_dict().items():
+            weights[f"{path.name}: {name}"] = value.numpy().tobytes()
+    assert weights
+    return weights
+
+
+def assert_same(found: Outcome, expected: Outcome) -> None:
+    assert [one[:6] for one in found.labels] == [one[:6] for one in expected.labels]
+    assert found.labels == expected.labels
+    assert found.checks == expected.checks
+    assert found.epochs == expected.epochs
+    for key, value in expected.states.items():
+        assert found.states[key] == value, key
+    assert found.weights == expected.weights
+
+
+@pytest.fixture(scope="module")
+def initial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose initial dataset is complete, made without interruption."""
+    Watched.forget()
+    Watched.log = tmp_path_factory.mktemp("log") / "calculated"
+    folder = copper_project(tmp_path_factory.mktemp("initial"), changes=CHANGES)
+    run(folder, stages=(Stage.INITIAL,))
+    shutil.copy(Watched.log, folder / "calculated")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(initial: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """The run that all others must be equal to."""
+    Watched.forget()
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    shutil.copytree(initial, folder, dirs_exist_ok=True)
+    run(folder, stages=(Stage.ACTIVE,))
+    outcome = outcome_of(folder)
+    assert len(outcome.labels) > N_INITIAL + 4
+    return outcome
+
+
+@pytest.fixture
+def calculated(tmp_path: Path, engine: type[Watched]) -> Path:
+    """Takes note of the structures of all finished reference calculations, those of killed processes included."""
+    engine.log = tmp_path / "calculated"
+    return engine.log
+
+
+def assert_labels_conserved(folder: Path, calculated: Path) -> None:
+    """Every label was asked for once, computed once, belongs to its structure, and has its place."""
+    jobs = [job for stage in Stage for job in jobs_of(folder, stage)]
+    dataset = labels_of(folder)
+    assert {job.status for job in jobs} == {JobStatus.DONE}
+    assert sorted(one.label_id for one in dataset) == sorted(job.label_id for job in jobs)
+    identities = {(job.stage, job.frame.trajectory, job.frame.md_step) for job in jobs}
+    assert len(identities) == len(jobs)
+    computed = calculated.read_text(encoding="utf-8").split()
+    assert sorted(computed) == sorted(job.frame.positions.tobytes().hex() for job in jobs)
+    for one in dataset:
+        energy, forces = emt(one.frame.positions, "Cu4")
+        assert one.label.energy == energy
+        assert np.array_equal(one.label.forces, forces)
+
+
+Moment = Callable[[Status], bool]
+
+
+def in_initial(activity: str, n_received: int) -> Moment:
+    return lambda now: (now.stage, now.activity, now.n_labels_received) == (Stage.INITIAL, activity, n_received)
+
+
+def in_active(activity: str, *, n_received: int = 0) -> Moment:
+    return lambda now: now.stage == Stage.ACTIVE and now.activity == activity and now.n_labels_received >= n_received
+
+
+def validating(now: Status) -> bool:
+    """A validation point arrived that the committee is about to learn of, after some training."""
+    return in_active("training")(now) and now.n_valid >= 4 and now.epochs > 0
+
+
+def converging(now: Status) -> bool:
+    return now.stage == "convergence" and "epoch 2 of" in now.activity
+
+
+IN_INITIAL: dict[str, Moment] = {
+    "first structure": in_initial("sampling and labelling", 1),
+    "round complete": in_initial("training", 4),
+    "second round": in_initial("sampling and labelling", 6),
+}
+
+IN_ACTIVE: dict[str, Moment] = {
+    "active learning begins": in_active("sampling"),
+    "first label to learn": in_active("training"),
+    "validation label to learn": validating,
+    "labels learned": in_active("sampling", n_received=4),
+    "convergence": converging,
+}
+
+
+def killing(moment: Moment) -> Watcher:
+    def kill(now: Status) -> None:
+        if moment(now):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return Watcher(kill)
+
+
+@pytest.mark.parametrize("moment", IN_INITIAL)
+def test_run_killed_in_its_initial_stage_goes_on_as_if_it_had_not_been(
+    moment: str, initial: Path, calculated: Path, tmp_path: Path
+) -> None:
+    folder = copper_project(tmp_path / "project", changes=CHANGES)
+    killed = in_child(lambda: run(folder, stages=(Stage.INITIAL,), observer=killing(IN_INITIAL[moment])))
+    assert killed == -signal.SIGKILL
+    run(folder, stages=(Stage.INITIAL,))
+    assert_same(outcome_of(folder), outcome_of(initial))
+    assert_labels_conserved(folder, calculated)
+
+
+@pytest.mark.parametrize("moment", IN_ACTIVE)
+def test_run_killed_in_active_learning_goes_on_as_if_it_had_not_been(
+    moment: str, initial: Path, uninterrupted: Outcome, calculated: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(initial, folder)
+    shutil.copy(initial / "calculated", calculated)
+    killed = in_child(lambda: run(folder, stages=(Stage.ACTIVE,), observer=killing(IN_ACTIVE[moment])))
+    assert killed == -signal.SIGKILL
+    run(folder, stages=(Stage.ACTIVE,))
+    assert_same(outcome_of(folder), uninterrupted)
+    assert_labels_conserved(folder, calculated)
+
+
+@pytest.mark.parametrize("call", [7, N_INITIAL + 3])
+def test_run_killed_within_a_label_computes_it_again_and_goes_on(
+    call: int, uninterrupted: Outcome, calculated: Path, tmp_path: Path
+) -> None:
+    folder = copper_project(tmp_path / "project", changes=CHANGES)
+
+    def killed() -> None:
+        Watched.manners[call] = "die"
+        run(folder)
+
+    assert in_child(killed) == -signal.SIGKILL
+    asked = [job for stage in Stage for job in jobs_of(folder, stage)]
+    assert any(job.status is JobStatus.SUBMITTED for job in asked), "a label was in flight"
+    run(folder)
+    assert_same(outcome_of(folder), uninterrupted)
+    assert_labels_conserved(folder, calculated)
+
+
+def test_run_interrupted_again_and_again_is_the_run_that_was_not(
+    uninterrupted: Outcome, calculated: Path, tmp_path: Path
+) -> None:
+    folder = copper_project(tmp_path / "project", changes=CHANGES)
+
+    def interrupt(now: Status) -> None:
+        if now.n_labels_received >= watcher.seen[0].n_labels_received + 3:
+            raise KeyboardInterrupt
+
+    n_interruptions = 0
+    while n_interruptions < 20:
+        watcher = Watcher(interrupt)
+        with contextlib.suppress(KeyboardInterrupt):
+            run(folder, observer=watcher)
+            break
+        n_interruptions += 1
+    assert 3 <= n_interruptions < 20
+    assert_same(outcome_of(folder), uninterrupted)
+    assert_labels_conserved(folder, calculated)
+
+
+def test_interrupted_sampling_by_tight_binding_gives_the_same_structures(tmp_path: Path) -> None:
+    """The embedded driver starts its self-consistency from the last step, which an interruption makes it forget."""
+    changes = {"ACTIVE_LEARNING": None, "INITIAL_DATASET_GENERATION": {"max_initial_set_size": 1}}
+    for name in ("uninterrupted", "interrupted"):
+        water_project(tmp_path / name, changes)
+
+    def interrupt(now: Status) -> None:
+        if now.n_labels_received == 2:
+            raise KeyboardInterrupt
+
+    with contextlib.suppress(KeyboardInterrupt):
+        run(tmp_path / "interrupted", observer=Watcher(interrupt))
+    assert not (tmp_path / "interrupted" / "results").exists()
+    for name in ("interrupted", "uninterrupted"):
+        run(tmp_path / name)
+    assert_same(outcome_of(tmp_path / "interrupted"), outcome_of(tmp_path / "uninterrupted"))
+
+
+def test_split_of_a_resumed_run_keeps_its_quota(uninterrupted: Outcome) -> None:
+    for owner in (None, 0, 1):
+        splits = [split for _, split, member, *_ in uninterrupted.labels if member == owner]
+        for n in range(1, len(splits) + 1):
+            assert abs(splits[:n].count(Split.VALIDATION) - 0.4 * n) <= 1
