@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 
@@ -20,7 +20,7 @@ from aims_pax.campaign.training import MIN_RESET_PATIENCE, CommitteeTrainer, Sta
 from aims_pax.committee import Committee, device_of
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import CampaignStopped, Problem, UserError
-from aims_pax.frame import Label, LabelFailure, Stage
+from aims_pax.frame import Label, LabelFailure, LabelledFrame, Stage
 from aims_pax.learner.active import begin
 from aims_pax.learner.initial import InitialState, resumed
 from aims_pax.learner.quota import Quota
@@ -60,6 +60,7 @@ class Run:
         self.stopwatch = Stopwatch()
         self.memory.recall_time(self.stopwatch)
         self._pool: Pool | None = None
+        self._committee: Committee | None = None
 
     @property
     def progress(self) -> Progress | None:
@@ -88,18 +89,22 @@ class Run:
             self._pool = None
 
     def committee(self) -> Committee | None:
-        """The committee as the store knows it, with all its points; None before the first round of labels."""
-        labelled = list(self.store.labelled())
-        if not labelled:
-            return None
-        checkpoint = self.memory.committee_checkpoint()
-        if checkpoint is None:
-            with self.stopwatch.during(Activity.STARTING):
-                isolated = assembly.isolated_atoms(self.project, self.folder.calculations / "isolated")
-                return assembly.build_committee(self.project, labelled, isolated_atoms_ev=isolated)
-        committee = Committee.load(checkpoint, device=device_of(self.project.mace.misc.device))
-        committee.add(labelled)
-        return committee
+        """The committee with all its points, as the store knows it; None before the first round of labels."""
+        if self._committee is None:
+            labelled = list(self.store.labelled())
+            checkpoint = self.memory.committee_checkpoint()
+            if checkpoint is not None:
+                self._committee = Committee.load(checkpoint, device=device_of(self.project.mace.misc.device))
+                self._committee.add(labelled)
+            elif labelled:
+                self.build_committee(labelled)
+        return self._committee
+
+    def build_committee(self, labelled: Sequence[LabelledFrame]) -> Committee:
+        """A new committee from the first labels, with free atoms computed by the reference."""
+        isolated = assembly.isolated_atoms(self.project, self.folder.calculations / "isolated")
+        self._committee = assembly.build_committee(self.project, labelled, isolated_atoms_ev=isolated)
+        return self._committee
 
     def existing_committee(self) -> Committee:
         """The committee of a run that has had its first labels.
@@ -212,7 +217,6 @@ def _sample_initial(run: Run) -> None:
         forces = assembly.driver_forces(project, reference, run.folder)
         sampler = assembly.initial_sampler(project, forces)
         committee = run.committee()
-    isolated_folder = run.folder.calculations / "isolated"
     owners = settings.ensemble_size if settings.distinct_model_sets else 1
     parts = InitialParts(
         store=run.store,
@@ -222,9 +226,7 @@ def _sample_initial(run: Run) -> None:
         recorder=assembly.recorder(project, Stage.INITIAL, run.folder),
         forget_history=assembly.forget_history(project, forces),
         known_label=forces.result_of if isinstance(forces, ReferenceForces) else _unknown,
-        build_committee=lambda labelled: assembly.build_committee(
-            project, labelled, isolated_atoms_ev=assembly.isolated_atoms(project, isolated_folder)
-        ),
+        build_committee=run.build_committee,
         plan=assembly.initial_plan(settings),
         policy=assembly.initial_policy(project),
         stopwatch=run.stopwatch,

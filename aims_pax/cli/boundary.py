@@ -1,5 +1,6 @@
 """Where exceptions end: what a person reads, and the exit code, when a command did not succeed."""
 
+import errno
 import functools
 import logging
 import os
@@ -27,6 +28,9 @@ INTERRUPTED: Final = 128 + signal.SIGINT
 TERMINATED: Final = 128 + signal.SIGTERM
 """Exit code of a command that was stopped by a batch system or by ``kill``."""
 
+DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+"""What a disk may answer in the middle of a run: full, over quota, read-only by now, broken."""
+
 
 class Terminated(KeyboardInterrupt):
     """The process was asked to end, and unwinds as it does for Ctrl-C."""
@@ -35,9 +39,10 @@ class Terminated(KeyboardInterrupt):
 def guarded(command: Callable[P, None]) -> Callable[P, None]:
     """The same command, whose exceptions become messages on stderr and exit codes.
 
-    A :class:`UserError` gives 2 and all its problems; any other :class:`AimsPaxError` gives 1 and its message;
-    Ctrl-C gives 130 and SIGTERM 143, both with the command that goes on with a run; anything else gives 1 and one line,
-    and its traceback is kept in the run's log, or in a file of its own when there is no log yet.
+    A :class:`UserError` gives 2 and all its problems; any other :class:`AimsPaxError` gives 1 and its message; a disk
+    that is full gives 1 and what to do; Ctrl-C gives 130 and SIGTERM 143, both with the command that goes on with a
+    run; anything else gives 1 and one line, and its traceback is kept in the run's log, or in a file of its own when
+    there is no log yet.
     """
 
     @functools.wraps(command)
@@ -63,6 +68,11 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
                 _say(f"\n{word}. What was committed is kept; the same command goes on from there:\n  {_own_command()}")
             raise typer.Exit(TERMINATED if terminated else INTERRUPTED) from None
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+                log_failure(str(error))
+                _say(f"aims-pax stopped: {error.strerror}{f': {error.filename}' if error.filename else ''}.")
+                _say(f"Make room, or mend the disk. What was committed is kept; then go on by:\n  {_own_command()}")
+                raise typer.Exit(1) from None
             trace = "".join(traceback.format_exception(error))
             log_file = log_failure(trace) or _write_temporary(trace)
             _say(f"aims-pax stopped at an error that it did not foresee: {type(error).__name__}: {error}")

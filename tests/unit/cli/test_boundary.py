@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 from pathlib import Path
@@ -80,6 +81,15 @@ def test_sigterm_unwinds_like_ctrl_c_and_exits_with_143() -> None:
     assert "Terminated" in result.stderr
     assert unwound == [True]
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_full_disk_says_what_to_do_and_is_no_defect(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("sys.argv", ["/somewhere/bin/aims-pax", "run", "project"])
+    result = run(OSError(errno.ENOSPC, "No space left on device", "run/committee.pt"), log_folder=tmp_path)
+    assert result.exit_code == 1
+    assert "No space left on device: run/committee.pt." in result.stderr
+    assert "aims-pax run project" in result.stderr
+    assert "defect" not in result.stderr
 
 
 def test_unforeseen_error_keeps_its_traceback_in_the_diary(tmp_path: Path) -> None:
