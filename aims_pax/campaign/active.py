@@ -61,6 +61,8 @@ class ActiveParts:
     score : Score
     moves_checkpoints : bool
         Whether a labelled structure becomes its trajectory's checkpoint (`update_md_checkpoints`).
+    n_epochs_before : int
+        Epochs that the members were trained in earlier stages, for the display.
     """
 
     store: RunStore
@@ -75,6 +77,7 @@ class ActiveParts:
     stopwatch: Stopwatch
     observer: Observer
     moves_checkpoints: bool
+    n_epochs_before: int
 
 
 class ActiveLearning:
@@ -88,6 +91,13 @@ class ActiveLearning:
         self._journal: list[tuple[str, dict[str, Any]]] = []
         self._checkpoints: dict[int, TrajectoryCheckpoint] = {}
         self._last_commit = clock()
+        counts = parts.store.counts()
+        self._n_initial_valid = parts.committee.n_valid(0) - state.quota.n_valid
+        self._labels_before = (
+            counts.n_requested - state.n_requested,
+            counts.n_received - state.n_received,
+            counts.n_failed - state.n_failed,
+        )
 
     def run(self) -> StopReason:
         """Go on until the learner says that it is over; returns why."""
@@ -218,7 +228,8 @@ class ActiveLearning:
         quota = self.state.quota
         diary.info(
             "traj %02d  step %s  label %d after %.1f s  -> %s set (%d + %d)",
-            *(index, _grouped(md_step), answer.label_id, label.wall_s, split, quota.n_train, quota.n_valid),
+            *(index, _grouped(md_step), answer.label_id, label.wall_s, split),
+            *(self.state.train_size, quota.n_valid + self._n_initial_valid),
         )
         return LabelledFrame(answer.label_id, answer.frame, label, split, None)
 
@@ -302,6 +313,7 @@ class ActiveLearning:
 
     def _show(self, command: Command) -> None:
         state, parts = self.state, self._parts
+        requested, received, failed = self._labels_before
         parts.observer.show(
             Status(
                 stage=Stage.ACTIVE,
@@ -309,14 +321,14 @@ class ActiveLearning:
                 n_waiting=len(state.in_phase(Phase.WAITING)),
                 n_training=len(state.in_phase(Phase.TRAINING)),
                 n_finished=sum(trajectory.phase not in LIVE for trajectory in state.trajectories),
-                n_labels_requested=state.n_requested,
-                n_labels_received=state.n_received,
-                n_labels_failed=state.n_failed,
+                n_labels_requested=requested + state.n_requested,
+                n_labels_received=received + state.n_received,
+                n_labels_failed=failed + state.n_failed,
                 n_train=state.train_size,
                 n_valid=parts.committee.n_valid(0),
                 train_goal=parts.policy.max_train_size,
                 md_steps=sum(trajectory.md_step for trajectory in state.trajectories),
-                epochs=state.n_epochs,
+                epochs=parts.n_epochs_before + state.n_epochs,
                 threshold=state.threshold.value,
                 last_score=state.threshold.scores[-1] if state.threshold.scores else None,
                 force_mae_ev_per_ang=state.force_mae,

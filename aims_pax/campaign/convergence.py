@@ -101,18 +101,19 @@ class Convergence:
             )
             state = ConvergenceState(members, begin)
             diary.info("converging %s on the whole set", _members(members))
-        last_commit = self._clock()
+        last_commit, newest = self._clock(), float("nan")
         while unfinished := state.unfinished(self._rules):
             with self._stopwatch.during(Activity.CONVERGING):
                 force_mae = self._trainer.train(1, members=unfinished)
             state = self._judged(state, unfinished)
             show(state.n_epochs, force_mae)
+            newest = newest if force_mae is None else force_mae
             if self._clock() - last_commit > COMMIT_S:
                 self._commit(state)
                 last_commit = self._clock()
         self._committee.end_convergence()
         self._commit(state)
-        diary.info("converged after %d epochs", state.n_epochs)
+        diary.info("converged after %d epochs, validation force MAE %.1f meV/Å", state.n_epochs, 1000 * newest)
 
     def _judged(self, state: ConvergenceState, trained: tuple[int, ...]) -> ConvergenceState:
         stagnations = state.stagnations

@@ -18,7 +18,7 @@ from aims_pax.campaign.imported import extxyz_keys
 from aims_pax.campaign.run_folder import RunFolder
 from aims_pax.committee import Committee
 from aims_pax.dataset.durable import replacing
-from aims_pax.dataset.extxyz import write_extxyz
+from aims_pax.dataset.extxyz import Keys, write_extxyz
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import StoreError
 from aims_pax.frame import Split, Stage
@@ -71,9 +71,7 @@ def write_results(
     results.mkdir(parents=True, exist_ok=True)
     with stopwatch.during(Activity.RECORDING):
         keys = extxyz_keys(project.settings.misc)
-        for split in Split:
-            chosen = (point for point in store.labelled() if point.split is split)
-            write_extxyz(results / f"{split}.extxyz", chosen, keys)
+        write_datasets(store, results, keys)
         committee.centre_energies()
         models = committee.export(results, project.mace.general.name_exp)
         evaluation = None
@@ -88,6 +86,28 @@ def write_results(
     with replacing(results / "summary.json") as file:
         json.dump(content, file, indent=2)
     return Summary(results, content)
+
+
+def write_datasets(store: RunStore, folder: Path, keys: Keys) -> dict[Path, int]:
+    """Write training.extxyz and validation.extxyz; returns how many structures each of them holds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = {}
+    for split in Split:
+        path = folder / f"{split}.extxyz"
+        written[path] = write_extxyz(path, (point for point in store.labelled() if point.split is split), keys)
+    return written
+
+
+def export_datasets(project: Project, folder: Path) -> dict[Path, int]:
+    """Write the datasets of the run in a project's folder, finished or not, also while it is running.
+
+    Raises
+    ------
+    UserError
+        There is no run.
+    """
+    with RunStore.open_readonly(project.run_folder) as store:
+        return write_datasets(store, folder, extxyz_keys(project.settings.misc))
 
 
 def read_summary(results: Path) -> Summary:

@@ -294,6 +294,7 @@ def _learn_actively(run: Run) -> StopReason:
         stopwatch=run.stopwatch,
         observer=run.observer,
         moves_checkpoints=settings.update_md_checkpoints,
+        n_epochs_before=_epochs_trained(run, besides="learner.active"),
     )
     return ActiveLearning(parts, state).run()
 
@@ -320,21 +321,24 @@ def _converge(run: Run, settings: StageSettings, *, key: str, best_only: bool) -
     )
     convergence = Convergence(committee, rules, key=key, store=run.store, memory=run.memory, stopwatch=run.stopwatch)
     members = (_best_member(committee),) if best_only else tuple(range(committee.n_members))
-    n_epochs_before = sum(
-        state.n_epochs
-        for state in (
-            run.memory.recall("learner.initial", InitialState),
-            run.memory.recall("convergence.initial", ConvergenceState) if key != "convergence.initial" else None,
-            run.memory.recall("learner.active", State),
-        )
-        if state is not None
-    )
+    n_epochs_before = _epochs_trained(run, besides=key)
 
     def show(n_epochs: int, force_mae: float | None) -> None:
         activity = f"converging, epoch {n_epochs} of at most {rules.max_epochs}"
         run.observer.show(_status_of_convergence(run, committee, n_epochs_before + n_epochs, force_mae, activity))
 
     convergence.run(members, show=show)
+
+
+def _epochs_trained(run: Run, *, besides: str) -> int:
+    """Epochs of the parts of a run that are over or under way, without the one that is stored by this key."""
+    states = {
+        "learner.initial": run.memory.recall("learner.initial", InitialState),
+        "convergence.initial": run.memory.recall("convergence.initial", ConvergenceState),
+        "learner.active": run.memory.recall("learner.active", State),
+        "convergence.active": run.memory.recall("convergence.active", ConvergenceState),
+    }
+    return sum(state.n_epochs for key, state in states.items() if state is not None and key != besides)
 
 
 def _best_member(committee: Committee) -> int:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from aims_pax import __version__
-from aims_pax.cli import al, check, evaluate, idg, init, run, schema
+from aims_pax.cli import al, check, evaluate, export, idg, init, run, schema
 
 program = typer.Typer(
     name="aims-pax",
@@ -22,6 +22,7 @@ program.command("run", short_help="Run the whole campaign")(run.run)
 program.command("idg", short_help="Generate the initial dataset only")(idg.idg)
 program.command("al", short_help="Learn actively only")(al.al)
 program.command("evaluate", short_help="Measure models on labelled structures")(evaluate.evaluate)
+program.command("export", short_help="Write the datasets of a run, finished or not")(export.export)
 program.command("schema", short_help="Write JSON schemas for editors")(schema.schema)
 
 

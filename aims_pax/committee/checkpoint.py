@@ -63,12 +63,15 @@ def read_checkpoint(path: Path, *, device: torch.device) -> MembersCheckpoint:
     ModelError
         The file is missing, damaged, or of a newer version.
     """
-    advice = "Remove the file to train anew from the stored labels."
+    advice = (
+        "Restore it from a copy. The labels are safe in run.db: aims-pax export writes them, and a new run can begin "
+        "with them (ACTIVE_LEARNING.initial_train_dataset and initial_valid_dataset)."
+    )
     try:
         content = torch.load(path, map_location=device, weights_only=True)
         version = content["version"]
     except FileNotFoundError as cause:
-        raise ModelError(Problem(where=str(path), found="is missing", advice="Train a committee first.")) from cause
+        raise ModelError(Problem(where=str(path), found="is missing", advice=advice)) from cause
     except (OSError, RuntimeError, UnpicklingError, EOFError, KeyError, TypeError, IndexError) as cause:
         found = f"can't be read as a committee ({type(cause).__name__})"
         raise ModelError(Problem(where=str(path), found=found, advice=advice)) from cause

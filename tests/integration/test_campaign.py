@@ -12,8 +12,10 @@ from ase import Atoms
 from ase.io import read
 from mace.calculators import MACECalculator
 from tblite.ase import TBLite
+from typer.testing import CliRunner
 
 from aims_pax.campaign import Summary
+from aims_pax.cli.main import program
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import FloatArray, Split, Stage
 from aims_pax.selection import SCORES
@@ -227,3 +229,28 @@ def test_no_structure_was_asked_for_twice(finished: Finished) -> None:
     for stage in Stage:
         asked = [(job.frame.trajectory, job.frame.md_step) for job in jobs_of(finished.folder, stage)]
         assert len(set(asked)) == len(asked) > 0
+
+
+def test_export_writes_the_datasets_of_a_run_again(finished: Finished, tmp_path: Path) -> None:
+    outcome = CliRunner().invoke(program, ["export", str(finished.folder), "--out", str(tmp_path / "data")])
+    assert outcome.exit_code == 0
+    for split in Split:
+        name = f"{split}.extxyz"
+        assert (tmp_path / "data" / name).read_text() == (finished.results / name).read_text()
+        assert f"({finished.summary.content['labels'][str(split)]} structures)" in outcome.stdout
+
+
+def test_export_where_nothing_was_run_is_explained(tmp_path: Path) -> None:
+    folder = water_project(tmp_path / "new", {})
+    outcome = CliRunner().invoke(program, ["export", str(folder)])
+    assert outcome.exit_code == 2
+    assert "holds no run" in outcome.stderr
+
+
+def test_exported_energies_are_centred_on_the_training_structures(finished: Finished) -> None:
+    frames = read(finished.results / "training.extxyz", ":")
+    for index, name in enumerate(finished.summary.content["models"]):
+        calculator = MACECalculator(model_paths=str(finished.results / name), device="cpu", default_dtype="float64")
+        mine = [frame for frame in frames if frame.info.get("member", index) == index]
+        errors = [(calculator.get_potential_energy(one) - one.info["REF_energy"]) / len(one) for one in mine]
+        assert abs(np.mean(errors)) < 2e-5

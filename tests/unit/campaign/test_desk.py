@@ -63,7 +63,7 @@ def test_many_losses_in_a_row_stop_the_campaign_and_leave_the_labels_in_the_book
         desk = desk_of(store, tmp_path, SometimesInstalled(missing_at=range(1, 10)))
         for md_step in (1, 2, 3):
             desk.send(desk.request(frame(md_step)))
-        with pytest.raises(CampaignStopped, match="3 labels in a row .*missing executable.* same command goes on"):
+        with pytest.raises(CampaignStopped, match=r"3 labels in a row .*missing executable.* same command goes on"):
             desk.collect(timeout_s=0.0)
         assert len(list(store.jobs(JobStatus.SUBMITTED))) == 3
 
