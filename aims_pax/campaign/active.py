@@ -149,9 +149,8 @@ class ActiveLearning:
             scores = dict(zip(sound, self._scores(sound), strict=True))
         picks: list[SubmitLabel] = []
         for moved in advanced:
-            if (
-                self.state.trajectories[moved.trajectory].phase is Phase.RUNNING
-            ):  # the goal may be reached in this batch
+            is_running = self.state.trajectories[moved.trajectory].phase is Phase.RUNNING
+            if is_running:  # else the campaign has come to its end within this batch
                 picks += self._moved(moved, scores.get(moved.trajectory))
         if picks or self._clock() - self._last_commit > QUIET_COMMIT_S:
             self._commit(picks)

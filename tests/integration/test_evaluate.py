@@ -125,4 +125,8 @@ def test_command_explains_an_unwritable_folder(models: list[Path], data: Path, t
     taken.write_text("a file", encoding="utf-8")
     result = aims_pax_evaluate("--models", models[0], "--data", data, "--out", taken, "--device", "cpu")
     assert result.exit_code == 2
-    assert f"{taken}: can't be written to" in result.stderr
+    assert f"{taken}: This is a file." in result.stderr
+    below = taken / "below"
+    result = aims_pax_evaluate("--models", models[0], "--data", data, "--out", below, "--device", "cpu")
+    assert result.exit_code == 2
+    assert f"{below}: can't be written to" in result.stderr
