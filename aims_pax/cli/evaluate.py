@@ -27,8 +27,8 @@ def evaluate(
     ] = None,
     further_models: Annotated[list[Path] | None, typer.Argument(metavar="FILE", hidden=True)] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Also write metrics.json, metrics.txt and parity.png here.")
-    ] = None,
+        Path, typer.Option(metavar="FOLDER", help="metrics.json, metrics.txt and parity.png are written here.")
+    ] = Path("evaluation"),
     device: Annotated[Device, typer.Option(help="Where the models run.")] = Device.AUTO,
     energy_key: Annotated[str, typer.Option(metavar="NAME", help="The energy's name in the file.")] = "REF_energy",
     forces_key: Annotated[str, typer.Option(metavar="NAME", help="The forces' name in the file.")] = "REF_forces",
@@ -42,7 +42,7 @@ def evaluate(
     paths = [*(models or []), *(further_models or [])]
     if not paths:
         raise UserError(Problem("--models", "no model file was given", "one or more MACE model files"))
-    if out is not None and out.is_file():
+    if out.is_file():
         raise UserError(Problem(f"--out {out}", "This is a file.", "a folder, which is made when missing"))
     from aims_pax.campaign.evaluate import evaluate_models
     from aims_pax.committee import cuda_is_usable
@@ -53,6 +53,5 @@ def evaluate(
     keys = Keys(energy=energy_key, forces=forces_key, stress=stress_key)
     evaluation = evaluate_models(paths, data, device=device.value, keys=keys)
     typer.echo(evaluation.text())
-    if out is not None:
-        for path in evaluation.write(out):
-            typer.echo(f"wrote {path}")
+    for path in evaluation.write(out):
+        typer.echo(f"wrote {path}")
