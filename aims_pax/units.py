@@ -1,7 +1,6 @@
 """Physical constants in the units of the package: eV, Å, fs, K, g/mol.
 
-All values come from CODATA 2018 through :mod:`scipy.constants`-equivalent literals, so that this module
-imports nothing and every layer may use it.
+All values are CODATA 2018, written out, so that this module imports nothing and every layer may use it.
 """
 
 from typing import Final
@@ -17,6 +16,3 @@ BOHR_ANG: Final = 0.529177210903
 
 AMU_ANG2_PER_FS2_EV: Final = 103.642696562
 """One g/mol (Å/fs)² in eV: 1.66053906660e-27 kg (1e5 m/s)² / 1.602176634e-19 J (CODATA 2018)."""
-
-EV_PER_ANG3_GPA: Final = 160.2176634
-"""One eV/Å³ in GPa (CODATA 2018, exact)."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aims_pax.frame import Frame
+from aims_pax.reference.ase_adapter import atoms_of
 from aims_pax.sampling import Advanced, BatchedSampler
 
 
@@ -47,20 +48,12 @@ class TrajectoryRecorder:
         return [final[trajectory] for trajectory in trajectories]
 
     def _append(self, trajectory: int, frames: Sequence[Frame]) -> None:
-        from ase import Atoms
         from ase.io import write
 
         self._folder.mkdir(parents=True, exist_ok=True)
-        images = [
-            Atoms(
-                frame.numbers,
-                frame.positions,
-                cell=frame.cell,
-                pbc=frame.pbc,
-                info={"system": frame.system, "md_step": frame.md_step, "generation": frame.generation},
-            )
-            for frame in frames
-        ]
+        images = [atoms_of(frame) for frame in frames]
+        for atoms, frame in zip(images, frames, strict=True):
+            atoms.info.update(system=frame.system, md_step=frame.md_step, generation=frame.generation)
         write(self._folder / f"{self._stage}_{trajectory:03d}.extxyz", images, format="extxyz", append=True)
 
 

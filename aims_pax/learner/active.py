@@ -44,7 +44,7 @@ def begin(policy: Policy, *, n_trajectories: int, c_x: float, valid_ratio: float
     return _stopped_if_due(state, policy)
 
 
-def tried_again(state: State) -> State:
+def _tried_again(state: State) -> State:
     """The state in which a run goes on that stopped because every trajectory had failed: all of them run again.
 
     Their user has mended what was wrong. The shell puts them back to their checkpoints.
@@ -57,7 +57,7 @@ def tried_again(state: State) -> State:
 
 def resumed(state: State, policy: Policy) -> State:
     """The state in which an interrupted run goes on, under rules whose goals may have changed since."""
-    state = tried_again(state)
+    state = _tried_again(state)
     trajectories = tuple(
         replace(one, phase=Phase.FINISHED) if one.phase is Phase.RUNNING and _steps_used_up(one, policy) else one
         for one in state.trajectories

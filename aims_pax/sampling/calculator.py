@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ase import Atoms
 from ase.calculators.calculator import Calculator
 from torch import Tensor
 
 from aims_pax.batch import AtomBatch
 from aims_pax.frame import FloatArray, Frame, Label, LabelFailure
 from aims_pax.protocols import Reference
+from aims_pax.reference.ase_adapter import atoms_of
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,8 @@ class CalculatorForces:
         if frame.trajectory not in self._calculators:
             self._calculators[frame.trajectory] = self._new_calculator()
         calculator = self._calculators[frame.trajectory]
-        atoms = Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc, calculator=calculator)
+        atoms = atoms_of(frame)
+        atoms.calc = calculator
         try:
             return float(atoms.get_potential_energy()), np.asarray(atoms.get_forces(), dtype=np.float64)
         except _CALCULATION_ERRORS as error:

@@ -74,7 +74,7 @@ def test_what_is_mutated_here_is_right_before() -> None:
         (folder / "aims_PAX.yaml").write_text(yaml.safe_dump(RIGHT))
         (folder / "mace.yaml").write_text("GENERAL: {name_exp: a}\n")
         (folder / "geometry.in").write_text("atom 0 0 0 H\natom 0 0 0.74 H\n")
-        load_project(folder)
+        assert load_project(folder).elements == (1,)
 
 
 @quick
