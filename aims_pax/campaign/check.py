@@ -19,8 +19,8 @@ from aims_pax.reference.registry import build_reference
 from aims_pax.settings import MaceSettings, ParslCluster, Project, ReferenceSettings, TeacherSettings
 
 MIN_FREE_BYTES = 500 * 2**20
-"""Free disk space below which a run is not started. Measured: 6 kB in run.db for a label of 30 atoms with its checks, and
-75 MB for the checkpoint of four members of the default size, of which two exist while one replaces the other."""
+"""Free disk space below which a run is not started. Measured: 6 kB in run.db for a label of 30 atoms with its checks,
+and 75 MB for the checkpoint of four members of the default size, of which two exist while one replaces the other."""
 
 BYTES_PER_EDGE, BYTES_PER_EDGE_AND_FEATURE = 20e3, 480.0
 """Memory of a training step for each directed pair, plus that for each pair and message feature (channels times
