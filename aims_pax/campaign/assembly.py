@@ -62,7 +62,7 @@ def build_pool(project: Project) -> Pool:
     """The pool that CLUSTER describes; starts its workers."""
     from aims_pax.labelling.inline import InlinePool
 
-    cluster, reference = project.settings.cluster, project.settings.reference
+    cluster, reference = project.settings.cluster, project.reference
     keeps = not cluster.clean_dirs
     if isinstance(cluster, InlineCluster):
         return InlinePool(build_reference(reference), want_stress=wants_stress(project), keep_files=keeps)
@@ -82,7 +82,7 @@ def build_pool(project: Project) -> Pool:
 def isolated_atoms(project: Project, folder: Path) -> Mapping[int, float]:
     """Energies of the free atoms (eV), by the reference, for the elements whose energy it can tell."""
     given = project.mace.architecture.atomic_energies or {}
-    reference = build_reference(project.settings.reference)
+    reference = build_reference(project.reference)
     energies = {}
     for number in project.elements:
         energy = given.get(number)

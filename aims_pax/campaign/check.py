@@ -117,10 +117,10 @@ def _device_problems(project: Project) -> Iterator[Problem]:
 
 
 def _reference_problems(project: Project) -> Iterator[Problem]:
-    reference = build_reference(project.settings.reference)
     systems_by_problem: dict[str, list[str]] = {}
     for system in project.systems:
         numbers = [int(number) for number in system.frame.numbers]
+        reference = build_reference(project.reference_for(system))
         for problem in reference.problems(numbers, periodic=bool(system.frame.pbc.any())):
             systems_by_problem.setdefault(problem, []).append(system.name)
     for problem, systems in systems_by_problem.items():
@@ -234,7 +234,7 @@ def _facts(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
     atoms = ", ".join(f"{system.name} ({system.frame.n_atoms} atoms)" for system in project.systems[:5])
     more = f" and {len(project.systems) - 5} more" if len(project.systems) > 5 else ""
     yield f"starting structures: {atoms}{more}"
-    yield f"labels: {build_reference(project.settings.reference).name}, {_where_labelled(project)}"
+    yield f"labels: {build_reference(project.reference).name}, {_where_labelled(project)}"
     initial_labels = None
     if Stage.INITIAL in stages:
         initial_labels = _initial_labels(project)

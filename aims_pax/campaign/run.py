@@ -213,7 +213,7 @@ def _finish_initial(run: Run, stages: tuple[Stage, ...]) -> None:
 def _sample_initial(run: Run) -> None:
     project, settings = run.project, run.project.initial
     with run.stopwatch.during(Activity.STARTING):
-        reference = build_reference(project.settings.reference)
+        reference = build_reference(project.reference)
         forces = assembly.driver_forces(project, reference, run.folder)
         sampler = assembly.initial_sampler(project, forces)
         committee = run.committee()

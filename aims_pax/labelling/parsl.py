@@ -22,7 +22,7 @@ from aims_pax.labelling.configuration import guard
 from aims_pax.labelling.result import decode
 from aims_pax.labelling.worker import label_on_worker
 from aims_pax.protocols import LabelDone, LabelJob
-from aims_pax.settings.reference import ReferenceSettings
+from aims_pax.settings.reference import ReferencesBySystem, ReferenceSettings
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class ParslPool:
 
     Parameters
     ----------
-    settings : ReferenceSettings
+    settings : ReferenceSettings or ReferencesBySystem
         What the workers build their reference from. Sent instead of the reference, which can't be pickled.
     config : Config
         A configuration that was not used before. Its log folder and its interchange are set to the campaign's.
@@ -52,7 +52,7 @@ class ParslPool:
 
     def __init__(
         self,
-        settings: ReferenceSettings,
+        settings: ReferenceSettings | ReferencesBySystem,
         config: Config,
         *,
         want_stress: bool,

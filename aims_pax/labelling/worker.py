@@ -13,6 +13,7 @@ from pathlib import Path
 from aims_pax.frame import Label, LabelFailure
 from aims_pax.labelling.result import encode, read_finished, write_result
 from aims_pax.protocols import LabelJob, Reference
+from aims_pax.reference.by_system import in_charge
 from aims_pax.reference.calculation import failure_reason
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ def carry_out(
     heard of it, is not computed again.
     """
     started = time.perf_counter()
+    reference = in_charge(reference, job.frame)
     attempt = job.folder / f"attempt-{socket.gethostname()}-{os.getpid()}-{time.time_ns()}"
     result: Label | LabelFailure
     try:

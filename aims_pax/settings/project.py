@@ -14,6 +14,7 @@ from aims_pax.settings.document import Document, read_document
 from aims_pax.settings.initial import InitialDatasetSettings
 from aims_pax.settings.mace import MaceSettings
 from aims_pax.settings.md import MDSettings
+from aims_pax.settings.reference import ReferencesBySystem, ReferenceSettings
 from aims_pax.settings.sections import STAGE_SECTIONS, Settings, aims_pax_reading, read_mace, read_settings
 from aims_pax.settings.systems import System, read_systems
 
@@ -87,6 +88,17 @@ class Project:
     def elements(self) -> tuple[int, ...]:
         """Atomic numbers that occur in any system, ascending."""
         return tuple(sorted({int(number) for system in self.systems for number in system.frame.numbers}))
+
+    @property
+    def reference(self) -> ReferenceSettings | ReferencesBySystem:
+        """What labels the structures of this project, system by system where it differs."""
+        own = {system.name: self.reference_for(system) for system in self.systems}
+        first = next(iter(own.values()))
+        return first if all(one == first for one in own.values()) else ReferencesBySystem(own)
+
+    def reference_for(self, system: System) -> ReferenceSettings:
+        """What labels the structures of one system."""
+        return self.settings.reference
 
     def md_for(self, trajectory: int) -> MDSettings:
         """How one trajectory moves; in initial dataset generation, the trajectory that starts at this system."""

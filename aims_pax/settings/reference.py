@@ -1,6 +1,7 @@
 """REFERENCE: the method that labels structures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from annotated_types import Ge, Le
@@ -114,6 +115,20 @@ REFERENCES: Final[dict[str, type[ReferenceSettings]]] = {
     "ase-calculator": AseCalculatorSettings,
 }
 """The sections that REFERENCE.type chooses from; a teacher with the key `calculator` is an ASE calculator."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferencesBySystem:
+    """A reference whose settings differ from system to system: other input, other resources.
+
+    Parameters
+    ----------
+    by_system : mapping of str to ReferenceSettings
+        By name of the system; in the order of the systems.
+    """
+
+    by_system: Mapping[str, ReferenceSettings]
+
 
 LATER_REFERENCES: Final = ("fhi-aims", "aims", "asi", "vasp", "espresso", "cp2k", "gpaw", "orca", "castep")
 """Types that are recognised, to say that this version doesn't run them."""
