@@ -8,6 +8,7 @@ The projects are those of the examples, with fewer structures, smaller models an
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+STAND_IN = HERE.parent / "tests" / "aims"
+"""What takes the place of FHI-aims, which is licensed."""
+
 AIMS_PAX = Path(sys.executable).with_name("aims-pax")
 
 Changes = Mapping[str, Mapping[str, object]]
@@ -46,6 +50,12 @@ SHORT_OF: Mapping[str, Changes] = {
             "INITIAL_DATASET_GENERATION.skip_step_initial": 5,
             "INITIAL_DATASET_GENERATION.max_initial_set_size": 5,
             "ACTIVE_LEARNING.num_trajectories": 3,
+        },
+    },
+    "fhi_aims": {
+        "aims_PAX.yaml": {
+            "REFERENCE.command": shlex.join([sys.executable, str(STAND_IN / "aims_standin.py")]),
+            "REFERENCE.species_dir": STAND_IN / "species",
         },
     },
     "water_dft": {"aims_PAX.yaml": {"REFERENCE.basis": "def2-svp"}},

@@ -41,6 +41,14 @@ class NotConverged(AimsPaxError):
     """An adapter of ours saw that its engine returned numbers without reaching self-consistency."""
 
 
+class EngineFailed(AimsPaxError):
+    """An adapter of ours has read in the engine's output why it failed."""
+
+    def __init__(self, reason: FailureReason, message: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Observables:
     """The bare numbers of one calculation, before anybody has looked at them.
@@ -91,7 +99,7 @@ class Calculation:
             seen = compute()
         except ENGINE_ERRORS as error:
             details = "".join(traceback.format_exception(error))
-            message = f"{type(error).__name__}: {error}"
+            message = str(error) if isinstance(error, EngineFailed) else f"{type(error).__name__}: {error}"
             return self._failure(failure_reason(error), message, started, details=details)
         complaint = self._complaint(seen)
         if complaint is not None:
@@ -148,11 +156,14 @@ def keep_failure(folder: Path, frame: Frame, account: str) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "failure.txt").write_text(account.rstrip() + "\n", encoding="utf-8")
-    write(folder / "structure.extxyz", atoms_of(frame), format="extxyz")
+    # Not by rank 0 alone, which would then tell the other ranks of it: this one may be the only one that failed.
+    write(folder / "structure.extxyz", atoms_of(frame), format="extxyz", parallel=False)
 
 
 def failure_reason(error: BaseException) -> FailureReason:
     """Sort an engine's exception by the taxonomy of :class:`aims_pax.frame.FailureReason`."""
+    if isinstance(error, EngineFailed):
+        return error.reason
     if isinstance(error, subprocess.TimeoutExpired | TimeoutError):
         return FailureReason.WALLTIME
     if isinstance(error, NotConverged) or NOT_CONVERGED_WORDS.search(str(error)):

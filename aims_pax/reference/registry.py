@@ -4,10 +4,18 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from aims_pax.protocols import Reference
+from aims_pax.reference.asi import AsiReference
 from aims_pax.reference.by_system import BySystem
+from aims_pax.reference.dispersion import dispersed
+from aims_pax.reference.engines import EngineReference
+from aims_pax.reference.fhi_aims import FhiAimsReference
 from aims_pax.reference.pyscf import PyscfReference
+from aims_pax.reference.supervised import Supervised
 from aims_pax.reference.tblite import TbliteReference
 from aims_pax.reference.teacher import CalculatorReference, TeacherReference
+from aims_pax.settings.asi import AsiInput
+from aims_pax.settings.engines import ENGINES
+from aims_pax.settings.fhi_aims import FhiAimsInput
 from aims_pax.settings.reference import (
     AseCalculatorSettings,
     PyscfSettings,
@@ -22,12 +30,26 @@ REFERENCES: Final[dict[type[Any], Callable[[Any], Reference]]] = {
     PyscfSettings: PyscfReference,
     TeacherSettings: TeacherReference,
     AseCalculatorSettings: CalculatorReference,
+    FhiAimsInput: FhiAimsReference,
+    AsiInput: AsiReference,
+    **dict.fromkeys(ENGINES.values(), EngineReference),
 }
 """Settings class of every engine, and what makes its reference. No engine is imported before it is used."""
 
 
 def build_reference(settings: ReferenceSettings | ReferencesBySystem) -> Reference:
-    """The reference that these settings describe. Imports and computes nothing heavy."""
+    """The reference that these settings describe, in a process of its own where it needs one.
+
+    Imports, computes and starts nothing; a process is started with the first label.
+    """
     if isinstance(settings, ReferencesBySystem):
         return BySystem({system: build_reference(own) for system, own in settings.by_system.items()})
-    return REFERENCES[type(settings)](settings)
+    engine = build_engine(settings)
+    if settings.walltime_s is None and not settings.OWN_PROCESS:
+        return engine
+    return Supervised(engine, settings)
+
+
+def build_engine(settings: ReferenceSettings) -> Reference:
+    """The reference itself with its dispersion correction, to be used in the process that asks."""
+    return dispersed(REFERENCES[type(settings)](settings), settings)

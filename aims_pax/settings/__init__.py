@@ -1,7 +1,8 @@
 """aims_PAX.yaml, mace.yaml and starting structures as frozen, validated values."""
 
 from aims_pax.settings.active import ActiveLearningSettings
-from aims_pax.settings.cluster import ClusterSettings, InlineCluster, LocalCluster, ParslCluster
+from aims_pax.settings.cluster import ClusterSettings, InlineCluster, LocalCluster, ParslCluster, SlurmCluster
+from aims_pax.settings.fhi_aims import FhiAimsSettings
 from aims_pax.settings.initial import FoundationalModelSettings, InitialDatasetSettings
 from aims_pax.settings.mace import (
     ArchitectureSettings,
@@ -29,6 +30,7 @@ __all__ = [
     "AseCalculatorSettings",
     "ClusterSettings",
     "DeviceSettings",
+    "FhiAimsSettings",
     "FoundationalModelSettings",
     "GeneralSettings",
     "InitialDatasetSettings",
@@ -42,6 +44,7 @@ __all__ = [
     "PyscfSettings",
     "ReferenceSettings",
     "Settings",
+    "SlurmCluster",
     "System",
     "TbliteSettings",
     "TeacherSettings",

@@ -40,18 +40,11 @@ def _later(what: str, advice: str = "Remove it.", *neutral: Any) -> Absent:
 _ANALYSIS: Final = "Scores, thresholds and errors are always recorded; figures of them are in results/."
 _NPT: Final = "It belongs to NPT, which is not in this version. Remove it."
 _FINE_TUNING: Final = "Fine-tuning of foundation models"
-_FOUNDATION_DISPERSION: Final = "Dispersion on top of the foundation model"
 _ONE_PROPERTY_SET: Final = "Labels are energies, forces and stress in this version. Remove it."
 
 NOT_YET: Final[Mapping[str, Mapping[str, Absent]]] = {
     "INITIAL_DATASET_GENERATION": {
         "analysis": Absent((None, False), f"{_ANALYSIS} Remove it."),
-    },
-    "INITIAL_DATASET_GENERATION.foundational_model_settings": {
-        "dispersion": _later(_FOUNDATION_DISPERSION, "Set it to false.", False),
-        "dispersion_xc": _later(_FOUNDATION_DISPERSION, "Remove it.", "pbe"),
-        "dispersion_cutoff": _later(_FOUNDATION_DISPERSION, "Remove it.", 12, 12.0),
-        "damping": _later(_FOUNDATION_DISPERSION, "Remove it.", "bj"),
     },
     "ACTIVE_LEARNING": {
         "analysis": Absent((None, False), f"{_ANALYSIS} Remove it."),
@@ -92,7 +85,10 @@ NOT_YET: Final[Mapping[str, Mapping[str, Absent]]] = {
         "total_charge_key": Absent((None, "total_charge", "REF_total_charge"), _ONE_PROPERTY_SET),
         "total_spin_key": Absent((None, "total_spin", "REF_total_spin"), _ONE_PROPERTY_SET),
     },
-    "REFERENCE": {"dispersion": _later("Dispersion on top of the functional")},
+    "CLUSTER.parsl_options": {
+        "function_dir": Absent((None,), "Workers get functions from the campaign, not from files. Remove it."),
+        "parsl_info_dir": Absent((None,), "Parsl's logs are in log_dir/parsl. Remove it, or set run_dir."),
+    },
 }
 """Of aims_PAX.yaml: section to key to what is said of it."""
 
@@ -143,6 +139,5 @@ NOT_YET_VALUES: Final[Mapping[str, Mapping[str, str]]] = {
         ("ef", "forces_only", "virials", "stress", "huber", "universal", "l1l2energyforces"),
         "Other losses than weighted are not in this version; it includes stress when compute_stress is true.",
     ),
-    "CLUSTER.type": {"slurm": "Slurm is not in this version by v0.2's keys; a Parsl configuration can describe it."},
 }
 """Values that are known and not available, by setting."""

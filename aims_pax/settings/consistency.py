@@ -1,9 +1,10 @@
 """What can't be true together, across sections and files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from aims_pax.errors import Problem
 from aims_pax.frame import Stage
+from aims_pax.settings.cluster import WorkerCluster, unfilled
 from aims_pax.settings.document import Document, dotted
 from aims_pax.settings.mace import MaceSettings
 from aims_pax.settings.md import MDSettings
@@ -24,6 +25,7 @@ def cross_problems(
     problems = [*_stage_problems(settings, document), *_md_problems(settings, document, len(systems), stages)]
     if systems:
         problems += _trajectory_problems(settings, document, len(systems), stages)
+        problems += _resource_problems(settings, document, systems)
     if systems and mace is not None and mace_document is not None:
         problems += _model_problems(settings, mace, mace_document, systems)
     return problems
@@ -80,6 +82,30 @@ def _trajectory_problems(
     if isinstance(place, dict) and set(place) != set(range(len(place))):
         found = "MISC.path_to_geometry leaves out an index."
         yield Problem(document.where(("MISC", "path_to_geometry")), found, f"0 to {len(place) - 1}, each once")
+
+
+def _resource_problems(settings: Settings, document: Document, systems: tuple[System, ...]) -> Iterator[Problem]:
+    """CLUSTER.systems must speak of systems that exist, each once, and fill in what commands leave open."""
+    cluster = settings.cluster
+    written: Iterable[int | str] = cluster.systems if isinstance(cluster, WorkerCluster) else ()
+    names = [system.name for system in systems]
+    meant: dict[str, int | str] = {}
+    for key in written:
+        where = document.where(("CLUSTER", "systems", key))
+        name = key if isinstance(key, str) else next(iter(names[key : key + 1]), None)
+        if name not in names:
+            found = f"CLUSTER.systems.{key} is none of the starting structures."
+            yield Problem(where, found, ", ".join(f"{index}: {name}" for index, name in enumerate(names[:12])))
+        elif name in meant:
+            found = f"CLUSTER.systems.{meant[name]} and CLUSTER.systems.{key} are the same structure."
+            yield Problem(where, found, "", "Keep one of them.")
+        else:
+            meant[name] = key
+    for index, name in enumerate(names):
+        if missing := unfilled(settings.reference, cluster.resources_of(index, name)):
+            found = f"A command of REFERENCE holds {{{missing[0]}}}, and nothing says how many {name} needs."
+            advice = f"Write CLUSTER.systems: {{{name}: {{{missing[0]}: ...}}}}, or a number into the command."
+            yield Problem(document.where(("REFERENCE",)), found, "", advice)
 
 
 def _model_problems(

@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, Field
 
-from aims_pax.settings.kinds import IMPORT_PATH, Arguments, Count, Kind, Limit, Positive, misfit
+from aims_pax.settings.dispersion import Damping, DispersionSettings
+from aims_pax.settings.kinds import IMPORT_PATH, Arguments, Count, Kind, Limit, Positive, Text, misfit
 from aims_pax.settings.models import PUBLISHED, ModelNameOrFile, is_file
 from aims_pax.settings.reference import off_name_contradictions
 from aims_pax.settings.section import Contradiction, Section
@@ -36,6 +37,21 @@ class FoundationalModelSettings(Section):
     arguments: Arguments = Field(
         default_factory=dict, description="Keyword arguments of a calculator given by its import path."
     )
+    dispersion: bool = Field(
+        False, description="Whether D3 dispersion is added to the model. Needs the extra aims-pax[dispersion]."
+    )
+    dispersion_xc: Text = Field("pbe", description="Functional whose damping parameters are taken.")
+    dispersion_cutoff: Positive = Field(
+        12.0, description="Distance up to which pairs are summed, Å. They fade out over the last 1 Å."
+    )
+    damping: Damping = Field("bj", description="Damping of the dispersion at short distances.")
+
+    @property
+    def correction(self) -> DispersionSettings | None:
+        """The dispersion as a reference would have it; None when there is none."""
+        if not self.dispersion:
+            return None
+        return DispersionSettings(xc=self.dispersion_xc, damping=self.damping, cutoff=self.dispersion_cutoff)
 
 
 class InitialDatasetSettings(StageSettings):
@@ -115,6 +131,9 @@ class InitialDatasetSettings(StageSettings):
         if driver not in MACE_FAMILIES and model.is_set("mace_model"):
             found = f"mace_model names a MACE model, and foundational_model is {driver}."
             yield Contradiction("foundational_model_settings.mace_model", found, "Remove one of them.")
+        if driver == EMBEDDED and model.dispersion:
+            found = f"GFN2-xTB has its own dispersion, and foundational_model is {driver}."
+            yield Contradiction("foundational_model_settings.dispersion", found, "Set it to false.")
         if (driver in MACE_FAMILIES or driver == EMBEDDED) and model.arguments:
             found = f"arguments are for a calculator given by its import path, and foundational_model is {driver}."
             yield Contradiction("foundational_model_settings.arguments", found, "Remove them.")

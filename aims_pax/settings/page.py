@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from aims_pax.settings.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, Absent
 from aims_pax.settings.active import ActiveLearningSettings
 from aims_pax.settings.cluster import CLUSTERS
+from aims_pax.settings.dispersion import DispersionSettings
 from aims_pax.settings.initial import InitialDatasetSettings
 from aims_pax.settings.kinds import allowed
 from aims_pax.settings.mace import MACE_SECTIONS
@@ -58,8 +59,10 @@ def reference_page() -> str:
     for name, model in plain.items():
         parts += [f"### {name}", _MD if name == "MD" else _sentence(model), *_tables(model)]
         parts += _other_keys(model, NOT_YET.get(name, {}), FHI_AIMS.get(name, {}))
-    parts += ["### CLUSTER", _CLUSTER, *_choices(CLUSTERS), *_other_keys(None, {}, FHI_AIMS["CLUSTER"])]
-    parts += ["### REFERENCE", _REFERENCE, *_choices(REFERENCES), *_other_keys(None, NOT_YET["REFERENCE"], {})]
+    parts += ["### CLUSTER", _CLUSTER, *_choices(CLUSTERS)]
+    parts += _other_keys(None, NOT_YET["CLUSTER.parsl_options"], FHI_AIMS["CLUSTER"])
+    parts += ["### REFERENCE", _REFERENCE, *_choices(REFERENCES)]
+    parts += [*_tables(DispersionSettings, "Settings of `dispersion`, which every type has:")]
     parts += ["## mace.yaml"]
     for name, model in MACE_SECTIONS.items():
         parts += [f"### {name}", _sentence(model), *_tables(model)]
@@ -85,7 +88,7 @@ def _tables(model: type[Section], heading: str = "") -> Iterator[str]:
     yield "\n".join([*([heading, ""] if heading else []), "| setting | default | allowed | meaning |", _RULE, *rows])
     for key, info in model.model_fields.items():
         nested = nested_section(info)
-        if nested is not None and "teacher" not in key:
+        if nested is not None and "teacher" not in key and nested is not DispersionSettings:
             yield from _tables(nested, f"Settings of `{key}`:")
 
 

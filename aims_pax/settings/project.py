@@ -2,15 +2,18 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from aims_pax.errors import Problem, SettingsError, StructureError
 from aims_pax.frame import Stage
 from aims_pax.settings.active import ActiveLearningSettings
+from aims_pax.settings.asi import AsiInput, AsiSettings, read_asi_inputs
+from aims_pax.settings.cluster import ClusterSettings, with_resources
 from aims_pax.settings.consistency import cross_problems
 from aims_pax.settings.document import Document, read_document
+from aims_pax.settings.fhi_aims import FhiAimsInput, FhiAimsSettings, read_inputs
 from aims_pax.settings.initial import InitialDatasetSettings
 from aims_pax.settings.mace import MaceSettings
 from aims_pax.settings.md import MDSettings
@@ -36,12 +39,15 @@ class Project:
     mace : MaceSettings
         mace.yaml.
     systems : tuple of System
+    inputs : mapping of str to FhiAimsInput or AsiInput
+        What an engine with input files is given for each system, by its name; empty for other references.
     """
 
     folder: Path
     settings: Settings
     mace: MaceSettings
     systems: tuple[System, ...]
+    inputs: Mapping[str, FhiAimsInput | AsiInput] = field(default_factory=dict)
 
     @property
     def initial(self) -> InitialDatasetSettings:
@@ -98,7 +104,13 @@ class Project:
 
     def reference_for(self, system: System) -> ReferenceSettings:
         """What labels the structures of one system."""
-        return self.settings.reference
+        reference = self.inputs.get(system.name, self.settings.reference)
+        resources = self.settings.cluster.resources_of(system.frame.trajectory, system.name)
+        return with_resources(reference, resources)
+
+    def on_cluster(self, cluster: ClusterSettings) -> "Project":
+        """The same project with its labels computed elsewhere."""
+        return replace(self, settings=replace(self.settings, cluster=cluster))
 
     def md_for(self, trajectory: int) -> MDSettings:
         """How one trajectory moves; in initial dataset generation, the trajectory that starts at this system."""
@@ -142,13 +154,31 @@ def load_project(folder: Path, *, stages: tuple[Stage, ...] = BOTH_STAGES) -> Pr
     systems, structure_problems = _systems(folder, settings, settings_document)
     if settings is not None and settings_document is not None:
         problems += cross_problems(settings, settings_document, mace, mace_document, systems, stages)
+    inputs: Mapping[str, FhiAimsInput | AsiInput] = {}
+    if settings is not None:
+        want_stress = mace is not None and mace.general.compute_stress
+        inputs, input_problems = _inputs(settings.reference, folder, systems, want_stress=want_stress)
+        problems += input_problems
     if problems:
         raise SettingsError([*problems, *structure_problems])
     if structure_problems:
         raise StructureError(structure_problems)
     if settings is None or mace is None:
         raise AssertionError("settings without problems are settings")
-    return Project(folder, settings, mace, systems)
+    return Project(folder, settings, mace, systems, inputs)
+
+
+def _inputs(
+    reference: ReferenceSettings, folder: Path, systems: tuple[System, ...], *, want_stress: bool
+) -> tuple[Mapping[str, FhiAimsInput | AsiInput], list[Problem]]:
+    """The content of the input files of each system, and everything wrong with them."""
+    match reference:
+        case FhiAimsSettings():
+            return read_inputs(reference, folder, systems, want_stress=want_stress)
+        case AsiSettings():
+            return read_asi_inputs(reference, folder, systems, want_stress=want_stress)
+        case _:
+            return {}, []
 
 
 def _require_project_folder(folder: Path) -> None:

@@ -7,6 +7,9 @@ from typing import Annotated, Final, Literal
 from annotated_types import Ge, Le
 from pydantic import Field
 
+from aims_pax.settings.asi import AsiSettings
+from aims_pax.settings.engines import ENGINES, EngineSettings
+from aims_pax.settings.fhi_aims import FhiAimsSettings
 from aims_pax.settings.kinds import (
     Arguments,
     Count,
@@ -17,20 +20,11 @@ from aims_pax.settings.kinds import (
     Text,
     Whole,
 )
+from aims_pax.settings.limits import LabelLimits
 from aims_pax.settings.models import MACE_OFF_NAMES, Device, Dtype, ModelNameOrFile, is_file
-from aims_pax.settings.section import Contradiction, Section
+from aims_pax.settings.section import Contradiction
 
 Charge = Annotated[int, Ge(-1000), Le(1000), Whole]
-
-
-class LabelLimits(Section):
-    """What every reference shares."""
-
-    max_force_ev_per_ang: Positive = Field(
-        30.0,
-        description="Largest force on an atom that a label may hold, eV/Å. A label beyond counts as failed: its "
-        "structure is far from anything that the model should learn.",
-    )
 
 
 class TbliteSettings(LabelLimits):
@@ -106,15 +100,29 @@ class AseCalculatorSettings(LabelLimits):
     arguments: Arguments = Field(default_factory=dict, description="Keyword arguments of the calculator.")
 
 
-ReferenceSettings = TbliteSettings | PyscfSettings | TeacherSettings | AseCalculatorSettings
+ReferenceSettings = (
+    TbliteSettings
+    | PyscfSettings
+    | TeacherSettings
+    | AseCalculatorSettings
+    | FhiAimsSettings
+    | AsiSettings
+    | EngineSettings
+)
 
 REFERENCES: Final[dict[str, type[ReferenceSettings]]] = {
     "tblite": TbliteSettings,
     "pyscf": PyscfSettings,
     "teacher": TeacherSettings,
     "ase-calculator": AseCalculatorSettings,
+    "fhi-aims": FhiAimsSettings,
+    "asi": AsiSettings,
+    **ENGINES,
 }
 """The sections that REFERENCE.type chooses from; a teacher with the key `calculator` is an ASE calculator."""
+
+REFERENCE_ALIASES: Final[Mapping[str, str]] = {"aims": "fhi-aims"}
+"""Other spellings of REFERENCE.type that are accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +136,6 @@ class ReferencesBySystem:
     """
 
     by_system: Mapping[str, ReferenceSettings]
-
-
-LATER_REFERENCES: Final = ("fhi-aims", "aims", "asi", "vasp", "espresso", "cp2k", "gpaw", "orca", "castep")
-"""Types that are recognised, to say that this version doesn't run them."""
 
 
 def off_name_contradictions(family: str, model: str | None) -> Iterator[Contradiction]:

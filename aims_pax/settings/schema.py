@@ -11,8 +11,8 @@ from pydantic.json_schema import models_json_schema
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.settings.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, Absent
 from aims_pax.settings.active import ActiveLearningSettings
-from aims_pax.settings.cluster import CLUSTERS
-from aims_pax.settings.initial import FoundationalModelSettings, InitialDatasetSettings
+from aims_pax.settings.cluster import CLUSTERS, ParslOptions
+from aims_pax.settings.initial import InitialDatasetSettings
 from aims_pax.settings.mace import MACE_SECTIONS
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.misc import MiscSettings
@@ -41,8 +41,7 @@ def aims_pax_schema() -> Json:
     for name, models in (("CLUSTER", clusters), ("REFERENCE", references)):
         for model in models:
             _add_other_keys(definitions[model.__name__], model, absent.get(name, {}))
-    nested = absent["INITIAL_DATASET_GENERATION.foundational_model_settings"]
-    _add_other_keys(definitions[FoundationalModelSettings.__name__], FoundationalModelSettings, nested)
+    _add_other_keys(definitions[ParslOptions.__name__], ParslOptions, absent["CLUSTER.parsl_options"])
     md = _reference(MDSettings)
     properties = {name: _reference(model) for name, model in plain.items()}
     properties["MD"] = {"anyOf": [md, {"type": "object", "patternProperties": {"^[0-9]+$": md}, **_CLOSED}]}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os.path import normpath
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,7 +10,9 @@ from aims_pax.frame import Stage
 from aims_pax.settings.absent import NOT_YET, NOT_YET_MACE, NOT_YET_VALUES
 from aims_pax.settings.active import ActiveLearningSettings
 from aims_pax.settings.cluster import CLUSTERS, ClusterSettings, InlineCluster
-from aims_pax.settings.document import Document, KeyPath
+from aims_pax.settings.command import bare
+from aims_pax.settings.document import Document, KeyPath, dotted
+from aims_pax.settings.fhi_aims import FhiAimsSettings
 from aims_pax.settings.initial import InitialDatasetSettings
 from aims_pax.settings.kinds import shown
 from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
@@ -17,7 +20,7 @@ from aims_pax.settings.md import MDSettings
 from aims_pax.settings.misc import MiscSettings
 from aims_pax.settings.reading import Reading, suggestion
 from aims_pax.settings.reference import (
-    LATER_REFERENCES,
+    REFERENCE_ALIASES,
     REFERENCES,
     AseCalculatorSettings,
     ReferenceSettings,
@@ -160,6 +163,8 @@ def _read_reference(
         found = "The two stages have different references, and a model can't learn from both."
         advice = "Give both stages the same use_teacher_reference and teacher_reference_settings."
         reading.add((next(iter(taught)), "use_teacher_reference"), found, "", advice)
+    if reading.reference == "fhi-aims":
+        return _read_fhi_aims(reading, {} if data is None else data)
     if data is not None:
         if isinstance(data, Mapping) and data.get("type") == "teacher" and "calculator" in data:
             return reading.section(AseCalculatorSettings, data, ("REFERENCE",))
@@ -167,11 +172,49 @@ def _read_reference(
         return reference
     if taught:
         return teachers[0]
-    if reading.reference == "fhi-aims":
-        found = "control.in or species_dir ask for FHI-aims, which is not in this version."
-        reading.add(("REFERENCE",), found, "", f"Add the section REFERENCE, with type: {' | '.join(REFERENCES)}.")
-        return None
     return TbliteSettings()
+
+
+FHI_AIMS_PLACES: Final[Mapping[str, tuple[KeyPath, ...]]] = {
+    "command": (("REFERENCE", "command"), ("CLUSTER", "launch_str")),
+    "control": (("REFERENCE", "control"), ("MISC", "path_to_control")),
+    "species_dir": (("REFERENCE", "species_dir"), *((name, "species_dir") for name in STAGE_SECTIONS.values())),
+}
+"""Where v0.2's projects and ours say the same of FHI-aims."""
+
+
+def _read_fhi_aims(reading: Reading, data: Mapping[Any, Any]) -> FhiAimsSettings | None:
+    """FHI-aims by REFERENCE, by the keys of v0.2, or by both as long as they agree."""
+    written = {key: value for key, value in data.items() if key not in FHI_AIMS_PLACES} | {"type": "fhi-aims"}
+    for key, places in FHI_AIMS_PLACES.items():
+        found = [(place, value) for place in places if (value := _at(reading.document, place)) is not None]
+        if not found:
+            continue
+        first, written[key] = found[0]
+        reading.rename(("REFERENCE", key), first)
+        for place, value in found[1:]:
+            if _plain(value) != _plain(written[key]):
+                message = f"{dotted(place)} and {dotted(first)} say different things of FHI-aims."
+                reading.add(place, message, "", "All labels come from one method: keep one of them.")
+    if "command" not in written and not data:
+        said = "control.in or species_dir ask for FHI-aims, and nothing says how it is started."
+        advice = "Add the section REFERENCE with type: fhi-aims and command: aims.x, or v0.2's CLUSTER.launch_str."
+        reading.add(("REFERENCE", "command"), said, "", advice)
+        written["command"] = "aims.x"  # so that the other mistakes are found, too
+    return reading.section(FhiAimsSettings, written, ("REFERENCE",))
+
+
+def _plain(value: Any) -> Any:
+    """The same for ``light``, ``./light`` and ``light/``, and for a command with and without its redirections."""
+    return normpath(bare(value)) if isinstance(value, str) else value
+
+
+def _at(document: Document, keys: KeyPath) -> Any:
+    """What is written at a key; None where there is no such key."""
+    value: Any = document.data
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def _tagged(reading: Reading, choices: Mapping[str, type[Any]], data: Any, keys: KeyPath) -> Any:
@@ -181,12 +224,10 @@ def _tagged(reading: Reading, choices: Mapping[str, type[Any]], data: Any, keys:
         reading.add(keys, f"{keys[0]} is {shown(data)}.", allowed)
         return None
     kind = data.get("type")
-    kind = kind.lower() if isinstance(kind, str) else kind
+    kind = REFERENCE_ALIASES.get(kind.lower(), kind.lower()) if isinstance(kind, str) else kind
     if not isinstance(kind, str) or kind not in choices:
         found = f"{keys[0]}.type is {shown(kind)}." if "type" in data else f"{keys[0]}.type is missing."
         advice = NOT_YET_VALUES.get(f"{keys[0]}.type", {}).get(str(kind), "")
-        if keys == ("REFERENCE",) and kind in LATER_REFERENCES:
-            advice = f"{kind} is not in this version yet."
         reading.add(
             (*keys, "type"),
             found,
@@ -206,7 +247,7 @@ def _reference_type(data: Mapping[str | int, Any], folder: Path) -> str:
     reference = data.get("REFERENCE")
     if reference is not None:
         kind = str(reference.get("type")).lower() if isinstance(reference, Mapping) else "another"
-        return "fhi-aims" if kind in ("fhi-aims", "aims") else f"{kind} by REFERENCE"
+        return "fhi-aims" if REFERENCE_ALIASES.get(kind, kind) == "fhi-aims" else f"{kind} by REFERENCE"
     misc = data.get("MISC")
     control = misc.get("path_to_control") if isinstance(misc, Mapping) else None
     asks = any(stage.get("species_dir") is not None for stage in mappings)

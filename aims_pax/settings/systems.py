@@ -22,12 +22,6 @@ SMALLEST_CELL_ANG3: Final = 1e-3
 
 DEFAULT_PLACES: Final = ("geometry.in", "geometry")
 
-# ASE's readers raise whatever their parsing trips over; these are the families seen when they are fed garbage.
-_READER_ERRORS: Final = (
-    *(OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError),
-    *(EOFError, ImportError, SyntaxError, RuntimeError, StopIteration, MemoryError),
-)
-
 
 @dataclass(frozen=True, slots=True)
 class System:
@@ -39,10 +33,19 @@ class System:
         Unique within a project.
     frame : Frame
         At MD step 0; its trajectory is the index of the system.
+    file : Path or None
+        Where it was read.
+    moments : tuple of float, or None
+        Initial spin moment of each atom, Bohr magnetons; None where the file gives none.
+    charges : tuple of float, or None
+        Initial charge of each atom, elementary charges; None where the file gives none.
     """
 
     name: str
     frame: Frame
+    file: Path | None = None
+    moments: tuple[float, ...] | None = None
+    charges: tuple[float, ...] | None = None
 
 
 def read_systems(folder: Path, place: Path | Mapping[int, Path] | None) -> tuple[System, ...]:
@@ -61,17 +64,19 @@ def read_systems(folder: Path, place: Path | Mapping[int, Path] | None) -> tuple
         With one problem for each file that holds no usable structure.
     """
     problems: list[Problem] = []
-    found: list[tuple[str, Atoms]] = []
+    found: list[tuple[Path, Atoms]] = []
     for file in _files(folder, place):
         try:
-            found += _structures(file, folder)
+            found += [(file, atoms) for atoms in _structures(file, folder)]
         except StructureError as error:
             problems += error.problems
     if problems:
         raise StructureError(problems)
-    names = _unique([name for name, _ in found])
-    structures = [atoms for _, atoms in found]
-    return tuple(System(name, _frame(structures[i], name, i)) for i, name in enumerate(names))
+    names = _unique([file.stem for file, _ in found])
+    return tuple(
+        System(name, _frame(atoms, name, index), file, *_guesses(atoms))
+        for index, (name, (file, atoms)) in enumerate(zip(names, found, strict=True))
+    )
 
 
 def _files(folder: Path, place: Path | Mapping[int, Path] | None) -> list[Path]:
@@ -92,10 +97,9 @@ def _files(folder: Path, place: Path | Mapping[int, Path] | None) -> list[Path]:
     return files
 
 
-def _structures(file: Path, folder: Path) -> list[tuple[str, "Atoms"]]:
-    """Checked structures of one file, with the names that they suggest."""
+def _structures(file: Path, folder: Path) -> list["Atoms"]:
+    """Checked structures of one file."""
     from ase.io import read
-    from ase.io.formats import UnknownFileTypeError
 
     where = str(file.relative_to(folder)) if file.is_relative_to(folder) else str(file)
     advice = "Check the file: extended XYZ, CIF, FHI-aims' geometry.in and all other formats of ASE can be read."
@@ -103,7 +107,7 @@ def _structures(file: Path, folder: Path) -> list[tuple[str, "Atoms"]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # readers warn of what doesn't matter here: occupancies, symmetry
             images = read(file, index=":")
-    except (*_READER_ERRORS, UnknownFileTypeError) as error:
+    except Exception as error:  # ASE's readers raise whatever their parsing trips over, some of them a bare Exception
         raise StructureError(Problem(where, f"No structure can be read here: {_reason(error)}.", "", advice)) from None
     if not isinstance(images, list) or not images:
         raise StructureError(Problem(where, "The file holds no structure.", "", advice))
@@ -114,7 +118,7 @@ def _structures(file: Path, folder: Path) -> list[tuple[str, "Atoms"]]:
     ]
     if problems:
         raise StructureError(problems)
-    return [(file.stem, atoms) for atoms in images]
+    return images
 
 
 def _reason(error: Exception) -> str:
@@ -142,6 +146,8 @@ def _defects(atoms: "Atoms") -> Iterator[tuple[str, str, str]]:
         yield "The structure holds atoms without an element.", "", "Remove ghost and dummy atoms."
     if atoms.constraints:
         yield "The structure holds constraints, which MD would not keep.", "", "Remove them from the file."
+    if np.ndim(atoms.arrays.get("initial_magmoms", ())) > 1:
+        yield "The structure holds initial moments that are vectors.", "one number for each atom", "Remove them."
     if atoms.pbc.any() and abs(atoms.cell.complete().volume) < SMALLEST_CELL_ANG3:
         yield "The structure is periodic, and its cell has no volume.", "", "Correct the lattice vectors."
         return
@@ -175,6 +181,14 @@ def _frame(atoms: "Atoms", name: str, index: int) -> Frame:
         cell=np.array(atoms.cell.array, dtype=np.float64),
         pbc=np.array(atoms.pbc, dtype=np.bool_),
     )
+
+
+def _guesses(atoms: "Atoms") -> Iterator[tuple[float, ...] | None]:
+    """Initial moments and charges, which self-consistency starts from, where there are any."""
+    for name in ("initial_magmoms", "initial_charges"):
+        values = atoms.arrays.get(name)
+        per_atom = values is not None and values.ndim == 1 and values.any()
+        yield tuple(float(value) for value in values) if per_atom else None
 
 
 def _unique(names: list[str]) -> list[str]:

@@ -99,7 +99,24 @@ _REFERENCES: Final[Mapping[str, str]] = {
   # Or any ASE calculator, instead of model_type, mace_model and device:
   # calculator: ase.calculators.emt:EMT
   # arguments: {{}}""".replace("{{}}", "{}"),
+    "fhi-aims": """\
+  type: fhi-aims                         # the method is in control.in
+  command: mpiexec -n 4 aims.x           # how FHI-aims is started
+  species_dir: /path/to/FHIaims/species_defaults/defaults_2020/light""",
 }
+
+_CONTROL: Final = """\
+# What FHI-aims computes for each label. All of its keywords may stand here; forces, stress where it is needed, and the
+# species of species_dir are added to each label's copy.
+xc                 pbe
+relativistic       atomic_zora scalar
+{k_grid}# vdw_correction_hirshfeld             # dispersion by Tkatchenko and Scheffler
+# charge           0
+# spin             collinear             # needs initial moments: here, or in geometry.in
+# default_initial_moment  1
+sc_accuracy_rho    1e-5
+sc_iter_limit      200                   # a label that takes more cycles counts as failed
+"""
 
 _MACE: Final = """\
 # The models, and how they are trained. All settings: docs/settings.md of aims_pax
@@ -137,7 +154,7 @@ def write_project(folder: Path, *, reference: str = "tblite", geometry: Path | N
     folder : Path
         Made when missing.
     reference : str
-        tblite, pyscf or teacher.
+        tblite, pyscf, teacher or fhi-aims.
     geometry : Path or None
         A file with starting structures, copied into the project unless it is there already; None: ethanol.
 
@@ -160,20 +177,23 @@ def write_project(folder: Path, *, reference: str = "tblite", geometry: Path | N
         raise SettingsError(Problem(str(folder), "This is a file.", "a folder, which is made when missing"))
     if geometry is not None and geometry.is_dir():
         raise StructureError(Problem(str(geometry), "This is a folder.", "one structure file"))
-    n_systems = 1 if geometry is None else len(read_systems(folder, geometry))
+    systems = () if geometry is None else read_systems(folder, geometry)
     structure = "geometry.in" if geometry is None else geometry.name
     in_place = geometry is not None and geometry.resolve() == (folder / structure).resolve()
-    _refuse_overwriting(folder, () if in_place else (structure,))
+    control = ("control.in",) if reference == "fhi-aims" else ()
+    _refuse_overwriting(folder, (*control, *(() if in_place else (structure,))))
     name = "ethanol" if geometry is None else _model_name(geometry.stem)
     texts = {
         SETTINGS_FILES[0]: _AIMS_PAX.format(
             reference=_REFERENCES[reference],
-            cluster=_CLUSTER if reference == "pyscf" else _NO_CLUSTER,
+            cluster=_CLUSTER if reference in ("pyscf", "fhi-aims") else _NO_CLUSTER,
             misc="" if structure == "geometry.in" else _MISC.format(name=json.dumps(structure, ensure_ascii=False)),
-            n_trajectories=max(8, n_systems),
+            n_trajectories=max(8, len(systems)),
         ),
         MACE_FILES[0]: _MACE.format(name=name),
     }
+    periodic = any(system.frame.pbc.any() for system in systems)
+    texts |= {file: _CONTROL.format(k_grid="k_grid             4 4 4\n" if periodic else "") for file in control}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, text in texts.items():

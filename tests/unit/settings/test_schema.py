@@ -33,8 +33,8 @@ def test_every_setting_has_a_short_meaning_and_stands_on_the_page() -> None:
 
     page = reference_page()
     for model in sections(Section):
-        if not model.__module__.startswith("aims_pax."):
-            continue
+        if not model.__module__.startswith("aims_pax.") or model.__name__.endswith("Input"):
+            continue  # of others, or made from the user's files rather than written
         for key, info in model.model_fields.items():
             assert 0 < len(meaning(info)) <= 120, (model, key)
             container = nested_section(info) is not None and model.__name__ == "MaceSettings"

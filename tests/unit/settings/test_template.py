@@ -6,9 +6,33 @@ import pytest
 
 from aims_pax.errors import SettingsError, StructureError
 from aims_pax.settings import PyscfSettings, TbliteSettings, TeacherSettings, load_project
+from aims_pax.settings.fhi_aims import FhiAimsInput
 from aims_pax.settings.template import write_project
 
+from ...aims.standin import write_species
+
 HYDROGEN = "2\n\nH 0 0 0\nH 0 0 0.74\n"
+
+
+def test_new_project_for_fhi_aims_says_what_it_still_needs(tmp_path: Path) -> None:
+    written = write_project(tmp_path, reference="fhi-aims")
+    assert sorted(path.name for path in written) == ["aims_PAX.yaml", "control.in", "geometry.in", "mace.yaml"]
+    with pytest.raises(SettingsError, match=r"REFERENCE.species_dir names /path/to/FHIaims"):
+        load_project(tmp_path)
+    settings = tmp_path / "aims_PAX.yaml"
+    species = write_species(tmp_path / "light")
+    settings.write_text(settings.read_text().replace("/path/to/FHIaims/species_defaults/defaults_2020/light", "light"))
+    reference = load_project(tmp_path).reference
+    assert isinstance(reference, FhiAimsInput)
+    assert reference.species_dir == species
+    assert "\nxc                 pbe\n" in reference.control_text
+
+
+def test_new_project_for_fhi_aims_has_k_points_for_a_crystal(tmp_path: Path) -> None:
+    source = tmp_path / "diamond.xyz"
+    source.write_text('1\nLattice="0 1.8 1.8 1.8 0 1.8 1.8 1.8 0"\nC 0 0 0\n')
+    write_project(tmp_path / "new", reference="fhi-aims", geometry=source)
+    assert "\nk_grid             4 4 4\n" in (tmp_path / "new" / "control.in").read_text()
 
 
 @pytest.mark.parametrize(

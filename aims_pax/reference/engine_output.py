@@ -1,0 +1,110 @@
+"""What programs print: how their own words tell a calculation that converged from one that did not, or that failed."""
+
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from aims_pax.frame import FailureReason
+from aims_pax.reference.calculation import ENGINE_ERRORS, EngineFailed, NotConverged
+from aims_pax.reference.engine_table import ENGINES, STDERR, Engine
+from aims_pax.settings.engines import GpawSettings
+
+READING_ERRORS: Final = (AttributeError, EOFError, NameError, StopIteration, SyntaxError, TypeError)
+"""What ASE's readers raise for an output that breaks off or is none, besides the errors of any engine."""
+
+COMPLAINT: Final = re.compile(r"\b(error|abort|fatal|fail|not found|no such|killed|cannot|can't)", re.IGNORECASE)
+"""How programs speak of what made them end."""
+
+LAST_WORDS: Final = 3
+"""Lines of a program's complaint that stand in the message; its files are kept."""
+
+
+@contextmanager
+def judged(engine: Engine, folder: Path) -> Iterator[None]:
+    """Tell by the program's own output what an error means, and whether a success is one.
+
+    Raises
+    ------
+    NotConverged
+    EngineFailed
+    """
+    failures: tuple[type[BaseException], ...] = (*ENGINE_ERRORS, *READING_ERRORS, *_ase_errors())
+    try:
+        yield
+    except _convergence_errors(engine) as error:
+        raise NotConverged(f"{engine.title} did not converge; its last words: {_last_words(engine, folder)}") from error
+    except failures as error:
+        line = _unconverged_line(engine, folder)
+        if line is not None:
+            raise NotConverged(f"{engine.title}: {line}") from error
+        if isinstance(error, NotConverged | ImportError):
+            raise
+        said, told = _last_words(engine, folder), _ending(error)
+        account = f"{engine.title}: {said} ({told})" if said else f"{engine.title}: {told}"
+        raise EngineFailed(FailureReason.CRASHED, account) from error
+    line = _unconverged_line(engine, folder)
+    if line is not None:
+        raise NotConverged(f"{engine.title}: {line}")
+
+
+def version_printed(engine: Engine, folder: Path) -> str | None:
+    """The program's version, out of what it printed."""
+    pattern = re.compile(engine.version)
+    return next((match.group(1) for line in _printed(engine, folder) if (match := pattern.search(line))), None)
+
+
+def _ase_errors() -> tuple[type[Exception], ...]:
+    """Errors of ASE's readers that derive from no common one."""
+    from ase.io import ParseError
+    from ase.io.formats import UnknownFileTypeError
+
+    return ParseError, UnknownFileTypeError
+
+
+def _convergence_errors(engine: Engine) -> tuple[type[Exception], ...]:
+    """What engines within Python raise when they do not converge, where it derives from no common error."""
+    if engine is not ENGINES[GpawSettings]:
+        return ()
+    try:
+        from gpaw import ConvergenceError
+    except ImportError:
+        return ()
+    return (ConvergenceError,)
+
+
+def _unconverged_line(engine: Engine, folder: Path) -> str | None:
+    """The line in which the program says that it did not converge."""
+    pattern = re.compile(engine.unconverged)
+    return next((line.strip(" *!\t") for line in _printed(engine, folder) if pattern.search(line)), None)
+
+
+def _ending(error: BaseException) -> str:
+    """How a program ended, in words."""
+    cause = error if isinstance(error, subprocess.CalledProcessError) else error.__cause__
+    if not isinstance(cause, subprocess.CalledProcessError):
+        return f"{type(error).__name__}: {error}"
+    if cause.returncode < 0:
+        return f"ended by {signal.Signals(-cause.returncode).name}"
+    return f"exit code {cause.returncode}"
+
+
+def _last_words(engine: Engine, folder: Path) -> str:
+    """The first lines that speak of an error, with what follows them; else the last line."""
+    lines = [line.strip(" *!|%\t") for line in _printed(engine, folder)]
+    spoken = [line for line in lines if any(character.isalnum() for character in line)]
+    for index, line in enumerate(spoken):
+        if COMPLAINT.search(line):
+            return " ".join(spoken[index : index + LAST_WORDS])
+    return next(iter(spoken[-1:]), "")
+
+
+def _printed(engine: Engine, folder: Path) -> Iterator[str]:
+    """Lines of all that the program printed."""
+    for pattern in (*engine.outputs, STDERR):
+        for file in sorted(folder.glob(pattern)):
+            with file.open(encoding="utf-8", errors="replace") as lines:
+                yield from (line.rstrip("\n") for line in lines)

@@ -1,0 +1,262 @@
+"""Programs of electronic structure, each by ASE's calculator for it, all by the same adapter."""
+
+import shlex
+import shutil
+import warnings
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
+from aims_pax.reference.ase_adapter import atoms_of
+from aims_pax.reference.calculation import Calculation, EngineFailed, NotConverged, Observables
+from aims_pax.reference.electrons import ground_state_multiplicity, spin_problem
+from aims_pax.reference.engine_output import judged, version_printed
+from aims_pax.reference.engine_table import (
+    ENGINES,
+    Engine,
+    Run,
+    is_for_molecules_only,
+)
+from aims_pax.reference.espresso import PROTOCOLS, espresso_problems
+from aims_pax.reference.leash import leashed, missing_program
+from aims_pax.settings.engines import (
+    BoxedEngineSettings,
+    CrystalEngineSettings,
+    EngineSettings,
+    EspressoSettings,
+    GpawSettings,
+    KPointEngineSettings,
+    MoleculeEngineSettings,
+)
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from ase.calculators.calculator import BaseCalculator
+
+CLEARANCE_ANG: Final = 3.0
+"""Least distance of a molecule from the walls of its cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineReference:
+    """Labels by a program that is started anew for each of them, in the label's folder."""
+
+    settings: EngineSettings
+
+    @property
+    def name(self) -> str:
+        """Program and all settings that decide the numbers; a label adds the version that computed it."""
+        engine = ENGINES[type(self.settings)]
+        ours = {"max_force_ev_per_ang", "walltime_s", "command", "launch", "type", "pseudo_dir", "dispersion"}
+        decisive = {
+            key: value
+            for key, value in self.settings.model_dump(exclude_defaults=True, exclude=ours).items()
+            if value is not None
+        }
+        if isinstance(self.settings, EspressoSettings):
+            decisive["protocol"] = self.settings.protocol
+        told = ", ".join(f"{key}={value!r}" for key, value in sorted(decisive.items())).replace("; ", ";")
+        return f"{engine.title} by ASE {version('ase')}" + (f": {told}" if told else "")
+
+    def problems(self, numbers: Sequence[int], *, periodic: bool) -> list[str]:
+        """Missing program, package, pseudopotentials or cutoffs, impossible spins, crystals for a molecular program."""
+        settings, engine = self.settings, ENGINES[type(self.settings)]
+        found = []
+        missing = self._missing()
+        if missing is not None:
+            advice = f"Install it ({engine.install})" + (", or set REFERENCE.command" if self._command else "")
+            found.append(f"{engine.title} is needed: {missing}. {advice}")
+        folder = getattr(settings, "pseudo_dir", None)
+        if folder is not None and not folder.is_dir():
+            found.append(f"the folder {folder} (REFERENCE.pseudo_dir) was not found on this machine")
+        elif isinstance(settings, EspressoSettings):
+            found += espresso_problems(settings, _symbols(numbers))
+        if periodic and is_for_molecules_only(type(settings)):
+            found.append(f"{engine.title} labels molecules only; choose another REFERENCE.type for periodic structures")
+        if isinstance(settings, MoleculeEngineSettings):
+            spin = spin_problem(numbers, charge=settings.charge, multiplicity=settings.multiplicity)
+            found += [] if spin is None else [spin]
+        return found
+
+    def label(self, frame: Frame, *, folder: Path, want_stress: bool) -> Label | LabelFailure:
+        """One self-consistent calculation with its forces, and for crystals its stress."""
+        calculation = Calculation(frame, folder, self.name, self.settings.max_force_ev_per_ang)
+        outcome = calculation.outcome(lambda: self._observables(frame, folder, want_stress=want_stress))
+        if isinstance(outcome, LabelFailure):
+            return outcome
+        told = version_printed(ENGINES[type(self.settings)], folder)
+        return outcome if told is None else replace(outcome, reference=f"{self.name}; version {told}")
+
+    def isolated_atom_energy(self, number: int, *, folder: Path) -> float | None:
+        """Energy of one neutral free atom, eV, by programs for molecules; None by others, or when it fails.
+
+        The occupation of a free atom's shells can't be told to plane-wave programs in one way that is right for all
+        elements; their free atoms are fitted to the labels.
+        """
+        multiplicity = ground_state_multiplicity(number)
+        if multiplicity is None or not isinstance(self.settings, MoleculeEngineSettings):
+            return None
+        neutral = self.settings.model_copy(update={"charge": 0, "multiplicity": multiplicity})
+        atom = Frame("isolated atom", 0, 0, 0, np.array([number]), np.zeros((1, 3)))
+        own = folder / f"free-atom-{number}"
+        outcome = EngineReference(neutral).label(atom, folder=own, want_stress=False)
+        if isinstance(outcome, Label):
+            shutil.rmtree(own, ignore_errors=True)
+            return outcome.energy
+        return None
+
+    def _observables(self, frame: Frame, folder: Path, *, want_stress: bool) -> Observables:
+        engine, folder = ENGINES[type(self.settings)], folder.absolute()
+        if frame.pbc.any() and is_for_molecules_only(type(self.settings)):
+            raise ValueError(f"{engine.title} labels molecules only")
+        run = self._run(frame, folder, want_stress=want_stress and engine.stress and bool(frame.pbc.all()))
+        folder.mkdir(parents=True, exist_ok=True)
+        with judged(engine, folder):
+            return _computed(engine, run)
+
+    def _run(self, frame: Frame, folder: Path, *, want_stress: bool) -> Run:
+        """One calculation as the table wants it.
+
+        Raises
+        ------
+        FileNotFoundError
+            The program is missing.
+        """
+        settings = self.settings
+        atoms = atoms_of(frame)
+        if isinstance(settings, BoxedEngineSettings) and atoms.cell.rank == 0:
+            _put_into_box(atoms, settings.molecule_box)
+        kpts = None
+        if isinstance(settings, CrystalEngineSettings):
+            atoms.set_initial_magnetic_moments(
+                [settings.magnetic_moments.get(symbol, 0.0) for symbol in atoms.get_chemical_symbols()]
+            )
+        if isinstance(settings, KPointEngineSettings) and frame.pbc.any():
+            kpts = k_mesh(atoms, settings)
+        return Run(
+            settings=settings,
+            folder=folder,
+            command=leashed(_located(command)) if (command := self._command) else [],
+            atoms=atoms,
+            kpts=kpts,
+            want_stress=want_stress,
+            charge=getattr(settings, "charge", 0),
+            multiplicity=getattr(settings, "multiplicity", 1),
+        )
+
+    @property
+    def _command(self) -> list[str]:
+        """Words of the command; empty for GPAW, which is no program."""
+        return shlex.split(getattr(self.settings, "command", ""))
+
+    def _missing(self) -> str | None:
+        """Words for what is not there; None when all is."""
+        if isinstance(self.settings, GpawSettings):
+            needed = ["gpaw"] if self.settings.launch is None else ["gpaw", "mpi4py"]
+            without = [package for package in needed if find_spec(package) is None]
+            return f"the Python package {without[0]} is not installed" if without else None
+        return missing_program(self._command)
+
+
+def k_mesh(atoms: "Atoms", settings: KPointEngineSettings) -> tuple[int, int, int] | None:
+    """Points along each reciprocal vector; None when the user's `parameters` name them, or nothing does.
+
+    Notes
+    -----
+    n_i = ceil(\\|b_i\\| / kspacing), where b_i holds 2π; 1 along directions that are not periodic.
+    """
+    spacing = settings.kspacing
+    if spacing is None and isinstance(settings, EspressoSettings):
+        spacing = PROTOCOLS[settings.protocol].kspacing
+    if spacing is None or "kpts" in settings.parameters:
+        return None
+    lengths = 2 * np.pi * np.linalg.norm(atoms.cell.reciprocal(), axis=1)
+    # Rounded first, so that a spacing which divides the length is not one more for the last bit.
+    counts = np.maximum(1, np.ceil(np.round(lengths / spacing, 5))).astype(int)
+    mesh = np.where(atoms.pbc, counts, 1)
+    return int(mesh[0]), int(mesh[1]), int(mesh[2])
+
+
+def _computed(engine: Engine, run: Run) -> Observables:
+    """The numbers of one calculation; the calculator is closed whatever happens."""
+    calculator = None
+    try:
+        with warnings.catch_warnings(), redirect_stdout(StringIO()):
+            warnings.simplefilter("ignore")  # ASE's advice to those who call it
+            calculator = engine.calculator(run)
+            return _results(calculator, run)
+    finally:
+        close = getattr(calculator, "close", None)
+        if close is not None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                close()
+
+
+def _results(calculator: "BaseCalculator", run: Run) -> Observables:
+    wanted = ["energy", "forces", *(["stress"] if run.want_stress else [])]
+    run.atoms.calc = calculator  # CASTEP's input is written by way of it
+    if isinstance(run.settings, GpawSettings):
+        for quantity in wanted:  # GPAW keeps the wave functions between them
+            calculator.get_property(quantity, run.atoms)
+    else:
+        from ase.calculators.calculator import all_changes
+
+        # All at once: asked for one after the other, files would be written and the program started for each.
+        calculator.calculate(run.atoms, wanted, list(all_changes))
+    if getattr(calculator, "converged", None) is False:
+        raise NotConverged("the program says that self-consistency was not reached")
+    results: dict[str, Any] = calculator.results
+    missing = [quantity for quantity in wanted if results.get(quantity) is None]
+    if missing:
+        raise EngineFailed(FailureReason.CRASHED, f"the output holds no {' and no '.join(missing)}")
+    energy = results.get("free_energy")
+    return Observables(
+        energy=results["energy"] if energy is None else energy,
+        forces=results["forces"],
+        stress=results["stress"] if run.want_stress else None,
+        extras=_extras(results, crystal=bool(run.atoms.pbc.any())),
+    )
+
+
+def _extras(results: dict[str, Any], *, crystal: bool) -> dict[str, Any]:
+    wanted = ("charges",) if crystal else ("charges", "dipole")  # a crystal's dipole is not defined
+    return {name: results[name] for name in wanted if results.get(name) is not None}
+
+
+def _put_into_box(atoms: "Atoms", edge: float) -> None:
+    """A molecule at the centre of a cube.
+
+    Raises
+    ------
+    ValueError
+        It is too large for it.
+    """
+    lowest, highest = atoms.positions.min(axis=0), atoms.positions.max(axis=0)
+    extent = float((highest - lowest).max())
+    if extent + 2 * CLEARANCE_ANG > edge:
+        raise ValueError(
+            f"the molecule extends over {extent:.1f} Å, and REFERENCE.molecule_box = {edge:g} Å leaves less than "
+            f"{CLEARANCE_ANG:g} Å around it; enlarge it"
+        )
+    atoms.cell = np.eye(3) * edge
+    atoms.positions += edge / 2 - (lowest + highest) / 2
+
+
+def _located(command: list[str]) -> list[str]:
+    """The command with the full path of its program, which ORCA needs and nobody minds."""
+    return [shutil.which(command[0]) or command[0], *command[1:]]
+
+
+def _symbols(numbers: Sequence[int]) -> list[str]:
+    from ase.data import chemical_symbols
+
+    return [str(chemical_symbols[number]) for number in sorted({int(number) for number in numbers})]

@@ -1,0 +1,134 @@
+"""What Quantum ESPRESSO is told: protocols, pseudopotentials and cutoffs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from aims_pax.settings.engines import EspressoSettings, Protocol
+
+Namelists = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """One protocol.
+
+    Parameters
+    ----------
+    kspacing : float, 1/Å
+        With the factor 2π.
+    degauss_ry : float, Ry
+        Width of the cold smearing (Marzari et al., Phys. Rev. Lett. 82, 3296, 1999).
+    conv_thr_ry : float, Ry
+        Convergence threshold of the energy for each atom.
+    """
+
+    kspacing: float
+    degauss_ry: float
+    conv_thr_ry: float
+
+
+PROTOCOLS: Final[Mapping[Protocol, Precision]] = {
+    "fast": Precision(0.30, 0.0275, 0.4e-9),
+    "balanced": Precision(0.15, 0.02, 0.2e-9),
+    "stringent": Precision(0.10, 0.0125, 0.1e-9),
+}
+"""Those of aiida-quantumespresso, of which TrainsPot uses the first and the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pseudopotential:
+    """The file of one element, and cutoffs (Ry) where a library recommends them."""
+
+    file: str
+    cutoff_wfc_ry: float | None = None
+    cutoff_rho_ry: float | None = None
+
+
+def pseudopotentials(settings: EspressoSettings) -> Mapping[str, Pseudopotential]:
+    """Files by element: those of the settings, else those of the library's table in `pseudo_dir`."""
+    own = {element: Pseudopotential(file) for element, file in settings.pseudopotentials.items()}
+    return {**_table(settings.pseudo_dir), **own}
+
+
+@lru_cache(maxsize=8)
+def _table(folder: Path) -> Mapping[str, Pseudopotential]:
+    """The table of an SSSP library; empty when the folder holds none that can be read."""
+    for file in sorted(folder.glob("SSSP*.json")):
+        try:
+            entries = json.loads(file.read_text(encoding="utf-8"))
+            return {
+                element: Pseudopotential(entry["filename"], float(entry["cutoff_wfc"]), float(entry["cutoff_rho"]))
+                for element, entry in entries.items()
+            }
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return {}
+
+
+def input_data(settings: EspressoSettings, elements: Sequence[str], *, n_atoms: int) -> Namelists:
+    """The namelists of one calculation: what the user wrote, and the protocol where they wrote nothing.
+
+    Parameters
+    ----------
+    elements : sequence of str
+        Symbols of all elements.
+    """
+    given = namelists(settings.parameters.get("input_data", {}))
+    precision, files = PROTOCOLS[settings.protocol], pseudopotentials(settings)
+    known = [files[element] for element in elements if element in files]
+    derived: Namelists = {
+        # Wave functions stay in memory; the files of a label are not read again.
+        "control": {"calculation": "scf", "outdir": "./", "disk_io": "none"},
+        "system": {},
+        "electrons": {"conv_thr": precision.conv_thr_ry * n_atoms, "mixing_beta": 0.4},
+    }
+    system = given.get("system", {})
+    if "occupations" not in system:
+        derived["system"] |= {"occupations": "smearing", "smearing": "cold", "degauss": precision.degauss_ry}
+    if "ecutwfc" not in system and all(pseudo.cutoff_wfc_ry is not None for pseudo in known):
+        derived["system"] |= {
+            "ecutwfc": max((pseudo.cutoff_wfc_ry or 0.0 for pseudo in known), default=0.0),
+            "ecutrho": max((pseudo.cutoff_rho_ry or 0.0 for pseudo in known), default=0.0),
+        }
+    return {name: {**derived.get(name, {}), **given.get(name, {})} for name in {**derived, **given}}
+
+
+def namelists(written: Mapping[str, Any]) -> Namelists:
+    """Input data by namelist, however it was written: nested, or flat as ASE accepts it, too."""
+    from ase.io.espresso_namelist.namelist import Namelist
+
+    sorted_in = Namelist({key: dict(value) if isinstance(value, Mapping) else value for key, value in written.items()})
+    sorted_in.to_nested("pw")
+    return {name.lower(): {key.lower(): value for key, value in own.items()} for name, own in sorted_in.items() if own}
+
+
+def espresso_problems(settings: EspressoSettings, elements: Sequence[str]) -> list[str]:
+    """Missing files and cutoffs, and keys that ASE would drop without a word."""
+    files = pseudopotentials(settings)
+    without = [element for element in elements if element not in files]
+    data = settings.parameters.get("input_data", {})
+    sorted_in = {key for own in namelists(data).values() for key in own}
+    found = [
+        f"{key} in REFERENCE.parameters.input_data is no keyword of pw.x"
+        for key, value in data.items()
+        if not isinstance(value, Mapping) and key.lower() not in sorted_in
+    ]
+    if without:
+        found.append(
+            f"no pseudopotential is named for {', '.join(without)}; name the files in REFERENCE.pseudopotentials, or "
+            "let REFERENCE.pseudo_dir be an SSSP library with its table SSSP_*.json"
+        )
+    for element in elements:
+        if element in files and not (settings.pseudo_dir / files[element].file).is_file():
+            found.append(f"the pseudopotential {settings.pseudo_dir / files[element].file} was not found")
+    written = namelists(data).get("system", {})
+    if not without and "ecutwfc" not in written and any(files[element].cutoff_wfc_ry is None for element in elements):
+        found.append(
+            "the cutoff is not known: set ecutwfc (Ry) in REFERENCE.parameters.input_data.system; the head of the "
+            "pseudopotential's file recommends one"
+        )
+    return found

@@ -1,0 +1,188 @@
+"""REFERENCE: programs of electronic structure that ASE drives."""
+
+import shlex
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Final, Literal
+
+from annotated_types import Ge, Le
+from pydantic import Field
+
+from aims_pax.settings.command import Command
+from aims_pax.settings.kinds import Arguments, Count, Positive, ProjectPath, Text, Whole
+from aims_pax.settings.limits import LabelLimits
+
+Charge = Annotated[int, Ge(-1000), Le(1000), Whole]
+Protocol = Literal["fast", "balanced", "stringent"]
+
+_COMMAND: Final = "Command that starts the program, with its launcher: mpiexec -n 4 PROGRAM, srun PROGRAM."
+_PSEUDO_DIR: Final = "Folder of pseudopotentials."
+
+
+class EngineSettings(LabelLimits):
+    """What all these programs share."""
+
+    type: str = Field(description="The program.")
+    parameters: Arguments = Field(
+        default_factory=dict,
+        description="Keyword arguments of ASE's calculator for the program, in ASE's names and units. They come last "
+        "and win over anything that is derived from other keys.",
+    )
+
+
+class MoleculeEngineSettings(EngineSettings):
+    """What programs for molecules share."""
+
+    charge: Charge = Field(0, description="Total charge, elementary charges.")
+    multiplicity: Count = Field(1, description="Spin multiplicity 2S + 1. 1: closed shell.")
+
+
+class BoxedEngineSettings(EngineSettings):
+    """What programs share that put a molecule into a cell."""
+
+    molecule_box: Positive = Field(
+        15.0,
+        description="Edge of the cubic cell around a molecule that has no cell of its own, Å. The molecule is moved to "
+        "its centre.",
+    )
+
+
+class KPointEngineSettings(EngineSettings):
+    """What programs share that sample the Brillouin zone."""
+
+    kspacing: Positive | None = Field(
+        None,
+        description="Largest distance of k points along each reciprocal vector, 1/Å, with the factor 2π as in VASP's "
+        "KSPACING. The Γ point only when neither this nor kpts in parameters is given.",
+    )
+
+
+class CrystalEngineSettings(KPointEngineSettings, BoxedEngineSettings):
+    """What programs for crystals share."""
+
+    magnetic_moments: dict[Text, float] = Field(
+        default_factory=dict, description="Initial magnetic moments by element, µB: {Fe: 2.5}."
+    )
+
+
+class EspressoSettings(CrystalEngineSettings):
+    """Plane waves by Quantum ESPRESSO's pw.x."""
+
+    type: Literal["espresso"] = Field("espresso", description="Quantum ESPRESSO.")
+    command: Command = Field("pw.x", description=_COMMAND)
+    protocol: Protocol = Field(
+        "balanced",
+        description="How finely it is computed. fast: k spacing 0.30 1/Å, cold smearing 0.0275 Ry; balanced: 0.15, "
+        "0.02; stringent: 0.10, 0.0125. kspacing and input_data in parameters win over it.",
+    )
+    pseudo_dir: ProjectPath = Field(
+        description=f"{_PSEUDO_DIR} When it holds the table of an SSSP library (SSSP_*.json), files and cutoffs "
+        "are those of the table."
+    )
+    pseudopotentials: dict[Text, Text] = Field(
+        default_factory=dict, description="File of each element's pseudopotential: {Si: Si.pbe-n-rrkjus_psl.1.0.0.UPF}."
+    )
+
+
+class GpawSettings(CrystalEngineSettings):
+    """Projector-augmented waves by GPAW, in a process of its own; needs the extra aims-pax[gpaw]."""
+
+    OWN_PROCESS: ClassVar = True
+
+    type: Literal["gpaw"] = Field("gpaw", description="GPAW.")
+    launch: Command | None = Field(
+        None,
+        description="How the ranks of a label are started, for example mpiexec -n {ranks}; needs mpi4py. One "
+        "process when not given.",
+    )
+
+    @property
+    def launcher(self) -> tuple[str, ...]:
+        """Words of `launch`."""
+        return () if self.launch is None else tuple(shlex.split(self.launch))
+
+    @property
+    def own_environment(self) -> Mapping[str, str]:
+        """GPAW's ranks speak by mpi4py, as ours do: two MPI libraries in one process crash it."""
+        return {} if self.launch is None else {"GPAW_MPI_BACKEND": "mpi4py"}
+
+
+class Cp2kSettings(BoxedEngineSettings, MoleculeEngineSettings):
+    """Gaussians and plane waves by CP2K's shell."""
+
+    type: Literal["cp2k"] = Field("cp2k", description="CP2K.")
+    command: Command = Field("cp2k.psmp -s", description=f"{_COMMAND} It must start CP2K's shell (-s).")
+
+
+class VaspSettings(CrystalEngineSettings):
+    """Projector-augmented waves by VASP."""
+
+    type: Literal["vasp"] = Field("vasp", description="VASP.")
+    command: Command = Field("vasp_std", description=_COMMAND)
+    pseudo_dir: ProjectPath = Field(description="Folder that holds potpaw_PBE and the like (ASE's VASP_PP_PATH).")
+
+
+class CastepSettings(CrystalEngineSettings):
+    """Plane waves by CASTEP."""
+
+    type: Literal["castep"] = Field("castep", description="CASTEP.")
+    command: Command = Field("castep.mpi", description=_COMMAND)
+    pseudo_dir: ProjectPath | None = Field(
+        None, description=f"{_PSEUDO_DIR} CASTEP generates its own on the fly when not given."
+    )
+
+
+class AbinitSettings(CrystalEngineSettings):
+    """Plane waves by ABINIT."""
+
+    type: Literal["abinit"] = Field("abinit", description="ABINIT.")
+    command: Command = Field("abinit", description=_COMMAND)
+    pseudo_dir: ProjectPath = Field(description=f"{_PSEUDO_DIR} ASE chooses the files by pps in parameters.")
+
+
+class SiestaSettings(CrystalEngineSettings):
+    """Numerical orbitals by SIESTA."""
+
+    type: Literal["siesta"] = Field("siesta", description="SIESTA.")
+    command: Command = Field("siesta", description=_COMMAND)
+    pseudo_dir: ProjectPath = Field(description=f"{_PSEUDO_DIR} Element.psf or Element.psml.")
+
+
+class DftbSettings(KPointEngineSettings):
+    """Density-functional tight binding by DFTB+."""
+
+    type: Literal["dftb+"] = Field("dftb+", description="DFTB+.")
+    command: Command = Field("dftb+", description=_COMMAND)
+    pseudo_dir: ProjectPath | None = Field(
+        None, description="Folder of Slater-Koster files, A-B.skf. Not needed for xTB (Hamiltonian_: xTB)."
+    )
+
+
+class OrcaSettings(MoleculeEngineSettings):
+    """Molecules with Gaussian basis sets by ORCA."""
+
+    type: Literal["orca"] = Field("orca", description="ORCA.")
+    command: Command = Field(
+        "orca", description="Command that starts the program, without launcher: ORCA starts its own (%pal)."
+    )
+
+
+class NwchemSettings(MoleculeEngineSettings):
+    """Molecules with Gaussian basis sets by NWChem."""
+
+    type: Literal["nwchem"] = Field("nwchem", description="NWChem.")
+    command: Command = Field("nwchem", description=_COMMAND)
+
+
+ENGINES: Final[Mapping[str, type[EngineSettings]]] = {
+    "abinit": AbinitSettings,
+    "castep": CastepSettings,
+    "cp2k": Cp2kSettings,
+    "dftb+": DftbSettings,
+    "espresso": EspressoSettings,
+    "gpaw": GpawSettings,
+    "nwchem": NwchemSettings,
+    "orca": OrcaSettings,
+    "siesta": SiestaSettings,
+    "vasp": VaspSettings,
+}
+"""The sections of these programs, by REFERENCE.type."""

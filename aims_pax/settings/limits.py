@@ -1,0 +1,49 @@
+"""What every reference shares, whatever its engine."""
+
+from collections.abc import Hashable, Mapping
+from typing import ClassVar
+
+from pydantic import Field
+
+from aims_pax.frame import Frame
+from aims_pax.settings.dispersion import DispersionSettings
+from aims_pax.settings.kinds import Positive
+from aims_pax.settings.section import Section
+
+
+class LabelLimits(Section):
+    """What every reference shares."""
+
+    OWN_PROCESS: ClassVar[bool] = False
+    """Whether the engine needs a process of its own beside the worker, also when no walltime is set."""
+
+    FREE_ATOMS: ClassVar[bool] = True
+    """Whether the method may know the energies of free atoms."""
+
+    max_force_ev_per_ang: Positive = Field(
+        30.0,
+        description="Largest force on an atom that a label may hold, eV/Å. A label beyond counts as failed: its "
+        "structure is far from anything that the model should learn.",
+    )
+    walltime_s: Positive | None = Field(
+        None,
+        description="Longest time for a label, s. One that takes longer is ended and counts as failed; labels then "
+        "run in a process of their own beside the worker. No limit when not given.",
+    )
+    dispersion: DispersionSettings | None = Field(
+        None, description="Dispersion correction on top of the method. None when not given; needs aims-pax[dispersion]."
+    )
+
+    @property
+    def launcher(self) -> tuple[str, ...]:
+        """Words of the command that starts the engine's own process; empty: it is started directly."""
+        return ()
+
+    @property
+    def own_environment(self) -> Mapping[str, str]:
+        """Environment variables of the engine's own process, besides those of the worker."""
+        return {}
+
+    def session(self, frame: Frame, *, want_stress: bool) -> Hashable:
+        """What may not change from one frame to the next for one engine's process to label both."""
+        return None

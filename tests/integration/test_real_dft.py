@@ -1,0 +1,85 @@
+"""Real density-functional theory through the pool: several labels at once, each what its engine gives alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, molecule
+
+from aims_pax.frame import Frame, Label
+from aims_pax.labelling.configuration import local_config
+from aims_pax.labelling.parsl import ParslPool
+from aims_pax.protocols import LabelDone, LabelJob
+from aims_pax.reference.ase_adapter import frame_of
+from aims_pax.reference.registry import build_reference
+from aims_pax.settings.dispersion import DispersionSettings
+from aims_pax.settings.reference import PyscfSettings, ReferencesBySystem, ReferenceSettings
+
+from .. import programs
+
+N_WORKERS = 2
+N_EACH = 2
+"""Labels of each reference."""
+
+PYSCF = PyscfSettings(basis="sto-3g", grid_level=0, dispersion=DispersionSettings(xc="pbe"))
+
+REFERENCES: dict[str, ReferenceSettings] = {
+    "silicon-espresso": programs.espresso(),
+    "silicon-gpaw": programs.gpaw(),
+    "water-pyscf": PYSCF,
+}
+
+
+def structure(system: str, seed: int) -> Frame:
+    atoms: Atoms = molecule("H2O") if system.startswith("water") else bulk("Si")
+    atoms.rattle(0.03, seed=seed)
+    return frame_of(atoms, system=system)
+
+
+@pytest.mark.timeout(600)
+def test_pool_labels_crystals_and_molecules_by_real_dft_side_by_side(tmp_path: Path) -> None:
+    pytest.importorskip("pyscf")
+    pytest.importorskip("dftd3")
+    for settings in (programs.espresso(), programs.gpaw()):
+        if (reason := programs.missing(settings)) is not None:
+            pytest.skip(reason)
+    systems = [system for system in REFERENCES for _ in range(N_EACH)]
+    jobs = [
+        LabelJob(label_id, structure(system, label_id), tmp_path / "labels" / str(label_id))
+        for label_id, system in enumerate(systems)
+    ]
+    pool = ParslPool(
+        ReferencesBySystem(REFERENCES),
+        local_config(N_WORKERS),
+        want_stress=True,
+        run_dir=tmp_path / "parsl",
+        keep_files=True,
+    )
+    done: dict[int, LabelDone] = {}
+    try:
+        for job in jobs:
+            pool.submit(job)
+        while pool.n_in_flight:
+            done |= {one.label_id: one for one in pool.collect(timeout_s=300.0)}
+    finally:
+        pool.close()
+    assert sorted(done) == list(range(len(jobs)))
+    for job in jobs:
+        label = done[job.label_id].result
+        assert isinstance(label, Label), label
+        assert (label.stress is not None) == job.frame.pbc.all()
+        assert np.abs(label.forces.sum(axis=0)).max() < 0.02  # what the grids of these coarse settings leave
+    # Engines that write files leave them here, in folders that bear the worker's process number.
+    workers = {folder.name.split("-")[-2] for folder in (tmp_path / "labels").glob("*/attempt-*")}
+    assert len(workers) == N_WORKERS
+    for job in jobs[::N_EACH]:
+        alone = build_reference(REFERENCES[job.frame.system]).label(
+            job.frame, folder=tmp_path / "alone" / str(job.label_id), want_stress=True
+        )
+        pooled = done[job.label_id].result
+        assert isinstance(alone, Label)
+        assert isinstance(pooled, Label)
+        assert pooled.reference == alone.reference
+        assert pooled.energy == pytest.approx(alone.energy, abs=1e-6)
+        np.testing.assert_allclose(pooled.forces, alone.forces, atol=1e-4)

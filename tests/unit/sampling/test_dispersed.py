@@ -1,0 +1,35 @@
+"""Dispersion laid over a force model."""
+
+import numpy as np
+import pytest
+
+from aims_pax.batch import AtomBatch
+from aims_pax.frame import Frame
+from aims_pax.reference.dispersion import Dispersion
+from aims_pax.sampling import CalculatorForces, DispersedForces
+from aims_pax.settings.dispersion import DispersionSettings
+
+from .test_calculator import Fragile, new_argon_calculator
+
+pytest.importorskip("dftd3")
+
+CORRECTION = Dispersion(DispersionSettings(xc="pbe", cutoff=12.0))
+
+
+def test_forces_are_the_model_s_and_the_correction_s(cluster: Frame) -> None:
+    model = CalculatorForces(new_argon_calculator)
+    batch = AtomBatch.from_frames([cluster, cluster], None)
+    bare_energies, bare_forces = model.energies_forces(batch)
+    energies, forces = DispersedForces(model, CORRECTION).energies_forces(batch)
+    added = CORRECTION.observables(cluster, want_stress=False)
+    np.testing.assert_allclose(energies.numpy(), bare_energies.numpy() + added.energy, atol=1e-12)
+    np.testing.assert_allclose(forces.numpy(), bare_forces.numpy() + np.tile(added.forces, (2, 1)), atol=1e-12)
+    assert abs(added.energy) > 1e-4
+
+
+def test_structure_that_the_model_can_t_do_stays_without_forces(cluster: Frame) -> None:
+    stretched = Frame("", 1, 0, 0, cluster.numbers, cluster.positions + 10.0, cluster.cell, cluster.pbc)
+    batch = AtomBatch.from_frames([stretched], None)
+    energies, forces = DispersedForces(CalculatorForces(Fragile), CORRECTION).energies_forces(batch)
+    assert energies.isnan().all()
+    assert forces.isnan().all()
