@@ -1,5 +1,6 @@
 """Many structures as flat tensors: the one thing that sampling and committee share."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
@@ -65,13 +66,20 @@ def _complete_cell(cell: FloatArray, pbc: BoolArray) -> FloatArray:
     return completed
 
 
-def join_edges(
-    edges: Sequence[IntArray], images: Sequence[IntArray], n_atoms: Sequence[int]
-) -> tuple[IntArray, FloatArray]:
-    """Neighbour lists of B structures as one: (2, E) indices into all N atoms, and (E, 3) images as float64."""
+def join_edges(edges: Sequence[IntArray], n_atoms: Sequence[int]) -> IntArray:
+    """Pairs of B structures as one list: (2, E) indices into all N atoms."""
     first = np.concatenate(([0], np.cumsum(n_atoms)[:-1])).astype(np.int64)
-    offsets = np.repeat(first, [one.shape[1] for one in edges])
-    return np.concatenate(edges, axis=1) + offsets, np.concatenate(images).astype(np.float64)
+    return np.concatenate(edges, axis=1) + np.repeat(first, [one.shape[1] for one in edges])
+
+
+def shifts_of(images: IntArray | FloatArray, cell: FloatArray) -> FloatArray:
+    """Displacements (n_edges, 3), Å, of periodic images (n_edges, 3) in a cell (3, 3), Å.
+
+    Not by a matrix product, whose last bit may depend on how many edges there are.
+    """
+    x, y, z = images.T[:, :, None]
+    shifts: FloatArray = x * cell[0] + y * cell[1] + z * cell[2]
+    return shifts
 
 
 @dataclass(slots=True)
@@ -94,6 +102,8 @@ class AtomBatch:
         no weight, or drop them by :meth:`within`.
     images : (E, 3) float64
         Periodic image of the receiver, in lattice vectors of its structure.
+    shifts : (E, 3) float64, Å
+        The displacement of the receiver that this is.
     trajectory : (B,) int64
         The trajectory that each structure belongs to; lets a force model keep things per trajectory.
     """
@@ -106,6 +116,7 @@ class AtomBatch:
     n_atoms: Tensor
     edges: Tensor
     images: Tensor
+    shifts: Tensor
     trajectory: Tensor
 
     @classmethod
@@ -118,7 +129,9 @@ class AtomBatch:
         else:
             lists = [neighbour_list(frame.positions, frame.cell, frame.pbc, cutoff=cutoff) for frame in frames]
         n_atoms = [frame.n_atoms for frame in frames]
-        edges, images = join_edges([one[0] for one in lists], [one[1] for one in lists], n_atoms)
+        edges = join_edges([one[0] for one in lists], n_atoms)
+        images = np.concatenate([one[1] for one in lists])
+        shifts = np.concatenate([shifts_of(one[1], frame.cell) for one, frame in zip(lists, frames, strict=True)])
 
         def tensor(array: object, dtype: torch.dtype) -> Tensor:
             return torch.as_tensor(array, dtype=dtype, device=device)
@@ -132,6 +145,7 @@ class AtomBatch:
             n_atoms=tensor(n_atoms, torch.int64),
             edges=tensor(edges, torch.int64),
             images=tensor(images, torch.float64),
+            shifts=tensor(shifts, torch.float64),
             trajectory=tensor([frame.trajectory for frame in frames], torch.int64),
         )
 
@@ -143,20 +157,15 @@ class AtomBatch:
     def device(self) -> torch.device:
         return self.positions.device
 
-    def shifts(self) -> Tensor:
-        """Displacement of each edge's receiver by its periodic image, (E, 3), Å."""
-        cells = self.cells[self.structure[self.edges[0]]]
-        return torch.einsum("ei,eij->ej", self.images, cells)
-
     def edge_vectors(self) -> Tensor:
         """Vector from sender to receiver of each edge, (E, 3), Å."""
         senders, receivers = self.edges
-        return self.positions[receivers] - self.positions[senders] + self.shifts()
+        return self.positions[receivers] - self.positions[senders] + self.shifts
 
     def within(self, cutoff: float) -> Self:
         """The same structures without the edges of `cutoff` (Å) and longer."""
         near = (self.edge_vectors().square().sum(dim=1) < cutoff**2).nonzero().squeeze(1)
-        return self._with(edges=self.edges[:, near], images=self.images[near])
+        return self._with(edges=self.edges[:, near], images=self.images[near], shifts=self.shifts[near])
 
     def at(self, positions: Tensor) -> Self:
         """The same structures and edges, with their atoms at other positions (N, 3), Å."""
@@ -189,7 +198,32 @@ class AtomBatch:
             n_atoms=n_atoms,
             edges=edges[:, kept],
             images=self.images[kept],
+            shifts=self.shifts[kept],
             trajectory=self.trajectory[chosen],
+        )
+
+    def runs(self, ends: Sequence[int]) -> list[Self]:
+        """The batch cut into runs of structures that end before these indices into B, ascending; the last is B."""
+        if len(ends) == 1:
+            return [self]
+        last_atoms = self.n_atoms.cumsum(0)[torch.as_tensor(ends, device=self.device) - 1]
+        # Edges are grouped by structure, so that bisection by the sender finds the group.
+        last_edges = torch.searchsorted(self.edges[0].contiguous(), last_atoms)
+        marks = zip((0, *ends), ends, _from_zero(last_atoms), _from_zero(last_edges), strict=False)
+        return [self._run(slice(a, b), slice(*atoms), slice(*edges)) for a, b, atoms, edges in marks]
+
+    def _run(self, structures: slice, atoms: slice, edges: slice) -> Self:
+        return type(self)(
+            numbers=self.numbers[atoms],
+            positions=self.positions[atoms],
+            cells=self.cells[structures],
+            pbc=self.pbc[structures],
+            structure=self.structure[atoms] - structures.start,
+            n_atoms=self.n_atoms[structures],
+            edges=self.edges[:, edges] - atoms.start,
+            images=self.images[edges],
+            shifts=self.shifts[edges],
+            trajectory=self.trajectory[structures],
         )
 
     def atoms_of(self, structures: Tensor) -> Tensor:
@@ -201,6 +235,11 @@ class AtomBatch:
         # dataclasses.replace looks through all fields by name at every call: 5 µs that an MD step has no use for.
         fields = {name: changed.get(name, getattr(self, name)) for name in self.__slots__}
         return type(self)(**fields)
+
+
+def _from_zero(ends: Tensor) -> list[tuple[int, int]]:
+    listed: list[int] = ends.tolist()
+    return list(itertools.pairwise([0, *listed]))
 
 
 def ranges(first: Tensor, lengths: Tensor) -> Tensor:

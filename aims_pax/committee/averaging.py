@@ -26,21 +26,20 @@ class AveragedModel:
     """
 
     def __init__(self, model: MaceModel, *, decay: float | None) -> None:
-        self._source = model
         self._decay = decay
         self.n_updates = 0
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # e3nn copies its functions by TorchScript, as in building
             self.model: MaceModel = copy.deepcopy(model).requires_grad_(False)
+        self._weights = list(model.parameters())  # walking through the modules at each step takes longer than the step
+        self._averages = list(self.model.parameters())
 
     @torch.no_grad()
     def update(self) -> None:
         """Follow the weights by one step."""
         self.n_updates += 1
-        target = [parameter.detach() for parameter in self._source.parameters()]
-        average = [parameter.detach() for parameter in self.model.parameters()]
         if self._decay is None:
-            torch._foreach_copy_(average, target)
+            torch._foreach_copy_(self._averages, self._weights)
             return
         decay = min(self._decay, (1 + self.n_updates) / (10 + self.n_updates))
-        torch._foreach_lerp_(average, target, 1.0 - decay)
+        torch._foreach_lerp_(self._averages, self._weights, 1.0 - decay)

@@ -3,7 +3,7 @@
 import copy
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from aims_pax.committee.build import (
     set_avg_num_neighbors,
 )
 from aims_pax.committee.checkpoint import MembersCheckpoint, read_checkpoint, write_checkpoint
-from aims_pax.committee.cores import side_by_side
+from aims_pax.committee.cores import Item, Result, side_by_side
 from aims_pax.committee.elements import Elements
 from aims_pax.committee.ensemble import Ensemble
 from aims_pax.committee.graph import LabelledGraph
@@ -70,6 +70,7 @@ class Committee(Ensemble):
             for model, seed in zip(models, design.seeds, strict=True)
         )
         self._neighbour_counts: dict[int, tuple[int, int]] = {}
+        self._largest_graph_bytes = 0.0
         names = [f"member {index} (seed {seed})" for index, seed in enumerate(design.seeds)]
         super().__init__([member.averaged.model for member in self._members], sources=names)
 
@@ -147,6 +148,9 @@ class Committee(Ensemble):
             for owner in owners:
                 (owner.train_graphs if point.split is Split.TRAINING else owner.valid_graphs).append(graph)
             n_edges, n_bonded = graph.edges.shape[1], len(torch.unique(graph.edges[1]))
+            footprint = self._budget.footprint
+            graph_bytes = footprint.per_atom * graph.n_atoms + footprint.per_edge * n_edges
+            self._largest_graph_bytes = max(self._largest_graph_bytes, graph_bytes)
             is_training = point.split is Split.TRAINING
             self._neighbour_counts[point.label_id] = (n_edges, n_bonded) if is_training else (0, 0)
 
@@ -172,8 +176,8 @@ class Committee(Ensemble):
         if n_epochs < 1:
             return []
         self._update_avg_num_neighbors()
-        histories = side_by_side(
-            lambda member: self._members[member].train(n_epochs, plan, member=member), chosen, device=self.device
+        histories = self._side_by_side(
+            lambda member: self._members[member].train(n_epochs, plan, member=member), chosen
         )
         self._generation += 1
         return [report for epoch in zip(*histories, strict=True) for report in epoch]
@@ -181,7 +185,7 @@ class Committee(Ensemble):
     def errors(self, members: Sequence[int] | None = None) -> list[MemberErrors | None]:
         """Errors on the validation points, now; None for a member that has no validation point."""
         chosen = range(self.n_members) if members is None else members
-        return side_by_side(lambda member: self._members[member].validate(), chosen, device=self.device)
+        return self._side_by_side(lambda member: self._members[member].validate(), chosen)
 
     def reset_optimizer(self, member: int) -> None:
         """Start a stagnating member's optimizer afresh, at the learning rate of the settings; its weights stay."""
@@ -189,8 +193,8 @@ class Committee(Ensemble):
 
     def begin_convergence(self, members: Sequence[int] | None = None) -> None:
         """From now on keep each member's weights of least validation loss, and let its schedule count anew."""
-        for member in range(self.n_members) if members is None else members:
-            errors = self._members[member].validate()
+        chosen = range(self.n_members) if members is None else members
+        for member, errors in zip(chosen, self.errors(chosen), strict=True):
             self._members[member].restart_schedule()
             if errors is not None:
                 self._members[member].best = self._members[member].weights(errors.loss)
@@ -205,7 +209,7 @@ class Committee(Ensemble):
 
     def centre_energies(self) -> None:
         """Let the mean energy error per atom of each member vanish on its training points; a new generation."""
-        side_by_side(lambda member: member.centre_energies(), self._members, device=self.device)
+        self._side_by_side(lambda member: member.centre_energies(), self._members)
         self._generation += 1
 
     def save(self, path: Path) -> None:
@@ -252,6 +256,16 @@ class Committee(Ensemble):
                 write_atomically(path, lambda file, model=model: torch.save(model, file))  # type: ignore[misc]
             paths.append(path)
         return paths
+
+    def _side_by_side(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """Members at work on their points, each in one thread while its batches are small; see :class:`Budget`.
+
+        That matters where one member is left, as in converging the best: two threads inside the operations of a batch
+        of five ethanols are no faster than one, and fifteen times slower when another process has one of the cores.
+        """
+        batch_bytes = self._design.settings.training.batch_size * self._largest_graph_bytes
+        max_threads = None if batch_bytes > self._budget.largest_bytes else 1
+        return side_by_side(work, items, device=self.device, max_threads=max_threads)
 
     def _update_avg_num_neighbors(self) -> None:
         """Let the models' mean number of neighbours follow the training points, if the settings say so."""

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
 import torch
@@ -19,8 +19,15 @@ def _pool(n_workers: int, n_threads: int) -> ThreadPoolExecutor:
     )
 
 
-def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], *, device: torch.device) -> list[Result]:
+def side_by_side(
+    work: Callable[[Item], Result], items: Iterable[Item], *, device: torch.device, max_threads: int | None = None
+) -> list[Result]:
     """The results of `work` on every item, in order; on the CPU, as many at a time as PyTorch has threads.
+
+    Parameters
+    ----------
+    max_threads : int or None
+        Threads inside the operations of one item, where there are cores to spare.
 
     Notes
     -----
@@ -31,17 +38,23 @@ def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], *, devic
     """
     todo = list(items)
     n_cores = torch.get_num_threads()
-    n_workers = min(len(todo), n_cores) if device.type == "cpu" else 1
+    n_workers = max(1, min(len(todo), n_cores)) if device.type == "cpu" else 1
+    n_threads = min(n_cores // n_workers, max_threads or n_cores)
     if n_workers < 2:
-        return [work(item) for item in todo]
-    return list(_pool(n_workers, n_cores // n_workers).map(work, todo))
+        with _threads(n_threads):
+            return [work(item) for item in todo]
+    return list(_pool(n_workers, n_threads).map(work, todo))
+
+
+def one_core() -> AbstractContextManager[None]:
+    """Operations inside use one thread: many small ones, as in building a model, lose time by waiting for others."""
+    return _threads(1)
 
 
 @contextmanager
-def one_core() -> Iterator[None]:
-    """Operations inside use one thread: many small ones, as in building a model, lose time by waiting for others."""
+def _threads(number: int) -> Iterator[None]:
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(number)
     try:
         yield
     finally:

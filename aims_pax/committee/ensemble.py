@@ -1,6 +1,7 @@
 """Models of one generation, for prediction."""
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 from aims_pax.batch import AtomBatch
 from aims_pax.committee.backend import MaceModel
 from aims_pax.committee.cores import side_by_side
+from aims_pax.committee.footprint import Budget, Footprint
 from aims_pax.committee.graph import VOIGT, ModelFrame, ModelInput, model_input
 from aims_pax.committee.model import (
     Outputs,
@@ -17,7 +19,6 @@ from aims_pax.committee.model import (
     default_head,
     frame_of,
     has_interaction_energy,
-    max_edges,
     run_model,
 )
 from aims_pax.errors import ModelError, Problem
@@ -41,6 +42,20 @@ class Prediction:
     energies: Tensor
     forces: Tensor
     stress: Tensor | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Remembered:
+    """The newest prediction by all members, and of what."""
+
+    generation: int
+    batch: AtomBatch
+    prediction: Prediction
+
+    def holds(self, batch: AtomBatch) -> bool:
+        """Whether these are the same structures, at the same positions to the last bit."""
+        names = ("positions", "numbers", "n_atoms", "cells", "pbc")
+        return all(torch.equal(getattr(self.batch, name), getattr(batch, name)) for name in names)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +91,7 @@ class Ensemble:
         self._for_model = _common_frame(self._models, sources)
         self._heads = tuple(default_head(m, source=s) for m, s in zip(self._models, sources, strict=True))
         self._baselines = self._atomic_energies()
-        self._max_edges = max_edges(self._models[0])
+        self._remembered: _Remembered | None = None
         self._generation = 0
 
     @property
@@ -111,7 +126,8 @@ class Ensemble:
     ) -> Prediction:
         """Energies, forces and stress of a batch by some members (all of them when None), in their order.
 
-        A batch that is too large for the memory is computed in parts. Edges beyond the cutoff do no harm.
+        A batch is computed in parts that fit into the memory and keep all cores busy. Edges beyond the cutoff do no
+        harm.
 
         Raises
         ------
@@ -119,15 +135,37 @@ class Ensemble:
             A structure has an element that the models do not know.
         """
         chosen = range(self.n_members) if members is None else members
-        parts = [self._evaluate_part(part, chosen, want_stress=want_stress) for part in self._parts(batch)]
-        if len(parts) == 1:
-            return parts[0]
-        stresses = [part.stress for part in parts if part.stress is not None]
-        return Prediction(
-            energies=torch.cat([part.energies for part in parts], dim=1),
-            forces=torch.cat([part.forces for part in parts], dim=1),
-            stress=torch.cat(stresses, dim=1) if stresses else None,
-        )
+        parts = self.parts(batch, n_members=len(chosen))
+        inputs = side_by_side(lambda part: model_input(part, self._for_model), parts, device=self.device)
+
+        def one_call(call: tuple[int, int]) -> Prediction:
+            member, part = call
+            return self._one_member(member, parts[part], inputs[part], want_stress=want_stress)
+
+        calls = [(member, part) for member in chosen for part in range(len(parts))]
+        said = side_by_side(one_call, calls, device=self.device, max_threads=self._budget.threads_of(parts))
+        rows = [said[start : start + len(parts)] for start in range(0, len(said), len(parts))]
+        return _joined(rows)
+
+    def parts(self, batch: AtomBatch, *, n_members: int) -> list[AtomBatch]:
+        """Runs of structures that fit into the memory, and let all cores work when so many members are called."""
+        return batch.runs(self._budget.ends(batch, n_members))
+
+    @functools.cached_property
+    def _budget(self) -> Budget:
+        return Budget.of(self.device, Footprint.measure(self._models[0], self._for_model))
+
+    def opinions(self, batch: AtomBatch) -> Prediction:
+        """Energies and forces of a batch by all members; not computed again when the same structures come again.
+
+        With the mean as driving force, the members' forces at the end of a stretch of MD have been computed when
+        their deviation is asked for.
+        """
+        last = self._remembered
+        if last is None or last.generation != self._generation or not last.holds(batch):
+            last = _Remembered(self._generation, batch.at(batch.positions.clone()), self.evaluate(batch))
+            self._remembered = last
+        return last.prediction
 
     def predict(self, frames: Sequence[Frame], *, want_stress: bool = False) -> list[FramePrediction]:
         """Predictions of all members for each of some frames, in their order."""
@@ -137,42 +175,15 @@ class Ensemble:
             predictions += _by_frame(self.evaluate(batch, want_stress=want_stress), batch)
         return predictions
 
-    def _parts(self, batch: AtomBatch) -> Iterator[AtomBatch]:
-        """Runs of structures whose edges fit into memory together; a structure is never divided."""
-        if batch.edges.shape[1] <= self._max_edges:
-            yield batch
-            return
-        n_edges = torch.bincount(batch.structure[batch.edges[0]], minlength=batch.n_structures).tolist()
-        run: list[int] = []
-        filled = 0
-        for structure, count in enumerate(n_edges):
-            if run and filled + count > self._max_edges:
-                yield batch.select(run)
-                run, filled = [], 0
-            run.append(structure)
-            filled += count
-        yield batch.select(run)
-
-    def _evaluate_part(self, batch: AtomBatch, members: Sequence[int], *, want_stress: bool) -> Prediction:
-        data = model_input(batch, self._for_model)
-        places = data["node_attrs"].argmax(dim=1)
-
-        def one_member(member: int) -> tuple[Tensor, Tensor, Tensor | None]:
-            outputs = self._run(member, data, want_virials=want_stress)
-            energies = outputs.energy.double()
-            baseline = self._baselines[member]
-            if baseline is not None:
-                energies = energies.index_add(0, batch.structure, baseline[places])
-            stress = None if outputs.virials is None else _stress(outputs.virials.double(), batch)
-            return energies, outputs.forces.double(), stress
-
-        results = side_by_side(one_member, members, device=self.device)
-        stresses = [stress for _, _, stress in results if stress is not None]
-        return Prediction(
-            energies=torch.stack([energies for energies, _, _ in results]),
-            forces=torch.stack([forces for _, forces, _ in results]),
-            stress=torch.stack(stresses) if stresses else None,
-        )
+    def _one_member(self, member: int, batch: AtomBatch, data: ModelInput, *, want_stress: bool) -> Prediction:
+        """What one member says; M is 1."""
+        outputs = self._run(member, data, want_virials=want_stress)
+        energies = outputs.energy.double()
+        baseline = self._baselines[member]
+        if baseline is not None:
+            energies = energies.index_add(0, batch.structure, baseline[data["node_attrs"].argmax(dim=1)])
+        stress = None if outputs.virials is None else _stress(outputs.virials.double(), batch)[None]
+        return Prediction(energies[None], outputs.forces.double()[None], stress)
 
     def _run(self, member: int, data: ModelInput, *, want_virials: bool) -> Outputs:
         head = self._heads[member]
@@ -188,6 +199,20 @@ class Ensemble:
             else None
             for model, head in zip(self._models, self._heads, strict=True)
         ]
+
+
+def _joined(rows: Sequence[Sequence[Prediction]]) -> Prediction:
+    """One prediction from those of each member (rows) for each part of a batch (columns)."""
+
+    def table(cells: Sequence[Sequence[Tensor]]) -> Tensor:
+        return torch.cat([torch.cat(list(row), dim=1) for row in cells])
+
+    stresses = [[one.stress for one in row if one.stress is not None] for row in rows]
+    return Prediction(
+        energies=table([[one.energies for one in row] for row in rows]),
+        forces=table([[one.forces for one in row] for row in rows]),
+        stress=table(stresses) if stresses[0] else None,
+    )
 
 
 def _common_frame(models: Sequence[MaceModel], sources: Sequence[str]) -> ModelFrame:

@@ -18,7 +18,7 @@ class CommitteeForces:
 
     def __init__(self, committee: Ensemble, *, member: int | None = None) -> None:
         self._committee = committee
-        self._members = None if member is None else (member,)
+        self._member = member
 
     @property
     def generation(self) -> int:
@@ -30,5 +30,8 @@ class CommitteeForces:
 
     def energies_forces(self, batch: AtomBatch) -> tuple[Tensor, Tensor]:
         """Energies (B,) in eV and forces (N, 3) in eV/Å."""
-        prediction = self._committee.evaluate(batch, members=self._members)
+        if self._member is None:
+            prediction = self._committee.opinions(batch)
+        else:
+            prediction = self._committee.evaluate(batch, members=(self._member,))
         return prediction.energies.mean(dim=0), prediction.forces.mean(dim=0)

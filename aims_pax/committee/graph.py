@@ -190,16 +190,13 @@ def model_input(batch: AtomBatch, for_model: ModelFrame) -> ModelInput:
     places = for_model.elements.places(batch.device)[batch.numbers]
     if bool((places < 0).any()):
         for_model.elements.require(batch.numbers.tolist())
-    shifts = batch.shifts()
-    senders, receivers = batch.edges
-    vectors = batch.positions[receivers] - batch.positions[senders] + shifts
-    near = (vectors.square().sum(dim=1) < for_model.cutoff_ang**2).nonzero().squeeze(1)
+    near = (batch.edge_vectors().square().sum(dim=1) < for_model.cutoff_ang**2).nonzero().squeeze(1)
     dtype = for_model.dtype
     return {
         "node_attrs": torch.nn.functional.one_hot(places, len(for_model.elements)).to(dtype),
         "positions": _centred(batch).to(dtype),
         "edge_index": batch.edges[:, near],
-        "shifts": shifts[near].to(dtype),
+        "shifts": batch.shifts[near].to(dtype),
         "unit_shifts": batch.images[near].to(dtype),
         "cell": batch.cells.reshape(-1, 3).to(dtype),
         "batch": batch.structure,

@@ -15,7 +15,7 @@ from aims_pax.committee.graph import LabelledGraph, Targets, join_graphs
 from aims_pax.committee.loss import WeightedLoss, member_errors
 from aims_pax.committee.model import Outputs, run_model
 from aims_pax.committee.optimizer import Schedule, build_optimizer
-from aims_pax.committee.replay import RandomSubset, points_of_epoch, shuffled
+from aims_pax.committee.replay import RandomSubset, drawn, points_of_epoch
 from aims_pax.protocols import MemberErrors
 from aims_pax.settings.mace import TrainingSettings
 
@@ -132,7 +132,7 @@ class Member:
         """Errors of the averaged weights on the validation points; None when there are none yet."""
         graphs: Sequence[LabelledGraph] = self.valid_graphs
         if replay is not None:
-            graphs = shuffled(graphs, self._generator)[: replay.n_valid]
+            graphs = drawn(graphs, replay.n_valid, self._generator)
         if not graphs:
             return None
         outputs, targets = [], []
@@ -174,8 +174,8 @@ class Member:
         """Everything that the next epoch depends on, apart from the points, as tensors and plain values."""
         best = self.best
         return {
-            "model": self.model.state_dict(),
-            "averaged": self.averaged.model.state_dict(),
+            "model": _learnt(self.model),
+            "averaged": _learnt(self.averaged.model),
             "n_updates": self.averaged.n_updates,
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state(),
@@ -187,8 +187,8 @@ class Member:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Become the member whose state this is."""
-        self.model.load_state_dict(state["model"])
-        self.averaged.model.load_state_dict(state["averaged"])
+        self.model.load_state_dict(state["model"], strict=False)  # the rest are constants of the architecture
+        self.averaged.model.load_state_dict(state["averaged"], strict=False)
         self.averaged.n_updates = state["n_updates"]
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.restore(state["schedule"])
@@ -211,7 +211,8 @@ class Member:
         data, targets = join_graphs(graphs)
         outputs = run_model(self.model, data, training=True, want_virials=self._loss.wants_virials(targets))
         loss = self._loss(outputs, targets)
-        self._optimizer.zero_grad(set_to_none=True)
+        for parameter in self._parameters:
+            parameter.grad = None
         # By the weights only: the positions take part in the first derivative, and nobody asks for their second.
         torch.autograd.backward(loss, inputs=self._parameters)
         limit = math.inf if self._settings.clip_grad is None else self._settings.clip_grad
@@ -222,6 +223,12 @@ class Member:
         self._optimizer.step()
         self.averaged.update()
         return float(loss.detach())
+
+
+def _learnt(model: MaceModel) -> dict[str, Tensor]:
+    """What distinguishes a model from others of its architecture and statistics: weights, and a shift of energies."""
+    names = {name for name, _ in model.named_parameters()} | {"scale_shift.shift"}
+    return {name: value for name, value in model.state_dict().items() if name in names}
 
 
 def _batches(graphs: Sequence[LabelledGraph], size: int) -> Iterator[Sequence[LabelledGraph]]:

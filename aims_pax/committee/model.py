@@ -13,11 +13,6 @@ from aims_pax.committee.graph import ModelFrame, ModelInput
 from aims_pax.errors import ModelError, Problem
 from aims_pax.frame import FloatArray
 
-_BYTES_FOR_EDGES = {"cpu": 2**30, "cuda": 4 * 2**30}
-_COPIES_OF_EDGE_FEATURES = 24
-"""Growth of the peak resident memory of one call, per edge, in units of channels x spherical harmonics: 12 with 32
-channels and max_L 0 (14 000 edges), 23 with 64 channels and max_L 1 (7 000 edges), two layers each."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outputs:
@@ -107,12 +102,3 @@ def default_head(model: MaceModel, *, source: str) -> int:
             advice="Extract the wanted head with mace_select_head.",
         )
     )
-
-
-def max_edges(model: MaceModel) -> int:
-    """How many edges fit into one call of one member within about 1 GiB (CPU) or 4 GiB (GPU)."""
-    parameter = next(model.parameters())
-    channels: int = model.node_embedding.linear.irreps_out.dim
-    harmonics: int = model.spherical_harmonics.irreps_out.dim
-    per_edge = channels * harmonics * int(parameter.element_size())
-    return max(1, _BYTES_FOR_EDGES.get(parameter.device.type, 2**30) // (_COPIES_OF_EDGE_FEATURES * per_edge))

@@ -1,6 +1,7 @@
 """Molecular dynamics of many trajectories in one batch."""
 
 from aims_pax.sampling.calculator import CalculatorForces, ReferenceForces
+from aims_pax.sampling.dispersed import DispersedForces
 from aims_pax.sampling.sampler import BatchedSampler
 from aims_pax.sampling.state import Advanced, Ensemble, TrajectoryCheckpoint, TrajectoryStart
 
@@ -8,6 +9,7 @@ __all__ = [
     "Advanced",
     "BatchedSampler",
     "CalculatorForces",
+    "DispersedForces",
     "Ensemble",
     "ReferenceForces",
     "TrajectoryCheckpoint",

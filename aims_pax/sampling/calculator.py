@@ -42,7 +42,7 @@ class CalculatorForces:
 
     def energies_forces(self, batch: AtomBatch) -> tuple[Tensor, Tensor]:
         """Energies (B,) in eV and forces (N, 3) in eV/Å; NaN for a structure whose calculation failed."""
-        return _joined([self._one(frame) for frame in _frames(batch)], batch)
+        return _joined([self._one(frame) for frame in frames_of(batch)], batch)
 
     def forget(self) -> None:
         """Begin the next step of every trajectory without its past, as after an interruption."""
@@ -85,7 +85,7 @@ class ReferenceForces:
 
     def energies_forces(self, batch: AtomBatch) -> tuple[Tensor, Tensor]:
         """Energies (B,) in eV and forces (N, 3) in eV/Å; NaN for a structure that got no label."""
-        return _joined([self._one(frame) for frame in _frames(batch)], batch)
+        return _joined([self._one(frame) for frame in frames_of(batch)], batch)
 
     def result_of(self, frame: Frame) -> Label | LabelFailure | None:
         """What the reference said of this very structure if it is the newest of its trajectory, else None."""
@@ -107,7 +107,7 @@ class ReferenceForces:
         return result.energy, result.forces
 
 
-def _frames(batch: AtomBatch) -> list[Frame]:
+def frames_of(batch: AtomBatch) -> list[Frame]:
     """The structures of a batch; system and MD step are unknown here and left empty."""
     ends = torch.cumsum(batch.n_atoms, dim=0)[:-1].cpu().numpy()
     numbers = np.split(batch.numbers.cpu().numpy(), ends)

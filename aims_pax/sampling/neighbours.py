@@ -9,7 +9,7 @@ import torch
 from ase.data import chemical_symbols, covalent_radii
 from torch import Tensor
 
-from aims_pax.batch import AtomBatch, join_edges, neighbour_list
+from aims_pax.batch import AtomBatch, join_edges, neighbour_list, shifts_of
 from aims_pax.frame import FloatArray, Frame, IntArray
 
 
@@ -21,12 +21,21 @@ class NeighbourList:
     ----------
     edges : (2, n_edges) int
     images : (n_edges, 3) int
+    shifts : (n_edges, 3), Å
+        Displacement of each receiver by its periodic image.
     built_at : (n_atoms, 3), Å
+    close : (W,) int
+        The edges that two moves of half a skin can bring to overlap.
+    least : (W,), Å
+        Distance below which their atoms overlap.
     """
 
     edges: IntArray
     images: IntArray
+    shifts: FloatArray
     built_at: FloatArray
+    close: IntArray
+    least: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +57,13 @@ class ClosePairs:
     least: Tensor
 
     @classmethod
-    def of(cls, batch: AtomBatch, radii: Tensor, *, skin_ang: float) -> Self:
-        """Pairs of a batch, where its lists were built, that two moves of half a skin can bring to overlap."""
-        least = radii[batch.edges].sum(dim=0)
-        distances = batch.edge_vectors().norm(dim=1)
-        close = (distances < least + skin_ang).nonzero().squeeze(1)
-        return cls(batch.edges[:, close], batch.shifts()[close], least[close])
+    def of(cls, batch: AtomBatch, lists: Sequence[NeighbourList]) -> Self:
+        """The close pairs of the lists that a batch was joined from."""
+        first = np.cumsum([0, *(one.edges.shape[1] for one in lists)])
+        close = np.concatenate([one.close + start for one, start in zip(lists, first[:-1], strict=True)])
+        chosen = torch.as_tensor(close, device=batch.device)
+        least = torch.as_tensor(np.concatenate([one.least for one in lists]), device=batch.device)
+        return cls(batch.edges[:, chosen], batch.shifts[chosen], least)
 
     def distances(self, positions: Tensor) -> Tensor:
         """Distance of each pair, (W,), Å, with the atoms at positions (N, 3)."""
@@ -136,8 +146,8 @@ class SkinLists:
     ) -> None:
         self.structures = AtomBatch.from_frames(frames, None, device=device)
         self._frames = tuple(frames)
-        self._radii = torch.as_tensor(min_distance_factor * covalent_radii, dtype=torch.float64, device=device)
-        largest = float(self._radii[self.structures.numbers].max())
+        self._radii = [min_distance_factor * covalent_radii[frame.numbers] for frame in frames]
+        largest = max(float(radii.max()) for radii in self._radii)
         self._reach = max(cutoff or 0.0, 2 * largest) + skin_ang
         self._skin = skin_ang
         self._lists = [self._build(k, frame.positions) for k, frame in enumerate(frames)]
@@ -178,16 +188,21 @@ class SkinLists:
     def _build(self, trajectory: int, positions: FloatArray) -> NeighbourList:
         frame = self._frames[trajectory]
         edges, images = neighbour_list(positions, frame.cell, frame.pbc, cutoff=self._reach)
-        return NeighbourList(edges, images, positions.copy())
+        shifts = shifts_of(images, frame.cell)
+        least = self._radii[trajectory][edges].sum(axis=0)
+        vectors = positions[edges[1]] - positions[edges[0]] + shifts
+        close = np.flatnonzero(np.square(vectors).sum(axis=1) < (least + self._skin) ** 2)
+        return NeighbourList(edges, images, shifts, positions.copy(), close, least[close])
 
     def _near(self, batch: AtomBatch, lists: list[NeighbourList]) -> NearBatch:
-        n_atoms = [len(one.built_at) for one in lists]
-        edges, images = join_edges([one.edges for one in lists], [one.images for one in lists], n_atoms)
+        def tensor(array: FloatArray | IntArray) -> Tensor:
+            return torch.as_tensor(array, device=batch.device)
+
         joined = replace(
             batch,
-            edges=torch.as_tensor(edges, device=batch.device),
-            images=torch.as_tensor(images, device=batch.device),
+            edges=tensor(join_edges([one.edges for one in lists], [len(one.built_at) for one in lists])),
+            images=tensor(np.concatenate([one.images for one in lists]).astype(np.float64)),
+            shifts=tensor(np.concatenate([one.shifts for one in lists])),
         )
-        built_at = torch.as_tensor(np.concatenate([one.built_at for one in lists]), device=batch.device)
-        close = ClosePairs.of(joined.at(built_at), self._radii[batch.numbers], skin_ang=self._skin)
-        return NearBatch(joined, lists, built_at, close)
+        built_at = tensor(np.concatenate([one.built_at for one in lists]))
+        return NearBatch(joined, lists, built_at, ClosePairs.of(joined, lists))

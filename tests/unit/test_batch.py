@@ -86,6 +86,15 @@ def test_selected_structures_are_the_batch_of_these_structures(order: list[int])
     assert_same(selected, AtomBatch.from_frames([all_frames[index] for index in order], 4.5))
 
 
+@pytest.mark.parametrize("ends", [[3], [1, 3], [2, 3], [1, 2, 3]])
+def test_a_batch_is_cut_into_the_batches_of_its_runs(ends: list[int]) -> None:
+    batch = AtomBatch.from_frames(frames(), 4.5)
+    runs = batch.runs(ends)
+    assert len(runs) == len(ends)
+    for start, end, run in zip([0, *ends], ends, runs, strict=False):
+        assert_same(run, AtomBatch.from_frames(frames()[start:end], 4.5))
+
+
 def test_a_wide_list_cut_to_the_cutoff_is_the_list_of_the_cutoff() -> None:
     assert_same(AtomBatch.from_frames(frames(), 5.2).within(4.5), AtomBatch.from_frames(frames(), 4.5))
 

@@ -45,7 +45,31 @@ def test_resumed_training_equals_uninterrupted_bit_for_bit(saved: tuple[Committe
 
 
 def test_checkpoints_hold_no_code(saved: tuple[Committee, Path]) -> None:
-    assert torch.load(saved[1], weights_only=True)["version"] == 1
+    assert torch.load(saved[1], weights_only=True)["version"] == 2
+
+
+def test_checkpoints_hold_weights_moments_and_no_constants(saved: tuple[Committee, Path]) -> None:
+    """Two sets of weights, three moments of Adam with AMSGrad, and two sets of the best weights, for each member."""
+    committee, path = saved
+    n_weights = sum(parameter.numel() for member in committee._members for parameter in member.model.parameters())
+    content = torch.load(path, weights_only=True)
+    floats = sum(len(tensor) for tensor in content["tensors"].values() if tensor.is_floating_point())
+    assert 7 * n_weights <= floats < 7.5 * n_weights
+
+
+def test_checkpoints_of_the_first_version_are_read(saved: tuple[Committee, Path], tmp_path: Path) -> None:
+    """They held every tensor by itself, and all buffers of the models."""
+    committee, path = saved
+    content = torch.load(path, weights_only=True)
+    del content["tensors"]
+    content["version"] = 1
+    content["members"] = [
+        member.state() | {"model": member.model.state_dict(), "averaged": member.averaged.model.state_dict()}
+        for member in committee._members
+    ]
+    torch.save(content, tmp_path / "old.pt")
+    old = Committee.load(tmp_path / "old.pt")
+    assert equal(weights(old), weights(Committee.load(path)))
 
 
 def test_saving_leaves_one_file_and_replaces_it(saved: tuple[Committee, Path], tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Batched predictions are MACE's own, structure by structure."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,9 +72,10 @@ def test_edges_beyond_the_cutoff_change_nothing(double: Committee) -> None:
 def test_batches_that_are_too_large_are_computed_in_parts(double: Committee, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = AtomBatch.from_frames(mixed_frames(), double.cutoff)
     whole = double.evaluate(batch, want_stress=True)
-    monkeypatch.setattr(double, "_max_edges", 100)
+    tight = replace(double._budget, largest_bytes=double._budget.footprint.of(batch).max().item())
+    monkeypatch.setattr(double, "_budget", tight)
     parts = double.evaluate(batch, want_stress=True)
-    assert len(list(double._parts(batch))) > 1
+    assert len(double.parts(batch, n_members=2)) > 1
     torch.testing.assert_close(parts.forces, whole.forces, rtol=0, atol=1e-12)
     torch.testing.assert_close(parts.energies, whole.energies, rtol=0, atol=1e-10)
     torch.testing.assert_close(parts.stress, whole.stress, rtol=0, atol=1e-12, equal_nan=True)
@@ -146,6 +148,30 @@ def test_driving_forces_are_the_mean_or_those_of_one_member(double: Committee) -
     assert torch.equal(CommitteeForces(double, member=1).energies_forces(batch)[1], prediction.forces[1])
     assert (mean.generation, mean.cutoff) == (double.generation, 4.0)
     assert not forces.requires_grad
+
+
+def test_opinions_are_computed_once_for_the_same_structures(monkeypatch: pytest.MonkeyPatch) -> None:
+    committee = trained("float64")
+    batch = AtomBatch.from_frames(mixed_frames(), committee.cutoff)
+    expected = committee.evaluate(batch)
+    CommitteeForces(committee).energies_forces(batch)
+    with monkeypatch.context() as forbidden:
+        forbidden.setattr(committee, "evaluate", None)
+        assert torch.equal(committee.opinions(batch.at(batch.positions.clone())).forces, expected.forces)
+    moved = batch.positions.clone()
+    moved[3, 1] += 1e-12
+    assert not torch.equal(committee.opinions(batch.at(moved)).forces, expected.forces)
+    committee.opinions(batch)
+    committee.train(1)
+    assert torch.equal(committee.opinions(batch).forces, committee.evaluate(batch).forces)
+    assert not torch.equal(committee.opinions(batch).forces, expected.forces)
+
+
+def test_opinions_of_a_batch_that_was_changed_in_place_are_computed_anew(double: Committee) -> None:
+    batch = AtomBatch.from_frames(mixed_frames(), double.cutoff)
+    before = double.opinions(batch).forces
+    batch.positions[0] += 0.01
+    assert not torch.equal(double.opinions(batch).forces, before)
 
 
 def test_unknown_elements_are_named(double: Committee) -> None:

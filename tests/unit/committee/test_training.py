@@ -222,6 +222,30 @@ def test_a_random_subset_holds_every_fresh_point(committee: Committee) -> None:
     assert set.union(*drawn) == {graph.label_id for graph in graphs}
 
 
+def test_a_random_subset_grows_until_all_fresh_points_are_part_of_it(committee: Committee) -> None:
+    graphs = committee._members[0].train_graphs
+    generator = torch.Generator().manual_seed(0)
+    epoch = points_of_epoch(graphs, RandomSubset(2, 1, fresh_epochs=2), generator, visits={graphs[0].label_id: 2})
+    assert sorted(graph.label_id for graph in epoch) == [graph.label_id for graph in graphs[1:]]
+
+
+def test_one_member_alone_trains_in_one_thread_while_its_batches_are_small(
+    committee: Committee, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    member = committee._members[1]
+    monkeypatch.setattr(member, "train", lambda *_args, **_kwargs: seen.append(torch.get_num_threads()) or [])
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        committee.train(1, members=[1])
+        committee._largest_graph_bytes = 1e12
+        committee.train(1, members=[1])
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1, 2]
+
+
 def test_random_subset_trains_on_that_many_points(committee: Committee) -> None:
     committee.train(2)
     committee.train(3, plan=EpochPlan(replay=RandomSubset(2, 1)))

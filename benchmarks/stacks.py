@@ -1,0 +1,91 @@
+"""Where the time of a program goes: the stacks of one thread, looked at again and again from another."""
+
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+INTERVAL_S = 0.003
+
+MODELS = "models: forward, backward"
+BUILDING = "building the models"
+ELSEWHERE = "everything else"
+
+WITHIN = {"committee/build": BUILDING, "/copy.py": BUILDING, "committee/foundation": BUILDING}
+"""Whatever is called from here belongs to it, however deep."""
+
+PLACES = {
+    "mace/": MODELS,
+    "e3nn/": MODELS,
+    "torch/autograd/": MODELS,
+    "committee/loss": MODELS,
+    "torch/optim/": "optimizer and averaging",
+    "committee/optimizer": "optimizer and averaging",
+    "committee/averaging": "optimizer and averaging",
+    "nn/utils/clip_grad": "optimizer and averaging",
+    "committee/checkpoint": "checkpoints of the models",
+    "committee/modelfile": "checkpoints of the models",
+    "sampling/neighbours": "neighbour lists",
+    "aims_pax/batch": "neighbour lists",
+    "sampling/": "integrator",
+    "committee/graph": "batches of graphs",
+    "aims_pax/committee/": "calls of the models",
+    "aims_pax/selection/": "uncertainty",
+    "aims_pax/dataset/": "run store",
+    "aims_pax/campaign/memory": "run store",
+    "aims_pax/reference/": "labels",
+    "aims_pax/labelling/": "labels",
+    "campaign/results": "results and figures",
+    "campaign/evaluate": "results and figures",
+    "aims_pax/report/figures": "results and figures",
+    "aims_pax/learner/": "learner",
+    "aims_pax/campaign/": "learner",
+}
+"""What code belongs to, by a part of its file's name. The first that fits counts, from the innermost call outwards."""
+
+
+class Stacks:
+    """How often a thread was found at each place."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch the calling thread while the block runs."""
+        watched, over = threading.get_ident(), threading.Event()
+
+        def watch() -> None:
+            while not over.wait(INTERVAL_S):
+                self.counts[place_of(sys._current_frames()[watched])] += 1
+
+        thread = threading.Thread(target=watch, daemon=True)
+        switching_s = sys.getswitchinterval()
+        sys.setswitchinterval(INTERVAL_S / 10)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            sys.setswitchinterval(switching_s)
+
+    def shares(self) -> dict[str, float]:
+        """Fraction of the time at each place, the largest first."""
+        return {place: count / self.counts.total() for place, count in self.counts.most_common()}
+
+
+def place_of(frame: FrameType | None) -> str:
+    """What a stack is at work on."""
+    files = []
+    while frame is not None:
+        files.append(frame.f_code.co_filename)
+        frame = frame.f_back
+    for places in (WITHIN, PLACES):
+        for file in files:
+            for part, place in places.items():
+                if part in file:
+                    return place
+    return ELSEWHERE
