@@ -2,6 +2,7 @@
 #
 #   make quickstart    install, run examples/quickstart, measure its models on structures they never saw
 #   make test          install with the developers' tools, then lint, types, import directions, tests
+#   make slurm         the tests that start a private Slurm: root, Debian's slurm-wlm and munge; some three minutes
 #   make examples      all examples in a form of about a minute each
 #   make clean         remove what the examples wrote
 #
@@ -17,11 +18,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 QUICKSTART := examples/quickstart
 
 # Left out of `make test`: slow takes minutes a test and runs before releases; gpu needs a CUDA device; licence needs
-# an engine that is not free to install. Each can be asked for: .venv/bin/pytest -m gpu
-MARKERS := not slow and not gpu and not licence
+# an engine that is not free to install; slurm starts batch systems, by `make slurm`. Each can be asked for:
+# .venv/bin/pytest -m gpu
+MARKERS := not slow and not gpu and not licence and not slurm
 
 .DELETE_ON_ERROR:
-.PHONY: quickstart test lint types imports pytest examples clean
+.PHONY: quickstart test lint types imports pytest slurm examples clean
 
 quickstart: $(VENV)/.installed
 	cd $(QUICKSTART) && ../../$(BIN)/aims-pax run .
@@ -42,6 +44,9 @@ imports: $(VENV)/.installed-dev
 
 pytest: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "$(MARKERS)"
+
+slurm: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 0 -m slurm tests/integration
 
 examples: $(VENV)/.installed-dev
 	$(BIN)/python examples/short.py

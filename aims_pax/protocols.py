@@ -16,7 +16,10 @@ class Reference(Protocol):
 
     @property
     def name(self) -> str:
-        """Engine, version and method, as it is stored with every label."""
+        """Engine, version and method, as it is stored with every label.
+
+        What only a calculation tells, such as the version of an external program, its label adds after a semicolon.
+        """
         ...
 
     def problems(self, numbers: Sequence[int], *, periodic: bool) -> list[str]:

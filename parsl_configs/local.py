@@ -13,9 +13,7 @@ from parsl.config import Config
 from aims_pax.labelling.configuration import local_config
 
 
-def make_config(
-    max_workers: int = 4, threads_per_worker: int = 1, worker_init: str = "", run_dir: str = "runinfo"
-) -> Config:
+def make_config(max_workers: int = 4, threads_per_worker: int = 1, worker_init: str = "") -> Config:
     """A new configuration; Parsl can use each only once.
 
     Parameters
@@ -27,7 +25,5 @@ def make_config(
         not exceed the number of cores.
     worker_init : str
         Shell lines that run before the workers start, such as ``module load`` or ``ulimit -s unlimited``.
-    run_dir : str
-        Where Parsl keeps its logs; a campaign puts them into its run folder whatever is said here.
     """
-    return local_config(max_workers, threads_per_worker=threads_per_worker, worker_init=worker_init, run_dir=run_dir)
+    return local_config(max_workers, threads_per_worker=threads_per_worker, worker_init=worker_init)

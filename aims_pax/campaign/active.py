@@ -89,7 +89,7 @@ class ActiveLearning:
         self._checks: list[CheckRow] = []
         self._noted: list[CheckRow] = []
         self._journal: list[tuple[str, dict[str, Any]]] = []
-        self._checkpoints: dict[int, TrajectoryCheckpoint] = {}
+        self._checkpoints: dict[int, bytes] = {}  # packed: all are stored at every commit, and few have changed
         self._last_commit = clock()
         counts = parts.store.counts()
         self._n_initial_valid = parts.committee.n_valid(0) - state.quota.n_valid
@@ -122,18 +122,16 @@ class ActiveLearning:
         stored = self._parts.memory.recall_bytes("sampler.active")
         if stored is None:
             everywhere = range(len(self.state.trajectories))
-            self._checkpoints = {index: self._parts.sampler.checkpoint(index) for index in everywhere}
+            self._checkpoints = {index: self._parts.sampler.checkpoint(index).to_bytes() for index in everywhere}
             self._commit()
             return
         self._parts.sampler.load(stored)
         checkpoints = self._parts.memory.recall_bytes("checkpoints.active") or b""
-        self._checkpoints = {
-            int(name): TrajectoryCheckpoint.from_bytes(data) for name, data in unpack(checkpoints).items()
-        }
+        self._checkpoints = {int(name): data for name, data in unpack(checkpoints).items()}
         failed = self.state.in_phase(Phase.FAILED)
         self.state = learner.resumed(self.state, self._parts.policy)
         for index in set(failed) & set(self.state.in_phase(Phase.RUNNING)):
-            self._parts.sampler.rewind(index, self._checkpoints[index])
+            self._parts.sampler.rewind(index, TrajectoryCheckpoint.from_bytes(self._checkpoints[index]))
         with self._parts.stopwatch.during(Activity.LABELLING):
             finished = self._parts.desk.resume()
         self._answers(finished)
@@ -185,7 +183,7 @@ class ActiveLearning:
         if not trajectories:
             return []
         batch = self._parts.sampler.batch(trajectories)
-        forces = self._parts.committee.evaluate(batch).forces.cpu().numpy()
+        forces = self._parts.committee.opinions(batch).forces.cpu().numpy()
         scores: list[float | None] = []
         start = 0
         for n_atoms in batch.n_atoms.tolist():
@@ -201,19 +199,26 @@ class ActiveLearning:
             return self._parts.desk.collect(timeout_s=timeout_s)
 
     def _answers(self, done: Sequence[LabelDone]) -> None:
-        """Store each label together with what the learner makes of it, then let the committee have it."""
-        for one in done:
-            labelled = None
-            with self._parts.stopwatch.during(Activity.RECORDING), self._parts.store.transaction():
+        """Store labels together with what the learner makes of them, then let the committee have them.
+
+        Those that arrived together are committed together: a wave of labels costs one commit, not one each.
+        """
+        if not done:
+            return
+        answers: list[Answer] = []
+        labelled: list[LabelledFrame] = []
+        with self._parts.stopwatch.during(Activity.RECORDING), self._parts.store.transaction():
+            for one in done:
                 answer = self._parts.desk.record(one)
+                answers.append(answer)
                 if isinstance(answer.result, Label):
-                    labelled = self._labelled(answer, answer.result)
-                    self._parts.trainer.dataset_grew(labelled.split)
+                    labelled.append(self._labelled(answer, answer.result))
+                    self._parts.trainer.dataset_grew(labelled[-1].split)
                 else:
                     self._failed(answer, answer.result)
-                self._write_state()
-            if labelled is not None:
-                self._parts.committee.add([labelled])
+            self._write_state()
+        self._parts.committee.add(labelled)
+        for answer in answers:
             self._parts.desk.tidy(answer)
 
     def _labelled(self, answer: Answer, label: Label) -> LabelledFrame:
@@ -223,7 +228,7 @@ class ActiveLearning:
         (split,) = (one.split for one in consequences if isinstance(one, KeepLabel))
         self._parts.store.assign(answer.label_id, split, None)
         if self._parts.moves_checkpoints:
-            self._checkpoints[index] = self._parts.sampler.checkpoint(index)
+            self._checkpoints[index] = self._parts.sampler.checkpoint(index).to_bytes()
         quota = self.state.quota
         diary.info(
             "traj %02d  step %s  label %d after %.1f s  -> %s set (%d + %d)",
@@ -270,7 +275,7 @@ class ActiveLearning:
         for consequence in consequences:
             if isinstance(consequence, Rewind):
                 index = consequence.trajectory
-                self._parts.sampler.rewind(index, self._checkpoints[index])
+                self._parts.sampler.rewind(index, TrajectoryCheckpoint.from_bytes(self._checkpoints[index]))
                 diary.info("traj %02d  back to its checkpoint", index)
 
     def _commit(self, picks: Sequence[SubmitLabel] = ()) -> None:
@@ -305,8 +310,7 @@ class ActiveLearning:
         memory.keep("learner.active", self.state)
         memory.keep("stagnations", self._parts.trainer.stagnations)
         memory.keep_bytes("sampler.active", self._parts.sampler.save())
-        checkpoints = {str(index): checkpoint.to_bytes() for index, checkpoint in self._checkpoints.items()}
-        memory.keep_bytes("checkpoints.active", pack(checkpoints))
+        memory.keep_bytes("checkpoints.active", pack({str(index): data for index, data in self._checkpoints.items()}))
         memory.keep_time(self._parts.stopwatch)
         self._last_commit = self._clock()
 

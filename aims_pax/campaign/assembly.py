@@ -15,15 +15,23 @@ from aims_pax.learner.initial import InitialPolicy
 from aims_pax.learner.state import Policy
 from aims_pax.protocols import Pool, Reference
 from aims_pax.reference.ase_adapter import import_callable
+from aims_pax.reference.dispersion import Dispersion
 from aims_pax.reference.registry import build_reference
-from aims_pax.sampling import BatchedSampler, CalculatorForces, Ensemble, ReferenceForces, TrajectoryStart
+from aims_pax.sampling import (
+    BatchedSampler,
+    CalculatorForces,
+    DispersedForces,
+    Ensemble,
+    ReferenceForces,
+    TrajectoryStart,
+)
 from aims_pax.settings import (
     ActiveLearningSettings,
     InitialDatasetSettings,
     InlineCluster,
-    LocalCluster,
     MDSettings,
     Project,
+    SlurmCluster,
     TbliteSettings,
 )
 
@@ -59,24 +67,50 @@ def wants_stress(project: Project) -> bool:
 
 
 def build_pool(project: Project) -> Pool:
-    """The pool that CLUSTER describes; starts its workers."""
+    """The pool that CLUSTER describes; starts its workers, and waits until they have shown that they can label.
+
+    Raises
+    ------
+    SettingsError
+        The workers that CLUSTER describes can't be had, or can't compute labels.
+    """
     from aims_pax.labelling.inline import InlinePool
 
     cluster, reference = project.settings.cluster, project.reference
     keeps = not cluster.clean_dirs
     if isinstance(cluster, InlineCluster):
         return InlinePool(build_reference(reference), want_stress=wants_stress(project), keep_files=keeps)
-    from aims_pax.labelling.config_file import load_config
-    from aims_pax.labelling.configuration import local_config
+    from aims_pax.labelling.cluster import cluster_config, placed
     from aims_pax.labelling.parsl import ParslPool
 
+    config = cluster_config(cluster, n_cores=n_cores())
+    executors = placed(config, wanted_executors(project))
     run_dir = project.log_folder / "parsl"
-    if isinstance(cluster, LocalCluster):
-        threads = max(1, n_cores() // cluster.max_workers)
-        config = local_config(cluster.max_workers, threads_per_worker=threads, run_dir=run_dir)
-    else:
-        config = load_config(cluster.parsl_config, **cluster.options)
-    return ParslPool(reference, config, want_stress=wants_stress(project), run_dir=run_dir, keep_files=keeps)
+    free_mb = 0
+    if isinstance(cluster, SlurmCluster):
+        run_dir, free_mb = cluster.parsl_options.run_dir or run_dir, cluster.disk_per_job
+    pool = ParslPool(
+        reference,
+        config,
+        want_stress=wants_stress(project),
+        run_dir=run_dir,
+        keep_files=keeps,
+        executors=executors,
+    )
+    try:
+        pool.probe([system.frame for system in project.systems], project.label_folder, free_mb=free_mb)
+    except BaseException:
+        pool.close()
+        raise
+    return pool
+
+
+def wanted_executors(project: Project) -> dict[str, str | None]:
+    """The executor that CLUSTER.systems names for each system; None where it names none."""
+    cluster = project.settings.cluster
+    return {
+        system.name: cluster.resources_of(index, system.name).executor for index, system in enumerate(project.systems)
+    }
 
 
 def isolated_atoms(project: Project, folder: Path) -> Mapping[int, float]:
@@ -110,7 +144,15 @@ def build_committee(
 
 
 def driver_forces(project: Project, reference: Reference, folder: RunFolder) -> ForceModel:
-    """What drives the MD of initial dataset generation."""
+    """What drives the MD of initial dataset generation, with its dispersion correction."""
+    model, settings = _driving_model(project, reference, folder), project.initial.foundational_model_settings
+    if settings is None or settings.correction is None:
+        return model
+    return DispersedForces(model, Dispersion(settings.correction))
+
+
+def _driving_model(project: Project, reference: Reference, folder: RunFolder) -> ForceModel:
+    """The same without correction."""
     settings, device = project.initial, device_of(project.mace.misc.device)
     model = settings.foundational_model_settings
     match settings.driver:

@@ -15,8 +15,17 @@ from aims_pax.committee import cuda_is_usable, device_of, load_foundation
 from aims_pax.errors import Problem, RunLocked, UserError
 from aims_pax.frame import Frame, Stage
 from aims_pax.reference.ase_adapter import import_callable
+from aims_pax.reference.dispersion import Dispersion
 from aims_pax.reference.registry import build_reference
-from aims_pax.settings import MaceSettings, ParslCluster, Project, ReferenceSettings, TeacherSettings
+from aims_pax.settings import (
+    InlineCluster,
+    MaceSettings,
+    ParslCluster,
+    Project,
+    ReferenceSettings,
+    SlurmCluster,
+    TeacherSettings,
+)
 
 MIN_FREE_BYTES = 500 * 2**20
 """Free disk space below which a run is not started. Measured: 6 kB in run.db for a label of 30 atoms with its checks,
@@ -28,6 +37,9 @@ BYTES_PER_EDGE, BYTES_PER_EDGE_AND_FEATURE = 20e3, 480.0
 it gives within 20 %."""
 
 NETWORK_TIMEOUT_S = 10.0
+
+NOT_HERE = "not found on this machine"
+"""How references speak of programs that are missing where they were asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +130,13 @@ def _device_problems(project: Project) -> Iterator[Problem]:
 
 def _reference_problems(project: Project) -> Iterator[Problem]:
     systems_by_problem: dict[str, list[str]] = {}
+    elsewhere = isinstance(project.settings.cluster, ParslCluster | SlurmCluster)
     for system in project.systems:
         numbers = [int(number) for number in system.frame.numbers]
         reference = build_reference(project.reference_for(system))
         for problem in reference.problems(numbers, periodic=bool(system.frame.pbc.any())):
+            if elsewhere and NOT_HERE in problem:
+                continue  # it need not be here; the first task on the workers looks for it there
             systems_by_problem.setdefault(problem, []).append(system.name)
     for problem, systems in systems_by_problem.items():
         more = f" and {len(systems) - 5} more" if len(systems) > 5 else ""
@@ -146,17 +161,22 @@ def _sentence(text: str) -> str:
 
 
 def _cluster_problems(project: Project) -> Iterator[Problem]:
+    """The configuration must be one, be safe, and have the executors that systems name. Nothing is started."""
     cluster = project.settings.cluster
-    if isinstance(cluster, ParslCluster):
-        from aims_pax.labelling.config_file import load_config
+    if isinstance(cluster, InlineCluster):
+        return
+    from aims_pax.labelling.cluster import cluster_config, placed
+    from aims_pax.labelling.configuration import guard
 
-        try:
-            load_config(cluster.parsl_config, **cluster.options)
-        except UserError as error:
-            yield from error.problems
-        except SystemExit as ended:
-            found = f"{cluster.parsl_config} ends the program by itself (exit code {ended.code})."
-            yield Problem("CLUSTER.parsl_config", found, "", "Remove the call of exit from that file.")
+    try:
+        config = cluster_config(cluster, n_cores=assembly.n_cores())
+        placed(config, assembly.wanted_executors(project))
+        guard(config, project.log_folder / "parsl")
+    except UserError as error:
+        yield from error.problems
+    except SystemExit as ended:
+        found = f"The Parsl configuration ends the program by itself (exit code {ended.code})."
+        yield Problem("CLUSTER.parsl_config", found, "", "Remove the call of exit from that file.")
 
 
 def _driver_problems(project: Project) -> Iterator[Problem]:
@@ -172,6 +192,10 @@ def _driver_problems(project: Project) -> Iterator[Problem]:
             import_callable(driver, key=where)
     except UserError as error:
         yield from error.problems
+    if model is not None and model.correction is not None:
+        numbers = [number for system in project.systems for number in system.frame.numbers.tolist()]
+        for problem in Dispersion(model.correction).problems(numbers):
+            yield Problem(f"{where}_settings.dispersion", f"Dispersion can't be added: {problem}.")
 
 
 def _embedded_driver_problems(project: Project, where: str) -> Iterator[Problem]:
@@ -251,7 +275,9 @@ def _where_labelled(project: Project) -> str:
             return "one after the other in the campaign's own process"
         case "local":
             return f"up to {cluster.max_workers} at a time on this machine"
-    return "on the workers of the Parsl configuration"
+        case "slurm":
+            return f"in batch jobs of Slurm, up to {cluster.parsl_options.max_blocks} at a time"
+    return f"on the workers of the Parsl configuration {cluster.parsl_config}"
 
 
 def _initial_labels(project: Project) -> int | None:

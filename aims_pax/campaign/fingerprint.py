@@ -37,10 +37,14 @@ MAY_CHANGE: Final = (
 )
 """Settings that a run may be continued with: goals, and what is tolerated, shown or saved."""
 
-PLACES: Final = ("CLUSTER.", "MISC.", "mace.yaml: MISC.")
-"""Sections that say where something is computed or written; they may change, too."""
+PLACES: Final = (
+    *("CLUSTER.", "MISC.", "mace.yaml: MISC."),
+    *("REFERENCE.command", "REFERENCE.walltime_s", "REFERENCE.control", "REFERENCE.species_dir"),
+)
+"""Sections and settings that say where something is computed, read or written; they may change, too."""
 
 STRUCTURES: Final = "starting structures"
+AIMS_INPUT: Final = "input of FHI-aims"
 
 
 def claim(store: RunStore, project: Project) -> None:
@@ -72,7 +76,7 @@ def changed_settings(stored: str, project: Project) -> list[Problem]:
         if key.rsplit(".", 1)[-1] in MAY_CHANGE:
             continue
         said = f"is {now}, and the run in {project.run_folder} was started with {before}."
-        if key == STRUCTURES:
+        if key in (STRUCTURES, AIMS_INPUT):
             said = f"are not those that the run in {project.run_folder} was started with."
         found[f"{_in_users_words(key)} {said}"] = Problem(
             where=_file(key),
@@ -95,6 +99,8 @@ def _described(project: Project) -> dict[str, Any]:
     """All settings, by names without hierarchy: a value that is a mapping is compared as a whole."""
     settings = project.settings
     described: dict[str, Any] = {STRUCTURES: [[system.name, _digest(system.frame)] for system in project.systems]}
+    if project.inputs:
+        described[AIMS_INPUT] = {name: one.digest for name, one in project.inputs.items()}
     sections: dict[str, Section | None] = {
         "INITIAL_DATASET_GENERATION.": settings.initial,
         "ACTIVE_LEARNING.": settings.active,
@@ -127,6 +133,8 @@ def _digest(frame: Frame) -> str:
 
 
 def _file(key: str) -> str:
+    if key == AIMS_INPUT:
+        return "control.in"
     return "mace.yaml" if key.startswith("mace.yaml: ") else "aims_PAX.yaml"
 
 
@@ -134,5 +142,7 @@ def _in_users_words(key: str) -> str:
     """The name without the file and, in MD, without the trajectory."""
     if key == STRUCTURES:
         return "The starting structures"
+    if key == AIMS_INPUT:
+        return "Keywords, species or initial moments"
     parts = key.removeprefix("mace.yaml: ").split(".")
     return ".".join(part for part in parts if not part.isdigit())

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from aims_pax.cli.boundary import guarded
-from aims_pax.cli.launch import ProjectFolder, launch
+from aims_pax.cli.launch import ParslConfig, ProjectFolder, launch
 
 
 @guarded
-def al(folder: ProjectFolder = Path()) -> None:
+def al(folder: ProjectFolder = Path(), parsl_config: ParslConfig = None) -> None:
     """Learn actively, from the initial dataset of this project or from given data."""
-    launch(folder, "active")
+    launch(folder, "active", parsl_config=parsl_config)

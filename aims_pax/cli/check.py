@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from aims_pax.cli.boundary import guarded
-from aims_pax.cli.launch import ProjectFolder
+from aims_pax.cli.launch import ParslConfig, ProjectFolder, load
 from aims_pax.errors import UserError
 
 
@@ -29,20 +29,20 @@ def check(
     command: Annotated[
         StageChoice, typer.Option("--for", help="The command that is going to be used.")
     ] = StageChoice.RUN,
+    parsl_config: ParslConfig = None,
 ) -> None:
     """Find everything that can fail cheaply, and say what a run would do and cost.
 
     Looks at settings, files, structures, elements, executables, devices and disk. Computes and creates nothing.
     """
     from aims_pax.frame import Stage
-    from aims_pax.settings import load_project
 
     stages = {
         StageChoice.RUN: (Stage.INITIAL, Stage.ACTIVE),
         StageChoice.IDG: (Stage.INITIAL,),
         StageChoice.AL: (Stage.ACTIVE,),
     }[command]
-    project = load_project(folder, stages=stages)  # before PyTorch is imported: a typo is told in a second
+    project = load(folder, stages, parsl_config)
 
     from aims_pax.campaign.check import check_project
 
@@ -51,4 +51,5 @@ def check(
         typer.echo(f"- {fact}")
     if report.problems:
         raise UserError(report.problems)
-    typer.echo(f"\nNo problem found. Start it with: aims-pax {command} {shlex.quote(str(folder))}")
+    words = [str(folder), *(["--parsl-config", parsl_config] if parsl_config else [])]
+    typer.echo(f"\nNo problem found. Start it with: aims-pax {command} {shlex.join(words)}")

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from aims_pax.cli.boundary import guarded
-from aims_pax.cli.launch import ProjectFolder, launch
+from aims_pax.cli.launch import ParslConfig, ProjectFolder, launch
 
 
 @guarded
-def idg(folder: ProjectFolder = Path()) -> None:
+def idg(folder: ProjectFolder = Path(), parsl_config: ParslConfig = None) -> None:
     """Generate the initial dataset and train the first committee on it."""
-    launch(folder, "initial")
+    launch(folder, "initial", parsl_config=parsl_config)

@@ -19,6 +19,8 @@ class ReferenceChoice(StrEnum):
     """Molecular density-functional theory."""
     TEACHER = "teacher"
     """A trained model, or any ASE calculator."""
+    FHI_AIMS = "fhi-aims"
+    """All-electron density-functional theory by FHI-aims, which you have a licence of."""
 
 
 @guarded

@@ -3,12 +3,16 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aims_pax.cli.boundary import sigterm_unwinds
 from aims_pax.errors import UserError
+
+if TYPE_CHECKING:
+    from aims_pax.frame import Stage
+    from aims_pax.settings import Project
 
 diary = logging.getLogger("aims_pax.run")
 
@@ -16,8 +20,26 @@ ProjectFolder = Annotated[
     Path, typer.Argument(metavar="FOLDER", help="The project: the folder that holds aims_PAX.yaml and mace.yaml.")
 ]
 
+ParslConfig = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="Compute labels on the workers of this Parsl configuration, whatever CLUSTER says."
+    ),
+]
 
-def launch(folder: Path, *stages: str) -> None:
+
+def load(folder: Path, stages: "Sequence[Stage]", parsl_config: str | None) -> "Project":
+    """The project in a folder, with its labels where the command line wants them."""
+    from aims_pax.settings import load_project
+    from aims_pax.settings.cluster import on_parsl_config
+
+    project = load_project(folder, stages=tuple(stages))  # before PyTorch is imported: a typo is told in a second
+    if parsl_config is None:
+        return project
+    return project.on_cluster(on_parsl_config(project.settings.cluster, parsl_config, Path.cwd()))
+
+
+def launch(folder: Path, *stages: str, parsl_config: str | None = None) -> None:
     """Run the given stages of the project in `folder`; nothing is created before everything cheap was checked.
 
     Parameters
@@ -25,12 +47,13 @@ def launch(folder: Path, *stages: str) -> None:
     folder : Path
     *stages : str
         Values of :class:`aims_pax.frame.Stage`.
+    parsl_config : str or None
+        Name or file of a Parsl configuration to use instead of CLUSTER's.
     """
     from aims_pax.frame import Stage
-    from aims_pax.settings import load_project
 
     asked = tuple(Stage(stage) for stage in stages)
-    project = load_project(folder, stages=asked)  # before PyTorch is imported: a typo is told in a second
+    project = load(folder, asked, parsl_config)
 
     from rich.console import Console
 

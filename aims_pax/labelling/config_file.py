@@ -6,18 +6,18 @@ import inspect
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import SubprocessError
 from types import ModuleType
 from typing import Any, Final
 
 from parsl.config import Config
+from parsl.errors import ParslError
+from typeguard import TypeCheckError
 
 from aims_pax.errors import Problem, SettingsError
-from aims_pax.labelling.configuration import local_config
+from aims_pax.labelling.configuration import KEY
+from aims_pax.settings.cluster import READY
 
-BUILT_IN: Final[dict[str, Callable[..., Config]]] = {"local": local_config}
-"""Configurations that need no file, by the name that CLUSTER.parsl_config may give."""
-
-KEY: Final = "CLUSTER.parsl_config"
 ACCEPTED: Final = "make_config(**options), fresh_config() or config, a parsl.config.Config"
 
 CONFIGURATION_ERRORS: Final = (
@@ -28,8 +28,11 @@ CONFIGURATION_ERRORS: Final = (
     LookupError,
     NameError,
     OSError,
+    ParslError,
     RuntimeError,
+    SubprocessError,
     SyntaxError,
+    TypeCheckError,
     TypeError,
     ValueError,
 )
@@ -42,7 +45,7 @@ def load_config(source: str | Path, **options: Any) -> Config:
     Parameters
     ----------
     source : str or Path
-        The name of a built-in configuration (``local``), a Python file, or an importable module.
+        The name of a ready configuration (``local``, ``slurm_packed``), a Python file, or an importable module.
     **options
         Passed to the configuration's function.
 
@@ -57,9 +60,7 @@ def load_config(source: str | Path, **options: Any) -> Config:
     Parsl can use a configuration once, so a file should offer a function: ``make_config(**options)``, or
     ``fresh_config()`` as Parsl's own tools call it. A plain ``config`` is accepted for a single run.
     """
-    name = str(source)
-    if name in BUILT_IN:
-        return _called(BUILT_IN[name], name, options)
+    name = str(READY.get(str(source), source))
     module = _module(name)
     for function in ("make_config", "fresh_config"):
         if hasattr(module, function):
@@ -80,7 +81,7 @@ def _module(name: str) -> ModuleType:
             return importlib.import_module(name)
         if not path.is_file():
             found = f"{path} does not exist"
-            allowed = f"{', '.join(BUILT_IN)}, a Python file, or an importable module"
+            allowed = f"{', '.join(READY)}, a Python file, or an importable module"
             raise SettingsError(Problem(KEY, found, allowed))
         specification = importlib.util.spec_from_file_location(f"parsl_config_{path.stem}", path)
         if specification is None or specification.loader is None:
@@ -117,4 +118,6 @@ def _problem(name: str, error: BaseException) -> Problem:
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == name]
     line = error.lineno if isinstance(error, SyntaxError) else (lines or [None])[-1]
     where = "" if line is None else f", line {line}"
-    return Problem(KEY, f"{name}{where}: {type(error).__name__}: {error}", ACCEPTED, "Correct the file.")
+    return Problem(
+        KEY, f"{name}{where}: {type(error).__name__}: {error}", ACCEPTED, "Correct the file, or CLUSTER.options."
+    )

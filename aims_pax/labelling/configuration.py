@@ -1,10 +1,14 @@
 """Parsl configurations: the guards that every campaign needs, the built-in local one, and those that users write."""
 
-import functools
 import logging
 import os
 import shlex
 import sys
+import time
+from concurrent.futures import InvalidStateError
+from contextlib import suppress
+from fractions import Fraction
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,34 +16,84 @@ from parsl.config import Config
 from parsl.dataflow.taskrecord import TaskRecord
 from parsl.executors import HighThroughputExecutor
 from parsl.executors.base import ParslExecutor
+from parsl.executors.errors import BadStateException
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 from parsl.executors.high_throughput.executor import DEFAULT_INTERCHANGE_LAUNCH_CMD
-from parsl.jobs.error_handlers import windowed_error_handler
+from parsl.jobs.states import JobState, JobStatus
 from parsl.launchers import SimpleLauncher
 from parsl.logconfigs.file import FileLogging
 from parsl.providers import LocalProvider
+from parsl.utils import wtime_to_minutes
+
+from aims_pax.errors import Problem, SettingsError
+from aims_pax.labelling.blocks import FAILED_STATES, error_output
+
+KEY: Final = "CLUSTER.parsl_config"
 
 NEVER: Final = 1e9
 """Cost of a retry that is larger than any budget of retries."""
+
+MAX_FAILED_BLOCKS: Final = 10
+"""So many blocks in a row that come to nothing make an executor give up."""
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
+"""How long an executor waits before it asks for blocks again after its batch system has refused: doubled each time."""
 
 
 class GuardedExecutor(HighThroughputExecutor):  # type: ignore[misc]
     """Parsl's HighThroughputExecutor with the defaults and repairs that a long unattended run needs.
 
-    Takes the same options. Measured with Parsl 2026.10.26.
+    Takes the same options. Measured with Parsl 2026.10.26. Between the campaign and its workers all is encrypted and
+    authenticated (CurveZMQ), with keys that are drawn for each run and lie in its log folder, readable by its owner
+    alone.
     """
 
+    polls_often = True
+    """Whether the batch system is asked for news every few seconds; set to False once workers have answered."""
+
+    _pause_s, _not_before = 0.0, 0.0
+
     def __init__(self, **options: Any) -> None:
+        pinned = options.get("cpu_affinity", "none") != "none"
+        counted = bool(options.get("max_workers_per_node"))
         defaults: dict[str, Any] = {
-            "cores_per_worker": 1e-6,  # max_workers_per_node alone decides
+            # Where workers are counted and not pinned, max_workers_per_node alone decides. Pinned workers beyond the
+            # number of cores would end and be started again for ever; uncounted ones would be a million.
+            "cores_per_worker": 1e-6 if counted and not pinned else 1.0,
             "heartbeat_period": 15,  # a lost worker is noticed within this, s
             "heartbeat_threshold": 60,  # a lost block is given up after this, s
             # Parsl's default makes the executor unusable for ever after a few failed blocks; False repeats broken
             # batch jobs for ever.
-            "block_error_handler": functools.partial(windowed_error_handler, threshold=10),
+            "block_error_handler": give_up_after_failures,
             "interchange_launch_cmd": guarded_interchange(),
         }
         super().__init__(**defaults | options)
+
+    @property
+    def status_polling_interval(self) -> float:
+        """Seconds between looks at the batch system; shorter while nothing has been seen to work."""
+        return min(float(super().status_polling_interval), 4.0 if self.polls_often else 30.0)
+
+    @property
+    def workers_per_node(self) -> Fraction | float:
+        """As Parsl's scaling counts workers; a fraction where one process of workers serves a block of many nodes.
+
+        Parsl's own takes every node of a block for a place for labels, and asks for too few blocks.
+        """
+        own: float = super().workers_per_node
+        if isinstance(self.provider.launcher, SimpleLauncher):
+            return Fraction(own) / int(self.provider.nodes_per_block)
+        return own
+
+    def scale_out_facade(self, n: int) -> list[str]:
+        """Ask for more blocks, up to the first refusal; after one, not before some time has passed."""
+        blocks: list[str] = []
+        while len(blocks) < n and time.monotonic() >= self._not_before:
+            given: list[str] = super().scale_out_facade(1)
+            self._pause_s = 0.0 if given else min(max(FIRST_PAUSE_S, 2 * self._pause_s), LONGEST_PAUSE_S)
+            self._not_before = time.monotonic() + self._pause_s
+            blocks += given
+        return blocks
 
     def scale_in(self, blocks: int, max_idletime: float | None = None) -> list[str]:
         """Give back blocks; none when fewer than one is asked for.
@@ -51,6 +105,34 @@ class GuardedExecutor(HighThroughputExecutor):  # type: ignore[misc]
             return []
         given_back: list[str] = super().scale_in(blocks, max_idletime)
         return given_back
+
+    def set_bad_state_and_fail_all(self, exception: Exception) -> None:
+        """Answer every task with this, once.
+
+        Parsl's own is called again at every look, and stops at the first task that has an answer already.
+        """
+        if self.bad_state_is_set:
+            return
+        self._executor_exception = exception
+        self._executor_bad_state.set()
+        for future in list(self._tasks.values()):
+            with suppress(InvalidStateError):
+                future.set_exception(BadStateException(self, exception))
+
+
+class TooManyFailedBlocks(Exception):
+    """An executor's blocks come to nothing, one after the other; the message says what the last one said."""
+
+
+def give_up_after_failures(executor: Any, status: dict[str, JobStatus]) -> None:
+    """Declare an executor unusable when its newest blocks have all failed; those that were refused are none."""
+    newest = sorted(status.keys() & executor.blocks_to_job_id.keys(), key=int)[-MAX_FAILED_BLOCKS:]
+    if len(newest) == MAX_FAILED_BLOCKS and all(status[block].state in FAILED_STATES for block in newest):
+        last = status[newest[-1]]
+        words = error_output(executor, newest[-1]) or (last.message if last.state is JobState.FAILED else None)
+        executor.set_bad_state_and_fail_all(
+            TooManyFailedBlocks(f"{MAX_FAILED_BLOCKS} blocks in a row came to nothing; the last said: {words}")
+        )
 
 
 def guarded_interchange() -> list[str]:
@@ -93,6 +175,29 @@ def worker_environment(threads_per_worker: int) -> str:
     return f"export PATH={folder}:$PATH\nexport {threads}"
 
 
+def drain_period(walltime: str, longest_label_s: float | None) -> int | None:
+    """Seconds after which a block takes no new labels, so that its walltime ends none; None: it always takes them.
+
+    Parameters
+    ----------
+    walltime : str
+        Of the block, HH:MM:SS.
+    longest_label_s : float or None
+        What a label may take.
+
+    Raises
+    ------
+    ValueError
+        The longest label does not fit the walltime.
+    """
+    if longest_label_s is None:
+        return None
+    left = int(60 * wtime_to_minutes(walltime) - longest_label_s)
+    if left <= 0:
+        raise ValueError(f"labels of {longest_label_s:g} s do not fit a walltime of {walltime}")
+    return left
+
+
 def end_with_campaign() -> str:
     """Shell lines that end a block on this machine within a second after this process has ended.
 
@@ -102,12 +207,10 @@ def end_with_campaign() -> str:
     campaign = os.getpid()
     # A process that was killed and that nobody waits for stays in the table as a zombie (Z).
     alive = f"kill -0 {campaign} 2>/dev/null && ! grep -qs '^State:.Z' /proc/{campaign}/status"
-    return f'(while {alive}; do sleep 1; done; kill -TERM 0) &\ntrap "kill $!" EXIT'
+    return f'(while {alive}; do sleep 1; done; kill -TERM 0) &\ntrap "kill $! 2>/dev/null" EXIT'
 
 
-def local_config(
-    max_workers: int = 4, *, threads_per_worker: int = 1, worker_init: str = "", run_dir: Path | str = "runinfo"
-) -> Config:
+def local_config(max_workers: int = 4, *, threads_per_worker: int = 1, worker_init: str = "") -> Config:
     """Workers on this machine.
 
     Parameters
@@ -118,10 +221,8 @@ def local_config(
         Threads of each; ``max_workers * threads_per_worker`` should not exceed the number of cores.
     worker_init : str
         Shell lines that run before the workers start: module load, export, ulimit.
-    run_dir : path
-        Where Parsl keeps its logs.
     """
-    lines = [end_with_campaign(), worker_environment(threads_per_worker), worker_init]
+    lines = [worker_environment(threads_per_worker), worker_init]
     provider = LocalProvider(
         init_blocks=1,
         min_blocks=1,
@@ -137,21 +238,63 @@ def local_config(
         provider=provider,
     )
     # The first block starts at the strategy's first look: every second of its period delays the first label.
-    return campaign_config([executor], strategy="simple", strategy_period=0.5, run_dir=str(run_dir))
+    return campaign_config([executor], strategy="simple", strategy_period=0.5)
 
 
 def guard(config: Config, run_dir: Path) -> Config:
-    """Fit a user's configuration to a campaign: its logs into the run folder, its interchange tied to this process.
+    """Fit a user's configuration to a campaign.
 
-    Retries, scaling and everything else stay as the user wrote them; a missing retry rule becomes ours, which only
-    speaks when retries are allowed.
+    Its logs go into the run folder and to no terminal, nobody is told of its use, its interchange and the blocks of
+    this machine are tied to this process, and Parsl's executors get the repairs of :class:`GuardedExecutor`. Retries,
+    scaling and everything else stay as the user wrote them; a missing retry rule becomes ours, which only speaks when
+    retries are allowed.
+
+    Raises
+    ------
+    SettingsError
+        Workers on other machines would be spoken to in the clear, or blocks are described in a way that Parsl takes
+        and can't follow.
     """
     config.run_dir = str(run_dir)
+    config.usage_tracking = 0
     config.retry_handler = config.retry_handler or retry_cost
+    if config.initialize_logging is True:
+        config.initialize_logging = FileLogging(level=logging.INFO)
     for executor in config.executors:
-        if (
-            isinstance(executor, HighThroughputExecutor)
-            and executor.interchange_launch_cmd == DEFAULT_INTERCHANGE_LAUNCH_CMD
-        ):
+        provider = getattr(executor, "provider", None)
+        if problem := _block_problem(executor.label, provider):
+            raise SettingsError(problem)
+        if isinstance(provider, LocalProvider):
+            provider.worker_init = f"{end_with_campaign()}\n{provider.worker_init}"
+        if not isinstance(executor, HighThroughputExecutor):
+            continue
+        if not executor.encrypted and not _is_loopback(executor.address):
+            found = f"The executor {executor.label} has encrypted=False, and its workers may be on other machines."
+            advice = "Remove it: whoever reaches the port could run programs as you."
+            raise SettingsError(Problem(KEY, found, "encrypted=True", advice))
+        if type(executor) is HighThroughputExecutor:
+            executor.__class__ = GuardedExecutor
+        if executor.interchange_launch_cmd == DEFAULT_INTERCHANGE_LAUNCH_CMD:
             executor.interchange_launch_cmd = guarded_interchange()
     return config
+
+
+def _block_problem(label: str, provider: Any) -> Problem | None:
+    """What is wrong with the numbers of blocks or with their walltime; Parsl looks at neither before it needs them."""
+    least, first, most = (getattr(provider, f"{name}_blocks", None) for name in ("min", "init", "max"))
+    if most is not None and (most < 1 or max(least or 0, first or 0) > most):
+        found = f"The executor {label} has min_blocks={least}, init_blocks={first}, max_blocks={most}."
+        return Problem(KEY, found, "max_blocks: at least 1, min_blocks and init_blocks")
+    walltime = getattr(provider, "walltime", None)
+    try:
+        wtime_to_minutes(walltime or "00:10:00")
+    except ValueError:
+        return Problem(KEY, f"The executor {label} has walltime={walltime!r}.", "HH:MM:SS")
+    return None
+
+
+def _is_loopback(address: str | None) -> bool:
+    try:
+        return address is not None and ip_address(address).is_loopback
+    except ValueError:  # a name
+        return address == "localhost"

@@ -3,28 +3,41 @@
 import logging
 import pickle
 import queue
+import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from parsl.app.app import python_app
 from parsl.config import Config
 from parsl.dataflow.dflow import DataFlowKernel
 from parsl.executors import HighThroughputExecutor
 
-from aims_pax.frame import FailureReason, LabelFailure
-from aims_pax.labelling.configuration import guard
+from aims_pax.errors import Problem, SettingsError
+from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
+from aims_pax.labelling.blocks import BlockQueue, Ledger, cancel_command
+from aims_pax.labelling.configuration import GuardedExecutor, guard
+from aims_pax.labelling.probe import await_probes, look_around
 from aims_pax.labelling.result import decode
+from aims_pax.labelling.watch import BlockWatch
 from aims_pax.labelling.worker import label_on_worker
 from aims_pax.protocols import LabelDone, LabelJob
 from aims_pax.settings.reference import ReferencesBySystem, ReferenceSettings
 
 log = logging.getLogger(__name__)
+diary = logging.getLogger("aims_pax.labels")
+
+LAST_WORDS_S: Final = 1.0
+"""How long the last message of an interchange may take, which says why it ends."""
+
+LOOK_S: Final = 0.2
+"""How often an interchange is looked at until Parsl has started."""
 
 CLOSING_S: Final = 30.0
 """How long Parsl may take to clean up before its processes are ended without asking."""
@@ -41,13 +54,17 @@ class ParslPool:
     settings : ReferenceSettings or ReferencesBySystem
         What the workers build their reference from. Sent instead of the reference, which can't be pickled.
     config : Config
-        A configuration that was not used before. Its log folder and its interchange are set to the campaign's.
+        A configuration that was not used before. It is fitted to the campaign; see
+        :func:`aims_pax.labelling.configuration.guard`.
     want_stress : bool
         Ask for stress where the structure is periodic and the method has it.
     run_dir : Path
         Where Parsl keeps its logs.
     keep_files : bool
         Keep what the engine wrote for labels that succeeded, too.
+    executors : mapping of str to str
+        Labels of the executors that compute the labels of each system. Systems that are not named, or all when there
+        is no mapping, go to the first executor of the configuration.
     """
 
     def __init__(
@@ -58,32 +75,70 @@ class ParslPool:
         want_stress: bool,
         run_dir: Path,
         keep_files: bool = False,
+        executors: Mapping[str, str] | None = None,
     ) -> None:
         logging.getLogger("parsl").propagate = False  # it has files of its own; the campaign's diary is for people
         self._settings = pickle.dumps(settings)
         self._want_stress = want_stress
         self._keep_files = keep_files
         self._jobs: dict[int, LabelJob] = {}
-        self._arrived: queue.SimpleQueue[LabelDone] = queue.SimpleQueue()
+        self._arrived: queue.SimpleQueue[tuple[int, Future[bytes] | None]] = queue.SimpleQueue()
         self._lost: str | None = None
         self._kernel = ParslKernel(guard(config, run_dir.resolve()), on_loss=self._give_up)
-        self._task = python_app(label_on_worker, data_flow_kernel=self._kernel.parsl)
+        self._executors = executors or {}
+        self._first = config.executors[0].label
+        self._tasks = {
+            executor.label: python_app(label_on_worker, data_flow_kernel=self._kernel.parsl, executors=[executor.label])
+            for executor in config.executors
+        }
 
     @property
     def n_in_flight(self) -> int:
         """Labels submitted and not yet collected."""
         return len(self._jobs)
 
+    def probe(self, samples: Sequence[Frame], folder: Path, *, free_mb: int = 0) -> None:
+        """Wait until workers of every executor in use have shown that they can compute labels.
+
+        Parameters
+        ----------
+        samples : sequence of Frame
+            One of each system.
+        folder : Path
+            Where calculations will write.
+        free_mb : int
+            Free disk that they need, MB.
+
+        Raises
+        ------
+        SettingsError
+            They can't, or no workers can be had; with the words of the worker or of the batch system.
+        """
+        by_executor: dict[str, list[Frame]] = {}
+        for frame in samples:
+            by_executor.setdefault(self._executors.get(frame.system, self._first), []).append(frame)
+        probes = {}
+        for label, frames in by_executor.items():
+            task = python_app(look_around, data_flow_kernel=self._kernel.parsl, executors=[label])
+            probes[label] = task(self._settings, frames, folder.resolve(), free_mb=free_mb)
+        queues = {queue.executor.label: queue for queue in self._kernel.queues}
+        if any(queue.is_batch for queue in queues.values()):
+            diary.info("the first job of each executor is awaited, to see whether labels can be computed there")
+        for label, found in await_probes(probes, queues, lost=lambda: self._lost).items():
+            diary.info("executor %s computes labels: host %s, Python %s", label, found.host, found.python)
+            self._kernel.settle(label)
+
     def submit(self, job: LabelJob) -> None:
         """Queue one label for the workers."""
         job = replace(job, folder=job.folder.resolve())  # a worker may have another working directory
         self._jobs[job.label_id] = job
         if self._lost is not None:
-            self._arrived.put(LabelDone(job.label_id, LabelFailure(FailureReason.WORKER_LOST, self._lost)))
+            self._arrived.put((job.label_id, None))
             return
-        future = self._task(self._settings, job, self._want_stress, self._keep_files)
+        task = self._tasks[self._executors.get(job.frame.system, self._first)]
+        future = task(self._settings, job, self._want_stress, self._keep_files)
         # Parsl calls back in the thread that receives all results: no more than a queue's put may happen there.
-        future.add_done_callback(partial(self._note, job))
+        future.add_done_callback(partial(self._note, job.label_id))
 
     def collect(self, *, timeout_s: float | None) -> list[LabelDone]:
         """Everything that has finished; see :class:`aims_pax.protocols.Pool` for how long it waits."""
@@ -92,12 +147,13 @@ class ParslPool:
         while self._jobs:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
-                answer = self._arrived.get_nowait() if done else self._arrived.get(timeout=left)
+                label_id, future = self._arrived.get_nowait() if done else self._arrived.get(timeout=left)
             except queue.Empty:
                 break
             # A job given up when the interchange ended may be answered a second time by its own future.
-            if self._jobs.pop(answer.label_id, None) is not None:
-                done.append(answer)
+            job = self._jobs.pop(label_id, None)
+            if job is not None:
+                done.append(LabelDone(label_id, self._answer(job, future)))
         return done
 
     def close(self) -> None:
@@ -105,24 +161,29 @@ class ParslPool:
         self._jobs.clear()
         self._kernel.close()
 
-    def _note(self, job: LabelJob, future: "Future[bytes]") -> None:
-        error = future.exception()
-        if error is None:
-            result = decode(future.result(), job.frame)
-            answer = result or LabelFailure(FailureReason.WORKER_LOST, "the worker's answer arrived damaged")
-        else:
+    def _note(self, label_id: int, future: "Future[bytes]") -> None:
+        self._arrived.put((label_id, future))
+
+    def _answer(self, job: LabelJob, future: "Future[bytes] | None") -> Label | LabelFailure:
+        """What became of a job whose future is done, or that was given up and has none."""
+        if future is None:
+            message = self._lost or ""
+        elif (error := future.exception()) is not None:
             # The worker's entry catches everything, so that an exception here is Parsl's own: a lost worker or
             # block, an executor that has given up, a task that could not be sent.
-            answer = LabelFailure(FailureReason.WORKER_LOST, f"{type(error).__name__}: {error}", str(job.folder))
-        self._arrived.put(LabelDone(job.label_id, answer))
+            message = f"{type(error).__name__}: {error}"
+        elif (result := decode(future.result(), job.frame)) is not None:
+            return result
+        else:
+            message = "the worker's answer arrived damaged"
+        return LabelFailure(FailureReason.WORKER_LOST, message, str(job.folder))
 
     def _give_up(self, message: str) -> None:
         """Answer all that is in flight: the interchange has ended, and Parsl would never do it."""
         self._lost = message
         log.error("%s", message)
-        for label_id, job in list(self._jobs.items()):
-            failure = LabelFailure(FailureReason.WORKER_LOST, message, str(job.folder))
-            self._arrived.put(LabelDone(label_id, failure))
+        for label_id in list(self._jobs):
+            self._arrived.put((label_id, None))
 
 
 class ParslKernel:
@@ -136,58 +197,107 @@ class ParslKernel:
     config : Config
     on_loss : callable
         Called with a message, in another thread, when an interchange ends although nobody asked it to.
+
+    Raises
+    ------
+    SettingsError
+        Parsl can't start with this configuration.
     """
 
     def __init__(self, config: Config, *, on_loss: Callable[[str], None]) -> None:
         self._config = config
         self._on_loss = on_loss
+        blocks = [executor for executor in config.executors if getattr(executor, "provider", None) is not None]
+        in_batch = any(cancel_command(executor.provider) for executor in blocks)
+        self._ledger = Ledger(Path(config.run_dir)) if in_batch else None
+        if self._ledger is not None and self._ledger.n_left_over:
+            diary.info("%d batch jobs of an earlier run that was killed were cancelled", self._ledger.n_left_over)
+        self.queues = tuple(BlockQueue(executor, self._ledger) for executor in blocks)
+        self._watch = BlockWatch(self.queues)
         self._ready: queue.SimpleQueue[DataFlowKernel | BaseException] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._broken = threading.Event()
         self._thread = threading.Thread(target=self._live, name="aims-pax-parsl", daemon=True)
         self._thread.start()
-        started = self._ready.get()
-        if isinstance(started, BaseException):
-            raise started
-        self.parsl = started
+        try:
+            self.parsl = self._started()
+        except BaseException:  # Ctrl-C, too
+            self.close()
+            raise
+        self._watch.start()
+
+    def settle(self, label: str) -> None:
+        """Ask the batch system less often, now that workers of this executor have been seen."""
+        executor = self.parsl.executors[label]
+        if isinstance(executor, GuardedExecutor):
+            executor.polls_often = False
 
     def close(self) -> None:
         """End Parsl, its interchange and its blocks; by force when it does not end by itself."""
         self._closing.set()
+        self._watch.close()
         # Without its interchange, Parsl waits for an answer that never comes.
         self._thread.join(1.0 if self._broken.is_set() else CLOSING_S)
         if self._thread.is_alive() and not self._broken.is_set():
             log.warning("Parsl did not finish within %g s; its processes are ended now", CLOSING_S)
+        cancelled = [_cancel_blocks(queue.executor) for queue in self.queues]
         for executor in self._interchanges():
             if executor.interchange_proc.poll() is None:
                 executor.interchange_proc.kill()
-            _cancel_blocks(executor)
+        # A Parsl that hangs might still submit.
+        self._close_ledger(all_cancelled=all(cancelled) and not self._thread.is_alive())
+
+    def _close_ledger(self, *, all_cancelled: bool) -> None:
+        if self._ledger is not None:
+            self._ledger.close(all_cancelled=all_cancelled)
+
+    def _started(self) -> DataFlowKernel:
+        """Parsl, as soon as it runs. It would wait two minutes for an interchange that has ended."""
+        started: DataFlowKernel | BaseException | None = None
+        while started is None:
+            with suppress(queue.Empty):
+                started = self._ready.get(timeout=LOOK_S)
+            ended = [
+                executor.label for executor in self._interchanges() if executor.interchange_proc.poll() is not None
+            ]
+            if started is None and ended:
+                self._broken.set()
+                started = RuntimeError(f"the interchange of executor {ended[0]} has ended")
+        if isinstance(started, BaseException):
+            found = f"Parsl does not start: {type(started).__name__}: {started}."
+            advice = f"Is a port that the configuration names in use? Parsl's logs: {self._config.run_dir}."
+            raise SettingsError(Problem("CLUSTER", found, "", advice)) from started
+        return started
 
     def _live(self) -> None:
         """Start Parsl, wait until it is to be closed, and close it: the life of the thread."""
         try:
             parsl = DataFlowKernel(self._config)
-        except BaseException as error:  # handed to the thread that waits for the start, and raised there
+        except BaseException as error:  # handed to the one that waits for the start, and raised there
             self._ready.put(error)
             return
         self._ready.put(parsl)
         for executor in self._interchanges():
-            threading.Thread(target=self._watch, args=(executor,), name="aims-pax-interchange", daemon=True).start()
+            threading.Thread(target=self._attend, args=(executor,), name="aims-pax-interchange", daemon=True).start()
         self._closing.wait()
         # Parsl closes its sockets under the threads that still hand tasks over, which aborts the whole process (zmq's
         # assertion in signaler.cpp, one time in three after a thousand submits). So these threads finish first.
         parsl._task_launch_pool.shutdown(wait=True, cancel_futures=True)
         parsl.cleanup()
 
-    def _watch(self, executor: HighThroughputExecutor) -> None:
+    def _attend(self, executor: HighThroughputExecutor) -> None:
         """Wait for the end of an interchange, which Parsl itself does not notice."""
         code = executor.interchange_proc.wait()
-        if not self._closing.is_set():
-            self._broken.set()
-            self._on_loss(
-                f"Parsl's interchange of executor {executor.label} ended unexpectedly (exit code {code}); no more "
-                "labels can be computed. Start the campaign again to continue; nothing that was labelled is lost."
-            )
+        if self._closing.wait(LAST_WORDS_S):
+            return
+        self._broken.set()
+        if executor.bad_state_is_set:
+            self._on_loss(f"Parsl gave up the executor {executor.label}: {executor.executor_exception}.")
+            return
+        self._on_loss(
+            f"Parsl's interchange of executor {executor.label} ended unexpectedly (exit code {code}); no more "
+            "labels can be computed. Start the campaign again to continue; nothing that was labelled is lost."
+        )
 
     def _interchanges(self) -> list[HighThroughputExecutor]:
         return [
@@ -197,11 +307,17 @@ class ParslKernel:
         ]
 
 
-def _cancel_blocks(executor: HighThroughputExecutor) -> None:
-    """Cancel the blocks that Parsl left running; it cancels none when its executor is in a bad state."""
+def _cancel_blocks(executor: Any) -> bool:
+    """Cancel the blocks that Parsl left running; it cancels none when its executor is in a bad state.
+
+    Returns whether the batch system has said that all are cancelled.
+    """
     blocks = executor.blocks_to_job_id
     left = [
         blocks[block] for block, status in executor.status_facade.items() if block in blocks and not status.terminal
     ]
-    if left:
-        executor.provider.cancel(left)
+    try:
+        return not left or all(executor.provider.cancel(left))
+    except (OSError, subprocess.SubprocessError) as error:
+        log.warning("the jobs %s of executor %s were not cancelled: %s", left, executor.label, error)
+        return False

@@ -35,7 +35,7 @@ def carry_out(
     result: Label | LabelFailure
     try:
         finished = read_finished(job)
-        if isinstance(finished, Label) and finished.reference == reference.name:
+        if isinstance(finished, Label) and finished.reference.partition("; ")[0] == reference.name:
             return finished
         attempt.mkdir(parents=True)
         result = reference.label(job.frame, folder=attempt, want_stress=want_stress)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ..slurm.cluster import private_slurm, slurm  # noqa: F401 - fixtures
 from .engines import Watched
 from .projects import NOTHING_SEEN, copper, copper_project, run
 

@@ -248,6 +248,22 @@ def test_parsl_configuration_with_a_syntax_error_is_told_with_its_line(project: 
     assert_both_tell(project, "queue.py, line 2", "SyntaxError")
 
 
+def test_an_executor_that_the_configuration_lacks_is_told(project: Path) -> None:
+    lines = "CLUSTER: {parsl_config: slurm_packed, systems: {water: {executor: large}}}\n"
+    added("aims_PAX.yaml", lines)(project)
+    assert_both_tell(project, "CLUSTER.systems.water: There is no executor 'large'.", "Allowed: slurm")
+
+
+def test_another_parsl_configuration_is_checked_before_anything_starts(project: Path) -> None:
+    before = contents(project)
+    for command in ("run", "idg", "check"):
+        assert_told([command, str(project), "--parsl-config", "nowhere.py"], "--parsl-config names", "nowhere.py")
+    result = CliRunner().invoke(program, ["check", str(project), "--parsl-config", "slurm_packed"])
+    assert "on the workers of the Parsl configuration slurm_packed" in result.output
+    assert result.output.rstrip().endswith("--parsl-config slurm_packed")
+    assert contents(project) == before
+
+
 def test_active_learning_without_an_initial_dataset_is_told(project: Path) -> None:
     before = contents(project)
     words = ("There is no initial dataset", "aims-pax idg", "initial_train_dataset")

@@ -1,0 +1,84 @@
+"""``aims-pax references``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aims_pax.cli.boundary import guarded
+from aims_pax.errors import Problem, UserError
+
+if TYPE_CHECKING:
+    from aims_pax.frame import Frame
+    from aims_pax.reference.catalogue import Availability
+    from aims_pax.settings.reference import ReferenceSettings
+
+
+@guarded
+def references(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="A project, whose first structure is labelled.")
+    ] = None,
+    structure: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A structure to label without a project; needs --type.")
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option("--type", metavar="TYPE", help="The reference that labels it, with its defaults.")
+    ] = None,
+) -> None:
+    """List what can label structures here, and time one label of a structure of your own.
+
+    Writes nothing into the project. The exit code is 1 when the label fails; the files of a failure are kept.
+    """
+    labelled = _asked(folder, structure, kind)
+    from aims_pax.reference.catalogue import catalogue
+
+    _print_list(catalogue())
+    if labelled is None:
+        return
+    from aims_pax.campaign.references import probe
+    from aims_pax.frame import LabelFailure
+
+    settings, frame = labelled
+    made = probe(settings, frame)
+    for line in made.lines():
+        typer.echo(line)
+    if isinstance(made.result, LabelFailure):
+        raise typer.Exit(1)
+
+
+def _asked(folder: Path | None, structure: Path | None, kind: str | None) -> "tuple[ReferenceSettings, Frame] | None":
+    """What is to be labelled, and by what; None when a list is all that was asked for."""
+    if (structure is None) != (kind is None) or (folder is not None and structure is not None):
+        allowed = "FOLDER; or --structure FILE with --type TYPE; or nothing, for the list alone"
+        raise UserError(Problem("aims-pax references", "These arguments don't belong together.", allowed))
+    if folder is not None:
+        from aims_pax.settings import load_project
+
+        project = load_project(folder, stages=())
+        system = project.systems[0]
+        return project.reference_for(system), system.frame
+    if structure is None or kind is None:
+        return None
+    from aims_pax.campaign.references import settings_of_type
+    from aims_pax.settings.systems import read_systems
+
+    return settings_of_type(kind), read_systems(Path.cwd(), structure)[0].frame
+
+
+def _print_list(found: "Sequence[Availability]") -> None:
+    """What is here, a line each and never wrapped, and then what is not."""
+    columns = "{:15}{:10}{:8}{:28}{}"
+    typer.echo(columns.format("type", "version", "forces", "stress", ""))
+    missing = [one for one in found if one.version is None and one.where is None]
+    for one in found:
+        if one not in missing:
+            place = "" if one.where is None or "site-packages" in one.where else f", {one.where}"
+            forces = "yes" if one.forces else "no"
+            typer.echo(columns.format(one.type, one.version or "not told", forces, one.stress, f"{one.what}{place}"))
+    if missing:
+        typer.echo("\nNot found here:")
+        for one in missing:
+            typer.echo(f"- {one.type}: {one.what}; {one.install}")
+    typer.echo()

@@ -1,0 +1,101 @@
+"""CLUSTER as a Parsl configuration, and the executor that each system goes to."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from parsl.config import Config
+from parsl.launchers import SimpleLauncher
+from parsl.providers import SlurmProvider
+
+from aims_pax.errors import Problem, SettingsError
+from aims_pax.labelling.config_file import load_config
+from aims_pax.labelling.configuration import GuardedExecutor, campaign_config, local_config, worker_environment
+from aims_pax.settings.cluster import LocalCluster, ParslCluster, SlurmCluster
+
+MB_PER_GB: Final = 1000.0
+
+
+def cluster_config(cluster: LocalCluster | ParslCluster | SlurmCluster, *, n_cores: int) -> Config:
+    """The Parsl configuration that a section CLUSTER describes; a new one at every call.
+
+    Parameters
+    ----------
+    cluster : LocalCluster, ParslCluster or SlurmCluster
+    n_cores : int
+        Cores of this machine, which local workers share.
+
+    Raises
+    ------
+    SettingsError
+        A configuration of the user's own can't be read.
+    """
+    match cluster:
+        case LocalCluster():
+            return local_config(cluster.max_workers, threads_per_worker=max(1, n_cores // cluster.max_workers))
+        case SlurmCluster():
+            return _slurm_config(cluster)
+    return load_config(cluster.parsl_config, **cluster.options)
+
+
+def placed(config: Config, wanted: Mapping[str, str | None]) -> dict[str, str]:
+    """The label of the executor that computes the labels of each system; others are taken out of the configuration.
+
+    Parameters
+    ----------
+    config : Config
+        Executors that no system uses are removed from it, so that they ask for no blocks.
+    wanted : mapping of system to label or None
+        None: the first executor.
+
+    Raises
+    ------
+    SettingsError
+        There is no executor of such a label.
+    """
+    labels = [executor.label for executor in config.executors]
+    problems = [
+        Problem(f"CLUSTER.systems.{system}", f"There is no executor {label!r}.", " | ".join(labels))
+        for system, label in wanted.items()
+        if label is not None and label not in labels
+    ]
+    if problems:
+        raise SettingsError(problems)
+    place = {system: label or labels[0] for system, label in wanted.items()}
+    # Config offers no other way to leave one out.
+    config._executors = tuple(executor for executor in config.executors if executor.label in place.values())
+    return place
+
+
+def _slurm_config(cluster: SlurmCluster) -> Config:
+    """v0.2's keys as batch jobs of Parsl's SlurmProvider.
+
+    The lines of slurm_str come after Parsl's own, and win. Labels start MPI themselves, so that one process of
+    workers runs on the first node of a job, whatever the number of nodes.
+    """
+    options, spans_nodes = cluster.parsl_options, cluster.executor == "mpi"
+    lines = [cluster.slurm_str.strip()]
+    if spans_nodes and cluster.is_set("tasks_per_node"):
+        lines.append(f"#SBATCH --ntasks-per-node={cluster.tasks_per_node}")
+    provider = SlurmProvider(
+        nodes_per_block=options.nodes_per_block,
+        init_blocks=options.init_blocks,
+        min_blocks=options.min_blocks,
+        max_blocks=options.max_blocks,
+        scheduler_options="\n".join(lines),
+        worker_init=f"{worker_environment(cluster.cores_per_job or 1)}\n{cluster.worker_str}",
+        launcher=SimpleLauncher(),
+        cmd_timeout=60,
+    )
+    n_labels = 1 if spans_nodes else cluster.tasks_per_node
+    shares: dict[str, float | int] = {"max_workers_per_node": n_labels}
+    if cluster.cores_per_job is not None:
+        shares = {"cores_per_worker": float(cluster.cores_per_job)}
+    if cluster.memory_per_job is not None:
+        shares["mem_per_worker"] = cluster.memory_per_job / MB_PER_GB
+    executor = GuardedExecutor(
+        label=options.label or cluster.project_name or "labels",
+        provider=provider,
+        worker_port=options.port,
+        **shares,
+    )
+    return campaign_config([executor])

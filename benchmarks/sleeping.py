@@ -1,0 +1,34 @@
+"""A reference that takes a given time and no computer: what benchmarks of labelling let the workers do."""
+
+import os
+import time
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from ase.calculators.calculator import Calculator, all_changes
+
+
+class Sleeping(Calculator):
+    """Sleeps, and gives small forces that depend on nothing.
+
+    Parameters
+    ----------
+    label_s : float
+        Time that a label takes, s.
+    marks : str
+        Folder in which every process that has begun a label leaves a file named by its process id.
+    """
+
+    implemented_properties: ClassVar = ["energy", "forces"]
+
+    def __init__(self, label_s: float, marks: str) -> None:
+        super().__init__()
+        self._label_s, self._marks = label_s, Path(marks)
+
+    def calculate(self, atoms=None, properties=("energy", "forces"), system_changes=all_changes) -> None:
+        super().calculate(atoms, properties, system_changes)
+        (self._marks / str(os.getpid())).touch()
+        time.sleep(self._label_s)
+        forces = np.full((len(self.atoms), 3), 0.01)
+        self.results = {"energy": -float(len(self.atoms)), "forces": forces}
