@@ -165,6 +165,7 @@ def _cluster_problems(project: Project) -> Iterator[Problem]:
     cluster = project.settings.cluster
     if isinstance(cluster, InlineCluster):
         return
+    from aims_pax.labelling.blocks import cancel_command
     from aims_pax.labelling.cluster import cluster_config, placed
     from aims_pax.labelling.configuration import guard
 
@@ -172,6 +173,11 @@ def _cluster_problems(project: Project) -> Iterator[Problem]:
         config = cluster_config(cluster, n_cores=assembly.n_cores())
         placed(config, assembly.wanted_executors(project))
         guard(config, project.log_folder / "parsl")
+        for executor in config.executors:
+            command = cancel_command(getattr(executor, "provider", None))
+            if command is not None and shutil.which(command[0]) is None:
+                found = f"The executor {executor.label} needs a batch system, and {command[0]} is {NOT_HERE}."
+                yield Problem("CLUSTER", found, "", "Start the run where jobs are submitted, such as a login node.")
     except UserError as error:
         yield from error.problems
     except SystemExit as ended:

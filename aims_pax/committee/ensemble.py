@@ -10,7 +10,7 @@ from torch import Tensor
 
 from aims_pax.batch import AtomBatch
 from aims_pax.committee.backend import MaceModel
-from aims_pax.committee.cores import side_by_side
+from aims_pax.committee.cores import one_core, side_by_side
 from aims_pax.committee.footprint import Budget, Footprint
 from aims_pax.committee.graph import VOIGT, ModelFrame, ModelInput, model_input
 from aims_pax.committee.model import (
@@ -136,7 +136,8 @@ class Ensemble:
         """
         chosen = range(self.n_members) if members is None else members
         parts = self.parts(batch, n_members=len(chosen))
-        inputs = side_by_side(lambda part: model_input(part, self._for_model), parts, device=self.device)
+        with one_core():  # a percent of the calls' time: less than waiting for each other once more
+            inputs = [model_input(part, self._for_model) for part in parts]
 
         def one_call(call: tuple[int, int]) -> Prediction:
             member, part = call

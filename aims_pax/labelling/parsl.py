@@ -222,6 +222,7 @@ class ParslKernel:
         try:
             self.parsl = self._started()
         except BaseException:  # Ctrl-C, too
+            self._broken.set()
             self.close()
             raise
         self._watch.start()
@@ -257,12 +258,9 @@ class ParslKernel:
         while started is None:
             with suppress(queue.Empty):
                 started = self._ready.get(timeout=LOOK_S)
-            ended = [
-                executor.label for executor in self._interchanges() if executor.interchange_proc.poll() is not None
-            ]
-            if started is None and ended:
-                self._broken.set()
-                started = RuntimeError(f"the interchange of executor {ended[0]} has ended")
+            ended = next((each for each in self._interchanges() if each.interchange_proc.poll() is not None), None)
+            if started is None and ended is not None:
+                started = RuntimeError(f"the interchange of executor {ended.label} has ended")
         if isinstance(started, BaseException):
             found = f"Parsl does not start: {type(started).__name__}: {started}."
             advice = f"Is a port that the configuration names in use? Parsl's logs: {self._config.run_dir}."

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from ase.build import molecule
 
+from aims_pax.errors import SettingsError
 from aims_pax.frame import FailureReason, Label, LabelFailure
 from aims_pax.labelling.configuration import local_config
 from aims_pax.labelling.parsl import ParslPool
@@ -19,6 +21,8 @@ from aims_pax.labelling.result import read_finished
 from aims_pax.protocols import LabelJob
 from aims_pax.reference.ase_adapter import frame_of
 from aims_pax.settings.reference import AseCalculatorSettings, TbliteSettings
+
+from ..unit.labelling.conftest import FakeSlurm
 
 ENGINES = '''
 """Calculators that misbehave, for workers to import."""
@@ -267,6 +271,69 @@ def test_closing_right_after_many_submissions_ends_cleanly(tmp_path: Path) -> No
     assert output.strip() == "closed"
     assert campaign.returncode == 0
     assert gone_within(10, str(tmp_path))
+
+
+def test_a_port_that_is_taken_is_told_at_once(tmp_path: Path) -> None:
+    config = local_config(1)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        config.executors[0].worker_port = taken.getsockname()[1]
+        started = time.monotonic()
+        with pytest.raises(SettingsError, match=r"(?s)Parsl does not start.*Is a port .* in use\?"):
+            ParslPool(TbliteSettings(), config, want_stress=False, run_dir=tmp_path / "parsl")
+    assert time.monotonic() - started < 60, "Parsl itself waits for two minutes"
+    assert gone_within(5, str(tmp_path))
+
+
+def test_ctrl_c_while_workers_are_started_leaves_at_once(tmp_path: Path) -> None:
+    campaign = run_program(
+        tmp_path,
+        """
+        config = local_config(1)
+        config.executors[0].interchange_launch_cmd = ["sh", "-c", f"touch {folder}/started; exec sleep 600"]
+        try:
+            ParslPool(TbliteSettings(), config, want_stress=False, run_dir=folder / "parsl")
+        except KeyboardInterrupt:
+            print("closed", flush=True)
+        """,
+    )
+    wait_for(tmp_path / "started", campaign)
+    campaign.send_signal(signal.SIGINT)
+    output, _ = campaign.communicate(timeout=10)
+    assert output.strip() == "closed"
+    assert gone_within(5, str(tmp_path))
+
+
+def test_ctrl_c_while_jobs_are_pending_leaves_at_once_and_cancels_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = tmp_path / "slurm"
+    commands.mkdir()
+    monkeypatch.setenv("PATH", f"{commands}:/usr/bin:/bin")
+    slurm = FakeSlurm(commands)
+    campaign = run_program(
+        tmp_path,
+        """
+        from aims_pax.labelling.config_file import load_config
+
+        config = load_config("slurm_node_per_label")
+        pool = ParslPool(TbliteSettings(), config, want_stress=False, run_dir=folder / "parsl")
+        try:
+            pool.probe([water], folder / "calculations")
+        except KeyboardInterrupt:
+            pool.close()
+            print("closed", flush=True)
+        """,
+    )
+    wait_for(commands / "environment", campaign)
+    time.sleep(1)  # until Parsl has read the answer of sbatch
+    os.killpg(campaign.pid, signal.SIGINT)
+    output, _ = campaign.communicate(timeout=15)
+    assert output.strip() == "closed"
+    assert slurm.calls_of("scancel") == ["7"]
+    assert list((tmp_path / "parsl").glob("batch_jobs-*")) == []
+    assert gone_within(5, str(tmp_path))
 
 
 def test_ctrl_c_in_the_terminal_lets_the_campaign_close_its_pool(engines: str, tmp_path: Path) -> None:

@@ -258,10 +258,16 @@ def test_another_parsl_configuration_is_checked_before_anything_starts(project: 
     before = contents(project)
     for command in ("run", "idg", "check"):
         assert_told([command, str(project), "--parsl-config", "nowhere.py"], "--parsl-config names", "nowhere.py")
-    result = CliRunner().invoke(program, ["check", str(project), "--parsl-config", "slurm_packed"])
-    assert "on the workers of the Parsl configuration slurm_packed" in result.output
-    assert result.output.rstrip().endswith("--parsl-config slurm_packed")
+    result = CliRunner().invoke(program, ["check", str(project), "--parsl-config", "local"])
+    assert "on the workers of the Parsl configuration local" in result.output
+    assert result.output.rstrip().endswith("--parsl-config local")
     assert contents(project) == before
+
+
+def test_a_batch_system_that_is_not_here_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    added("aims_PAX.yaml", "CLUSTER: {parsl_config: pbs}\n")(project)
+    assert_both_tell(project, "executor pbs needs a batch system", "qdel is not found on this machine")
 
 
 def test_active_learning_without_an_initial_dataset_is_told(project: Path) -> None:

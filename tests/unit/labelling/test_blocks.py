@@ -1,5 +1,8 @@
 """Batch jobs: what is written down of them, who cancels them, and what a batch system says."""
 
+import errno
+import fcntl
+import json
 import os
 import subprocess
 import sys
@@ -13,7 +16,8 @@ from parsl.jobs.states import JobState, JobStatus
 from parsl.providers import LocalProvider, LSFProvider, PBSProProvider, SlurmProvider
 from parsl.providers.errors import SubmitException
 
-from aims_pax.labelling.blocks import BlockQueue, Ledger, cancel_command, error_output
+from aims_pax.errors import StoreError
+from aims_pax.labelling.blocks import BlockQueue, Ledger, cancel_command, cancel_left_over, error_output
 from aims_pax.labelling.configuration import (
     FIRST_PAUSE_S,
     MAX_FAILED_BLOCKS,
@@ -44,6 +48,11 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 def ledgers(folder: Path) -> list[Path]:
     return list((folder / "parsl").glob("batch_jobs-*"))
+
+
+def entry(job: str, *, days_ago: float = 0.0) -> str:
+    """A line of a ledger."""
+    return json.dumps({"cancel": ["scancel"], "job": job, "submitted": time.time() - 86400 * days_ago}) + "\n"
 
 
 def wait_until_gone(folder: Path) -> None:
@@ -111,9 +120,7 @@ def test_jobs_left_over_by_an_earlier_run_are_cancelled_and_those_of_a_live_one_
     slurm: FakeSlurm, ledger: Ledger, tmp_path: Path
 ) -> None:
     ledger.add(["scancel"], "1")
-    (tmp_path / "parsl" / "batch_jobs-elsewhere-1-1.jsonl").write_text(
-        '{"cancel": ["scancel"], "job": "5"}\n{"cancel": ["sca', encoding="utf-8"
-    )
+    (tmp_path / "parsl" / "batch_jobs-elsewhere-1-1.jsonl").write_text(entry("5") + '{"cancel": ["sca', "utf-8")
     again = Ledger(tmp_path / "parsl")
     assert again.n_left_over == 1
     assert slurm.calls_of("scancel") == ["5"]
@@ -121,10 +128,71 @@ def test_jobs_left_over_by_an_earlier_run_are_cancelled_and_those_of_a_live_one_
     assert len(ledgers(tmp_path)) == 1
 
 
+def test_jobs_of_long_ago_are_left_alone_because_their_numbers_may_be_another_jobs(
+    slurm: FakeSlurm, tmp_path: Path
+) -> None:
+    file = tmp_path / "batch_jobs.jsonl"
+    file.write_text(entry("5", days_ago=30) + entry("6", days_ago=1), encoding="utf-8")
+    assert cancel_all(file) == 1
+    assert slurm.calls_of("scancel") == ["6"]
+    assert not file.exists()
+
+
+def test_ledgers_are_locked_where_locks_need_write_access(
+    slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked_as_by_nfs(file: Any, operation: int) -> None:
+        if fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+
+    (tmp_path / "batch_jobs-elsewhere-1-1.jsonl").write_text(entry("5"), encoding="utf-8")
+    monkeypatch.setattr(fcntl, "flock", locked_as_by_nfs)
+    assert cancel_left_over(tmp_path) == 1
+
+
+def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(file: Any, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with pytest.raises(StoreError, match="can't lock files"):
+        Ledger(tmp_path / "parsl")
+
+
+def test_a_job_that_could_not_be_written_down_is_known_all_the_same(
+    slurm: FakeSlurm, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    executor = executor_of(SlurmProvider(), tmp_path)
+    queue = BlockQueue(executor, ledger)
+    monkeypatch.setattr(os, "fsync", full)
+    assert executor.scale_out_facade(1) == ["0"]
+    assert queue.jobs(JobState.PENDING) == ["7"]
+    assert "job 7 is not in" in caplog.text
+
+
+@pytest.mark.parametrize("all_cancelled", [True, False])
+def test_a_ledger_whose_undertaker_was_killed_is_closed(ledger: Ledger, *, all_cancelled: bool) -> None:
+    ledger._undertaker.kill()
+    ledger._undertaker.wait()
+    ledger.close(all_cancelled=all_cancelled)
+
+
+def test_a_job_that_slurm_has_forgotten_has_ended(slurm: FakeSlurm, tmp_path: Path) -> None:
+    executor = executor_of(SlurmProvider(), tmp_path)
+    BlockQueue(executor, None)
+    executor.scale_out_facade(1)
+    slurm.command("squeue", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
+    (status,) = executor.provider.status(["7"])
+    assert status.terminal
+
+
 def test_a_batch_system_that_does_not_answer_is_asked_again(slurm: FakeSlurm, tmp_path: Path) -> None:
     slurm.command("scancel", "exit 1")
     file = tmp_path / "batch_jobs.jsonl"
-    file.write_text('{"cancel": ["scancel"], "job": "5"}\n', encoding="utf-8")
+    file.write_text(entry("5"), encoding="utf-8")
     pauses: list[float] = []
     assert cancel_all(file, attempts=3, sleep=pauses.append) == 1
     assert slurm.calls_of("scancel") == ["5", "5", "5"]
@@ -163,8 +231,19 @@ def test_a_batch_system_that_refuses_is_not_asked_again_at_once(slurm: FakeSlurm
     executor = executor_of(SlurmProvider(), tmp_path)
     for _ in range(5):
         assert executor.scale_out_facade(2) == []
-    assert len(slurm.calls_of("sbatch")) == 2
+    assert len(slurm.calls_of("sbatch")) == 1
     assert executor._not_before > time.monotonic() + FIRST_PAUSE_S / 2
+
+
+def test_an_executor_is_not_given_up_for_jobs_that_are_refused(slurm: FakeSlurm, tmp_path: Path) -> None:
+    executor = executor_of(SlurmProvider(), tmp_path)
+    assert executor.scale_out_facade(1) == ["0"]
+    slurm.refuses_jobs()
+    for _ in range(MAX_FAILED_BLOCKS):
+        executor._not_before = 0.0
+        assert executor.scale_out_facade(4) == []
+    give_up_after_failures(executor, executor.status_facade)
+    assert not executor.bad_state_is_set
 
 
 def test_an_executor_whose_blocks_all_fail_answers_its_tasks_with_the_last_ones_words(tmp_path: Path) -> None:
@@ -176,6 +255,7 @@ def test_an_executor_whose_blocks_all_fail_answers_its_tasks_with_the_last_ones_
     waiting: Future[None] = Future()
     executor.tasks.update({1: done, 2: waiting})
     status = {str(number): JobStatus(JobState.MISSING) for number in range(MAX_FAILED_BLOCKS)}
+    executor.blocks_to_job_id.update({block: f"job {block}" for block in status})
     give_up_after_failures(executor, {**status, "0": JobStatus(JobState.RUNNING)})
     assert not executor.bad_state_is_set
     (tmp_path / f"parsl.dft.block-{MAX_FAILED_BLOCKS - 1}.123.sh.err").write_text("no module pw\n", encoding="utf-8")

@@ -62,6 +62,9 @@ def test_a_function_gives_a_new_configuration_every_time(tmp_path: Path) -> None
         ("def make_config(:\n", {}, "line 3: SyntaxError"),
         ("import no_such_package\n", {}, "line 3: ModuleNotFoundError"),
         ("def make_config():\n    return undefined\n", {}, "line 4: NameError"),
+        ("def make_config(n=1):\n    return Config(executors=n)\n", {"n": 4}, "line 4: TypeCheckError"),
+        ("import subprocess\nsubprocess.run(['false'], check=True)\n", {}, "line 4: CalledProcessError"),
+        (f"import parsl\nn = 1\nparsl.dfk()\nconfig = {THREADS}\n", {}, "line 5: NoDataFlowKernelError"),
     ],
 )
 def test_a_wrong_file_is_named_with_its_line(text: str, options: dict[str, int], words: str, tmp_path: Path) -> None:
@@ -84,6 +87,27 @@ def test_a_plain_configuration_gets_the_guards_of_a_campaign(tmp_path: Path) -> 
     assert "aims_pax.labelling.interchange" in config.executors[0].interchange_launch_cmd
     assert config.retry_handler is not None
     assert config.retries == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"min_blocks": 3, "max_blocks": 2}, "min_blocks=3, init_blocks=0, max_blocks=2"),
+        ({"max_blocks": 0}, "max_blocks=0"),
+        ({"walltime": "12h"}, "walltime='12h'"),
+        ({"walltime": "1-00:00:00"}, "walltime='1-00:00:00'"),
+    ],
+)
+def test_blocks_that_parsl_would_take_and_never_give_are_refused(
+    options: dict[str, object], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError, match=f"The executor slurm has .*{words}"):
+        guard(load_config("slurm_packed", **options), tmp_path)
+
+
+@pytest.mark.parametrize("counted", [{}, {"max_workers_per_node": 0}])
+def test_workers_that_nobody_counts_are_no_more_than_cores(counted: dict[str, int]) -> None:
+    assert GuardedExecutor(label="own", **counted).cores_per_worker == 1.0
 
 
 def test_asking_for_no_blocks_back_gives_none_back() -> None:
