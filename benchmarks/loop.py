@@ -132,6 +132,7 @@ def write_project(folder: Path, size: Size, *, seed: int, propagate_with: str) -
             "num_trajectories": size.n_trajectories,
             "max_train_set_size": size.goal,
             "skip_step_mlff": size.skip_steps,
+            "c_x": -0.2,
             "converge_best": False,
             "convergence_patience": size.convergence_epochs,
             "max_convergence_epochs": size.convergence_epochs,
@@ -333,7 +334,7 @@ def main() -> None:
         convergence_epochs=arguments.convergence_epochs,
         n_trajectories=arguments.trajectories,
         skip_steps=10 if arguments.quick else 20,
-        n_test=20 if arguments.quick else 200,
+        n_test=20 if arguments.quick else 100,
     )
     print(f"{size}, {torch.get_num_threads()} threads\n")
     print(

@@ -85,15 +85,12 @@ def build_pool(project: Project) -> Pool:
 
     config = cluster_config(cluster, n_cores=n_cores())
     executors = placed(config, wanted_executors(project))
-    run_dir = project.log_folder / "parsl"
-    free_mb = 0
-    if isinstance(cluster, SlurmCluster):
-        run_dir, free_mb = cluster.parsl_options.run_dir or run_dir, cluster.disk_per_job
+    free_mb = cluster.disk_per_job if isinstance(cluster, SlurmCluster) else 0
     pool = ParslPool(
         reference,
         config,
         want_stress=wants_stress(project),
-        run_dir=run_dir,
+        run_dir=parsl_folder(project),
         keep_files=keeps,
         executors=executors,
     )
@@ -103,6 +100,13 @@ def build_pool(project: Project) -> Pool:
         pool.close()
         raise
     return pool
+
+
+def parsl_folder(project: Project) -> Path:
+    """Where Parsl's logs go."""
+    cluster = project.settings.cluster
+    chosen = cluster.parsl_options.run_dir if isinstance(cluster, SlurmCluster) else None
+    return chosen or project.log_folder / "parsl"
 
 
 def wanted_executors(project: Project) -> dict[str, str | None]:

@@ -172,7 +172,7 @@ def _cluster_problems(project: Project) -> Iterator[Problem]:
     try:
         config = cluster_config(cluster, n_cores=assembly.n_cores())
         placed(config, assembly.wanted_executors(project))
-        guard(config, project.log_folder / "parsl")
+        guard(config, assembly.parsl_folder(project).resolve())
         for executor in config.executors:
             command = cancel_command(getattr(executor, "provider", None))
             if command is not None and shutil.which(command[0]) is None:

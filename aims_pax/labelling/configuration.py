@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shlex
 import sys
 import time
@@ -29,6 +30,9 @@ from aims_pax.errors import Problem, SettingsError
 from aims_pax.labelling.blocks import FAILED_STATES, error_output
 
 KEY: Final = "CLUSTER.parsl_config"
+
+PLAIN: Final = r"[\w./+@%=:,~-]+"
+"""What Parsl's commands can hold, because it quotes nothing."""
 
 NEVER: Final = 1e9
 """Cost of a retry that is larger than any budget of retries."""
@@ -255,6 +259,10 @@ def guard(config: Config, run_dir: Path) -> Config:
         Workers on other machines would be spoken to in the clear, or blocks are described in a way that Parsl takes
         and can't follow.
     """
+    if not re.fullmatch(PLAIN, str(run_dir)):
+        found = f"Parsl's logs would be in {str(run_dir)!r}, and it can't start workers from such a path."
+        advice = "Move the project to a folder without blanks, or set MISC.log_dir to one."
+        raise SettingsError(Problem("CLUSTER", found, "letters, digits and ./_+@%=:,~-", advice))
     config.run_dir = str(run_dir)
     config.usage_tracking = 0
     config.retry_handler = config.retry_handler or retry_cost
@@ -280,11 +288,13 @@ def guard(config: Config, run_dir: Path) -> Config:
 
 
 def _block_problem(label: str, provider: Any) -> Problem | None:
-    """What is wrong with the numbers of blocks or with their walltime; Parsl looks at neither before it needs them."""
+    """What is wrong with an executor's label, numbers of blocks or walltime; Parsl looks at none of them in time."""
+    if not re.fullmatch(r"[\w.-]+", label):
+        return Problem(KEY, f"There is an executor with the label {label!r}.", "letters, digits and ._-")
     least, first, most = (getattr(provider, f"{name}_blocks", None) for name in ("min", "init", "max"))
     if most is not None and (most < 1 or max(least or 0, first or 0) > most):
         found = f"The executor {label} has min_blocks={least}, init_blocks={first}, max_blocks={most}."
-        return Problem(KEY, found, "max_blocks: at least 1, min_blocks and init_blocks")
+        return Problem(KEY, found, "max_blocks >= 1, min_blocks and init_blocks")
     walltime = getattr(provider, "walltime", None)
     try:
         wtime_to_minutes(walltime or "00:10:00")

@@ -105,6 +105,18 @@ def test_blocks_that_parsl_would_take_and_never_give_are_refused(
         guard(load_config("slurm_packed", **options), tmp_path)
 
 
+@pytest.mark.parametrize("name", ["my project", "a/b", "{x}"])
+def test_names_that_parsl_would_put_unquoted_into_commands_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="There is an executor with the label"):
+        guard(Config(executors=[HighThroughputExecutor(label=name)]), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["my project", "a;b", "{x}"])
+def test_a_folder_that_parsl_can_not_start_workers_from_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"(?s)can't start workers from such a path.*without blanks"):
+        guard(local_config(1), tmp_path / name)
+
+
 @pytest.mark.parametrize("counted", [{}, {"max_workers_per_node": 0}])
 def test_workers_that_nobody_counts_are_no_more_than_cores(counted: dict[str, int]) -> None:
     assert GuardedExecutor(label="own", **counted).cores_per_worker == 1.0
