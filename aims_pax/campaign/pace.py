@@ -174,7 +174,7 @@ def _pick_rate(wishes: Wishes, earlier: Earlier) -> tuple[float, str]:
     elif earlier.pick_rate is not None:
         rate, how = earlier.pick_rate, "as in the run here"
     else:
-        rate, how = DEFAULT_PICK_RATE, "an assumption; a run here, however short, knows better"
+        rate, how = DEFAULT_PICK_RATE, f"an assumption; a run here of {MIN_CHECKS} checks or more knows better"
     return rate, f"picks: {100 * rate:.3g} % of the uncertainty checks ask for a label ({how})"
 
 

@@ -15,7 +15,7 @@ from aims_pax.frame import Frame, Label, LabelFailure
 from aims_pax.protocols import Reference
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings.document import Document
-from aims_pax.settings.reference import ReferenceSettings
+from aims_pax.settings.reference import REFERENCES, ReferenceSettings
 from aims_pax.settings.sections import aims_pax_reading, read_settings
 
 REPEATED_BELOW_S: Final = 10.0
@@ -91,8 +91,16 @@ def settings_of_type(kind: str) -> ReferenceSettings:
     reading = aims_pax_reading(Document(Path("--type"), written), Path.cwd())
     settings = read_settings(reading, ())
     if settings is None:
-        raise SettingsError(reading.problems)
+        raise SettingsError([*reading.problems, *_without_defaults(kind)])
     return settings.reference
+
+
+def _without_defaults(kind: str) -> list[Problem]:
+    """What to do about a type that exists, and needs settings that only a project can give."""
+    if kind not in REFERENCES:
+        return []
+    advice = "Write them into a project (aims-pax init FOLDER, then its section REFERENCE): aims-pax references FOLDER."
+    return [Problem("--type", f"{kind} can't be tried with its defaults alone.", "", advice)]
 
 
 def probe(settings: ReferenceSettings, frame: Frame, *, scratch: Path | None = None) -> Probe:

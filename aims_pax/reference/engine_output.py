@@ -16,8 +16,11 @@ from aims_pax.settings.engines import GpawSettings
 READING_ERRORS: Final = (AttributeError, EOFError, NameError, StopIteration, SyntaxError, TypeError)
 """What ASE's readers raise for an output that breaks off or is none, besides the errors of any engine."""
 
-COMPLAINT: Final = re.compile(r"\b(error|abort|fatal|fail|not found|no such|killed|cannot|can't)", re.IGNORECASE)
-"""How programs speak of what made them end."""
+COMPLAINT: Final = re.compile(
+    r"\b(error|abort|fatal|fail|not found|no such|killed|cannot|can't|attempt to run as root|not enough slots)",
+    re.IGNORECASE,
+)
+"""How programs, and their launchers, speak of what made them end."""
 
 LAST_WORDS: Final = 3
 """Lines of a program's complaint that stand in the message; its files are kept."""

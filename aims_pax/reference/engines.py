@@ -72,13 +72,15 @@ class EngineReference:
         found = []
         missing = self._missing()
         if missing is not None:
-            advice = f"Install it ({engine.install})" + (", or set REFERENCE.command" if self._command else "")
-            found.append(f"{engine.title} is needed: {missing}. {advice}")
+            advice = f"install it ({engine.install})" + (", or set REFERENCE.command" if self._command else "")
+            found.append(f"{engine.title} is needed: {missing}; {advice}")
         folder = getattr(settings, "pseudo_dir", None)
         if folder is not None and not folder.is_dir():
             found.append(f"the folder {folder} (REFERENCE.pseudo_dir) was not found on this machine")
         elif isinstance(settings, EspressoSettings):
             found += espresso_problems(settings, _symbols(numbers))
+        if isinstance(settings, GpawSettings) and "mode" not in settings.parameters:
+            found.append("GPAW needs REFERENCE.parameters.mode; plane waves, for example: mode: {name: pw, ecut: 400}")
         if periodic and is_for_molecules_only(type(settings)):
             found.append(f"{engine.title} labels molecules only; choose another REFERENCE.type for periodic structures")
         if isinstance(settings, MoleculeEngineSettings):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
@@ -40,7 +41,9 @@ READY: Final[Mapping[str, Path]] = _ready_files()
 def _name_or_file(value: object, info: ValidationInfo) -> str:
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z]\w*", value):
         if value not in READY and find_spec(value) is None:
-            raise misfit(f"is {value!r}, which is neither a file nor a ready configuration ({', '.join(READY)})")
+            close = get_close_matches(value, READY, n=1)
+            meant = f"; the nearest is {close[0]}" if close else ""
+            raise misfit(f"is {value!r}, which is neither a file nor a ready configuration ({', '.join(READY)}){meant}")
         return value
     path = resolved(value, info)
     if not existing(path).is_file():

@@ -74,6 +74,11 @@ class EspressoSettings(CrystalEngineSettings):
         description="How finely it is computed. fast: k spacing 0.30 1/Å, cold smearing 0.0275 Ry; balanced: 0.15, "
         "0.02; stringent: 0.10, 0.0125. kspacing and input_data in parameters win over it.",
     )
+    kspacing: Positive | None = Field(
+        None,
+        description="Largest distance of k points along each reciprocal vector, 1/Å, with the factor 2π as in VASP's "
+        "KSPACING. That of the protocol when not given.",
+    )
     pseudo_dir: ProjectPath = Field(
         description=f"{_PSEUDO_DIR} When it holds the table of an SSSP library (SSSP_*.json), files and cutoffs "
         "are those of the table."

@@ -31,7 +31,9 @@ class LabelLimits(Section):
         "run in a process of their own beside the worker. No limit when not given.",
     )
     dispersion: DispersionSettings | None = Field(
-        None, description="Dispersion correction on top of the method. None when not given; needs aims-pax[dispersion]."
+        None,
+        description="Dispersion correction on top of the method, by the functional it is for: {xc: pbe}. None when not "
+        "given; needs aims-pax[dispersion].",
     )
 
     @property

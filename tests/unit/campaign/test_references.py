@@ -67,5 +67,5 @@ def test_unknown_type_is_answered_by_the_known_ones() -> None:
 
 
 def test_type_with_settings_of_its_own_says_which() -> None:
-    with pytest.raises(SettingsError, match="calculator"):
+    with pytest.raises(SettingsError, match=r"calculator is missing[\s\S]*aims-pax references FOLDER"):
         settings_of_type("ase-calculator")

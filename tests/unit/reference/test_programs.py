@@ -157,7 +157,7 @@ def test_missing_program_is_a_problem_and_a_failure_of_its_own_kind(kind: str, t
     reference = EngineReference(settings)
     problems = "\n".join(reference.problems([14, 14], periodic=False))
     assert "the program no-such-program-here was not found on this machine" in problems
-    assert "Install it" in problems
+    assert "; install it" in problems
     assert failure(reference, tmp_path, kind=kind).reason is FailureReason.MISSING_EXECUTABLE
 
 
@@ -204,6 +204,13 @@ def test_program_s_own_words_stand_in_the_message(tmp_path: Path) -> None:
     found = failure(EngineReference(settings_of("espresso", tmp_path, command=command)), tmp_path)
     assert "Error in routine c_bands (1): too many bands are not usable" in found.message
     assert "exit code 3" in found.message
+
+
+def test_launcher_s_refusal_stands_in_the_message(tmp_path: Path) -> None:
+    said = "mpirun has detected an attempt to run as root.\nWe reiterate our advice against doing so."
+    command = stand_in(tmp_path, ends=f"print({said!r}, file=sys.stderr); sys.exit(1)")
+    found = failure(EngineReference(settings_of("espresso", tmp_path, command=command)), tmp_path)
+    assert "attempt to run as root" in found.message
 
 
 def test_output_that_makes_no_sense_is_a_crash(tmp_path: Path) -> None:
@@ -428,5 +435,10 @@ def test_catalogue_knows_every_reference_and_finds_those_that_are_here() -> None
 
 def test_gpaw_that_is_not_installed_says_how_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aims_pax.reference.engines.find_spec", lambda name: None)
-    (problem,) = EngineReference(GpawSettings()).problems([14], periodic=True)
+    (problem,) = EngineReference(GpawSettings(parameters={"mode": "fd"})).problems([14], periodic=True)
     assert "pip install 'aims-pax[gpaw]'" in problem
+
+
+def test_gpaw_without_its_mode_is_a_problem() -> None:
+    problems = EngineReference(GpawSettings()).problems([14], periodic=True)
+    assert any("REFERENCE.parameters.mode" in problem for problem in problems)

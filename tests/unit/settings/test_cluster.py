@@ -89,6 +89,11 @@ def test_resources_of_a_wrong_system_are_refused(folder: Any, systems: str, word
         assert word in message
 
 
+def test_misspelt_ready_configuration_is_answered_by_the_nearest(folder: Any) -> None:
+    message = folder.write(IDG + AL + MD + "CLUSTER: {parsl_config: slurm_node_per_lable}\n").complaint()
+    assert "the nearest is slurm_node_per_label." in message
+
+
 AIMS = "REFERENCE: {type: fhi-aims, command: 'srun -N {nodes} -n {ranks} aims.x', species_dir: .}\n"
 
 
