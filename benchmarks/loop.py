@@ -132,7 +132,6 @@ def write_project(folder: Path, size: Size, *, seed: int, propagate_with: str) -
             "num_trajectories": size.n_trajectories,
             "max_train_set_size": size.goal,
             "skip_step_mlff": size.skip_steps,
-            "c_x": -0.2,
             "converge_best": False,
             "convergence_patience": size.convergence_epochs,
             "max_convergence_epochs": size.convergence_epochs,

@@ -40,6 +40,9 @@ from aims_pax.learner import active as learner
 from aims_pax.learner.events import Advance, AwaitLabel, ChunkDone, EpochsDone, Finish, LabelArrived, SubmitLabel, Train
 from aims_pax.learner.state import Policy
 
+Clock = Callable[[], float]
+
+CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.process_time}
 SEEDS = (1, 2, 3, 4)
 BATCH_SIZE = 5
 EPOCHS_PER_LABEL = 2
@@ -102,17 +105,19 @@ class CurvePoint:
     training_s: float
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Wall time of a call."""
-    started = time.perf_counter()
+def seconds(work: Callable[[], object], clock: Clock) -> float:
+    """How long a call takes."""
+    started = clock()
     work()
-    return time.perf_counter() - started
+    return clock() - started
 
 
 # -- 1. throughput --------------------------------------------------------------------------------------------
 
 
-def throughput(model: str, *, n_structures: int, n_rounds: int, dataset: Sequence[LabelledFrame]) -> Throughput:
+def throughput(
+    model: str, *, n_structures: int, n_rounds: int, dataset: Sequence[LabelledFrame], clock: Clock
+) -> Throughput:
     """Epochs and bare passes, in turn."""
     committee = built(model, first(dataset, n_structures, n_structures // 9))
     graphs = committee._members[0].train_graphs
@@ -134,7 +139,7 @@ def throughput(model: str, *, n_structures: int, n_rounds: int, dataset: Sequenc
         side_by_side(bare, range(committee.n_members), device=committee.device)
 
     ways = (lambda: committee.train(1, plan=UNVALIDATED), limit, lambda: committee.train(1))
-    times = np.array([[seconds(way) for way in ways] for _ in range(n_rounds)])
+    times = np.array([[seconds(way, clock) for way in ways] for _ in range(n_rounds)])
     ours_s, limit_s, validated_s = times.min(axis=0)
     return Throughput(
         what="throughput",
@@ -191,15 +196,15 @@ def schedule(n_trajectories: int, goal: int, *, label_rounds: int) -> Iterator[t
                 return
 
 
-def epoch_cost(model: str, sizes: Sequence[int], dataset: Sequence[LabelledFrame]) -> EpochCost:
+def epoch_cost(model: str, sizes: Sequence[int], *, dataset: Sequence[LabelledFrame], clock: Clock) -> EpochCost:
     """Measured at some sizes of the set."""
     epochs, writing_s = [], math.inf
     with tempfile.TemporaryDirectory(prefix="aims-pax-benchmark-") as folder:
         path = Path(folder) / "committee.pt"
         for size in sizes:
             committee = built(model, first(dataset, size, round(size * VALID_RATIO / (1 - VALID_RATIO))))
-            epochs.append(min(seconds(partial(committee.train, 1)) for _ in range(3)))
-            writing_s = min(writing_s, *(seconds(partial(committee.save, path)) for _ in range(3)))
+            epochs.append(min(seconds(partial(committee.train, 1), clock) for _ in range(3)))
+            writing_s = min(writing_s, *(seconds(partial(committee.save, path), clock) for _ in range(3)))
     slope, offset = np.polyfit(sizes, epochs, 1)
     return EpochCost(float(slope), float(offset), writing_s)
 
@@ -231,7 +236,9 @@ def run_training(cost: EpochCost, *, model: str, goal: int, n_trajectories: int,
 # -- 3. learning curves ---------------------------------------------------------------------------------------
 
 
-def curves(model: str, *, goal: int, subset: int, dataset: Sequence[LabelledFrame]) -> Iterator[CurvePoint]:
+def curves(
+    model: str, *, goal: int, subset: int, dataset: Sequence[LabelledFrame], clock: Clock
+) -> Iterator[CurvePoint]:
     """Both replay strategies on one growing set."""
     replays = {"full_dataset": None, f"random_subset of {subset}": RandomSubset(subset, 2**60, fresh_epochs=2)}
     points = [point for point in dataset if point.split is Split.TRAINING][:goal]
@@ -239,13 +246,13 @@ def curves(model: str, *, goal: int, subset: int, dataset: Sequence[LabelledFram
     for strategy, replay in replays.items():
         committee = Committee.build(mace_settings(model), points[:10], seeds=SEEDS[:3])
         plan = EpochPlan(valid_skip=2**60, validates_last=False, replay=replay)
-        spent_s = seconds(lambda committee=committee: committee.train(40, plan=UNVALIDATED))
+        spent_s = seconds(partial(committee.train, 40, plan=UNVALIDATED), clock)
         for size in range(12, goal + 1, 2):
             committee.add(points[:size])
-            spent_s += seconds(lambda committee=committee, plan=plan: committee.train(2, plan=plan))
+            spent_s += seconds(partial(committee.train, 2, plan=plan), clock)
             if size % (goal // 4) == 0:
                 yield curve_point(committee, unseen, strategy, size, spent_s)
-        spent_s += seconds(lambda committee=committee: committee.train(40, plan=UNVALIDATED))
+        spent_s += seconds(partial(committee.train, 40, plan=UNVALIDATED), clock)
         yield curve_point(committee, unseen, f"{strategy}, 40 epochs on all", goal, spent_s)
 
 
@@ -284,11 +291,13 @@ def judged(value: float, goal: str) -> str:
 
 def measurements(arguments: argparse.Namespace) -> Iterator[Throughput | RunTraining | CurvePoint]:
     """All records, each printed as soon as it is there."""
-    quick = arguments.quick
+    quick, clock = arguments.quick, CLOCKS[arguments.clock]
     dataset = labelled_ethanol(arguments.structures, max(arguments.structures // 9, 40), seed=1)
     print("\nmodel   batch   structures/s   limit   fraction   validated")
     for model in arguments.models:
-        rate = throughput(model, n_structures=20 if quick else 40, n_rounds=5 if quick else 15, dataset=dataset)
+        rate = throughput(
+            model, n_structures=20 if quick else 40, n_rounds=5 if quick else 15, dataset=dataset, clock=clock
+        )
         print(
             f"{rate.model:6s} {rate.batch_size:6d} {rate.structures_per_s:14.1f} {rate.limit_structures_per_s:7.1f} "
             f"{rate.fraction_of_limit:10.3f} {rate.validated_structures_per_s:11.1f}   "
@@ -299,7 +308,7 @@ def measurements(arguments: argparse.Namespace) -> Iterator[Throughput | RunTrai
     print("\nmodel   structures   trajectories   label takes   epochs   per point   run s   per point s   ratio")
     sizes = [10, arguments.structures] if quick else [10, arguments.structures // 2, arguments.structures]
     for model in arguments.models:
-        cost = epoch_cost(model, sizes, dataset)
+        cost = epoch_cost(model, sizes, dataset=dataset, clock=clock)
         for n_trajectories in arguments.trajectories:
             for label_rounds in arguments.label_rounds:
                 run = run_training(
@@ -316,7 +325,9 @@ def measurements(arguments: argparse.Namespace) -> Iterator[Throughput | RunTrai
     if not arguments.curves:
         return
     print("\nstrategy                              structures   force MAE meV/Å      training s")
-    for point in curves(arguments.models[0], goal=arguments.curves, subset=arguments.subset, dataset=dataset):
+    for point in curves(
+        arguments.models[0], goal=arguments.curves, subset=arguments.subset, dataset=dataset, clock=clock
+    ):
         print(
             f"{point.strategy:37s} {point.n_structures:11d} {1000 * point.force_mae_ev_per_ang:10.1f} "
             f"+- {1000 * point.spread_ev_per_ang:4.1f} {point.training_s:14.1f}",
@@ -337,6 +348,9 @@ def main() -> None:
     )
     parser.add_argument("--curves", type=int, default=80, help="structures at the end of the learning curves; 0: none")
     parser.add_argument("--subset", type=int, default=20, help="train_subset_size of the learning curves")
+    parser.add_argument(
+        "--clock", choices=CLOCKS, default="wall", help="cpu: core seconds, where others use the machine"
+    )
     parser.add_argument("--quick", action="store_true", help="one model, small sets, no curves; within two minutes")
     parser.add_argument("--json", type=Path, help="also write the records to this file")
     arguments = parser.parse_args()

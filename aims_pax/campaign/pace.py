@@ -27,7 +27,7 @@ DEFAULT_PICK_RATE: Final = 0.08
 DEFAULT_LABELS: Final = 200
 """Labels of active learning where no goal of the project limits them."""
 
-RECORD_S: Final = 0.02
+RECORD_S: Final = 0.01
 """What the campaign's own process does for a label besides MD and training, s (benchmarks/scaling.py)."""
 
 MIN_CHECKS: Final = 50
