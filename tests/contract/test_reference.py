@@ -73,9 +73,7 @@ CASES = {
     "with a walltime": Case(
         lambda _: TbliteSettings(method="GFN1-xTB", accuracy=0.01, walltime_s=120.0), "H2O", diamond()
     ),
-    "asi": Case(
-        lambda _: asi_libraries.lennard_jones_input(), "H2O", diamond(), missing=asi_libraries.missing()
-    ),
+    "asi": Case(lambda _: asi_libraries.lennard_jones_input(), "H2O", diamond(), missing=asi_libraries.missing()),
     "fhi-aims": Case(lambda _: aims_input("xc pbe\nk_grid 2 2 2\n"), "H2O", diamond(), writes_files=True),
 }
 
@@ -100,9 +98,7 @@ CASES |= {
         stress_tolerance_ev_per_ang3=5e-5,
         is_slow=True,
     ),
-    "gpaw": program(
-        programs.gpaw(), molecule="SH2", crystal=silicon(), force_tolerance_ev_per_ang=1e-3, is_slow=True
-    ),
+    "gpaw": program(programs.gpaw(), molecule="SH2", crystal=silicon(), force_tolerance_ev_per_ang=1e-3, is_slow=True),
     "abinit": program(programs.abinit(), crystal=silicon(), force_tolerance_ev_per_ang=1e-3, is_slow=True),
     "cp2k": program(
         programs.cp2k(),
@@ -239,9 +235,7 @@ def test_a_label_does_not_depend_on_what_was_labelled_before(
     np.testing.assert_array_equal(after.forces, fresh.forces)
 
 
-def test_a_success_leaves_nothing_in_its_folder(
-    reference: Reference, case: Case, water: Frame, tmp_path: Path
-) -> None:
+def test_a_success_leaves_nothing_in_its_folder(reference: Reference, case: Case, water: Frame, tmp_path: Path) -> None:
     if case.writes_files:
         pytest.skip("its engine works in the label's folder, which the worker removes")
     label_of(reference, water, tmp_path)
