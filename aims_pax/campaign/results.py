@@ -56,8 +56,16 @@ class Summary:
             f"({labels['failed']} failed); {labels['training']} train, {labels['validation']} validate",
             f"time: {sum(wall.values()):.0f} s ({spent})",
             *str(measured).splitlines(),
+            *self._convergence_lines(),
             f"results are in {self.folder}",
         ]
+
+    def _convergence_lines(self) -> list[str]:
+        """Which models to take, where only some were trained to the end."""
+        converged, models = self.content["converged"], self.content["models"]
+        if not 0 < len(converged) < len(models):
+            return []
+        return [f"converged: {', '.join(converged)} alone (converge_best); the others are as active learning left them"]
 
 
 def write_results(

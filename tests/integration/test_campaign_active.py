@@ -137,7 +137,8 @@ def test_convergence_trains_the_best_member_or_all(
 ) -> None:
     changes = active_changes(converge_al=True, max_convergence_epochs=3, max_train_set_size=3, **settings)
     folder = active_project(tmp_path, initial_copper, changes)
-    content = run(folder, stages=ACTIVE).content
+    summary = run(folder, stages=ACTIVE)
+    content = summary.content
     before = content["epochs"]["initial"] + content["epochs"]["active"]
     with RunStore.open_readonly(folder) as store:
         epochs = store.epochs()
@@ -146,6 +147,9 @@ def test_convergence_trains_the_best_member_or_all(
     if n_members_converged == 1:
         trained[int(np.argmax(maes))] = before
     assert content["epochs"]["of_each_member"] == trained
+    said = [line for line in summary.lines() if line.startswith("converged:")]
+    alone = f"converged: {content['models'][int(np.argmin(maes))]} alone (converge_best)"
+    assert [line.partition(";")[0] for line in said] == ([alone] if n_members_converged == 1 else [])
 
 
 def test_random_subset_trains_on_the_new_structures_and_some_others(
