@@ -304,9 +304,14 @@ def goal_of(n_labels: int, n_trajectories: int) -> int:
 def show(record: Record) -> None:
     """One line of the table, and whether the goal was met."""
     goal = GOALS.get(record.workers)
-    enough = record.labels >= MIN_WAVES * record.workers
-    word = "" if goal is None else f"goal {goal:.2f}: {'ok' if record.efficiency >= goal else 'MISSED'}"
-    word = word if enough else f"{word} (few labels: beginning and end weigh more than 1 % each)"
+    word = ""
+    if goal is not None and record.efficiency >= goal:
+        word = f"goal {goal:.2f}: ok"
+    elif goal is not None:
+        few = record.labels < MIN_WAVES * record.workers
+        word = f"goal {goal:.2f}: " + (
+            "not judged by so few labels: beginning and end weigh too much" if few else "MISSED"
+        )
     own = (record.sampling_s, record.training_s, record.recording_s, record.waiting_s)
     shares = "  ".join(f"{100 * seconds / record.makespan_s:5.1f}" for seconds in own)
     print(
