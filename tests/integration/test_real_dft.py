@@ -41,10 +41,10 @@ def structure(system: str, seed: int) -> Frame:
 def test_pool_labels_crystals_and_molecules_by_real_dft_side_by_side(tmp_path: Path) -> None:
     pytest.importorskip("pyscf")
     pytest.importorskip("dftd3")
-    for settings in (programs.espresso(), programs.gpaw()):
-        if (reason := programs.missing(settings)) is not None:
-            pytest.skip(reason)
-    systems = [system for system in REFERENCES for _ in range(N_EACH)]
+    if (reason := programs.missing(programs.espresso())) is not None:
+        pytest.skip(reason)
+    installed = [system for system in REFERENCES if "gpaw" not in system or programs.missing(programs.gpaw()) is None]
+    systems = [system for system in installed for _ in range(N_EACH)]
     jobs = [
         LabelJob(label_id, structure(system, label_id), tmp_path / "labels" / str(label_id))
         for label_id, system in enumerate(systems)
