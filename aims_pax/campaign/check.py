@@ -15,7 +15,9 @@ from aims_pax.committee import cuda_is_usable, device_of, load_foundation
 from aims_pax.errors import Problem, RunLocked, UserError
 from aims_pax.frame import Frame, Stage
 from aims_pax.reference.ase_adapter import import_callable
+from aims_pax.reference.by_system import in_charge
 from aims_pax.reference.dispersion import Dispersion
+from aims_pax.reference.leash import NOT_HERE
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import (
     InlineCluster,
@@ -37,9 +39,6 @@ BYTES_PER_EDGE, BYTES_PER_EDGE_AND_FEATURE = 20e3, 480.0
 it gives within 20 %."""
 
 NETWORK_TIMEOUT_S = 10.0
-
-NOT_HERE = "not found on this machine"
-"""How references speak of programs that are missing where they were asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +130,11 @@ def _device_problems(project: Project) -> Iterator[Problem]:
 def _reference_problems(project: Project) -> Iterator[Problem]:
     systems_by_problem: dict[str, list[str]] = {}
     elsewhere = isinstance(project.settings.cluster, ParslCluster | SlurmCluster)
+    reference = build_reference(project.reference)
     for system in project.systems:
         numbers = [int(number) for number in system.frame.numbers]
-        reference = build_reference(project.reference_for(system))
-        for problem in reference.problems(numbers, periodic=bool(system.frame.pbc.any())):
+        own = in_charge(reference, system.frame)
+        for problem in own.problems(numbers, periodic=bool(system.frame.pbc.any())):
             if elsewhere and NOT_HERE in problem:
                 continue  # it need not be here; the first task on the workers looks for it there
             systems_by_problem.setdefault(problem, []).append(system.name)

@@ -12,8 +12,6 @@ from aims_pax.errors import Problem, UserError
 if TYPE_CHECKING:
     from aims_pax.campaign.forecast import Forecast
 
-Seconds = typer.Option(metavar="S", min=1e-6)
-
 
 @guarded
 def plan(

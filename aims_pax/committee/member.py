@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from aims_pax.committee.loss import WeightedLoss, member_errors
 from aims_pax.committee.model import Outputs, run_model
 from aims_pax.committee.optimizer import Schedule, build_optimizer
 from aims_pax.committee.replay import RandomSubset, drawn, points_of_epoch
+from aims_pax.errors import ModelError, Problem
 from aims_pax.protocols import MemberErrors
 from aims_pax.settings.mace import TrainingSettings
 
@@ -187,8 +188,8 @@ class Member:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Become the member whose state this is."""
-        self.model.load_state_dict(state["model"], strict=False)  # the rest are constants of the architecture
-        self.averaged.model.load_state_dict(state["averaged"], strict=False)
+        _learn(self.model, state["model"])
+        _learn(self.averaged.model, state["averaged"])
         self.averaged.n_updates = state["n_updates"]
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.restore(state["schedule"])
@@ -229,6 +230,20 @@ def _learnt(model: MaceModel) -> dict[str, Tensor]:
     """What distinguishes a model from others of its architecture and statistics: weights, and a shift of energies."""
     names = {name for name, _ in model.named_parameters()} | {"scale_shift.shift"}
     return {name: value for name, value in model.state_dict().items() if name in names}
+
+
+def _learn(model: MaceModel, learnt: Mapping[str, Tensor]) -> None:
+    """Take over what :func:`_learnt` gave; files of version 1 hold the constants of the architecture, too.
+
+    Raises
+    ------
+    ModelError
+        Something is missing, and would stay as it was drawn at random.
+    """
+    missing = sorted(_learnt(model).keys() - learnt.keys())
+    if missing:
+        raise ModelError(Problem("checkpoint", f"holds no {missing[0]}", "the weights of this architecture"))
+    model.load_state_dict(learnt, strict=False)
 
 
 def _batches(graphs: Sequence[LabelledGraph], size: int) -> Iterator[Sequence[LabelledGraph]]:

@@ -7,21 +7,17 @@ of its own, and the kernel kills it when the thread that started it ends.
 Run as ``python -m aims_pax.labelling.interchange PARENT_PID``; Parsl sends the configuration on standard input.
 """
 
-import ctypes
 import os
 import runpy
 import signal
 import sys
-from typing import Final
 
-PR_SET_PDEATHSIG: Final = 1
-"""prctl(2): the signal that this process gets when its parent thread ends. Linux only."""
+from aims_pax.reference.leash import ask_for_signal
 
 
 def die_with_parent(parent: int) -> None:
     """Ask the kernel for SIGKILL when the parent ends, and leave at once when it has ended already."""
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    ask_for_signal(signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit("the campaign ended before its interchange had started")
 

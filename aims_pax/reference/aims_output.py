@@ -6,7 +6,6 @@ when it was told to go on (postprocess_anyway).
 
 import io
 import re
-import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,6 +14,7 @@ import numpy as np
 
 from aims_pax.frame import FailureReason, FloatArray
 from aims_pax.reference.calculation import EngineFailed, Observables
+from aims_pax.reference.leash import ending
 
 UNCONVERGED: Final = ("SELF-CONSISTENCY CYCLE DID NOT CONVERGE", "SCF cycle not converged")
 """Not "not yet converged - restarting mixer", which stands in many outputs that do converge."""
@@ -84,10 +84,8 @@ def require_success(ending: Ending) -> None:
 
 
 def _how_it_ended(returncode: int) -> str:
-    if -returncode in list(signal.Signals):
-        return f"was ended by the signal {signal.Signals(-returncode).name}"
     if returncode != 0:
-        return f"ended with exit code {returncode}"
+        return ending(returncode)
     return "ended without its closing line: the output is cut short"
 
 

@@ -1,5 +1,6 @@
 """Frames as ASE sees them, and any ASE calculator as an engine."""
 
+from collections.abc import Mapping
 from importlib import import_module
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -52,13 +53,18 @@ def observables(calculator: "BaseCalculator", frame: Frame, *, want_stress: bool
     forces = atoms.get_forces()
     stress = atoms.get_stress(voigt=True) if want_stress and frame.pbc.all() else None
     energy = calculator.results.get("free_energy")
-    wanted = ("charges",) if frame.pbc.any() else ("charges", "dipole")  # a crystal's dipole is not defined
     return Observables(
         energy=atoms.get_potential_energy() if energy is None else energy,
         forces=forces,
         stress=stress,
-        extras={name: calculator.results[name] for name in wanted if calculator.results.get(name) is not None},
+        extras=extras(calculator.results, periodic=bool(frame.pbc.any())),
     )
+
+
+def extras(results: Mapping[str, Any], *, periodic: bool) -> dict[str, Any]:
+    """What labels keep of a calculator's results besides energy, forces and stress."""
+    wanted = ("charges",) if periodic else ("charges", "dipole")  # a crystal's dipole is not defined
+    return {name: results[name] for name in wanted if results.get(name) is not None}
 
 
 def import_callable(path: str, *, key: str) -> Any:

@@ -1,6 +1,6 @@
 """London dispersion on top of any reference, by s-dftd3 or dftd4."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,12 +11,21 @@ import numpy as np
 from aims_pax.frame import Frame, Label, LabelFailure
 from aims_pax.protocols import Reference
 from aims_pax.reference.calculation import Calculation, Observables, engine
-from aims_pax.settings.dispersion import D3_DAMPINGS, DispersionSettings
+from aims_pax.settings.dispersion import Damping, DispersionSettings
 from aims_pax.settings.limits import LabelLimits
 from aims_pax.units import BOHR_ANG, HARTREE_EV
 
 DISTRIBUTIONS: Final = {"d3": "dftd3", "d4": "dftd4"}
 """Python package of each method; distribution and module bear the same name."""
+
+D3_DAMPINGS: Final[Mapping[Damping, str]] = {
+    "bj": "RationalDampingParam",
+    "zero": "ZeroDampingParam",
+    "bjm": "ModifiedRationalDampingParam",
+    "zerom": "ModifiedZeroDampingParam",
+    "op": "OptimizedPowerDampingParam",
+}
+"""Class of s-dftd3 for each damping."""
 
 PAIRS_ANG: Final = 60 * BOHR_ANG
 TRIPLES_ANG: Final = 40 * BOHR_ANG
@@ -120,11 +129,10 @@ class Dispersion:
             import dftd4.interface as d4
 
             return d4.DampingParam(method=self.settings.xc)
-        from dftd3 import ase as d3
+        import dftd3.interface as d3
 
-        return d3._damping_param[D3_DAMPINGS[self.settings.damping]](
-            method=self.settings.xc, atm=self.settings.three_body
-        )
+        kind = getattr(d3, D3_DAMPINGS[self.settings.damping])
+        return kind(method=self.settings.xc, atm=self.settings.three_body)
 
     def _cutoffs(self) -> dict[str, float]:
         """Cutoffs in Bohr."""

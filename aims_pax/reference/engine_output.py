@@ -1,7 +1,6 @@
 """What programs print: how their own words tell a calculation that converged from one that did not, or that failed."""
 
 import re
-import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Final
 from aims_pax.frame import FailureReason
 from aims_pax.reference.calculation import ENGINE_ERRORS, EngineFailed, NotConverged
 from aims_pax.reference.engine_table import ENGINES, STDERR, Engine
+from aims_pax.reference.leash import ending
 from aims_pax.settings.engines import GpawSettings
 
 READING_ERRORS: Final = (AttributeError, EOFError, NameError, StopIteration, SyntaxError, TypeError)
@@ -90,9 +90,7 @@ def _ending(error: BaseException) -> str:
     cause = error if isinstance(error, subprocess.CalledProcessError) else error.__cause__
     if not isinstance(cause, subprocess.CalledProcessError):
         return f"{type(error).__name__}: {error}"
-    if cause.returncode < 0:
-        return f"ended by {signal.Signals(-cause.returncode).name}"
-    return f"exit code {cause.returncode}"
+    return ending(cause.returncode)
 
 
 def _last_words(engine: Engine, folder: Path) -> str:

@@ -115,7 +115,7 @@ class Engine:
     stress: bool = True
 
 
-def _program(run: Run, **configured: str | None) -> Any:
+def _program(run: Run) -> Any:
     """The profile of ASE's older calculators, which leave error output on the terminal."""
     from ase.calculators.calculator import StandardProfile
 
@@ -124,7 +124,7 @@ def _program(run: Run, **configured: str | None) -> Any:
             with (run.folder / STDERR).open("wb") as errors:
                 return super()._call(calculator, lambda *args, **kwargs: start(*args, stderr=errors, **kwargs))
 
-    return Program(run.words, configured)
+    return Program(run.words)
 
 
 def _abinit(run: Run) -> "BaseCalculator":

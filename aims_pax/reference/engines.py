@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
-from aims_pax.reference.ase_adapter import atoms_of
+from aims_pax.reference.ase_adapter import atoms_of, extras
 from aims_pax.reference.calculation import Calculation, EngineFailed, NotConverged, Observables
 from aims_pax.reference.electrons import ground_state_multiplicity, spin_problem
 from aims_pax.reference.engine_output import judged, version_printed
@@ -26,7 +26,7 @@ from aims_pax.reference.engine_table import (
     is_for_molecules_only,
 )
 from aims_pax.reference.espresso import PROTOCOLS, espresso_problems
-from aims_pax.reference.leash import leashed, missing_program
+from aims_pax.reference.leash import NOT_HERE, leashed, missing_program
 from aims_pax.settings.engines import (
     BoxedEngineSettings,
     CrystalEngineSettings,
@@ -76,7 +76,7 @@ class EngineReference:
             found.append(f"{engine.title} is needed: {missing}; {advice}")
         folder = getattr(settings, "pseudo_dir", None)
         if folder is not None and not folder.is_dir():
-            found.append(f"the folder {folder} (REFERENCE.pseudo_dir) was not found on this machine")
+            found.append(f"the folder {folder} (REFERENCE.pseudo_dir) was {NOT_HERE}")
         elif isinstance(settings, EspressoSettings):
             found += espresso_problems(settings, _symbols(numbers))
         if isinstance(settings, GpawSettings) and "mode" not in settings.parameters:
@@ -225,13 +225,8 @@ def _results(calculator: "BaseCalculator", run: Run) -> Observables:
         energy=results["energy"] if energy is None else energy,
         forces=results["forces"],
         stress=results["stress"] if run.want_stress else None,
-        extras=_extras(results, crystal=bool(run.atoms.pbc.any())),
+        extras=extras(results, periodic=bool(run.atoms.pbc.any())),
     )
-
-
-def _extras(results: dict[str, Any], *, crystal: bool) -> dict[str, Any]:
-    wanted = ("charges",) if crystal else ("charges", "dipole")  # a crystal's dipole is not defined
-    return {name: results[name] for name in wanted if results.get(name) is not None}
 
 
 def _put_into_box(atoms: "Atoms", edge: float) -> None:

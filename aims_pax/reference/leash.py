@@ -18,6 +18,9 @@ from typing import Final, NoReturn
 PR_SET_PDEATHSIG: Final = 1
 """prctl(2): the signal that this process, and what it turns into, gets when its parent thread ends. Linux only."""
 
+NOT_HERE: Final = "not found on this machine"
+"""How references speak of what is missing where they were asked, and may be there where labels are computed."""
+
 NOT_FOUND: Final = 127
 """The exit code by which shells say that there is no such program."""
 
@@ -69,19 +72,28 @@ def missing_program(command: Sequence[str]) -> str | None:
 
     if which(command[0]) is not None:
         return None
-    return f"the program {command[0]} was not found on this machine"
+    return f"the program {command[0]} was {NOT_HERE}"
+
+
+def ending(code: int) -> str:
+    """How a program ended, by its exit code as Python (negative) or a shell (128 and more) tells of a signal."""
+    number = -code if code < 0 else code - SIGNALLED
+    if number in list(signal.Signals):
+        return f"ended by {signal.Signals(number).name}"
+    return f"ended with exit code {code}"
 
 
 def signal_when_parent_ends(parent: int, *, by: signal.Signals) -> None:
     """Ask the kernel for a signal when the parent ends, and leave at once when it has ended already."""
-    _ask_for(by)
+    ask_for_signal(by)
     try:
         os.kill(parent, 0)
     except ProcessLookupError:
         sys.exit("the process that asked for this program has ended")
 
 
-def _ask_for(death_signal: signal.Signals) -> None:
+def ask_for_signal(death_signal: signal.Signals) -> None:
+    """Ask the kernel for this signal when the thread that started this process ends; nothing but on Linux."""
     if sys.platform.startswith("linux"):
         import ctypes
 
@@ -104,7 +116,7 @@ def _keep(command: list[str]) -> int:
 
     def prepare() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
-        _ask_for(signal.SIGKILL)
+        ask_for_signal(signal.SIGKILL)
 
     scratch = tempfile.mkdtemp(prefix="aims-pax-")
     try:

@@ -1,6 +1,6 @@
 """The one place that knows which engine belongs to which settings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from aims_pax.protocols import Reference
@@ -43,11 +43,24 @@ def build_reference(settings: ReferenceSettings | ReferencesBySystem) -> Referen
     Imports, computes and starts nothing; a process is started with the first label.
     """
     if isinstance(settings, ReferencesBySystem):
-        return BySystem({system: build_reference(own) for system, own in settings.by_system.items()})
+        return BySystem(_shared(settings.by_system))
     engine = build_engine(settings)
     if settings.walltime_s is None and not settings.OWN_PROCESS:
         return engine
     return Supervised(engine, settings)
+
+
+def _shared(by_system: Mapping[str, ReferenceSettings]) -> dict[str, Reference]:
+    """A reference for each system; those of equal settings are one, which loads its model or starts its engine once."""
+    built: list[tuple[ReferenceSettings, Reference]] = []
+    references = {}
+    for system, settings in by_system.items():
+        reference = next((one for known, one in built if known == settings), None)
+        if reference is None:
+            reference = build_reference(settings)
+            built.append((settings, reference))
+        references[system] = reference
+    return references
 
 
 def build_engine(settings: ReferenceSettings) -> Reference:

@@ -5,7 +5,6 @@ import os
 import pickle
 import re
 import selectors
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.protocols import Reference
 from aims_pax.reference.calculation import keep_failure
 from aims_pax.reference.host import MARK, SIZE_VARIABLES, AtomRequest, LabelRequest, Ready, Request, as_line, of_line
-from aims_pax.reference.leash import GRACE_S, SIGNALLED, kept, missing_program
+from aims_pax.reference.leash import GRACE_S, ending, kept, missing_program
 from aims_pax.settings.reference import ReferenceSettings
 
 log = logging.getLogger(__name__)
@@ -250,7 +249,7 @@ class Host:
         _end_now(self._child)
         printed = self._printed()
         words = " | ".join([line.strip() for line in printed.splitlines() if re.search(r"\w", line)][-LAST_WORDS:])
-        ended = f"the engine's process {_ending(code)}"
+        ended = f"the engine's process {'stopped answering' if code is None else ending(code)}"
         return Loss(FailureReason.CRASHED, f"{ended}; its last words: {words}" if words else ended, printed)
 
     def _printed(self) -> str:
@@ -264,14 +263,6 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
     if pipe is None:
         raise EOFError
     return pipe
-
-
-def _ending(code: int | None) -> str:
-    if code is None:
-        return "stopped answering"
-    if code > SIGNALLED and code - SIGNALLED in list(signal.Signals):
-        return f"was ended by {signal.Signals(code - SIGNALLED).name}"
-    return f"ended with exit code {code}"
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:

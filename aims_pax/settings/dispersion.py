@@ -1,7 +1,7 @@
 """Dispersion corrections that are laid over a reference or a model."""
 
 from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -10,9 +10,6 @@ from aims_pax.settings.section import Contradiction, Section
 
 Damping = Literal["bj", "zero", "bjm", "zerom", "op"]
 """Damping functions of D3, as torch-dftd and s-dftd3 name them; bj is Becke and Johnson's, also called rational."""
-
-D3_DAMPINGS: Final = {"bj": "d3bj", "zero": "d3zero", "bjm": "d3bjm", "zerom": "d3zerom", "op": "d3op"}
-"""What s-dftd3 calls them."""
 
 
 class DispersionSettings(Section):

@@ -132,3 +132,13 @@ def test_an_unreachable_foundation_model_is_a_clear_error(monkeypatch: pytest.Mo
     monkeypatch.setitem(foundations_models.mace_off_urls, "small", "https://localhost:1/none.model")
     with pytest.raises(ModelError, match=r"mace-off 'small' is not on this machine.*\n.*give its path"):
         load_foundation("mace-off", "small", device="cpu")
+
+
+def test_a_checkpoint_without_a_weight_is_refused(saved: tuple[Committee, Path], tmp_path: Path) -> None:
+    content = torch.load(saved[1], weights_only=True)
+    name = next(name for name in content["members"][0]["model"] if name.endswith("weight"))
+    del content["members"][0]["model"][name]
+    path = tmp_path / "committee.pt"
+    torch.save(content, path)
+    with pytest.raises(ModelError, match=f"holds no {name}"):
+        Committee.load(path)

@@ -178,6 +178,8 @@ def test_a_ledger_whose_undertaker_was_killed_is_closed(ledger: Ledger, *, all_c
     ledger._undertaker.kill()
     ledger._undertaker.wait()
     ledger.close(all_cancelled=all_cancelled)
+    assert ledger._file.closed
+    assert ledger._path.exists() is not all_cancelled, "what is left is for the next start to cancel"
 
 
 def test_a_job_that_slurm_has_forgotten_has_ended(slurm: FakeSlurm, tmp_path: Path) -> None:

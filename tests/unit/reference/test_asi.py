@@ -279,8 +279,11 @@ def test_a_launcher_may_number_the_lines_of_its_ranks_and_the_worker_may_be_a_ra
     reference = build_reference(
         read({"library": lennard_jones, "launch": script(tmp_path, "s/^/0: /")}, water(), tmp_path)
     )
-    label_of(reference, water(), tmp_path / "label")
+    numbered = label_of(reference, water(), tmp_path / "label")
     reference.close()
+    plain = build_reference(read({"library": lennard_jones}, water(), tmp_path))
+    assert numbered.energy == label_of(plain, water(), tmp_path / "plain").energy
+    plain.close()
 
 
 def test_an_answer_that_the_launcher_mutilates_ends_the_wait_for_it(lennard_jones: Path, tmp_path: Path) -> None:

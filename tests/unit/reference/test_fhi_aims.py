@@ -187,7 +187,7 @@ def test_real_outputs_are_read() -> None:
             FailureReason.NOT_CONVERGED,
             "self-consistency in 2 cycles",
         ),
-        ("xc pbe\n# standin: killed\n", FailureReason.CRASHED, "signal SIGKILL"),
+        ("xc pbe\n# standin: killed\n", FailureReason.CRASHED, "ended by SIGKILL"),
         ("xc pbe\n# standin: aborted\n", FailureReason.CRASHED, "exit code 1: *** aims_allocate: Allocation of array"),
         ("xc pbe\n# standin: cut-short\n", FailureReason.CRASHED, "without its closing line"),
         ("xc pbe\n# standin: garbage\n", FailureReason.CRASHED, "aims.out can't be read (ValueError"),

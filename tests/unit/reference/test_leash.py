@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from aims_pax.reference.leash import NOT_FOUND, SCRATCH, SIGNALLED, kept, leashed, missing_program
+from aims_pax.reference.leash import NOT_FOUND, SCRATCH, SIGNALLED, ending, kept, leashed, missing_program
+
+from ...processes import is_alive, within
 
 STARTER = """
 import subprocess, sys, time
@@ -19,23 +19,6 @@ child = subprocess.Popen(leashed(["sleep", "600"]))
 print(child.pid, flush=True)
 time.sleep(600)
 """
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and is not yet reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def within(seconds: float, claim: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if claim():
-            return True
-        time.sleep(0.02)
-    return claim()
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel of Linux holds the leash")
@@ -115,3 +98,17 @@ def test_a_keeper_that_is_asked_to_end_ends_its_program() -> None:
     assert keeper.wait(8) == SIGNALLED + signal.SIGTERM
     keeper.stdout.close()
     assert not is_alive(program)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (3, "ended with exit code 3"),
+        (-9, "ended by SIGKILL"),
+        (137, "ended by SIGKILL"),
+        (-60, "ended with exit code -60"),  # a signal without a name
+        (128, "ended with exit code 128"),
+    ],
+)
+def test_the_end_of_a_program_is_told_in_words(code: int, words: str) -> None:
+    assert ending(code) == words

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import ase.io
@@ -19,6 +19,8 @@ from aims_pax.reference.host import as_line, of_line
 from aims_pax.reference.registry import build_reference
 from aims_pax.reference.supervised import Supervised
 from aims_pax.settings.reference import AseCalculatorSettings, TbliteSettings
+
+from ...processes import is_alive, within
 
 ENGINE = '''
 """An engine that does what the height of the first atom says: 1 crash, 2 hang, 3 hang with the GIL, 4 exit, 5 wait."""
@@ -97,22 +99,6 @@ def running(pids: Path) -> list[int]:
     return [int(pid) for pid in pids.read_text().split() if is_alive(int(pid))]
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def within(seconds: float, claim: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if claim():
-            return True
-        time.sleep(0.05)
-    return claim()
-
-
 def test_labels_are_those_of_the_reference_itself(tmp_path: Path) -> None:
     water = frame()
     direct = build_reference(TbliteSettings()).label(water, folder=tmp_path, want_stress=False)
@@ -158,7 +144,7 @@ def test_a_hanging_label_is_ended_and_the_next_one_works(
     assert isinstance(reference.label(frame(), folder=tmp_path / "label", want_stress=False), Label)
 
 
-@pytest.mark.parametrize(("height", "ending"), [(1, "was ended by SIGABRT"), (4, "ended with exit code 9")])
+@pytest.mark.parametrize(("height", "ending"), [(1, "ended by SIGABRT"), (4, "ended with exit code 9")])
 def test_a_crash_is_a_failure_with_the_engines_last_words_and_the_next_label_works(
     reference: Supervised, tmp_path: Path, height: int, ending: str
 ) -> None:
