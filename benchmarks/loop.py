@@ -234,15 +234,14 @@ def records_of(arguments: argparse.Namespace, size: Size, root: Path) -> Iterato
     """Every seed both ways, and by one member where that was asked for."""
     test = unseen(size.n_test)
     for seed in range(1, arguments.seeds + 1):
-        initial = root / f"initial-{seed}"
-        write_project(initial, size, seed=seed, propagate_with="mean")
-        run_campaign(project_in(initial), stages=(Stage.INITIAL,), observer=Unwatched())
         for mode in ("mean", "member") if arguments.member else ("mean",):
-            folder = root / f"{mode}-{seed}"
+            initial, folder = root / f"initial-{mode}-{seed}", root / f"{mode}-{seed}"
+            write_project(initial, size, seed=seed, propagate_with=mode)
+            run_campaign(project_in(initial), stages=(Stage.INITIAL,), observer=Unwatched())
             shutil.copytree(initial, folder)
             write_project(folder, size, seed=seed, propagate_with=mode)
             yield run_ours(folder, size, seed=seed, mode=mode, test=test)
-        yield run_baseline(initial, size, seed=seed, test=test)
+        yield run_baseline(root / f"initial-mean-{seed}", size, seed=seed, test=test)
 
 
 # -- tables and the picture -----------------------------------------------------------------------------------
