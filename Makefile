@@ -3,6 +3,8 @@
 #   make quickstart    install, run examples/quickstart, measure its models on structures they never saw
 #   make test          install with the developers' tools, then lint, types, import directions, tests
 #   make slurm         the tests that start a private Slurm: root, Debian's slurm-wlm and munge; some three minutes
+#   make torture       campaigns are killed KILLS=200 times at random instants; as root, on full disks, too
+#   make fuzz          N=5000 harmed settings files, as many structures, and outputs of engines; some minutes
 #   make examples      all examples in a form of about a minute each
 #   make clean         remove what the examples wrote
 #
@@ -11,6 +13,8 @@
 
 PYTHON ?= python3
 TORCH_INDEX ?=
+KILLS ?= 200
+N ?= 5000
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,7 +27,7 @@ QUICKSTART := examples/quickstart
 MARKERS := not slow and not gpu and not licence and not slurm
 
 .DELETE_ON_ERROR:
-.PHONY: quickstart test lint types imports pytest slurm examples clean
+.PHONY: quickstart test lint types imports pytest slurm torture fuzz examples clean
 
 quickstart: $(VENV)/.installed
 	cd $(QUICKSTART) && ../../$(BIN)/aims-pax run .
@@ -43,10 +47,16 @@ imports: $(VENV)/.installed-dev
 	$(BIN)/lint-imports --no-logo
 
 pytest: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "$(MARKERS)"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations 15 -m "$(MARKERS)"
 
 slurm: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 0 -m slurm tests/integration
+
+torture: $(VENV)/.installed-dev
+	cd tests && OMP_NUM_THREADS=1 ../$(BIN)/python -m torture --kills $(KILLS)
+
+fuzz: $(VENV)/.installed-dev
+	FUZZ_FILES=$(N) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --timeout 1800 tests/fuzz
 
 examples: $(VENV)/.installed-dev
 	$(BIN)/python examples/short.py

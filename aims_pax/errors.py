@@ -34,7 +34,12 @@ class Problem:
         lines = [f"{self.where}: {self.found}" if self.where else self.found]
         lines += [f"  Allowed: {self.allowed}"] if self.allowed else []
         lines += [f"  {self.advice}"] if self.advice else []
-        return "\n".join(lines)
+        return _printable("\n".join(lines))
+
+
+def _printable(text: str) -> str:
+    """The same text with escapes for what a terminal would obey, or no file can hold, instead of showing it."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text)
 
 
 class AimsPaxError(Exception):
@@ -83,3 +88,9 @@ class StoreError(AimsPaxError):
 
 class CampaignStopped(AimsPaxError):
     """Nothing sensible is left to do before the goal was reached; the message says why."""
+
+
+class PoolDead(CampaignStopped):
+    """No worker is left, and none will come; the message says what became of them."""
+
+    exit_code = 3

@@ -43,15 +43,23 @@ class FailureReason(StrEnum):
     """The numbers are not finite, of the wrong shape, or beyond the sanity limit on forces."""
     WALLTIME = "walltime"
     """The calculation took longer than it was allowed to."""
+    OUT_OF_MEMORY = "out of memory"
+    """The engine was refused memory, or the system ended it for what it took."""
+    CUT_SHORT = "output cut short"
+    """The engine's output stops before its end, or lacks what it should hold."""
     MISSING_EXECUTABLE = "missing executable"
     """The engine was not found where the label was computed."""
+    SCRATCH = "scratch unusable"
+    """The folder of the calculation can't be written where the label was computed: full, read-only, or gone."""
     WORKER_LOST = "worker lost"
     """The worker or its batch job disappeared; the calculation itself is not to blame."""
+    NOT_STARTED = "not started"
+    """It could not have ended before the campaign has to leave. Never stored: nothing was tried."""
 
     @property
     def is_infrastructure(self) -> bool:
-        """Whether another attempt elsewhere may succeed."""
-        return self in (FailureReason.WORKER_LOST, FailureReason.MISSING_EXECUTABLE)
+        """Whether the place is to blame, not the structure."""
+        return self in (FailureReason.WORKER_LOST, FailureReason.MISSING_EXECUTABLE, FailureReason.SCRATCH)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -37,11 +37,26 @@ class Reference(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LabelJob:
-    """One label that is asked for: its number in the run, its frame, and where it may write."""
+    """One label that is asked for.
+
+    Parameters
+    ----------
+    label_id : int
+        Its number in the run.
+    frame : Frame
+    folder : Path
+        Where it may write.
+    attempt : int
+        Which try it is, from 1.
+    start_before : float or None
+        Unix time, s, after which no worker begins it any more, because it could not finish in time.
+    """
 
     label_id: int
     frame: Frame
     folder: Path
+    attempt: int = 1
+    start_before: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +67,33 @@ class LabelDone:
     result: Label | LabelFailure
 
 
+@dataclass(frozen=True, slots=True)
+class PoolOutlook:
+    """What may be hoped for from a pool.
+
+    Parameters
+    ----------
+    words : str
+        One line: its workers, and what runs and what waits in a queue, with the batch system's reason.
+    is_dead : bool
+        Whether no answer will ever come.
+    """
+
+    words: str
+    is_dead: bool
+
+
 class Pool(Protocol):
     """Where references run."""
 
     @property
     def n_in_flight(self) -> int:
         """Labels submitted and not yet collected."""
+        ...
+
+    @property
+    def n_lost(self) -> int:
+        """Attempts that were lost with their workers so far, also those that the pool began again by itself."""
         ...
 
     def submit(self, job: LabelJob) -> None:
@@ -68,8 +104,23 @@ class Pool(Protocol):
         """Everything that has finished.
 
         Blocks until at least one answer is there: at most `timeout_s` seconds, for ever when None, not at all
-        when 0. Returns an empty list at once when nothing is in flight.
+        when 0. Returns an empty list at once when nothing is in flight, or when it is woken.
         """
+        ...
+
+    def withdraw(self, label_id: int) -> None:
+        """Wait no longer for a label: its result was found otherwise."""
+        ...
+
+    def wake(self) -> None:
+        """Make a :meth:`collect` that blocks return at once, with what there is; the next one, when none blocks.
+
+        May be called from a signal handler and from any thread.
+        """
+        ...
+
+    def outlook(self) -> PoolOutlook:
+        """What may be hoped for. May ask the batch system, and take seconds."""
         ...
 
     def close(self) -> None:

@@ -39,6 +39,7 @@ from aims_pax.campaign.run_folder import RunFolder
 from aims_pax.campaign.training import CommitteeTrainer, Stagnations
 from aims_pax.committee import EpochPlan, EpochReport, Prediction
 from aims_pax.dataset.store import RunStore
+from aims_pax.departure import Departure
 from aims_pax.frame import Frame, LabelFailure, LabelledFrame, Split, Stage
 from aims_pax.labelling.configuration import local_config
 from aims_pax.labelling.parsl import ParslPool
@@ -257,7 +258,7 @@ def active_learning(case: Case, store: RunStore, pool: ParslPool, stopwatch: Sto
     parts = ActiveParts(
         store=store,
         memory=Memory(store, folder),
-        desk=LabelDesk(store, pool, folder, Stage.ACTIVE, keeps_folders=False),
+        desk=LabelDesk(store, pool, folder, Stage.ACTIVE, keeps_folders=False, departure=Departure()),
         sampler=BatchedSampler(starts, committee),
         recorder=NoRecorder(),
         committee=committee,
@@ -268,6 +269,7 @@ def active_learning(case: Case, store: RunStore, pool: ParslPool, stopwatch: Sto
         policy=case.policy,
         stopwatch=stopwatch,
         observer=Unwatched(),
+        departure=Departure(),
         moves_checkpoints=True,
         n_epochs_before=0,
     )

@@ -16,6 +16,7 @@ from aims_pax.campaign.training import CommitteeTrainer
 from aims_pax.committee import Committee
 from aims_pax.dataset.records import CheckRow
 from aims_pax.dataset.store import RunStore
+from aims_pax.departure import Departure, Reason
 from aims_pax.frame import Label, LabelFailure, LabelledFrame, Stage
 from aims_pax.learner import active as learner
 from aims_pax.learner.events import (
@@ -76,6 +77,7 @@ class ActiveParts:
     policy: Policy
     stopwatch: Stopwatch
     observer: Observer
+    departure: Departure
     moves_checkpoints: bool
     n_epochs_before: int
 
@@ -100,22 +102,32 @@ class ActiveLearning:
         )
 
     def run(self) -> StopReason:
-        """Go on until the learner says that it is over; returns why."""
-        self._resume()
-        while True:
-            self._answers(self._collect(timeout_s=0.0))
-            command = learner.decide(self.state, self._parts.policy)
-            self._show(command)
-            match command:
-                case Advance():
-                    self._advance(command)
-                case Train(n_epochs):
-                    self._train(n_epochs)
-                case AwaitLabel():
-                    self._answers(self._collect(timeout_s=None))
-                case Finish(reason):
+        """Go on until the learner says that it is over; returns why.
+
+        Raises
+        ------
+        Departed
+            The campaign was asked to leave; this moment is stored.
+        """
+        with self._parts.departure.cooperating():
+            self._resume()
+            while True:
+                self._answers(self._collect(timeout_s=0.0))
+                if self._parts.departure.reason is not None:
                     self._commit()
-                    return reason
+                    self._parts.departure.leave()
+                command = learner.decide(self.state, self._parts.policy)
+                self._show(command)
+                match command:
+                    case Advance():
+                        self._advance(command)
+                    case Train(n_epochs):
+                        self._train(n_epochs)
+                    case AwaitLabel():
+                        self._await_labels()
+                    case Finish(reason):
+                        self._commit()
+                        return reason
 
     def _resume(self) -> None:
         """Take over the stored positions, noise streams and checkpoints, and the labels in flight."""
@@ -197,6 +209,12 @@ class ActiveLearning:
     def _collect(self, *, timeout_s: float | None) -> list[LabelDone]:
         with self._parts.stopwatch.during(Activity.LABELLING):
             return self._parts.desk.collect(timeout_s=timeout_s)
+
+    def _await_labels(self) -> None:
+        """Wait for a label; leave when no more come before the walltime."""
+        self._answers(self._collect(timeout_s=None))
+        if self._parts.desk.only_held:
+            self._parts.departure.ask(Reason.WALLTIME)
 
     def _answers(self, done: Sequence[LabelDone]) -> None:
         """Store labels together with what the learner makes of them, then let the committee have them.
@@ -281,7 +299,7 @@ class ActiveLearning:
     def _commit(self, picks: Sequence[SubmitLabel] = ()) -> None:
         """Store this moment together with the labels that it asks for, and only then have them computed."""
         parts = self._parts
-        with parts.stopwatch.during(Activity.RECORDING), parts.store.transaction():
+        with parts.stopwatch.during(Activity.RECORDING), parts.store.unflushed_transaction():
             label_ids = [parts.desk.request(parts.sampler.frame(pick.trajectory)) for pick in picks]
             self._write_state()
         for pick, label_id in zip(picks, label_ids, strict=True):

@@ -9,7 +9,7 @@ from pathlib import Path
 from aims_pax.batch import ForceModel
 from aims_pax.campaign.recording import NoRecorder, TrajectoryRecorder
 from aims_pax.campaign.run_folder import RunFolder
-from aims_pax.committee import Committee, CommitteeForces, EpochPlan, RandomSubset, device_of, load_foundation
+from aims_pax.committee import Committee, CommitteeForces, EpochPlan, RandomSubset, devices_of, load_foundation
 from aims_pax.frame import Frame, LabelledFrame, Stage
 from aims_pax.learner.initial import InitialPolicy
 from aims_pax.learner.state import Policy
@@ -140,7 +140,7 @@ def build_committee(
         labelled,
         seeds=seeds_of(project),
         atomic_energies_ev=isolated_atoms_ev,
-        device=device_of(project.mace.misc.device),
+        device=devices_of(project.mace.misc.device),
     )
 
 
@@ -157,7 +157,7 @@ def driver_forces(project: Project, reference: Reference, folder: RunFolder) -> 
 
 def _driving_model(project: Project, reference: Reference, folder: RunFolder) -> ForceModel:
     """The same without correction."""
-    settings, device = project.initial, device_of(project.mace.misc.device)
+    settings = project.initial
     model = settings.foundational_model_settings
     match settings.driver:
         case "reference":
@@ -166,7 +166,7 @@ def _driving_model(project: Project, reference: Reference, folder: RunFolder) ->
             return CalculatorForces(lambda: _embedded_calculator(embedded_settings(project)))
         case "mace-mp" | "mace-off" | "mace" as family:
             name = "small" if model is None else model.mace_model
-            return CommitteeForces(load_foundation(family, name, device=device))
+            return CommitteeForces(load_foundation(family, name, device=devices_of(project.mace.misc.device)))
         case path:
             make = import_callable(path, key="INITIAL_DATASET_GENERATION.foundational_model")
             arguments = {} if model is None else dict(model.arguments)
@@ -205,7 +205,7 @@ def initial_sampler(project: Project, forces: ForceModel) -> BatchedSampler:
     starts = [
         _start(system.frame, project.md_for(index), Stage.INITIAL) for index, system in enumerate(project.systems)
     ]
-    return BatchedSampler(starts, forces, device=device_of(project.mace.misc.device))
+    return BatchedSampler(starts, forces, device=devices_of(project.mace.misc.device)[0])
 
 
 def initial_policy(project: Project) -> InitialPolicy:

@@ -1,5 +1,6 @@
 """Everything that can fail cheaply, before a core-hour is spent; and what a run would do and cost."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from urllib.request import Request, urlopen
 from aims_pax.batch import neighbour_list
 from aims_pax.campaign import assembly
 from aims_pax.campaign.continuation import continuation_facts, continuation_problems, earlier_run
-from aims_pax.committee import cuda_is_usable, device_of, load_foundation
+from aims_pax.committee import devices_of, load_foundation, missing_gpus, usable_gpus
 from aims_pax.errors import Problem, RunLocked, UserError
 from aims_pax.frame import Frame, Stage
 from aims_pax.reference.ase_adapter import import_callable
@@ -103,7 +104,7 @@ def _folder_problems(project: Project) -> Iterator[Problem]:
 
 def _existing(folder: Path) -> Path:
     """The folder, or its nearest parent that exists."""
-    return next(path for path in (folder, *folder.parents) if path.exists())
+    return next(path for path in (folder, *folder.parents) if os.path.exists(path))
 
 
 def _reason_not_writable(folder: Path) -> str | None:
@@ -116,14 +117,23 @@ def _reason_not_writable(folder: Path) -> str | None:
 
 
 def _device_problems(project: Project) -> Iterator[Problem]:
-    if project.mace.misc.device != "cuda":
+    missing, there = missing_gpus(project.mace.misc.device), usable_gpus()
+    if not missing:
         return
-    if not cuda_is_usable():
+    asked, where = ", ".join(missing), str(project.folder / "mace.yaml")
+    if not there:
         yield Problem(
-            where=str(project.folder / "mace.yaml"),
-            found="MISC.device is cuda, and PyTorch finds no usable GPU here.",
+            where,
+            found=f"MISC.device is {asked}, and PyTorch finds no usable GPU here.",
             allowed="auto | cpu | cuda",
             advice="Set device: auto, or run where there is a GPU and a PyTorch build for it.",
+        )
+    else:
+        yield Problem(
+            where,
+            found=f"MISC.device names {asked}, and PyTorch finds {len(there)} here.",
+            allowed=f"auto | cpu | cuda | {' | '.join(there)}, or a list of such GPUs",
+            advice="Set device: cuda to use all that are visible. CUDA_VISIBLE_DEVICES says which those are.",
         )
 
 
@@ -272,6 +282,21 @@ def _facts(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
     if Stage.ACTIVE in stages:
         yield _active_fact(project, initial_labels)
     yield _model_fact(project)
+    for key, path in _pickles(project, stages):
+        yield f"trust: {key} ({path}) is a Python pickle, and loading it runs what is in it; know where it comes from"
+
+
+def _pickles(project: Project, stages: tuple[Stage, ...]) -> Iterator[tuple[str, Path]]:
+    """Key and path of the model files that a run loads and did not write itself."""
+    reference, named = project.settings.reference, []
+    if isinstance(reference, TeacherSettings):
+        named.append(("the model that labels", reference.model))
+    if Stage.INITIAL in stages and project.initial.foundational_model_settings is not None:
+        settings = project.initial.foundational_model_settings
+        named.append(("INITIAL_DATASET_GENERATION.foundational_model_settings.mace_model", settings.mace_model))
+    for key, model in named:
+        if Path(model).is_file():
+            yield key, Path(model)
 
 
 def _where_labelled(project: Project) -> str:
@@ -324,12 +349,14 @@ def _active_fact(project: Project, initial_labels: int | None) -> str:
 def _model_fact(project: Project) -> str:
     settings, n_members = project.mace, len(assembly.seeds_of(project))
     memory = max(_training_bytes(settings, system.frame) for system in project.systems) / 2**30
-    device = device_of(settings.misc.device)
-    at_a_time = 1 if device == "cuda" else min(n_members, assembly.n_cores())
+    devices = devices_of(settings.misc.device)
+    on_gpu = devices[0].type == "cuda"
+    at_a_time = 1 if on_gpu else min(n_members, assembly.n_cores())
+    device, each = (f"{len(devices)} GPUs", " on each") if len(devices) > 1 else (devices[0].type, "")
     return (
         f"committee: {n_members} MACE models, {settings.architecture.num_channels} channels, "
         f"L = {settings.architecture.max_L}, {settings.general.default_dtype}, on {device}; "
-        f"training needs about {max(memory * at_a_time, 0.1):.1f} GiB of memory besides 1 GiB for the program"
+        f"training needs about {max(memory * at_a_time, 0.1):.1f} GiB of memory{each} besides 1 GiB for the program"
     )
 
 

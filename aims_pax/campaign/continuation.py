@@ -71,9 +71,8 @@ def earlier_run(project: Project) -> EarlierRun | None:
     # Opened as its run will be, since readers of SQLite's write-ahead log leave files behind, and this one none.
     with RunStore.open(project.run_folder) as store:
         memory = Memory(store, assembly.run_folder(project))
-        progress = memory.recall_json("progress")
         return EarlierRun(
-            progress=None if progress is None else Progress(str(progress)),
+            progress=memory.recall_member("progress", Progress),
             settings=store.get_meta("settings"),
             checkpoint=memory.committee_checkpoint(),
             n_labels=store.counts().n_received,
@@ -110,11 +109,13 @@ def continuation_facts(project: Project, earlier: EarlierRun | None) -> Iterator
 
 def _new_run_problems(project: Project, stages: tuple[Stage, ...]) -> Iterator[Problem]:
     checkpoints = sorted(assembly.run_folder(project).checkpoints.glob("committee_*.pt"))
-    if checkpoints and not (project.run_folder / STORE_NAME).exists():
+    if checkpoints:
+        there = (project.run_folder / STORE_NAME).exists()
+        lost = f"knows nothing of it; perhaps {STORE_NAME}-wal was not copied with it" if there else "is missing"
         yield Problem(
             where=str(project.run_folder),
-            found=f"A run was here (checkpoints/{checkpoints[0].name}), and its {STORE_NAME} is missing.",
-            advice=f"Restore {STORE_NAME} from a copy; or remove checkpoints/ and results/ to start anew.",
+            found=f"A run was here (checkpoints/{checkpoints[0].name}), and its {STORE_NAME} {lost}.",
+            advice=f"Restore {STORE_NAME} from a copy; or remove it, checkpoints/ and results/ to start anew.",
         )
     active = project.settings.active
     given = active is not None and active.initial_train_dataset is not None

@@ -10,6 +10,7 @@ from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.training import CommitteeTrainer, Stagnations
 from aims_pax.committee import Committee, EpochPlan
 from aims_pax.dataset.store import RunStore
+from aims_pax.departure import Departure
 
 diary = logging.getLogger("aims_pax.convergence")
 
@@ -62,6 +63,17 @@ class ConvergenceState:
         return tuple(member for member in self.members if not self.stagnations.members[member].is_reached)
 
 
+@dataclass(frozen=True, slots=True)
+class ConvergenceParts:
+    """What convergence works on, and what it reports to."""
+
+    committee: Committee
+    store: RunStore
+    memory: Memory
+    stopwatch: Stopwatch
+    departure: Departure
+
+
 class Convergence:
     """Trains members with a learning-rate schedule and keeps the weights of their lowest validation loss.
 
@@ -73,26 +85,32 @@ class Convergence:
 
     def __init__(
         self,
-        committee: Committee,
+        parts: ConvergenceParts,
         rules: ConvergenceRules,
         *,
         key: str,
-        store: RunStore,
-        memory: Memory,
-        stopwatch: Stopwatch,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._committee, self._rules, self._key = committee, rules, key
-        self._store, self._memory, self._stopwatch, self._clock = store, memory, stopwatch, clock
+        self._parts, self._rules, self._key, self._clock = parts, rules, key, clock
+        self._committee, self._memory, self._stopwatch = parts.committee, parts.memory, parts.stopwatch
         self._trainer = CommitteeTrainer(
-            committee, EpochPlan(schedule=True, valid_skip=rules.valid_skip, validates_last=False)
+            parts.committee, EpochPlan(schedule=True, valid_skip=rules.valid_skip, validates_last=False)
         )
 
     def run(self, members: tuple[int, ...], *, show: Callable[[int, float | None], None]) -> None:
         """Converge these members; `show` is told the number of epochs and the mean force MAE (eV/Å) after each.
 
         On return the members have their best weights, and this is stored.
+
+        Raises
+        ------
+        Departed
+            The campaign was asked to leave; the epochs until now are stored.
         """
+        with self._parts.departure.cooperating():
+            self._run(members, show)
+
+    def _run(self, members: tuple[int, ...], show: Callable[[int, float | None], None]) -> None:
         state = self._memory.recall(self._key, ConvergenceState)
         if state is None:
             self._committee.begin_convergence(members)
@@ -101,19 +119,23 @@ class Convergence:
             )
             state = ConvergenceState(members, begin)
             diary.info("converging %s on the whole set", _members(members))
-        last_commit, newest = self._clock(), float("nan")
+        last_commit, newest = self._clock(), None
         while unfinished := state.unfinished(self._rules):
             with self._stopwatch.during(Activity.CONVERGING):
                 force_mae = self._trainer.train(1, members=unfinished)
             state = self._judged(state, unfinished)
             show(state.n_epochs, force_mae)
             newest = newest if force_mae is None else force_mae
-            if self._clock() - last_commit > COMMIT_S:
+            is_asked_to_leave = self._parts.departure.reason is not None
+            if is_asked_to_leave or self._clock() - last_commit > COMMIT_S:
                 self._commit(state)
                 last_commit = self._clock()
+            if is_asked_to_leave:
+                self._parts.departure.leave()
         self._committee.end_convergence()
         self._commit(state)
-        diary.info("converged after %d epochs, validation force MAE %.1f meV/Å", state.n_epochs, 1000 * newest)
+        mae = "" if newest is None else f", validation force MAE {1000 * newest:.1f} meV/Å"
+        diary.info("converged after %d epochs%s", state.n_epochs, mae)
 
     def _judged(self, state: ConvergenceState, trained: tuple[int, ...]) -> ConvergenceState:
         stagnations = state.stagnations
@@ -125,8 +147,8 @@ class Convergence:
     def _commit(self, state: ConvergenceState) -> None:
         with self._stopwatch.during(Activity.RECORDING):
             checkpoint = self._memory.write_committee(self._committee)
-            with self._store.transaction():
-                self._trainer.record(self._store)
+            with self._parts.store.transaction():
+                self._trainer.record(self._parts.store)
                 self._memory.keep_committee(checkpoint)
                 self._memory.keep(self._key, state)
                 self._memory.keep_time(self._stopwatch)

@@ -1,24 +1,31 @@
 """Labels, from the wish to the store: each is asked for once, and stored before anyone acts on it."""
 
+import dataclasses
 import logging
+import time
 from collections import Counter
 from dataclasses import dataclass
+from typing import Final
 
+from aims_pax.campaign.faults import POLICIES
 from aims_pax.campaign.run_folder import RunFolder
+from aims_pax.campaign.vigil import Vigil, duration
+from aims_pax.campaign.watchdog import Watchdog, pool_dead
 from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.store import RunStore
+from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped
-from aims_pax.frame import Frame, Label, LabelFailure, Stage
+from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, Stage
 from aims_pax.labelling.result import discard, read_finished
 from aims_pax.protocols import LabelDone, LabelJob, Pool
 
 diary = logging.getLogger("aims_pax.labels")
 
-MAX_LOST_IN_ROW = 3
-"""A label that is lost, after the pool's own retries, may have exhausted its node; this many in a row have not."""
+LOOK_S: Final = 30.0
+"""How often the labels in flight are looked at."""
 
-MAX_LOSSES_OF_A_LABEL = 2
-"""A label that is lost this often while others come through is too much for its worker, and counts as failed."""
+SLOW_LABEL, WORKERS_LOST = "SlowLabel", "WorkersLost"
+"""Kinds of journal entries: a label far slower than its peers; attempts lost with their workers (`n`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +41,54 @@ class LabelDesk:
     """Asks a pool for labels on behalf of one stage, and keeps the store's books of them.
 
     The caller owns the transactions: :meth:`request` and :meth:`record` are called within the transaction that also
-    stores what the learner makes of them; :meth:`send` and :meth:`tidy` after it was committed.
+    stores what the learner makes of them; :meth:`send` and :meth:`tidy` after it was committed. Attempts that fail and
+    are made again, as :mod:`aims_pax.campaign.faults` says, are committed here: the learner hears of none.
 
     Parameters
     ----------
     keeps_folders : bool
         Whether the files of successful calculations stay.
+    departure : Departure
+        Says when the campaign has to leave. A label that is likely to take longer is not begun: it is held.
+    no_progress_s : float, s
+        After so long without any answer it is said what is waited for.
     """
 
-    def __init__(self, store: RunStore, pool: Pool, folder: RunFolder, stage: Stage, *, keeps_folders: bool) -> None:
+    def __init__(
+        self,
+        store: RunStore,
+        pool: Pool,
+        folder: RunFolder,
+        stage: Stage,
+        *,
+        keeps_folders: bool,
+        departure: Departure,
+        no_progress_s: float = 3600.0,
+    ) -> None:
         self._store, self._pool, self._folder, self._stage = store, pool, folder, stage
-        self._keeps_folders = keeps_folders
+        self._keeps_folders, self._departure = keeps_folders, departure
         self._frames: dict[int, Frame] = {}
-        self._n_lost_in_row = 0
-        self._losses: Counter[int] = Counter()
+        self._held: set[int] = set()
+        self._put_off: set[int] = set()
+        self._unreported: set[int] = set()
+        self._n_failures: Counter[int] = Counter()
+        self._n_in_row = 0
+        self._stopped: CampaignStopped | None = None
+        self._vigil = Vigil(store.recent_wall_s)
+        self._watchdog = Watchdog(pool, self._vigil, patience_s=no_progress_s)
+        self._look_s = min(LOOK_S, no_progress_s)
+        self._looked = time.monotonic()
+        self._n_lost = pool.n_lost
 
     @property
     def n_in_flight(self) -> int:
         """Labels asked for and not yet recorded."""
         return len(self._frames)
+
+    @property
+    def only_held(self) -> bool:
+        """Whether labels are in the books, and all of them wait for the next session: nothing will come in this one."""
+        return bool(self._frames) and self._held >= self._frames.keys()
 
     def request(self, frame: Frame) -> int:
         """Enter a label into the books; returns its number."""
@@ -61,8 +97,13 @@ class LabelDesk:
         return label_id
 
     def send(self, label_id: int) -> None:
-        """Let the pool start on a label that was committed."""
-        self._pool.submit(self._job(label_id))
+        """Let the pool start on a label that was committed, if it can finish in time."""
+        job = self._job(label_id)
+        if job.start_before is not None and time.time() >= job.start_before:
+            self._hold(label_id)
+            return
+        self._vigil.sent(job)
+        self._pool.submit(job)
 
     def resume(self) -> list[LabelDone]:
         """Take up the labels that were in flight when the run was interrupted.
@@ -73,34 +114,43 @@ class LabelDesk:
         for job in self._store.jobs(JobStatus.SUBMITTED):
             if job.stage is not self._stage:
                 continue
-            self._frames[job.label_id] = job.frame
+            self._frames[job.label_id], self._n_failures[job.label_id] = job.frame, job.n_failures
             result = read_finished(self._job(job.label_id))
             if result is None:
                 self.send(job.label_id)
-            else:
-                finished.append(LabelDone(job.label_id, result))
+            elif self._is_final(done := LabelDone(job.label_id, result)):
+                finished.append(done)
         return finished
 
     def collect(self, *, timeout_s: float | None) -> list[LabelDone]:
         """Everything that the pool has finished; see :meth:`aims_pax.protocols.Pool.collect`.
 
-        Labels that were lost with their workers are asked for again, and are not among the answers.
+        Empty at once when the campaign is leaving, and when all labels are held.
 
         Raises
         ------
         CampaignStopped
-            Several labels in a row were lost: something is wrong with the workers, not with the structures. What is
-            in flight stays in the books, so that it is computed when the run goes on.
+            Something is wrong with the workers, not with the structures. What is in flight stays in the books, so
+            that it is computed when the run goes on.
         """
-        answers = []
-        for done in self._pool.collect(timeout_s=timeout_s):
-            if isinstance(done.result, LabelFailure) and done.result.reason.is_infrastructure:
-                if self._ask_again(done.label_id, done.result):
-                    continue
-            else:
-                self._n_lost_in_row = 0
-            answers.append(done)
-        return answers
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        self._watchdog.calm()
+        while self._departure.reason is None and not self.only_held:
+            left_s = self._look_s if deadline is None else min(self._look_s, max(0.0, deadline - time.monotonic()))
+            arrived = [] if self._stopped else self._pool.collect(timeout_s=left_s)
+            answers = [done for done in arrived if self._is_final(done)]
+            answers += [done for done in self._look() if self._is_final(done)]
+            if answers:
+                return answers
+            if self._stopped is not None:
+                raise self._stopped
+            if self._pool.n_in_flight == 0 and self._put_off:
+                self._ask_again()
+                continue
+            if self._pool.n_in_flight == 0 or (deadline is not None and time.monotonic() >= deadline):
+                break
+            self._watchdog.look()
+        return []
 
     def record(self, done: LabelDone) -> Answer:
         """Store an answer and strike it off the books."""
@@ -110,26 +160,105 @@ class LabelDesk:
             self._store.add_failure(done.label_id, done.result)
         return Answer(done.label_id, self._frames.pop(done.label_id), done.result)
 
-    def _ask_again(self, label_id: int, failure: LabelFailure) -> bool:
-        """Send a label again that was lost with its worker; False when it is given up, and counts as failed."""
-        self._n_lost_in_row += 1
-        self._losses[label_id] += 1
-        if self._n_lost_in_row >= MAX_LOST_IN_ROW:
-            raise CampaignStopped(
-                f"{self._n_lost_in_row} labels in a row could not be computed because of their workers "
+    def tidy(self, answer: Answer) -> None:
+        """Remove the folder of a label that was committed; that of a failure is kept for the user.
+
+        A label that its worker did not report keeps it, too: the pool may be about to try it again, and is to find it.
+        """
+        if isinstance(answer.result, Label) and answer.label_id not in self._unreported:
+            discard(self._folder.label(answer.label_id), keep_files=self._keeps_folders)
+
+    def _is_final(self, done: LabelDone) -> bool:
+        """Whether the learner is to hear of this answer. If not, the label is held, or asked for again."""
+        self._watchdog.calm()
+        self._vigil.ended(done.label_id)
+        if isinstance(done.result, Label):
+            self._n_in_row = 0
+            self._vigil.labelled(self._frames[done.label_id].system, done.result.wall_s)
+            self._ask_again()
+            return True
+        if self._stopped is not None:
+            return False
+        if done.result.reason is FailureReason.NOT_STARTED:
+            self._hold(done.label_id)
+            return False
+        return self._is_given_up(done.label_id, done.result)
+
+    def _is_given_up(self, label_id: int, failure: LabelFailure) -> bool:
+        """Do about a failed attempt what the table says; True when no other is made."""
+        policy = POLICIES[failure.reason]
+        self._n_in_row = 0 if policy.n_in_row is None else self._n_in_row + 1
+        if failure.reason is FailureReason.WORKER_LOST and (outlook := self._pool.outlook()).is_dead:
+            self._stopped = pool_dead(outlook.words)
+            return False
+        is_place = policy.n_in_row is not None and self._n_in_row >= policy.n_in_row
+        n_alike = 1 + sum(earlier.reason is failure.reason for earlier in self._store.failures_of(label_id))
+        if not is_place and policy.n_attempts is not None and n_alike >= policy.n_attempts:
+            return True
+        with self._store.transaction():
+            self._store.add_failure(label_id, failure)
+            self._store.resubmit(label_id)
+        self._n_failures[label_id] += 1
+        if not is_place:
+            diary.warning("label %d  %s, and is asked for again: %s", label_id, failure.reason, failure.message)
+            self.send(label_id)
+        elif self._vigil.n_computing:
+            # Workers elsewhere may be sound. One that fails its labels at once would take this one again and again.
+            self._put_off.add(label_id)
+            diary.warning(
+                "label %d  %s, and is asked for again when another label has come: %s",
+                *(label_id, failure.reason, failure.message),
+            )
+        else:
+            self._stopped = CampaignStopped(
+                f"{self._n_in_row} labels in a row could not be computed because of their workers "
                 f"({failure.reason}: {failure.message}). No structure is to blame: mend what is wrong there, then the "
                 "same command goes on, and what was in flight is computed again"
             )
-        if self._losses[label_id] >= MAX_LOSSES_OF_A_LABEL:
-            return False
-        diary.warning("label %d  %s, and is asked for again: %s", label_id, failure.reason, failure.message)
-        self.send(label_id)
-        return True
+        return False
 
-    def tidy(self, answer: Answer) -> None:
-        """Remove the folder of a label that was committed; that of a failure is kept for the user."""
-        if isinstance(answer.result, Label):
-            discard(self._folder.label(answer.label_id), keep_files=self._keeps_folders)
+    def _ask_again(self) -> None:
+        """Send what was put off."""
+        while self._put_off:
+            self.send(self._put_off.pop())
+
+    def _hold(self, label_id: int) -> None:
+        """Leave a label in the books for the next session."""
+        self._held.add(label_id)
+        usual_s = self._vigil.longest_s(self._frames[label_id].system) or 0.0
+        diary.info(
+            "label %d  waits for the next session: it may take %s, and the campaign leaves before that",
+            *(label_id, duration(usual_s)),
+        )
+
+    def _look(self) -> list[LabelDone]:
+        """Take note of workers that were lost; now and then of labels that take too long.
+
+        Returns
+        -------
+        list of LabelDone
+            Results that lie in their folders: a worker that is lost at the wrong moment has no time to report them.
+        """
+        if (n_lost := self._pool.n_lost) > self._n_lost:
+            self._store.append_journal(WORKERS_LOST, {"n": n_lost - self._n_lost})
+            self._n_lost = n_lost
+        if time.monotonic() - self._looked < self._look_s:
+            return []
+        self._looked = time.monotonic()
+        for slow in self._vigil.newly_slow():
+            diary.warning("%s", slow)
+            self._store.append_journal(SLOW_LABEL, dataclasses.asdict(slow))
+        found = [(label_id, read_finished(self._job(label_id))) for label_id in self._vigil.in_flight]
+        unreported = [LabelDone(label_id, result) for label_id, result in found if result is not None]
+        for done in unreported:
+            self._pool.withdraw(done.label_id)
+            self._unreported.add(done.label_id)
+        return unreported
 
     def _job(self, label_id: int) -> LabelJob:
-        return LabelJob(label_id, self._frames[label_id], self._folder.label(label_id))
+        frame, ends_at = self._frames[label_id], self._departure.ends_at
+        longest_s = None if ends_at is None else self._vigil.longest_s(frame.system)
+        start_before = None if ends_at is None or longest_s is None else ends_at - longest_s
+        return LabelJob(
+            label_id, frame, self._folder.label(label_id), 1 + self._n_failures[label_id], start_before=start_before
+        )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from aims_pax.committee import FramePrediction, device_of, load_models
+from aims_pax.committee import FramePrediction, devices_of, load_models
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.extxyz import Keys, read_extxyz
 from aims_pax.errors import Problem, UserError
@@ -81,7 +81,7 @@ def evaluate_models(
         MACE model files.
     data : Path
     device : str
-        auto, cpu or cuda.
+        auto, cpu, cuda, or a GPU by its number, such as cuda:1.
     keys : Keys or None
         Names of the labels in the file; REF_energy, REF_forces and REF_stress when None.
 
@@ -94,7 +94,7 @@ def evaluate_models(
     """
     labelled = read_extxyz(data, keys)
     labels = [label for _, label in labelled]
-    ensemble = load_models(models, device=device_of(device))
+    ensemble = load_models(models, device=devices_of(device))
     predictions = ensemble.predict(
         [frame for frame, _ in labelled], want_stress=any(label.stress is not None for label in labels)
     )

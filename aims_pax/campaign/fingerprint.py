@@ -2,15 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
 
+from aims_pax.campaign.memory import recalling
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.frame import Frame
-from aims_pax.settings import Project
+from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, Project
 from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.section import Section
@@ -42,6 +43,11 @@ PLACES: Final = (
     *("REFERENCE.command", "REFERENCE.walltime_s", "REFERENCE.control", "REFERENCE.species_dir"),
 )
 """Sections and settings that say where something is computed, read or written; they may change, too."""
+
+STAGES: Final[Mapping[str, type[Section]]] = {
+    "INITIAL_DATASET_GENERATION": InitialDatasetSettings,
+    "ACTIVE_LEARNING": ActiveLearningSettings,
+}
 
 STRUCTURES: Final = "starting structures"
 AIMS_INPUT: Final = "input of FHI-aims"
@@ -75,24 +81,44 @@ def changed_settings(stored: str, project: Project) -> list[Problem]:
     for key, before, now in changes(stored, project):
         if key.rsplit(".", 1)[-1] in MAY_CHANGE:
             continue
-        said = f"is {now}, and the run in {project.run_folder} was started with {before}."
+        said, back = f"is {now}, and the run in {project.run_folder} was started with {before}.", "Set it back"
         if key in (STRUCTURES, AIMS_INPUT):
             said = f"are not those that the run in {project.run_folder} was started with."
+            back = "Put the earlier files back"
         found[f"{_in_users_words(key)} {said}"] = Problem(
             where=_file(key),
             found=f"{_in_users_words(key)} {said}",
-            advice="Set it back to continue that run, or start a new one in another folder (MISC.output_dir).",
+            advice=f"{back} to continue that run, or start a new one in another folder (MISC.output_dir).",
         )
     return list(found.values())
 
 
 def changes(stored: str, project: Project) -> Iterator[tuple[str, Any, Any]]:
     """Key, value before and value now of all settings that differ and matter to what comes out."""
-    before, now = json.loads(stored), json.loads(json.dumps(_described(project)))
+    with recalling("settings"):
+        before = dict(json.loads(stored))
+    now = json.loads(json.dumps(_described(project)))
     for key in now:
         # A key on one side only belongs to a section, or a trajectory, of a stage that was not run yet.
         if key in before and before[key] != now[key] and not key.startswith(PLACES):
             yield key, before[key], now[key]
+
+
+def as_markdown() -> str:
+    """Which settings may change when a run goes on, as docs/durability.md shows it."""
+    rows = []
+    for section, fields in STAGES.items():
+        goals = [key for key in fields.model_fields if key in GOALS]
+        others = [key for key in fields.model_fields if key in MAY_CHANGE and key not in GOALS]
+        rows += [(f"`{section}`: {_code(goals)}", "until that part of the run is over")]
+        rows += [(f"`{section}`: {_code(others)}", "always")]
+    rows += [(_code(place.removesuffix(".") for place in PLACES), "always")]
+    rows += [("everything else, what the starting structures are, and what FHI-aims is told (`control.in`)", "never")]
+    return "\n".join(["| Settings | May change |", "| --- | --- |", *(f"| {keys} | {when} |" for keys, when in rows)])
+
+
+def _code(keys: Iterable[str]) -> str:
+    return ", ".join(f"`{key}`" for key in keys)
 
 
 def _described(project: Project) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from aims_pax.campaign.training import CommitteeTrainer
 from aims_pax.committee import Committee, EpochPlan
 from aims_pax.dataset.splits import distribute, place_all
 from aims_pax.dataset.store import RunStore
+from aims_pax.departure import Departure, Reason
 from aims_pax.errors import CampaignStopped
 from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame, Stage
 from aims_pax.learner import initial as learner
@@ -100,6 +101,7 @@ class InitialParts:
     policy: InitialPolicy
     stopwatch: Stopwatch
     observer: Observer
+    departure: Departure
     skip_steps: int
     n_systems: int
     distinct: bool
@@ -123,28 +125,38 @@ class InitialDataset:
         self._parts, self.state, self._shares = parts, state, shares
         self._trainer = None if committee is None else CommitteeTrainer(committee, parts.plan)
         self._checkpoints: dict[int, TrajectoryCheckpoint] = {}
+        self._last_failure = ""
 
     def run(self) -> InitialStop:
-        """Go on until a stopping criterion is met; returns which."""
-        self._resume()
-        while True:
-            self._answers(self._collect(timeout_s=0.0))
-            command = learner.decide(self.state, self._parts.policy)
-            self._show(command)
-            match command:
-                case SampleFrame():
-                    self._sample()
-                case AwaitRoundLabel():
-                    self._answers(self._collect(timeout_s=None))
-                case DistributeRound():
-                    self._distribute()
-                case TrainRound(n_epochs):
-                    self._train(n_epochs, self._trainer)
-                case InitialFinish(reason):
-                    diary.info("initial dataset complete: %s", reason)
-                    return reason
-                case GiveUp(n_failed):
-                    self._give_up(n_failed)
+        """Go on until a stopping criterion is met; returns which.
+
+        Raises
+        ------
+        Departed
+            The campaign was asked to leave; every step is stored when it is over.
+        """
+        with self._parts.departure.cooperating():
+            self._resume()
+            while True:
+                self._answers(self._collect(timeout_s=0.0))
+                if self._parts.departure.reason is not None:
+                    self._parts.departure.leave()
+                command = learner.decide(self.state, self._parts.policy)
+                self._show(command)
+                match command:
+                    case SampleFrame():
+                        self._sample()
+                    case AwaitRoundLabel():
+                        self._await_labels()
+                    case DistributeRound():
+                        self._distribute()
+                    case TrainRound(n_epochs):
+                        self._train(n_epochs, self._trainer)
+                    case InitialFinish(reason):
+                        diary.info("initial dataset complete: %s", reason)
+                        return reason
+                    case GiveUp(n_failed):
+                        self._give_up(n_failed)
 
     def _give_up(self, n_failed: int) -> NoReturn:
         parts = self._parts
@@ -152,7 +164,7 @@ class InitialDataset:
             self.state = learner.transition(self.state, GaveUp(), parts.policy)
             self._write_state()
         raise CampaignStopped(
-            f"the reference failed for {n_failed} structures in a row. The log says why, and the folders of the "
+            f"the reference failed for {n_failed} structures in a row{self._last_failure}. The folders of the "
             "calculations (CLUSTER.calc_dir) hold what it said. Mend it, then the same command tries again"
         )
 
@@ -177,7 +189,7 @@ class InitialDataset:
         frame = parts.sampler.frame(system)
         self._shares = replace(self._shares, next_system=(system + 1) % parts.n_systems)
         known = parts.known_label(frame)
-        with parts.stopwatch.during(Activity.RECORDING), parts.store.transaction():
+        with parts.stopwatch.during(Activity.RECORDING), parts.store.unflushed_transaction():
             label_id = parts.desk.request(frame)
             self.state = learner.transition(self.state, FrameSubmitted(), parts.policy)
             self._write_state()
@@ -215,6 +227,12 @@ class InitialDataset:
         with self._parts.stopwatch.during(Activity.LABELLING):
             return self._parts.desk.collect(timeout_s=timeout_s)
 
+    def _await_labels(self) -> None:
+        """Wait for a label; leave when no more come before the walltime."""
+        self._answers(self._collect(timeout_s=None))
+        if self._parts.desk.only_held:
+            self._parts.departure.ask(Reason.WALLTIME)
+
     def _answers(self, done: Sequence[LabelDone]) -> None:
         """Store each answer together with what the learner makes of it."""
         for one in done:
@@ -225,7 +243,9 @@ class InitialDataset:
                 self.state = learner.transition(self.state, event, self._parts.policy)
                 self._write_state()
             if isinstance(answer.result, LabelFailure):
-                diary.warning("label %d  %s: %s", answer.label_id, answer.result.reason, answer.result.message)
+                found = f"{answer.result.reason}: {answer.result.message}"
+                self._last_failure = f", the last time {found}"
+                diary.warning("label %d failed, %s", answer.label_id, found)
             elif self.state.n_received % self._parts.labels_per_line == 0:
                 diary.info(
                     "round %d  %d of %d labels, the last one after %.1f s",

@@ -1,17 +1,22 @@
 """What a campaign must remember to go on as if it had never been interrupted."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
 from aims_pax.campaign.activities import Stopwatch
 from aims_pax.campaign.run_folder import RunFolder
 from aims_pax.committee import Committee
-from aims_pax.dataset.store import RunStore
+from aims_pax.dataset.database import DAMAGED
+from aims_pax.dataset.store import STORE_NAME, RunStore
+from aims_pax.errors import StoreError
 from aims_pax.learner.journal import from_text, to_text
 
 T = TypeVar("T")
+M = TypeVar("M", bound=StrEnum)
 
 
 class Memory:
@@ -31,7 +36,8 @@ class Memory:
     def recall(self, key: str, kind: type[T]) -> T | None:
         """A value that was kept, or None."""
         data = self._store.load_state(key)
-        return None if data is None else from_text(kind, data.decode())
+        with recalling(key):
+            return None if data is None else from_text(kind, data.decode())
 
     def keep_json(self, key: str, value: object) -> None:
         """Remember plain data."""
@@ -40,7 +46,14 @@ class Memory:
     def recall_json(self, key: str) -> object | None:
         """Plain data that was kept, or None."""
         data = self._store.load_state(key)
-        return None if data is None else json.loads(data)
+        with recalling(key):
+            return None if data is None else json.loads(data)
+
+    def recall_member(self, key: str, kind: type[M]) -> M | None:
+        """The member of a closed set that was kept as plain data, or None."""
+        value = self.recall_json(key)
+        with recalling(key):
+            return None if value is None else kind(str(value))
 
     def keep_bytes(self, key: str, value: bytes) -> None:
         """Remember a sampler's state or a checkpoint."""
@@ -58,7 +71,8 @@ class Memory:
         """Add the time of earlier processes of this run."""
         data = self._store.load_state("activities")
         if data is not None:
-            stopwatch.add(data.decode())
+            with recalling("activities"):
+                stopwatch.add(data.decode())
 
     def write_committee(self, committee: Committee) -> Path:
         """Write the committee's weights and optimizers durably; :meth:`keep_committee` makes them the valid ones."""
@@ -84,6 +98,15 @@ class Memory:
                 path.unlink(missing_ok=True)
 
 
+@contextmanager
+def recalling(key: str) -> Iterator[None]:
+    """Say that a value is damaged, instead of how its decoding fails."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise StoreError(f"{STORE_NAME}: the value {key} can't be read ({error}){DAMAGED}") from error
+
+
 def pack(parts: Mapping[str, bytes]) -> bytes:
     """Several named byte strings in one."""
     names = json.dumps({name: len(data) for name, data in parts.items()}).encode()
@@ -91,11 +114,18 @@ def pack(parts: Mapping[str, bytes]) -> bytes:
 
 
 def unpack(data: bytes) -> dict[str, bytes]:
-    """The byte strings that :func:`pack` has put together."""
-    n_names = int.from_bytes(data[:8], "little")
-    lengths = json.loads(data[8 : 8 + n_names])
-    parts, start = {}, 8 + n_names
-    for name, length in lengths.items():
-        parts[name] = data[start : start + length]
-        start += length
-    return parts
+    """The byte strings that :func:`pack` has put together.
+
+    Raises
+    ------
+    StoreError
+        They are damaged.
+    """
+    with recalling("of packed bytes"):
+        n_names = int.from_bytes(data[:8], "little")
+        lengths = json.loads(data[8 : 8 + n_names])
+        parts, start = {}, 8 + n_names
+        for name, length in lengths.items():
+            parts[name] = data[start : start + length]
+            start += length
+        return parts

@@ -12,7 +12,7 @@ from aims_pax.campaign import assembly
 from aims_pax.campaign.imported import extxyz_keys
 from aims_pax.campaign.plan import Pace, Workload
 from aims_pax.campaign.references import probe
-from aims_pax.committee import Committee, device_of
+from aims_pax.committee import Committee, devices_of
 from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.errors import CampaignStopped
@@ -244,7 +244,7 @@ def _untrained(project: Project) -> Committee:
         points,
         seeds=assembly.seeds_of(project),
         atomic_energies_ev=dict.fromkeys(project.elements, 0.0),
-        device=device_of(project.mace.misc.device),
+        device=devices_of(project.mace.misc.device),
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from aims_pax.frame import Frame
 from aims_pax.reference.ase_adapter import atoms_of
 from aims_pax.sampling import Advanced, BatchedSampler
+from aims_pax.xyz import drop_cut_off
 
 
 class TrajectoryRecorder:
@@ -25,6 +26,7 @@ class TrajectoryRecorder:
 
     def __init__(self, folder: Path, stage: str, *, interval_steps: int) -> None:
         self._folder, self._stage, self._interval = folder, stage, interval_steps
+        self._whole: set[Path] = set()
 
     def advance(self, sampler: BatchedSampler, trajectories: Sequence[int], n_steps: int) -> list[Advanced]:
         """Move trajectories as :meth:`BatchedSampler.advance` does, and save their frames on the way."""
@@ -50,11 +52,15 @@ class TrajectoryRecorder:
     def _append(self, trajectory: int, frames: Sequence[Frame]) -> None:
         from ase.io import write
 
+        path = self._folder / f"{self._stage}_{trajectory:03d}.extxyz"
         self._folder.mkdir(parents=True, exist_ok=True)
+        if path not in self._whole and path.exists():
+            drop_cut_off(path)
+        self._whole.add(path)
         images = [atoms_of(frame) for frame in frames]
         for atoms, frame in zip(images, frames, strict=True):
             atoms.info.update(system=frame.system, md_step=frame.md_step, generation=frame.generation)
-        write(self._folder / f"{self._stage}_{trajectory:03d}.extxyz", images, format="extxyz", append=True)
+        write(path, images, format="extxyz", append=True)
 
 
 class NoRecorder:

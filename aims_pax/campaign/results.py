@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 import aims_pax
 from aims_pax.campaign.activities import Activity, Stopwatch
 from aims_pax.campaign.convergence import ConvergenceState
+from aims_pax.campaign.desk import SLOW_LABEL, WORKERS_LOST
 from aims_pax.campaign.evaluate import Evaluation, evaluate_models
 from aims_pax.campaign.imported import extxyz_keys
 from aims_pax.campaign.run_folder import RunFolder
@@ -29,6 +30,13 @@ from aims_pax.report.figures import draw_run
 from aims_pax.settings import Project
 
 PACKAGES = ("torch", "mace-torch", "e3nn", "ase", "parsl", "numpy", "vesin", "tblite", "pydantic")
+
+FAULT_WORDS: Final = {
+    "asked_again": "times a label was asked for again",
+    "attempts_lost_with_workers": "attempts lost with their workers",
+    "slow_labels": "labels far slower than their peers",
+}
+"""Counts of summary.json's faults as the closing lines speak of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +63,18 @@ class Summary:
             f"labels: {labels['received']} of {labels['asked']} asked for "
             f"({labels['failed']} failed); {labels['training']} train, {labels['validation']} validate",
             f"time: {sum(wall.values()):.0f} s ({spent})",
+            *self._fault_lines(),
             *str(measured).splitlines(),
             *self._convergence_lines(),
             f"results are in {self.folder}",
         ]
+
+    def _fault_lines(self) -> list[str]:
+        """What went wrong on the way, if anything did. Runs that an older program has finished hold no such counts."""
+        faults = self.content.get("faults", {})
+        said = [f"{n} × {reason}" for reason, n in faults.get("attempts_failed", {}).items()]
+        said += [f"{faults[key]} {words}" for key, words in FAULT_WORDS.items() if faults.get(key)]
+        return [f"faults: {', '.join(said)}"] if said else []
 
     def _convergence_lines(self) -> list[str]:
         """Which models to take, where only some were trained to the end."""
@@ -155,6 +171,7 @@ def _content(
             "training": counts.n_train,
             "validation": counts.n_valid,
         },
+        "faults": _faults(store),
         "training_structures_of_each_member": [committee.n_train(member) for member in range(committee.n_members)],
         "md_steps_active": 0 if active is None else sum(trajectory.md_step for trajectory in active.trajectories),
         "uncertainty_checks": 0 if active is None else active.threshold.n_checks,
@@ -172,7 +189,19 @@ def _content(
         "converged": [] if converged is None else [models[member].name for member in converged.members],
         "seeds": {"members": list(committee.seeds), "md": _md_seeds(project)},
         "versions": _versions(),
-        "device": str(committee.device),
+        "device": ", ".join(map(str, committee.devices)),
+    }
+
+
+def _faults(store: RunStore) -> dict[str, Any]:
+    """What went wrong with labels: counts of attempts and of labels."""
+    counts, journal = store.counts(), list(store.journal())
+    return {
+        "attempts_failed": {str(reason): n for reason, n in store.failed_attempts().items()},
+        "labels_given_up": {str(reason): n for reason, n in store.given_up().items()},
+        "asked_again": counts.n_failures - counts.n_failed,
+        "attempts_lost_with_workers": sum(entry.payload["n"] for entry in journal if entry.kind == WORKERS_LOST),
+        "slow_labels": sum(entry.kind == SLOW_LABEL for entry in journal),
     }
 
 

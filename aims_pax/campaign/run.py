@@ -9,7 +9,7 @@ from enum import StrEnum
 from aims_pax.campaign import assembly
 from aims_pax.campaign.active import ActiveLearning, ActiveParts
 from aims_pax.campaign.activities import Activity, Stopwatch
-from aims_pax.campaign.convergence import Convergence, ConvergenceRules, ConvergenceState
+from aims_pax.campaign.convergence import Convergence, ConvergenceParts, ConvergenceRules, ConvergenceState
 from aims_pax.campaign.desk import LabelDesk
 from aims_pax.campaign.fingerprint import claim
 from aims_pax.campaign.imported import import_datasets
@@ -17,8 +17,9 @@ from aims_pax.campaign.initial import InitialDataset, InitialParts, Shares
 from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.results import Summary, read_summary, write_results
 from aims_pax.campaign.training import MIN_RESET_PATIENCE, CommitteeTrainer, Stagnations
-from aims_pax.committee import Committee, device_of
+from aims_pax.committee import Committee, devices_of
 from aims_pax.dataset.store import RunStore
+from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped, Problem, UserError
 from aims_pax.frame import Label, LabelFailure, LabelledFrame, Stage
 from aims_pax.learner.active import begin
@@ -53,8 +54,8 @@ class Progress(StrEnum):
 class Run:
     """One run folder, opened: its store, its clock, and the pool as soon as a label is needed."""
 
-    def __init__(self, project: Project, store: RunStore, observer: Observer) -> None:
-        self.project, self.store, self.observer = project, store, observer
+    def __init__(self, project: Project, store: RunStore, observer: Observer, departure: Departure) -> None:
+        self.project, self.store, self.observer, self.departure = project, store, observer, departure
         self.folder = assembly.run_folder(project, run_id=_run_id(store))
         self.memory = Memory(store, self.folder)
         self.stopwatch = Stopwatch()
@@ -65,8 +66,7 @@ class Run:
     @property
     def progress(self) -> Progress | None:
         """Which part comes next; None for a new run."""
-        value = self.memory.recall_json("progress")
-        return None if value is None else Progress(str(value))
+        return self.memory.recall_member("progress", Progress)
 
     def proceed(self, progress: Progress) -> None:
         """Note that another part comes next."""
@@ -79,8 +79,20 @@ class Run:
         if self._pool is None:
             with self.stopwatch.during(Activity.STARTING):
                 self._pool = assembly.build_pool(self.project)
-        keeps = not self.project.settings.cluster.clean_dirs
-        return LabelDesk(self.store, self._pool, self.folder, stage, keeps_folders=keeps)
+        return LabelDesk(
+            self.store,
+            self._pool,
+            self.folder,
+            stage,
+            keeps_folders=not self.project.settings.cluster.clean_dirs,
+            departure=self.departure,
+            no_progress_s=self.project.settings.misc.no_progress_s,
+        )
+
+    def wake(self) -> None:
+        """Wait no longer for labels if the campaign is to leave; called in any thread."""
+        if self.departure.reason is not None and (pool := self._pool) is not None:
+            pool.wake()
 
     def close(self) -> None:
         """Release the workers; they are started again if a label is needed after all."""
@@ -94,7 +106,7 @@ class Run:
             labelled = list(self.store.labelled())
             checkpoint = self.memory.committee_checkpoint()
             if checkpoint is not None:
-                self._committee = Committee.load(checkpoint, device=device_of(self.project.mace.misc.device))
+                self._committee = Committee.load(checkpoint, device=devices_of(self.project.mace.misc.device))
                 self._committee.add(labelled)
             elif labelled:
                 self.build_committee(labelled)
@@ -120,7 +132,9 @@ class Run:
         return committee
 
 
-def run_campaign(project: Project, *, stages: tuple[Stage, ...], observer: Observer) -> Summary:
+def run_campaign(
+    project: Project, *, stages: tuple[Stage, ...], observer: Observer, departure: Departure | None = None
+) -> Summary:
     """Run the stages of a project, or what is left of them, and write the results.
 
     Parameters
@@ -130,15 +144,20 @@ def run_campaign(project: Project, *, stages: tuple[Stage, ...], observer: Obser
         In their order. With ACTIVE alone an initial dataset must be there, from an earlier run in the same folder or
         from files.
     observer : Observer
+    departure : Departure or None
+        By which others ask the campaign to leave; None: nobody does.
 
     Raises
     ------
+    Departed
+        It has left as it was asked to; the same call goes on.
     UserError
         What was asked for can't be done with what is there.
     CampaignStopped
         Nothing sensible is left to do before the goal was reached.
     """
-    with RunStore.open(project.run_folder) as store, _opened(project, store, observer) as run:
+    asked = departure or Departure()
+    with RunStore.open(project.run_folder) as store, _opened(project, store, observer, asked) as run:
         progress = run.progress
         if progress is Progress.FINISHED:
             diary.info("this run is finished; its results are in %s", run.folder.results)
@@ -163,11 +182,13 @@ def _run_id(store: RunStore) -> str:
 
 
 @contextmanager
-def _opened(project: Project, store: RunStore, observer: Observer) -> Iterator[Run]:
-    run = Run(project, store, observer)
+def _opened(project: Project, store: RunStore, observer: Observer, departure: Departure) -> Iterator[Run]:
+    run = Run(project, store, observer, departure)
+    departure.listeners.append(run.wake)
     try:
         yield run
     finally:
+        departure.listeners.remove(run.wake)
         run.close()
 
 
@@ -231,6 +252,7 @@ def _sample_initial(run: Run) -> None:
         policy=assembly.initial_policy(project),
         stopwatch=run.stopwatch,
         observer=run.observer,
+        departure=run.departure,
         skip_steps=settings.skip_step_initial,
         n_systems=len(project.systems),
         distinct=settings.distinct_model_sets,
@@ -293,6 +315,7 @@ def _learn_actively(run: Run) -> StopReason:
         policy=policy,
         stopwatch=run.stopwatch,
         observer=run.observer,
+        departure=run.departure,
         moves_checkpoints=settings.update_md_checkpoints,
         n_epochs_before=_epochs_trained(run, besides="learner.active"),
     )
@@ -319,7 +342,8 @@ def _converge(run: Run, settings: StageSettings, *, key: str, best_only: bool) -
         max_epochs=settings.max_convergence_epochs,
         valid_skip=settings.valid_skip,
     )
-    convergence = Convergence(committee, rules, key=key, store=run.store, memory=run.memory, stopwatch=run.stopwatch)
+    parts = ConvergenceParts(committee, run.store, run.memory, run.stopwatch, run.departure)
+    convergence = Convergence(parts, rules, key=key)
     members = (_best_member(committee),) if best_only else tuple(range(committee.n_members))
     n_epochs_before = _epochs_trained(run, besides=key)
 

@@ -5,44 +5,33 @@ import functools
 import logging
 import os
 import shlex
-import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import Final, NoReturn, ParamSpec
+from typing import Final, ParamSpec
 
 import typer
 
+from aims_pax.departure import Departed, Reason
 from aims_pax.errors import AimsPaxError, Problem, UserError
 from aims_pax.report.logs import close_logs, log_failure
 
 P = ParamSpec("P")
 
-INTERRUPTED: Final = 128 + signal.SIGINT
-"""Exit code of a command that was stopped by Ctrl-C, as shells report it."""
-
-TERMINATED: Final = 128 + signal.SIGTERM
-"""Exit code of a command that was stopped by a batch system or by ``kill``."""
-
 DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 """What a disk may answer in the middle of a run: full, over quota, read-only by now, broken."""
-
-
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end, and unwinds as it does for Ctrl-C."""
 
 
 def guarded(command: Callable[P, None]) -> Callable[P, None]:
     """The same command, whose exceptions become messages on stderr and exit codes.
 
     A :class:`UserError` gives 2 and all its problems; any other :class:`AimsPaxError` gives 1 and its message; a disk
-    that is full gives 1 and what to do; Ctrl-C gives 130 and SIGTERM 143, both with the command that goes on with a
-    run; anything else gives 1 and one line, and its traceback is kept in the run's log, or in a file of its own when
-    there is no log yet.
+    that is full gives 1 and what to do; a command that was asked to leave gives the code of
+    :class:`aims_pax.departure.Reason`, with the command that goes on with a run; anything else gives 1 and one line,
+    and its traceback is kept in the run's log, or in a file of its own when there is no log yet.
     """
 
     @functools.wraps(command)
@@ -60,18 +49,17 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise  # typer's own ways to end, among them a reader that closed the pipe
         except KeyboardInterrupt as signalled:
-            terminated = isinstance(signalled, Terminated)
-            word = "Terminated" if terminated else "Interrupted"
-            if log_failure(word.lower(), level=logging.INFO) is None:
-                _say(f"\n{word} before anything was started.")
+            reason = signalled.reason if isinstance(signalled, Departed) else Reason.INTERRUPTED
+            if log_failure(str(reason), level=logging.INFO) is None:
+                _say(f"\nLeft because of {reason}, before anything was started.")
             else:
-                _say(f"\n{word}. What was committed is kept; the same command goes on from there:\n  {_own_command()}")
-            raise typer.Exit(TERMINATED if terminated else INTERRUPTED) from None
+                _say(f"\nLeft because of {reason}. {kept_words()}")
+            raise typer.Exit(reason.exit_code) from None
         except Exception as error:
             if isinstance(error, OSError) and error.errno in DISK_ERRORS:
                 log_failure(str(error))
                 _say(f"aims-pax stopped: {error.strerror}{f': {error.filename}' if error.filename else ''}.")
-                _say(f"Make room, or mend the disk. What was committed is kept; then go on by:\n  {_own_command()}")
+                _say(f"Make room, or mend the disk. {kept_words()}")
                 raise typer.Exit(1) from None
             trace = "".join(traceback.format_exception(error))
             log_file = log_failure(trace) or _write_temporary(trace)
@@ -84,18 +72,10 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
-@contextmanager
-def sigterm_unwinds() -> Iterator[None]:
-    """Within this context SIGTERM ends the program as Ctrl-C does: workers are released, the store is closed."""
-
-    def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
-        raise Terminated
-
-    previous = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+def kept_words() -> str:
+    """What to tell of a run that was left before its end."""
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    return f"What was committed is kept; the same command goes on from there:\n  {command}"
 
 
 def _say_problems(problems: Sequence[Problem]) -> None:
@@ -110,11 +90,8 @@ def _say_problems(problems: Sequence[Problem]) -> None:
 
 
 def _say(text: str) -> None:
-    typer.echo(text, err=True)
-
-
-def _own_command() -> str:
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    with suppress(OSError):  # the terminal is gone; the diary has it
+        typer.echo(text, err=True)
 
 
 def _write_temporary(text: str) -> Path:

@@ -1,20 +1,28 @@
 """What ``run``, ``idg`` and ``al`` share: load, check, open the diary and the live view, run, say how it ended."""
 
 import logging
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final, TextIO, cast
 
 import typer
 
-from aims_pax.cli.boundary import sigterm_unwinds
+from aims_pax.cli.signals import SignalWatch
+from aims_pax.cli.slurm_job import END, end_of_job
+from aims_pax.departure import Departure, leaving_time
 from aims_pax.errors import UserError
 
 if TYPE_CHECKING:
+    from aims_pax.campaign import Summary
     from aims_pax.frame import Stage
     from aims_pax.settings import Project
 
 diary = logging.getLogger("aims_pax.run")
+
+FOREVER_S: Final = 300 * 86400.0
+"""Slurm gives jobs without a limit an end that is a year away."""
 
 ProjectFolder = Annotated[
     Path, typer.Argument(metavar="FOLDER", help="The project: the folder that holds aims_PAX.yaml and mace.yaml.")
@@ -50,8 +58,16 @@ def launch(folder: Path, *stages: str, parsl_config: str | None = None) -> None:
     parsl_config : str or None
         Name or file of a Parsl configuration to use instead of CLUSTER's.
     """
+    departure = Departure()
+    with SignalWatch(departure) as watch:
+        summary = _run(folder, stages, parsl_config, watch)
+    _say_closing(summary.lines())
+
+
+def _run(folder: Path, stages: Sequence[str], parsl_config: str | None, watch: SignalWatch) -> "Summary":
     from aims_pax.frame import Stage
 
+    started_at = time.time()
     asked = tuple(Stage(stage) for stage in stages)
     project = load(folder, asked, parsl_config)
 
@@ -61,17 +77,49 @@ def launch(folder: Path, *stages: str, parsl_config: str | None = None) -> None:
     from aims_pax.campaign.check import check_project
     from aims_pax.report.live import LiveView
     from aims_pax.report.logs import open_logs
+    from aims_pax.report.outlet import Outlet
 
     report = check_project(project, asked)
     if report.problems:
         raise UserError(report.problems)
-    console = Console()
+    console = Console(file=cast(TextIO, Outlet(sys.stdout)))
     open_logs(project.log_folder, console, level=project.mace.misc.log_level)
     for fact in report.facts:
         diary.info("%s", fact)
-    with sigterm_unwinds(), LiveView(console, title=project.folder.name) as view:
-        summary = run_campaign(project, stages=asked, observer=view)
-    _say_closing(summary.lines())
+    mind_walltime(watch.departure, project.settings.misc.walltime, started_at=started_at)
+    with LiveView(console, title=project.folder.name) as view:
+        watch.restore_terminal = view.close
+        return run_campaign(project, stages=asked, observer=view, departure=watch.departure)
+
+
+def mind_walltime(departure: Departure, walltime_s: float | None, *, started_at: float) -> None:
+    """Have the campaign leave before its walltime or its batch job is over, and say when that is.
+
+    Parameters
+    ----------
+    departure : Departure
+    walltime_s : float or None
+        MISC.walltime.
+    started_at : float
+        Unix time, s.
+    """
+    job_ends_at = _job_end(end_of_job(), now=started_at)
+    ends_at = leaving_time(started_at=started_at, walltime_s=walltime_s, job_ends_at=job_ends_at)
+    if ends_at is not None:
+        departure.limit(ends_at)
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ends_at))
+        diary.info("this session leaves at %s, to keep its walltime; the same command goes on after that", when)
+
+
+def _job_end(found: str, *, now: float) -> float | None:
+    """When Slurm ends the job that this process runs in, Unix time; None when there is no job, or no end that holds."""
+    if not found:
+        return None
+    if found.isdecimal() and now < int(found) < now + FOREVER_S:
+        return float(found)
+    if not (found.isdecimal() and int(found) >= now + FOREVER_S):
+        diary.warning("%s is %r, which is no time to come, and is not used; MISC.walltime sets a limit", END, found)
+    return None
 
 
 def _say_closing(lines: Sequence[str]) -> None:

@@ -1,65 +1,53 @@
-"""The programs ``aims-pax``, ``aims-pax-idg`` and ``aims-pax-al``."""
+"""Entry points of the installed programs; Ctrl-C while they import all else shows no traceback."""
 
-from collections.abc import Callable
-from typing import Annotated
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
-import typer
-
-from aims_pax import __version__
-from aims_pax.cli import al, check, evaluate, export, idg, init, plan, references, run, schema
-
-program = typer.Typer(
-    name="aims-pax",
-    help="From a few structures and a compute allocation to a trustworthy machine-learning force field.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-program.command("init", short_help="Write a new project, with its settings explained")(init.init)
-program.command("check", short_help="Find mistakes early; say what a run would do")(check.check)
-program.command("references", short_help="List reference methods; time one label")(references.references)
-program.command("plan", short_help="How many workers would be busy")(plan.plan)
-program.command("run", short_help="Run the whole campaign")(run.run)
-program.command("idg", short_help="Generate the initial dataset only")(idg.idg)
-program.command("al", short_help="Learn actively only")(al.al)
-program.command("evaluate", short_help="Measure models on labelled structures")(evaluate.evaluate)
-program.command("export", short_help="Write the datasets of a run, finished or not")(export.export)
-program.command("schema", short_help="Write JSON schemas for editors")(schema.schema)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"aims-pax {__version__}")
-        raise typer.Exit
-
-
-@program.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
-    ] = False,
-) -> None:
-    """Options of the program itself."""
+from aims_pax.departure import Reason
 
 
 def run_program() -> None:
     """Entry point of ``aims-pax``."""
-    program()
+    with _left_without_delay():
+        from aims_pax.cli.commands import program
+
+        program()
 
 
 def run_idg() -> None:
     """Entry point of ``aims-pax-idg``, the same as ``aims-pax idg``."""
-    _single("aims-pax-idg", idg.idg)
+    with _left_without_delay():
+        from aims_pax.cli.commands import idg_program
+
+        idg_program()
 
 
 def run_al() -> None:
     """Entry point of ``aims-pax-al``, the same as ``aims-pax al``."""
-    _single("aims-pax-al", al.al)
+    with _left_without_delay():
+        from aims_pax.cli.commands import al_program
+
+        al_program()
 
 
-def _single(name: str, command: Callable[..., None]) -> None:
-    """Run one command as a program of its own."""
-    alone = typer.Typer(name=name, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    alone.command()(command)
-    alone()
+@contextmanager
+def _left_without_delay() -> Iterator[None]:
+    """End a process that was asked to leave as soon as all is closed.
+
+    Python would wait for the threads of libraries that may hang, longer than a batch system waits for this process.
+    """
+    try:
+        yield
+    except (SystemExit, KeyboardInterrupt) as ended:
+        code = ended.code if isinstance(ended, SystemExit) else Reason.INTERRUPTED.exit_code
+        if code in {reason.exit_code for reason in Reason}:
+            with suppress(OSError):  # nobody reads it any more
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(int(code))
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is done; Python tidies up, and would show a traceback
+        raise

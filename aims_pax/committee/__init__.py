@@ -1,7 +1,7 @@
 """MACE committees: built, trained continually, evaluated in batches, written as MACE's own model files."""
 
 from aims_pax.committee.committee import Committee
-from aims_pax.committee.device import cuda_is_usable, device_of
+from aims_pax.committee.device import cuda_is_usable, devices_of, missing_gpus, usable_gpus
 from aims_pax.committee.ensemble import Ensemble, FramePrediction, Prediction
 from aims_pax.committee.forces import CommitteeForces
 from aims_pax.committee.foundation import load_foundation
@@ -19,7 +19,9 @@ __all__ = [
     "Prediction",
     "RandomSubset",
     "cuda_is_usable",
-    "device_of",
+    "devices_of",
     "load_foundation",
     "load_models",
+    "missing_gpus",
+    "usable_gpus",
 ]

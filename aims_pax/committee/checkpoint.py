@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from aims_pax.committee.elements import Elements
-from aims_pax.committee.modelfile import write_atomically
+from aims_pax.committee.modelfile import save
 from aims_pax.committee.statistics import DatasetStatistics
 from aims_pax.errors import ModelError, Problem
 
@@ -21,6 +22,17 @@ VERSION: Final = 2
 
 Version 1 held each tensor by itself, and the constants of the architecture; it is still read.
 """
+
+_ADVICE: Final = (
+    "Restore it from a copy. The labels are safe in run.db: aims-pax export writes them, and a new run can begin "
+    "with them (ACTIVE_LEARNING.initial_train_dataset and initial_valid_dataset)."
+)
+
+_DAMAGED: Final = (
+    *(OSError, EOFError, UnpicklingError, AssertionError, AttributeError, LookupError, RuntimeError),
+    *(TypeError, ValueError),
+)
+"""What torch and the decoding raise, depending on which bytes are wrong."""
 
 _PLACE: Final = "tensor in"
 """Marks what stands for a tensor: the name of the long tensor that it is a part of, where it starts, its shape."""
@@ -70,7 +82,7 @@ def write_checkpoint(path: Path, checkpoint: MembersCheckpoint) -> None:
         "members": members,
         "tensors": {name: torch.cat(long.parts).cpu() for name, long in tensors.items()},
     }
-    write_atomically(path, lambda file: torch.save(content, file))
+    save(content, path)
 
 
 def read_checkpoint(path: Path, *, device: torch.device) -> MembersCheckpoint:
@@ -81,31 +93,41 @@ def read_checkpoint(path: Path, *, device: torch.device) -> MembersCheckpoint:
     ModelError
         The file is missing, damaged, or of a newer version.
     """
-    advice = (
-        "Restore it from a copy. The labels are safe in run.db: aims-pax export writes them, and a new run can begin "
-        "with them (ACTIVE_LEARNING.initial_train_dataset and initial_valid_dataset)."
-    )
-    try:
+    with naming_damage(path):
         content = torch.load(path, map_location=device, weights_only=True)
         version = content["version"]
+        if version > VERSION:
+            found = f"is of version {version}, written by a newer aims_pax"
+            raise ModelError(Problem(where=str(path), found=found, allowed=f"versions up to {VERSION}", advice=_ADVICE))
+        statistics = content["statistics"]
+        e0 = tuple(statistics.pop("atomic_energies_ev"))
+        return MembersCheckpoint(
+            settings=json.loads(content["settings"]),
+            seeds=tuple(content["seeds"]),
+            elements=Elements(tuple(content["numbers"])),
+            statistics=DatasetStatistics(atomic_energies_ev=e0, **statistics),
+            generation=content["generation"],
+            members=_unpacked(content["members"], content.get("tensors", {})),
+        )
+
+
+@contextmanager
+def naming_damage(path: Path) -> Iterator[None]:
+    """Whatever goes wrong while a checkpoint is read, and a committee is made of it, is damage of this file.
+
+    Raises
+    ------
+    ModelError
+    """
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError:
+        raise
     except FileNotFoundError as cause:
-        raise ModelError(Problem(where=str(path), found="is missing", advice=advice)) from cause
-    except (OSError, RuntimeError, UnpicklingError, EOFError, KeyError, TypeError, IndexError) as cause:
+        raise ModelError(Problem(where=str(path), found="is missing", advice=_ADVICE)) from cause
+    except _DAMAGED as cause:
         found = f"can't be read as a committee ({type(cause).__name__})"
-        raise ModelError(Problem(where=str(path), found=found, advice=advice)) from cause
-    if version > VERSION:
-        found = f"is of version {version}, written by a newer aims_pax"
-        raise ModelError(Problem(where=str(path), found=found, allowed=f"versions up to {VERSION}", advice=advice))
-    statistics = content["statistics"]
-    e0 = tuple(statistics.pop("atomic_energies_ev"))
-    return MembersCheckpoint(
-        settings=json.loads(content["settings"]),
-        seeds=tuple(content["seeds"]),
-        elements=Elements(tuple(content["numbers"])),
-        statistics=DatasetStatistics(atomic_energies_ev=e0, **statistics),
-        generation=content["generation"],
-        members=_unpacked(content["members"], content.get("tensors", {})),
-    )
+        raise ModelError(Problem(where=str(path), found=found, advice=_ADVICE)) from cause
 
 
 @dataclass(slots=True)
@@ -126,7 +148,7 @@ class _LongTensor:
 def _packed(value: Any, tensors: dict[str, _LongTensor]) -> Any:
     """The same value with places instead of tensors, which are appended to `tensors`."""
     if isinstance(value, Tensor):
-        name = f"{value.dtype} {value.device.type}"
+        name = f"{value.dtype} {value.device}"  # of one device each, since they are put together
         start = tensors.setdefault(name, _LongTensor()).append(value)
         return {_PLACE: name, "start": start, "shape": tuple(value.shape)}
     if isinstance(value, dict):

@@ -3,7 +3,7 @@
 import copy
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,15 +15,17 @@ from aims_pax.committee.build import (
     dataset_statistics,
     set_avg_num_neighbors,
 )
-from aims_pax.committee.checkpoint import MembersCheckpoint, read_checkpoint, write_checkpoint
-from aims_pax.committee.cores import Item, Result, side_by_side
+from aims_pax.committee.checkpoint import MembersCheckpoint, naming_damage, read_checkpoint, write_checkpoint
+from aims_pax.committee.cores import Result, device_by_device
+from aims_pax.committee.device import Where, as_devices
 from aims_pax.committee.elements import Elements
 from aims_pax.committee.ensemble import Ensemble
 from aims_pax.committee.graph import LabelledGraph
 from aims_pax.committee.loss import WeightedLoss
 from aims_pax.committee.member import EpochPlan, EpochReport, Member
 from aims_pax.committee.model import atomic_energies
-from aims_pax.committee.modelfile import write_atomically
+from aims_pax.committee.modelfile import save
+from aims_pax.committee.placement import home_of
 from aims_pax.committee.statistics import DatasetStatistics
 from aims_pax.errors import ShapeError
 from aims_pax.frame import LabelledFrame, Split
@@ -50,9 +52,12 @@ class Committee(Ensemble):
 
     Predictions, errors and exported files are those of the averaged weights. Training always goes on from the
     present weights. Made by :meth:`build` or :meth:`load`.
+
+    On several devices each member is trained on its own, see :class:`Placement`; every device has a copy of the
+    graphs.
     """
 
-    def __init__(self, design: _Design, *, device: torch.device) -> None:
+    def __init__(self, design: _Design, *, devices: Sequence[torch.device]) -> None:
         settings = design.settings
         self._design = design
         loss = WeightedLoss(
@@ -66,13 +71,13 @@ class Committee(Ensemble):
             for seed in design.seeds
         ]
         self._members = tuple(
-            Member(model.to(device), settings.training, loss=loss, seed=seed)
-            for model, seed in zip(models, design.seeds, strict=True)
+            Member(model.to(home_of(index, devices)), settings.training, loss=loss, seed=seed)
+            for index, (model, seed) in enumerate(zip(models, design.seeds, strict=True))
         )
         self._neighbour_counts: dict[int, tuple[int, int]] = {}
         self._largest_graph_bytes = 0.0
         names = [f"member {index} (seed {seed})" for index, seed in enumerate(design.seeds)]
-        super().__init__([member.averaged.model for member in self._members], sources=names)
+        super().__init__([member.averaged.model for member in self._members], sources=names, devices=devices)
 
     @classmethod
     def build(
@@ -82,7 +87,7 @@ class Committee(Ensemble):
         *,
         seeds: Sequence[int],
         atomic_energies_ev: Mapping[int, float] | None = None,
-        device: torch.device | str = "cpu",
+        device: Where = "cpu",
     ) -> "Committee":
         """Untrained members for a first set of points, which they also receive.
 
@@ -106,7 +111,7 @@ class Committee(Ensemble):
         isolated = dict(atomic_energies_ev or {})
         elements = Elements.of([*isolated, *(z for point in labelled for z in point.frame.numbers)])
         statistics = dataset_statistics(settings.architecture, labelled, elements, isolated_atoms_ev=isolated)
-        committee = cls(_Design(settings, tuple(seeds), elements, statistics), device=torch.device(device))
+        committee = cls(_Design(settings, tuple(seeds), elements, statistics), devices=as_devices(device))
         committee.add(labelled)
         return committee
 
@@ -144,9 +149,12 @@ class Committee(Ensemble):
             if point.label_id in self._neighbour_counts:
                 continue
             graph = LabelledGraph.build(point, self._for_model, atomic_energies_ev=e0)
-            owners = self._members if point.member is None else (self._members[point.member],)
-            for owner in owners:
-                (owner.train_graphs if point.split is Split.TRAINING else owner.valid_graphs).append(graph)
+            owners = range(self.n_members) if point.member is None else (point.member,)
+            copies = {self.devices[0]: graph}
+            for index in owners:
+                home, owner = self._placement.home(index), self._members[index]
+                copy_there = copies.setdefault(home, graph if home in copies else graph.on(home))
+                (owner.train_graphs if point.split is Split.TRAINING else owner.valid_graphs).append(copy_there)
             n_edges, n_bonded = graph.edges.shape[1], len(torch.unique(graph.edges[1]))
             footprint = self._budget.footprint
             graph_bytes = footprint.per_atom * graph.n_atoms + footprint.per_edge * n_edges
@@ -209,7 +217,7 @@ class Committee(Ensemble):
 
     def centre_energies(self) -> None:
         """Let the mean energy error per atom of each member vanish on its training points; a new generation."""
-        self._side_by_side(lambda member: member.centre_energies(), self._members)
+        self._side_by_side(lambda member: self._members[member].centre_energies(), range(self.n_members))
         self._generation += 1
 
     def save(self, path: Path) -> None:
@@ -228,7 +236,7 @@ class Committee(Ensemble):
         )
 
     @classmethod
-    def load(cls, path: Path, *, device: torch.device | str = "cpu") -> "Committee":
+    def load(cls, path: Path, *, device: Where = "cpu") -> "Committee":
         """The committee that was saved, without its points: add them again in their order and it is as it was.
 
         Raises
@@ -236,12 +244,14 @@ class Committee(Ensemble):
         ModelError
             The file is missing, damaged, or of a newer version.
         """
-        saved = read_checkpoint(path, device=torch.device(device))
-        settings = MaceSettings.model_validate(saved.settings)
-        design = _Design(settings, saved.seeds, saved.elements, saved.statistics)
-        committee = cls(design, device=torch.device(device))
-        for member, state in zip(committee._members, saved.members, strict=True):
-            member.restore(state)
+        devices = as_devices(device)
+        saved = read_checkpoint(path, device=devices[0])
+        with naming_damage(path):
+            settings = MaceSettings.model_validate(saved.settings)
+            design = _Design(settings, saved.seeds, saved.elements, saved.statistics)
+            committee = cls(design, devices=devices)
+            for member, state in zip(committee._members, saved.members, strict=True):
+                member.restore(state)
         committee._generation = saved.generation
         return committee
 
@@ -253,11 +263,11 @@ class Committee(Ensemble):
                 warnings.simplefilter("ignore")  # TorchScript, as in building
                 model = copy.deepcopy(self._models[member]).cpu().requires_grad_(True)
                 path = Path(folder) / f"{name}_{self.seeds[member]}.model"
-                write_atomically(path, lambda file, model=model: torch.save(model, file))  # type: ignore[misc]
+                save(model, path)
             paths.append(path)
         return paths
 
-    def _side_by_side(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    def _side_by_side(self, work: Callable[[int], Result], members: Sequence[int]) -> list[Result]:
         """Members at work on their points, each in one thread while its batches are small; see :class:`Budget`.
 
         That matters where one member is left, as in converging the best: two threads inside the operations of a batch
@@ -265,7 +275,8 @@ class Committee(Ensemble):
         """
         batch_bytes = self._design.settings.training.batch_size * self._largest_graph_bytes
         max_threads = None if batch_bytes > self._budget.largest_bytes else 1
-        return side_by_side(work, items, device=self.device, max_threads=max_threads)
+        homes = [self._placement.home(member) for member in members]
+        return device_by_device(work, members, devices=homes, max_threads=max_threads)
 
     def _update_avg_num_neighbors(self) -> None:
         """Let the models' mean number of neighbours follow the training points, if the settings say so."""

@@ -1,12 +1,14 @@
 """Members at work side by side: one thread each, as far as there are cores."""
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
 import torch
+
+from aims_pax.committee.device import current
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -41,9 +43,38 @@ def side_by_side(
     n_workers = max(1, min(len(todo), n_cores)) if device.type == "cpu" else 1
     n_threads = min(n_cores // n_workers, max_threads or n_cores)
     if n_workers < 2:
-        with _threads(n_threads):
+        with _threads(n_threads), current(device):
             return [work(item) for item in todo]
     return list(_pool(n_workers, n_threads).map(work, todo))
+
+
+def device_by_device(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    devices: Sequence[torch.device],
+    max_threads: int | None = None,
+) -> list[Result]:
+    """The results of `work` on every item, in order; each device has a thread of its own when there are several.
+
+    Parameters
+    ----------
+    devices : sequence of torch.device
+        Where each item is worked on.
+    max_threads : int or None
+        As in :func:`side_by_side`, which does it all when there is one device.
+    """
+    todo = list(items)
+    if len(set(devices)) < 2:
+        return side_by_side(work, todo, device=devices[0], max_threads=max_threads) if todo else []
+
+    def of_one(device: torch.device) -> list[Result]:
+        with current(device):
+            return [work(item) for item, place in zip(todo, devices, strict=True) if place == device]
+
+    lanes = sorted(set(devices), key=str)
+    done = {d: iter(results) for d, results in zip(lanes, _pool(len(lanes), 1).map(of_one, lanes), strict=True)}
+    return [next(done[device]) for device in devices]
 
 
 def one_core() -> AbstractContextManager[None]:

@@ -1,6 +1,13 @@
 """Where models run."""
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeAlias
+
 import torch
+
+Where: TypeAlias = torch.device | str | Sequence[torch.device | str]
+"""A device, or several that members and structures are spread over; results are on the first."""
 
 
 def cuda_is_usable() -> bool:
@@ -8,6 +15,32 @@ def cuda_is_usable() -> bool:
     return torch.cuda.is_available()
 
 
-def device_of(name: str) -> str:
-    """``cpu`` or ``cuda`` for a setting that may also be ``auto``: the GPU when there is one."""
-    return ("cuda" if cuda_is_usable() else "cpu") if name == "auto" else name
+def usable_gpus() -> tuple[str, ...]:
+    """The GPUs that PyTorch can use: cuda:0, cuda:1, ..."""
+    return tuple(f"cuda:{index}" for index in range(torch.cuda.device_count())) if cuda_is_usable() else ()
+
+
+def devices_of(setting: str | Sequence[str]) -> tuple[torch.device, ...]:
+    """The devices that a setting asks for: ``cuda`` is every GPU that is visible, ``auto`` the same or the CPU."""
+    if not isinstance(setting, str):
+        return as_devices(setting)
+    if setting in ("auto", "cuda") and usable_gpus():
+        return as_devices(usable_gpus())
+    return as_devices("cpu" if setting == "auto" else setting)
+
+
+def as_devices(where: Where) -> tuple[torch.device, ...]:
+    """One or several devices as PyTorch's objects."""
+    return (torch.device(where),) if isinstance(where, str | torch.device) else tuple(map(torch.device, where))
+
+
+def missing_gpus(setting: str | Sequence[str]) -> tuple[str, ...]:
+    """What a setting asks for and PyTorch doesn't find."""
+    asked = (setting,) if isinstance(setting, str) else setting
+    there = usable_gpus()
+    return tuple(name for name in asked if name not in (*there, "auto", "cpu") and not (name == "cuda" and there))
+
+
+def current(device: torch.device) -> AbstractContextManager[object]:
+    """Inside, a GPU is the present thread's own; the CPU always is."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()

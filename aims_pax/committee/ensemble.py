@@ -10,7 +10,7 @@ from torch import Tensor
 
 from aims_pax.batch import AtomBatch
 from aims_pax.committee.backend import MaceModel
-from aims_pax.committee.cores import one_core, side_by_side
+from aims_pax.committee.cores import device_by_device, one_core
 from aims_pax.committee.footprint import Budget, Footprint
 from aims_pax.committee.graph import VOIGT, ModelFrame, ModelInput, model_input
 from aims_pax.committee.model import (
@@ -21,6 +21,7 @@ from aims_pax.committee.model import (
     has_interaction_energy,
     run_model,
 )
+from aims_pax.committee.placement import Call, Placement
 from aims_pax.errors import ModelError, Problem
 from aims_pax.frame import FloatArray, Frame
 
@@ -81,13 +82,16 @@ class Ensemble:
     Parameters
     ----------
     models : sequence of MACE models
-        On `device`, in one precision, with the same elements and cutoff.
+        In one precision, with the same elements and cutoff.
     sources : sequence of str
         What to call each model in messages: a file, or its place in the committee.
+    devices : sequence of torch.device
+        What the models are spread over. Batches come from the first, and predictions go there.
     """
 
-    def __init__(self, models: Sequence[MaceModel], *, sources: Sequence[str]) -> None:
+    def __init__(self, models: Sequence[MaceModel], *, sources: Sequence[str], devices: Sequence[torch.device]) -> None:
         self._models = tuple(models)
+        self._placement = Placement(self._models, devices)
         self._for_model = _common_frame(self._models, sources)
         self._heads = tuple(default_head(m, source=s) for m, s in zip(self._models, sources, strict=True))
         self._baselines = self._atomic_energies()
@@ -115,7 +119,13 @@ class Ensemble:
 
     @property
     def device(self) -> torch.device:
+        """Where batches come from."""
         return self._for_model.device
+
+    @property
+    def devices(self) -> tuple[torch.device, ...]:
+        """Where members are; the first is :attr:`device`."""
+        return self._placement.devices
 
     @property
     def dtype(self) -> torch.dtype:
@@ -126,8 +136,8 @@ class Ensemble:
     ) -> Prediction:
         """Energies, forces and stress of a batch by some members (all of them when None), in their order.
 
-        A batch is computed in parts that fit into the memory and keep all cores busy. Edges beyond the cutoff do no
-        harm.
+        A batch is computed in parts that fit into the memory and keep all cores or devices busy. Edges beyond the
+        cutoff do no harm.
 
         Raises
         ------
@@ -139,22 +149,23 @@ class Ensemble:
         with one_core():  # a percent of the calls' time: less than waiting for each other once more
             inputs = [model_input(part, self._for_model) for part in parts]
 
-        def one_call(call: tuple[int, int]) -> Prediction:
-            member, part = call
-            return self._one_member(member, parts[part], inputs[part], want_stress=want_stress)
+        def one_call(call: Call) -> Prediction:
+            outputs = self._run(call, want_virials=want_stress).on(batch.device)
+            return self._prediction(call.member, outputs, parts[call.part], inputs[call.part])
 
-        calls = [(member, part) for member in chosen for part in range(len(parts))]
-        said = side_by_side(one_call, calls, device=self.device, max_threads=self._budget.threads_of(parts))
+        calls = self._placement.calls(chosen, inputs, generation=self._generation)
+        devices = [call.device for call in calls]
+        said = device_by_device(one_call, calls, devices=devices, max_threads=self._budget.threads_of(parts))
         rows = [said[start : start + len(parts)] for start in range(0, len(said), len(parts))]
         return _joined(rows)
 
     def parts(self, batch: AtomBatch, *, n_members: int) -> list[AtomBatch]:
-        """Runs of structures that fit into the memory, and let all cores work when so many members are called."""
+        """Runs of structures that fit into the memory, and let all cores or devices work on so many members."""
         return batch.runs(self._budget.ends(batch, n_members))
 
     @functools.cached_property
     def _budget(self) -> Budget:
-        return Budget.of(self.device, Footprint.measure(self._models[0], self._for_model))
+        return Budget.of(self.devices, Footprint.measure(self._models[0], self._for_model))
 
     def opinions(self, batch: AtomBatch) -> Prediction:
         """Energies and forces of a batch by all members; not computed again when the same structures come again.
@@ -176,9 +187,8 @@ class Ensemble:
             predictions += _by_frame(self.evaluate(batch, want_stress=want_stress), batch)
         return predictions
 
-    def _one_member(self, member: int, batch: AtomBatch, data: ModelInput, *, want_stress: bool) -> Prediction:
-        """What one member says; M is 1."""
-        outputs = self._run(member, data, want_virials=want_stress)
+    def _prediction(self, member: int, outputs: Outputs, batch: AtomBatch, data: ModelInput) -> Prediction:
+        """What one member's outputs say; M is 1."""
         energies = outputs.energy.double()
         baseline = self._baselines[member]
         if baseline is not None:
@@ -186,11 +196,11 @@ class Ensemble:
         stress = None if outputs.virials is None else _stress(outputs.virials.double(), batch)[None]
         return Prediction(energies[None], outputs.forces.double()[None], stress)
 
-    def _run(self, member: int, data: ModelInput, *, want_virials: bool) -> Outputs:
-        head = self._heads[member]
+    def _run(self, call: Call, *, want_virials: bool) -> Outputs:
+        data, head = call.data, self._heads[call.member]
         if head:
             data = {**data, "head": torch.full_like(data["ptr"][1:], head)}
-        return run_model(self._models[member], data, training=False, want_virials=want_virials)
+        return run_model(call.model, data, training=False, want_virials=want_virials)
 
     def _atomic_energies(self) -> list[Tensor | None]:
         """E0 to be added to each member's energies in float64; None for models that add their own."""

@@ -16,6 +16,7 @@ from aims_pax.committee.model import default_head, run_model
 _CPU_BYTES = 24 * 2**20
 _GPU_SHARE = 1 / 12
 _LEAST_BYTES = 2 * 2**20
+_LEAST_GPU_BYTES = 256 * 2**20  # an estimate: below, launching takes longer than computing
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class Budget:
         Kept for the backward pass: a call should not take more, and is not worth its fixed cost below the other.
     runs_side_by_side : bool
         Whether calls are made by as many threads as PyTorch has.
+    n_devices : int
+        That calls are spread over; with several, each makes its calls one after the other.
 
     Notes
     -----
@@ -76,14 +79,16 @@ class Budget:
     largest_bytes: float
     least_bytes: float
     runs_side_by_side: bool
+    n_devices: int = 1
 
     @classmethod
-    def of(cls, device: torch.device, footprint: Footprint) -> "Budget":
-        """The budget of calls on a device."""
-        if device.type == "cuda":
-            memory: int = torch.cuda.get_device_properties(device).total_memory
-            return cls(footprint, _GPU_SHARE * memory, math.inf, runs_side_by_side=False)
-        return cls(footprint, _CPU_BYTES, _LEAST_BYTES, runs_side_by_side=True)
+    def of(cls, devices: Sequence[torch.device], footprint: Footprint) -> "Budget":
+        """The budget of calls on some devices of one kind."""
+        n_devices = len(devices)
+        if devices[0].type == "cuda":
+            memory = min(torch.cuda.get_device_properties(device).total_memory for device in devices)
+            return cls(footprint, _GPU_SHARE * memory, _LEAST_GPU_BYTES, runs_side_by_side=False, n_devices=n_devices)
+        return cls(footprint, _CPU_BYTES, _LEAST_BYTES, runs_side_by_side=True, n_devices=n_devices)
 
     def ends(self, batch: AtomBatch, n_members: int) -> list[int]:
         """Where to cut a batch for its calls by some members, as :meth:`AtomBatch.runs` takes it.
@@ -92,11 +97,11 @@ class Budget:
         """
         sizes = self.footprint.of(batch).cpu().numpy()
         filled = np.cumsum(sizes)
-        n_cores = torch.get_num_threads() if self.runs_side_by_side else 1
+        n_workers = torch.get_num_threads() if self.runs_side_by_side and self.n_devices == 1 else self.n_devices
         n_runs = math.ceil(filled[-1] / self.largest_bytes)
-        even = _next_multiple(n_runs, n_cores // math.gcd(n_cores, n_members))
+        even = _next_multiple(n_runs, n_workers // math.gcd(n_workers, n_members))
         if filled[-1] >= even * self.least_bytes:
-            n_runs = even  # so that no core is left without a call at the end
+            n_runs = even  # so that no core or device is left without a call at the end
         targets = filled[-1] * np.arange(1, n_runs) / n_runs
         # The structure that a target falls into goes to the side where more of it lies.
         cuts = np.searchsorted(filled - sizes / 2, targets)

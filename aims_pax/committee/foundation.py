@@ -9,6 +9,7 @@ from typing import Final
 import torch
 
 from aims_pax.committee.backend import MaceModel
+from aims_pax.committee.device import Where, as_devices
 from aims_pax.committee.ensemble import Ensemble
 from aims_pax.committee.modelfile import load_models, prediction_ensemble
 from aims_pax.errors import ModelError, Problem
@@ -19,7 +20,7 @@ FAMILIES: Final = ("mace-mp", "mace-off")
 """Published families: materials, and organic molecules."""
 
 
-def load_foundation(family: str, model: str, *, device: torch.device | str, dtype: str | None = None) -> Ensemble:
+def load_foundation(family: str, model: str, *, device: Where, dtype: str | None = None) -> Ensemble:
     """A foundation model from a local file, or by name, which MACE downloads at its first use.
 
     Parameters
@@ -41,8 +42,9 @@ def load_foundation(family: str, model: str, *, device: torch.device | str, dtyp
         found = f"{model!r} is not a file"
         allowed = f"a path of a model file, or a name of the families {', '.join(FAMILIES)}"
         raise ModelError(Problem(where="foundational_model_settings.mace_model", found=found, allowed=allowed))
-    raw = _published(family, model, torch.device(device))
-    return prediction_ensemble([raw], sources=[f"{family} {model}"], dtype=dtype)
+    devices = as_devices(device)
+    raw = _published(family, model, devices[0])
+    return prediction_ensemble([raw], sources=[f"{family} {model}"], devices=devices, dtype=dtype)
 
 
 def _published(family: str, name: str, device: torch.device) -> MaceModel:

@@ -1,8 +1,8 @@
 """Structures as MACE wants them: built once for each label, joined into batches at next to no cost."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Self, TypeAlias
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -66,6 +66,10 @@ class Targets:
     n_atoms: Tensor
     has_stress: bool
 
+    def on(self, device: torch.device) -> Self:
+        """The same labels on a device."""
+        return replace(self, **_tensors_on(self, device))
+
     @classmethod
     def join(cls, parts: Sequence[Self]) -> Self:
         """Several sets of labels as one, in order."""
@@ -114,6 +118,10 @@ class LabelledGraph:
     def n_atoms(self) -> int:
         return len(self.positions)
 
+    def on(self, device: torch.device) -> Self:
+        """The same structure on a device."""
+        return replace(self, targets=self.targets.on(device), **_tensors_on(self, device))
+
     @classmethod
     def build(cls, point: LabelledFrame, for_model: ModelFrame, *, atomic_energies_ev: FloatArray) -> Self:
         """Graph and labels of one point.
@@ -141,6 +149,11 @@ class LabelledGraph:
             cell=tensor(frame.cell),
             targets=_targets(point, for_model, baseline_ev=float(atomic_energies_ev[places.numpy()].sum())),
         )
+
+
+def _tensors_on(value: Targets | LabelledGraph, device: torch.device) -> dict[str, Any]:
+    named = ((field.name, getattr(value, field.name)) for field in fields(value))
+    return {name: content.to(device) for name, content in named if isinstance(content, Tensor)}
 
 
 def _targets(point: LabelledFrame, for_model: ModelFrame, *, baseline_ev: float) -> Targets:

@@ -36,6 +36,13 @@ class Outputs:
         virials = None if self.virials is None else self.virials.detach()
         return Outputs(self.energy.detach(), self.forces.detach(), virials)
 
+    def on(self, device: torch.device) -> "Outputs":
+        """The same numbers on a device."""
+        if self.energy.device == device:
+            return self
+        virials = None if self.virials is None else self.virials.to(device)
+        return Outputs(self.energy.to(device), self.forces.to(device), virials)
+
     @classmethod
     def join(cls, parts: Sequence[Self]) -> Self:
         """Outputs of several batches as one, in order."""

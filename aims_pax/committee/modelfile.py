@@ -1,24 +1,24 @@
 """Model files: MACE's own format out, MACE's own format in."""
 
-import os
-import tempfile
+import io
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import BinaryIO
 
 import torch
 
 from aims_pax.committee.backend import MaceModel, modules
 from aims_pax.committee.build import DTYPES
+from aims_pax.committee.device import Where, as_devices
 from aims_pax.committee.ensemble import Ensemble
+from aims_pax.dataset.durable import replacing_bytes
 from aims_pax.errors import ModelError, Problem
 
 _UNREADABLE = (RuntimeError, UnpicklingError, EOFError, AttributeError, ImportError, KeyError, ValueError, TypeError)
 
 
-def load_models(paths: Sequence[Path], *, device: torch.device | str, dtype: str | None = None) -> Ensemble:
+def load_models(paths: Sequence[Path], *, device: Where, dtype: str | None = None) -> Ensemble:
     """Models for prediction from files of MACE or of this package.
 
     Model files are Python pickles, as MACE defines them: load only what you trust.
@@ -35,15 +35,18 @@ def load_models(paths: Sequence[Path], *, device: torch.device | str, dtype: str
     """
     if not paths:
         raise ModelError(Problem(where="models", found="no model file is given", allowed="one file or more"))
-    models = [_read(Path(path), torch.device(device)) for path in paths]
-    return prediction_ensemble(models, sources=[str(path) for path in paths], dtype=dtype)
+    devices = as_devices(device)
+    models = [_read(Path(path), devices[0]) for path in paths]
+    return prediction_ensemble(models, sources=[str(path) for path in paths], devices=devices, dtype=dtype)
 
 
-def prediction_ensemble(models: Sequence[MaceModel], *, sources: Sequence[str], dtype: str | None = None) -> Ensemble:
+def prediction_ensemble(
+    models: Sequence[MaceModel], *, sources: Sequence[str], devices: Sequence[torch.device], dtype: str | None = None
+) -> Ensemble:
     """Trained models, all in one precision (by default the first one's), for prediction only."""
     precision = DTYPES[dtype] if dtype else next(models[0].parameters()).dtype
     ready = [model.to(precision).requires_grad_(False).eval() for model in models]
-    return Ensemble(ready, sources=sources)
+    return Ensemble(ready, sources=sources, devices=devices)
 
 
 def _read(path: Path, device: torch.device) -> MaceModel:
@@ -63,22 +66,16 @@ def _read(path: Path, device: torch.device) -> MaceModel:
     return model.to(device)
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Write a file so that its name always holds a complete one: temporary file, flush, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def save(value: object, path: Path) -> None:
+    """Write what torch can save; the file appears complete or not at all.
+
+    Raises
+    ------
+    OSError
+        The disk is full, or the folder can't be written to. (torch's own writer hides that behind a RuntimeError, so
+        the bytes are put together in memory.)
+    """
+    content = io.BytesIO()
+    torch.save(value, content)
+    with replacing_bytes(path) as file:
+        file.write(content.getbuffer())

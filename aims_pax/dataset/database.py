@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from aims_pax.dataset.durable import flush_folder
 from aims_pax.dataset.schema import UPGRADES, upgrade, version_of
-from aims_pax.errors import StoreError
+from aims_pax.errors import ShapeError, StoreError
 
 BUSY_TIMEOUT_S = 30.0
 """How long a statement waits for another process that reads or copies the file."""
@@ -20,19 +20,24 @@ BUSY_TIMEOUT_S = 30.0
 WAL_LIMIT_BYTES = 64 * 2**20
 """Size to which the write-ahead log is cut back after it has been emptied."""
 
+DAMAGED = ". The file is damaged: restore it from a copy, or start in a new folder"
+
 Row = tuple[Any, ...]
 
 
 class Database:
     """A connection to one run store file; belongs to the thread that opened it.
 
-    Commits are durable: the write-ahead log is flushed to disk at each (``synchronous=FULL``).
+    Commits are durable: the write-ahead log is flushed to disk at each (``synchronous=FULL``), except those of
+    :meth:`unflushed_transaction`.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path = path
         self._connection = connection
         self._depth = 0
+        self._identity = _identity(path)
+        self.flushes = True
 
     @classmethod
     def open(cls, path: Path) -> "Database":
@@ -81,6 +86,8 @@ class Database:
         self._depth += 1
         try:
             yield
+            if point is None:
+                self._check_place()
             self.execute(f"RELEASE {point}" if point else "COMMIT")
         except BaseException:
             if self._is_in_transaction():
@@ -89,8 +96,36 @@ class Database:
         finally:
             self._depth -= 1
 
+    @contextmanager
+    def unflushed_transaction(self) -> Iterator[None]:
+        """As :meth:`transaction`, without waiting for the disk when the outermost block ends.
+
+        No kill can take back what was committed; a power cut can, as far as the last flushed commit, and leaves all or
+        nothing of each.
+        """
+        if self._depth:
+            with self.transaction():
+                yield
+            return
+        self.flushes = False
+        try:
+            self.execute("PRAGMA synchronous = NORMAL")
+            with self.transaction():
+                yield
+        finally:
+            self.execute("PRAGMA synchronous = FULL")
+            self.flushes = True
+
     def execute(self, sql: str, parameters: Iterable[Any] = ()) -> sqlite3.Cursor:
-        """Run one statement."""
+        """Run one statement.
+
+        Raises
+        ------
+        StoreError
+            Besides what SQLite finds wrong: the file was removed or replaced, and what is written would be lost.
+        """
+        if self._depth == 0:
+            self._check_place()
         with _translated(self._path):
             return self._connection.execute(sql, tuple(parameters))
 
@@ -112,8 +147,25 @@ class Database:
 
     def table(self, sql: str, *parameters: Any, dtype: np.dtype[np.void]) -> NDArray[np.void]:
         """All rows of a query as one array, with NaN for NULL; holds nothing besides it."""
-        with _translated(self._path):
+        with self.decoding(), _translated(self._path):
             return np.fromiter(self._connection.execute(sql, parameters), dtype=dtype)
+
+    @contextmanager
+    def decoding(self) -> Iterator[None]:
+        """Values that no version of this program has written are damage, and said to be."""
+        try:
+            yield
+        except (LookupError, TypeError, ValueError, ShapeError) as error:
+            raise StoreError(f"{self._path}: it holds what can't stand there ({error}){DAMAGED}") from error
+
+    def _check_place(self) -> None:
+        """See that the open files are still those of their names: SQLite goes on writing into removed ones."""
+        if _identity(self._path) != self._identity:
+            raise StoreError(
+                f"{self._path}: this file, or {self._path.name}-wal beside it, was removed or replaced while the "
+                "campaign was using it, and nothing more can be stored. Where the folder was moved to, the same "
+                "command goes on; else put back what was removed. Leave a run folder alone while a campaign works in it"
+            )
 
     def _is_in_transaction(self) -> bool:
         # SQLite itself rolls everything back after some errors (disk full); a closed connection can't be asked.
@@ -132,6 +184,8 @@ def _translated(path: Path) -> Iterator[None]:
         raise StoreError(f"{path}: {error}") from error
     except sqlite3.Error as error:
         raise StoreError(f"{path}: {error}{_advice(error)}") from error
+    except UnicodeDecodeError as error:
+        raise StoreError(f"{path}: {error}{DAMAGED}") from error
 
 
 @contextmanager
@@ -143,12 +197,25 @@ def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def _identity(path: Path) -> tuple[tuple[int, int] | None, ...]:
+    """Device and inode of the file and of its write-ahead log; None for one that is not there."""
+    found: list[tuple[int, int] | None] = []
+    for one in (path, path.with_name(f"{path.name}-wal")):
+        try:
+            status = one.stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((status.st_dev, status.st_ino))
+    return tuple(found)
+
+
 def _advice(error: sqlite3.Error) -> str:
     name = getattr(error, "sqlite_errorname", "")
     if name == "SQLITE_FULL":
         return ". Make room and start again: what was stored before is safe"
     if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return ". The file is damaged: restore it from a copy, or start in a new folder"
+        return DAMAGED
     return ""
 
 

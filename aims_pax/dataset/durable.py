@@ -1,31 +1,59 @@
 """Files that are there completely or not at all."""
 
+import io
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[TextIO]:
-    """A new text file that takes the place of `path`, flushed to disk, when the block ends well.
+    """As :func:`replacing_bytes`, for text in UTF-8 with line feeds."""
+    with replacing_bytes(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="\n")
+        yield text
+        text.flush()
+        text.detach()
 
-    A block that raises leaves `path` as it was; a process that is killed may leave ``.{name}.new`` beside it, which
-    the next one overwrites.
+
+@contextmanager
+def replacing_bytes(path: Path) -> Iterator[BinaryIO]:
+    """A new file that takes the place of `path`, flushed to disk, when the block ends well.
+
+    As :func:`replacing_unflushed` otherwise.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.new")
-    try:
-        with unfinished.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    with replacing_unflushed(path) as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
     flush_folder(path.parent)
+
+
+@contextmanager
+def replacing_unflushed(path: Path) -> Iterator[BinaryIO]:
+    """A new file that takes the place of `path` when the block ends well; a power cut soon after may leave it empty.
+
+    Its folder must exist. A block that raises leaves `path` as it was; a process that is killed may leave
+    ``.{name}.{eight characters}.new`` beside it, which nobody reads. Several processes may replace the same file.
+
+    Raises
+    ------
+    OSError
+        The folder is missing, can't be written to, or is full.
+    """
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+    try:
+        with unfinished.open("xb") as file:
+            yield file
+        unfinished.replace(path)
+    except BaseException as error:
+        unfinished.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # which a failed write or flush does not tell
+        raise
 
 
 def flush_folder(folder: Path) -> None:

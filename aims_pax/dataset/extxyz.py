@@ -6,12 +6,11 @@ written as nine numbers, the form of the extended XYZ specification; MACE and AS
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from io import StringIO
-from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,6 +18,7 @@ from numpy.typing import ArrayLike
 from aims_pax.dataset.durable import replacing
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import FloatArray, Frame, Label, LabelledFrame
+from aims_pax.xyz import blocks
 
 _VOIGT_AS_MATRIX = (0, 5, 4, 5, 1, 3, 4, 3, 2)
 """Place of each element of the stress matrix in ASE's Voigt order xx, yy, zz, yz, xz, xy."""
@@ -82,7 +82,7 @@ def read_extxyz(path: Path, keys: Keys | None = None) -> list[tuple[Frame, Label
     problems: list[Problem] = []
     try:
         with path.open(encoding="utf-8") as file:
-            for index, block in enumerate(_blocks(file)):
+            for index, block in enumerate(blocks(file)):
                 try:
                     pairs.append(_pair(_atoms(block), index, path, keys))
                 except ValueError as error:
@@ -145,26 +145,6 @@ def _text(text: str) -> str:
         return f'"{text}"' if " " in text else text
     escaped = ("_JSON " + json.dumps(text)).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _blocks(file: TextIO) -> Iterator[str]:
-    """The text of each structure.
-
-    ASE's own search for structures ends silently at an empty line, and does not end at a damaged count of atoms.
-    """
-    n_lines = 0
-    for header in file:
-        n_lines += 1
-        if not header.strip():
-            continue
-        if not header.strip().isdecimal() or int(header) == 0:
-            raise ValueError(f"line {n_lines}: a number of atoms should stand here, not {header.strip()[:40]!r}")
-        n_atoms = int(header)
-        lines = list(islice(file, n_atoms + 1))
-        if len(lines) < n_atoms + 1:
-            raise ValueError(f"line {n_lines}: the file ends within this structure of {n_atoms} atoms")
-        n_lines += len(lines)
-        yield header + "".join(lines)
 
 
 def _atoms(block: str) -> Any:

@@ -83,7 +83,9 @@ class HistoryTables(Tables):
         """Events in their order, those with a higher number than `after`."""
         sql = "SELECT number, time, kind, payload FROM journal WHERE number > ? ORDER BY number LIMIT ?"
         for number, when, kind, payload in self._pages(sql, after=after):
-            yield JournalEntry(number, when, kind, json.loads(payload))
+            with self._database.decoding():
+                entry = JournalEntry(number, when, kind, json.loads(payload))
+            yield entry
 
     def save_state(self, key: str, data: bytes) -> None:
         """Keep bytes under a name; what stood there before is replaced."""

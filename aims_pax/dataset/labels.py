@@ -65,7 +65,9 @@ class LabelTables(Tables):
             f"{_FRAME} FROM jobs JOIN structures USING (label_id) WHERE label_id > ? {which} ORDER BY label_id LIMIT ?"
         )
         for label_id, stage, found, n_failures, *frame in self._pages(sql, after=0):
-            yield StoredJob(label_id, _frame(frame), Stage(stage), JobStatus(found), n_failures)
+            with self._database.decoding():
+                job = StoredJob(label_id, _frame(frame), Stage(stage), JobStatus(found), n_failures)
+            yield job
 
     def frame_of(self, label_id: int) -> Frame:
         """The frame for which this label was asked."""
@@ -92,9 +94,11 @@ class LabelTables(Tables):
         ------
         StoreError
             The job is not in flight, or the label can't be one of its frame: another number of atoms, or numbers
-            that are not finite.
+            that are not finite; or the transaction is one that a power cut may take back.
         """
         with self.transaction():
+            if not self._database.flushes:
+                raise StoreError(f"label {label_id} can't be stored in a transaction that is not flushed to the disk")
             self._move(label_id, JobStatus.SUBMITTED, JobStatus.DONE)
             _check_label(label_id, label, self.frame_of(label_id))
             stress = None if label.stress is None else float_blob(label.stress)
@@ -143,19 +147,45 @@ class LabelTables(Tables):
         rows = self._database.rows(
             "SELECT reason, message, folder, wall_s FROM failures WHERE label_id = ? ORDER BY failure", label_id
         )
-        return [LabelFailure(FailureReason(reason), *rest) for reason, *rest in rows]
+        with self._database.decoding():
+            return [LabelFailure(FailureReason(reason), *rest) for reason, *rest in rows]
+
+    def recent_wall_s(self, system: str, n: int) -> list[float]:
+        """Seconds that each of the last `n` labels of a system took, oldest first."""
+        rows = self._database.rows(
+            "SELECT wall_s FROM labels JOIN jobs USING (label_id) WHERE system = ? ORDER BY received_at DESC LIMIT ?",
+            *(system, n),
+        )
+        return [wall_s for (wall_s,) in reversed(rows)]
+
+    def failed_attempts(self) -> dict[FailureReason, int]:
+        """How many attempts have failed for each reason, also of labels that were received in the end."""
+        rows = self._database.rows("SELECT reason, count(*) FROM failures GROUP BY reason ORDER BY min(failure)")
+        with self._database.decoding():
+            return {FailureReason(reason): n for reason, n in rows}
+
+    def given_up(self) -> dict[FailureReason, int]:
+        """How many labels were given up, by the reason of their last failure."""
+        rows = self._database.rows(
+            "SELECT reason, count(*) FROM failures WHERE failure IN ("
+            "SELECT max(failure) FROM failures JOIN jobs USING (label_id) WHERE status = 'failed' GROUP BY label_id"
+            ") GROUP BY reason ORDER BY min(failure)"
+        )
+        with self._database.decoding():
+            return {FailureReason(reason): n for reason, n in rows}
 
     def _label(self, label_id: int, row: Row | list[Any]) -> Label:
         energy, forces, stress, reference, wall_s = row
         extras = self._database.rows("SELECT name, shape, numbers FROM extras WHERE label_id = ?", label_id)
-        return Label(
-            energy=energy,
-            forces=float_array(forces, -1, 3),
-            stress=None if stress is None else float_array(stress, 6),
-            reference=reference,
-            wall_s=wall_s,
-            extras={name: float_array(blob, *json.loads(shape)) for name, shape, blob in extras},
-        )
+        with self._database.decoding():
+            return Label(
+                energy=energy,
+                forces=float_array(forces, -1, 3),
+                stress=None if stress is None else float_array(stress, 6),
+                reference=reference,
+                wall_s=wall_s,
+                extras={name: float_array(blob, *json.loads(shape)) for name, shape, blob in extras},
+            )
 
     def assign(self, label_id: int, split: Split, member: int | None = None) -> None:
         """Give a labelled structure its place in the dataset, for its whole life.
@@ -186,7 +216,9 @@ class LabelTables(Tables):
             "WHERE position > ? ORDER BY position LIMIT ?"
         )
         for _, label_id, split, member, *rest in self._pages(sql, after=after):
-            yield LabelledFrame(label_id, _frame(rest[5:]), self._label(label_id, rest[:5]), Split(split), member)
+            with self._database.decoding():
+                point = LabelledFrame(label_id, _frame(rest[5:]), self._label(label_id, rest[:5]), Split(split), member)
+            yield point
 
     def unassigned(self, stage: Stage) -> list[int]:
         """Numbers of the labels of one stage that were received and have no place in the dataset yet."""

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -41,7 +42,9 @@ class RunLock:
             if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
                 raise _locked(folder, owner) from None
             raise StoreError(
-                f"{path}: this file system can't lock files ({error.strerror}); put the run folder on one that can"
+                f"{path}: this file system can't lock files ({error.strerror}), and without a lock two campaigns could "
+                "write into one run. Put the run folder (MISC.output_dir) on a disk that can; an NFS mount needs its "
+                "lock service (not nolock), Lustre the mount option flock"
             ) from error
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"host {socket.gethostname()}, process {os.getpid()}\n".encode(), 0)
@@ -61,6 +64,34 @@ def _locked(folder: Path, owner: str) -> RunLocked:
             where=str(folder),
             found=f"another campaign is working in this folder ({owner or 'it has just started'})",
             allowed="one campaign per run folder",
-            advice="Wait until it has ended, stop it, or choose another folder.",
+            advice=_advice(owner),
         )
     )
+
+
+def _advice(owner: str) -> str:
+    said = re.fullmatch(r"host (.+), process (\d+)", owner)
+    if said is None:
+        return "Wait until it has ended, stop it, or choose another folder."
+    host, process = said[1], int(said[2])
+    if host != socket.gethostname():
+        return (
+            f"Wait until it has ended, stop it on {host}, or choose another folder. If {host} has crashed, the file "
+            "server gives the lock free once it has noticed, within minutes."
+        )
+    if not _is_alive(process):
+        return (
+            f"Process {process} has ended, and one that it started still holds the folder: wait some seconds, or find "
+            f"and end it (fuser -v {LOCK_NAME})."
+        )
+    return f"Wait until it has ended, stop it (kill {process}), or choose another folder."
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True

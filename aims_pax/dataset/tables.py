@@ -20,6 +20,14 @@ class Tables:
         """All that is written within the block, or none of it. Blocks may be nested; the outermost one commits."""
         return self._database.transaction()
 
+    def unflushed_transaction(self) -> AbstractContextManager[None]:
+        """As :meth:`transaction`, for what can be made again: it does not wait for the disk.
+
+        No kill takes back what was committed. A power cut may, as far as the last :meth:`transaction`; the run goes on
+        from there, and the same requests follow. Labels can't be stored in it.
+        """
+        return self._database.unflushed_transaction()
+
     def _pages(self, sql: str, *, after: int) -> Iterator[Row]:
         """Rows of a query that is ordered by its first column, a page at a time.
 

@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import InvalidStateError
 from contextlib import suppress
 from fractions import Fraction
@@ -19,7 +20,7 @@ from parsl.executors import HighThroughputExecutor
 from parsl.executors.base import ParslExecutor
 from parsl.executors.errors import BadStateException
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
-from parsl.executors.high_throughput.executor import DEFAULT_INTERCHANGE_LAUNCH_CMD
+from parsl.executors.high_throughput.executor import DEFAULT_INTERCHANGE_LAUNCH_CMD, DEFAULT_LAUNCH_CMD
 from parsl.jobs.states import JobState, JobStatus
 from parsl.launchers import SimpleLauncher
 from parsl.logconfigs.file import FileLogging
@@ -42,6 +43,10 @@ MAX_FAILED_BLOCKS: Final = 10
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
 """How long an executor waits before it asks for blocks again after its batch system has refused: doubled each time."""
+
+
+GUARDED_MANAGER: Final = DEFAULT_LAUNCH_CMD.replace("process_worker_pool.py", "python -m aims_pax.labelling.manager")
+"""Command of a manager whose workers may be killed while they wait."""
 
 
 class GuardedExecutor(HighThroughputExecutor):  # type: ignore[misc]
@@ -70,6 +75,7 @@ class GuardedExecutor(HighThroughputExecutor):  # type: ignore[misc]
             # batch jobs for ever.
             "block_error_handler": give_up_after_failures,
             "interchange_launch_cmd": guarded_interchange(),
+            "launch_cmd": GUARDED_MANAGER,
         }
         super().__init__(**defaults | options)
 
@@ -147,6 +153,25 @@ def guarded_interchange() -> list[str]:
 def retry_cost(error: Exception, task: TaskRecord) -> float:
     """What a failed attempt costs of the allowed retries: lost workers and blocks are tried again, nothing else is."""
     return 1.0 if isinstance(error, WorkerLost | ManagerLost) else NEVER
+
+
+class CountedLosses:
+    """A rule of retries that counts the attempts which were lost with their workers or blocks.
+
+    Parameters
+    ----------
+    rule : callable or None
+        What a failed attempt costs; None: Parsl's own rule, by which each costs 1.
+    """
+
+    def __init__(self, rule: Callable[[Exception, TaskRecord], float] | None) -> None:
+        self._rule = rule
+        self.n_lost = 0
+
+    def __call__(self, error: Exception, task: TaskRecord) -> float:
+        """What the attempt costs of the allowed retries."""
+        self.n_lost += isinstance(error, WorkerLost | ManagerLost)
+        return 1.0 if self._rule is None else self._rule(error, task)
 
 
 def campaign_config(executors: list[ParslExecutor], **options: Any) -> Config:
@@ -282,6 +307,8 @@ def guard(config: Config, run_dir: Path) -> Config:
             raise SettingsError(Problem(KEY, found, "encrypted=True", advice))
         if type(executor) is HighThroughputExecutor:
             executor.__class__ = GuardedExecutor
+        if executor.launch_cmd == DEFAULT_LAUNCH_CMD:
+            executor.launch_cmd = GUARDED_MANAGER
         if executor.interchange_launch_cmd == DEFAULT_INTERCHANGE_LAUNCH_CMD:
             executor.interchange_launch_cmd = guarded_interchange()
     return config

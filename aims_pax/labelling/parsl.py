@@ -22,12 +22,13 @@ from parsl.executors import HighThroughputExecutor
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.labelling.blocks import BlockQueue, Ledger, cancel_command
-from aims_pax.labelling.configuration import GuardedExecutor, guard
+from aims_pax.labelling.configuration import CountedLosses, GuardedExecutor, guard
 from aims_pax.labelling.probe import await_probes, look_around
 from aims_pax.labelling.result import decode
 from aims_pax.labelling.watch import BlockWatch
 from aims_pax.labelling.worker import label_on_worker
-from aims_pax.protocols import LabelDone, LabelJob
+from aims_pax.protocols import LabelDone, LabelJob, PoolOutlook
+from aims_pax.reference.leash import ending
 from aims_pax.settings.reference import ReferencesBySystem, ReferenceSettings
 
 log = logging.getLogger(__name__)
@@ -39,8 +40,9 @@ LAST_WORDS_S: Final = 1.0
 LOOK_S: Final = 0.2
 """How often an interchange is looked at until Parsl has started."""
 
-CLOSING_S: Final = 30.0
-"""How long Parsl may take to clean up before its processes are ended without asking."""
+CLOSING_S: Final = 12.0
+"""How long Parsl may take to clean up before its processes are ended without asking. With the end of the present step
+and what comes after, a campaign that was asked to leave has half a minute."""
 
 
 class ParslPool:
@@ -82,7 +84,7 @@ class ParslPool:
         self._want_stress = want_stress
         self._keep_files = keep_files
         self._jobs: dict[int, LabelJob] = {}
-        self._arrived: queue.SimpleQueue[tuple[int, Future[bytes] | None]] = queue.SimpleQueue()
+        self._arrived: queue.SimpleQueue[tuple[LabelJob, Future[bytes] | None] | None] = queue.SimpleQueue()
         self._lost: str | None = None
         self._kernel = ParslKernel(guard(config, run_dir.resolve()), on_loss=self._give_up)
         self._executors = executors or {}
@@ -96,6 +98,11 @@ class ParslPool:
     def n_in_flight(self) -> int:
         """Labels submitted and not yet collected."""
         return len(self._jobs)
+
+    @property
+    def n_lost(self) -> int:
+        """Attempts that were lost with their workers so far, also those that Parsl began again by itself."""
+        return self._kernel.n_lost
 
     def probe(self, samples: Sequence[Frame], folder: Path, *, free_mb: int = 0) -> None:
         """Wait until workers of every executor in use have shown that they can compute labels.
@@ -133,12 +140,12 @@ class ParslPool:
         job = replace(job, folder=job.folder.resolve())  # a worker may have another working directory
         self._jobs[job.label_id] = job
         if self._lost is not None:
-            self._arrived.put((job.label_id, None))
+            self._arrived.put((job, None))
             return
         task = self._tasks[self._executors.get(job.frame.system, self._first)]
         future = task(self._settings, job, self._want_stress, self._keep_files)
         # Parsl calls back in the thread that receives all results: no more than a queue's put may happen there.
-        future.add_done_callback(partial(self._note, job.label_id))
+        future.add_done_callback(partial(self._note, job))
 
     def collect(self, *, timeout_s: float | None) -> list[LabelDone]:
         """Everything that has finished; see :class:`aims_pax.protocols.Pool` for how long it waits."""
@@ -147,22 +154,37 @@ class ParslPool:
         while self._jobs:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
-                label_id, future = self._arrived.get_nowait() if done else self._arrived.get(timeout=left)
+                arrived = self._arrived.get_nowait() if done else self._arrived.get(timeout=left)
             except queue.Empty:
                 break
-            # A job given up when the interchange ended may be answered a second time by its own future.
-            job = self._jobs.pop(label_id, None)
-            if job is not None:
-                done.append(LabelDone(label_id, self._answer(job, future)))
+            if arrived is None:
+                break
+            job, future = arrived
+            # A job that was given up, or withdrawn and perhaps submitted anew, may still be answered by its own future.
+            if self._jobs.get(job.label_id) is job:
+                del self._jobs[job.label_id]
+                done.append(LabelDone(job.label_id, self._answer(job, future)))
         return done
 
+    def withdraw(self, label_id: int) -> None:
+        """Wait no longer for a label; what its task still answers is ignored."""
+        self._jobs.pop(label_id, None)
+
+    def wake(self) -> None:
+        """Make a collect that waits, or the next one that would, return at once."""
+        self._arrived.put(None)
+
+    def outlook(self) -> PoolOutlook:
+        """What may be hoped for from the workers; asks the batch system."""
+        return PoolOutlook(self._lost, is_dead=True) if self._lost is not None else self._kernel.outlook()
+
     def close(self) -> None:
-        """End all workers; what is in flight is forgotten. Returns within about half a minute, whatever happened."""
+        """End all workers; what is in flight is forgotten. Returns within a quarter of a minute, whatever happened."""
         self._jobs.clear()
         self._kernel.close()
 
-    def _note(self, label_id: int, future: "Future[bytes]") -> None:
-        self._arrived.put((label_id, future))
+    def _note(self, job: LabelJob, future: "Future[bytes]") -> None:
+        self._arrived.put((job, future))
 
     def _answer(self, job: LabelJob, future: "Future[bytes] | None") -> Label | LabelFailure:
         """What became of a job whose future is done, or that was given up and has none."""
@@ -182,8 +204,8 @@ class ParslPool:
         """Answer all that is in flight: the interchange has ended, and Parsl would never do it."""
         self._lost = message
         log.error("%s", message)
-        for label_id in list(self._jobs):
-            self._arrived.put((label_id, None))
+        for job in list(self._jobs.values()):
+            self._arrived.put((job, None))
 
 
 class ParslKernel:
@@ -207,6 +229,7 @@ class ParslKernel:
     def __init__(self, config: Config, *, on_loss: Callable[[str], None]) -> None:
         self._config = config
         self._on_loss = on_loss
+        config.retry_handler = self._losses = CountedLosses(config.retry_handler)
         blocks = [executor for executor in config.executors if getattr(executor, "provider", None) is not None]
         in_batch = any(cancel_command(executor.provider) for executor in blocks)
         self._ledger = Ledger(Path(config.run_dir)) if in_batch else None
@@ -226,6 +249,15 @@ class ParslKernel:
             self.close()
             raise
         self._watch.start()
+
+    @property
+    def n_lost(self) -> int:
+        """Attempts that were lost with their workers or blocks."""
+        return self._losses.n_lost
+
+    def outlook(self) -> PoolOutlook:
+        """What may be hoped for from the blocks."""
+        return self._watch.outlook()
 
     def settle(self, label: str) -> None:
         """Ask the batch system less often, now that workers of this executor have been seen."""
@@ -290,12 +322,10 @@ class ParslKernel:
             return
         self._broken.set()
         if executor.bad_state_is_set:
-            self._on_loss(f"Parsl gave up the executor {executor.label}: {executor.executor_exception}.")
+            self._on_loss(f"Parsl gave up the executor {executor.label}: {executor.executor_exception}")
             return
-        self._on_loss(
-            f"Parsl's interchange of executor {executor.label} ended unexpectedly (exit code {code}); no more "
-            "labels can be computed. Start the campaign again to continue; nothing that was labelled is lost."
-        )
+        how = ending(code).removeprefix("ended ")
+        self._on_loss(f"Parsl's interchange of executor {executor.label} ended unexpectedly, {how}")
 
     def _interchanges(self) -> list[HighThroughputExecutor]:
         return [

@@ -7,15 +7,14 @@ label is committed. What stands in a job's folder after a crash is therefore fin
 import hashlib
 import io
 import json
-import os
 import shutil
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from aims_pax.dataset.durable import replacing_unflushed
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.protocols import LabelJob
 
@@ -32,8 +31,8 @@ def fingerprint(frame: Frame) -> str:
     return digest.hexdigest()
 
 
-def encode(result: Label | LabelFailure, frame: Frame) -> bytes:
-    """A result as the bytes of an npz file without pickled objects."""
+def encode(result: Label | LabelFailure, frame: Frame, *, attempt: int = 1) -> bytes:
+    """The result of an attempt (from 1) as the bytes of an npz file without pickled objects."""
     arrays: dict[str, Any] = {}
     if isinstance(result, Label):
         said: dict[str, Any] = {"energy": result.energy, "reference": result.reference, "wall_s": result.wall_s}
@@ -47,21 +46,28 @@ def encode(result: Label | LabelFailure, frame: Frame) -> bytes:
             "folder": result.folder,
             "wall_s": result.wall_s,
         }
-    said |= {"format": FORMAT, "fingerprint": fingerprint(frame)}
+    said |= {"format": FORMAT, "fingerprint": fingerprint(frame), "attempt": attempt, "arrays": sorted(arrays)}
     buffer = io.BytesIO()
     np.savez(buffer, said=np.frombuffer(json.dumps(said).encode(), dtype=np.uint8), **arrays)
     return buffer.getvalue()
 
 
-def decode(content: bytes, frame: Frame) -> Label | LabelFailure | None:
-    """The result in these bytes; None when they are damaged, of another format, or belong to another frame."""
+def decode(content: bytes, frame: Frame, *, attempt: int | None = None) -> Label | LabelFailure | None:
+    """The result in these bytes; None when they are damaged, of another format, or belong to another frame.
+
+    Given the number of an attempt, the failures of others count as nothing; a label counts, whichever has made it.
+    """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         said = json.loads(arrays.pop("said").tobytes())
         if said["format"] != FORMAT or said["fingerprint"] != fingerprint(frame):
             return None
+        if sorted(arrays) != said.get("arrays", sorted(arrays)):  # a damaged table of contents may lose the last ones
+            return None
         if "reason" in said:
+            if attempt is not None and said.get("attempt", 1) != attempt:
+                return None
             return LabelFailure(FailureReason(said["reason"]), said["message"], said["folder"], said["wall_s"])
         return Label(
             energy=said["energy"],
@@ -71,42 +77,35 @@ def decode(content: bytes, frame: Frame) -> Label | LabelFailure | None:
             wall_s=said["wall_s"],
             extras={name.removeprefix("extra:"): value for name, value in arrays.items() if name.startswith("extra:")},
         )
-    except (zipfile.BadZipFile, EOFError, LookupError, OSError, TypeError, ValueError):
+    except (zipfile.BadZipFile, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError):
         return None
 
 
 def write_result(folder: Path, content: bytes) -> None:
-    """Put the file of a result into an existing folder: all of it or nothing, and on the disk when this returns.
+    """Put the file of a result into an existing folder: all of it or nothing.
+
+    It outlives every process. It is not flushed, which would take longer than all else that a label costs besides its
+    calculation; after a power cut within seconds the file may be damaged, and the label is computed again.
 
     Raises
     ------
     OSError
         The folder is gone (its label was committed meanwhile) or can't be written.
     """
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=RESULT_FILE)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, folder / RESULT_FILE)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    directory = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    with replacing_unflushed(folder / RESULT_FILE) as file:
+        file.write(content)
 
 
 def read_finished(job: LabelJob) -> Label | LabelFailure | None:
-    """The result that a worker left in the job's folder; None when there is none for exactly this frame."""
+    """The label that a worker left in the job's folder, or the failure of the very attempt that the job is.
+
+    None when there is neither for exactly this frame, or when the file can't be read now.
+    """
     try:
         content = (job.folder / RESULT_FILE).read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:
         return None
-    return decode(content, job.frame)
+    return decode(content, job.frame, attempt=job.attempt)
 
 
 def discard(folder: Path, *, keep_files: bool = False) -> None:

@@ -10,7 +10,7 @@ import time
 import traceback
 from pathlib import Path
 
-from aims_pax.frame import Label, LabelFailure
+from aims_pax.frame import FailureReason, Label, LabelFailure
 from aims_pax.labelling.result import encode, read_finished, write_result
 from aims_pax.protocols import LabelJob, Reference
 from aims_pax.reference.by_system import in_charge
@@ -27,26 +27,30 @@ def carry_out(
     Each attempt has its own folder because a job that was given up as lost may still be running when it is tried
     again. The folder of a failure is kept and named in the failure; that of a success is removed, unless the engine's
     files are to be kept and there are any. A label that an earlier attempt finished, without the campaign having
-    heard of it, is not computed again.
+    heard of it, is not computed again; one that could not finish in time is not begun.
     """
     started = time.perf_counter()
     reference = in_charge(reference, job.frame)
     attempt = job.folder / f"attempt-{socket.gethostname()}-{os.getpid()}-{time.time_ns()}"
     result: Label | LabelFailure
     try:
-        finished = read_finished(job)
-        if isinstance(finished, Label) and finished.reference.partition("; ")[0] == reference.name:
+        finished = _finished(reference, job)
+        if finished is not None:
             return finished
-        attempt.mkdir(parents=True)
-        result = reference.label(job.frame, folder=attempt, want_stress=want_stress)
+        if job.start_before is not None and time.time() >= job.start_before:
+            return LabelFailure(FailureReason.NOT_STARTED, "it could not have finished before the campaign leaves")
+        result = _made_folder(attempt) or reference.label(job.frame, folder=attempt, want_stress=want_stress)
     except Exception as error:  # the worker's entry: whatever goes wrong here must reach the campaign as a value
         result = _crash(error, attempt, wall_s=time.perf_counter() - started)
-    if isinstance(result, Label) and not (keep_files and any(attempt.iterdir())):
+    if isinstance(result, Label) and not (keep_files and attempt.is_dir() and any(attempt.iterdir())):
         shutil.rmtree(attempt, ignore_errors=True)
     if isinstance(result, LabelFailure) and result.reason.is_infrastructure:
         return result  # no result of this structure: left on disk, it would be taken for one when the run goes on
     try:
-        write_result(job.folder, encode(result, job.frame))
+        # An earlier attempt that was given up as lost may have come to its end meanwhile.
+        if isinstance(result, LabelFailure) and (finished := _finished(reference, job)) is not None:
+            return finished
+        write_result(job.folder, encode(result, job.frame, attempt=job.attempt))
     except OSError as error:
         # The result still travels to the campaign; only a crash right now would cost a second calculation.
         log.warning("label %d: its result could not be written to %s: %s", job.label_id, job.folder, error)
@@ -69,7 +73,8 @@ def label_on_worker(settings: bytes, job: LabelJob, want_stress: bool, keep_file
         The result as :func:`aims_pax.labelling.result.encode` writes it.
     """
     reference = _reference(settings)
-    return encode(carry_out(reference, job, want_stress=want_stress, keep_files=keep_files), job.frame)
+    result = carry_out(reference, job, want_stress=want_stress, keep_files=keep_files)
+    return encode(result, job.frame, attempt=job.attempt)
 
 
 @functools.lru_cache(maxsize=4)
@@ -77,6 +82,24 @@ def _reference(settings: bytes) -> Reference:
     from aims_pax.reference.registry import build_reference
 
     return build_reference(pickle.loads(settings))
+
+
+def _finished(reference: Reference, job: LabelJob) -> Label | None:
+    """The label by this reference that some attempt has left."""
+    finished = read_finished(job)
+    if isinstance(finished, Label) and finished.reference.partition("; ")[0] == reference.name:
+        return finished
+    return None
+
+
+def _made_folder(attempt: Path) -> LabelFailure | None:
+    """Make the folder of an attempt; the failure that it is when that can't be done here."""
+    try:
+        attempt.mkdir(parents=True)
+    except OSError as error:
+        message = f"the folder {attempt} can't be made on {socket.gethostname()}: {error.strerror}"
+        return LabelFailure(FailureReason.SCRATCH, message)
+    return None
 
 
 def _crash(error: Exception, attempt: Path, *, wall_s: float) -> LabelFailure:
@@ -87,4 +110,4 @@ def _crash(error: Exception, attempt: Path, *, wall_s: float) -> LabelFailure:
         (attempt / "failure.txt").write_text(account, encoding="utf-8")
     except OSError:
         folder = None
-    return LabelFailure(failure_reason(error), f"{type(error).__name__}: {error}", folder, wall_s)
+    return LabelFailure(failure_reason(error, folder=attempt), f"{type(error).__name__}: {error}", folder, wall_s)

@@ -13,8 +13,9 @@ from typing import Any, Final
 import numpy as np
 
 from aims_pax.frame import FailureReason, FloatArray
-from aims_pax.reference.calculation import EngineFailed, Observables
+from aims_pax.reference.calculation import EngineFailed, Observables, reason_said
 from aims_pax.reference.leash import ending
+from aims_pax.reference.tables import numbers, require_labels, rows
 
 UNCONVERGED: Final = ("SELF-CONSISTENCY CYCLE DID NOT CONVERGE", "SCF cycle not converged")
 """Not "not yet converged - restarting mixer", which stands in many outputs that do converge."""
@@ -23,11 +24,16 @@ CONVERGED: Final = "Self-consistency cycle converged."
 CLOSING: Final = "Have a nice day."
 FIRST_CYCLE: Final = "Begin self-consistency loop"
 COMPACT: Final = "Energy and forces in a compact form:"
+FORCES: Final = "Total atomic forces"
+ANALYTICAL_STRESS: Final = "Analytical stress tensor - Symmetrized"
 NUMERICAL_STRESS: Final = "Numerical stress tensor"
+STRESSES: Final = (ANALYTICAL_STRESS, NUMERICAL_STRESS)
 HIRSHFELD: Final = "Performing Hirshfeld analysis of fragment charges and moments."
 HIRSHFELD_NUMBERS: Final = ("hirshfeld_charges", "hirshfeld_volumes")
 
 _FREE_ENERGY: Final = re.compile(r"\| Electronic free energy\s*:\s*([-+.\dEe]+) eV\s*$")
+_FORCE_ROW: Final = re.compile(r"\s*\|\s*(\d+)((?:\s+\S+){3})\s*")
+_STRESS_ROW: Final = re.compile(r"\s*\|\s*([xyz])((?:\s+[^\s|]*\d[^\s|]*){3})\s*\|\s*")
 _VERSION: Final = re.compile(r"^\s*(?:FHI-aims version|Version)\s*:?\s+(\S+)", re.MULTILINE)
 _NOT_FOUND: Final = re.compile(r"not found|no such file|could not (find|execute)|unable to (find|exec)", re.IGNORECASE)
 _QUOTED_LINES: Final = 4
@@ -77,7 +83,12 @@ def require_success(ending: Ending) -> None:
         reason = FailureReason.CRASHED
         if "FHI-aims" not in ending.text and (ending.returncode == 127 or _NOT_FOUND.search(ending.errors)):
             reason = FailureReason.MISSING_EXECUTABLE
-        raise EngineFailed(reason, f"FHI-aims {_how_it_ended(ending.returncode)}{_last_words(lines, ending.errors)}")
+        account = f"{_how_it_ended(ending.returncode)}{_last_words(lines, ending.errors)}"
+        if reason is FailureReason.CRASHED:
+            reason = reason_said(f"{account}\n{ending.errors}") or (
+                FailureReason.CRASHED if ending.returncode else FailureReason.CUT_SHORT
+            )
+        raise EngineFailed(reason, f"FHI-aims {account}")
     if not any(CONVERGED in line for line in computed):
         message = "FHI-aims ended in order, but never said that self-consistency was reached"
         raise EngineFailed(FailureReason.NOT_CONVERGED, message)
@@ -115,17 +126,22 @@ def observables(text: str, *, n_atoms: int, periodic: bool, want_stress: bool) -
         The text lacks a number, or holds what can't be read as one.
     """
     printed = _after_convergence(text)
-    if "Total atomic forces" not in printed:
+    if FORCES not in printed:
         raise EngineFailed(FailureReason.CRASHED, "aims.out holds no total atomic forces (compute_forces)")
     # The numerical one is printed before the last cycle, which returns from strained cells to the structure itself.
-    has_stress = "Analytical stress tensor" in printed or NUMERICAL_STRESS in text.partition(FIRST_CYCLE)[2]
+    has_stress = ANALYTICAL_STRESS in printed or NUMERICAL_STRESS in text.partition(FIRST_CYCLE)[2]
     if want_stress and not has_stress:
         raise EngineFailed(FailureReason.CRASHED, "aims.out holds no stress tensor (compute_analytical_stress)")
-    seen = _read_by_ase(text, "forces", "dipole", *HIRSHFELD_NUMBERS, *(("stress",) if want_stress else ()))
+    seen = _read_by_ase(text, "dipole", *HIRSHFELD_NUMBERS)
     extras = _hirshfeld(text, seen, n_atoms)
     if not periodic and seen["dipole"] is not None:  # a crystal's dipole is not defined
         extras["dipole"] = seen["dipole"]
-    return Observables(energy=_free_energy(printed), forces=seen["forces"], stress=seen.get("stress"), extras=extras)
+    return Observables(
+        energy=_free_energy(printed),
+        forces=_forces(printed, n_atoms),
+        stress=_stress(text) if want_stress else None,
+        extras=extras,
+    )
 
 
 def _after_convergence(text: str) -> str:
@@ -134,6 +150,23 @@ def _after_convergence(text: str) -> str:
     A cycle that restarts its mixer prints a block of results before that, with forces and stress of zero.
     """
     return text.rpartition(FIRST_CYCLE)[2].partition(CONVERGED)[2]
+
+
+def _forces(printed: str, n_atoms: int) -> FloatArray:
+    """(n_atoms, 3), eV/Å."""
+    found = rows(printed.rpartition(FORCES)[2].splitlines()[1:], _FORCE_ROW)
+    require_labels(found, range(1, n_atoms + 1), what="total atomic forces")
+    return numbers(found)
+
+
+def _stress(text: str) -> FloatArray:
+    """(6,), eV/Å³, in Voigt's order, of the tensor that was printed last."""
+    title = max(STRESSES, key=text.rfind)
+    table = text.rpartition(title)[2].partition("Pressure")[0].splitlines()
+    found = [match for line in table if (match := _STRESS_ROW.fullmatch(line))]
+    require_labels(found, "xyz", what="stress tensor")
+    (xx, xy, xz), (_, yy, yz), (_, _, zz) = numbers(found).tolist()
+    return np.array([xx, yy, zz, yz, xz, xy])
 
 
 def _read_by_ase(text: str, *names: str) -> Mapping[str, Any]:

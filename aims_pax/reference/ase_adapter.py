@@ -87,10 +87,15 @@ def import_callable(path: str, *, key: str) -> Any:
     if not module or not name:
         raise ReferenceUnavailable(Problem(key, f"{path!r} is not an import path", form))
     try:
-        found = attrgetter(name)(import_module(module))
+        imported = import_module(module)
     except ImportError as error:
         advice = f"Install the package that holds {module} into this Python environment ({error})."
         raise ReferenceUnavailable(Problem(key, f"{module} can't be imported", form, advice)) from error
+    except (Exception, SystemExit) as error:  # what a module of the user's own does at its import is up to them
+        advice = f"Correct it: it ends with {type(error).__name__}: {error}."
+        raise ReferenceUnavailable(Problem(key, f"{module} can't be imported", form, advice)) from error
+    try:
+        found = attrgetter(name)(imported)
     except AttributeError as error:
         raise ReferenceUnavailable(Problem(key, f"{module} has no {name}", form, "Check the spelling.")) from error
     if not callable(found):

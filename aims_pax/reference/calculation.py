@@ -1,6 +1,10 @@
 """One calculation of any engine: what it may raise, what its numbers must satisfy, and what it leaves behind."""
 
+import errno
+import os
 import re
+import shutil
+import socket
 import subprocess
 import time
 import traceback
@@ -35,6 +39,24 @@ NOT_CONVERGED_WORDS: Final = re.compile(
     re.IGNORECASE,
 )
 """How engines say that self-consistency was not reached (tblite: "SCF not converged in 250 cycles")."""
+
+OUT_OF_MEMORY_WORDS: Final = re.compile(
+    r"MemoryError|out.of.memory|bad_alloc|oom.kill|cannot allocate|(insufficient|not enough) memory", re.IGNORECASE
+)
+"""How systems and languages say that memory was refused (Slurm: "oom_kill event", C++: "std::bad_alloc")."""
+
+SCRATCH_WORDS: Final = re.compile(
+    r"no space left on device|disk quota exceeded|read-only file system|stale file handle", re.IGNORECASE
+)
+"""How systems say, in the C library's words, that files can't be written."""
+
+SCRATCH_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.EIO})
+
+FULL_BYTES: Final = 64 * 1024
+"""A disk with less room than this has cut short what was written last."""
+
+BY_SYSTEM: Final = "ended by SIGKILL"
+"""As :func:`aims_pax.reference.leash.ending` tells of it: nobody here does so, but systems that lack memory do."""
 
 
 class NotConverged(AimsPaxError):
@@ -92,7 +114,7 @@ class Calculation:
 
     def outcome(self, compute: Callable[[], Observables]) -> Label | LabelFailure:
         """Run the engine and judge its numbers; whatever the engine raises becomes a value."""
-        started = time.perf_counter()
+        started, had_folder = time.perf_counter(), self.folder.is_dir()
         if not np.isfinite(self.frame.positions).all():
             return self._failure(FailureReason.UNPHYSICAL, "the positions of the atoms are not finite", started)
         try:
@@ -100,7 +122,10 @@ class Calculation:
         except ENGINE_ERRORS as error:
             details = "".join(traceback.format_exception(error))
             message = str(error) if isinstance(error, EngineFailed) else f"{type(error).__name__}: {error}"
-            return self._failure(failure_reason(error), message, started, details=details)
+            if had_folder and not self.folder.is_dir():
+                gone = f"the folder {self.folder} went away on {socket.gethostname()} meanwhile ({message})"
+                return LabelFailure(FailureReason.SCRATCH, gone, None, time.perf_counter() - started)
+            return self._failure(failure_reason(error, folder=self.folder), message, started, details=details)
         complaint = self._complaint(seen)
         if complaint is not None:
             return self._failure(FailureReason.UNPHYSICAL, complaint, started)
@@ -110,7 +135,11 @@ class Calculation:
             stress=None if seen.stress is None else np.array(seen.stress, dtype=np.float64),
             reference=self.reference,
             wall_s=time.perf_counter() - started,
-            extras={name: np.array(value, dtype=np.float64) for name, value in seen.extras.items()},
+            extras={
+                name: np.array(value, dtype=np.float64)
+                for name, value in seen.extras.items()
+                if np.isfinite(value).all()  # no label is refused for what is not learnt
+            },
         )
 
     def _complaint(self, seen: Observables) -> str | None:
@@ -135,7 +164,14 @@ class Calculation:
 
     def _failure(self, reason: FailureReason, message: str, started: float, *, details: str = "") -> LabelFailure:
         wall_s = time.perf_counter() - started
-        keep_failure(self.folder, self.frame, f"{self.reference}\n{reason}: {message}\n\n{details}")
+        if reason in (FailureReason.CRASHED, FailureReason.CUT_SHORT) and _is_full(self.folder):
+            reason, message = FailureReason.SCRATCH, f"the disk is full ({message})"
+        if reason is FailureReason.SCRATCH:
+            message = f"{self.folder} on {socket.gethostname()}: {message}"
+        try:
+            keep_failure(self.folder, self.frame, f"{self.reference}\n{reason}: {message}\n\n{details}")
+        except OSError as error:  # a full disk, most likely: what was to be said matters more
+            return LabelFailure(reason, f"{message} (its account could not be written: {error})", None, wall_s)
         return LabelFailure(reason, message, str(self.folder), wall_s)
 
 
@@ -160,14 +196,48 @@ def keep_failure(folder: Path, frame: Frame, account: str) -> None:
     write(folder / "structure.extxyz", atoms_of(frame), format="extxyz", parallel=False)
 
 
-def failure_reason(error: BaseException) -> FailureReason:
-    """Sort an engine's exception by the taxonomy of :class:`aims_pax.frame.FailureReason`."""
+def failure_reason(error: BaseException, *, folder: Path | None = None) -> FailureReason:
+    """Sort an engine's exception by the taxonomy of :class:`aims_pax.frame.FailureReason`.
+
+    Parameters
+    ----------
+    error : BaseException
+    folder : Path or None
+        Where the calculation writes: a file that is missing there is no missing program.
+    """
     if isinstance(error, EngineFailed):
         return error.reason
     if isinstance(error, subprocess.TimeoutExpired | TimeoutError):
         return FailureReason.WALLTIME
     if isinstance(error, NotConverged) or NOT_CONVERGED_WORDS.search(str(error)):
         return FailureReason.NOT_CONVERGED
+    if isinstance(error, OSError) and error.errno in SCRATCH_ERRORS:
+        return FailureReason.SCRATCH
+    if isinstance(error, FileNotFoundError) and folder is not None and _lies_in(error.filename, folder):
+        return FailureReason.CUT_SHORT if folder.is_dir() else FailureReason.SCRATCH
     if isinstance(error, FileNotFoundError | ImportError | ReferenceUnavailable):
         return FailureReason.MISSING_EXECUTABLE
-    return FailureReason.CRASHED
+    if isinstance(error, MemoryError):
+        return FailureReason.OUT_OF_MEMORY
+    return reason_said(f"{type(error).__name__}: {error}") or FailureReason.CRASHED
+
+
+def reason_said(text: str) -> FailureReason | None:
+    """The reason that an engine's or a system's own words give, if it is memory or disk; None when they don't."""
+    if SCRATCH_WORDS.search(text):
+        return FailureReason.SCRATCH
+    if OUT_OF_MEMORY_WORDS.search(text) or BY_SYSTEM in text:
+        return FailureReason.OUT_OF_MEMORY
+    return None
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether files can't grow there, which not every engine notices or says."""
+    try:
+        return shutil.disk_usage(folder).free < FULL_BYTES
+    except OSError:  # no such folder: a disk that is full is not the trouble
+        return False
+
+
+def _lies_in(name: object, folder: Path) -> bool:
+    return isinstance(name, str | os.PathLike) and Path(os.path.abspath(name)).is_relative_to(folder.absolute())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from aims_pax.frame import FailureReason
-from aims_pax.reference.calculation import ENGINE_ERRORS, EngineFailed, NotConverged
+from aims_pax.reference.calculation import ENGINE_ERRORS, EngineFailed, NotConverged, reason_said
 from aims_pax.reference.engine_table import ENGINES, STDERR, Engine
 from aims_pax.reference.leash import ending
 from aims_pax.settings.engines import GpawSettings
@@ -48,10 +48,22 @@ def judged(engine: Engine, folder: Path) -> Iterator[None]:
             raise
         said, told = _last_words(engine, folder), _ending(error)
         account = f"{engine.title}: {said} ({told})" if said else f"{engine.title}: {told}"
-        raise EngineFailed(FailureReason.CRASHED, account) from error
+        raise EngineFailed(_reason(engine, folder, error, account), account) from error
     line = _unconverged_line(engine, folder)
     if line is not None:
         raise NotConverged(f"{engine.title}: {line}")
+
+
+def require_whole(engine: Engine, folder: Path, *, n_atoms: int) -> None:
+    """Do nothing when the output is whole, as far as can be seen.
+
+    Raises
+    ------
+    EngineFailed
+        A row or a number of a table is missing, or stands there twice.
+    """
+    if engine.require_whole is not None:
+        engine.require_whole("\n".join(_printed(engine, folder)), n_atoms)
 
 
 def version_printed(engine: Engine, folder: Path) -> str | None:
@@ -83,6 +95,16 @@ def _unconverged_line(engine: Engine, folder: Path) -> str | None:
     """The line in which the program says that it did not converge."""
     pattern = re.compile(engine.unconverged)
     return next((line.strip(" *!\t") for line in _printed(engine, folder) if pattern.search(line)), None)
+
+
+def _reason(engine: Engine, folder: Path, error: BaseException, account: str) -> FailureReason:
+    """Why a program gave no numbers, although it does not say that it did not converge."""
+    if (said := reason_said(account)) is not None:
+        return said
+    could_not_read = isinstance(error, (*READING_ERRORS, *_ase_errors(), LookupError, ValueError))
+    printed = "\n".join(_printed(engine, folder))
+    in_order = bool(printed.strip()) and not COMPLAINT.search(printed)
+    return FailureReason.CUT_SHORT if could_not_read and in_order else FailureReason.CRASHED
 
 
 def _ending(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from aims_pax.reference.espresso import input_data, pseudopotentials
+from aims_pax.reference.espresso import input_data, pseudopotentials, require_whole_tables
 from aims_pax.settings.engines import (
     AbinitSettings,
     BoxedEngineSettings,
@@ -103,6 +103,8 @@ class Engine:
         Arguments by which it tells its version and ends; none: there are no such.
     stress : bool
         Whether crystals get a stress.
+    require_whole : callable or None
+        Looks for gaps in what was printed for so many atoms, where ASE's reader does not.
     """
 
     title: str
@@ -113,6 +115,7 @@ class Engine:
     version: str
     asked_by: tuple[str, ...] = ()
     stress: bool = True
+    require_whole: Callable[[str, int], None] | None = None
 
 
 def _program(run: Run) -> Any:
@@ -284,6 +287,7 @@ ENGINES: Final[Mapping[type[EngineSettings], Engine]] = {
         "apt install quantum-espresso, or conda-forge, package qe; https://www.quantum-espresso.org",
         version=r"Program PWSCF v\.(\d[\d.]*)",
         asked_by=("-in", "/dev/null"),
+        require_whole=require_whole_tables,
     ),
     GpawSettings: Engine(
         "GPAW",

@@ -1,5 +1,6 @@
 """Programs of electronic structure, each by ASE's calculator for it, all by the same adapter."""
 
+import os
 import shlex
 import shutil
 import warnings
@@ -18,7 +19,7 @@ from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.reference.ase_adapter import atoms_of, extras
 from aims_pax.reference.calculation import Calculation, EngineFailed, NotConverged, Observables
 from aims_pax.reference.electrons import ground_state_multiplicity, spin_problem
-from aims_pax.reference.engine_output import judged, version_printed
+from aims_pax.reference.engine_output import judged, require_whole, version_printed
 from aims_pax.reference.engine_table import (
     ENGINES,
     Engine,
@@ -75,7 +76,7 @@ class EngineReference:
             advice = f"install it ({engine.install})" + (", or set REFERENCE.command" if self._command else "")
             found.append(f"{engine.title} is needed: {missing}; {advice}")
         folder = getattr(settings, "pseudo_dir", None)
-        if folder is not None and not folder.is_dir():
+        if folder is not None and not os.path.isdir(folder):
             found.append(f"the folder {folder} (REFERENCE.pseudo_dir) was {NOT_HERE}")
         elif isinstance(settings, EspressoSettings):
             found += espresso_problems(settings, _symbols(numbers))
@@ -122,7 +123,9 @@ class EngineReference:
         run = self._run(frame, folder, want_stress=want_stress and engine.stress and bool(frame.pbc.all()))
         folder.mkdir(parents=True, exist_ok=True)
         with judged(engine, folder):
-            return _computed(engine, run)
+            seen = _computed(engine, run)
+        require_whole(engine, folder, n_atoms=frame.n_atoms)
+        return seen
 
     def _run(self, frame: Frame, folder: Path, *, want_stress: bool) -> Run:
         """One calculation as the table wants it.

@@ -1,15 +1,24 @@
 """What Quantum ESPRESSO is told: protocols, pseudopotentials and cutoffs."""
 
 import json
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any, Final
 
+from aims_pax.reference.tables import require_labels, rows
 from aims_pax.settings.engines import EspressoSettings, Protocol
 
 Namelists = dict[str, dict[str, Any]]
+
+FORCES: Final = "Forces acting on atoms"
+STRESS: Final = "total   stress"
+_FORCE_ROW: Final = re.compile(r"\s*atom\s*(\d+) type\s+\d+\s+force =((?:\s+\S+){3})\s*")
+_STRESS_ROW: Final = re.compile(r"()((?:\s+\S+){6})\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,21 @@ def namelists(written: Mapping[str, Any]) -> Namelists:
     return {name.lower(): {key.lower(): value for key, value in own.items()} for name, own in sorted_in.items() if own}
 
 
+def require_whole_tables(printed: str, n_atoms: int) -> None:
+    """Do nothing when the last forces and stress that pw.x printed are whole. ASE reads them by their place alone.
+
+    Raises
+    ------
+    EngineFailed
+        A row or a number is missing, or stands there twice.
+    """
+    lines = dropwhile(lambda line: "force =" not in line, printed.rpartition(FORCES)[2].splitlines())
+    require_labels(rows(lines, _FORCE_ROW), range(1, n_atoms + 1), what="forces")
+    if STRESS in printed:
+        table = rows(printed.rpartition(STRESS)[2].splitlines()[1:], _STRESS_ROW)
+        require_labels(table, [""] * 3, what="stress tensor")
+
+
 def espresso_problems(settings: EspressoSettings, elements: Sequence[str]) -> list[str]:
     """Missing files and cutoffs, and keys that ASE would drop without a word."""
     files = pseudopotentials(settings)
@@ -123,7 +147,7 @@ def espresso_problems(settings: EspressoSettings, elements: Sequence[str]) -> li
             "let REFERENCE.pseudo_dir be an SSSP library with its table SSSP_*.json"
         )
     for element in elements:
-        if element in files and not (settings.pseudo_dir / files[element].file).is_file():
+        if element in files and not os.path.isfile(settings.pseudo_dir / files[element].file):
             found.append(f"the pseudopotential {settings.pseudo_dir / files[element].file} was not found")
     written = namelists(data).get("system", {})
     if not without and "ecutwfc" not in written and any(files[element].cutoff_wfc_ry is None for element in elements):

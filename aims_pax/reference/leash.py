@@ -31,7 +31,7 @@ GRACE_S: Final = 5.0
 """Time from SIGTERM to SIGKILL, in which a launcher ends its ranks."""
 
 WATCHED: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
-"""What a keeper waits for: blocked from its start, so that none is missed."""
+"""What a keeper waits for, less what it was told to ignore: blocked from its start, so that none is missed."""
 
 SCRATCH: Final = "AIMS_PAX_SCRATCH"
 
@@ -121,7 +121,9 @@ def _keep(command: list[str]) -> int:
     scratch = tempfile.mkdtemp(prefix="aims-pax-")
     try:
         child = subprocess.Popen(command, process_group=0, preexec_fn=prepare, env=os.environ | {SCRATCH: scratch})
-        while child.poll() is None and signal.sigwait(WATCHED) == signal.SIGCHLD:
+        # A signal that is ignored but blocked is delivered by sigwait all the same; nohup means that it should not be.
+        heard = {number for number in WATCHED if signal.getsignal(number) is not signal.SIG_IGN}
+        while child.poll() is None and signal.sigwait(heard) == signal.SIGCHLD:
             continue
         _end_group(child.pid, reap=child.poll)
         code = child.wait()

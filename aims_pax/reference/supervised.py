@@ -18,7 +18,7 @@ from typing import IO, Any, Final
 
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.protocols import Reference
-from aims_pax.reference.calculation import keep_failure
+from aims_pax.reference.calculation import keep_failure, reason_said
 from aims_pax.reference.host import MARK, SIZE_VARIABLES, AtomRequest, LabelRequest, Ready, Request, as_line, of_line
 from aims_pax.reference.leash import GRACE_S, ending, kept, missing_program
 from aims_pax.settings.reference import ReferenceSettings
@@ -203,7 +203,7 @@ class Host:
             return self._answer(deadline)
         except TimeoutError:
             _end_now(self._child)
-            found = f"not finished after {timeout_s:g} s, and ended"
+            found = f"not finished after {timeout_s:g} s, and ended (REFERENCE.walltime_s)"
             return Loss(FailureReason.WALLTIME, found, self._printed())
         except (BrokenPipeError, EOFError, ValueError, pickle.UnpicklingError):  # gone, or its answer is mutilated
             return self._loss()
@@ -250,7 +250,8 @@ class Host:
         printed = self._printed()
         words = " | ".join([line.strip() for line in printed.splitlines() if re.search(r"\w", line)][-LAST_WORDS:])
         ended = f"the engine's process {'stopped answering' if code is None else ending(code)}"
-        return Loss(FailureReason.CRASHED, f"{ended}; its last words: {words}" if words else ended, printed)
+        reason = reason_said(f"{ended}\n{printed}") or FailureReason.CRASHED
+        return Loss(reason, f"{ended}; its last words: {words}" if words else ended, printed)
 
     def _printed(self) -> str:
         size = os.fstat(self._output.fileno()).st_size

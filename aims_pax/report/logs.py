@@ -1,6 +1,7 @@
 """The diary of a run: one file that keeps everything, and the same lines on the terminal."""
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -60,6 +61,7 @@ def open_logs(folder: Path, console: "Console", *, level: str = "INFO") -> Path:
         The file.
     """
     close_logs()
+    logging.raiseExceptions = False  # a full disk would show a traceback for every line that it refuses
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOG_FILE
     to_file = logging.FileHandler(path, encoding="utf-8")
@@ -77,9 +79,11 @@ def close_logs() -> None:
     """Leave the logging of this process as it was before :func:`open_logs`; does nothing when no log is open."""
     for handler in _own_handlers():
         logging.getLogger().removeHandler(handler)
-        handler.close()
+        with suppress(OSError):  # lines that a full disk has not taken
+            handler.close()
         logging.getLogger("aims_pax").setLevel(logging.NOTSET)
         logging.captureWarnings(False)
+        logging.raiseExceptions = True
 
 
 def log_failure(text: str, *, level: int = logging.ERROR) -> Path | None:

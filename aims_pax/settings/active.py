@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from math import isinf
 from typing import Annotated, ClassVar, Literal
 
-from annotated_types import Gt
+from annotated_types import Ge, Gt, Le
 from pydantic import Field
 
-from aims_pax.settings.kinds import Count, Limit, PathOrNamed, Seed
+from aims_pax.settings.kinds import Count, Limit, PathOrNamed, Seed, Whole
 from aims_pax.settings.section import Contradiction
 from aims_pax.settings.stage import StageSettings
 
@@ -20,7 +20,9 @@ class ActiveLearningSettings(StageSettings):
         "intermediate_epochs": "intermediate_epochs_al",
     }
 
-    num_trajectories: Count = Field(description="MD trajectories that run side by side.")
+    num_trajectories: Annotated[int, Ge(1), Le(10**6), Whole] = Field(
+        description="MD trajectories that run side by side."
+    )
     max_MD_steps: Limit = Field(  # noqa: N815  the name in the files
         float("inf"), description="MD steps after which a trajectory is finished."
     )

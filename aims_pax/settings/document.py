@@ -17,6 +17,9 @@ MAX_DEPTH: Final = 20
 MAX_VALUES: Final = 100_000
 """Values in one file, each use of a YAML anchor counted again."""
 
+MAX_BYTES: Final = 2**20
+"""Size of one file; settings need some kilobytes, and reading a megabyte takes seconds."""
+
 _INTEGER = re.compile(r"[-+]?[0-9][0-9_]{0,300}")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,4})?")
 _INFINITY = re.compile(r"([-+]?)\.?inf(?:inity)?", re.IGNORECASE)
@@ -80,6 +83,9 @@ def read_document(path: Path) -> Document:
     import yaml
 
     try:
+        if path.stat().st_size > MAX_BYTES:
+            found = f"The file has {path.stat().st_size / 2**20:.1f} MiB, too much for settings."
+            raise SettingsError(Problem(path.name, found, f"up to {MAX_BYTES // 2**20} MiB", "Is it the right file?"))
         node = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
     except OSError as error:
         raise SettingsError(Problem(str(path), f"The file can't be read: {error.strerror}.")) from None

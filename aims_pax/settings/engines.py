@@ -1,7 +1,7 @@
 """REFERENCE: programs of electronic structure that ASE drives."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Final, Literal
 
 from annotated_types import Ge, Le
@@ -10,6 +10,7 @@ from pydantic import Field
 from aims_pax.settings.command import Command
 from aims_pax.settings.kinds import Arguments, Count, Positive, ProjectPath, Text, Whole
 from aims_pax.settings.limits import LabelLimits
+from aims_pax.settings.section import Contradiction
 
 Charge = Annotated[int, Ge(-1000), Le(1000), Whole]
 Protocol = Literal["fast", "balanced", "stringent"]
@@ -86,6 +87,17 @@ class EspressoSettings(CrystalEngineSettings):
     pseudopotentials: dict[Text, Text] = Field(
         default_factory=dict, description="File of each element's pseudopotential: {Si: Si.pbe-n-rrkjus_psl.1.0.0.UPF}."
     )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        data = self.parameters.get("input_data", {})
+        written = dict(data) if isinstance(data, Mapping) else {"": None}
+        groups = [group for group in written.values() if isinstance(group, Mapping)]
+        alone = {key: value for key, value in written.items() if not isinstance(value, Mapping)}
+        named = all(isinstance(key, str) for group in (written, *groups) for key in group)
+        plain = all(isinstance(value, str | int | float) for group in (alone, *groups) for value in group.values())
+        if not (named and plain):
+            found = "input_data is not a mapping of pw.x's keywords to texts, numbers, true and false."
+            yield Contradiction("parameters", found, "Write them by namelist: input_data: {system: {ecutwfc: 50}}.")
 
 
 class GpawSettings(CrystalEngineSettings):

@@ -1,10 +1,12 @@
 """The kinds of values that settings have, and how they are said to a person."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite, isinf
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
@@ -82,6 +84,35 @@ Fraction = Annotated[float, Gt(0), Lt(1)]
 Text = Annotated[str, AfterValidator(_text), Kind("text")]
 
 
+_UNITS_S: Final = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_NUMBER_AND_UNIT: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?(s|min|h|d)?")
+_CLOCK: Final = re.compile(r"(?:(\d{1,4})-)?(\d{1,4}):([0-5]\d):([0-5]\d)")
+
+
+def _duration(value: object) -> float:
+    """Seconds, from a number of them, a number with its unit, or the hours, minutes and seconds of a batch script."""
+    seconds = 0.0
+    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+        seconds = float(value)
+    elif isinstance(value, str) and (number := _NUMBER_AND_UNIT.fullmatch(value.strip())):
+        seconds = float(number[1]) * _UNITS_S[number[2] or "s"]
+    elif isinstance(value, str) and (clock := _CLOCK.fullmatch(value.strip())):
+        days, hours, minutes, rest = (int(part or 0) for part in clock.groups())
+        seconds = 86400.0 * days + 3600.0 * hours + 60.0 * minutes + rest
+    if not 1.0 <= seconds <= MAX_DURATION_S:
+        raise misfit(f"is {shown(value)}")
+    return seconds
+
+
+MAX_DURATION_S: Final = 1000 * 86400.0
+Duration = Annotated[
+    float,
+    PlainValidator(_duration),
+    Kind("a time from 1 s to 1000 d: 12h, 90min, 45s, 2d, HH:MM:SS, D-HH:MM:SS, or a number of seconds"),
+    Schema({"anyOf": [{"type": "number", "minimum": 1}, {"type": "string"}]}),
+]
+
+
 def _import_path(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", value):
         raise misfit(f"is {value!r}, which is not an import path")
@@ -97,7 +128,7 @@ def resolved(value: object, info: ValidationInfo) -> Path:
     """A path as written, relative to the project's folder, which is the validation context's `folder`."""
     if isinstance(value, Path):
         value = str(value)
-    if not isinstance(value, str) or not value.strip() or "\0" in value or len(value) > 4000:
+    if not isinstance(value, str) or not _is_path(value):
         raise misfit(f"is {shown(value)}, which is not a path")
     try:
         path = Path(value).expanduser()
@@ -107,12 +138,24 @@ def resolved(value: object, info: ValidationInfo) -> Path:
     return path if folder is None else Path(folder) / path
 
 
-def existing(path: Path) -> Path:
-    """The same path, if there is something at it."""
+def _is_path(text: str) -> bool:
+    """Whether a file system could hold this name, by its letters and lengths."""
     try:
-        path.stat()
+        parts = [os.fsencode(part) for part in Path(text).parts]
+    except UnicodeEncodeError:  # half a character, by an escape such as "\\ud800"
+        return False
+    lengths = [len(part) for part in parts]
+    return bool(text.strip()) and "\0" not in text and sum(lengths) <= 2000 and max(lengths, default=0) <= 255
+
+
+def existing(path: Path) -> Path:
+    """The same path, if there is a file or a folder at it."""
+    try:
+        mode = path.stat().st_mode
     except OSError as error:
         raise misfit(f"names {path}, which can't be opened ({error.strerror})") from None
+    if not (S_ISREG(mode) or S_ISDIR(mode)):
+        raise misfit(f"names {path}, which is neither a file nor a folder")
     return path
 
 

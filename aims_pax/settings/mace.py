@@ -19,7 +19,7 @@ from aims_pax.settings.kinds import (
     Whole,
     misfit,
 )
-from aims_pax.settings.models import Device, Dtype
+from aims_pax.settings.models import Devices, Dtype
 from aims_pax.settings.section import Contradiction, Section
 
 InteractionBlock = Literal[
@@ -152,7 +152,11 @@ class TrainingSettings(Section):
 class DeviceSettings(Section):
     """Where models run, and how much is logged."""
 
-    device: Device = Field("auto", description="Where models are trained and evaluated. auto: a GPU when there is one.")
+    device: Devices = Field(
+        "auto",
+        description="Where models are trained and evaluated. cuda: all GPUs that are visible. auto: the same, or the "
+        "CPU where there is none. The members are spread over several GPUs.",
+    )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         "INFO", description="Least severe messages in the log file. DEBUG: every uncertainty check."
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from aims_pax.settings.kinds import PathOrIndexed, ProjectPath, Text
+from aims_pax.settings.kinds import Duration, PathOrIndexed, Positive, ProjectPath, Text
 from aims_pax.settings.section import Contradiction, Section
 
 
@@ -20,6 +20,17 @@ class MiscSettings(Section):
         None,
         description="Starting structures: a file that ASE reads, a folder of such files, or one for each trajectory. "
         "geometry.in or the folder geometry when not given.",
+    )
+    walltime: Duration | None = Field(
+        None,
+        description="Time after which the campaign has left in good order, from its start. It begins no label that "
+        "would take longer, leaves a minute before (a tenth of a shorter time), and the same command goes on. Within a "
+        "Slurm job the job's own end counts, too.",
+    )
+    no_progress_s: Positive = Field(
+        3600.0,
+        description="Time without a label after which a campaign that waits says what it waits for, s. It ends when "
+        "its workers are gone for good.",
     )
     energy_key: Text = Field("REF_energy", description="Name of the energy (eV) in extended XYZ files.")
     forces_key: Text = Field("REF_forces", description="Name of the forces (eV/Å) in extended XYZ files.")

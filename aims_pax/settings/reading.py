@@ -17,6 +17,9 @@ from aims_pax.settings.document import Document, KeyPath, dotted
 from aims_pax.settings.kinds import MISFIT, allowed, meaning, shown
 from aims_pax.settings.section import CONTRADICTION, Contradiction, Section
 
+MAX_STRANGERS: Final = 50
+"""Unknown keys of a section that are told one by one."""
+
 _NO_SETTING: Final = frozenset({"extra_forbidden", "invalid_key"})
 """Types of pydantic's errors for keys that are not among the fields."""
 
@@ -128,7 +131,11 @@ class Reading:
         """Note a problem for each of pydantic's errors; a setting that was misspelt is not also missing."""
         meant: set[KeyPath] = set()
         details = error.errors(include_url=False)
-        for item in (item for item in details if item["type"] in _NO_SETTING):
+        strangers = [item for item in details if item["type"] in _NO_SETTING]
+        if len(strangers) > MAX_STRANGERS:
+            found = f"{dotted(self.written(keys))} has {len(strangers) - MAX_STRANGERS} more keys that are no settings."
+            self.add(keys, found, "", "Is it the right file?")
+        for item in strangers[:MAX_STRANGERS]:
             location = tuple(key for key in item["loc"] if key != "[key]")
             name = self._unknown(_model_at(model, location[:-1]), (*keys, *location))
             meant.add((*location[:-1], name))

@@ -4,6 +4,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import Frame
+from aims_pax.xyz import blocks
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -19,6 +21,9 @@ CLOSEST_ANG: Final = 0.5
 """Atoms nearer than this overlap; the shortest bond, of H2, is 0.74 Å."""
 
 SMALLEST_CELL_ANG3: Final = 1e-3
+
+LARGEST_ANG: Final = 1e6
+"""Far beyond any structure; sums of squares and counts of neighbours still have exact digits."""
 
 DEFAULT_PLACES: Final = ("geometry.in", "geometry")
 
@@ -90,6 +95,8 @@ def _files(folder: Path, place: Path | Mapping[int, Path] | None) -> list[Path]:
             raise StructureError(Problem(str(folder), found, "", advice))
         place = places[0]
     if not place.is_dir():
+        if place.exists() and not place.is_file():
+            raise StructureError(Problem(str(place), "This is a device or a pipe.", "a file or a folder of files"))
         return [place]
     files = sorted(path for path in place.iterdir() if path.is_file() and not path.name.startswith("."))
     if not files:
@@ -99,17 +106,15 @@ def _files(folder: Path, place: Path | Mapping[int, Path] | None) -> list[Path]:
 
 def _structures(file: Path, folder: Path) -> list["Atoms"]:
     """Checked structures of one file."""
-    from ase.io import read
-
     where = str(file.relative_to(folder)) if file.is_relative_to(folder) else str(file)
     advice = "Check the file: extended XYZ, CIF, FHI-aims' geometry.in and all other formats of ASE can be read."
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # readers warn of what doesn't matter here: occupancies, symmetry
-            images = read(file, index=":")
+            images = _images(file)
     except Exception as error:  # ASE's readers raise whatever their parsing trips over, some of them a bare Exception
         raise StructureError(Problem(where, f"No structure can be read here: {_reason(error)}.", "", advice)) from None
-    if not isinstance(images, list) or not images:
+    if not images:
         raise StructureError(Problem(where, "The file holds no structure.", "", advice))
     problems = [
         Problem(where if len(images) == 1 else f"{where}, structure {number}", *words)
@@ -119,6 +124,24 @@ def _structures(file: Path, folder: Path) -> list["Atoms"]:
     if problems:
         raise StructureError(problems)
     return images
+
+
+def _images(file: Path) -> list["Atoms"]:
+    """All structures that ASE finds in a file.
+
+    Raises
+    ------
+    Exception
+        Whatever ASE's readers raise.
+    """
+    from ase.io import read
+    from ase.io.formats import filetype, open_with_compression
+
+    if filetype(str(file)) == "extxyz":
+        with TextIOWrapper(open_with_compression(str(file), "rb"), encoding="utf-8") as text:
+            return [read(StringIO(block), index=0, format="extxyz") for block in blocks(text)]
+    images = read(file, index=":", do_not_split_by_at_sign=True)  # water@300K.cif is a name
+    return images if isinstance(images, list) else []
 
 
 def _reason(error: Exception) -> str:
@@ -139,8 +162,13 @@ def _defects(atoms: "Atoms") -> Iterator[tuple[str, str, str]]:
     if len(atoms) == 0:
         yield "The structure has no atoms.", "", "Remove the file, or put a structure into it."
         return
-    if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
+    numbers = np.concatenate([atoms.positions.ravel(), atoms.cell.array.ravel()])
+    if not np.isfinite(numbers).all():
         yield "Positions or lattice vectors are not finite numbers.", "", "Correct them."
+        return
+    if np.abs(numbers).max() > LARGEST_ANG:
+        found = f"Positions or lattice vectors reach {np.abs(numbers).max():g} Å."
+        yield found, f"up to {LARGEST_ANG:g} Å", "Check their unit (Å)."
         return
     if (atoms.numbers < 1).any():
         yield "The structure holds atoms without an element.", "", "Remove ghost and dummy atoms."
@@ -153,6 +181,11 @@ def _defects(atoms: "Atoms") -> Iterator[tuple[str, str, str]]:
         return
     if atoms.pbc.any() and (atoms.cell.lengths()[atoms.pbc] == 0).any():
         yield "The structure is periodic along a lattice vector that is zero.", "", "Correct the lattice vectors."
+        return
+    heights = 1 / np.linalg.norm(atoms.cell.complete().reciprocal(), axis=1)
+    if atoms.pbc.any() and heights[atoms.pbc].min() < CLOSEST_ANG:
+        found = f"The structure is periodic, and its cell is {heights[atoms.pbc].min():.2g} Å high."
+        yield found, f"at least {CLOSEST_ANG} Å", "Check the unit (Å) of the lattice vectors."
         return
     yield from _overlaps(atoms)
 

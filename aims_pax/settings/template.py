@@ -142,7 +142,7 @@ TRAINING:
   forces_weight: 1000
 
 MISC:
-  device: auto                           # auto | cpu | cuda
+  device: auto                           # auto | cpu | cuda | [cuda:0, cuda:2]
 """
 
 

@@ -16,8 +16,9 @@ from aims_pax.frame import FloatArray
 class Watched(EMT):
     """EMT that remembers the structures it was given, in all instances together, and fails at chosen calls.
 
-    `manners` says what happens at a call (from 1): ``raise``, ``nan`` or ``die``, the last by SIGKILL. `always` is
-    what happens at every other call; ``log``, where set, is a file that gets a line for each finished calculation.
+    `manners` says what happens at a call (from 1): ``raise``, ``unconverged``, ``nan`` or ``die``, the last by
+    SIGKILL. `always` is what happens at every other call; ``log``, where set, is a file that gets a line for each
+    finished calculation.
     """
 
     computed: ClassVar[list[FloatArray]] = []
@@ -37,6 +38,8 @@ class Watched(EMT):
             os.kill(os.getpid(), signal.SIGKILL)
         if manner == "raise":
             raise RuntimeError("the calculation was told to fail")
+        if manner == "unconverged":
+            raise RuntimeError("SCF not converged in 250 cycles, as it was told")
         super().calculate(atoms, list(properties), *args)
         if manner == "nan":
             self.results["forces"] = np.full((len(atoms), 3), np.nan)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from aims_pax.cli.main import program
+from aims_pax.cli.commands import program
 from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import CampaignStopped
@@ -41,7 +41,7 @@ def test_failed_labels_rewind_their_trajectories_to_the_checkpoint(
 ) -> None:
     changes = {"ACTIVE_LEARNING": {"max_train_set_size": 5, "update_md_checkpoints": moves, "c_x": -0.5}}
     folder = active_project(tmp_path, initial_copper, changes)
-    engine.manners = {1: "raise", 4: "nan", 6: "raise"}
+    engine.manners = {1: "unconverged", 4: "nan", 6: "unconverged"}
     summary = run(folder, stages=(Stage.ACTIVE,))
     jobs = jobs_of(folder, Stage.ACTIVE)
     failed = [job for job in jobs if job.status is JobStatus.FAILED]
@@ -63,7 +63,7 @@ def test_failed_labels_rewind_their_trajectories_to_the_checkpoint(
     assert summary.content["stopped_because"]["active"] == "the training set has reached max_train_set_size"
     with RunStore.open_readonly(folder) as store:
         failures = [store.failures_of(job.label_id)[0] for job in failed]
-    reasons = [FailureReason.CRASHED, FailureReason.UNPHYSICAL, FailureReason.CRASHED]
+    reasons = [FailureReason.NOT_CONVERGED, FailureReason.UNPHYSICAL, FailureReason.NOT_CONVERGED]
     assert [failure.reason for failure in failures] == reasons
     assert all(failure.folder and (Path(failure.folder) / "failure.txt").is_file() for failure in failures)
 
@@ -72,7 +72,7 @@ def test_failed_label_never_becomes_a_point_and_its_trajectory_goes_on(
     initial_copper: Path, engine: type[Watched], tmp_path: Path
 ) -> None:
     folder = active_project(tmp_path, initial_copper, {"ACTIVE_LEARNING": {"max_train_set_size": 5, "c_x": -0.5}})
-    engine.manners = {1: "raise"}
+    engine.manners = {1: "unconverged"}
     run(folder, stages=(Stage.ACTIVE,))
     failed, *others = jobs_of(folder, Stage.ACTIVE)
     assert failed.status is JobStatus.FAILED
@@ -85,26 +85,49 @@ def test_failed_label_never_becomes_a_point_and_its_trajectory_goes_on(
 
 def test_failed_labels_of_the_initial_dataset_are_replaced(engine: type[Watched], tmp_path: Path) -> None:
     folder = copper_project(tmp_path, changes={"ACTIVE_LEARNING": None})
-    engine.manners = {2: "raise", 3: "nan", 7: "raise"}
+    engine.manners = {2: "unconverged", 3: "nan", 7: "unconverged"}
     labels = run(folder).content["labels"]
     assert (labels["asked"], labels["received"], labels["failed"]) == (11, 8, 3)
     for member in (0, 1):
         assert sum(one.member == member for one in labels_of(folder)) == 4
 
 
+def test_crashes_are_tried_again_and_counted_in_the_summary(engine: type[Watched], tmp_path: Path) -> None:
+    folder = copper_project(tmp_path, changes={"ACTIVE_LEARNING": None})
+    engine.manners = {1: "raise", 3: "nan", 7: "raise", 8: "raise"}
+    summary = run(folder)
+    labels = summary.content["labels"]
+    assert (labels["asked"], labels["received"], labels["failed"]) == (10, 8, 2)
+    assert len(engine.computed) == 12
+    assert summary.content["faults"] == {
+        "attempts_failed": {"crashed": 3, "unphysical": 1},
+        "labels_given_up": {"unphysical": 1, "crashed": 1},
+        "asked_again": 2,
+        "attempts_lost_with_workers": 0,
+        "slow_labels": 0,
+    }
+    assert "faults: 3 × crashed, 1 × unphysical, 2 times a label was asked for again" in summary.lines()
+
+
+def test_undisturbed_run_has_no_faults_and_says_nothing_of_them(engine: type[Watched], tmp_path: Path) -> None:
+    summary = run(copper_project(tmp_path, changes={"ACTIVE_LEARNING": None}))
+    assert summary.content["faults"]["attempts_failed"] == {}
+    assert not any("faults" in line for line in summary.lines())
+
+
 def test_reference_that_always_fails_ends_the_initial_stage_with_its_reason(
     engine: type[Watched], tmp_path: Path
 ) -> None:
-    engine.always = "raise"
+    engine.always = "unconverged"
     changes = {"ACTIVE_LEARNING": None, "INITIAL_DATASET_GENERATION": {"max_consecutive_failures": 4}}
     folder = copper_project(tmp_path, changes=changes)
-    with pytest.raises(CampaignStopped, match="the reference failed for 4 structures in a row"):
+    with pytest.raises(CampaignStopped, match="the reference failed for 4 structures in a row, the last time "):
         run(folder)
     assert len(engine.computed) == 4
 
 
 def test_initial_stage_that_gave_up_goes_on_when_the_reference_is_mended(engine: type[Watched], tmp_path: Path) -> None:
-    engine.always = "raise"
+    engine.always = "unconverged"
     changes = {"ACTIVE_LEARNING": None, "INITIAL_DATASET_GENERATION": {"max_consecutive_failures": 4}}
     folder = copper_project(tmp_path, changes=changes)
     with pytest.raises(CampaignStopped, match="in a row"):
@@ -131,7 +154,7 @@ def test_command_ends_with_1_and_a_clear_message_when_every_label_of_active_lear
 def test_active_learning_that_gave_up_goes_on_when_the_reference_is_mended(
     initial_copper: Path, engine: type[Watched], rewound: list[tuple[int, FloatArray]], tmp_path: Path
 ) -> None:
-    engine.always = "raise"
+    engine.always = "unconverged"
     changes = {"ACTIVE_LEARNING": {"max_consecutive_failures": 2, "c_x": -0.5}}
     folder = active_project(tmp_path, initial_copper, changes)
     with pytest.raises(CampaignStopped, match="every trajectory has failed"):
@@ -145,7 +168,7 @@ def test_active_learning_that_gave_up_goes_on_when_the_reference_is_mended(
 
 
 def test_command_ends_with_1_when_no_initial_label_can_be_had(engine: type[Watched], tmp_path: Path) -> None:
-    engine.always = "raise"
+    engine.always = "unconverged"
     folder = copper_project(tmp_path)
     result = CliRunner().invoke(program, ["run", str(folder)])
     assert result.exit_code == 1, result.output

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from aims_pax.campaign import run as campaign_run
 from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Split, Stage
@@ -195,6 +196,27 @@ def test_run_killed_in_active_learning_goes_on_as_if_it_had_not_been(
     run(folder, stages=(Stage.ACTIVE,))
     assert_same(outcome_of(folder), uninterrupted)
     assert_labels_conserved(folder, calculated)
+
+
+def test_run_killed_while_its_results_are_written_goes_on_without_a_word_of_what_it_does_not_know(
+    initial: Path,
+    uninterrupted: Outcome,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(initial, folder)
+
+    def killed() -> None:
+        monkeypatch.setattr(campaign_run, "write_results", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        run(folder, stages=(Stage.ACTIVE,))
+
+    assert in_child(killed) == -signal.SIGKILL
+    with caplog.at_level("INFO"):
+        run(folder, stages=(Stage.ACTIVE,))
+    assert_same(outcome_of(folder), uninterrupted)
+    assert "converged after 4 epochs" in caplog.messages
 
 
 @pytest.mark.parametrize("call", [7, N_INITIAL + 3])

@@ -9,7 +9,7 @@ import torch
 from typer.testing import CliRunner, Result
 
 from aims_pax.campaign.evaluate import evaluate_models
-from aims_pax.cli.main import program
+from aims_pax.cli.commands import program
 from aims_pax.committee import Committee, load_models
 from aims_pax.dataset.extxyz import Keys, write_extxyz
 from aims_pax.errors import ModelError

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,6 +48,18 @@ class Deadly(LennardJones):
         self.lives.write_text(str(left - 1))
         if left > 0:
             os.kill(os.getpid(), signal.SIGKILL)
+        super().calculate(*args, **kwargs)
+
+
+class Named(LennardJones):
+    """Leaves the number of its process in the file `note`."""
+
+    def __init__(self, note):
+        super().__init__()
+        self.note = Path(note)
+
+    def calculate(self, *args, **kwargs):
+        self.note.write_text(str(os.getpid()))
         super().calculate(*args, **kwargs)
 
 
@@ -170,6 +183,21 @@ def test_a_label_survives_the_death_of_its_worker(open_pool: Callable[..., Parsl
     pool.submit(water_job(tmp_path))
     (done,) = pool.collect(timeout_s=60)
     assert isinstance(done.result, Label)
+    assert pool.n_lost == 1
+
+
+def test_a_worker_that_is_killed_while_it_waits_is_replaced(
+    open_pool: Callable[..., ParslPool], tmp_path: Path
+) -> None:
+    """By Parsl's own manager, it takes the lock of the tasks' queue along, and no label is computed ever again."""
+    pool = open_pool(misbehaving("Named", note=str(tmp_path / "note")))
+    pool.submit(water_job(tmp_path))
+    assert isinstance(pool.collect(timeout_s=60)[0].result, Label)
+    time.sleep(0.5)  # it waits for the next task by now
+    os.kill(int((tmp_path / "note").read_text()), signal.SIGKILL)
+    pool.submit(LabelJob(2, frame_of(molecule("H2O"), system="water"), tmp_path / "label-2"))
+    (done,) = pool.collect(timeout_s=30)
+    assert isinstance(done.result, Label)
 
 
 def test_a_label_that_kills_every_worker_fails_as_worker_lost(
@@ -182,6 +210,8 @@ def test_a_label_that_kills_every_worker_fails_as_worker_lost(
     assert isinstance(done.result, LabelFailure)
     assert done.result.reason is FailureReason.WORKER_LOST
     assert int((tmp_path / "lives").read_text()) == 97, "one attempt and two retries"
+    assert pool.n_lost == 3
+    assert not pool.outlook().is_dead
 
 
 def test_collecting_gives_up_at_its_timeout_and_closing_does_not_wait(
@@ -212,6 +242,9 @@ def test_the_death_of_the_interchange_answers_what_is_in_flight(
     assert isinstance(done.result, LabelFailure)
     assert done.result.reason is FailureReason.WORKER_LOST
     assert "interchange" in caplog.text
+    outlook = pool.outlook()
+    assert outlook.is_dead
+    assert "interchange of executor labels ended unexpectedly" in outlook.words
     pool.submit(water_job(tmp_path))
     (again,) = pool.collect(timeout_s=5)
     assert isinstance(again.result, LabelFailure)
@@ -271,6 +304,19 @@ def test_closing_right_after_many_submissions_ends_cleanly(tmp_path: Path) -> No
     assert output.strip() == "closed"
     assert campaign.returncode == 0
     assert gone_within(10, str(tmp_path))
+
+
+def test_collecting_that_waits_can_be_woken(open_pool: Callable[..., ParslPool], tmp_path: Path) -> None:
+    pool = open_pool(misbehaving("Slow", started=str(tmp_path / "started"), wall_s=600))
+    pool.submit(water_job(tmp_path))
+    threading.Timer(0.5, pool.wake).start()
+    began = time.monotonic()
+    assert pool.collect(timeout_s=None) == []
+    assert 0.4 < time.monotonic() - began < 10
+    assert pool.n_in_flight == 1
+    pool.wake()
+    assert pool.collect(timeout_s=60) == [], "also when it was woken before"
+    assert time.monotonic() - began < 20
 
 
 def test_a_port_that_is_taken_is_told_at_once(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def in_a_folder(folder: Path, name: str, text: str) -> Path:
     ("worker_init", "words"),
     [
         ("module load no_such_module\nexit 3", "module: command not found"),
-        ("export PATH=/usr/bin:/bin", "process_worker_pool.py: command not found"),
+        ("export PATH=/nowhere", "python: command not found"),
     ],
     ids=["failing lines", "another Python"],
 )

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ from .test_slurm_pool import HASTY, NODES, events
 
 pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
 
+JOB = Path(__file__).parents[2] / "examples" / "campaign.sbatch"
 
 Run = Callable[[Path], "subprocess.Popen[str]"]
 
@@ -200,3 +202,87 @@ def test_systems_are_labelled_where_their_executor_is(slurm: Slurm, run: Run, tm
     assert_every_label_is_there_once(folder)
     assert slurm.jobs() == []
     assert processes_of(folder) == []
+
+
+class BatchCampaign:
+    """A campaign that is a batch job itself, by the script that users copy.
+
+    Parameters
+    ----------
+    folder : Path
+        The project.
+    minutes : int
+        Time limit of the job; Slurm takes no less than one.
+    """
+
+    def __init__(self, slurm: Slurm, folder: Path, *, minutes: int) -> None:
+        self._slurm, self._folder = slurm, folder
+        environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": f"{NODES}:{':'.join(sys.path)}",
+            "CAMPAIGN": str(folder),
+        }
+        submitted = subprocess.run(
+            ["sbatch", "--parsable", f"--time={minutes}", "--cpus-per-task=1", str(JOB)],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        self.number = int(submitted.stdout)
+
+    def told(self) -> dict[str, str]:
+        """What Slurm knows of the job, by its own names."""
+        said = Slurm.told("scontrol", "show", "job", str(self.number))
+        return dict(word.split("=", 1) for word in said.split() if "=" in word)
+
+    def output(self) -> str:
+        file = self._folder / "campaign.out"
+        return file.read_text(encoding="utf-8") if file.exists() else ""
+
+    def wait_until(self, condition: Callable[[], Any], *, within_s: float) -> None:
+        assert holds_within(within_s, condition), f"{self.told()}\n{self.output()}"
+
+
+@pytest.mark.timeout(600)
+def test_campaign_in_a_job_leaves_before_its_limit_and_goes_on_in_the_next(slurm: Slurm, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    folder = slurm_project(tmp_path / "project", log, wall_s=4.0, n_labels=20)
+    campaign = BatchCampaign(slurm, folder, minutes=1)
+    campaign.wait_until(lambda: campaign.told()["Restarts"] == "1", within_s=90)
+    left, first = time.time(), campaign.output()
+    print(first)
+    assert "the end of the walltime" in first
+    n_first = sum(n_done(folder, stage) for stage in Stage)
+    assert n_first, "it had labelled before it left"
+    campaign.wait_until(lambda: campaign.told()["JobState"] == "COMPLETED", within_s=400)
+    print(f"{n_first} labels in the first job, {campaign.told()['Restarts']} restarts, {time.time() - left:.0f} s more")
+    assert campaign.told()["ExitCode"] == "0:0"
+    assert "DUE TO TIME LIMIT" not in campaign.output()
+    assert_nothing_was_computed_twice(folder, log)
+    assert slurm.is_empty_within(10)
+    assert processes_of(folder) == []
+
+
+def test_campaign_in_a_job_that_is_warned_by_sigusr1_goes_on_when_it_is_requeued(slurm: Slurm, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    folder = slurm_project(tmp_path / "project", log, wall_s=1.5, n_labels=12)
+    campaign = BatchCampaign(slurm, folder, minutes=10)
+    campaign.wait_until(lambda: n_done(folder, Stage.ACTIVE) >= 1 and fresh(log), within_s=90)
+    Slurm.told("scancel", "--batch", "--signal=USR1", str(campaign.number))
+    warned = time.monotonic()
+    campaign.wait_until(lambda: campaign.told()["Restarts"] == "1", within_s=40)
+    print(f"left {time.monotonic() - warned:.1f} s after SIGUSR1\n{campaign.output()}")
+    assert "SIGUSR1" in campaign.output()
+    campaign.wait_until(lambda: campaign.told()["JobState"] == "COMPLETED", within_s=150)
+    assert campaign.told()["ExitCode"] == "0:0"
+    assert_nothing_was_computed_twice(folder, log)
+    assert slurm.is_empty_within(10)
+
+
+def assert_nothing_was_computed_twice(folder: Path, log: Path) -> None:
+    """Every label is there, and each calculation that came to its end did so once."""
+    assert_every_label_is_there_once(folder)
+    ended = Counter(event["structure"] for event in events(log) if event["what"] == "end")
+    assert set(ended.values()) == {1}

@@ -16,7 +16,7 @@ from aims_pax.campaign.assembly import run_folder
 from aims_pax.campaign.fingerprint import claim
 from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.run import Progress
-from aims_pax.cli.main import program
+from aims_pax.cli.commands import program
 from aims_pax.dataset.store import RunStore
 from aims_pax.settings import load_project
 
@@ -242,6 +242,13 @@ def test_missing_gpu_is_told(project: Path) -> None:
     assert_both_tell(project, "MISC.device is cuda", "auto | cpu | cuda")
 
 
+def test_gpus_that_are_not_there_are_told_with_those_that_are(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    added("mace.yaml", "\nMISC:\n  device: [cuda:1, cuda:4]\n")(project)
+    assert_both_tell(project, "MISC.device names cuda:4, and PyTorch finds 2 here.", "cuda:0 | cuda:1", "device: cuda")
+
+
 def test_parsl_configuration_with_a_syntax_error_is_told_with_its_line(project: Path) -> None:
     written("queue.py", "import os\ndef make_config(:\n")(project)
     added("aims_PAX.yaml", "CLUSTER:\n  parsl_config: queue.py\n")(project)
@@ -336,6 +343,14 @@ def test_missing_store_beside_checkpoints_is_told(project: Path) -> None:
     (project / "checkpoints").mkdir()
     (project / "checkpoints" / "committee_000003.pt").touch()
     assert_both_tell(project, "run.db is missing", "checkpoints/committee_000003.pt")
+
+
+def test_empty_store_beside_checkpoints_is_told(project: Path) -> None:
+    """As after a kill, where run.db was copied without run.db-wal."""
+    (project / "checkpoints").mkdir()
+    (project / "checkpoints" / "committee_000003.pt").touch()
+    RunStore.open(project).close()
+    assert_both_tell(project, "run.db knows nothing of it; perhaps run.db-wal was not copied with it")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -1,6 +1,4 @@
 import errno
-import os
-import signal
 from pathlib import Path
 
 import pytest
@@ -8,7 +6,8 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from aims_pax.cli.boundary import guarded, sigterm_unwinds
+from aims_pax.cli.boundary import guarded
+from aims_pax.departure import Departed, Reason
 from aims_pax.errors import CampaignStopped, Problem, SettingsError
 from aims_pax.report.logs import open_logs
 
@@ -47,40 +46,33 @@ def test_failed_campaign_says_why_and_exits_with_1() -> None:
     assert result.stderr == "aims-pax stopped: every trajectory has failed too often in a row\n"
 
 
-def test_ctrl_c_says_how_to_go_on_and_exits_with_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("error", "reason", "code"),
+    [
+        (KeyboardInterrupt(), "Ctrl-C", 130),
+        (Departed(Reason.INTERRUPTED), "Ctrl-C", 130),
+        (Departed(Reason.TERMINATED), "SIGTERM", 143),
+        (Departed(Reason.WARNED), "SIGUSR1", 75),
+        (Departed(Reason.WALLTIME), "the end of the walltime", 75),
+    ],
+)
+def test_campaign_that_was_asked_to_leave_says_how_to_go_on(
+    error: BaseException, reason: str, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("sys.argv", ["/somewhere/bin/aims-pax", "run", "my project"])
-    result = run(KeyboardInterrupt(), log_folder=tmp_path)
-    assert result.exit_code == 130
-    assert "Interrupted" in result.stderr
-    assert "aims-pax run 'my project'" in result.stderr
+    result = run(error, log_folder=tmp_path)
+    assert result.exit_code == code
+    assert result.stderr == (
+        f"\nLeft because of {reason}. What was committed is kept; the same command goes on from there:\n"
+        "  aims-pax run 'my project'\n"
+    )
+    assert f"run ended: {reason}" in (tmp_path / "aims_pax.log").read_text(encoding="utf-8")
 
 
 def test_ctrl_c_before_a_run_has_begun_promises_nothing() -> None:
     result = run(KeyboardInterrupt())
     assert result.exit_code == 130
-    assert result.stderr == "\nInterrupted before anything was started.\n"
-
-
-def test_sigterm_unwinds_like_ctrl_c_and_exits_with_143() -> None:
-    unwound = []
-
-    @guarded
-    def command() -> None:
-        with sigterm_unwinds():
-            try:
-                os.kill(os.getpid(), signal.SIGTERM)
-                signal.pause()
-            finally:
-                unwound.append(True)
-
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(command)
-    before = signal.getsignal(signal.SIGTERM)
-    result = CliRunner().invoke(app, [])
-    assert result.exit_code == 143
-    assert "Terminated" in result.stderr
-    assert unwound == [True]
-    assert signal.getsignal(signal.SIGTERM) == before
+    assert result.stderr == "\nLeft because of Ctrl-C, before anything was started.\n"
 
 
 def test_full_disk_says_what_to_do_and_is_no_defect(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

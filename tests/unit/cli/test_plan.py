@@ -4,7 +4,7 @@ import pytest
 from matplotlib.image import imread
 from typer.testing import CliRunner, Result
 
-from aims_pax.cli.main import program
+from aims_pax.cli.commands import program
 
 KNOWN = ("--label-s", "1200", "--md-steps-per-s", "500", "--epoch-s", "5", "--pick-rate", "0.1")
 

@@ -1,10 +1,11 @@
+import signal
 import subprocess
 import sys
 
 import pytest
 
 from aims_pax import __version__
-from aims_pax.cli.main import program
+from aims_pax.cli.commands import program
 
 HEAVY = ("ase", "mace", "matplotlib", "numpy", "parsl", "pydantic", "pyscf", "scipy", "tblite", "torch")
 
@@ -29,9 +30,45 @@ def test_stage_programs_take_a_project_folder(entry: str) -> None:
 
 
 def test_starting_the_program_imports_nothing_heavy() -> None:
-    code = "import sys, aims_pax.cli.main; print(*{name.split('.')[0] for name in sys.modules})"
+    code = "import sys, aims_pax.cli.commands; print(*{name.split('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert not set(HEAVY) & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("entry", ["run_program", "run_idg", "run_al"])
+def test_ctrl_c_during_the_imports_shows_no_traceback(entry: str) -> None:
+    code = f"""
+import signal, sys
+from aims_pax.cli.main import {entry}
+
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        sys.meta_path.remove(self)
+        signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupted())
+{entry}()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_entry_points_import_nothing_before_they_run() -> None:
+    code = "import sys, aims_pax.cli.main; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert not {"typer", "aims_pax.cli.boundary", "aims_pax.cli.commands"} & set(done.stdout.split())
+
+
+def test_ctrl_c_after_a_command_shows_no_traceback() -> None:
+    code = """
+import atexit, signal
+from aims_pax.cli.main import run_program
+atexit.register(signal.raise_signal, signal.SIGINT)
+run_program()
+"""
+    done = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+    assert done.stdout == f"aims-pax {__version__}\n"
 
 
 def test_version_is_that_of_the_package() -> None:

@@ -1,5 +1,6 @@
 """What is saved is what goes on."""
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,32 @@ def test_damaged_missing_and_newer_checkpoints_are_named(tmp_path: Path) -> None
     torch.save({"version": 99}, path)
     with pytest.raises(ModelError, match="is of version 99"):
         Committee.load(path)
+
+
+def test_a_checkpoint_with_wrong_values_is_named(saved: tuple[Committee, Path], tmp_path: Path) -> None:
+    """Readable, and yet nothing that a committee can be made of."""
+    path = tmp_path / "committee.pt"
+    wrong = {"settings": "{", "seeds": 1, "statistics": {}, "members": [], "tensors": {}}
+    for key, value in wrong.items():
+        content = torch.load(saved[1], weights_only=True)
+        torch.save(content | {key: value}, path)
+        with pytest.raises(
+            ModelError, match=r"committee\.pt: can't be read as a committee.*\n  Restore it from a copy"
+        ):
+            Committee.load(path)
+
+
+def test_a_full_disk_names_the_checkpoint_and_leaves_the_old_one(saved: tuple[Committee, Path], tmp_path: Path) -> None:
+    path = tmp_path / "committee.pt"
+    path.write_bytes(b"old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=rf"File too large: '{path}'"):
+            saved[0].save(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == b"old"
 
 
 def test_exported_files_need_mace_alone(saved: tuple[Committee, Path], tmp_path: Path) -> None:

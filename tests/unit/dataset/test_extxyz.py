@@ -178,7 +178,7 @@ def test_many_faults_are_named_a_few_times(tmp_path: Path) -> None:
 
 
 def test_interrupted_file_leaves_the_old_one(tmp_path: Path, structures: list[LabelledFrame]) -> None:
-    path = tmp_path / "results" / "training.extxyz"
+    path = tmp_path / "training.extxyz"
     write_extxyz(path, structures)
     before = path.read_bytes()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 from parsl.jobs.states import JobState, JobStatus
 from parsl.providers import LocalProvider, LSFProvider, PBSProProvider, SlurmProvider
 from parsl.providers.errors import SubmitException
@@ -21,12 +22,15 @@ from aims_pax.labelling.blocks import BlockQueue, Ledger, cancel_command, cancel
 from aims_pax.labelling.configuration import (
     FIRST_PAUSE_S,
     MAX_FAILED_BLOCKS,
+    CountedLosses,
     GuardedExecutor,
     TooManyFailedBlocks,
     give_up_after_failures,
+    retry_cost,
 )
 from aims_pax.labelling.undertaker import cancel_all
-from aims_pax.labelling.watch import BlockWatch
+from aims_pax.labelling.watch import CONNECTING_S, EMPTY_S, BlockWatch
+from aims_pax.protocols import PoolOutlook
 
 from .conftest import FakeSlurm
 
@@ -36,6 +40,7 @@ def executor_of(provider: Any, folder: Path) -> Any:
     provider.script_dir = str(folder)
     executor = GuardedExecutor(label="dft", provider=provider)
     executor.launch_cmd = "true --block_id={block_id}"
+    executor.connected_managers = list
     return executor
 
 
@@ -317,3 +322,92 @@ def test_a_refusal_and_a_failed_block_are_told_once(slurm: FakeSlurm, tmp_path: 
     (line,) = [line for _, line in watch.news()]
     assert line == "executor dft: block 1 came to nothing: conda: command not found"
     assert list(watch.news()) == []
+
+
+# -- what may be hoped for ------------------------------------------------------------------------------------
+
+
+def test_pending_blocks_are_a_hope_and_said_with_their_reason(slurm: FakeSlurm, tmp_path: Path) -> None:
+    executor = executor_of(SlurmProvider(), tmp_path)
+    watch = BlockWatch([BlockQueue(executor, None)])
+    assert watch.outlook() == PoolOutlook("no executor has labels to compute", is_dead=False)
+    executor.scale_out_facade(1)
+    executor.tasks[1] = None
+    outlook = watch.outlook()
+    assert not outlook.is_dead
+    assert outlook.words.startswith("executor dft: 0 blocks run, 1 are pending (PartitionNodeLimit (more nodes")
+
+
+def test_refused_block_is_a_hope(slurm: FakeSlurm, tmp_path: Path) -> None:
+    slurm.refuses_jobs()
+    executor = executor_of(SlurmProvider(), tmp_path)
+    now = 0.0
+    watch = BlockWatch([BlockQueue(executor, None)], clock=lambda: now)
+    executor.scale_out_facade(1)
+    executor.tasks[1] = None
+    list(watch.news())
+    now = 10 * EMPTY_S
+    list(watch.news())
+    outlook = watch.outlook()
+    assert not outlook.is_dead
+    assert "another was refused and is asked for again (sbatch: error: invalid partition" in outlook.words
+
+
+def test_executor_with_labels_that_has_no_block_and_asks_for_none_is_dead_after_a_while(
+    slurm: FakeSlurm, tmp_path: Path
+) -> None:
+    executor = executor_of(SlurmProvider(), tmp_path)
+    now = 0.0
+    watch = BlockWatch([BlockQueue(executor, None)], clock=lambda: now)
+    executor.scale_out_facade(1)
+    executor._status["0"] = JobStatus(JobState.MISSING)
+    (tmp_path / "parsl.dft.block-0.12.stderr").write_text("conda: command not found\n", encoding="utf-8")
+    executor.tasks[1] = None
+    list(watch.news())
+    now = EMPTY_S
+    assert not watch.outlook().is_dead, "Parsl may be about to ask for another"
+    now += 1.0
+    assert watch.outlook() == PoolOutlook(
+        "executor dft: 0 blocks run, 0 are pending, and none is asked for; the last one that failed said: "
+        "conda: command not found",
+        is_dead=True,
+    )
+
+
+def test_block_whose_workers_are_never_heard_of_is_dead_after_a_while(
+    slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = executor_of(SlurmProvider(), tmp_path)
+    now, nodes = 0.0, [{"worker_count": 4}, {"worker_count": 4}]
+    watch = BlockWatch([BlockQueue(executor, None)], clock=lambda: now)
+    monkeypatch.setattr(executor, "connected_managers", lambda: nodes)
+    executor.scale_out_facade(1)
+    executor._status["0"] = JobStatus(JobState.RUNNING)
+    executor.tasks[1] = None
+    list(watch.news())
+    now = 2 * CONNECTING_S
+    words = "executor dft: 1 blocks run, 0 are pending"
+    assert watch.outlook() == PoolOutlook(f"{words}, 8 workers are connected", is_dead=False)
+    nodes.clear()
+    assert watch.outlook() == PoolOutlook(f"{words}, 0 workers are connected", is_dead=True)
+    now = CONNECTING_S
+    assert not watch.outlook().is_dead
+
+
+def test_executor_that_was_given_up_is_dead_and_another_with_labels_is_a_hope(slurm: FakeSlurm, tmp_path: Path) -> None:
+    broken, sound = (executor_of(SlurmProvider(), tmp_path) for _ in range(2))
+    watch = BlockWatch([BlockQueue(broken, None), BlockQueue(sound, None)])
+    broken.set_bad_state_and_fail_all(TooManyFailedBlocks("10 blocks in a row came to nothing"))
+    assert watch.outlook() == PoolOutlook("executor dft was given up: 10 blocks in a row came to nothing", is_dead=True)
+    sound.scale_out_facade(1)
+    sound.tasks[1] = None
+    assert not watch.outlook().is_dead
+
+
+def test_attempts_lost_with_their_workers_are_counted_whatever_they_cost() -> None:
+    for rule, cost in ((None, 1.0), (retry_cost, 1.0), (lambda error, task: 0.5, 0.5)):
+        losses = CountedLosses(rule)
+        assert losses(WorkerLost(1, "node-03"), {}) == cost
+        assert losses(ManagerLost(b"1", "node-03"), {}) == cost
+        losses(ValueError("none of these"), {})
+        assert losses.n_lost == 2

@@ -64,6 +64,17 @@ def test_damaged_files_are_no_result(cut: int, noise: bytes) -> None:
     assert decode(content[: min(cut, len(content) - 1)] + noise, FRAME) is None
 
 
+def test_no_flipped_bit_changes_a_label() -> None:
+    content = encode(LABEL, FRAME)
+    for bit in range(8 * len(content)):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        read = decode(bytes(damaged), FRAME)
+        if read is not None:
+            assert isinstance(read, Label)
+            assert encode(read, FRAME) == content, f"bit {bit % 8} of byte {bit // 8}"
+
+
 def test_a_result_is_found_in_its_folder_until_it_is_discarded(tmp_path: Path) -> None:
     job = LabelJob(1, FRAME, tmp_path / "label-1")
     assert read_finished(job) is None

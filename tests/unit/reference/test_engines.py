@@ -1,5 +1,6 @@
 """What single engines do beside the contract that all share."""
 
+import errno
 import subprocess
 import sys
 from dataclasses import replace
@@ -240,7 +241,14 @@ def test_pyscf_refuses_crystals_as_a_value(tmp_path: Path) -> None:
         (subprocess.TimeoutExpired("aims.x", 10), FailureReason.WALLTIME),
         (subprocess.CalledProcessError(2, "pw.x"), FailureReason.CRASHED),
         (FileNotFoundError("aims.x"), FailureReason.MISSING_EXECUTABLE),
-        (MemoryError("no memory"), FailureReason.CRASHED),
+        (MemoryError("no memory"), FailureReason.OUT_OF_MEMORY),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), FailureReason.OUT_OF_MEMORY),
+        (RuntimeError("std::bad_alloc"), FailureReason.OUT_OF_MEMORY),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), FailureReason.OUT_OF_MEMORY),
+        (OSError(errno.ENOSPC, "No space left on device"), FailureReason.SCRATCH),
+        (OSError(errno.EROFS, "Read-only file system"), FailureReason.SCRATCH),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), FailureReason.SCRATCH),
+        (RuntimeError("forrtl: No space left on device"), FailureReason.SCRATCH),
     ],
 )
 def test_engines_errors_are_sorted_by_reason(error: Exception, reason: FailureReason) -> None:

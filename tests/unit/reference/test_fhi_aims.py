@@ -187,10 +187,10 @@ def test_real_outputs_are_read() -> None:
             FailureReason.NOT_CONVERGED,
             "self-consistency in 2 cycles",
         ),
-        ("xc pbe\n# standin: killed\n", FailureReason.CRASHED, "ended by SIGKILL"),
+        ("xc pbe\n# standin: killed\n", FailureReason.OUT_OF_MEMORY, "ended by SIGKILL"),
         ("xc pbe\n# standin: aborted\n", FailureReason.CRASHED, "exit code 1: *** aims_allocate: Allocation of array"),
-        ("xc pbe\n# standin: cut-short\n", FailureReason.CRASHED, "without its closing line"),
-        ("xc pbe\n# standin: garbage\n", FailureReason.CRASHED, "aims.out can't be read (ValueError"),
+        ("xc pbe\n# standin: cut-short\n", FailureReason.CUT_SHORT, "without its closing line"),
+        ("xc pbe\n# standin: garbage\n", FailureReason.CUT_SHORT, "0 of 3 rows of its total atomic forces"),
         ("xc pbe\n# standin: no-forces\n", FailureReason.CRASHED, "no total atomic forces"),
         ("xc pbe\n# standin: hartree-only\n", FailureReason.CRASHED, "aims.out"),
         ("# no functional\n", FailureReason.CRASHED, "*** read_control: No exchange-correlation functional"),
@@ -227,7 +227,7 @@ def test_words_in_the_repeated_input_decide_nothing(water: Frame, tmp_path: Path
     comment = "xc pbe\n# SELF-CONSISTENCY CYCLE DID NOT CONVERGE the last time\n"
     assert isinstance(result_of(water, tmp_path, comment), Label)
     killed = result_of(water, tmp_path / "2", f"{comment}# standin: killed\n# Have a nice day.\n")
-    assert killed.reason is FailureReason.CRASHED
+    assert killed.reason is FailureReason.OUT_OF_MEMORY  # without its own words, the signal decides
 
 
 def test_a_program_that_is_not_there_is_no_failure_of_the_structure(water: Frame, tmp_path: Path) -> None:

@@ -100,6 +100,18 @@ def test_a_keeper_that_is_asked_to_end_ends_its_program() -> None:
     assert not is_alive(program)
 
 
+def test_a_keeper_that_was_started_under_nohup_outlives_the_terminal() -> None:
+    command = ["nohup", *kept(["sh", "-c", "echo begun; read line; exit 3"])]
+    keeper = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert keeper.stdout is not None
+    assert keeper.stdout.readline() == "begun\n"
+    keeper.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired, match="timed out"):
+        keeper.wait(1.0)
+    keeper.communicate("go on\n", timeout=8)
+    assert keeper.returncode == 3
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [

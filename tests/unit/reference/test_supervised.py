@@ -23,7 +23,8 @@ from aims_pax.settings.reference import AseCalculatorSettings, TbliteSettings
 from ...processes import is_alive, within
 
 ENGINE = '''
-"""An engine that does what the height of the first atom says: 1 crash, 2 hang, 3 hang with the GIL, 4 exit, 5 wait."""
+"""An engine that does what the height of the first atom says: 1 crash, 2 hang, 3 hang with the GIL, 4 exit, 5 wait,
+6 be killed, 7 ask for more memory than there is."""
 import ctypes, os, subprocess, sys, time
 from pathlib import Path
 from ase.calculators.emt import EMT
@@ -53,6 +54,10 @@ class Engine(EMT):
                 sys.exit(9)
             case 5:
                 time.sleep(1)
+            case 6:
+                os.kill(os.getpid(), 9)
+            case 7:
+                bytearray(1 << 62)
         super().calculate(atoms, properties, system_changes)
 '''
 
@@ -141,6 +146,17 @@ def test_a_hanging_label_is_ended_and_the_next_one_works(
     assert not failed.reason.is_infrastructure
     assert 3.0 <= failed.wall_s <= time.monotonic() - started < 6.0
     assert running(pids) == []
+    assert isinstance(reference.label(frame(), folder=tmp_path / "label", want_stress=False), Label)
+
+
+@pytest.mark.parametrize(("height", "words"), [(6, "ended by SIGKILL"), (7, "MemoryError")])
+def test_an_engine_that_was_killed_or_refused_memory_ran_out_of_memory(
+    reference: Supervised, tmp_path: Path, height: int, words: str
+) -> None:
+    failed = reference.label(frame(height), folder=tmp_path / "failed", want_stress=False)
+    assert isinstance(failed, LabelFailure)
+    assert failed.reason is FailureReason.OUT_OF_MEMORY
+    assert words in failed.message
     assert isinstance(reference.label(frame(), folder=tmp_path / "label", want_stress=False), Label)
 
 

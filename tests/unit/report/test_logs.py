@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from aims_pax.report.logs import close_logs, log_failure, open_logs
+from aims_pax.report.logs import LOG_FILE, close_logs, log_failure, open_logs
 
 
 @pytest.fixture(autouse=True)
@@ -86,3 +86,14 @@ def test_failure_goes_to_the_open_diary_only(tmp_path: Path) -> None:
     assert "  run ended: interrupted" in text
     assert "run ended: Traceback ..." in path.read_text(encoding="utf-8")
     assert stream.getvalue() == ""
+
+
+def test_full_disk_is_no_flood_of_tracebacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    console, stream = terminal()
+    (tmp_path / LOG_FILE).symlink_to("/dev/full")
+    open_logs(tmp_path, console)
+    logging.getLogger("aims_pax").info("label 63 arrived")
+    close_logs()
+    assert "label 63 arrived" in stream.getvalue()
+    assert capsys.readouterr().err == ""
+    assert logging.raiseExceptions, "other programs of this process see their own mistakes"

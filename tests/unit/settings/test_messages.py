@@ -47,6 +47,12 @@ def test_wrong_type_is_said_with_what_is_allowed(refused: Refused) -> None:
     )
 
 
+def test_many_unknown_keys_are_counted(refused: Refused) -> None:
+    message = refused(settings(more="MISC: {" + ", ".join(f"a{number}: 1" for number in range(60)) + "}"))
+    assert message.count("is not a setting.") == 50
+    assert "MISC has 10 more keys that are no settings.\n  Is it the right file?" in message
+
+
 def test_number_as_key_is_no_setting(refused: Refused) -> None:
     message = refused(settings(md="5: 3", more="MISC: {5: 3}").replace("  5: 3\n", ""))
     assert "line 11: MISC.5 is not a setting." in message

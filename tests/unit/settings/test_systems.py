@@ -1,5 +1,6 @@
 """Starting structures: where they are found, and which are refused."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,12 @@ def test_folder_of_structures_is_read_in_order_of_names(folder: Any) -> None:
 def test_file_with_several_structures_gives_several_systems(folder: Any) -> None:
     path = folder.file("some.xyz", HYDROGEN * 3)
     assert [system.name for system in read_systems(folder.path, path)] == ["some-0", "some-1", "some-2"]
+
+
+def test_compressed_file_is_read(folder: Any) -> None:
+    path = folder.path / "some.xyz.gz"
+    path.write_bytes(gzip.compress(HYDROGEN.encode() * 2))
+    assert len(read_systems(folder.path, path)) == 2
 
 
 def test_structures_by_trajectory_come_in_order_of_the_index(folder: Any) -> None:
@@ -110,3 +117,34 @@ def test_example_structures_are_accepted(tmp_path: Path) -> None:
     path = tmp_path / "h2.xyz"
     path.write_text(HYDROGEN)
     assert read_systems(tmp_path, path)[0].frame.n_atoms == 2
+
+
+def test_structures_after_an_empty_line_are_not_lost(folder: Any) -> None:
+    path = folder.file("some.xyz", HYDROGEN + "\n" + HYDROGEN)
+    assert len(read_systems(folder.path, path)) == 2
+
+
+def test_file_that_ends_within_a_structure_is_refused_at_once(folder: Any) -> None:
+    path = folder.file("some.xyz", HYDROGEN.replace("2", "2000000000", 1))
+    with pytest.raises(StructureError, match="ends within this structure of 2000000000 atoms"):
+        read_systems(folder.path, path)
+
+
+def test_announced_columns_that_are_not_there_are_refused_at_once(folder: Any) -> None:
+    path = folder.file("some.xyz", CRYSTAL.replace("pos:R:3", "pos:R:3:x:R:900000000"))
+    with pytest.raises(StructureError, match="announce 900000004 columns, and the first atom has 4"):
+        read_systems(folder.path, path)
+
+
+def test_name_with_an_at_sign_is_a_name(folder: Any) -> None:
+    (system,) = read_systems(folder.path, folder.file("water@300K.xyz", HYDROGEN))
+    assert system.name == "water@300K"
+
+
+@pytest.mark.parametrize(
+    ("lattice", "message"), [("4 0 0 0 4 0 0 0 0.1", "its cell is 0.1 Å high"), ("4e7 0 0 0 4 0 0 0 4", "reach 4e")]
+)
+def test_impossible_cells_are_refused(folder: Any, lattice: str, message: str) -> None:
+    path = folder.file("some.xyz", CRYSTAL.replace("4 0 0 0 4 0 0 0 4", lattice))
+    with pytest.raises(StructureError, match=message):
+        read_systems(folder.path, path)

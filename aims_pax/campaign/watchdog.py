@@ -1,0 +1,73 @@
+"""What a campaign says when nothing comes, and when it stops to hope."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+from aims_pax.campaign.vigil import Vigil, duration
+from aims_pax.errors import PoolDead
+from aims_pax.protocols import Pool
+
+diary = logging.getLogger("aims_pax.labels")
+
+MAX_SHOWN: Final = 20
+"""Labels that are named one by one."""
+
+
+class Watchdog:
+    """Says what a campaign waits for that has had no answer for long.
+
+    Parameters
+    ----------
+    pool : Pool
+    vigil : Vigil
+    patience_s : float, s
+        `MISC.no_progress_s`.
+    clock : callable
+        Seconds, monotonic.
+    """
+
+    def __init__(
+        self, pool: Pool, vigil: Vigil, *, patience_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._pool, self._vigil, self._patience_s, self._clock = pool, vigil, patience_s, clock
+        self.calm()
+
+    def calm(self) -> None:
+        """Something has come, or the waiting has only begun."""
+        self._since = self._clock()
+        self._due_s = self._patience_s
+
+    def look(self) -> None:
+        """Speak when it is time to, while the campaign can do nothing but wait.
+
+        Raises
+        ------
+        PoolDead
+            It would wait for ever.
+        """
+        waited_s = self._clock() - self._since
+        if waited_s < self._due_s:
+            return
+        self._due_s = waited_s + self._patience_s
+        outlook, states = self._pool.outlook(), self._vigil.states()
+        diary.warning(
+            "nothing has come for %s (MISC.no_progress_s); %d labels are waited for. %s",
+            *(duration(waited_s), self._pool.n_in_flight, outlook.words),
+        )
+        for state in states[:MAX_SHOWN]:
+            diary.warning("  %s", state)
+        if len(states) > MAX_SHOWN:
+            diary.warning("  and %d more", len(states) - MAX_SHOWN)
+        if outlook.is_dead:
+            raise pool_dead(outlook.words)
+
+
+def pool_dead(words: str) -> PoolDead:
+    """The end of a campaign whose workers are gone for good."""
+    return PoolDead(
+        f"no more labels can be computed, because the workers are gone: {words}. No label is lost, and what was in "
+        "flight stays in the books. Mend what ended them (the logs of Parsl are in the run's log folder), then the "
+        "same command goes on"
+    )

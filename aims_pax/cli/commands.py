@@ -1,0 +1,54 @@
+"""What the programs ``aims-pax``, ``aims-pax-idg`` and ``aims-pax-al`` can do."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from aims_pax import __version__
+from aims_pax.cli import al, check, evaluate, export, idg, init, plan, references, run, schema
+
+program = typer.Typer(
+    name="aims-pax",
+    help="From a few structures and a compute allocation to a trustworthy machine-learning force field.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+program.command("init", short_help="Write a new project, with its settings explained")(init.init)
+program.command("check", short_help="Find mistakes early; say what a run would do")(check.check)
+program.command("references", short_help="List reference methods; time one label")(references.references)
+program.command("plan", short_help="How many workers would be busy")(plan.plan)
+program.command("run", short_help="Run the whole campaign")(run.run)
+program.command("idg", short_help="Generate the initial dataset only")(idg.idg)
+program.command("al", short_help="Learn actively only")(al.al)
+program.command("evaluate", short_help="Measure models on labelled structures")(evaluate.evaluate)
+program.command("export", short_help="Write the datasets of a run, finished or not")(export.export)
+program.command("schema", short_help="Write JSON schemas for editors")(schema.schema)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"aims-pax {__version__}")
+        raise typer.Exit
+
+
+@program.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+def _single(name: str, command: Callable[..., None]) -> typer.Typer:
+    """One command as a program of its own."""
+    alone = typer.Typer(name=name, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    alone.command()(command)
+    return alone
+
+
+idg_program = _single("aims-pax-idg", idg.idg)
+al_program = _single("aims-pax-al", al.al)

@@ -1,0 +1,49 @@
+"""MISC.device of mace.yaml: one device, or several GPUs."""
+
+from collections.abc import Callable
+
+import pytest
+
+from aims_pax.settings.mace import MaceSettings
+
+from .conftest import MACE, ProjectFolder
+
+Refused = Callable[..., str]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("auto", "auto"),
+        ("cuda", "cuda"),
+        ("cuda:1", "cuda:1"),
+        ("[cuda:0, cuda:2]", ("cuda:0", "cuda:2")),
+        ('["cuda:3"]', ("cuda:3",)),
+    ],
+)
+def test_devices_are_read_and_kept(written: str, meant: str | tuple[str, ...], folder: ProjectFolder) -> None:
+    folder.write(mace=f"{MACE}MISC:\n  device: {written}\n")
+    settings = folder.load().mace
+    assert settings.misc.device == meant
+    kept = settings.model_dump(mode="json", by_alias=False)
+    assert MaceSettings.model_validate(kept) == settings
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("gpu", "is 'gpu', which is no device"),
+        ("cuda:01", "is 'cuda:01', which is no device"),
+        ("1", "is 1"),
+        ("[]", "is empty"),
+        ("[cpu, cuda:0]", "names 'cpu', which is no GPU by its number"),
+        ("[cuda]", "names 'cuda', which is no GPU by its number"),
+        ("[cuda:1, cuda:1]", "names a GPU twice"),
+        ("[[cuda:1]]", "names a list, which is no GPU by its number"),
+        ("{cuda: 1}", "is a mapping"),
+    ],
+)
+def test_what_is_no_device_is_told_with_what_is(written: str, found: str, refused: Refused) -> None:
+    message = refused(mace=f"{MACE}MISC:\n  device: {written}\n")
+    assert f"mace.yaml, line 4: MISC.device {found}." in message
+    assert "Allowed: auto | cpu | cuda | cuda:1 | list of GPUs such as [cuda:0, cuda:2]" in message
