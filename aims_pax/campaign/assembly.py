@@ -117,20 +117,6 @@ def wanted_executors(project: Project) -> dict[str, str | None]:
     }
 
 
-def isolated_atoms(project: Project, folder: Path) -> Mapping[int, float]:
-    """Energies of the free atoms (eV), by the reference, for the elements whose energy it can tell."""
-    given = project.mace.architecture.atomic_energies or {}
-    reference = build_reference(project.reference)
-    energies = {}
-    for number in project.elements:
-        energy = given.get(number)
-        if energy is None:
-            energy = reference.isolated_atom_energy(number, folder=folder)
-        if energy is not None:
-            energies[number] = energy
-    return energies
-
-
 def build_committee(
     project: Project, labelled: Sequence[LabelledFrame], *, isolated_atoms_ev: Mapping[int, float]
 ) -> Committee:

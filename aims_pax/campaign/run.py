@@ -14,8 +14,10 @@ from aims_pax.campaign.desk import LabelDesk
 from aims_pax.campaign.fingerprint import claim
 from aims_pax.campaign.imported import import_datasets
 from aims_pax.campaign.initial import InitialDataset, InitialParts, Shares
+from aims_pax.campaign.isolated import isolated_atoms
 from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.results import Summary, read_summary, write_results
+from aims_pax.campaign.sessions import ending_barren_sessions
 from aims_pax.campaign.training import MIN_RESET_PATIENCE, CommitteeTrainer, Stagnations
 from aims_pax.committee import Committee, devices_of
 from aims_pax.dataset.store import RunStore
@@ -114,7 +116,7 @@ class Run:
 
     def build_committee(self, labelled: Sequence[LabelledFrame]) -> Committee:
         """A new committee from the first labels, with free atoms computed by the reference."""
-        isolated = assembly.isolated_atoms(self.project, self.folder.calculations / "isolated")
+        isolated = isolated_atoms(self.project, self.store, self.memory, self.folder.calculations / "isolated")
         self._committee = assembly.build_committee(self.project, labelled, isolated_atoms_ev=isolated)
         return self._committee
 
@@ -163,14 +165,15 @@ def run_campaign(
             diary.info("this run is finished; its results are in %s", run.folder.results)
             return read_summary(run.folder.results)
         claim(store, project)
-        if progress is None:
-            _begin(run, stages)
-        _finish_initial(run, stages)
-        if Stage.ACTIVE not in stages:
-            return write_results(run.project, store, run.existing_committee(), run.folder, run.stopwatch)
-        _finish_active(run)
+        with ending_barren_sessions(store, run.memory):
+            if progress is None:
+                _begin(run, stages)
+            _finish_initial(run, stages)
+            if Stage.ACTIVE in stages:
+                _finish_active(run)
         summary = write_results(run.project, store, run.existing_committee(), run.folder, run.stopwatch)
-        run.proceed(Progress.FINISHED)
+        if Stage.ACTIVE in stages:
+            run.proceed(Progress.FINISHED)
         return summary
 
 
