@@ -9,7 +9,7 @@ from aims_pax.campaign import assembly
 from aims_pax.campaign.fingerprint import GOALS, changed_settings, changes
 from aims_pax.campaign.imported import extxyz_keys
 from aims_pax.campaign.memory import Memory
-from aims_pax.campaign.run import Progress
+from aims_pax.campaign.opened import Progress
 from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.errors import Problem, StructureError

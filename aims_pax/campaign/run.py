@@ -1,34 +1,28 @@
 """A run from its first label to its results, and from wherever it was interrupted."""
 
 import logging
-import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from enum import StrEnum
 
 from aims_pax.campaign import assembly
 from aims_pax.campaign.active import ActiveLearning, ActiveParts
-from aims_pax.campaign.activities import Activity, Stopwatch
+from aims_pax.campaign.activities import Activity
 from aims_pax.campaign.convergence import Convergence, ConvergenceParts, ConvergenceRules, ConvergenceState
-from aims_pax.campaign.desk import LabelDesk
 from aims_pax.campaign.fingerprint import claim
 from aims_pax.campaign.imported import import_datasets
 from aims_pax.campaign.initial import InitialDataset, InitialParts, Shares
-from aims_pax.campaign.isolated import isolated_atoms
-from aims_pax.campaign.memory import Memory
+from aims_pax.campaign.opened import Progress, Run, opened
 from aims_pax.campaign.results import Summary, read_summary, write_results
 from aims_pax.campaign.sessions import ending_barren_sessions
 from aims_pax.campaign.training import MIN_RESET_PATIENCE, CommitteeTrainer, Stagnations
-from aims_pax.committee import Committee, devices_of
+from aims_pax.committee import Committee
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped, Problem, UserError
-from aims_pax.frame import Label, LabelFailure, LabelledFrame, Stage
+from aims_pax.frame import Label, LabelFailure, Stage
 from aims_pax.learner.active import begin
 from aims_pax.learner.initial import InitialState, resumed
 from aims_pax.learner.quota import Quota
 from aims_pax.learner.state import State, StopReason
-from aims_pax.protocols import Observer, Pool, Status
+from aims_pax.protocols import Observer, Status
 from aims_pax.reference.registry import build_reference
 from aims_pax.sampling import ReferenceForces
 from aims_pax.selection import SCORES
@@ -36,102 +30,6 @@ from aims_pax.settings import Project
 from aims_pax.settings.stage import StageSettings
 
 diary = logging.getLogger("aims_pax.run")
-
-
-class Progress(StrEnum):
-    """Which part of a run comes next."""
-
-    INITIAL = "initial"
-    """The initial dataset is being made."""
-    INITIAL_CONVERGENCE = "initial convergence"
-    """The committee is trained on the initial dataset, as long as that helps."""
-    ACTIVE = "active"
-    """The initial dataset is complete; active learning is to begin or under way."""
-    CONVERGENCE = "convergence"
-    """No more structures are taken; the models are being converged."""
-    FINISHED = "finished"
-    """The results are written."""
-
-
-class Run:
-    """One run folder, opened: its store, its clock, and the pool as soon as a label is needed."""
-
-    def __init__(self, project: Project, store: RunStore, observer: Observer, departure: Departure) -> None:
-        self.project, self.store, self.observer, self.departure = project, store, observer, departure
-        self.folder = assembly.run_folder(project, run_id=_run_id(store))
-        self.memory = Memory(store, self.folder)
-        self.stopwatch = Stopwatch()
-        self.memory.recall_time(self.stopwatch)
-        self._pool: Pool | None = None
-        self._committee: Committee | None = None
-
-    @property
-    def progress(self) -> Progress | None:
-        """Which part comes next; None for a new run."""
-        return self.memory.recall_member("progress", Progress)
-
-    def proceed(self, progress: Progress) -> None:
-        """Note that another part comes next."""
-        with self.stopwatch.during(Activity.RECORDING), self.store.transaction():
-            self.memory.keep_json("progress", str(progress))
-            self.memory.keep_time(self.stopwatch)
-
-    def desk(self, stage: Stage) -> LabelDesk:
-        """Where a stage asks for labels. The workers are started at the first call and serve all stages."""
-        if self._pool is None:
-            with self.stopwatch.during(Activity.STARTING):
-                self._pool = assembly.build_pool(self.project)
-        return LabelDesk(
-            self.store,
-            self._pool,
-            self.folder,
-            stage,
-            keeps_folders=not self.project.settings.cluster.clean_dirs,
-            departure=self.departure,
-            no_progress_s=self.project.settings.misc.no_progress_s,
-        )
-
-    def wake(self) -> None:
-        """Wait no longer for labels if the campaign is to leave; called in any thread."""
-        if self.departure.reason is not None and (pool := self._pool) is not None:
-            pool.wake()
-
-    def close(self) -> None:
-        """Release the workers; they are started again if a label is needed after all."""
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
-
-    def committee(self) -> Committee | None:
-        """The committee with all its points, as the store knows it; None before the first round of labels."""
-        if self._committee is None:
-            labelled = list(self.store.labelled())
-            checkpoint = self.memory.committee_checkpoint()
-            if checkpoint is not None:
-                self._committee = Committee.load(checkpoint, device=devices_of(self.project.mace.misc.device))
-                self._committee.add(labelled)
-            elif labelled:
-                self.build_committee(labelled)
-        return self._committee
-
-    def build_committee(self, labelled: Sequence[LabelledFrame]) -> Committee:
-        """A new committee from the first labels, with free atoms computed by the reference."""
-        isolated = isolated_atoms(self.project, self.store, self.memory, self.folder.calculations / "isolated")
-        self._committee = assembly.build_committee(self.project, labelled, isolated_atoms_ev=isolated)
-        return self._committee
-
-    def existing_committee(self) -> Committee:
-        """The committee of a run that has had its first labels.
-
-        Raises
-        ------
-        CampaignStopped
-            There is none.
-        """
-        committee = self.committee()
-        if committee is None:
-            raise CampaignStopped("this run has no labelled structures yet")
-        return committee
 
 
 def run_campaign(
@@ -159,7 +57,7 @@ def run_campaign(
         Nothing sensible is left to do before the goal was reached.
     """
     asked = departure or Departure()
-    with RunStore.open(project.run_folder) as store, _opened(project, store, observer, asked) as run:
+    with RunStore.open(project.run_folder) as store, opened(project, store, observer, asked) as run:
         progress = run.progress
         if progress is Progress.FINISHED:
             diary.info("this run is finished; its results are in %s", run.folder.results)
@@ -175,24 +73,6 @@ def run_campaign(
         if Stage.ACTIVE in stages:
             run.proceed(Progress.FINISHED)
         return summary
-
-
-def _run_id(store: RunStore) -> str:
-    """A name of this run that no other run has; drawn at its start."""
-    run_id = store.get_meta("run_id") or secrets.token_hex(4)
-    store.set_meta("run_id", run_id)
-    return run_id
-
-
-@contextmanager
-def _opened(project: Project, store: RunStore, observer: Observer, departure: Departure) -> Iterator[Run]:
-    run = Run(project, store, observer, departure)
-    departure.listeners.append(run.wake)
-    try:
-        yield run
-    finally:
-        departure.listeners.remove(run.wake)
-        run.close()
 
 
 def _begin(run: Run, stages: tuple[Stage, ...]) -> None:

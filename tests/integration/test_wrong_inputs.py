@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from aims_pax.campaign.assembly import run_folder
 from aims_pax.campaign.fingerprint import claim
 from aims_pax.campaign.memory import Memory
-from aims_pax.campaign.run import Progress
+from aims_pax.campaign.opened import Progress
 from aims_pax.cli.commands import program
 from aims_pax.dataset.store import RunStore
 from aims_pax.settings import load_project
