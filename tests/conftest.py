@@ -7,7 +7,7 @@ import pytest
 
 
 def pytest_configure() -> None:
-    """Shells start background jobs with Ctrl-C ignored, nohup with SIGHUP, and programs under test would inherit that."""
+    """Shells start background jobs with Ctrl-C ignored, nohup with SIGHUP; programs under test would inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
