@@ -7,6 +7,7 @@ of its own, and the kernel kills it when the thread that started it ends.
 Run as ``python -m aims_pax.labelling.interchange PARENT_PID``; Parsl sends the configuration on standard input.
 """
 
+import logging
 import os
 import runpy
 import signal
@@ -25,4 +26,5 @@ def die_with_parent(parent: int) -> None:
 if __name__ == "__main__":
     os.setsid()
     die_with_parent(int(sys.argv[1]))
+    logging.raiseExceptions = False  # a full disk would show a traceback in the campaign's terminal for every line
     runpy.run_module("parsl.executors.high_throughput.interchange", run_name="__main__")
