@@ -71,7 +71,6 @@ def ending_barren_sessions(store: RunStore, memory: Memory) -> Iterator[None]:
 
 def _mark(store: RunStore, memory: Memory) -> str:
     """A digest of all the work that a run has kept."""
-    counts = store.counts()
-    parts = [str((counts.n_received, counts.n_failures)).encode()]
+    parts = [str(store.counts()).encode()]
     parts += [memory.recall_bytes(key) or b"" for key in WORK]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()

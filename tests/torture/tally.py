@@ -76,7 +76,7 @@ class Undisturbed:
     force_mae: list[float]
 
     def highest_plausible(self) -> float:
-        """Force error that another undisturbed campaign exceeds once in a thousand times if errors are Gaussian, eV/Å."""
+        """Force error, eV/Å, that another undisturbed campaign exceeds once in a thousand times if all are Gaussian."""
         n = len(self.force_mae)
         spread = statistics.stdev(self.force_mae) * (1 + 1 / n) ** 0.5
         return statistics.mean(self.force_mae) + T_QUANTILE.get(n - 1, 5.0) * spread
