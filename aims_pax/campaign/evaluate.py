@@ -11,7 +11,6 @@ import numpy as np
 from aims_pax.committee import FramePrediction, devices_of, load_models
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.extxyz import Keys, read_extxyz
-from aims_pax.errors import Problem, UserError
 from aims_pax.evaluation import Evaluation as Errors
 from aims_pax.evaluation import evaluate, evaluation_json, evaluation_table
 from aims_pax.frame import Label
@@ -53,20 +52,16 @@ class Evaluation:
 
         Raises
         ------
-        UserError
+        OSError
             The folder can't be written to.
         """
         paths = [folder / name for name in ("metrics.json", "metrics.txt", "parity.png")]
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with replacing(paths[0]) as file:
-                json.dump(self.record(), file, indent=2)
-            with replacing(paths[1]) as file:
-                file.write(self.text() + "\n")
-            draw_parity(self.parity, paths[2])
-        except OSError as error:
-            found = f"can't be written to ({error.strerror})"
-            raise UserError(Problem(str(folder), found, "a folder that you may write to")) from error
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(paths[0]) as file:
+            json.dump(self.record(), file, indent=2)
+        with replacing(paths[1]) as file:
+            file.write(self.text() + "\n")
+        draw_parity(self.parity, paths[2])
         return paths
 
 

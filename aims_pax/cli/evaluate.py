@@ -53,5 +53,10 @@ def evaluate(
     keys = Keys(energy=energy_key, forces=forces_key, stress=stress_key)
     evaluation = evaluate_models(paths, data, device=device.value, keys=keys)
     typer.echo(evaluation.text())
-    for path in evaluation.write(out):
+    try:
+        written = evaluation.write(out)
+    except OSError as error:
+        found = f"can't be written to ({error.strerror})"
+        raise UserError(Problem(str(out), found, "a folder that you may write to")) from error
+    for path in written:
         typer.echo(f"wrote {path}")

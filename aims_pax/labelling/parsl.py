@@ -19,7 +19,7 @@ from parsl.config import Config
 from parsl.dataflow.dflow import DataFlowKernel
 from parsl.executors import HighThroughputExecutor
 
-from aims_pax.errors import Problem, SettingsError
+from aims_pax.errors import PoolDead, Problem, SettingsError
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.labelling.blocks import BlockQueue, Ledger, cancel_command
 from aims_pax.labelling.configuration import CountedLosses, GuardedExecutor, guard
@@ -285,18 +285,28 @@ class ParslKernel:
             self._ledger.close(all_cancelled=all_cancelled)
 
     def _started(self) -> DataFlowKernel:
-        """Parsl, as soon as it runs. It would wait two minutes for an interchange that has ended."""
+        """Parsl, as soon as it runs. It would wait two minutes for an interchange that has ended.
+
+        Raises
+        ------
+        PoolDead
+            Its interchange has ended.
+        SettingsError
+            The configuration can't be used.
+        """
         started: DataFlowKernel | BaseException | None = None
         while started is None:
             with suppress(queue.Empty):
                 started = self._ready.get(timeout=LOOK_S)
             ended = next((each for each in self._interchanges() if each.interchange_proc.poll() is not None), None)
-            if started is None and ended is not None:
-                started = RuntimeError(f"the interchange of executor {ended.label} has ended")
+            if ended is not None and not isinstance(started, DataFlowKernel):
+                raise PoolDead(
+                    f"Parsl does not start: the interchange of executor {ended.label} has ended. Is a port that the "
+                    f"configuration names in use? Parsl's logs: {self._config.run_dir}"
+                )
         if isinstance(started, BaseException):
             found = f"Parsl does not start: {type(started).__name__}: {started}."
-            advice = f"Is a port that the configuration names in use? Parsl's logs: {self._config.run_dir}."
-            raise SettingsError(Problem("CLUSTER", found, "", advice)) from started
+            raise SettingsError(Problem("CLUSTER", found, "", f"Parsl's logs: {self._config.run_dir}.")) from started
         return started
 
     def _live(self) -> None:

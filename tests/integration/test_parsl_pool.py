@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ase.build import molecule
 
-from aims_pax.errors import SettingsError
+from aims_pax.errors import PoolDead
 from aims_pax.frame import FailureReason, Label, LabelFailure
 from aims_pax.labelling.configuration import local_config
 from aims_pax.labelling.parsl import ParslPool
@@ -326,7 +326,7 @@ def test_a_port_that_is_taken_is_told_at_once(tmp_path: Path) -> None:
         taken.listen()
         config.executors[0].worker_port = taken.getsockname()[1]
         started = time.monotonic()
-        with pytest.raises(SettingsError, match=r"(?s)Parsl does not start.*Is a port .* in use\?"):
+        with pytest.raises(PoolDead, match=r"(?s)Parsl does not start.*Is a port .* in use\?"):
             ParslPool(TbliteSettings(), config, want_stress=False, run_dir=tmp_path / "parsl")
     assert time.monotonic() - started < 60, "Parsl itself waits for two minutes"
     assert gone_within(5, str(tmp_path))

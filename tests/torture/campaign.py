@@ -157,6 +157,8 @@ class Campaign:
         codes = manner.codes
         if not has_begun:  # no campaign yet, only a starting interpreter
             codes |= {-one for one in (2, 10, 15)} | {130}
+            if harm is Harm.FULL_DISK:
+                codes |= {2}  # its check finds no room
         if manner.must_end:
             session.wait(manner.within_s)
             if session.poll() is None:

@@ -1,4 +1,5 @@
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -75,11 +76,14 @@ def test_ctrl_c_before_a_run_has_begun_promises_nothing() -> None:
     assert result.stderr == "\nLeft because of Ctrl-C, before anything was started.\n"
 
 
-def test_full_disk_says_what_to_do_and_is_no_defect(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
+def test_disk_that_refuses_says_what_to_do_and_is_no_defect(
+    number: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("sys.argv", ["/somewhere/bin/aims-pax", "run", "project"])
-    result = run(OSError(errno.ENOSPC, "No space left on device", "run/committee.pt"), log_folder=tmp_path)
+    result = run(OSError(number, os.strerror(number), "run/committee.pt"), log_folder=tmp_path)
     assert result.exit_code == 1
-    assert "No space left on device: run/committee.pt." in result.stderr
+    assert f"{os.strerror(number)}: run/committee.pt." in result.stderr
     assert "aims-pax run project" in result.stderr
     assert "defect" not in result.stderr
 
