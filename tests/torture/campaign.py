@@ -15,12 +15,15 @@ from aims_pax.errors import AimsPaxError
 
 from .disk import SmallDisk
 from .evidence import Held, Verdict, at_rest, damage, held_by, judge, missing, pulse
-from .harm import MANNERS, Harm, drawn, strike
+from .harm import MANNERS, SIGNALS, Harm, drawn, strike
 from .project import PoolKind, write_project
 from .session import LOOK_S, Session, gone_within
 from .tally import Tally
 
 TRUE_COMMAND_EVERY: Final = 10
+
+OVER: Final = "results are in "
+"""The last line of a campaign that is complete."""
 
 STUCK_S: Final = 150.0
 """A campaign that gets nowhere for so long hangs."""
@@ -173,6 +176,8 @@ class Campaign:
             self._resumed(session)
             return session
         self._say(f"{words}: ended with {session.poll()} after {took_s:.1f} s")
+        if harm in SIGNALS and OVER in session.said():
+            codes |= {-SIGNALS[harm]}  # no campaign any more, only an interpreter that ends
         self._expect(session, codes | {0}, harm)
         return session if session.poll() == 0 else self._again(session, harm)
 
