@@ -1,15 +1,19 @@
 """Dispersion corrections that are laid over a reference or a model."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
+from annotated_types import Ge, Le
 from pydantic import Field
 
-from aims_pax.settings.kinds import Positive, Text
+from aims_pax.settings.kinds import Text
 from aims_pax.settings.section import Contradiction, Section
 
 Damping = Literal["bj", "zero", "bjm", "zerom", "op"]
 """Damping functions of D3, as torch-dftd and s-dftd3 name them; bj is Becke and Johnson's, also called rational."""
+
+DispersionCutoff = Annotated[float, Ge(1), Le(100)]
+"""Å; pairs fade out over the last one."""
 
 
 class DispersionSettings(Section):
@@ -21,7 +25,7 @@ class DispersionSettings(Section):
     three_body: bool = Field(
         False, description="Whether D3 includes the three-body term of Axilrod, Teller and Muto. D4 always does."
     )
-    cutoff: Positive | None = Field(
+    cutoff: DispersionCutoff | None = Field(
         None,
         description="Distance up to which pairs are summed, Å. They fade out over the last 1 Å. 31.8 Å (60 Bohr) when "
         "not given.",

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, Field
 
-from aims_pax.settings.dispersion import Damping, DispersionSettings
+from aims_pax.settings.dispersion import Damping, DispersionCutoff, DispersionSettings
 from aims_pax.settings.kinds import IMPORT_PATH, Arguments, Count, Kind, Limit, Positive, Text, misfit
 from aims_pax.settings.models import PUBLISHED, ModelNameOrFile, is_file
 from aims_pax.settings.reference import off_name_contradictions
@@ -41,7 +41,7 @@ class FoundationalModelSettings(Section):
         False, description="Whether D3 dispersion is added to the model. Needs the extra aims-pax[dispersion]."
     )
     dispersion_xc: Text = Field("pbe", description="Functional whose damping parameters are taken.")
-    dispersion_cutoff: Positive = Field(
+    dispersion_cutoff: DispersionCutoff = Field(
         12.0, description="Distance up to which pairs are summed, Å. They fade out over the last 1 Å."
     )
     damping: Damping = Field("bj", description="Damping of the dispersion at short distances.")

@@ -73,7 +73,7 @@ class ArchitectureSettings(Section):
     """The MACE network."""
 
     model_choice: Annotated[Literal["mace"], AnyCase] = Field("mace", description="Family of the models.")
-    r_max: Annotated[float, Gt(0), Le(50)] = Field(5.0, description="Cutoff of the message passing, Å.")
+    r_max: Annotated[float, Ge(0.5), Le(50)] = Field(5.0, description="Cutoff of the message passing, Å.")
     num_channels: Count = Field(128, description="Channels of the messages.")
     max_L: Order = Field(  # noqa: N815  the name in the files
         1, description="Largest angular momentum of the messages."

@@ -22,6 +22,7 @@ from . import witness
 
 TESTS: Final = Path(__file__).resolve().parents[1]
 LOG: Final = Path("logs", "aims_pax.log")
+LONGEST_MOMENT_S: Final = 0.5
 LOOK_S: Final = 0.02
 
 
@@ -120,9 +121,9 @@ class Session:
 
     def wait(self, timeout_s: float) -> int | None:
         """Exit code as soon as it ends; None when it did not in this time."""
-        deadline = time.monotonic() + timeout_s
-        while self.poll() is None and time.monotonic() < deadline:
-            time.sleep(LOOK_S)
+        left_s = timeout_s
+        while self.poll() is None and left_s > 0:
+            left_s -= moment()
         return self.poll()
 
     def living(self) -> list[psutil.Process]:
@@ -222,12 +223,18 @@ def _exit_code_of_command() -> int:
 
 def gone_within(seconds: float, processes: list[psutil.Process]) -> list[psutil.Process]:
     """Those of some processes that are still there after this time."""
-    deadline = time.monotonic() + seconds
     while True:
         left = list(_running(processes))
-        if not left or time.monotonic() > deadline:
+        if not left or seconds <= 0:
             return left
-        time.sleep(LOOK_S)
+        seconds -= moment()
+
+
+def moment() -> float:
+    """Wait before the next look; returns for how long, s. A machine that was paused meanwhile paused all others, too."""
+    began = time.monotonic()
+    time.sleep(LOOK_S)
+    return min(time.monotonic() - began, LONGEST_MOMENT_S)
 
 
 def _running(processes: list[psutil.Process]) -> Iterator[psutil.Process]:
