@@ -8,7 +8,7 @@ from annotated_types import Ge, Le
 from pydantic import Field
 
 from aims_pax.settings.command import Command
-from aims_pax.settings.kinds import Arguments, Count, Positive, ProjectPath, Text, Whole
+from aims_pax.settings.kinds import Arguments, Count, Positive, ProjectPath, Text, Whole, shown
 from aims_pax.settings.limits import LabelLimits
 from aims_pax.settings.section import Contradiction
 
@@ -65,6 +65,12 @@ class CrystalEngineSettings(KPointEngineSettings, BoxedEngineSettings):
     )
 
 
+PW_NAMELISTS: Final = ("control", "system", "electrons", "ions", "cell", "fcp", "rism")
+"""Of pw.x's input (INPUT_PW of Quantum ESPRESSO 7)."""
+
+BY_NAMELIST: Final = "Write them by namelist: input_data: {system: {ecutwfc: 50}}."
+
+
 class EspressoSettings(CrystalEngineSettings):
     """Plane waves by Quantum ESPRESSO's pw.x."""
 
@@ -97,7 +103,10 @@ class EspressoSettings(CrystalEngineSettings):
         plain = all(isinstance(value, str | int | float) for group in (alone, *groups) for value in group.values())
         if not (named and plain):
             found = "input_data is not a mapping of pw.x's keywords to texts, numbers, true and false."
-            yield Contradiction("parameters", found, "Write them by namelist: input_data: {system: {ecutwfc: 50}}.")
+            yield Contradiction("parameters", found, BY_NAMELIST)
+        for name in [name for name in alone if str(name).lower() in PW_NAMELISTS]:
+            found = f"input_data.{name} is {shown(alone[name])}, and {name} is a namelist of pw.x."
+            yield Contradiction("parameters", found, BY_NAMELIST)
 
 
 class GpawSettings(CrystalEngineSettings):

@@ -231,7 +231,7 @@ def gone_within(seconds: float, processes: list[psutil.Process]) -> list[psutil.
 
 
 def moment() -> float:
-    """Wait before the next look; returns for how long, s. A machine that was paused meanwhile paused all others, too."""
+    """Wait before the next look; returns for how long, s. A machine that was paused meanwhile paused all others."""
     began = time.monotonic()
     time.sleep(LOOK_S)
     return min(time.monotonic() - began, LONGEST_MOMENT_S)

@@ -50,6 +50,10 @@ def test_program_is_chosen_by_its_type(folder: Any, text: str, expected: dict[st
         ("type: orca\n  kspacing: 0.3", "REFERENCE.kspacing is not a setting"),
         ("type: gpaw\n  charge: 1", "REFERENCE.charge is not a setting"),
         ("type: vasp\n  pseudo_dir: .\n  command: vasp_std | tee out", "REFERENCE.command holds '|'"),
+        (
+            "type: espresso\n  pseudo_dir: .\n  parameters: {input_data: {System: 1}}",
+            "input_data.System is 1, and System is a namelist of pw.x",
+        ),
         ("type: espreso", "Did you mean espresso?"),
         ("type: pyscf\n  dispersion: {method: d3}", "REFERENCE.dispersion.xc is missing"),
         ("type: pyscf\n  dispersion: {method: d4, xc: pbe, damping: zero}", "D4 has only bj"),

@@ -208,6 +208,11 @@ def test_problem_of_an_old_spelling_names_that_spelling(refused: Refused) -> Non
     assert "line 8: ACTIVE_LEARNING.max_epochs_worker is 0." in message
 
 
+def test_cutoff_that_no_neighbour_list_takes_is_refused(refused: Refused) -> None:
+    message = refused(settings(), mace="GENERAL: {name_exp: tiny}\nARCHITECTURE: {r_max: 2.0e-313}\n")
+    assert "line 2: ARCHITECTURE.r_max is 2e-313" in message
+
+
 def test_all_problems_of_all_files_are_said_at_once_in_order(refused: Refused) -> None:
     message = refused(
         settings(idg="valid_ratio: 2", al="foo: 1\n  c_x: a\n  c_x: b", md="timestep: -1"),
