@@ -260,6 +260,21 @@ def test_campaign_that_waits_for_a_label_of_an_hour_leaves_at_once(
     sessions.complete()
 
 
+def test_chain_of_sessions_in_which_nothing_gets_done_ends(project: Project) -> None:
+    sessions = project({"CLUSTER": LOCAL})
+    codes = []
+    for _ in range(4):
+        sessions.hold()
+        process = sessions.begin()
+        sessions.until_begun(process)
+        sessions.ask(process, signal.SIGUSR1)
+        codes.append(sessions.end(process).code)
+    assert codes == [75, 75, 75, 1], "the first has asked for labels"
+    assert "this session has ended for lack of time with no label, MD step or epoch done" in sessions.log
+    assert "3 sessions in a row have ended for lack of time" in sessions.log
+    sessions.complete()
+
+
 def test_second_ctrl_c_leaves_at_once_and_workers_end_by_themselves(project: Project) -> None:
     def never_closed() -> None:
         ParslPool.close = lambda _: time.sleep(99)  # type: ignore[method-assign]
