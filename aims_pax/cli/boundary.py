@@ -21,7 +21,7 @@ from aims_pax.report.logs import close_logs, log_failure
 
 P = ParamSpec("P")
 
-DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM)
+DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES)
 """What a disk may answer in the middle of a run: full, over quota, read-only by now, broken, no longer yours."""
 
 
@@ -59,7 +59,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             if isinstance(error, OSError) and error.errno in DISK_ERRORS:
                 log_failure(str(error))
                 _say(f"aims-pax stopped: {error.strerror}{f': {error.filename}' if error.filename else ''}.")
-                _say(f"Make room, or mend the disk or what you may do there. {kept_words()}")
+                _say(f"Make room, mend the disk, or see to its permissions. {kept_words()}")
                 raise typer.Exit(1) from None
             trace = "".join(traceback.format_exception(error))
             log_file = log_failure(trace) or _write_temporary(trace)

@@ -300,9 +300,10 @@ class ParslKernel:
                 started = self._ready.get(timeout=LOOK_S)
             ended = next((each for each in self._interchanges() if each.interchange_proc.poll() is not None), None)
             if ended is not None and not isinstance(started, DataFlowKernel):
+                why = "" if started is None else f" ({type(started).__name__}: {started})"
                 raise PoolDead(
-                    f"Parsl does not start: the interchange of executor {ended.label} has ended. Is a port that the "
-                    f"configuration names in use? Parsl's logs: {self._config.run_dir}"
+                    f"Parsl does not start: the interchange of executor {ended.label} has ended{why}. Is a port that "
+                    f"the configuration names in use? Parsl's logs: {self._config.run_dir}"
                 )
         if isinstance(started, BaseException):
             found = f"Parsl does not start: {type(started).__name__}: {started}."
