@@ -1,6 +1,6 @@
 """A whole run of active learning, and the same settings one trajectory at a time: wall time, and force errors.
 
-    python benchmarks/loop.py                             half an hour
+    python benchmarks/loop.py                             an hour and a half
     python benchmarks/loop.py --quick --json loop.json
     python benchmarks/loop.py --quick --figure profile.png
 
@@ -236,7 +236,7 @@ def unseen(n_structures: int) -> list[tuple[Frame, Label]]:
 def records_of(arguments: argparse.Namespace, size: Size, root: Path) -> Iterator[Record]:
     """Every seed both ways, and by one member where that was asked for."""
     test = unseen(size.n_test)
-    for seed in range(1, arguments.seeds + 1):
+    for seed in arguments.seeds:
         for mode in ("mean", "member") if arguments.member else ("mean",):
             initial, folder = root / f"initial-{mode}-{seed}", root / f"{mode}-{seed}"
             write_project(initial, size, seed=seed, propagate_with=mode)
@@ -328,14 +328,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10, help="for each point, in two slices")
     parser.add_argument("--convergence-epochs", type=int, default=200)
     parser.add_argument("--trajectories", type=int, default=32)
-    parser.add_argument("--seeds", type=int, default=3, help="runs with different models and dynamics")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="models and dynamics of each run")
     parser.add_argument("--member", action="store_true", help="also with propagate_with: member")
     parser.add_argument("--quick", action="store_true", help="one seed, 14 structures; within two minutes")
     parser.add_argument("--figure", type=Path, help="draw where the time goes into this PNG")
     parser.add_argument("--json", type=Path, help="also write the records to this file")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.seeds, arguments.goal, arguments.convergence_epochs = 1, 14, 5
+        arguments.seeds, arguments.goal, arguments.convergence_epochs = [1], 14, 5
     size = Size(
         model=arguments.model,
         goal=arguments.goal,
