@@ -13,6 +13,9 @@ Three ways to spend the same time are measured in turn, in the same process, and
   the faster of one thread and all threads. One step costs the same with `mean` and with `member`, since that
   calculator evaluates all members.
 
+With --compile the steps are made by compiled models, and the limit still by models as MACE builds them. On a GPU the
+last column says for how much of the time it works while trajectories advance.
+
 The models are untrained: their arithmetic is that of trained ones. With --quick it takes less than two minutes.
 """
 
@@ -31,6 +34,7 @@ from ase import Atoms, units
 from ase.build import bulk, molecule
 from ase.io import read
 from ase.md.langevin import Langevin
+from busy import gpu_seconds
 
 from aims_pax.batch import AtomBatch
 from aims_pax.committee import Committee, CommitteeForces
@@ -69,12 +73,14 @@ class Record:
     clock: str
     n_trajectories: int
     mode: str
+    compiled: bool
     steps_per_s: float
     limit_steps_per_s: float
     whole_batch_steps_per_s: float
     serial_steps_per_s: float
     fraction_of_limit: float
     speedup: float
+    gpu_busy: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,7 @@ class Case:
     atoms: Atoms
     committee: Committee
     models: list[torch.nn.Module]
+    dtype: str
 
 
 def frame_of(atoms: Atoms) -> Frame:
@@ -96,7 +103,7 @@ def frame_of(atoms: Atoms) -> Frame:
     )
 
 
-def case_of(system: str, model: str, *, device: str, dtype: str) -> Case:
+def case_of(system: str, model: str, *, device: str, dtype: str, compiled: bool = False) -> Case:
     """Untrained members for a structure; `model` is channels x max_L."""
     channels, degree = (int(part) for part in model.split("x"))
     settings = MaceSettings.model_validate(
@@ -108,8 +115,9 @@ def case_of(system: str, model: str, *, device: str, dtype: str) -> Case:
     atoms = SYSTEMS[system]()
     forces = np.random.default_rng(0).normal(0.0, 0.5, (len(atoms), 3))  # sets the scale of the models' forces
     point = LabelledFrame(1, frame_of(atoms), Label(-1.0, forces, None, "noise", 0.0), Split.TRAINING)
-    committee = Committee.build(settings, [point], seeds=range(1, N_MEMBERS + 1), device=device)
-    return Case(system, model, atoms, committee, list(committee._models))
+    seeds = range(1, N_MEMBERS + 1)
+    committee = Committee.build(settings, [point], seeds=seeds, device=device, compiled=compiled)
+    return Case(system, model, atoms, committee, list(committee._models), dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +230,22 @@ def serial(case: Case, folder: Path, *, device: str, dtype: str) -> dict[str, Wa
     return {f"serial {n}": Way(lambda n=n: steps(n), begin_again) for n in sorted({1, every})}  # type: ignore[misc]
 
 
+def busy_share(steps: Way, steps_per_s: float) -> float | None:
+    """Fraction of the time that the GPU works while trajectories advance; wall time is that of the unwatched rounds."""
+    done: list[int] = []
+    steps.prepare()
+    kernels_s = gpu_seconds(lambda: done.append(steps.run()))
+    return None if kernels_s is None else kernels_s * steps_per_s / done[0]
+
+
 def record_of(
-    case: Case, n_trajectories: int, mode: str, speeds: dict[str, float], *, dtype: str, clock: str
+    case: Case,
+    n_trajectories: int,
+    mode: str,
+    speeds: dict[str, float],
+    *,
+    gpu_busy: float | None,
+    arguments: argparse.Namespace,
 ) -> Record:
     """The fastest of the bare passes is the limit, the faster of the serial runs the baseline."""
     limit = max(speeds[name] for name in ("in turn", "members", "parts"))
@@ -232,17 +254,19 @@ def record_of(
         system=case.system,
         model=case.model,
         device=case.committee.device.type,
-        dtype=dtype,
+        dtype=arguments.dtype,
         n_threads=torch.get_num_threads(),
-        clock=clock,
+        clock=arguments.clock,
         n_trajectories=n_trajectories,
         mode=mode,
+        compiled=arguments.compile,
         steps_per_s=speeds["steps"],
         limit_steps_per_s=limit,
         whole_batch_steps_per_s=speeds["in turn"],
         serial_steps_per_s=alone,
         fraction_of_limit=speeds["steps"] / limit,
         speedup=speeds["steps"] / alone,
+        gpu_busy=gpu_busy,
     )
 
 
@@ -251,7 +275,7 @@ def records(arguments: argparse.Namespace, device: str, folder: Path) -> Iterato
     synchronize = torch.cuda.synchronize if device == "cuda" else lambda: None
     for system in arguments.systems:
         for model in arguments.models:
-            case = case_of(system, model, device=device, dtype=arguments.dtype)
+            case = case_of(system, model, device=device, dtype=arguments.dtype, compiled=arguments.compile)
             alone = serial(case, folder, device=device, dtype=arguments.dtype)
             for n_trajectories in arguments.trajectories:
                 for mode in arguments.modes:
@@ -260,7 +284,8 @@ def records(arguments: argparse.Namespace, device: str, folder: Path) -> Iterato
                     speeds = measured(
                         ways, budget_s=arguments.seconds, clock=CLOCKS[arguments.clock], synchronize=synchronize
                     )
-                    yield record_of(case, n_trajectories, mode, speeds, dtype=arguments.dtype, clock=arguments.clock)
+                    busy = busy_share(steps, speeds["steps"]) if device == "cuda" else None
+                    yield record_of(case, n_trajectories, mode, speeds, gpu_busy=busy, arguments=arguments)
 
 
 def parsed() -> argparse.Namespace:
@@ -280,6 +305,7 @@ def parsed() -> argparse.Namespace:
         help="cpu: count the seconds that cores have worked for this process, for a machine that others use as well; "
         "what several cores gain together does not show then",
     )
+    parser.add_argument("--compile", action="store_true", help="with `compile: true` of mace.yaml, for the steps only")
     parser.add_argument("--quick", action="store_true", help="a few lines only, in less than two minutes")
     parser.add_argument("--json", type=Path, help="also write the records to this file")
     arguments = parser.parse_args()
@@ -299,17 +325,18 @@ def main() -> None:
     print("steps/s of single trajectories;  bare: forward and backward passes alone")
     print(
         f"{'system':8} {'model':6} {'device':6} {'n':>4} {'mode':7} {'steps/s':>9} {'limit':>9} {'serial':>8} "
-        f"{'of limit':>9} {'speedup':>8}"
+        f"{'of limit':>9} {'speedup':>8} {'GPU busy':>9}"
     )
     found: list[Record] = []
     with tempfile.TemporaryDirectory() as folder:
         for device in arguments.devices:
             for one in records(arguments, device, Path(folder)):
                 found.append(one)
+                share = "" if one.gpu_busy is None else f"{one.gpu_busy:.2f}"
                 print(
                     f"{one.system:8} {one.model:6} {one.device:6} {one.n_trajectories:4d} {one.mode:7} "
                     f"{one.steps_per_s:9.1f} {one.limit_steps_per_s:9.1f} {one.serial_steps_per_s:8.2f} "
-                    f"{one.fraction_of_limit:9.2f} {one.speedup:8.1f}",
+                    f"{one.fraction_of_limit:9.2f} {one.speedup:8.1f} {share:>9}",
                     flush=True,
                 )
                 if arguments.json:

@@ -57,6 +57,7 @@ class Throughput:
 
     what: str
     model: str
+    compiled: bool
     n_members: int
     batch_size: int
     structures_per_s: float
@@ -116,10 +117,10 @@ def seconds(work: Callable[[], object], clock: Clock) -> float:
 
 
 def throughput(
-    model: str, *, n_structures: int, n_rounds: int, dataset: Sequence[LabelledFrame], clock: Clock
+    model: str, *, n_structures: int, n_rounds: int, dataset: Sequence[LabelledFrame], clock: Clock, compiled: bool
 ) -> Throughput:
     """Epochs and bare passes, in turn."""
-    committee = built(model, first(dataset, n_structures, n_structures // 9))
+    committee = built(model, first(dataset, n_structures, n_structures // 9), compiled=compiled)
     graphs = committee._members[0].train_graphs
     batches = [join_graphs(graphs[start : start + BATCH_SIZE]) for start in range(0, len(graphs), BATCH_SIZE)]
 
@@ -144,6 +145,7 @@ def throughput(
     return Throughput(
         what="throughput",
         model=model,
+        compiled=compiled,
         n_members=committee.n_members,
         batch_size=BATCH_SIZE,
         structures_per_s=n_structures / ours_s,
@@ -196,13 +198,16 @@ def schedule(n_trajectories: int, goal: int, *, label_rounds: int) -> Iterator[t
                 return
 
 
-def epoch_cost(model: str, sizes: Sequence[int], *, dataset: Sequence[LabelledFrame], clock: Clock) -> EpochCost:
+def epoch_cost(
+    model: str, sizes: Sequence[int], *, dataset: Sequence[LabelledFrame], clock: Clock, compiled: bool
+) -> EpochCost:
     """Measured at some sizes of the set."""
     epochs, writing_s = [], math.inf
     with tempfile.TemporaryDirectory(prefix="aims-pax-benchmark-") as folder:
         path = Path(folder) / "committee.pt"
         for size in sizes:
-            committee = built(model, first(dataset, size, round(size * VALID_RATIO / (1 - VALID_RATIO))))
+            points = first(dataset, size, round(size * VALID_RATIO / (1 - VALID_RATIO)))
+            committee = built(model, points, compiled=compiled)
             epochs.append(min(seconds(partial(committee.train, 1), clock) for _ in range(3)))
             writing_s = min(writing_s, *(seconds(partial(committee.save, path), clock) for _ in range(3)))
     slope, offset = np.polyfit(sizes, epochs, 1)
@@ -274,9 +279,9 @@ def curve_point(
 # -- tables ---------------------------------------------------------------------------------------------------
 
 
-def built(model: str, dataset: Sequence[LabelledFrame]) -> Committee:
+def built(model: str, dataset: Sequence[LabelledFrame], *, compiled: bool) -> Committee:
     """Four members."""
-    return Committee.build(mace_settings(model, batch_size=BATCH_SIZE), dataset, seeds=SEEDS)
+    return Committee.build(mace_settings(model, batch_size=BATCH_SIZE), dataset, seeds=SEEDS, compiled=compiled)
 
 
 def first(dataset: Sequence[LabelledFrame], n_train: int, n_valid: int) -> list[LabelledFrame]:
@@ -296,7 +301,12 @@ def measurements(arguments: argparse.Namespace) -> Iterator[Throughput | RunTrai
     print("\nmodel   batch   structures/s   limit   fraction   validated")
     for model in arguments.models:
         rate = throughput(
-            model, n_structures=20 if quick else 40, n_rounds=5 if quick else 15, dataset=dataset, clock=clock
+            model,
+            n_structures=20 if quick else 40,
+            n_rounds=5 if quick else 15,
+            dataset=dataset,
+            clock=clock,
+            compiled=arguments.compile,
         )
         print(
             f"{rate.model:6s} {rate.batch_size:6d} {rate.structures_per_s:14.1f} {rate.limit_structures_per_s:7.1f} "
@@ -308,7 +318,7 @@ def measurements(arguments: argparse.Namespace) -> Iterator[Throughput | RunTrai
     print("\nmodel   structures   trajectories   label takes   epochs   per point   run s   per point s   ratio")
     sizes = [10, arguments.structures] if quick else [10, arguments.structures // 2, arguments.structures]
     for model in arguments.models:
-        cost = epoch_cost(model, sizes, dataset=dataset, clock=clock)
+        cost = epoch_cost(model, sizes, dataset=dataset, clock=clock, compiled=arguments.compile)
         for n_trajectories in arguments.trajectories:
             for label_rounds in arguments.label_rounds:
                 run = run_training(
@@ -350,6 +360,9 @@ def main() -> None:
     parser.add_argument("--subset", type=int, default=20, help="train_subset_size of the learning curves")
     parser.add_argument(
         "--clock", choices=CLOCKS, default="wall", help="cpu: core seconds, where others use the machine"
+    )
+    parser.add_argument(
+        "--compile", action="store_true", help="with `compile: true` of mace.yaml; not for bare passes and curves"
     )
     parser.add_argument("--quick", action="store_true", help="one model, small sets, no curves; within two minutes")
     parser.add_argument("--json", type=Path, help="also write the records to this file")

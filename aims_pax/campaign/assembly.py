@@ -127,6 +127,7 @@ def build_committee(
         seeds=seeds_of(project),
         atomic_energies_ev=isolated_atoms_ev,
         device=devices_of(project.mace.misc.device),
+        compiled=project.mace.misc.compile,
     )
 
 

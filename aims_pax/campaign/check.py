@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, isinf
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 from aims_pax.batch import neighbour_list
 from aims_pax.campaign import assembly
 from aims_pax.campaign.continuation import continuation_facts, continuation_problems, earlier_run
-from aims_pax.committee import devices_of, load_foundation, missing_gpus, usable_gpus
+from aims_pax.committee import devices_of, load_foundation, missing_gpus, usable_gpus, why_nothing_compiles
 from aims_pax.errors import Problem, RunLocked, UserError
 from aims_pax.frame import Frame, Stage
 from aims_pax.reference.ase_adapter import import_callable
@@ -117,8 +117,11 @@ def _reason_not_writable(folder: Path) -> str | None:
 
 
 def _device_problems(project: Project) -> Iterator[Problem]:
-    missing, there = missing_gpus(project.mace.misc.device), usable_gpus()
+    misc = project.mace.misc
+    missing, there = missing_gpus(misc.device), usable_gpus()
     if not missing:
+        if misc.compile and (problem := why_nothing_compiles(devices_of(misc.device)[0])) is not None:
+            yield replace(problem, where=str(project.folder / "mace.yaml"))
         return
     asked, where = ", ".join(missing), str(project.folder / "mace.yaml")
     if not there:
@@ -353,9 +356,10 @@ def _model_fact(project: Project) -> str:
     on_gpu = devices[0].type == "cuda"
     at_a_time = 1 if on_gpu else min(n_members, assembly.n_cores())
     device, each = (f"{len(devices)} GPUs", " on each") if len(devices) > 1 else (devices[0].type, "")
+    compiled = ", compiled" if settings.misc.compile else ""
     return (
         f"committee: {n_members} MACE models, {settings.architecture.num_channels} channels, "
-        f"L = {settings.architecture.max_L}, {settings.general.default_dtype}, on {device}; "
+        f"L = {settings.architecture.max_L}, {settings.general.default_dtype}, on {device}{compiled}; "
         f"training needs about {max(memory * at_a_time, 0.1):.1f} GiB of memory{each} besides 1 GiB for the program"
     )
 

@@ -89,7 +89,8 @@ class Run:
             labelled = list(self.store.labelled())
             checkpoint = self.memory.committee_checkpoint()
             if checkpoint is not None:
-                self._committee = Committee.load(checkpoint, device=devices_of(self.project.mace.misc.device))
+                misc = self.project.mace.misc
+                self._committee = Committee.load(checkpoint, device=devices_of(misc.device), compiled=misc.compile)
                 self._committee.add(labelled)
             elif labelled:
                 self.build_committee(labelled)

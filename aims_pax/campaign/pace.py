@@ -245,6 +245,7 @@ def _untrained(project: Project) -> Committee:
         seeds=assembly.seeds_of(project),
         atomic_energies_ev=dict.fromkeys(project.elements, 0.0),
         device=devices_of(project.mace.misc.device),
+        compiled=project.mace.misc.compile,
     )
 
 

@@ -1,6 +1,7 @@
 """MACE committees: built, trained continually, evaluated in batches, written as MACE's own model files."""
 
 from aims_pax.committee.committee import Committee
+from aims_pax.committee.compiled import why_nothing_compiles
 from aims_pax.committee.device import cuda_is_usable, devices_of, missing_gpus, usable_gpus
 from aims_pax.committee.ensemble import Ensemble, FramePrediction, Prediction
 from aims_pax.committee.forces import CommitteeForces
@@ -24,4 +25,5 @@ __all__ = [
     "load_models",
     "missing_gpus",
     "usable_gpus",
+    "why_nothing_compiles",
 ]

@@ -18,6 +18,7 @@ with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
     warnings.simplefilter("ignore")
     # mace before e3nn: it prepares torch.load for e3nn's table of constants, which torch >= 2.6 refuses otherwise
     from mace import modules
+    from mace.tools import compile as compilation
     from e3nn import o3  # isort: skip
 
     torch.jit.set_fusion_strategy([("DYNAMIC", 0)])
@@ -25,4 +26,4 @@ with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
 MaceModel: TypeAlias = Any
 """A module of mace-torch, whose attributes (r_max, atomic_numbers, interactions, ...) carry no types."""
 
-__all__ = ["MaceModel", "modules", "o3"]
+__all__ = ["MaceModel", "compilation", "modules", "o3"]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from aims_pax.committee.backend import MaceModel, modules, o3
+from aims_pax.committee.backend import MaceModel, compilation, modules, o3
 from aims_pax.committee.cores import one_core
 from aims_pax.committee.elements import Elements
 from aims_pax.committee.statistics import (
@@ -59,8 +59,15 @@ def build_model(
     *,
     dtype: torch.dtype,
     seed: int,
+    traceable: bool = False,
 ) -> MaceModel:
     """An untrained model whose weights follow from the seed alone.
+
+    Parameters
+    ----------
+    traceable : bool
+        Leave tensor products as Python that PyTorch's compiler can follow, instead of TorchScript: slow as it is, and
+        not to be written into files.
 
     Raises
     ------
@@ -71,7 +78,10 @@ def build_model(
         warnings.simplefilter("ignore")  # e3nn compiles by TorchScript, which has much to say about it
         torch.manual_seed(seed)
         try:
-            return _scale_shift_mace(architecture, elements, statistics)
+            if not traceable:
+                return _scale_shift_mace(architecture, elements, statistics)
+            with compilation.disable_e3nn_codegen():
+                return compilation.simplify(_scale_shift_mace(architecture, elements, statistics))
         except _MACE_REFUSES as cause:
             raise ModelError(
                 Problem(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from aims_pax.committee.backend import MaceModel
 from aims_pax.committee.build import (
     DTYPES,
     build_model,
@@ -16,6 +17,7 @@ from aims_pax.committee.build import (
     set_avg_num_neighbors,
 )
 from aims_pax.committee.checkpoint import MembersCheckpoint, naming_damage, read_checkpoint, write_checkpoint
+from aims_pax.committee.compiled import CompiledPasses
 from aims_pax.committee.cores import Result, device_by_device
 from aims_pax.committee.device import Where, as_devices
 from aims_pax.committee.elements import Elements
@@ -23,7 +25,7 @@ from aims_pax.committee.ensemble import Ensemble
 from aims_pax.committee.graph import LabelledGraph
 from aims_pax.committee.loss import WeightedLoss
 from aims_pax.committee.member import EpochPlan, EpochReport, Member
-from aims_pax.committee.model import atomic_energies
+from aims_pax.committee.model import Passes, atomic_energies, run_model
 from aims_pax.committee.modelfile import save
 from aims_pax.committee.placement import home_of
 from aims_pax.committee.statistics import DatasetStatistics
@@ -46,6 +48,11 @@ class _Design:
     elements: Elements
     statistics: DatasetStatistics
 
+    def model(self, dtype: torch.dtype, *, seed: int, traceable: bool = False) -> MaceModel:
+        """An untrained member."""
+        architecture = self.settings.architecture
+        return build_model(architecture, self.elements, self.statistics, dtype=dtype, seed=seed, traceable=traceable)
+
 
 class Committee(Ensemble):
     """M members that differ by their initial weights, their order of training, and possibly their data.
@@ -57,7 +64,7 @@ class Committee(Ensemble):
     graphs.
     """
 
-    def __init__(self, design: _Design, *, devices: Sequence[torch.device]) -> None:
+    def __init__(self, design: _Design, *, devices: Sequence[torch.device], compiled: bool) -> None:
         settings = design.settings
         self._design = design
         loss = WeightedLoss(
@@ -66,18 +73,22 @@ class Committee(Ensemble):
             settings.training.stress_weight if settings.general.compute_stress else 0.0,
         )
         dtype = DTYPES[settings.general.default_dtype]
-        models = [
-            build_model(settings.architecture, design.elements, design.statistics, dtype=dtype, seed=seed)
-            for seed in design.seeds
-        ]
+        models = [design.model(dtype, seed=seed).to(home_of(index, devices)) for index, seed in enumerate(design.seeds)]
+        passes: Passes = run_model
+        if compiled:
+            skeletons = [design.model(dtype, seed=0, traceable=True).to(device) for device in devices]
+            first = models[: len(devices)]
+            passes = CompiledPasses(skeletons, first, want_virials=settings.general.compute_stress)
         self._members = tuple(
-            Member(model.to(home_of(index, devices)), settings.training, loss=loss, seed=seed)
-            for index, (model, seed) in enumerate(zip(models, design.seeds, strict=True))
+            Member(model, settings.training, loss=loss, seed=seed, passes=passes)
+            for model, seed in zip(models, design.seeds, strict=True)
         )
         self._neighbour_counts: dict[int, tuple[int, int]] = {}
         self._largest_graph_bytes = 0.0
         names = [f"member {index} (seed {seed})" for index, seed in enumerate(design.seeds)]
-        super().__init__([member.averaged.model for member in self._members], sources=names, devices=devices)
+        super().__init__(
+            [member.averaged.model for member in self._members], sources=names, devices=devices, passes=passes
+        )
 
     @classmethod
     def build(
@@ -88,6 +99,7 @@ class Committee(Ensemble):
         seeds: Sequence[int],
         atomic_energies_ev: Mapping[int, float] | None = None,
         device: Where = "cpu",
+        compiled: bool = False,
     ) -> "Committee":
         """Untrained members for a first set of points, which they also receive.
 
@@ -98,11 +110,13 @@ class Committee(Ensemble):
         atomic_energies_ev : mapping of atomic number to eV, or None
             Energies of isolated atoms by the reference. These elements are known to the models besides those of
             the points; the energies of others are fitted.
+        compiled : bool
+            Whether PyTorch's compiler makes the members faster, see :class:`CompiledPasses`.
 
         Raises
         ------
         ModelError
-            The settings describe no MACE model.
+            The settings describe no MACE model, or PyTorch can't compile it.
         ShapeError
             No points, fewer than one seed, or a seed twice.
         """
@@ -111,7 +125,8 @@ class Committee(Ensemble):
         isolated = dict(atomic_energies_ev or {})
         elements = Elements.of([*isolated, *(z for point in labelled for z in point.frame.numbers)])
         statistics = dataset_statistics(settings.architecture, labelled, elements, isolated_atoms_ev=isolated)
-        committee = cls(_Design(settings, tuple(seeds), elements, statistics), devices=as_devices(device))
+        design = _Design(settings, tuple(seeds), elements, statistics)
+        committee = cls(design, devices=as_devices(device), compiled=compiled)
         committee.add(labelled)
         return committee
 
@@ -236,20 +251,25 @@ class Committee(Ensemble):
         )
 
     @classmethod
-    def load(cls, path: Path, *, device: Where = "cpu") -> "Committee":
+    def load(cls, path: Path, *, device: Where = "cpu", compiled: bool = False) -> "Committee":
         """The committee that was saved, without its points: add them again in their order and it is as it was.
+
+        Parameters
+        ----------
+        compiled : bool
+            As in :meth:`build`; it need not be what it was.
 
         Raises
         ------
         ModelError
-            The file is missing, damaged, or of a newer version.
+            The file is missing, damaged, or of a newer version; or PyTorch can't compile the models.
         """
         devices = as_devices(device)
         saved = read_checkpoint(path, device=devices[0])
         with naming_damage(path):
             settings = MaceSettings.model_validate(saved.settings)
             design = _Design(settings, saved.seeds, saved.elements, saved.statistics)
-            committee = cls(design, devices=devices)
+            committee = cls(design, devices=devices, compiled=compiled)
             for member, state in zip(committee._members, saved.members, strict=True):
                 member.restore(state)
         committee._generation = saved.generation

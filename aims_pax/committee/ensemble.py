@@ -15,6 +15,7 @@ from aims_pax.committee.footprint import Budget, Footprint
 from aims_pax.committee.graph import VOIGT, ModelFrame, ModelInput, model_input
 from aims_pax.committee.model import (
     Outputs,
+    Passes,
     atomic_energies,
     default_head,
     frame_of,
@@ -87,10 +88,20 @@ class Ensemble:
         What to call each model in messages: a file, or its place in the committee.
     devices : sequence of torch.device
         What the models are spread over. Batches come from the first, and predictions go there.
+    passes : Passes
+        How the models are run.
     """
 
-    def __init__(self, models: Sequence[MaceModel], *, sources: Sequence[str], devices: Sequence[torch.device]) -> None:
+    def __init__(
+        self,
+        models: Sequence[MaceModel],
+        *,
+        sources: Sequence[str],
+        devices: Sequence[torch.device],
+        passes: Passes = run_model,
+    ) -> None:
         self._models = tuple(models)
+        self._passes = passes
         self._placement = Placement(self._models, devices)
         self._for_model = _common_frame(self._models, sources)
         self._heads = tuple(default_head(m, source=s) for m, s in zip(self._models, sources, strict=True))
@@ -200,7 +211,7 @@ class Ensemble:
         data, head = call.data, self._heads[call.member]
         if head:
             data = {**data, "head": torch.full_like(data["ptr"][1:], head)}
-        return run_model(call.model, data, training=False, want_virials=want_virials)
+        return self._passes(call.model, data, training=False, want_virials=want_virials)
 
     def _atomic_energies(self) -> list[Tensor | None]:
         """E0 to be added to each member's energies in float64; None for models that add their own."""

@@ -122,11 +122,12 @@ def _next_multiple(number: int, base: int) -> int:
     return base * math.ceil(number / base)
 
 
-def _probe(for_model: ModelFrame, model: MaceModel, *, n_atoms: int, n_edges: int) -> ModelInput:
-    """Atoms in a ball as wide as the cutoff, each with pairs to those that follow it."""
+def made_up_input(for_model: ModelFrame, *, n_structures: int, n_atoms: int, n_edges: int) -> ModelInput:
+    """Atoms in a ball as wide as the cutoff, each with pairs to those that follow it; sizes are those of the batch."""
     rng = np.random.default_rng(0)
     edges = np.arange(n_edges)
     senders = edges % n_atoms
+    owners = np.arange(n_atoms) * n_structures // n_atoms
 
     def floats(array: object) -> Tensor:
         return torch.as_tensor(array, dtype=for_model.dtype, device=for_model.device)
@@ -140,11 +141,15 @@ def _probe(for_model: ModelFrame, model: MaceModel, *, n_atoms: int, n_edges: in
         "edge_index": integers(np.stack((senders, (senders + 1 + edges // n_atoms) % n_atoms))),
         "shifts": floats(np.zeros((n_edges, 3))),
         "unit_shifts": floats(np.zeros((n_edges, 3))),
-        "cell": floats(np.zeros((3, 3))),
-        "batch": integers(np.zeros(n_atoms)),
-        "ptr": integers([0, n_atoms]),
-        "head": integers([default_head(model, source="a model")]),
+        "cell": floats(np.zeros((3 * n_structures, 3))),
+        "batch": integers(owners),
+        "ptr": integers(np.searchsorted(owners, np.arange(n_structures + 1))),
     }
+
+
+def _probe(for_model: ModelFrame, model: MaceModel, *, n_atoms: int, n_edges: int) -> ModelInput:
+    head = torch.tensor([default_head(model, source="a model")], device=for_model.device)
+    return {**made_up_input(for_model, n_structures=1, n_atoms=n_atoms, n_edges=n_edges), "head": head}
 
 
 def _kept_bytes(model: MaceModel, data: ModelInput) -> int:

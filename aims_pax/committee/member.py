@@ -13,7 +13,7 @@ from aims_pax.committee.averaging import AveragedModel
 from aims_pax.committee.backend import MaceModel
 from aims_pax.committee.graph import LabelledGraph, Targets, join_graphs
 from aims_pax.committee.loss import WeightedLoss, member_errors
-from aims_pax.committee.model import Outputs, run_model
+from aims_pax.committee.model import Outputs, Passes, run_model
 from aims_pax.committee.optimizer import Schedule, build_optimizer
 from aims_pax.committee.replay import RandomSubset, drawn, points_of_epoch
 from aims_pax.errors import ModelError, Problem
@@ -85,10 +85,21 @@ class Member:
     loss : WeightedLoss
     seed : int
         Of the order in which points are visited.
+    passes : Passes
+        How the model is run.
     """
 
-    def __init__(self, model: MaceModel, settings: TrainingSettings, *, loss: WeightedLoss, seed: int) -> None:
+    def __init__(
+        self,
+        model: MaceModel,
+        settings: TrainingSettings,
+        *,
+        loss: WeightedLoss,
+        seed: int,
+        passes: Passes = run_model,
+    ) -> None:
         self.model = model
+        self._passes = passes
         self.averaged = AveragedModel(model, decay=settings.ema_decay if settings.ema else None)
         self.train_graphs: list[LabelledGraph] = []
         self.valid_graphs: list[LabelledGraph] = []
@@ -140,7 +151,7 @@ class Member:
         wants_virials = any(self._loss.wants_virials(graph.targets) for graph in graphs)
         for batch in _batches(graphs, self._settings.valid_batch_size):
             data, labels = join_graphs(batch)
-            outputs.append(run_model(self.averaged.model, data, training=False, want_virials=wants_virials))
+            outputs.append(self._passes(self.averaged.model, data, training=False, want_virials=wants_virials))
             targets.append(labels)
         return member_errors(Outputs.join(outputs), Targets.join(targets), loss=self._loss)
 
@@ -153,7 +164,7 @@ class Member:
         errors = []
         for batch in _batches(self.train_graphs, self._settings.valid_batch_size):
             data, targets = join_graphs(batch)
-            outputs = run_model(self.averaged.model, data, training=False, want_virials=False)
+            outputs = self._passes(self.averaged.model, data, training=False, want_virials=False)
             errors.append((outputs.energy - targets.energy) / targets.n_atoms)
         if errors:
             for model in (self.model, self.averaged.model):
@@ -210,7 +221,7 @@ class Member:
 
     def _train_step(self, graphs: Sequence[LabelledGraph]) -> float:
         data, targets = join_graphs(graphs)
-        outputs = run_model(self.model, data, training=True, want_virials=self._loss.wants_virials(targets))
+        outputs = self._passes(self.model, data, training=True, want_virials=self._loss.wants_virials(targets))
         loss = self._loss(outputs, targets)
         for parameter in self._parameters:
             parameter.grad = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -52,6 +52,12 @@ class Outputs:
             forces=torch.cat([part.forces for part in parts]),
             virials=torch.cat(virials) if virials else None,
         )
+
+
+class Passes(Protocol):
+    """How models are run: :func:`run_model`, or something that comes to the same numbers, but for rounding."""
+
+    def __call__(self, model: MaceModel, data: ModelInput, *, training: bool, want_virials: bool) -> Outputs: ...
 
 
 def run_model(model: MaceModel, data: ModelInput, *, training: bool, want_virials: bool) -> Outputs:

@@ -150,12 +150,17 @@ class TrainingSettings(Section):
 
 
 class DeviceSettings(Section):
-    """Where models run, and how much is logged."""
+    """Where models run and how, and how much is logged."""
 
     device: Devices = Field(
         "auto",
         description="Where models are trained and evaluated. cuda: all GPUs that are visible. auto: the same, or the "
         "CPU where there is none. The members are spread over several GPUs.",
+    )
+    compile: bool = Field(
+        False,
+        description="Whether PyTorch's compiler makes the models faster: two to three times if they are small and on a "
+        "CPU. It takes some minutes at the first start on a machine, and needs a C++ compiler.",
     )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         "INFO", description="Least severe messages in the log file. DEBUG: every uncertainty check."

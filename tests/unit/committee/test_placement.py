@@ -6,7 +6,6 @@ to mix it with the CPU: it computes no numbers, but shows that nothing is left b
 """
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +13,8 @@ import pytest
 import torch
 
 from aims_pax.batch import AtomBatch
-from aims_pax.committee import Committee, Prediction, ensemble
-from aims_pax.committee import member as training
+from aims_pax.committee import Committee, Prediction
+from aims_pax.committee.averaging import AveragedModel
 from aims_pax.committee.checkpoint import _packed
 from aims_pax.committee.graph import ModelInput, join_graphs, model_input
 from aims_pax.committee.member import EpochPlan, Member
@@ -58,7 +57,7 @@ def molecular() -> AtomBatch:
 
 
 @pytest.fixture
-def passes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, int]]]:
+def passes(spread: Committee, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """The thread and the model of every pass that is made."""
     made: list[tuple[int, int]] = []
 
@@ -66,8 +65,8 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, int]]]:
         made.append((threading.get_ident(), id(model)))
         return run_model(model, data, training=training, want_virials=want_virials)
 
-    for module in (ensemble, training):
-        monkeypatch.setattr(module, "run_model", recorded)
+    for owner in (spread, *spread._members):
+        monkeypatch.setattr(owner, "_passes", recorded)
     return made
 
 
@@ -184,7 +183,7 @@ def test_tensors_of_several_devices_are_not_put_together() -> None:
 
 def elsewhere(committee: Committee) -> Placement:
     """The first two models on the CPU and on the device without numbers."""
-    models = [training.AveragedModel(model, decay=None).model for model in committee._models[:2]]
+    models = [AveragedModel(model, decay=None).model for model in committee._models[:2]]
     return Placement(models, (CPU, OTHER))
 
 
@@ -204,7 +203,7 @@ def test_a_pass_takes_place_on_its_device_alone(alone: Committee, molecular: Ato
 
 
 def test_a_part_is_sent_once_to_each_device(alone: Committee, molecular: AtomBatch) -> None:
-    models = [training.AveragedModel(alone._models[0], decay=None).model for _ in range(4)]
+    models = [AveragedModel(alone._models[0], decay=None).model for _ in range(4)]
     placement = Placement(models, (CPU, OTHER))
     calls = placement.calls(range(4), [model_input(molecular, alone._for_model)], generation=0)
     assert [call.device for call in calls] == [CPU, OTHER, CPU, OTHER]
@@ -221,7 +220,7 @@ def test_devices_can_not_be_mixed_unnoticed(alone: Committee, molecular: AtomBat
 
 def test_a_training_step_takes_place_on_the_device_of_its_graphs(alone: Committee) -> None:
     of_cpu = alone._members[0]
-    model = training.AveragedModel(of_cpu.model, decay=None).model.to(OTHER).requires_grad_(True)
+    model = AveragedModel(of_cpu.model, decay=None).model.to(OTHER).requires_grad_(True)
     there = Member(model, settings().training, loss=of_cpu._loss, seed=1)
     data, targets = join_graphs([graph.on(OTHER) for graph in of_cpu.train_graphs[:2]])
     loss = there._loss(run_model(there.model, data, training=True, want_virials=False), targets)

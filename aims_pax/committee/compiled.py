@@ -1,0 +1,177 @@
+"""Passes of MACE models as programs that PyTorch's compiler writes: one for all members, and for batches of any size.
+
+MACE as it is built makes some hundreds of calls into PyTorch for a pass, each of which reads and writes its tensors in
+memory. The compiler fuses them. Weights are arguments of a program and no part of it, so that it is made once for a
+committee and stays valid while the models learn. Forces come from ``torch.func.grad``, whose derivative is part of the
+program, too: a pass that is not for training keeps no history.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+from weakref import WeakKeyDictionary
+
+import torch
+import torch._dynamo
+import torch.fx.experimental._config as tracing
+from torch import Tensor
+
+from aims_pax.committee.backend import MaceModel
+from aims_pax.committee.cores import one_core
+from aims_pax.committee.footprint import made_up_input
+from aims_pax.committee.graph import ModelInput
+from aims_pax.committee.model import Outputs, frame_of
+from aims_pax.errors import ModelError, Problem
+
+log = logging.getLogger(__name__)
+
+Tensors: TypeAlias = dict[str, Tensor]
+
+_VERSIONS = 64
+"""Of one program: for batches of one structure, other numbers of threads, every GPU. PyTorch gives up after 8."""
+
+
+class CompiledPasses:
+    """Does what :func:`~aims_pax.committee.model.run_model` does, for models of one architecture.
+
+    Parameters
+    ----------
+    skeletons : sequence of MACE models
+        Of this architecture, built ``traceable``, one on each device. Their own weights are never used.
+    models : sequence of MACE models
+        One on each device. Programs are made for these at once, and not in the middle of a run.
+    want_virials : bool
+        Whether the programs made at once are those with virials.
+
+    Raises
+    ------
+    ModelError
+        They can't be made.
+    """
+
+    def __init__(self, skeletons: Sequence[MaceModel], models: Sequence[MaceModel], *, want_virials: bool) -> None:
+        self._skeletons = {frame_of(skeleton).device: skeleton.requires_grad_(False) for skeleton in skeletons}
+        for interaction in (layer for skeleton in skeletons for layer in skeleton.interactions):
+            # As a number it would be part of the program, which had to be made anew whenever it follows the data.
+            del interaction.avg_num_neighbors
+            interaction.register_buffer("avg_num_neighbors", torch.tensor(1.0))
+        self._lifted: WeakKeyDictionary[MaceModel, _Lifted] = WeakKeyDictionary()
+        tracing.use_duck_shape = False  # sizes that are equal in the first batch need not be in the next one
+        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _VERSIONS)
+        # Whatever can't be compiled is an error: made of pieces, a pass would be wrong when threads make it at once.
+        self._forces = torch.compile(_forces, dynamic=True, fullgraph=True)
+        self._forces_and_virials = torch.compile(_forces_and_virials, dynamic=True, fullgraph=True)
+        self._make(models, want_virials=want_virials)
+
+    def __call__(self, model: MaceModel, data: ModelInput, *, training: bool, want_virials: bool) -> Outputs:
+        tensors = self._tensors_of(model, training=training)
+        rest = {name: tensor for name, tensor in data.items() if name != "positions"}
+        program = self._forces_and_virials if want_virials else self._forces
+        skeleton = self._skeletons[data["positions"].device]
+        with torch.set_grad_enabled(training):
+            energy, forces, virials = program(skeleton, tensors, data["positions"].detach(), rest)
+        return Outputs(energy=energy, forces=forces, virials=virials)
+
+    def _tensors_of(self, model: MaceModel, *, training: bool) -> Tensors:
+        """Everything that a model consists of; these objects stay the same ones as long as it lives."""
+        neighbours = float(model.interactions[0].avg_num_neighbors)
+        known = self._lifted.get(model)
+        if known is None:
+            known = self._lifted[model] = self._lift(model)
+        if known.neighbours != neighbours:
+            known.neighbours = neighbours
+            known.count.fill_(neighbours)
+        return known.tensors if training else known.fixed
+
+    def _lift(self, model: MaceModel) -> "_Lifted":
+        for_model = frame_of(model)
+        count = torch.zeros((), dtype=for_model.dtype, device=for_model.device)
+        there = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        there |= {f"interactions.{layer}.avg_num_neighbors": count for layer in range(len(model.interactions))}
+        names = self._skeletons[for_model.device].state_dict()
+        tensors = {name: there[name] for name in names}
+        return _Lifted(math.nan, count, tensors, {name: tensor.detach() for name, tensor in tensors.items()})
+
+    def _make(self, models: Sequence[MaceModel], *, want_virials: bool) -> None:
+        """Make the programs for predictions and for training, by a pass of each on each device.
+
+        Sizes, numbers of threads and order are the same every time, and so are the programs.
+        """
+        log.info("compiling the models: some minutes, unless it was done on this machine before")
+        begin = time.perf_counter()
+        try:
+            with one_core():
+                for model in models:
+                    data = made_up_input(frame_of(model), n_structures=3, n_atoms=24, n_edges=160)
+                    self(model, data, training=False, want_virials=want_virials)
+                    out = self(model, data, training=True, want_virials=want_virials)
+                    torch.autograd.grad(out.forces.square().sum(), [p for p in model.parameters() if p.requires_grad])
+        except (RuntimeError, torch._dynamo.exc.FailOnRecompileLimitHit) as cause:
+            raise ModelError(cannot_compile(cause)) from cause
+        log.info("compiled the models in %.0f s", time.perf_counter() - begin)
+
+
+@dataclass(slots=True, eq=False)
+class _Lifted:
+    """The tensors of a model by name, with its mean number of neighbours as one of them; and the same as constants."""
+
+    neighbours: float
+    count: Tensor
+    tensors: Tensors
+    fixed: Tensors
+
+
+def _energy(positions: Tensor, skeleton: MaceModel, tensors: Tensors, rest: ModelInput) -> tuple[Tensor, Tensor]:
+    arguments = ({**rest, "positions": positions},)
+    energy = torch.func.functional_call(skeleton, tensors, arguments, {"compute_force": False})["interaction_energy"]
+    return energy.sum(), energy
+
+
+def _strained_energy(
+    positions: Tensor, strain: Tensor, skeleton: MaceModel, tensors: Tensors, rest: ModelInput
+) -> tuple[Tensor, Tensor]:
+    arguments = ({**rest, "positions": positions, "displacement": strain},)
+    options = {"compute_force": False, "compute_displacement": True}
+    energy = torch.func.functional_call(skeleton, tensors, arguments, options)["interaction_energy"]
+    return energy.sum(), energy
+
+
+def _forces(skeleton: MaceModel, tensors: Tensors, positions: Tensor, rest: ModelInput) -> tuple[Tensor, Tensor, None]:
+    slope, energy = torch.func.grad(_energy, has_aux=True)(positions, skeleton, tensors, rest)
+    return energy, -slope, None
+
+
+def _forces_and_virials(
+    skeleton: MaceModel, tensors: Tensors, positions: Tensor, rest: ModelInput
+) -> tuple[Tensor, Tensor, Tensor]:
+    strain = positions.new_zeros((rest["ptr"].numel() - 1, 3, 3))
+    both = torch.func.grad(_strained_energy, argnums=(0, 1), has_aux=True)
+    (slope, strain_slope), energy = both(positions, strain, skeleton, tensors, rest)
+    return energy, -slope, -strain_slope
+
+
+def why_nothing_compiles(device: torch.device) -> Problem | None:
+    """What keeps PyTorch's compiler from working here, found by compiling next to nothing; None if it works."""
+    try:
+        torch.compile(_next_to_nothing)(torch.ones(8, device=device))
+    except RuntimeError as cause:
+        return cannot_compile(cause)
+    return None
+
+
+def _next_to_nothing(values: Tensor) -> Tensor:
+    return values.sin() + values.square()
+
+
+def cannot_compile(cause: Exception) -> Problem:
+    """What to say of an error of the compiler."""
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return Problem(
+        where="mace.yaml: MISC.compile",
+        found=f"PyTorch can't compile the models here ({type(cause).__name__}: {' '.join(lines[:2])[:300]})",
+        allowed="true where a C++ compiler and Python's headers are installed, or Triton for a GPU",
+        advice="Install them (Debian: g++ and python3-dev), or set compile: false.",
+    )

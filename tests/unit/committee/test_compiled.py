@@ -1,0 +1,98 @@
+"""Models that PyTorch has compiled come to the numbers of models as they are built, while they learn.
+
+Compiled are models with one layer without products of messages: those of :func:`toys.settings` take three minutes.
+"""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from aims_pax.batch import AtomBatch
+from aims_pax.committee import Committee, EpochPlan
+from aims_pax.committee.compiled import why_nothing_compiles
+from aims_pax.errors import ModelError
+from aims_pax.settings.mace import MaceSettings
+
+from .toys import crystals, mixed_frames, molecules, settings, weights
+
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="PyTorch's compiler needs g++")
+
+EPOCHS = EpochPlan(schedule=True)
+
+
+def small(*, stress: bool) -> MaceSettings:
+    flat = {"num_interactions": 1, "max_L": 0, "max_ell": 1, "correlation": 1, "num_channels": 2}
+    template = settings(stress=stress, batch_size=2)
+    return template.model_copy(update={"architecture": template.architecture.model_copy(update=flat)})
+
+
+def built(*, compiled: bool, stress: bool) -> Committee:
+    points = [*molecules(4), *crystals(2)] if stress else molecules(4)
+    return Committee.build(small(stress=stress), points, seeds=(1, 2), compiled=compiled)
+
+
+@pytest.fixture(scope="module")
+def pair() -> tuple[Committee, Committee]:
+    """The same committee, as built and compiled, after two generations with different neighbours."""
+    both = built(compiled=False, stress=True), built(compiled=True, stress=True)
+    for committee in both:
+        committee.train(2, plan=EPOCHS)
+        committee.add(crystals(2, first_id=300))
+        committee.train(1, plan=EPOCHS)
+        committee.centre_energies()
+    return both
+
+
+def close(first: torch.Tensor, second: torch.Tensor) -> bool:
+    return torch.allclose(first, second, rtol=1e-9, atol=1e-9, equal_nan=True)
+
+
+def test_compiled_models_learn_the_same(pair: tuple[Committee, Committee]) -> None:
+    plain, compiled = pair
+    assert all(close(*two) for two in zip(weights(plain), weights(compiled), strict=True))
+    for one, other in zip(plain.errors(), compiled.errors(), strict=True):
+        assert dataclasses.astuple(one) == pytest.approx(dataclasses.astuple(other), rel=1e-8)
+
+
+@pytest.mark.parametrize("n_frames", [1, 2, 4])
+def test_compiled_models_predict_the_same(pair: tuple[Committee, Committee], n_frames: int) -> None:
+    batch = AtomBatch.from_frames(mixed_frames()[:n_frames], pair[0].cutoff)
+    for want_stress in (False, True):
+        plain, compiled = (committee.evaluate(batch, want_stress=want_stress) for committee in pair)
+        assert close(plain.energies, compiled.energies)
+        assert close(plain.forces, compiled.forces)
+        assert not compiled.forces.requires_grad
+        if want_stress:
+            assert close(plain.stress, compiled.stress)
+
+
+def test_a_committee_may_be_compiled_from_its_checkpoint_on(tmp_path: Path) -> None:
+    plain = built(compiled=False, stress=False)
+    plain.save(tmp_path / "committee.pt")
+    compiled = Committee.load(tmp_path / "committee.pt", compiled=True)
+    compiled.add(molecules(4))
+    for committee in (plain, compiled):
+        committee.train(1, plan=EPOCHS)
+    assert all(close(*two) for two in zip(weights(plain), weights(compiled), strict=True))
+
+
+def test_compiled_models_are_written_as_mace_builds_them(pair: tuple[Committee, Committee], tmp_path: Path) -> None:
+    plain, compiled = (torch.load(committee.export(tmp_path, name)[0], weights_only=False)
+                       for name, committee in zip(("plain", "compiled"), pair, strict=True))  # fmt: skip
+    assert list(plain.state_dict()) == list(compiled.state_dict())
+    assert type(compiled.interactions[0].avg_num_neighbors) is float
+
+
+def test_what_keeps_pytorch_from_compiling_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert why_nothing_compiles(torch.device("cpu")) is None
+    monkeypatch.setenv("CXX", "/nowhere/g++")
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("/nowhere/g++",))
+    torch.compiler.reset()
+    problem = why_nothing_compiles(torch.device("cpu"))
+    assert problem is not None
+    assert "MISC.compile" in problem.where
+    with pytest.raises(ModelError, match="compile: false"):
+        built(compiled=True, stress=False)
