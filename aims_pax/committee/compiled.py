@@ -31,7 +31,10 @@ log = logging.getLogger(__name__)
 Tensors: TypeAlias = dict[str, Tensor]
 
 _VERSIONS = 64
-"""Of one program: for batches of one structure, other numbers of threads, every GPU. PyTorch gives up after 8."""
+"""Of one program: for other numbers of threads, and every GPU. PyTorch gives up after 8."""
+
+_FEW_ATOMS = 32
+"""Up to here, and for one structure or edge, PyTorch would write other programs: two minutes in the middle of a run."""
 
 
 class CompiledPasses:
@@ -58,22 +61,42 @@ class CompiledPasses:
             # As a number it would be part of the program, which had to be made anew whenever it follows the data.
             del interaction.avg_num_neighbors
             interaction.register_buffer("avg_num_neighbors", torch.tensor(1.0))
+        self._companies: dict[tuple[torch.device, int], ModelInput] = {}
         self._lifted: WeakKeyDictionary[MaceModel, _Lifted] = WeakKeyDictionary()
         tracing.use_duck_shape = False  # sizes that are equal in the first batch need not be in the next one
         torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _VERSIONS)
         # Whatever can't be compiled is an error: made of pieces, a pass would be wrong when threads make it at once.
-        self._forces = torch.compile(_forces, dynamic=True, fullgraph=True)
-        self._forces_and_virials = torch.compile(_forces_and_virials, dynamic=True, fullgraph=True)
+        on_cpu = all(device.type == "cpu" for device in self._skeletons)
+        # In C++ as a whole, and not piece by piece from Python: only then do members run side by side in threads.
+        options = {"cpp_wrapper": True} if on_cpu else None
+        self._forces = torch.compile(_forces, dynamic=True, fullgraph=True, options=options)
+        self._forces_and_virials = torch.compile(_forces_and_virials, dynamic=True, fullgraph=True, options=options)
         self._make(models, want_virials=want_virials)
 
     def __call__(self, model: MaceModel, data: ModelInput, *, training: bool, want_virials: bool) -> Outputs:
         tensors = self._tensors_of(model, training=training)
-        rest = {name: tensor for name, tensor in data.items() if name != "positions"}
         program = self._forces_and_virials if want_virials else self._forces
-        skeleton = self._skeletons[data["positions"].device]
+        n_structures, n_atoms = len(data["ptr"]) - 1, len(data["positions"])
+        company = self._company_of(data)
+        arguments = dict(data) if company is None else _together(data, company)
+        positions = arguments.pop("positions").detach()
         with torch.set_grad_enabled(training):
-            energy, forces, virials = program(skeleton, tensors, data["positions"].detach(), rest)
+            energy, forces, virials = program(self._skeletons[positions.device], tensors, positions, arguments)
+        if company is not None:
+            energy, forces = energy[:n_structures], forces[:n_atoms]
+            virials = None if virials is None else virials[:n_structures]
         return Outputs(energy=energy, forces=forces, virials=virials)
+
+    def _company_of(self, data: ModelInput) -> ModelInput | None:
+        """A made-up structure that a small batch takes along, so that the program is that of large ones."""
+        n_atoms, n_edges = len(data["positions"]), data["edge_index"].shape[1]
+        if n_atoms > _FEW_ATOMS and n_edges > 1 and len(data["ptr"]) > 2:
+            return None
+        place = data["positions"].device, max(2, _FEW_ATOMS + 1 - n_atoms)
+        if place not in self._companies:
+            for_model = frame_of(self._skeletons[place[0]])
+            self._companies[place] = made_up_input(for_model, n_structures=1, n_atoms=place[1], n_edges=2)
+        return self._companies[place]
 
     def _tensors_of(self, model: MaceModel, *, training: bool) -> Tensors:
         """Everything that a model consists of; these objects stay the same ones as long as it lives."""
@@ -109,7 +132,7 @@ class CompiledPasses:
                     self(model, data, training=False, want_virials=want_virials)
                     out = self(model, data, training=True, want_virials=want_virials)
                     torch.autograd.grad(out.forces.square().sum(), [p for p in model.parameters() if p.requires_grad])
-        except (RuntimeError, torch._dynamo.exc.FailOnRecompileLimitHit) as cause:
+        except RuntimeError as cause:
             raise ModelError(cannot_compile(cause)) from cause
         log.info("compiled the models in %.0f s", time.perf_counter() - begin)
 
@@ -122,6 +145,19 @@ class _Lifted:
     count: Tensor
     tensors: Tensors
     fixed: Tensors
+
+
+def _together(data: ModelInput, company: ModelInput) -> ModelInput:
+    """Both as one batch, by name; what is not in the company has no say in the energy."""
+    n_atoms, n_structures = len(data["positions"]), len(data["ptr"]) - 1
+    moved = {
+        **company,
+        "edge_index": company["edge_index"] + n_atoms,
+        "batch": company["batch"] + n_structures,
+        "ptr": company["ptr"][1:] + n_atoms,
+    }
+    along = {"edge_index": 1}
+    return {name: torch.cat((data[name], other), dim=along.get(name, 0)) for name, other in moved.items()}
 
 
 def _energy(positions: Tensor, skeleton: MaceModel, tensors: Tensors, rest: ModelInput) -> tuple[Tensor, Tensor]:
@@ -155,6 +191,13 @@ def _forces_and_virials(
 
 def why_nothing_compiles(device: torch.device) -> Problem | None:
     """What keeps PyTorch's compiler from working here, found by compiling next to nothing; None if it works."""
+    if not hasattr(torch._dynamo.config, "recompile_limit"):
+        return Problem(
+            where="mace.yaml: MISC.compile",
+            found=f"PyTorch {torch.__version__} is too old to compile the models.",
+            allowed="true with PyTorch 2.7 or newer",
+            advice="Install a newer PyTorch, or set compile: false.",
+        )
     try:
         torch.compile(_next_to_nothing)(torch.ones(8, device=device))
     except RuntimeError as cause:
