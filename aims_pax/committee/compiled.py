@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 import torch
@@ -65,10 +65,10 @@ class CompiledPasses:
         self._lifted: WeakKeyDictionary[MaceModel, _Lifted] = WeakKeyDictionary()
         tracing.use_duck_shape = False  # sizes that are equal in the first batch need not be in the next one
         torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _VERSIONS)
-        # Whatever can't be compiled is an error: made of pieces, a pass would be wrong when threads make it at once.
         on_cpu = all(device.type == "cpu" for device in self._skeletons)
+        # Whatever can't be compiled is an error: made of pieces, a pass would be wrong when threads make it at once.
         # In C++ as a whole, and not piece by piece from Python: only then do members run side by side in threads.
-        options = {"cpp_wrapper": True} if on_cpu else None
+        options: dict[str, Any] | None = {"cpp_wrapper": True} if on_cpu else None
         self._forces = torch.compile(_forces, dynamic=True, fullgraph=True, options=options)
         self._forces_and_virials = torch.compile(_forces_and_virials, dynamic=True, fullgraph=True, options=options)
         self._make(models, want_virials=want_virials)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from ase import Atoms
 
 from aims_pax.batch import AtomBatch
 from aims_pax.committee import Committee, EpochPlan
@@ -16,7 +17,7 @@ from aims_pax.committee.compiled import why_nothing_compiles
 from aims_pax.errors import ModelError
 from aims_pax.settings.mace import MaceSettings
 
-from .toys import crystals, mixed_frames, molecules, settings, weights
+from .toys import crystals, frame_of, mixed_frames, molecules, settings, weights
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="PyTorch's compiler needs g++")
 
@@ -67,6 +68,13 @@ def test_compiled_models_predict_the_same(pair: tuple[Committee, Committee], n_f
         assert not compiled.forces.requires_grad
         if want_stress:
             assert close(plain.stress, compiled.stress)
+
+
+def test_compiled_models_predict_atoms_without_neighbours(pair: tuple[Committee, Committee]) -> None:
+    apart = frame_of(Atoms("CO", [(0.0, 0.0, 0.0), (20.0, 0.0, 0.0)]))
+    plain, compiled = (committee.evaluate(AtomBatch.from_frames([apart], committee.cutoff)) for committee in pair)
+    assert close(plain.energies, compiled.energies)
+    assert not compiled.forces.any()
 
 
 def test_a_committee_may_be_compiled_from_its_checkpoint_on(tmp_path: Path) -> None:
