@@ -8,7 +8,8 @@
 - aims_pax, compiled: the same with `compile: true` in mace.yaml;
 - as built: member after member as MACE builds them, whose tensor products are TorchScript;
 - TorchScript: each member as a whole;
-- compiled: torch.compile as MACE's own calculator does it, each member by itself, for the shapes of this batch;
+- compiled: torch.compile as MACE's own calculator does it, each member by itself, for the shapes of this
+  batch; on a CPU with one thread;
 - vectorised: all members in one pass, by torch.func.stack_module_state and vmap, on the same kind of models;
 - cuEquivariance: NVIDIA's kernels through MACE's own conversion, where cuequivariance-torch is installed;
 - the same ", graph": recorded once as a CUDA graph and played again, which a GPU only can.
@@ -37,6 +38,7 @@ from md import SYSTEMS, Case, case_of, frame_of
 from torch import Tensor, nn
 
 from aims_pax.batch import AtomBatch
+from aims_pax.committee.cores import one_core
 from aims_pax.committee.graph import ModelInput, model_input
 from aims_pax.committee.model import frame_of as asked_by
 from aims_pax.committee.model import run_model
@@ -109,7 +111,15 @@ def compiled(case: Case, data: ModelInput, *, mode: str = "default") -> Pass:
     torch.compiler.reset()
     made = [torch.compile(model, mode=mode) for model in without_codegen(case)]
     # As in MACE's calculator: with training=False the graph of the energy is thrown away while it is being traced.
-    return in_turn(made, data, training=True)
+    evaluate = in_turn(made, data, training=True)
+    if case.committee.device.type != "cpu":
+        return evaluate
+
+    def on_one_core() -> Tensor:
+        with one_core():  # what PyTorch 2.13 writes for several threads ends with a segmentation fault
+            return evaluate()
+
+    return on_one_core
 
 
 def out_of_place_sum(

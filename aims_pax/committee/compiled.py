@@ -23,7 +23,7 @@ from aims_pax.committee.backend import MaceModel
 from aims_pax.committee.cores import one_core
 from aims_pax.committee.footprint import made_up_input
 from aims_pax.committee.graph import ModelInput
-from aims_pax.committee.model import Outputs, frame_of
+from aims_pax.committee.model import Outputs, frame_of, run_model
 from aims_pax.errors import ModelError, Problem
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 Tensors: TypeAlias = dict[str, Tensor]
 
 _VERSIONS = 64
-"""Of one program: for other numbers of threads, and every GPU. PyTorch gives up after 8."""
+"""Of one program: for predictions, for training, for every GPU. PyTorch gives up after 8."""
 
 _FEW_ATOMS = 32
 """Up to here, and for one structure or edge, PyTorch would write other programs: two minutes in the middle of a run."""
@@ -39,6 +39,8 @@ _FEW_ATOMS = 32
 
 class CompiledPasses:
     """Does what :func:`~aims_pax.committee.model.run_model` does, for models of one architecture.
+
+    On a CPU only where a pass has one thread, as all have but those on structures too large for a core's cache.
 
     Parameters
     ----------
@@ -74,6 +76,9 @@ class CompiledPasses:
         self._make(models, want_virials=want_virials)
 
     def __call__(self, model: MaceModel, data: ModelInput, *, training: bool, want_virials: bool) -> Outputs:
+        if data["positions"].device.type == "cpu" and torch.get_num_threads() > 1:
+            # For large structures. What PyTorch 2.13 writes for several threads inside a pass has crashed.
+            return run_model(model, data, training=training, want_virials=want_virials)
         tensors = self._tensors_of(model, training=training)
         program = self._forces_and_virials if want_virials else self._forces
         n_structures, n_atoms = len(data["ptr"]) - 1, len(data["positions"])

@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 import torch
+import torch._inductor.config as inductor
 from ase.build import molecule
 from typer.testing import CliRunner
 
@@ -249,11 +250,11 @@ def test_gpus_that_are_not_there_are_told_with_those_that_are(project: Path, mon
     assert_both_tell(project, "MISC.device names cuda:4, and PyTorch finds 2 here.", "cuda:0 | cuda:1", "device: cuda")
 
 
-def test_a_missing_compiler_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("/nowhere/g++",))
-    torch.compiler.reset()  # what another test has compiled
+def test_a_missing_compiler_is_told(project: Path) -> None:
     added("mace.yaml", "\nMISC:\n  compile: true\n")(project)
-    assert_both_tell(project, "PyTorch can't compile the models here", "Debian: g++ and python3-dev", "compile: false")
+    torch.compiler.reset()  # what another test has compiled
+    with inductor.patch({"cpp.cxx": ("/nowhere/g++",)}):
+        assert_both_tell(project, "PyTorch can't compile the models here", "g++ and python3-dev", "compile: false")
 
 
 def test_parsl_configuration_with_a_syntax_error_is_told_with_its_line(project: Path) -> None:

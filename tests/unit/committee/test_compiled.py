@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch._inductor.config as inductor
 from ase import Atoms
 
 from aims_pax.batch import AtomBatch
 from aims_pax.committee import Committee, EpochPlan
 from aims_pax.committee.compiled import why_nothing_compiles
+from aims_pax.committee.graph import model_input
+from aims_pax.committee.model import run_model
 from aims_pax.errors import ModelError
 from aims_pax.settings.mace import MaceSettings
 
@@ -77,6 +80,20 @@ def test_compiled_models_predict_atoms_without_neighbours(pair: tuple[Committee,
     assert not compiled.forces.any()
 
 
+def test_passes_with_several_threads_are_made_as_built(pair: tuple[Committee, Committee]) -> None:
+    compiled = pair[1]
+    model, batch = compiled._models[0], AtomBatch.from_frames(mixed_frames(), compiled.cutoff)
+    data = model_input(batch, compiled._for_model)
+    torch.set_num_threads(2)
+    try:
+        said = compiled._passes(model, data, training=False, want_virials=False)
+        expected = run_model(model, data, training=False, want_virials=False)
+    finally:
+        torch.set_num_threads(1)
+    assert torch.allclose(said.forces, expected.forces, rtol=1e-13, atol=1e-16)
+    assert (said.virials, expected.virials) == (None, None)
+
+
 def test_a_committee_may_be_compiled_from_its_checkpoint_on(tmp_path: Path) -> None:
     plain = built(compiled=False, stress=False)
     plain.save(tmp_path / "committee.pt")
@@ -94,13 +111,12 @@ def test_compiled_models_are_written_as_mace_builds_them(pair: tuple[Committee, 
     assert type(compiled.interactions[0].avg_num_neighbors) is float
 
 
-def test_what_keeps_pytorch_from_compiling_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_keeps_pytorch_from_compiling_is_told() -> None:
     assert why_nothing_compiles(torch.device("cpu")) is None
-    monkeypatch.setenv("CXX", "/nowhere/g++")
-    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("/nowhere/g++",))
     torch.compiler.reset()
-    problem = why_nothing_compiles(torch.device("cpu"))
-    assert problem is not None
-    assert "MISC.compile" in problem.where
-    with pytest.raises(ModelError, match="compile: false"):
-        built(compiled=True, stress=False)
+    with inductor.patch({"cpp.cxx": ("/nowhere/g++",)}):
+        problem = why_nothing_compiles(torch.device("cpu"))
+        assert problem is not None
+        assert "MISC.compile" in problem.where
+        with pytest.raises(ModelError, match="compile: false"):
+            built(compiled=True, stress=False)
