@@ -17,11 +17,13 @@
 `first` are seconds for preparing a way and its first pass; `error` is the largest difference of a force component to
 `as built`, which has to be small for the speed to count; `busy` is the fraction of the time that the GPU works. The
 batch has one shape. In a run shapes change at nearly every step: `graph` would have to pad them.
-What a way can't do is told in its row. With --quick it takes less than two minutes.
+What a way can't do is told in its row. With --quick, which leaves out what has to be compiled, it takes less than two
+minutes.
 """
 
 import argparse
 import copy
+import functools
 import json
 import time
 import warnings
@@ -41,7 +43,6 @@ from aims_pax.batch import AtomBatch
 from aims_pax.committee.cores import one_core
 from aims_pax.committee.graph import ModelInput, model_input
 from aims_pax.committee.model import frame_of as asked_by
-from aims_pax.committee.model import run_model
 
 # Parts of mace-torch that md.py has brought along
 from e3nn.util import jit  # isort: skip
@@ -92,10 +93,7 @@ def in_turn(members: Sequence[nn.Module], data: ModelInput, *, training: bool = 
 
 
 def as_built(case: Case, data: ModelInput) -> Pass:
-    def evaluate() -> Tensor:
-        return torch.stack([run_model(m, data, training=False, want_virials=False).forces for m in case.models])
-
-    return evaluate
+    return in_turn(case.models, data)
 
 
 def scripted(case: Case, data: ModelInput) -> Pass:
@@ -209,8 +207,14 @@ def recorded(evaluate: Pass) -> Pass:
 PLAIN = {"as built": as_built, "TorchScript": scripted, "vectorised": vectorised, "cuEquivariance": cuequivariance}
 
 
+COMPILED = ("aims_pax, compiled", "compiled", "compiled, graph")
+WAYS = ("aims_pax", *PLAIN, *(f"{name}, graph" for name in PLAIN), *COMPILED)
+
+compiled_case = functools.cache(functools.partial(case_of, compiled=True))
+
+
 def ours_compiled(case: Case, batch: AtomBatch) -> Pass:
-    made = case_of(case.system, case.model, device=case.committee.device.type, dtype=case.dtype, compiled=True)
+    made = compiled_case(case.system, case.model, device=case.committee.device.type, dtype=case.dtype)
     return lambda: made.committee.evaluate(batch).forces
 
 
@@ -263,7 +267,7 @@ def records(case: Case, n_trajectories: int, arguments: argparse.Namespace) -> I
     truth = as_built(case, data)()
     ours: float | None = None
     for name, way in ways(case, batch, data).items():
-        if arguments.ways and name not in arguments.ways:
+        if name not in arguments.ways:
             continue
         head = (case.system, case.model, device.type, arguments.dtype, n_trajectories, name)
         try:
@@ -295,7 +299,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--systems", nargs="+", choices=list(SYSTEMS))
     parser.add_argument("--models", nargs="+", help="channels x max_L, such as 16x0 32x1")
     parser.add_argument("--trajectories", nargs="+", type=int)
-    parser.add_argument("--ways", nargs="+", help="names as in the table; all, if not given")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, help="all that the device can, if not given")
     parser.add_argument("--device", choices=["cpu", "cuda"], help="a GPU if there is one, if not given")
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     parser.add_argument("--seconds", type=float, help="time for each line of the table, at least")
@@ -303,7 +307,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="also write the records to this file")
     arguments = parser.parse_args()
     few = {"systems": ["ethanol"], "models": ["16x0"], "trajectories": [8], "seconds": 1.0}
+    few["ways"] = [way for way in WAYS if way not in COMPILED]
     many = {"systems": ["ethanol", "peptide"], "models": ["16x0", "32x1"], "trajectories": [32, 128], "seconds": 5.0}
+    many["ways"] = list(WAYS)
     common = {"device": "cuda" if torch.cuda.is_available() else "cpu"}
     for name, value in {**(few if arguments.quick else many), **common}.items():
         if getattr(arguments, name) is None:

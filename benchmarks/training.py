@@ -362,7 +362,9 @@ def main() -> None:
         "--clock", choices=CLOCKS, default="wall", help="cpu: core seconds, where others use the machine"
     )
     parser.add_argument(
-        "--compile", action="store_true", help="with `compile: true` of mace.yaml; not for bare passes and curves"
+        "--compile",
+        action="store_true",
+        help="with `compile: true` of mace.yaml; not for bare passes and curves; takes minutes more",
     )
     parser.add_argument("--quick", action="store_true", help="one model, small sets, no curves; within two minutes")
     parser.add_argument("--json", type=Path, help="also write the records to this file")

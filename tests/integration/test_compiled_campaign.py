@@ -23,7 +23,7 @@ def test_a_campaign_may_be_compiled_when_it_goes_on(tmp_path: Path, caplog: pyte
     settings = changed(COPPER, {"MISC": {"path_to_geometry": "copper.xyz"}})
     write_project(plain, settings)
     write_project(compiled, settings, changed(TINY_MACE, {"MISC": {"compile": True}}))
-    logging.getLogger("torch").setLevel(logging.WARNING)  # the compiler describes its work at length to who listens
+    caplog.set_level(logging.WARNING, logger="torch")  # the compiler describes its work at length to who listens
     with caplog.at_level(logging.INFO, logger="aims_pax"):
         summaries = [run(folder) for folder in (plain, compiled)]
     assert sum("compiled the models" in record.message for record in caplog.records) == 1
