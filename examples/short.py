@@ -121,9 +121,10 @@ def run(project: Path) -> None:
         subprocess.run([AIMS_PAX, command, "."], cwd=project, check=True)
     results = project / "results"
     missing = [name for name in RESULTS if not (results / name).is_file()]
-    models = sorted(results.glob("*.model"))
-    if missing or len(models) != 2:
-        sys.exit(f"{project.name}: missing {missing}, {len(models)} models instead of 2")
+    models = sorted((results / "committee").glob("*.model"))
+    products = len(list(results.glob("*.model")))
+    if missing or len(models) != 2 or products != 1:
+        sys.exit(f"{project.name}: missing {missing}; {len(models)} members instead of 2, {products} products")
     labels = json.loads((results / "summary.json").read_text(encoding="utf-8"))["labels"]
     # A label may fail: that is what the failure path is for. It may not get lost.
     if labels["asked"] != labels["received"] + labels["failed"] or not labels["received"]:

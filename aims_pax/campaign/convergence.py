@@ -1,42 +1,29 @@
-"""Training on a finished dataset until the validation loss no longer falls."""
+"""The last training on a finished dataset: at the full learning rate as long as that helps, then with a falling one."""
 
+import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from aims_pax.campaign.activities import Activity, Stopwatch
-from aims_pax.campaign.memory import Memory
-from aims_pax.campaign.training import CommitteeTrainer, Stagnations
+from aims_pax.campaign.memory import Memory, recalling
+from aims_pax.campaign.training import CommitteeTrainer
 from aims_pax.committee import Committee, EpochPlan
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
+from aims_pax.learner.annealing import LATE_LOSSES, Annealing, AnnealingRules
+from aims_pax.learner.journal import from_text
 
 diary = logging.getLogger("aims_pax.convergence")
 
 COMMIT_S = 15.0
 """Seconds of convergence that an interruption may cost."""
 
-
-@dataclass(frozen=True, slots=True)
-class ConvergenceRules:
-    """When convergence ends.
-
-    Parameters
-    ----------
-    patience : int
-        Epochs without improvement after which a member is done.
-    margin : float
-        Fall of the validation loss that counts as improvement, in the loss's own unit.
-    max_epochs : int
-    valid_skip : int
-        Epochs between validations.
-    """
-
-    patience: int
-    margin: float
-    max_epochs: int
-    valid_skip: int
+INITIAL_CONVERGENCE: Final = "convergence.initial"
+FINAL_CONVERGENCE: Final = "convergence.active"
+"""Names of the states of both convergences in the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +34,29 @@ class ConvergenceState:
     ----------
     members : tuple of int
         Members that are being converged.
-    stagnations : Stagnations
-        Of all members of the committee.
     n_epochs : int
+        The most that any of them has made.
+    annealings : tuple of Annealing
+        Of these members, in their order. Empty in runs that an older program has converged.
     """
 
     members: tuple[int, ...]
-    stagnations: Stagnations
     n_epochs: int = 0
+    annealings: tuple[Annealing, ...] = ()
 
-    def unfinished(self, rules: ConvergenceRules) -> tuple[int, ...]:
+    def unfinished(self, rules: AnnealingRules) -> tuple[int, ...]:
         """Members that still train."""
-        if self.n_epochs >= rules.max_epochs:
-            return ()
-        return tuple(member for member in self.members if not self.stagnations.members[member].is_reached)
+        pairs = zip(self.members, self.annealings, strict=True)
+        return tuple(member for member, annealing in pairs if not annealing.is_over(rules))
+
+    def endings(self) -> dict[int, str]:
+        """How the training of each member has ended, in words."""
+        return {member: _ending(annealing) for member, annealing in zip(self.members, self.annealings, strict=False)}
+
+    @property
+    def is_converged(self) -> bool:
+        """Whether the full learning rate had stopped helping each member before its fall began."""
+        return bool(self.annealings) and all(annealing.is_converged for annealing in self.annealings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +70,23 @@ class ConvergenceParts:
     departure: Departure
 
 
+def stored_convergence(memory: Memory, key: str) -> ConvergenceState | None:
+    """The convergence that was kept by this name, or None."""
+    stored = memory.recall_json(key)
+    if not isinstance(stored, dict):
+        return None
+    stored.pop("stagnations", None)  # the rule of older programs, which had no annealing
+    with recalling(key):
+        return from_text(ConvergenceState, json.dumps(stored))
+
+
 class Convergence:
-    """Trains members with a learning-rate schedule and keeps the weights of their lowest validation loss.
+    """Trains members to the end and keeps the weights of their lowest validation loss.
 
     Parameters
     ----------
+    valid_skip : int
+        Epochs between validations.
     key : str
         Name of the state in the store; an interrupted convergence goes on from there.
     """
@@ -86,16 +94,15 @@ class Convergence:
     def __init__(
         self,
         parts: ConvergenceParts,
-        rules: ConvergenceRules,
+        rules: AnnealingRules,
         *,
+        valid_skip: int,
         key: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._parts, self._rules, self._key, self._clock = parts, rules, key, clock
         self._committee, self._memory, self._stopwatch = parts.committee, parts.memory, parts.stopwatch
-        self._trainer = CommitteeTrainer(
-            parts.committee, EpochPlan(schedule=True, valid_skip=rules.valid_skip, validates_last=False)
-        )
+        self._trainer = CommitteeTrainer(parts.committee, EpochPlan(valid_skip=valid_skip, validates_last=False))
 
     def run(self, members: tuple[int, ...], *, show: Callable[[int, float | None], None]) -> None:
         """Converge these members; `show` is told the number of epochs and the mean force MAE (eV/Å) after each.
@@ -111,21 +118,19 @@ class Convergence:
             self._run(members, show)
 
     def _run(self, members: tuple[int, ...], show: Callable[[int, float | None], None]) -> None:
-        state = self._memory.recall(self._key, ConvergenceState)
-        if state is None:
+        state = stored_convergence(self._memory, self._key)
+        if state is None or not state.annealings:
             self._committee.begin_convergence(members)
-            begin = Stagnations.begin(
-                self._committee.n_members, patience=self._rules.patience, margin=self._rules.margin
-            )
-            state = ConvergenceState(members, begin)
-            diary.info("converging %s on the whole set", _members(members))
-        last_commit, newest = self._clock(), None
+            state = ConvergenceState(members, 0, (Annealing.begin(self._rules),) * len(members))
+            names = ", ".join(self._committee.names[member] for member in members)
+            diary.info("converging %s on %d structures", names, self._committee.n_train(members[0]))
+        last_commit = self._clock()
         while unfinished := state.unfinished(self._rules):
+            self._set_rates(state, unfinished)
             with self._stopwatch.during(Activity.CONVERGING):
                 force_mae = self._trainer.train(1, members=unfinished)
             state = self._judged(state, unfinished)
             show(state.n_epochs, force_mae)
-            newest = newest if force_mae is None else force_mae
             is_asked_to_leave = self._parts.departure.reason is not None
             if is_asked_to_leave or self._clock() - last_commit > COMMIT_S:
                 self._commit(state)
@@ -134,15 +139,27 @@ class Convergence:
                 self._parts.departure.leave()
         self._committee.end_convergence()
         self._commit(state)
-        mae = "" if newest is None else f", validation force MAE {1000 * newest:.1f} meV/Å"
-        diary.info("converged after %d epochs%s", state.n_epochs, mae)
+        self._tell(state)
+
+    def _set_rates(self, state: ConvergenceState, unfinished: tuple[int, ...]) -> None:
+        for member, annealing in zip(state.members, state.annealings, strict=True):
+            if member in unfinished:
+                self._committee.set_learning_rate(member, factor=annealing.rate_factor(self._rules))
 
     def _judged(self, state: ConvergenceState, trained: tuple[int, ...]) -> ConvergenceState:
-        stagnations = state.stagnations
-        for member, loss in self._trainer.last_losses().items():
-            if member in trained:
-                stagnations = stagnations.replaced(member, stagnations.members[member].after(loss))
-        return ConvergenceState(state.members, stagnations, state.n_epochs + 1)
+        losses = self._trainer.last_losses()
+        annealings = tuple(
+            annealing.after(losses.get(member), self._rules) if member in trained else annealing
+            for member, annealing in zip(state.members, state.annealings, strict=True)
+        )
+        return replace(state, n_epochs=state.n_epochs + 1, annealings=annealings)
+
+    def _tell(self, state: ConvergenceState) -> None:
+        errors = dict(zip(state.members, self._committee.errors(state.members), strict=True))
+        for member, ending in state.endings().items():
+            measured = errors[member]
+            mae = "" if measured is None else f", validation force MAE {1000 * measured.force_mae_ev_per_ang:.1f} meV/Å"
+            diary.info("%s  %s%s", self._committee.names[member], ending, mae)
 
     def _commit(self, state: ConvergenceState) -> None:
         with self._stopwatch.during(Activity.RECORDING):
@@ -155,5 +172,11 @@ class Convergence:
             self._memory.forget_other_checkpoints()
 
 
-def _members(members: tuple[int, ...]) -> str:
-    return f"member {members[0]}" if len(members) == 1 else f"members {', '.join(map(str, members))}"
+def _ending(annealing: Annealing) -> str:
+    if annealing.cooling_from and not annealing.losses:
+        return f"trained for {annealing.n_epochs} epochs, with no validation structures to see whether that was enough"
+    if annealing.is_converged:
+        return f"converged after {annealing.n_epochs} epochs"
+    fall = annealing.late_fall()
+    late = "" if fall is None else f", still falling by {100 * fall:.0f} % in the last {LATE_LOSSES} at the full rate"
+    return f"stopped at the cap of {annealing.n_epochs} epochs{late}"

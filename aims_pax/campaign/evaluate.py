@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +29,28 @@ class Evaluation:
         The labelled structures.
     errors : aims_pax.evaluation.Evaluation
         Of each model and of their mean.
-    parity : Parity
-        Labels, and the mean prediction.
+    labels, predictions : sequences
+        What was compared, structure by structure.
+    product : tuple of str and int, or None
+        Name of the one model that is handed over, and its place among the models; None where there is no such.
     """
 
     names: tuple[str, ...]
     data: Path
     errors: Errors
-    parity: Parity
+    labels: Sequence[Label]
+    predictions: Sequence[FramePrediction]
+    product: tuple[str, int] | None = None
 
     def text(self) -> str:
         """A heading and the table of errors."""
-        table = evaluation_table(self.errors, names=self.names)
+        table = evaluation_table(self.errors, names=self.names, product=self.product)
         return f"{self.errors.mean.n_structures} structures of {self.data.name}\n\n{table}"
 
     def record(self) -> dict[str, Any]:
         """The errors as plain values, with the table as ``text``."""
-        return {"data": str(self.data), **evaluation_json(self.errors, names=self.names), "text": self.text()}
+        errors = evaluation_json(self.errors, names=self.names, product=self.product)
+        return {"data": str(self.data), **errors, "text": self.text()}
 
     def write(self, folder: Path) -> list[Path]:
         """Write metrics.json, metrics.txt and parity.png; the folder is made when missing.
@@ -61,12 +66,31 @@ class Evaluation:
             json.dump(self.record(), file, indent=2)
         with replacing(paths[1]) as file:
             file.write(self.text() + "\n")
-        draw_parity(self.parity, paths[2])
+        draw_parity(self._parity(), paths[2])
         return paths
+
+    def of_product(self, name: str, member: int) -> "Evaluation":
+        """The same, with one of the models as what is handed over."""
+        return replace(self, product=(name, member))
+
+    def _parity(self) -> Parity:
+        """Labels, and what the product says; the mean prediction where there is none."""
+        name = "committee mean" if len(self.names) > 1 else self.names[0]
+        chosen = slice(None)
+        if self.product is not None:
+            name, member = self.product
+            chosen = slice(member, member + 1)
+        title = f"{name}, {len(self.labels)} structures of {self.data.name}"
+        return _parity(title, self.labels, self.predictions, chosen)
 
 
 def evaluate_models(
-    models: Sequence[Path], data: Path, *, device: str = "auto", keys: Keys | None = None
+    models: Sequence[Path],
+    data: Path,
+    *,
+    device: str = "auto",
+    keys: Keys | None = None,
+    names: Sequence[str] | None = None,
 ) -> Evaluation:
     """Measure models, together a committee, on the labelled structures of an extended XYZ file.
 
@@ -79,6 +103,8 @@ def evaluate_models(
         auto, cpu, cuda, or a GPU by its number, such as cuda:1.
     keys : Keys or None
         Names of the labels in the file; REF_energy, REF_forces and REF_stress when None.
+    names : sequence of str or None
+        What to call the models; their files when None.
 
     Raises
     ------
@@ -93,8 +119,8 @@ def evaluate_models(
     predictions = ensemble.predict(
         [frame for frame, _ in labelled], want_stress=any(label.stress is not None for label in labels)
     )
-    title = f"{'committee mean' if len(models) > 1 else models[0].name}, {len(labels)} structures of {data.name}"
-    return Evaluation(_names(models), data, evaluate(labels, predictions), _parity(title, labels, predictions))
+    called = _names(models) if names is None else tuple(names)
+    return Evaluation(called, data, evaluate(labels, predictions), labels, predictions)
 
 
 def _names(models: Sequence[Path]) -> tuple[str, ...]:
@@ -103,15 +129,18 @@ def _names(models: Sequence[Path]) -> tuple[str, ...]:
     return names if len(set(names)) == len(names) else tuple(str(path) for path in models)
 
 
-def _parity(title: str, labels: Sequence[Label], predictions: Sequence[FramePrediction]) -> Parity:
+def _parity(title: str, labels: Sequence[Label], predictions: Sequence[FramePrediction], members: slice) -> Parity:
+    """What these members say on average, against the labels."""
     pairs = list(zip(labels, predictions, strict=True))
     energies = [
-        (label.energy / len(label.forces), prediction.energies.mean() / len(label.forces))
+        (label.energy / len(label.forces), prediction.energies[members].mean() / len(label.forces))
         for label, prediction in pairs
     ]
-    forces = [np.stack([label.forces.ravel(), prediction.forces.mean(axis=0).ravel()]) for label, prediction in pairs]
+    forces = [
+        np.stack([label.forces.ravel(), prediction.forces[members].mean(axis=0).ravel()]) for label, prediction in pairs
+    ]
     stress = [
-        np.stack([label.stress, prediction.stress.mean(axis=0)])
+        np.stack([label.stress, prediction.stress[members].mean(axis=0)])
         for label, prediction in pairs
         if label.stress is not None and prediction.stress is not None
     ]

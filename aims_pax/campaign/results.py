@@ -11,12 +11,13 @@ from typing import Any, Final
 import numpy as np
 
 import aims_pax
-from aims_pax.campaign.activities import Activity, Stopwatch
-from aims_pax.campaign.convergence import ConvergenceState
+from aims_pax.campaign.activities import Activity
+from aims_pax.campaign.convergence import FINAL_CONVERGENCE, ConvergenceState, stored_convergence
 from aims_pax.campaign.desk import SLOW_LABEL, WORKERS_LOST
 from aims_pax.campaign.evaluate import Evaluation, evaluate_models
 from aims_pax.campaign.imported import extxyz_keys
-from aims_pax.campaign.run_folder import RunFolder
+from aims_pax.campaign.opened import Run
+from aims_pax.campaign.product import COMMITTEE_FOLDER, Product, best_of, write_committee, write_product
 from aims_pax.committee import Committee
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.extxyz import Keys, write_extxyz
@@ -64,8 +65,8 @@ class Summary:
             f"({labels['failed']} failed); {labels['training']} train, {labels['validation']} validate",
             f"time: {sum(wall.values()):.0f} s ({spent})",
             *self._fault_lines(),
+            *self._product_lines(),
             *str(measured).splitlines(),
-            *self._convergence_lines(),
             f"results are in {self.folder}",
         ]
 
@@ -76,40 +77,65 @@ class Summary:
         said += [f"{faults[key]} {words}" for key, words in FAULT_WORDS.items() if faults.get(key)]
         return [f"faults: {', '.join(said)}"] if said else []
 
-    def _convergence_lines(self) -> list[str]:
-        """Which models to take, where only some were trained to the end."""
-        converged, models = self.content["converged"], self.content["models"]
-        if not 0 < len(converged) < len(models):
+    def _product_lines(self) -> list[str]:
+        """Which model to take, and how its training ended. Runs that an older program has finished have no such."""
+        product = self.content.get("product")
+        if product is None:
             return []
-        return [f"converged: {', '.join(converged)} alone (converge_best); the others are as active learning left them"]
+        model, trained_on = self.folder / product["model"], f"trained on {product['training_structures']} structures"
+        return [
+            f"product: {model} ({product['member']}), {trained_on}",
+            f"training: {self.content['training_ended']}",
+        ]
 
 
-def write_results(
-    project: Project, store: RunStore, committee: Committee, folder: RunFolder, stopwatch: Stopwatch
-) -> Summary:
+def write_results(run: Run) -> Summary:
     """Write results/ from the store and the committee; what stood there before is replaced.
 
     The errors are measured on the exported files themselves, with the validation structures as they were exported.
     """
-    results = folder.results
+    project, store, results = run.project, run.store, run.folder.results
     results.mkdir(parents=True, exist_ok=True)
-    with stopwatch.during(Activity.RECORDING):
-        keys = extxyz_keys(project.settings.misc)
-        write_datasets(store, results, keys)
+    with run.stopwatch.during(Activity.RECORDING):
+        committee = run.existing_committee()
+        write_datasets(store, results, extxyz_keys(project.settings.misc))
         committee.centre_energies()
-        models = committee.export(results, project.mace.general.name_exp)
-        evaluation = None
-        if store.counts().n_valid:
-            validation = results / f"{Split.VALIDATION}.extxyz"
-            evaluation = evaluate_models(models, validation, device=str(committee.device), keys=keys)
-            evaluation.write(results)
-        content = _content(project, store, committee, evaluation, models)
-    wall = stopwatch.seconds()
+        convergence = stored_convergence(run.memory, FINAL_CONVERGENCE)
+        product, evaluation = _write_models(project, store, committee, convergence, results)
+        content = _content(project, store, committee, convergence, product)
+        content["errors_on_validation_set"] = None if evaluation is None else evaluation.record()
+    wall = run.stopwatch.seconds()
     content["wall_s"] = {name: round(seconds, 2) for name, seconds in wall.items()}
-    draw_run(results, epochs=store.epochs(), checks=store.checks(), busy_s=wall, wall_s=sum(wall.values()))
+    draw_run(
+        results,
+        epochs=store.epochs(),
+        checks=store.checks(),
+        busy_s=wall,
+        wall_s=sum(wall.values()),
+        product=(product.member, committee.names.index(product.member)),
+    )
     with replacing(results / "summary.json") as file:
         json.dump(content, file, indent=2)
     return Summary(results, content)
+
+
+def _write_models(
+    project: Project, store: RunStore, committee: Committee, convergence: ConvergenceState | None, results: Path
+) -> tuple[Product, Evaluation | None]:
+    """Write the files of all members, measure them, and hand over the best of those that were trained to the end."""
+    name, keys = project.mace.general.name_exp, extxyz_keys(project.settings.misc)
+    ended = () if convergence is None else convergence.members
+    paths = write_committee(committee, results, name, trained_to_the_end=ended)
+    candidates = ended or tuple(range(committee.n_members))
+    if not store.counts().n_valid:
+        return write_product(paths, results, name, best=candidates[0]), None
+    validation = results / f"{Split.VALIDATION}.extxyz"
+    evaluation = evaluate_models(paths, validation, device=str(committee.device), keys=keys, names=committee.names)
+    best = best_of([errors.force_mae_ev_per_ang for errors in evaluation.errors.members], candidates)
+    product = write_product(paths, results, name, best=best)
+    evaluation = evaluation.of_product(product.model.name, best)
+    evaluation.write(results)
+    return product, evaluation
 
 
 def write_datasets(store: RunStore, folder: Path, keys: Keys) -> dict[Path, int]:
@@ -150,7 +176,11 @@ def read_summary(results: Path) -> Summary:
 
 
 def _content(
-    project: Project, store: RunStore, committee: Committee, evaluation: Evaluation | None, models: list[Path]
+    project: Project,
+    store: RunStore,
+    committee: Committee,
+    convergence: ConvergenceState | None,
+    product: Product,
 ) -> dict[str, Any]:
     counts = store.counts()
     initial, active = _state(store, "learner.initial", InitialState), _state(store, "learner.active", State)
@@ -158,10 +188,14 @@ def _content(
         Stage.INITIAL: None if initial is None else initial.stopping,
         Stage.ACTIVE: None if active is None else active.stopping,
     }
-    converged = _state(store, "convergence.active", ConvergenceState)
     epochs = store.epochs()
     return {
         "name": project.mace.general.name_exp,
+        "product": {
+            "model": product.model.name,
+            "member": product.member,
+            "training_structures": committee.n_train(committee.names.index(product.member)),
+        },
         "stopped_because": {str(stage): reason and str(reason) for stage, reason in stop.items()},
         "labels": {
             "asked": counts.n_requested,
@@ -184,13 +218,21 @@ def _content(
             ],
         },
         "busy_s": {"labels": round(store.label_wall_s(), 2)},
-        "errors_on_validation_set": None if evaluation is None else evaluation.record(),
-        "models": [path.name for path in models],
-        "converged": [] if converged is None else [models[member].name for member in converged.members],
+        "models": [f"{COMMITTEE_FOLDER}/{path.name}" for path in product.committee],
+        "trained_to_the_end": [committee.names[member] for member in (convergence.members if convergence else ())],
+        "training_ended": _training_ended(committee, convergence),
         "seeds": {"members": list(committee.seeds), "md": _md_seeds(project)},
         "versions": _versions(),
         "device": ", ".join(map(str, committee.devices)),
     }
+
+
+def _training_ended(committee: Committee, convergence: ConvergenceState | None) -> str:
+    """How the training of the models that are handed over has ended, in words."""
+    if convergence is None:
+        return "as active learning left it: there was no final convergence"
+    endings = {committee.names[member]: ending for member, ending in convergence.endings().items()}
+    return "; ".join(f"{name} {ending}" for name, ending in endings.items())
 
 
 def _faults(store: RunStore) -> dict[str, Any]:

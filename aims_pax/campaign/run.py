@@ -5,7 +5,13 @@ import logging
 from aims_pax.campaign import assembly
 from aims_pax.campaign.active import ActiveLearning, ActiveParts
 from aims_pax.campaign.activities import Activity
-from aims_pax.campaign.convergence import Convergence, ConvergenceParts, ConvergenceRules, ConvergenceState
+from aims_pax.campaign.convergence import (
+    FINAL_CONVERGENCE,
+    INITIAL_CONVERGENCE,
+    Convergence,
+    ConvergenceParts,
+    stored_convergence,
+)
 from aims_pax.campaign.fingerprint import claim
 from aims_pax.campaign.imported import import_datasets
 from aims_pax.campaign.initial import InitialDataset, InitialParts, Shares
@@ -19,6 +25,7 @@ from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped, Problem, UserError
 from aims_pax.frame import Label, LabelFailure, Stage
 from aims_pax.learner.active import begin
+from aims_pax.learner.annealing import AnnealingRules
 from aims_pax.learner.initial import InitialState, resumed
 from aims_pax.learner.quota import Quota
 from aims_pax.learner.state import State, StopReason
@@ -69,7 +76,7 @@ def run_campaign(
             _finish_initial(run, stages)
             if Stage.ACTIVE in stages:
                 _finish_active(run)
-        summary = write_results(run.project, store, run.existing_committee(), run.folder, run.stopwatch)
+        summary = write_results(run)
         if Stage.ACTIVE in stages:
             run.proceed(Progress.FINISHED)
         return summary
@@ -110,7 +117,7 @@ def _finish_initial(run: Run, stages: tuple[Stage, ...]) -> None:
         run.proceed(Progress.INITIAL_CONVERGENCE if converge else Progress.ACTIVE)
     if run.progress is Progress.INITIAL_CONVERGENCE:
         settings = run.project.settings.initial or run.project.active
-        _converge(run, settings, key="convergence.initial", best_only=False)
+        _converge(run, settings, key=INITIAL_CONVERGENCE, best_only=False)
         run.proceed(Progress.ACTIVE)
 
 
@@ -164,7 +171,7 @@ def _finish_active(run: Run) -> None:
             )
         run.proceed(Progress.CONVERGENCE)
     if run.progress is Progress.CONVERGENCE and settings.converge_al:
-        _converge(run, settings, key="convergence.active", best_only=settings.converge_best)
+        _converge_finally(run)
 
 
 def _learn_actively(run: Run) -> StopReason:
@@ -216,17 +223,24 @@ def _reset_optimizers(run: Run, committee: Committee) -> None:
         run.memory.forget_other_checkpoints()
 
 
+def _converge_finally(run: Run) -> None:
+    """Train the members that are to be handed over on everything that was paid for."""
+    with run.stopwatch.during(Activity.STARTING):
+        run.existing_committee().share_points()
+    settings = run.project.active
+    _converge(run, settings, key=FINAL_CONVERGENCE, best_only=settings.converge_best)
+
+
 def _converge(run: Run, settings: StageSettings, *, key: str, best_only: bool) -> None:
     with run.stopwatch.during(Activity.STARTING):
         committee = run.existing_committee()
-    rules = ConvergenceRules(
+    rules = AnnealingRules(
         patience=settings.convergence_patience,
         margin=settings.margin,
         max_epochs=settings.max_convergence_epochs,
-        valid_skip=settings.valid_skip,
     )
     parts = ConvergenceParts(committee, run.store, run.memory, run.stopwatch, run.departure)
-    convergence = Convergence(parts, rules, key=key)
+    convergence = Convergence(parts, rules, valid_skip=settings.valid_skip, key=key)
     members = (_best_member(committee),) if best_only else tuple(range(committee.n_members))
     n_epochs_before = _epochs_trained(run, besides=key)
 
@@ -241,9 +255,9 @@ def _epochs_trained(run: Run, *, besides: str) -> int:
     """Epochs of the parts of a run that are over or under way, without the one that is stored by this key."""
     states = {
         "learner.initial": run.memory.recall("learner.initial", InitialState),
-        "convergence.initial": run.memory.recall("convergence.initial", ConvergenceState),
+        INITIAL_CONVERGENCE: stored_convergence(run.memory, INITIAL_CONVERGENCE),
         "learner.active": run.memory.recall("learner.active", State),
-        "convergence.active": run.memory.recall("convergence.active", ConvergenceState),
+        FINAL_CONVERGENCE: stored_convergence(run.memory, FINAL_CONVERGENCE),
     }
     return sum(state.n_epochs for key, state in states.items() if state is not None and key != besides)
 

@@ -123,7 +123,8 @@ class CommitteeTrainer:
         stagnation = self.stagnations.members[report.member].after(loss)
         if stagnation.is_reached:
             self.committee.reset_optimizer(report.member)
-            diary.info("member %d  no improvement in %d epochs  -> optimizer reset", report.member, stagnation.n_epochs)
+            name = self.committee.names[report.member]
+            diary.info("%s  no improvement in %d epochs  -> optimizer reset", name, stagnation.n_epochs)
             stagnation = stagnation.restarted()
         self.stagnations = self.stagnations.replaced(report.member, stagnation)
 

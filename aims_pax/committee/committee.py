@@ -3,7 +3,7 @@
 import copy
 import logging
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,6 +48,11 @@ class _Design:
     elements: Elements
     statistics: DatasetStatistics
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The one name that each member has in the log, in files and in figures: ``{name_exp}_{seed}``."""
+        return tuple(f"{self.settings.general.name_exp}_{seed}" for seed in self.seeds)
+
     def model(self, dtype: torch.dtype, *, seed: int, traceable: bool = False) -> MaceModel:
         """An untrained member."""
         architecture = self.settings.architecture
@@ -85,9 +90,8 @@ class Committee(Ensemble):
         )
         self._neighbour_counts: dict[int, tuple[int, int]] = {}
         self._largest_graph_bytes = 0.0
-        names = [f"member {index} (seed {seed})" for index, seed in enumerate(design.seeds)]
         super().__init__(
-            [member.averaged.model for member in self._members], sources=names, devices=devices, passes=passes
+            [member.averaged.model for member in self._members], sources=design.names, devices=devices, passes=passes
         )
 
     @classmethod
@@ -139,6 +143,11 @@ class Committee(Ensemble):
     def seeds(self) -> tuple[int, ...]:
         return self._design.seeds
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each member is called everywhere: ``{name_exp}_{seed}``."""
+        return self._design.names
+
     def n_train(self, member: int) -> int:
         """Points that a member is trained on."""
         return len(self._members[member].train_graphs)
@@ -177,6 +186,21 @@ class Committee(Ensemble):
             is_training = point.split is Split.TRAINING
             self._neighbour_counts[point.label_id] = (n_edges, n_bonded) if is_training else (0, 0)
 
+    def share_points(self) -> None:
+        """Give every member all points, those that were one member's own included, in the order of their labels.
+
+        Members of an initial dataset have points of their own, so that they disagree. Once nothing more is to be
+        explored, that only keeps labels from the models that were paid for with them.
+        """
+        train = _by_label(graph for member in self._members for graph in member.train_graphs)
+        valid = _by_label(graph for member in self._members for graph in member.valid_graphs)
+        copies = {
+            home: ([graph.on(home) for graph in train], [graph.on(home) for graph in valid]) for home in self.devices
+        }
+        for index, member in enumerate(self._members):
+            train_there, valid_there = copies[self._placement.home(index)]
+            member.train_graphs, member.valid_graphs = list(train_there), list(valid_there)
+
     def train(
         self, n_epochs: int, *, members: Sequence[int] | None = None, plan: EpochPlan = _EVERY_EPOCH
     ) -> list[EpochReport]:
@@ -214,11 +238,14 @@ class Committee(Ensemble):
         """Start a stagnating member's optimizer afresh, at the learning rate of the settings; its weights stay."""
         self._members[member].reset_optimizer()
 
+    def set_learning_rate(self, member: int, *, factor: float) -> None:
+        """Let a member learn at a part of the rate of the settings from now on."""
+        self._members[member].learning_rate = factor * self._design.settings.training.lr
+
     def begin_convergence(self, members: Sequence[int] | None = None) -> None:
-        """From now on keep each member's weights of least validation loss, and let its schedule count anew."""
+        """From now on keep each member's weights of least validation loss."""
         chosen = range(self.n_members) if members is None else members
         for member, errors in zip(chosen, self.errors(chosen), strict=True):
-            self._members[member].restart_schedule()
             if errors is not None:
                 self._members[member].best = self._members[member].weights(errors.loss)
 
@@ -276,12 +303,17 @@ class Committee(Ensemble):
         return committee
 
     def export(self, folder: Path, name: str, *, members: Sequence[int] | None = None) -> list[Path]:
-        """Write ``{name}_{seed}.model`` of each member, for MACE's own calculator and tools."""
+        """Write ``{name}_{seed}.model`` of each member, for MACE's own calculator and tools.
+
+        In double precision, whatever the members are trained in: MACE's calculator computes in the precision of the
+        file unless it is told otherwise, and adds atomic energies within the model. In single precision that rounds
+        the total energy of ten heavy atoms to tenths of an eV.
+        """
         paths = []
         for member in range(self.n_members) if members is None else members:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # TorchScript, as in building
-                model = copy.deepcopy(self._models[member]).cpu().requires_grad_(True)
+                model = copy.deepcopy(self._models[member]).cpu().double().requires_grad_(True)
                 path = Path(folder) / f"{name}_{self.seeds[member]}.model"
                 save(model, path)
             paths.append(path)
@@ -311,3 +343,9 @@ class Committee(Ensemble):
         for member in self._members:
             set_avg_num_neighbors(member.model, n_edges / n_bonded)
             set_avg_num_neighbors(member.averaged.model, n_edges / n_bonded)
+
+
+def _by_label(graphs: Iterable[LabelledGraph]) -> list[LabelledGraph]:
+    """The graphs of distinct labels, in the order of the labels."""
+    distinct = {graph.label_id: graph for graph in graphs}
+    return [distinct[label_id] for label_id in sorted(distinct)]

@@ -117,13 +117,14 @@ class Member:
         self._optimizer = build_optimizer(self.model, self._settings)
         self._schedule = Schedule.build(self._optimizer, self._settings)
 
-    def restart_schedule(self) -> None:
-        """Let the schedule count from here; the learning rate stays as it is."""
-        self._schedule = Schedule.build(self._optimizer, self._settings)
-
     @property
     def learning_rate(self) -> float:
         return float(self._optimizer.param_groups[0]["lr"])
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
 
     def train(self, n_epochs: int, plan: EpochPlan, *, member: int) -> list[EpochReport]:
         """Go on training for some epochs."""

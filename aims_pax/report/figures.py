@@ -41,7 +41,13 @@ class Parity:
 
 
 def draw_run(
-    folder: Path, *, epochs: NDArray[np.void], checks: NDArray[np.void], busy_s: Mapping[str, float], wall_s: float
+    folder: Path,
+    *,
+    epochs: NDArray[np.void],
+    checks: NDArray[np.void],
+    busy_s: Mapping[str, float],
+    wall_s: float,
+    product: tuple[str, int] | None = None,
 ) -> list[Path]:
     """Draw every figure of a run for which there are data.
 
@@ -54,6 +60,8 @@ def draw_run(
     busy_s : mapping of activity to seconds
     wall_s : float
         Wall time of the whole run.
+    product : tuple of str and int, or None
+        Name and index of the member that is handed over; None where that is not decided.
 
     Returns
     -------
@@ -64,7 +72,7 @@ def draw_run(
     measured = epochs[np.isfinite(epochs["force_mae_ev_per_ang"])]
     if len(measured):
         drawn.append(folder / "learning_curve.png")
-        draw_learning_curve(measured, drawn[-1])
+        draw_learning_curve(measured, drawn[-1], product=product)
     if len(checks):
         drawn.append(folder / "uncertainty.png")
         draw_checks(checks, drawn[-1])
@@ -74,7 +82,7 @@ def draw_run(
     return drawn
 
 
-def draw_learning_curve(epochs: NDArray[np.void], path: Path) -> None:
+def draw_learning_curve(epochs: NDArray[np.void], path: Path, *, product: tuple[str, int] | None = None) -> None:
     """Force MAE on the validation set against training structures, and against epochs; members and their mean.
 
     Parameters
@@ -82,6 +90,8 @@ def draw_learning_curve(epochs: NDArray[np.void], path: Path) -> None:
     epochs : (n_epochs,), fields of :data:`aims_pax.dataset.records.EPOCH_DTYPE`
         At least one, all with measured errors.
     path : Path
+    product : tuple of str and int, or None
+        Name and index of the member that is handed over, which is drawn on top.
     """
     mae = 1000 * epochs["force_mae_ev_per_ang"]
     with panels(path, n_columns=2, width_in=9.0, height_in=3.6) as (by_size, by_epoch):
@@ -96,12 +106,17 @@ def draw_learning_curve(epochs: NDArray[np.void], path: Path) -> None:
         last = _last_of_each(mean_size)
         by_size.plot(mean_size[last], mean_mae[last], color=BLUE, lw=2.0, marker="o", ms=3.5)
         by_epoch.plot(shared, mean_mae, color=BLUE, lw=2.0)
+        if product is not None:
+            own = epochs["member"] == product[1]
+            last = _last_of_each(epochs["n_train"][own])
+            by_size.plot(epochs["n_train"][own][last], mae[own][last], color=ORANGE, lw=1.2)
+            by_epoch.plot(epochs["epoch"][own], mae[own], color=ORANGE, lw=1.2)
         by_size.set(title="Error while the dataset grows", xlabel="training structures per member")
         by_epoch.set(title="Error while the models are trained", xlabel="epochs")
         by_size.set_ylabel("force MAE on validation (meV/Å)")
         for axes in (by_size, by_epoch):
             _log_axis(axes, mae)
-        _legend_of_members(by_epoch)
+        _legend_of_members(by_epoch, product)
 
 
 def draw_checks(checks: NDArray[np.void], path: Path) -> None:
@@ -218,10 +233,13 @@ def _log_axis(axes: "Axes", values: FloatArray) -> None:
         axes.set_ylim(bottom=0.0)
 
 
-def _legend_of_members(axes: "Axes") -> None:
+def _legend_of_members(axes: "Axes", product: tuple[str, int] | None) -> None:
     from matplotlib.lines import Line2D
 
-    axes.legend([Line2D([], [], color=PALE_BLUE, lw=1.5), Line2D([], [], color=BLUE, lw=2.0)], ["each member", "mean"])
+    lines = [("each member", PALE_BLUE, 1.5), ("mean of their errors", BLUE, 2.0)]
+    if product is not None:
+        lines.append((f"{product[0]}, handed over", ORANGE, 1.5))
+    axes.legend([Line2D([], [], color=color, lw=width) for _, color, width in lines], [name for name, *_ in lines])
 
 
 def _last_of_each(sizes: NDArray[Any]) -> IntArray:

@@ -83,7 +83,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 def test_results_are_datasets_models_figures_and_a_summary(finished: Finished) -> None:
     names = {path.name for path in finished.results.iterdir()}
-    assert {"training.extxyz", "validation.extxyz", "tiny_1.model", "tiny_2.model", "summary.json"} <= names
+    assert {"training.extxyz", "validation.extxyz", "tiny.model", "summary.json"} <= names
+    assert {path.name for path in (finished.results / "committee").iterdir()} == {"tiny_1.model", "tiny_2.model"}
     figures = [path for path in finished.results.iterdir() if path.suffix == ".png"]
     assert len(figures) >= 3
     assert all(path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 5000 for path in figures)
@@ -99,9 +100,9 @@ def test_counts_of_the_summary_balance(finished: Finished) -> None:
     for split in Split:
         assert len(read(finished.results / f"{split}.extxyz", ":")) == labels[str(split)]
     dataset = labels_of(finished.folder)
-    for member, n_train in enumerate(content["training_structures_of_each_member"]):
-        mine = [one for one in dataset if one.member in (None, member) and one.split is Split.TRAINING]
-        assert n_train == len(mine) >= MAX_TRAIN
+    n_train = sum(one.split is Split.TRAINING for one in dataset)
+    assert content["training_structures_of_each_member"] == [n_train, n_train]
+    assert n_train > MAX_TRAIN, "members had structures of their own while they learned"
     with RunStore.open_readonly(finished.folder) as store:
         assert content["uncertainty_checks"] == len(store.checks()) == len(finished.forces)
     assert content["stopped_because"]["active"] == "the training set has reached max_train_set_size"
@@ -112,14 +113,18 @@ def test_exported_models_have_the_errors_that_the_summary_states(finished: Finis
     frames = read(finished.results / "validation.extxyz", ":")
     stated = finished.summary.content["errors_on_validation_set"]
     forces, energies = [], []
-    for name in finished.summary.content["models"]:
-        calculator = MACECalculator(model_paths=str(finished.results / name), device="cpu", default_dtype="float64")
+    for model in finished.summary.content["models"]:
+        name = Path(model).stem
+        calculator = MACECalculator(model_paths=str(finished.results / model), device="cpu")
         predicted = [(calculator.get_forces(frame), calculator.get_potential_energy(frame)) for frame in frames]
         forces.append([one for one, _ in predicted])
         energies.append([energy / len(frame) for frame, (_, energy) in zip(frames, predicted, strict=True)])
         assert _force_mae(forces[-1], frames) == pytest.approx(stated["members"][name]["force_mae_ev_per_ang"], 1e-6)
         energy_mae = np.abs(np.array(energies[-1]) - _energies(frames)).mean()
         assert energy_mae == pytest.approx(stated["members"][name]["energy_mae_ev_per_atom"], rel=1e-6)
+    product = stated["product"]
+    assert product["force_mae_ev_per_ang"] == min(one["force_mae_ev_per_ang"] for one in stated["members"].values())
+    assert product["model"] == "tiny.model"
     mean = np.mean(forces, axis=0)
     assert _force_mae(mean, frames) == pytest.approx(stated["mean"]["force_mae_ev_per_ang"], rel=1e-6)
 
@@ -133,7 +138,7 @@ def _energies(frames) -> FloatArray:  # type: ignore[no-untyped-def]
 
 
 def test_finished_run_says_so_and_trains_nothing(finished: Finished, caplog: pytest.LogCaptureFixture) -> None:
-    files = [*finished.results.iterdir(), finished.folder / "run.db"]
+    files = [*(path for path in finished.results.rglob("*") if path.is_file()), finished.folder / "run.db"]
     before = {path: path.read_bytes() for path in files}
     watcher = Watcher()
     with caplog.at_level(logging.INFO, "aims_pax"):
@@ -249,8 +254,7 @@ def test_export_where_nothing_was_run_is_explained(tmp_path: Path) -> None:
 
 def test_exported_energies_are_centred_on_the_training_structures(finished: Finished) -> None:
     frames = read(finished.results / "training.extxyz", ":")
-    for index, name in enumerate(finished.summary.content["models"]):
+    for name in finished.summary.content["models"]:
         calculator = MACECalculator(model_paths=str(finished.results / name), device="cpu", default_dtype="float64")
-        mine = [frame for frame in frames if frame.info.get("member", index) == index]
-        errors = [(calculator.get_potential_energy(one) - one.info["REF_energy"]) / len(one) for one in mine]
+        errors = [(calculator.get_potential_energy(one) - one.info["REF_energy"]) / len(one) for one in frames]
         assert abs(np.mean(errors)) < 2e-5

@@ -140,16 +140,37 @@ def test_convergence_trains_the_best_member_or_all(
     summary = run(folder, stages=ACTIVE)
     content = summary.content
     before = content["epochs"]["initial"] + content["epochs"]["active"]
-    with RunStore.open_readonly(folder) as store:
+    ended = content["trained_to_the_end"]
+    assert len(ended) == n_members_converged
+    names = [Path(model).stem for model in content["models"]]
+    assert content["epochs"]["of_each_member"] == [before + (3 if name in ended else 0) for name in names]
+    errors = content["errors_on_validation_set"]["members"]
+    best = min(ended, key=lambda name: errors[name]["force_mae_ev_per_ang"])
+    assert content["product"]["member"] == best
+    model = folder / "results" / content["product"]["model"]
+    assert model.read_bytes() == (folder / "results" / "committee" / f"{best}.model").read_bytes()
+    said = [line for line in summary.lines() if line.startswith("product:")]
+    assert said == [f"product: {model} ({best}), trained on {content['labels']['training']} structures"]
+    readme = folder / "results" / "committee" / "README.txt"
+    assert readme.exists() is (n_members_converged == 1)
+    if readme.exists():
+        assert f"Only {best} was trained to the end" in readme.read_text(encoding="utf-8")
+
+
+def test_the_final_convergence_trains_on_every_label(engine: type[Watched], tmp_path: Path) -> None:
+    """Also on those that were one member's own: nothing that was paid for stays unused."""
+    changes = active_changes(converge_al=True, converge_best=False, max_convergence_epochs=2, c_x=-0.3)
+    content = run(copper_project(tmp_path, changes=changes)).content
+    labels = content["labels"]
+    assert content["training_structures_of_each_member"] == [labels["training"]] * 2
+    assert content["product"]["training_structures"] == labels["training"]
+    with RunStore.open_readonly(tmp_path) as store:
         epochs = store.epochs()
-    maes = [epochs["force_mae_ev_per_ang"][(epochs["member"] == m) & (epochs["epoch"] == before)][-1] for m in (0, 1)]
-    trained = [before + 3, before + 3]
-    if n_members_converged == 1:
-        trained[int(np.argmax(maes))] = before
-    assert content["epochs"]["of_each_member"] == trained
-    said = [line for line in summary.lines() if line.startswith("converged:")]
-    alone = f"converged: {content['models'][int(np.argmin(maes))]} alone (converge_best)"
-    assert [line.partition(";")[0] for line in said] == ([alone] if n_members_converged == 1 else [])
+    last = epochs[epochs["epoch"] == epochs["epoch"].max()]
+    assert set(last["n_train"]) == {labels["training"]}
+    assert set(last["n_valid"]) == {labels["validation"]}
+    dataset = labels_of(tmp_path)
+    assert {one.member for one in dataset} == {None, 0, 1}, "they were owned before"
 
 
 def test_random_subset_trains_on_the_new_structures_and_some_others(
@@ -366,7 +387,7 @@ def test_tags_give_each_member_its_dataset_and_its_seed(engine: type[Watched], t
     folder = imported_project(tmp_path, **files)
     content = run(folder).content
     assert content["seeds"]["members"] == [77, 5]
-    assert content["models"] == ["tiny_77.model", "tiny_5.model"]
+    assert content["models"] == ["committee/tiny_77.model", "committee/tiny_5.model"]
     assert_members_have(folder, (4, 1), (3, 2))
 
 

@@ -172,10 +172,10 @@ def test_finished_run_called_again_says_that_it_is_finished(tmp_path: Path) -> N
     changes = {"REFERENCE": {"calculator": PLAIN}, "INITIAL_DATASET_GENERATION": {"max_initial_set_size": 1}}
     folder = copper_project(tmp_path, changes={**changes, "ACTIVE_LEARNING": {"max_train_set_size": 1}})
     first = CliRunner().invoke(program, ["run", str(folder)])
-    models = {path: path.read_bytes() for path in (folder / "results").glob("*.model")}
+    models = {path: path.read_bytes() for path in (folder / "results").rglob("*.model")}
     again = CliRunner().invoke(program, ["run", str(folder)])
     assert (first.exit_code, again.exit_code) == (0, 0)
-    assert len(models) == 2
+    assert len(models) == 3
     assert "this run is finished" not in first.output
     assert "this run is finished" in again.output
     assert {path: path.read_bytes() for path in models} == models
@@ -198,4 +198,6 @@ def test_project_of_v02_runs_unchanged(mace_model: Path, tmp_path: Path) -> None
         np.testing.assert_allclose(one.label.forces, atoms.get_forces(), atol=1e-9)
         assert one.label.energy == pytest.approx(atoms.get_potential_energy(), abs=1e-8)
         assert mace_model.name in one.label.reference
-    assert {path.name for path in (tmp_path / "results").glob("*.model")} == {"v02_3.model", "v02_4.model"}
+    assert {path.name for path in (tmp_path / "results").glob("*.model")} == {"v02.model"}
+    members = {path.name for path in (tmp_path / "results" / "committee").glob("*.model")}
+    assert members == {"v02_3.model", "v02_4.model"}

@@ -202,4 +202,4 @@ def _incomplete_results(folder: Path, *, n_labels: int) -> list[str]:
 
 
 def models_of(folder: Path) -> list[Path]:
-    return sorted((folder / "results").glob("*.model"))
+    return sorted((folder / "results" / "committee").glob("*.model"))

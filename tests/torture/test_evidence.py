@@ -32,9 +32,9 @@ def label(of: Frame) -> Label:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A run folder of four labels that is as it should be, its results included."""
-    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "committee").mkdir(parents=True)
     for member in (1, 2):
-        (tmp_path / "results" / f"torture_{member}.model").touch()
+        (tmp_path / "results" / "committee" / f"torture_{member}.model").touch()
     count(tmp_path, 4)
     with RunStore.open(tmp_path) as store:
         for number, split in enumerate((Split.TRAINING, Split.VALIDATION, Split.TRAINING, Split.TRAINING)):
@@ -110,7 +110,7 @@ def test_broken_quota_is_noticed(folder: Path) -> None:
 
 
 def test_missing_results_are_noticed(folder: Path) -> None:
-    (folder / "results" / "torture_2.model").unlink()
+    (folder / "results" / "committee" / "torture_2.model").unlink()
     count(folder, 3)
     models, summary = judge(folder, folder).other
     assert models == "1 models instead of 2"

@@ -17,6 +17,9 @@ from aims_pax.frame import Frame
 
 from .toys import crystals, frame_of, mixed_frames, molecules, settings
 
+ALL_ELECTRON_EV = dict.fromkeys((1, 6, 8), -5e5 - 0.123)
+"""Atoms as heavy as gold, where all electrons are counted."""
+
 
 def trained(dtype: str, seeds: tuple[int, ...] = (1, 2)) -> Committee:
     committee = Committee.build(settings(dtype=dtype), [*molecules(3), *crystals(3)], seeds=seeds)
@@ -56,10 +59,22 @@ def test_a_mixed_batch_equals_mace_structure_by_structure(committee: Committee, 
                 assert prediction.stress[member] == pytest.approx(atoms.get_stress(), abs=tolerance)
 
 
-def test_float32_files_hold_float32_weights(tmp_path: Path) -> None:
-    (path,) = trained("float32", seeds=(1,)).export(tmp_path, "test")
-    assert load_models([path], device="cpu").dtype == torch.float32
-    assert load_models([path], device="cpu", dtype="float64").dtype == torch.float64
+def test_files_of_single_precision_models_lose_nothing_of_large_energies(tmp_path: Path) -> None:
+    """As in README: MACECalculator computes in the precision of the file, and adds atomic energies in the model."""
+    heavy = [replace(one, label=replace(one.label, energy=one.label.energy - 5e5 * one.frame.n_atoms))
+             for one in molecules(4)]  # fmt: skip
+    committee = Committee.build(settings(dtype="float32"), heavy, seeds=(1,), atomic_energies_ev=ALL_ELECTRON_EV)
+    (path,) = committee.export(tmp_path, "test")
+    calculator = MACECalculator(model_paths=str(path), device="cpu")
+    frames = [one.frame for one in heavy]
+    energies = []
+    for frame in frames:
+        atoms = atoms_of(frame)
+        atoms.calc = calculator
+        energies.append(atoms.get_potential_energy())
+    ours = [prediction.energies[0] for prediction in committee.predict(frames)]
+    assert np.array(energies) == pytest.approx(np.array(ours), abs=1e-4), "float32 resolves 0.25 eV at -4.5e6 eV"
+    assert load_models([path], device="cpu", dtype="float32").dtype == torch.float32
 
 
 def test_edges_beyond_the_cutoff_change_nothing(double: Committee) -> None:

@@ -63,6 +63,15 @@ def test_table_is_in_milli_units_and_leaves_out_what_is_not_known() -> None:
     assert "meV/Å³" in evaluation_table(two_members(True), names=["a", "b"])
 
 
+def test_the_product_stands_first_with_the_member_that_it_is() -> None:
+    text = evaluation_table(two_members(False), names=["run_1", "run_2"], product=("run.model", 1))
+    first, _, second, _ = text.splitlines()[2:]
+    assert first.startswith("run.model (is run_2)")
+    assert first.split()[-4:] == second.split()[-4:]
+    read = evaluation_json(two_members(False), names=["run_1", "run_2"], product=("run.model", 1))
+    assert read["product"] == {"model": "run.model", **read["members"]["run_2"]}
+
+
 def test_json_holds_every_member_and_the_mean() -> None:
     read = json.loads(json.dumps(evaluation_json(two_members(True), names=["a", "b"])))
     assert set(read["members"]) == {"a", "b"}

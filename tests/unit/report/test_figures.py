@@ -54,6 +54,7 @@ DRAWINGS: dict[str, Callable[[Path], None]] = {
     "learning curve": lambda path: draw_learning_curve(_epochs(100), path),
     "learning curve of one epoch": lambda path: draw_learning_curve(_epochs(1), path),
     "learning curve with a convergence": lambda path: draw_learning_curve(_epochs(50, n_converged=30), path),
+    "learning curve with a product": lambda path: draw_learning_curve(_epochs(50), path, product=("run_43", 1)),
     "checks": lambda path: draw_checks(_checks(50, n_without_threshold=10), path),
     "checks that never had a threshold": lambda path: draw_checks(_checks(5, n_without_threshold=5), path),
     "parity of one structure": lambda path: draw_parity(_parity(1, 27), path),
