@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from aims_pax.campaign import assembly
-from aims_pax.campaign.fingerprint import GOALS, changed_settings, changes
+from aims_pax.campaign.fingerprint import changed_settings, changes
 from aims_pax.campaign.imported import extxyz_keys
 from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.opened import Progress
@@ -15,6 +15,7 @@ from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import Stage
 from aims_pax.settings import Project
+from aims_pax.settings.changing import GOALS
 
 INITIAL_SECTION: Final = "INITIAL_DATASET_GENERATION."
 CONVERGENCE_GOALS: Final = ("convergence_patience", "max_convergence_epochs")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from aims_pax import __version__
-from aims_pax.cli import al, check, evaluate, export, idg, init, plan, references, run, schema
+from aims_pax.cli import al, check, evaluate, explain, export, idg, init, plan, references, run, schema
 
 program = typer.Typer(
     name="aims-pax",
@@ -18,6 +18,7 @@ program = typer.Typer(
 )
 program.command("init", short_help="Write a new project, with its settings explained")(init.init)
 program.command("check", short_help="Find mistakes early; say what a run would do")(check.check)
+program.command("explain", short_help="Say what a setting means")(explain.explain)
 program.command("references", short_help="List reference methods; time one label")(references.references)
 program.command("plan", short_help="How many workers would be busy")(plan.plan)
 program.command("run", short_help="Run the whole campaign")(run.run)
