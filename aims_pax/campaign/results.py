@@ -146,7 +146,10 @@ def read_summary(results: Path) -> Summary:
     try:
         return Summary(results, json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise StoreError(f"this run is finished, but its summary {path} can't be read: {error}") from error
+        raise StoreError(
+            f"this run is finished, but its summary {path} can't be read: {error}. aims-pax export --models writes its "
+            "results again"
+        ) from error
 
 
 def _content(

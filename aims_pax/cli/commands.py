@@ -25,7 +25,7 @@ program.command("run", short_help="Run the whole campaign")(run.run)
 program.command("idg", short_help="Generate the initial dataset only")(idg.idg)
 program.command("al", short_help="Learn actively only")(al.al)
 program.command("evaluate", short_help="Measure models on labelled structures")(evaluate.evaluate)
-program.command("export", short_help="Write the datasets of a run, finished or not")(export.export)
+program.command("export", short_help="Write datasets and models of a run, finished or not")(export.export)
 program.command("schema", short_help="Write JSON schemas for editors")(schema.schema)
 
 
