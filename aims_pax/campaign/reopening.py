@@ -140,7 +140,7 @@ def reopen(run: Run) -> None:
         return
     if stored is not None and (problems := changed_settings(stored, run.project)):
         raise SettingsError(problems)
-    diary.debug("reopened: %s, %s", renewed.kind, renewed.because)  # `check` has told it already
+    diary.debug("%s: %s", renewed.kind, renewed.because)  # `check` has told it already
     if renewed.kind is Kind.LEARNING:
         _learn_on(run)
     else:

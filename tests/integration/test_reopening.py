@@ -5,10 +5,12 @@ import os
 import shutil
 import signal
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from aims_pax.campaign.memory import Memory
@@ -18,6 +20,7 @@ from aims_pax.cli.commands import program
 from aims_pax.dataset.store import RunStore
 from aims_pax.learner.state import Phase, State
 from aims_pax.protocols import Status
+from aims_pax.sampling import BatchedSampler, TrajectoryCheckpoint
 
 from .engines import PLAIN, Watched
 from .projects import Watcher, changed, copper_project, in_child, labels_of, run
@@ -36,8 +39,6 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 def settled(folder: Path, **active: Any) -> Path:
     """The same project with other settings of active learning."""
-    import yaml
-
     path = folder / "aims_PAX.yaml"
     settings = yaml.safe_load(path.read_text(encoding="utf-8"))
     path.write_text(yaml.safe_dump(changed(settings, {"ACTIVE_LEARNING": active})), encoding="utf-8")
@@ -115,6 +116,33 @@ def test_learning_goes_on_with_the_committee_before_its_convergence(project: Pat
     assert state.stopping is None
     assert state.in_phase(Phase.RUNNING)
     assert (project / "results" / "summary.json").is_file(), "the earlier results stay until there are new ones"
+
+
+def test_trajectories_that_ended_by_a_failure_go_back_to_their_checkpoints(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RunStore.open(project) as store:
+        memory = memory_of(project, store)
+        state = memory.recall("learner.active", State)
+        assert state is not None
+        failed = replace(state.trajectories[1], failures=1)
+        memory.keep("learner.active", replace(state, trajectories=(state.trajectories[0], failed)))
+    rewound: list[int] = []
+    rewind = BatchedSampler.rewind
+
+    def seen(sampler: BatchedSampler, index: int, checkpoint: TrajectoryCheckpoint) -> None:
+        rewound.append(index)
+        rewind(sampler, index, checkpoint)
+
+    def leave(_: Status) -> None:
+        raise KeyboardInterrupt("now")
+
+    monkeypatch.setattr(BatchedSampler, "rewind", seen)
+    settled(project, max_train_set_size=7)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt, match="now"):
+            run(project, observer=Watcher(leave))
+    assert rewound == [1], "once, although the run was interrupted at once and went on"
 
 
 def test_converged_weights_learn_on_where_nothing_else_was_kept(
