@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from aims_pax.campaign.activities import Activity, Stopwatch
 from aims_pax.campaign.desk import Answer, LabelDesk
@@ -36,7 +36,7 @@ from aims_pax.learner.events import (
     SubmitLabel,
     Train,
 )
-from aims_pax.learner.state import LIVE, Phase, PickReason, Policy, State, StopReason
+from aims_pax.learner.state import LIVE, Phase, PickReason, Policy, State, StopReason, Trajectory
 from aims_pax.protocols import LabelDone, Observer, Score, Status
 from aims_pax.sampling import Advanced, BatchedSampler, TrajectoryCheckpoint
 
@@ -48,6 +48,9 @@ ACTIVITY_WORDS: Mapping[type[Command], str] = {
     AwaitLabel: "waiting for labels",
     Finish: "finished",
 }
+
+REOPENED: Final = "reopened"
+"""Name under which the store keeps that a run which had ended is to go on under goals that ask for more."""
 
 QUIET_COMMIT_S = 10.0
 """Seconds of uneventful MD that an interruption may cost: a commit is made at least this often."""
@@ -140,10 +143,17 @@ class ActiveLearning:
         self._parts.sampler.load(stored)
         checkpoints = self._parts.memory.recall_bytes("checkpoints.active") or b""
         self._checkpoints = {int(name): data for name, data in unpack(checkpoints).items()}
-        failed = self.state.in_phase(Phase.FAILED)
+        before, is_reopened = self.state, self._parts.memory.recall_json(REOPENED) is not None
+        if is_reopened:
+            self.state = learner.reopened(self.state, self._parts.policy)
         self.state = learner.resumed(self.state, self._parts.policy)
-        for index in set(failed) & set(self.state.in_phase(Phase.RUNNING)):
-            self._parts.sampler.rewind(index, TrajectoryCheckpoint.from_bytes(self._checkpoints[index]))
+        for index in self.state.in_phase(Phase.RUNNING):
+            if _ended_by_a_failure(before.trajectories[index]):
+                self._parts.sampler.rewind(index, TrajectoryCheckpoint.from_bytes(self._checkpoints[index]))
+        if is_reopened:
+            with self._parts.store.transaction():
+                self._parts.memory.forget(REOPENED)
+                self._write_state()
         with self._parts.stopwatch.during(Activity.LABELLING):
             finished = self._parts.desk.resume()
         self._answers(finished)
@@ -356,6 +366,11 @@ class ActiveLearning:
                 activity=ACTIVITY_WORDS[type(command)],
             )
         )
+
+
+def _ended_by_a_failure(trajectory: Trajectory) -> bool:
+    """Whether it may stand at a structure that no MD can go on from: what ends is not put back any more."""
+    return trajectory.phase is Phase.FAILED or (trajectory.phase is Phase.FINISHED and trajectory.failures > 0)
 
 
 def _grouped(number: int) -> str:

@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Final
 
 from aims_pax.campaign import assembly
-from aims_pax.campaign.fingerprint import GOALS, changed_settings, changes
+from aims_pax.campaign.fingerprint import changed_settings, changes
 from aims_pax.campaign.imported import extxyz_keys
 from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.opened import Progress
+from aims_pax.campaign.reopening import Renewal, renewal, unreached_goals, what_to_raise
 from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import Stage
+from aims_pax.learner.state import State
 from aims_pax.settings import Project
-
-INITIAL_SECTION: Final = "INITIAL_DATASET_GENERATION."
-CONVERGENCE_GOALS: Final = ("convergence_patience", "max_convergence_epochs")
+from aims_pax.settings.changing import CONVERGENCE, When, when
 
 DOING: Final = {
     Progress.INITIAL: "the initial dataset is being made",
@@ -48,12 +48,19 @@ class EarlierRun:
         The committee that it goes on with; None before the first.
     n_labels : int
         Labels received.
+    learner : State or None
+        Of active learning; None before it has begun.
     """
 
     progress: Progress | None
     settings: str | None
     checkpoint: Path | None
     n_labels: int
+    learner: State | None
+
+    def renewal(self, project: Project) -> Renewal | None:
+        """Why it goes on although it had ended; None when it does not, or had not."""
+        return renewal(project, progress=self.progress, settings=self.settings, state=self.learner)
 
 
 def earlier_run(project: Project) -> EarlierRun | None:
@@ -76,6 +83,7 @@ def earlier_run(project: Project) -> EarlierRun | None:
             settings=store.get_meta("settings"),
             checkpoint=memory.committee_checkpoint(),
             n_labels=store.counts().n_received,
+            learner=memory.recall("learner.active", State),
         )
 
 
@@ -92,8 +100,12 @@ def continuation_problems(project: Project, stages: tuple[Stage, ...], earlier: 
         )
     if earlier.settings is not None:
         yield from changed_settings(earlier.settings, project)
-        yield from _goals_missed(project, earlier.settings, earlier.progress)
-    if earlier.checkpoint is not None and earlier.progress is not Progress.FINISHED:
+        yield from _initial_goals_missed(project, earlier.settings, earlier.progress)
+        if Stage.ACTIVE in stages:
+            progress, settings, state = earlier.progress, earlier.settings, earlier.learner
+            yield from unreached_goals(project, progress=progress, settings=settings, state=state)
+    goes_on = earlier.progress is not Progress.FINISHED or earlier.renewal(project) is not None
+    if earlier.checkpoint is not None and goes_on:
         yield from _checkpoint_problems(project, earlier.checkpoint)
 
 
@@ -101,8 +113,12 @@ def continuation_facts(project: Project, earlier: EarlierRun | None) -> Iterator
     """What the run in the folder means for the next one."""
     if earlier is None or earlier.progress is None:
         return
-    if earlier.progress is Progress.FINISHED:
+    if (renewed := earlier.renewal(project)) is not None:
+        yield f"the run in {project.run_folder} had ended, and {renewed.kind}: {renewed.because}"
+    elif earlier.progress is Progress.FINISHED:
         yield f"the run in {project.run_folder} is finished: its results are shown again, and nothing is computed"
+        if advice := what_to_raise(earlier.learner):
+            yield f"to have it go on, {advice}, and start it by the same command"
     else:
         yield f"the run in {project.run_folder} goes on from {earlier.n_labels} labels: {DOING[earlier.progress]}"
 
@@ -155,24 +171,22 @@ def _dataset_problems(project: Project) -> Iterator[Problem]:
         )
 
 
-def _goals_missed(project: Project, stored: str, progress: Progress) -> Iterator[Problem]:
-    """Goals that were changed after the part of the run that they end."""
-    for key, before, now in changes(stored, project):
-        if key.rsplit(".", 1)[-1] in GOALS and not _is_ahead(key, progress):
+def _initial_goals_missed(project: Project, stored: str, progress: Progress) -> Iterator[Problem]:
+    """Goals of the initial dataset that were changed after it was complete."""
+    for name, before, now in changes(stored, project):
+        if when(name) is When.UNTIL_OVER and not _is_ahead(name, progress):
             yield Problem(
                 where="aims_PAX.yaml",
-                found=f"{key} is {now:g}. The run in {project.run_folder} was done with that part at {before:g}.",
-                advice="Set it back; to learn more, start in another folder by aims-pax al, with this run's "
-                "results/training.extxyz and validation.extxyz as initial_train_dataset and initial_valid_dataset.",
+                found=f"{name} is {now:g}. The run in {project.run_folder} was done with that part at {before:g}, "
+                "and has learned from it since.",
+                advice="Set it back; to learn more in this run, raise the goals of ACTIVE_LEARNING.",
             )
 
 
-def _is_ahead(key: str, progress: Progress) -> bool:
-    """Whether the part of the run that this goal ends is still to come, or under way."""
-    converges = key.endswith(CONVERGENCE_GOALS)
-    if key.startswith(INITIAL_SECTION):
-        return progress is Progress.INITIAL or (converges and progress is Progress.INITIAL_CONVERGENCE)
-    return progress is not Progress.FINISHED and (converges or progress is not Progress.CONVERGENCE)
+def _is_ahead(name: str, progress: Progress) -> bool:
+    """Whether the part of the initial dataset that this goal ends is still to come, or under way."""
+    converges = name.endswith(CONVERGENCE)
+    return progress is Progress.INITIAL or (converges and progress is Progress.INITIAL_CONVERGENCE)
 
 
 def _checkpoint_problems(project: Project, checkpoint: Path) -> Iterator[Problem]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -11,43 +11,11 @@ from aims_pax.campaign.memory import recalling
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.frame import Frame
-from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, Project
+from aims_pax.settings import Project
+from aims_pax.settings.changing import When, when
 from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.section import Section
-
-GOALS: Final = (
-    "max_MD_steps",
-    "max_train_set_size",
-    "max_epochs",
-    "max_initial_epochs",
-    "max_initial_set_size",
-    "desired_acc",
-    "desired_acc_scale_idg",
-    "convergence_patience",
-    "max_convergence_epochs",
-)
-"""When a part of a run is over: may change until it is."""
-
-MAY_CHANGE: Final = (
-    *GOALS,
-    "max_consecutive_failures",
-    "progress_dft_update",
-    "save_trajectories",
-    "save_trajectories_interval",
-)
-"""Settings that a run may be continued with: goals, and what is tolerated, shown or saved."""
-
-PLACES: Final = (
-    *("CLUSTER.", "MISC.", "mace.yaml: MISC."),
-    *("REFERENCE.command", "REFERENCE.walltime_s", "REFERENCE.control", "REFERENCE.species_dir"),
-)
-"""Sections and settings that say where something is computed, read or written; they may change, too."""
-
-STAGES: Final[Mapping[str, type[Section]]] = {
-    "INITIAL_DATASET_GENERATION": InitialDatasetSettings,
-    "ACTIVE_LEARNING": ActiveLearningSettings,
-}
 
 STRUCTURES: Final = "starting structures"
 AIMS_INPUT: Final = "input of FHI-aims"
@@ -79,7 +47,7 @@ def changed_settings(stored: str, project: Project) -> list[Problem]:
     """
     found = {}
     for key, before, now in changes(stored, project):
-        if key.rsplit(".", 1)[-1] in MAY_CHANGE:
+        if when(key) is not When.NEVER:
             continue
         said, back = f"is {now}, and the run in {project.run_folder} was started with {before}.", "Set it back"
         if key in (STRUCTURES, AIMS_INPUT):
@@ -100,25 +68,8 @@ def changes(stored: str, project: Project) -> Iterator[tuple[str, Any, Any]]:
     now = json.loads(json.dumps(_described(project)))
     for key in now:
         # A key on one side only belongs to a section, or a trajectory, of a stage that was not run yet.
-        if key in before and before[key] != now[key] and not key.startswith(PLACES):
+        if key in before and before[key] != now[key] and when(key) is not When.ALWAYS:
             yield key, before[key], now[key]
-
-
-def as_markdown() -> str:
-    """Which settings may change when a run goes on, as docs/durability.md shows it."""
-    rows = []
-    for section, fields in STAGES.items():
-        goals = [key for key in fields.model_fields if key in GOALS]
-        others = [key for key in fields.model_fields if key in MAY_CHANGE and key not in GOALS]
-        rows += [(f"`{section}`: {_code(goals)}", "until that part of the run is over")]
-        rows += [(f"`{section}`: {_code(others)}", "always")]
-    rows += [(_code(place.removesuffix(".") for place in PLACES), "always")]
-    rows += [("everything else, what the starting structures are, and what FHI-aims is told (`control.in`)", "never")]
-    return "\n".join(["| Settings | May change |", "| --- | --- |", *(f"| {keys} | {when} |" for keys, when in rows)])
-
-
-def _code(keys: Iterable[str]) -> str:
-    return ", ".join(f"`{key}`" for key in keys)
 
 
 def _described(project: Project) -> dict[str, Any]:

@@ -63,6 +63,10 @@ class Memory:
         """Bytes that were kept, or None."""
         return self._store.load_state(key)
 
+    def forget(self, key: str) -> None:
+        """Remember nothing under this name any more."""
+        self._store.forget_state(key)
+
     def keep_time(self, stopwatch: Stopwatch) -> None:
         """Remember the wall time by activity."""
         self._store.save_state("activities", stopwatch.to_text().encode())

@@ -11,13 +11,14 @@ from typing import Any, Final
 import numpy as np
 
 import aims_pax
-from aims_pax.campaign.activities import Activity
+from aims_pax.campaign.activities import Activity, Stopwatch
 from aims_pax.campaign.convergence import FINAL_CONVERGENCE, ConvergenceState, stored_convergence
 from aims_pax.campaign.desk import SLOW_LABEL, WORKERS_LOST
 from aims_pax.campaign.evaluate import Evaluation, evaluate_models
 from aims_pax.campaign.imported import extxyz_keys
-from aims_pax.campaign.opened import Run
+from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.product import COMMITTEE_FOLDER, Product, best_of, write_committee, write_product
+from aims_pax.campaign.run_folder import RunFolder
 from aims_pax.committee import Committee
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.extxyz import Keys, write_extxyz
@@ -89,22 +90,25 @@ class Summary:
         ]
 
 
-def write_results(run: Run) -> Summary:
+def write_results(
+    project: Project, store: RunStore, committee: Committee, folder: RunFolder, stopwatch: Stopwatch
+) -> Summary:
     """Write results/ from the store and the committee; what stood there before is replaced.
 
     The errors are measured on the exported files themselves, with the validation structures as they were exported.
     """
-    project, store, results = run.project, run.store, run.folder.results
+    results = folder.results
     results.mkdir(parents=True, exist_ok=True)
-    with run.stopwatch.during(Activity.RECORDING):
-        committee = run.existing_committee()
+    with stopwatch.during(Activity.RECORDING):
         write_datasets(store, results, extxyz_keys(project.settings.misc))
+        convergence = stored_convergence(Memory(store, folder), FINAL_CONVERGENCE)
+        if convergence is not None:
+            committee.share_points()
         committee.centre_energies()
-        convergence = stored_convergence(run.memory, FINAL_CONVERGENCE)
-        product, evaluation = _write_models(project, store, committee, convergence, results)
+        product, evaluation = write_models(project, store, committee, convergence, results)
         content = _content(project, store, committee, convergence, product)
         content["errors_on_validation_set"] = None if evaluation is None else evaluation.record()
-    wall = run.stopwatch.seconds()
+    wall = stopwatch.seconds()
     content["wall_s"] = {name: round(seconds, 2) for name, seconds in wall.items()}
     draw_run(
         results,
@@ -119,7 +123,7 @@ def write_results(run: Run) -> Summary:
     return Summary(results, content)
 
 
-def _write_models(
+def write_models(
     project: Project, store: RunStore, committee: Committee, convergence: ConvergenceState | None, results: Path
 ) -> tuple[Product, Evaluation | None]:
     """Write the files of all members, measure them, and hand over the best of those that were trained to the end."""
@@ -172,7 +176,10 @@ def read_summary(results: Path) -> Summary:
     try:
         return Summary(results, json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise StoreError(f"this run is finished, but its summary {path} can't be read: {error}") from error
+        raise StoreError(
+            f"this run is finished, but its summary {path} can't be read: {error}. aims-pax export --models writes its "
+            "results again"
+        ) from error
 
 
 def _content(

@@ -16,6 +16,7 @@ from aims_pax.campaign.fingerprint import claim
 from aims_pax.campaign.imported import import_datasets
 from aims_pax.campaign.initial import InitialDataset, InitialParts, Shares
 from aims_pax.campaign.opened import Progress, Run, opened
+from aims_pax.campaign.reopening import keep_before_convergence, reopen, set_aside_results
 from aims_pax.campaign.results import Summary, read_summary, write_results
 from aims_pax.campaign.sessions import ending_barren_sessions
 from aims_pax.campaign.training import MIN_RESET_PATIENCE, CommitteeTrainer, Stagnations
@@ -65,6 +66,8 @@ def run_campaign(
     """
     asked = departure or Departure()
     with RunStore.open(project.run_folder) as store, opened(project, store, observer, asked) as run:
+        if Stage.ACTIVE in stages:
+            reopen(run)
         progress = run.progress
         if progress is Progress.FINISHED:
             diary.info("this run is finished; its results are in %s", run.folder.results)
@@ -76,7 +79,8 @@ def run_campaign(
             _finish_initial(run, stages)
             if Stage.ACTIVE in stages:
                 _finish_active(run)
-        summary = write_results(run)
+        set_aside_results(run)
+        summary = write_results(run.project, store, run.existing_committee(), run.folder, run.stopwatch)
         if Stage.ACTIVE in stages:
             run.proceed(Progress.FINISHED)
         return summary
@@ -169,6 +173,8 @@ def _finish_active(run: Run) -> None:
                 "reference, mend it, then the same command tries again. If it was the MD, start anew with a lower "
                 "MD.timestep or MD.temperature, or a larger initial dataset"
             )
+        if settings.converge_al:
+            keep_before_convergence(run)
         run.proceed(Progress.CONVERGENCE)
     if run.progress is Progress.CONVERGENCE and settings.converge_al:
         _converge_finally(run)

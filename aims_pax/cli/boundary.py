@@ -53,7 +53,8 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             if log_failure(str(reason), level=logging.INFO) is None:
                 _say(f"\nLeft because of {reason}, before anything was started.")
             else:
-                _say(f"\nLeft because of {reason}. {kept_words()}")
+                folder = kwargs.get("folder")
+                _say(f"\nLeft because of {reason}. {kept_words(folder if isinstance(folder, Path) else None)}")
             raise typer.Exit(reason.exit_code) from None
         except Exception as error:
             if isinstance(error, OSError) and error.errno in DISK_ERRORS:
@@ -72,10 +73,21 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
-def kept_words() -> str:
-    """What to tell of a run that was left before its end."""
+def kept_words(folder: Path | None = None) -> str:
+    """What to tell of a run that was left before its end.
+
+    Parameters
+    ----------
+    folder : Path or None
+        The project; None where it is not known, or can't be used now.
+    """
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    return f"What was committed is kept; the same command goes on from there:\n  {command}"
+    kept = f"What was committed is kept; the same command goes on from there:\n  {command}"
+    if folder is None:
+        return kept
+    return (
+        f"{kept}\nModels, datasets and figures as they are now:\n  aims-pax export --models {shlex.quote(str(folder))}"
+    )
 
 
 def _say_problems(problems: Sequence[Problem]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from aims_pax import __version__
-from aims_pax.cli import al, check, evaluate, export, idg, init, plan, references, run, schema
+from aims_pax.cli import al, check, evaluate, explain, export, idg, init, plan, references, run, schema
 
 program = typer.Typer(
     name="aims-pax",
@@ -18,13 +18,14 @@ program = typer.Typer(
 )
 program.command("init", short_help="Write a new project, with its settings explained")(init.init)
 program.command("check", short_help="Find mistakes early; say what a run would do")(check.check)
+program.command("explain", short_help="Say what a setting means")(explain.explain)
 program.command("references", short_help="List reference methods; time one label")(references.references)
 program.command("plan", short_help="How many workers would be busy")(plan.plan)
 program.command("run", short_help="Run the whole campaign")(run.run)
 program.command("idg", short_help="Generate the initial dataset only")(idg.idg)
 program.command("al", short_help="Learn actively only")(al.al)
 program.command("evaluate", short_help="Measure models on labelled structures")(evaluate.evaluate)
-program.command("export", short_help="Write the datasets of a run, finished or not")(export.export)
+program.command("export", short_help="Write datasets and models of a run, finished or not")(export.export)
 program.command("schema", short_help="Write JSON schemas for editors")(schema.schema)
 
 

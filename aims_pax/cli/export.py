@@ -7,19 +7,39 @@ import typer
 
 from aims_pax.cli.boundary import guarded
 from aims_pax.cli.launch import ProjectFolder
+from aims_pax.errors import Problem, UserError
 
 
 @guarded
 def export(
     folder: ProjectFolder = Path(),
     out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where to; results/ of the run when not given.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where to; when not given: results/ of the run, and with --models snapshot/ while it is not finished.",
+        ),
     ] = None,
+    models: Annotated[
+        bool, typer.Option("--models", help="With the models of the newest checkpoint, their errors, and all figures.")
+    ] = False,
 ) -> None:
-    """Write training.extxyz and validation.extxyz of a run: interrupted, finished, or while it is running."""
-    from aims_pax.campaign.results import export_datasets
+    """Write training.extxyz and validation.extxyz of a run: interrupted, finished, or while it is running.
+
+    aims-pax export --models my_project also writes usable models, and says what state of the run they are of.
+    """
     from aims_pax.settings import load_project
 
+    if out is not None and out.is_file():
+        raise UserError(Problem(f"--out {out}", "This is a file.", "a folder, which is made when missing"))
     project = load_project(folder, stages=())
+    if models:
+        from aims_pax.campaign.snapshot import export_snapshot
+
+        for line in export_snapshot(project, out).lines():
+            typer.echo(line)
+        return
+    from aims_pax.campaign.results import export_datasets
+
     for path, n_structures in export_datasets(project, out or project.run_folder / "results").items():
         typer.echo(f"wrote {path} ({n_structures} structures)")

@@ -60,6 +60,7 @@ def launch(folder: Path, *stages: str, parsl_config: str | None = None) -> None:
     """
     departure = Departure()
     with SignalWatch(departure) as watch:
+        watch.folder = folder
         summary = _run(folder, stages, parsl_config, watch)
     _say_closing(summary.lines())
 

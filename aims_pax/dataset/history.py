@@ -63,6 +63,10 @@ class HistoryTables(Tables):
         """The learning curves in the order in which they were added, with the fields of ``EPOCH_DTYPE``."""
         return self._database.table(f"SELECT {_EPOCH_COLUMNS} FROM epochs ORDER BY number", dtype=EPOCH_DTYPE)
 
+    def forget_epochs(self, *, after_generation: int) -> None:
+        """Remove from the learning curves what later generations of the models have added."""
+        self._database.execute("DELETE FROM epochs WHERE generation > ?", (after_generation,))
+
     def append_journal(self, kind: str, payload: Mapping[str, Any]) -> int:
         """Add an event; its number is the result.
 
@@ -95,6 +99,10 @@ class HistoryTables(Tables):
         """The bytes kept under this name; None when there are none."""
         row = self._database.first("SELECT value FROM states WHERE key = ?", key)
         return None if row is None else bytes(row[0])
+
+    def forget_state(self, key: str) -> None:
+        """Remove what is kept under this name, if anything is."""
+        self._database.execute("DELETE FROM states WHERE key = ?", (key,))
 
     def set_meta(self, key: str, value: str) -> None:
         """Keep a fact about the run (settings fingerprint, versions); what stood there before is replaced."""

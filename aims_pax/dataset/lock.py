@@ -58,6 +58,20 @@ class RunLock:
             self._descriptor = None
 
 
+def owner_of(folder: Path) -> str:
+    """Who works in a run folder, in words; empty when nobody does, as far as this machine can tell.
+
+    The file is read and not locked: a campaign that starts at this moment would be refused.
+    """
+    try:
+        owner = (folder / LOCK_NAME).read_text(encoding="utf-8", errors="replace").partition("\n")[0]
+    except OSError:
+        return ""
+    said = re.fullmatch(r"host (.+), process (\d+)", owner)
+    is_gone = said is not None and said[1] == socket.gethostname() and not _is_alive(int(said[2]))
+    return "" if is_gone else owner
+
+
 def _locked(folder: Path, owner: str) -> RunLocked:
     return RunLocked(
         Problem(

@@ -55,6 +55,25 @@ def _tried_again(state: State) -> State:
     return replace(state, trajectories=trajectories, stopping=None)
 
 
+def reopened(state: State, policy: Policy) -> State:
+    """The state in which a run goes on that had come to its end, where its rules now ask for more; else the same state.
+
+    Trajectories that ended with the run go on from where they stand, and those that had made all their steps if more
+    are allowed now. Threshold, quota and counts stay: it is as if the goal had been further from the beginning. The
+    shell puts back to their checkpoints those that have failed since their last label.
+
+    Not for a run whose rules have not changed: its force MAE may have risen above the goal after it had stopped there.
+    """
+    if state.stopping in (None, StopReason.ALL_FAILED):
+        return state
+    trajectories = tuple(
+        replace(one, phase=Phase.RUNNING) if one.phase is Phase.FINISHED and not _steps_used_up(one, policy) else one
+        for one in state.trajectories
+    )
+    live = replace(state, trajectories=trajectories, stopping=None)
+    return state if _reason_to_stop(live, policy) else live
+
+
 def resumed(state: State, policy: Policy) -> State:
     """The state in which an interrupted run goes on, under rules whose goals may have changed since."""
     state = _tried_again(state)

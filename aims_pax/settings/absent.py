@@ -37,8 +37,11 @@ def _later(what: str, advice: str = "Remove it.", *neutral: Any) -> Absent:
     return Absent((None, *neutral), f"{what} is not in this version. {advice}")
 
 
+def _npt(what: str, *neutral: Any) -> Absent:
+    return Absent((None, *neutral), f"{what} belongs to NPT, which is not in this version. Remove it.")
+
+
 _ANALYSIS: Final = "Scores, thresholds and errors are always recorded; figures of them are in results/."
-_NPT: Final = "It belongs to NPT, which is not in this version. Remove it."
 _FINE_TUNING: Final = "Fine-tuning of foundation models"
 _ONE_PROPERTY_SET: Final = "Labels are energies, forces and stress in this version. Remove it."
 
@@ -64,14 +67,14 @@ NOT_YET: Final[Mapping[str, Mapping[str, Absent]]] = {
         "intermol_forces_weight": _later("A weight for forces between molecules", "Remove it.", 100, 100.0),
     },
     "MD": {
-        "barostat": Absent((None, "mtk"), _NPT),
-        "pressure": Absent((None, 101325, 101325.0), _NPT),
-        "tdamp": Absent((None, 50, 50.0), _NPT),
-        "pdamp": Absent((None, 500, 500.0), _NPT),
-        "tchain": Absent((None, 3), _NPT),
-        "pchain": Absent((None, 3), _NPT),
-        "tloop": Absent((None, 1), _NPT),
-        "ploop": Absent((None, 1), _NPT),
+        "barostat": _npt("A barostat", "mtk"),
+        "pressure": _npt("An external pressure (Pa)", 101325, 101325.0),
+        "tdamp": _npt("The damping time of the thermostat's chain", 50, 50.0),
+        "pdamp": _npt("The damping time of the barostat", 500, 500.0),
+        "tchain": _npt("The length of the thermostat's chain", 3),
+        "pchain": _npt("The length of the barostat's chain", 3),
+        "tloop": _npt("The number of substeps of the thermostat's chain", 1),
+        "ploop": _npt("The number of substeps of the barostat's chain", 1),
     },
     "MISC": {
         "create_restart": Absent((None, True), "Every run can be continued by the same command. Remove it."),

@@ -47,17 +47,20 @@ The method that labels structures. Without this section: GFN2-xTB by `tblite`, o
 """
 
 
+PLAIN_SECTIONS: Final[Mapping[str, type[Section]]] = {
+    "INITIAL_DATASET_GENERATION": InitialDatasetSettings,
+    "ACTIVE_LEARNING": ActiveLearningSettings,
+    "MD": MDSettings,
+    "MISC": MiscSettings,
+}
+"""The sections of aims_PAX.yaml whose settings do not depend on a type."""
+
+
 def reference_page() -> str:
     """All settings of both files as Markdown."""
     parts = [_INTRODUCTION, "## aims_PAX.yaml"]
-    plain: dict[str, type[Section]] = {
-        "INITIAL_DATASET_GENERATION": InitialDatasetSettings,
-        "ACTIVE_LEARNING": ActiveLearningSettings,
-        "MD": MDSettings,
-        "MISC": MiscSettings,
-    }
-    for name, model in plain.items():
-        parts += [f"### {name}", _MD if name == "MD" else _sentence(model), *_tables(model)]
+    for name, model in PLAIN_SECTIONS.items():
+        parts += [f"### {name}", _MD if name == "MD" else section_words(model), *_tables(model)]
         parts += _other_keys(model, NOT_YET.get(name, {}), FHI_AIMS.get(name, {}))
     parts += ["### CLUSTER", _CLUSTER, *_choices(CLUSTERS)]
     parts += _other_keys(None, NOT_YET["CLUSTER.parsl_options"], FHI_AIMS["CLUSTER"])
@@ -65,7 +68,7 @@ def reference_page() -> str:
     parts += [*_tables(DispersionSettings, "Settings of `dispersion`, which every type has:")]
     parts += ["## mace.yaml"]
     for name, model in MACE_SECTIONS.items():
-        parts += [f"### {name}", _sentence(model), *_tables(model)]
+        parts += [f"### {name}", section_words(model), *_tables(model)]
         parts += _other_keys(model, NOT_YET_MACE.get(name, {}), {})
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
@@ -73,11 +76,12 @@ def reference_page() -> str:
 def _choices(models: Mapping[str, type[Section]]) -> Iterator[str]:
     for name, model in models.items():
         yield f"#### type: {name}"
-        yield _sentence(model)
+        yield section_words(model)
         yield from _tables(model)
 
 
-def _sentence(model: type[Section]) -> str:
+def section_words(model: type[Section]) -> str:
+    """What a section is about."""
     return " ".join((model.__doc__ or "").split())
 
 
@@ -93,15 +97,18 @@ def _tables(model: type[Section], heading: str = "") -> Iterator[str]:
 
 
 _RULE: Final = "|---|---|---|---|"
+REQUIRED: Final = "**required**"
+OF_AIMS: Final = "read by FHI-aims only; accepted where a teacher stands in for it."
 
 
 def _row(key: str, info: FieldInfo) -> str:
-    cells = (f"`{key}`", _default(info), allowed(info), info.description or "")
+    cells = (f"`{key}`", default_words(info), allowed(info), info.description or "")
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _default(info: FieldInfo) -> str:
-    return "**required**" if info.is_required() else _shown(info.get_default(call_default_factory=True))
+def default_words(info: FieldInfo) -> str:
+    """A default as a person reads it; empty when there is none."""
+    return REQUIRED if info.is_required() else _shown(info.get_default(call_default_factory=True))
 
 
 def _shown(value: Any) -> str:
@@ -126,7 +133,7 @@ def _other_keys(model: type[Section] | None, absent: Mapping[str, Absent], of_ai
     """What is accepted, or recognised and refused, beside the settings."""
     lines = [f"- `{alias}`: another name of `{name}`." for alias, name in (model.ALIASES if model else {}).items()]
     lines += [f"- `{key}`: {item.reason}" for key, item in absent.items()]
-    lines += [f"- `{key}`: read by FHI-aims only; accepted where a teacher stands in for it." for key in of_aims]
+    lines += [f"- `{key}`: {OF_AIMS}" for key in of_aims]
     if lines:
         yield "\n".join(["Also recognised:", "", *lines])
 

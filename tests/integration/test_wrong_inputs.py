@@ -333,10 +333,17 @@ def test_other_starting_structures_under_way_are_told(project: Path) -> None:
     assert_both_tell(project, "The starting structures are not those that the run")
 
 
-def test_goal_raised_after_the_end_is_told(project: Path) -> None:
+def test_goal_lowered_after_the_end_is_told(project: Path) -> None:
     begin_run(project, Progress.FINISHED)
-    replaced("aims_PAX.yaml", "max_train_set_size: 4", "max_train_set_size: 8")(project)
-    assert_both_tell(project, "ACTIVE_LEARNING.max_train_set_size is 8", "done with that part at 4")
+    replaced("aims_PAX.yaml", "max_train_set_size: 4", "max_train_set_size: 3")(project)
+    assert_both_tell(project, "ACTIVE_LEARNING.max_train_set_size is 3, which asks for no more", "it ended with 4")
+
+
+def test_goal_of_the_initial_dataset_raised_after_its_end_is_told(project: Path) -> None:
+    begin_run(project, Progress.ACTIVE)
+    replaced("aims_PAX.yaml", "max_initial_set_size: 2", "max_initial_set_size: 8")(project)
+    words = ("max_initial_set_size is 8", "done with that part at 2, and has learned from it since", "ACTIVE_LEARNING")
+    assert_both_tell(project, *words)
 
 
 def test_goal_raised_under_way_is_no_mistake(project: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aims_pax.frame import Split
-from aims_pax.learner.active import OutOfTurn, begin, decide, resumed, transition
+from aims_pax.learner.active import OutOfTurn, begin, decide, reopened, resumed, transition
 from aims_pax.learner.events import (
     Advance,
     AwaitLabel,
@@ -243,66 +243,156 @@ def check_invariants(state: State, in_flight: set[int], history: list[float]) ->
         assert state.threshold.value == pytest.approx((1 + state.threshold.c_x) * sum(last) / len(last), rel=1e-12)
 
 
+class RandomCampaign:
+    """A shell without MD, labels or models: what happens next is drawn, and every invariant is looked at."""
+
+    def __init__(self, state: State, random: Random) -> None:
+        self.state, self.random = state, random
+        self.in_flight: set[int] = set()
+        self.history: list[float] = []
+        self.frozen: float | None = None
+
+    def run(self, policy: Policy) -> StopReason:
+        """Play on to the end; labels fail, trajectories explode, and the state goes through text at any moment."""
+        random = self.random
+        for _ in range(20_000):
+            if random.random() < 0.05:
+                self.state = from_text(State, to_text(self.state))
+            if self.in_flight and random.random() < 0.3:
+                self._answer(policy)
+            command = decide(self.state, policy)
+            match command:
+                case Advance():
+                    self._advance(command, policy)
+                case Train(n_epochs):
+                    assert n_epochs >= 1
+                    self._feed(EpochsDone(n_epochs, random.random() if random.random() < 0.5 else None), policy)
+                case AwaitLabel():
+                    assert self.in_flight
+                    self._answer(policy)
+                case Finish(reason):
+                    return reason
+            if self.state.threshold.frozen_at is not None:
+                assert self.frozen in (None, self.state.threshold.frozen_at)
+                self.frozen = self.state.threshold.frozen_at
+        pytest.fail("the campaign did not end")
+
+    def _advance(self, command: Advance, policy: Policy) -> None:
+        assert command.n_steps >= 1
+        for index in command.trajectories:
+            if self.state.trajectories[index].phase is not Phase.RUNNING:
+                continue  # the campaign stopped within this batch
+            if self.random.random() < 0.05:
+                n_steps = self.random.randint(0, command.n_steps)
+                self._feed(ChunkUnphysical(index, n_steps, "exploded"), policy)
+                continue
+            self.history.append(self.random.random())
+            self._feed(ChunkDone(index, command.n_steps, self.history[-1]), policy)
+
+    def _answer(self, policy: Policy) -> None:
+        index = self.random.choice(sorted(self.in_flight))
+        self.in_flight.remove(index)
+        kind = LabelFailed if self.random.random() < 0.2 else LabelArrived
+        self._feed(kind(index, self.state.trajectories[index].md_step), policy)
+
+    def _feed(self, event: Event, policy: Policy) -> None:
+        before = self.state.trajectories
+        self.state, consequences = transition(self.state, event, policy)
+        for consequence in consequences:
+            if isinstance(consequence, SubmitLabel):
+                self.in_flight.add(consequence.trajectory)
+        for old, new in zip(before, self.state.trajectories, strict=True):
+            assert old.phase in (Phase.RUNNING,) or old.md_step == new.md_step
+        check_invariants(self.state, self.in_flight, self.history)
+
+
+def random_campaign(policy: Policy, *, n: int, ratio: float, seed: int) -> RandomCampaign:
+    random = Random(seed)
+    c_x = random.uniform(-0.3, 0.3)
+    return RandomCampaign(begin(policy, n_trajectories=n, c_x=c_x, valid_ratio=ratio, n_initial_train=3), random)
+
+
 @settings(max_examples=300, deadline=None)
 @given(policies(), st.integers(1, 6), st.floats(0.05, 0.6), st.integers(0, 2**32))
 def test_random_campaigns_keep_every_invariant_and_end(policy: Policy, n: int, ratio: float, seed: int) -> None:
-    """Labels fail, trajectories explode, and the run is interrupted and resumed from text at any moment."""
-    random = Random(seed)
-    state = begin(policy, n_trajectories=n, c_x=random.uniform(-0.3, 0.3), valid_ratio=ratio, n_initial_train=3)
-    in_flight: set[int] = set()
-    history: list[float] = []
-    frozen: float | None = None
-
-    def feed(event: Event) -> None:
-        nonlocal state
-        before = state.trajectories
-        state, consequences = transition(state, event, policy)
-        for consequence in consequences:
-            if isinstance(consequence, SubmitLabel):
-                in_flight.add(consequence.trajectory)
-        for old, new in zip(before, state.trajectories, strict=True):
-            assert old.phase in (Phase.RUNNING,) or old.md_step == new.md_step
-        check_invariants(state, in_flight, history)
-
-    def answer() -> None:
-        index = random.choice(sorted(in_flight))
-        in_flight.remove(index)
-        kind = LabelFailed if random.random() < 0.2 else LabelArrived
-        feed(kind(index, state.trajectories[index].md_step))
-
-    for _ in range(20_000):
-        if random.random() < 0.05:
-            state = from_text(State, to_text(state))
-        if in_flight and random.random() < 0.3:
-            answer()
-        command = decide(state, policy)
-        match command:
-            case Advance(trajectories, n_steps):
-                assert n_steps >= 1
-                for index in trajectories:
-                    if state.trajectories[index].phase is not Phase.RUNNING:
-                        continue  # the campaign stopped within this batch
-                    if random.random() < 0.05:
-                        feed(ChunkUnphysical(index, random.randint(0, n_steps), "exploded"))
-                        continue
-                    history.append(random.random())
-                    feed(ChunkDone(index, n_steps, history[-1]))
-            case Train(n_epochs):
-                assert n_epochs >= 1
-                feed(EpochsDone(n_epochs, random.random() if random.random() < 0.5 else None))
-            case AwaitLabel():
-                assert in_flight
-                answer()
-            case Finish():
-                break
-        if state.threshold.frozen_at is not None:
-            assert frozen in (None, state.threshold.frozen_at)
-            frozen = state.threshold.frozen_at
-    else:
-        pytest.fail("the campaign did not end")
-    assert not in_flight
+    campaign = random_campaign(policy, n=n, ratio=ratio, seed=seed)
+    campaign.run(policy)
+    state = campaign.state
+    assert not campaign.in_flight
     assert all(trajectory.phase not in LIVE for trajectory in state.trajectories)
     assert from_text(State, to_text(state)) == state
+
+
+@settings(max_examples=300, deadline=None)
+@given(policies(), policies(), st.integers(1, 6), st.floats(0.05, 0.6), st.integers(0, 2**32))
+def test_random_campaigns_go_on_where_their_goals_ask_for_more(
+    policy: Policy, others: Policy, n: int, ratio: float, seed: int
+) -> None:
+    """Whatever the new goals are: a run is opened again only if they leave something to do, and ends once more."""
+    campaign = random_campaign(policy, n=n, ratio=ratio, seed=seed)
+    reason = campaign.run(policy)
+    before = campaign.state
+    goals = {key: getattr(others, key) for key in ("max_md_steps", "max_train_size", "desired_force_mae", "max_epochs")}
+    policy = replace(policy, **goals)
+    campaign.state = reopened(before, policy)
+    if campaign.state == before:
+        assert campaign.run(policy) is reason
+        return
+    assert isinstance(decide(campaign.state, policy), Advance)
+    assert replace(campaign.state, trajectories=(), stopping=None) == replace(before, trajectories=(), stopping=None)
+    for old, new in zip(before.trajectories, campaign.state.trajectories, strict=True):
+        assert replace(new, phase=old.phase) == old
+        assert old.phase is Phase.FINISHED or new.phase is old.phase
+    campaign.run(policy)
+    assert not campaign.in_flight
+    assert campaign.state.n_received >= before.n_received
+
+
+def ended() -> State:
+    """A run of two trajectories that has reached its eleventh training structure."""
+    policy = replace(POLICY, max_train_size=11)
+    return play(waiting(), LabelArrived(0, 300), EpochsDone(2, 0.04), policy=policy)[0]
+
+
+def test_run_that_has_reached_its_goal_goes_on_when_it_is_raised() -> None:
+    state = ended()
+    assert state.stopping is StopReason.TRAIN_SIZE
+    again = reopened(state, replace(POLICY, max_train_size=12))
+    assert again.stopping is None
+    assert again.in_phase(Phase.RUNNING) == (0, 1)
+    assert again.threshold == state.threshold
+
+
+@pytest.mark.parametrize(
+    "goals",
+    [
+        {"max_train_size": 11},
+        {"max_train_size": 5},
+        {"max_train_size": 20, "max_epochs": 2},
+        {"max_train_size": 20, "desired_force_mae": 0.04},
+    ],
+)
+def test_run_stays_finished_when_its_goals_leave_nothing_to_do(goals: dict[str, float]) -> None:
+    assert reopened(ended(), replace(POLICY, **goals)) == ended()
+
+
+def test_only_trajectories_with_steps_left_go_on() -> None:
+    again = reopened(ended(), replace(POLICY, max_train_size=20, max_md_steps=100))
+    assert again.in_phase(Phase.RUNNING) == (1,)
+
+
+def test_trajectories_that_had_made_all_their_steps_go_on_when_more_are_allowed() -> None:
+    policy = replace(POLICY, max_md_steps=25)
+    state, _ = play(start(), ChunkDone(0, 25, 0.1), ChunkDone(1, 25, 0.1), policy=policy)
+    assert state.stopping is StopReason.MD_STEPS
+    assert decide(reopened(state, POLICY), POLICY) == Advance((0, 1), 25)
+
+
+def test_run_that_goes_on_under_a_goal_that_it_had_reached_once_stays_stopped() -> None:
+    policy = replace(POLICY, desired_force_mae=0.05)
+    state, _ = play(waiting(), ChunkDone(1, 25, 9.0), LabelArrived(0, 300), EpochsDone(2, 0.05), policy=policy)
+    state, _ = play(state, LabelArrived(1, 25), EpochsDone(1, 0.08), policy=policy)
+    assert resumed(state, policy).stopping is StopReason.FORCE_MAE
 
 
 def test_lowered_goals_finish_what_is_past_them_when_a_run_goes_on() -> None:

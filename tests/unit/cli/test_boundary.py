@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from aims_pax.cli.boundary import guarded
+from aims_pax.cli.boundary import guarded, kept_words
 from aims_pax.departure import Departed, Reason
 from aims_pax.errors import CampaignStopped, Problem, SettingsError
 from aims_pax.report.logs import open_logs
@@ -68,6 +68,15 @@ def test_campaign_that_was_asked_to_leave_says_how_to_go_on(
         "  aims-pax run 'my project'\n"
     )
     assert f"run ended: {reason}" in (tmp_path / "aims_pax.log").read_text(encoding="utf-8")
+
+
+def test_run_that_was_left_says_how_to_have_its_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["/somewhere/bin/aims-pax-al", "my project"])
+    assert kept_words(Path("my project")).splitlines()[1:] == [
+        "  aims-pax-al 'my project'",
+        "Models, datasets and figures as they are now:",
+        "  aims-pax export --models 'my project'",
+    ]
 
 
 def test_ctrl_c_before_a_run_has_begun_promises_nothing() -> None:

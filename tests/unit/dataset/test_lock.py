@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aims_pax.dataset.lock import LOCK_NAME, RunLock
+from aims_pax.dataset.lock import LOCK_NAME, RunLock, owner_of
 from aims_pax.errors import RunLocked, StoreError
 
 
@@ -28,6 +28,25 @@ def test_what_a_dead_campaign_wrote_does_not_lock(tmp_path: Path) -> None:
     assert written == f"host {socket.gethostname()}, process {os.getpid()}\n"
     lock.release()
     assert (tmp_path / LOCK_NAME).read_text(encoding="utf-8") == ""
+
+
+def test_who_works_in_a_folder_is_known_without_locking_it(tmp_path: Path) -> None:
+    assert owner_of(tmp_path) == ""
+    lock = RunLock(tmp_path)
+    assert owner_of(tmp_path) == f"host {socket.gethostname()}, process {os.getpid()}"
+    lock.release()
+    assert owner_of(tmp_path) == ""
+    (tmp_path / LOCK_NAME).write_text("host node03, process 4711\n", encoding="utf-8")
+    assert owner_of(tmp_path) == "host node03, process 4711"
+
+
+def test_a_dead_campaign_of_this_host_works_nowhere(tmp_path: Path) -> None:
+    process = os.fork()
+    if process == 0:
+        os._exit(0)
+    os.waitpid(process, 0)
+    (tmp_path / LOCK_NAME).write_text(f"host {socket.gethostname()}, process {process}\n", encoding="utf-8")
+    assert owner_of(tmp_path) == ""
 
 
 def test_a_campaign_on_this_host_is_told_with_how_to_stop_it(tmp_path: Path) -> None:

@@ -277,6 +277,8 @@ def test_learning_curves_have_nan_where_nothing_was_measured(store: RunStore) ->
     np.testing.assert_equal(epochs["force_mae_ev_per_ang"], [0.04, math.nan, 0.04])
     np.testing.assert_equal(epochs["stress_mae_ev_per_ang3"], [math.nan, math.nan, 0.01])
     assert epochs["n_valid"].tolist() == [1, 2, 1]
+    store.forget_epochs(after_generation=1)
+    assert store.epochs()["epoch"].tolist() == [1, 1]
 
 
 def test_journal_keeps_order_time_and_infinities(store: RunStore) -> None:
@@ -297,6 +299,8 @@ def test_states_and_facts_are_replaced(store: RunStore) -> None:
         store.set_meta("version", repr(value))
     assert store.load_state("sampler") == b"two\xff"
     assert store.get_meta("version") == r"b'two\xff'"
+    store.forget_state("sampler")
+    assert store.load_state("sampler") is None
 
 
 def test_numpy_numbers_are_stored_as_numbers(store: RunStore, frame: MakeFrame, label: MakeLabel) -> None:

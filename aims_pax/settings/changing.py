@@ -1,0 +1,89 @@
+"""Which settings may be others when a run goes on, and when."""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Final
+
+from aims_pax.settings.active import ActiveLearningSettings
+from aims_pax.settings.initial import InitialDatasetSettings
+from aims_pax.settings.section import Section
+
+GOALS: Final = (
+    "max_MD_steps",
+    "max_train_set_size",
+    "max_epochs",
+    "max_initial_epochs",
+    "max_initial_set_size",
+    "desired_acc",
+    "desired_acc_scale_idg",
+    "convergence_patience",
+    "max_convergence_epochs",
+)
+"""When a part of a run is over."""
+
+CONVERGENCE: Final = ("convergence_patience", "max_convergence_epochs", "converge_al", "converge_best")
+"""How long, whether and which models are converged at the end."""
+
+MAY_CHANGE: Final = (
+    *dict.fromkeys((*GOALS, *CONVERGENCE)),
+    "max_consecutive_failures",
+    "progress_dft_update",
+    "save_trajectories",
+    "save_trajectories_interval",
+)
+"""Settings that a run may be continued with: goals, and what is tolerated, shown or saved."""
+
+PLACES: Final = (
+    *("CLUSTER.", "MISC.", "mace.yaml: MISC."),
+    *("REFERENCE.command", "REFERENCE.walltime_s", "REFERENCE.control", "REFERENCE.species_dir"),
+)
+"""Sections and settings that say where something is computed, read or written; they may change, too."""
+
+STAGES: Final[Mapping[str, type[Section]]] = {
+    "INITIAL_DATASET_GENERATION": InitialDatasetSettings,
+    "ACTIVE_LEARNING": ActiveLearningSettings,
+}
+
+
+class When(StrEnum):
+    """When a setting of a run may be another one."""
+
+    ALWAYS = "always"
+    """It says where, or what is tolerated, shown or saved."""
+    RENEWS = "always; a run that has ended goes on when it asks for more than before"
+    """A goal of active learning, or of the convergence at the end."""
+    UNTIL_OVER = "until that part of the run is over"
+    """A goal of the initial dataset, which active learning builds on."""
+    NEVER = "never: it belongs to what the run is"
+    """With another value it would be another run."""
+
+
+def when(name: str) -> When:
+    """When a setting may change, by its name as in ``ACTIVE_LEARNING.c_x`` or ``mace.yaml: TRAINING.lr``."""
+    if name.startswith(PLACES):
+        return When.ALWAYS
+    section, _, key = name.partition(".")
+    if section not in STAGES or key not in MAY_CHANGE:
+        return When.NEVER
+    if key not in (*GOALS, *CONVERGENCE):
+        return When.ALWAYS
+    return When.RENEWS if section == "ACTIVE_LEARNING" else When.UNTIL_OVER
+
+
+def as_markdown() -> str:
+    """Which settings may change when a run goes on, as docs/durability.md shows it."""
+    rows = []
+    for section, fields in STAGES.items():
+        for moment in When:
+            keys = [key for key in fields.model_fields if when(f"{section}.{key}") is moment]
+            if keys and moment is not When.NEVER:
+                rows.append((f"`{section}`: {_code(keys)}", str(moment)))
+    rows += [(_code(place.removesuffix(".") for place in PLACES), "always")]
+    rows += [("everything else, what the starting structures are, and what FHI-aims is told (`control.in`)", "never")]
+    return "\n".join(
+        ["| Settings | May change |", "| --- | --- |", *(f"| {keys} | {moment} |" for keys, moment in rows)]
+    )
+
+
+def _code(keys: Iterable[str]) -> str:
+    return ", ".join(f"`{key}`" for key in keys)
