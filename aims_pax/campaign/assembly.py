@@ -206,6 +206,8 @@ def initial_policy(project: Project) -> InitialPolicy:
         max_epochs=settings.max_initial_epochs,
         max_train_size=settings.max_initial_set_size,
         desired_force_mae=settings.desired_force_mae_ev_per_ang,
+        equilibration_steps=settings.equilibration_steps,
+        steps_per_chunk=settings.skip_step_initial,
     )
 
 

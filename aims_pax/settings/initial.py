@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import AfterValidator, Field
 
 from aims_pax.settings.dispersion import Damping, DispersionCutoff, DispersionSettings
-from aims_pax.settings.kinds import IMPORT_PATH, Arguments, Count, Kind, Limit, Positive, Text, misfit
+from aims_pax.settings.kinds import IMPORT_PATH, Arguments, Count, CountOrZero, Kind, Limit, Positive, Text, misfit
 from aims_pax.settings.models import PUBLISHED, ModelNameOrFile, is_file
 from aims_pax.settings.reference import off_name_contradictions
 from aims_pax.settings.section import Contradiction, Section
@@ -74,6 +74,12 @@ class InitialDatasetSettings(StageSettings):
         None, description="Which model of the family foundational_model."
     )
     skip_step_initial: Count = Field(25, description="MD steps between structures that are labelled.")
+    equilibration_steps: CountOrZero = Field(
+        0,
+        description="MD steps of each starting structure before the first one is labelled. Some five friction times "
+        "(5 / MD.friction / MD.timestep) bring a relaxed structure to MD.temperature. An nve has no thermostat: it "
+        "shares out the heat of its first velocities, and a relaxed structure ends at half its temperature.",
+    )
     distinct_model_sets: bool = Field(
         True, description="Whether each member gets its own structures. false: all members share all structures."
     )

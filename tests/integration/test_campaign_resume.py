@@ -184,6 +184,30 @@ def test_run_killed_in_its_initial_stage_goes_on_as_if_it_had_not_been(
     assert_labels_conserved(folder, calculated)
 
 
+EQUILIBRATION = {**CHANGES, "INITIAL_DATASET_GENERATION": {"intermediate_epochs_idg": 3, "equilibration_steps": 23}}
+
+
+def equilibrating(n_made: int) -> Moment:
+    return lambda now: now.activity == f"equilibrating, step {n_made} of 23"
+
+
+@pytest.mark.parametrize("n_made", [0, 10, 20])
+def test_run_killed_while_it_equilibrates_goes_on_from_the_last_chunk(
+    n_made: int, calculated: Path, tmp_path: Path
+) -> None:
+    whole, folder = (copper_project(tmp_path / name, changes=EQUILIBRATION) for name in ("whole", "killed"))
+    run(whole, stages=(Stage.INITIAL,))
+    calculated.unlink()
+    killed = in_child(lambda: run(folder, stages=(Stage.INITIAL,), observer=killing(equilibrating(n_made))))
+    assert killed == -signal.SIGKILL
+    assert not calculated.exists(), "nothing is labelled before the equilibration is over"
+    seen = Watcher()
+    run(folder, stages=(Stage.INITIAL,), observer=seen)
+    assert seen.seen[0].activity == f"equilibrating, step {n_made} of 23"
+    assert_same(outcome_of(folder), outcome_of(whole))
+    assert_labels_conserved(folder, calculated)
+
+
 @pytest.mark.parametrize("moment", IN_ACTIVE)
 def test_run_killed_in_active_learning_goes_on_as_if_it_had_not_been(
     moment: str, initial: Path, uninterrupted: Outcome, calculated: Path, tmp_path: Path
