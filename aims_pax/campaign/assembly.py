@@ -173,9 +173,13 @@ def forget_history(project: Project, forces: ForceModel) -> Callable[[], None]:
 
 
 def embedded_settings(project: Project) -> TbliteSettings:
-    """The embedded GFN2-xTB driver, with the charge and spin of the reference where that has them."""
+    """The embedded driver, with the charge and spin of the reference where that has them, and a tblite's method."""
     reference = project.settings.reference
+    method = project.initial.embedded_method
+    if method is None:
+        method = reference.method if isinstance(reference, TbliteSettings) else "GFN2-xTB"
     return TbliteSettings(
+        method=method,
         charge=getattr(reference, "charge", 0),
         multiplicity=getattr(reference, "multiplicity", 1),
     )
