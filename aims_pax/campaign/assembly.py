@@ -218,13 +218,17 @@ def initial_policy(project: Project) -> InitialPolicy:
 # -- active learning ------------------------------------------------------------------------------------------
 
 
-def active_sampler(project: Project, committee: Committee) -> BatchedSampler:
-    """All trajectories of active learning, driven by the committee."""
-    settings = project.active
-    starts = []
-    for index in range(settings.num_trajectories):
-        system, md = project.system_for(index), project.md_for(index)
-        starts.append(_start(system.frame, md, Stage.ACTIVE))
+def active_sampler(project: Project, committee: Committee, *, frames: Sequence[Frame] | None = None) -> BatchedSampler:
+    """All trajectories of active learning, driven by the committee.
+
+    Parameters
+    ----------
+    frames : sequence of Frame or None
+        Where each of them begins; None: at the starting structures in turn.
+    """
+    if frames is None:
+        frames = [project.system_for(index).frame for index in range(project.active.num_trajectories)]
+    starts = [_start(frame, project.md_for(index), Stage.ACTIVE) for index, frame in enumerate(frames)]
     member = 0 if project.md_for(0).propagate_with == "member" else None
     return BatchedSampler(starts, CommitteeForces(committee, member=member), device=committee.device)
 

@@ -160,5 +160,6 @@ class InitialDatasetSettings(StageSettings):
             )
             yield Contradiction("foundational_model_settings.dispersion", found, "Set it to false.")
         if (driver in MACE_FAMILIES or driver == EMBEDDED) and model.arguments:
-            found = f"arguments are for a calculator given by its import path, and foundational_model is {self.foundational_model or driver}."
+            named = self.foundational_model or driver
+            found = f"arguments are for a calculator given by its import path, and foundational_model is {named}."
             yield Contradiction("foundational_model_settings.arguments", found, "Remove them.")
