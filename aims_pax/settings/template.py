@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import yaml
 
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.frame import Frame
@@ -309,4 +310,9 @@ def _refuse_overwriting(folder: Path, structures: Sequence[str]) -> None:
 def _model_name(stem: str) -> str:
     """A structure's name as the name of models, which becomes part of file names."""
     name = re.sub(r"[^A-Za-z0-9_.+-]+", "_", stem).lstrip("_.+-")[:100]
-    return name or "model"
+    return name if name and _is_text(name) else f"model_{name}".rstrip("_")
+
+
+def _is_text(name: str) -> bool:
+    """Whether YAML reads it as text; of 1e5 it is PyYAML alone that does."""
+    return isinstance(yaml.safe_load(name), str) and re.fullmatch(r"[\d_.]+([eE][+-]?\d+)?", name) is None

@@ -148,6 +148,15 @@ def test_templates_start_thermalised_and_converge_all_models(tmp_path: Path) -> 
     assert project.active.converge_best is False
 
 
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [("h2", "h2"), ("300", "model_300"), ("no", "model_no"), ("é", "model"), ("1e5", "model_1e5"), ("4h", "4h")],
+)
+def test_models_are_named_after_the_structure_by_a_text(stem: str, name: str, tmp_path: Path) -> None:
+    write_project(tmp_path / "new", saved(tmp_path / f"{stem}.xyz", molecule("H2O")))
+    assert load_project(tmp_path / "new").mace.general.name_exp == name
+
+
 def test_comments_stand_in_one_column(tmp_path: Path) -> None:
     write_project(tmp_path, saved(tmp_path / "mgo.cif", magnesia()))
     for name in ("aims_PAX.yaml", "mace.yaml"):
