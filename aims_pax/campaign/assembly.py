@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from math import isinf
 from pathlib import Path
+from typing import Final
 
 from aims_pax.batch import ForceModel
 from aims_pax.campaign.recording import NoRecorder, TrajectoryRecorder
@@ -34,6 +35,10 @@ from aims_pax.settings import (
     SlurmCluster,
     TbliteSettings,
 )
+
+EQUILIBRATION_CHUNK: Final = 5
+"""MD steps of equilibration between two moments at which a run can be left: few, for the driver may take a second for
+each, and no fewer, for it begins each chunk without its wave functions."""
 
 
 def seeds_of(project: Project) -> tuple[int, ...]:
@@ -211,7 +216,7 @@ def initial_policy(project: Project) -> InitialPolicy:
         max_train_size=settings.max_initial_set_size,
         desired_force_mae=settings.desired_force_mae_ev_per_ang,
         equilibration_steps=settings.equilibration_steps,
-        steps_per_chunk=settings.skip_step_initial,
+        steps_per_chunk=EQUILIBRATION_CHUNK,
     )
 
 

@@ -1,6 +1,7 @@
 """Initial dataset generation: a driver samples, the reference labels, every member learns its own share."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
@@ -47,6 +48,9 @@ diary = logging.getLogger("aims_pax.initial")
 
 MAX_DRIVER_FAILURES = 10
 """Times in a row that the driver's MD may become unphysical before nothing sensible is left to do."""
+
+QUIET_COMMIT_S = 2.0
+"""Seconds of equilibration that a kill may cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,7 @@ class InitialDataset:
         self._trainer = None if committee is None else CommitteeTrainer(committee, parts.plan)
         self._checkpoints: dict[int, TrajectoryCheckpoint] = {}
         self._last_failure = ""
+        self._last_commit = time.monotonic()
 
     def run(self) -> InitialStop:
         """Go on until a stopping criterion is met; returns which.
@@ -185,7 +190,7 @@ class InitialDataset:
     # -- sampling ---------------------------------------------------------------------------------------------
 
     def _equilibrate(self, n_steps: int) -> None:
-        """Let the driver move every system on, and store where it stands."""
+        """Let the driver move every system on, and store now and then where it stands."""
         parts, n_before = self._parts, self.state.n_equilibrated
         if n_before == 0:
             diary.info(
@@ -195,9 +200,13 @@ class InitialDataset:
             parts.forget_history()
             self._advance_all(n_steps)
         self.state = learner.transition(self.state, StepsEquilibrated(n_steps), parts.policy)
-        with parts.stopwatch.during(Activity.RECORDING), parts.store.unflushed_transaction():
-            self._write_state()
-        if self.state.n_equilibrated >= parts.policy.equilibration_steps:
+        is_over = self.state.n_equilibrated >= parts.policy.equilibration_steps
+        now = time.monotonic()
+        if is_over or parts.departure.reason is not None or now - self._last_commit > QUIET_COMMIT_S:
+            with parts.stopwatch.during(Activity.RECORDING), parts.store.unflushed_transaction():
+                self._write_state()
+            self._last_commit = now
+        if is_over:
             temperatures = [parts.sampler.kinetic_temperature(index) for index in range(parts.n_systems)]
             diary.info(
                 "equilibrated: kinetic temperature now %.0f K; structures are labelled from here", np.mean(temperatures)

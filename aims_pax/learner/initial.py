@@ -36,8 +36,8 @@ class InitialPolicy:
     desired_force_mae : float or None, eV/Å
         Goal of the validation force MAE, scale included.
     equilibration_steps, steps_per_chunk : int
-        MD steps before the first structure, and how many of them are made at once; between two chunks a run is stored
-        and may be interrupted.
+        MD steps before the first structure, and how many of them are made at once; between two chunks a run may be
+        left.
     """
 
     labels_per_round: int
