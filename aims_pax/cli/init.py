@@ -13,7 +13,7 @@ from aims_pax.cli.boundary import guarded
 def init(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the project is written; made when missing.")],
     more: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE]...", help="The same as --geometry, for lists of files.")
+        list[Path] | None, typer.Argument(metavar="FILE", help="The same as --geometry, for lists of files.")
     ] = None,
     reference: Annotated[
         str, typer.Option(metavar="TYPE", help="The method that labels structures; aims-pax references lists them.")
