@@ -30,6 +30,7 @@ SHORT: Changes = {
     "aims_PAX.yaml": {
         "INITIAL_DATASET_GENERATION.ensemble_size": 2,
         "INITIAL_DATASET_GENERATION.n_points_per_sampling_step_idg": 3,
+        "INITIAL_DATASET_GENERATION.equilibration_steps": 20,
         "INITIAL_DATASET_GENERATION.skip_step_initial": 10,
         "INITIAL_DATASET_GENERATION.intermediate_epochs_idg": 10,
         "INITIAL_DATASET_GENERATION.max_initial_set_size": 6,

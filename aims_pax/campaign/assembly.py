@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from math import isinf
 from pathlib import Path
+from typing import Final
 
 from aims_pax.batch import ForceModel
 from aims_pax.campaign.recording import NoRecorder, TrajectoryRecorder
@@ -34,6 +35,10 @@ from aims_pax.settings import (
     SlurmCluster,
     TbliteSettings,
 )
+
+EQUILIBRATION_CHUNK: Final = 5
+"""MD steps of equilibration between two moments at which a run can be left: few, for the driver may take a second for
+each, and no fewer, for it begins each chunk without its wave functions."""
 
 
 def seeds_of(project: Project) -> tuple[int, ...]:
@@ -173,9 +178,13 @@ def forget_history(project: Project, forces: ForceModel) -> Callable[[], None]:
 
 
 def embedded_settings(project: Project) -> TbliteSettings:
-    """The embedded GFN2-xTB driver, with the charge and spin of the reference where that has them."""
+    """The embedded driver, with the charge and spin of the reference where that has them, and a tblite's method."""
     reference = project.settings.reference
+    method = project.initial.embedded_method
+    if method is None:
+        method = reference.method if isinstance(reference, TbliteSettings) else "GFN2-xTB"
     return TbliteSettings(
+        method=method,
         charge=getattr(reference, "charge", 0),
         multiplicity=getattr(reference, "multiplicity", 1),
     )
@@ -206,19 +215,25 @@ def initial_policy(project: Project) -> InitialPolicy:
         max_epochs=settings.max_initial_epochs,
         max_train_size=settings.max_initial_set_size,
         desired_force_mae=settings.desired_force_mae_ev_per_ang,
+        equilibration_steps=settings.equilibration_steps,
+        steps_per_chunk=EQUILIBRATION_CHUNK,
     )
 
 
 # -- active learning ------------------------------------------------------------------------------------------
 
 
-def active_sampler(project: Project, committee: Committee) -> BatchedSampler:
-    """All trajectories of active learning, driven by the committee."""
-    settings = project.active
-    starts = []
-    for index in range(settings.num_trajectories):
-        system, md = project.system_for(index), project.md_for(index)
-        starts.append(_start(system.frame, md, Stage.ACTIVE))
+def active_sampler(project: Project, committee: Committee, *, frames: Sequence[Frame] | None = None) -> BatchedSampler:
+    """All trajectories of active learning, driven by the committee.
+
+    Parameters
+    ----------
+    frames : sequence of Frame or None
+        Where each of them begins; None: at the starting structures in turn.
+    """
+    if frames is None:
+        frames = [project.system_for(index).frame for index in range(project.active.num_trajectories)]
+    starts = [_start(frame, project.md_for(index), Stage.ACTIVE) for index, frame in enumerate(frames)]
     member = 0 if project.md_for(0).propagate_with == "member" else None
     return BatchedSampler(starts, CommitteeForces(committee, member=member), device=committee.device)
 

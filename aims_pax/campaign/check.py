@@ -218,8 +218,9 @@ def _driver_problems(project: Project) -> Iterator[Problem]:
 
 
 def _embedded_driver_problems(project: Project, where: str) -> Iterator[Problem]:
-    """GFN2-xTB knows elements to radon, and cells of a certain size."""
-    driver = build_reference(assembly.embedded_settings(project))
+    """Tight binding knows elements to radon, and cells of a certain size."""
+    settings = assembly.embedded_settings(project)
+    driver = build_reference(settings)
     advice = "Name a driver that can: foundational_model, or initial_sampling: aimd."
     found = {
         problem
@@ -227,7 +228,7 @@ def _embedded_driver_problems(project: Project, where: str) -> Iterator[Problem]
         for problem in driver.problems(system.frame.numbers.tolist(), periodic=bool(system.frame.pbc.any()))
     }
     for problem in sorted(found):
-        yield Problem(where, f"The embedded GFN2-xTB drives the initial MD, and can't: {problem}.", "", advice)
+        yield Problem(where, f"The embedded {settings.method} drives the initial MD, and can't: {problem}.", "", advice)
 
 
 def _model_problems(project: Project, where: str, family: str, name: str) -> Iterator[Problem]:
@@ -330,7 +331,8 @@ def _initial_labels(project: Project) -> int | None:
 
 def _initial_fact(project: Project, labels: int | None) -> str:
     settings = project.initial
-    driver = {"tblite": "GFN2-xTB", "reference": "the reference itself"}.get(settings.driver, settings.driver)
+    embedded = assembly.embedded_settings(project).method
+    driver = {"tblite": embedded, "reference": "the reference itself"}.get(settings.driver, settings.driver)
     per_round = assembly.initial_policy(project).labels_per_round
     until = "until the force MAE is reached" if labels is None else f"about {labels} labels in all at most"
     return f"initial dataset: MD driven by {driver}, {per_round} labels in each round, {until}"

@@ -1,6 +1,7 @@
 """Initial dataset generation: a driver samples, the reference labels, every member learns its own share."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
@@ -22,6 +23,7 @@ from aims_pax.learner import initial as learner
 from aims_pax.learner.initial import (
     AwaitRoundLabel,
     DistributeRound,
+    Equilibrate,
     FrameSubmitted,
     GaveUp,
     GiveUp,
@@ -35,6 +37,7 @@ from aims_pax.learner.initial import (
     RoundLabelArrived,
     RoundLabelFailed,
     SampleFrame,
+    StepsEquilibrated,
     TrainRound,
 )
 from aims_pax.learner.quota import Quota
@@ -45,6 +48,9 @@ diary = logging.getLogger("aims_pax.initial")
 
 MAX_DRIVER_FAILURES = 10
 """Times in a row that the driver's MD may become unphysical before nothing sensible is left to do."""
+
+QUIET_COMMIT_S = 2.0
+"""Seconds of equilibration that a kill may cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,7 @@ class InitialDataset:
         self._trainer = None if committee is None else CommitteeTrainer(committee, parts.plan)
         self._checkpoints: dict[int, TrajectoryCheckpoint] = {}
         self._last_failure = ""
+        self._last_commit = time.monotonic()
 
     def run(self) -> InitialStop:
         """Go on until a stopping criterion is met; returns which.
@@ -144,6 +151,8 @@ class InitialDataset:
                 command = learner.decide(self.state, self._parts.policy)
                 self._show(command)
                 match command:
+                    case Equilibrate(n_steps):
+                        self._equilibrate(n_steps)
                     case SampleFrame():
                         self._sample()
                     case AwaitRoundLabel():
@@ -180,12 +189,35 @@ class InitialDataset:
 
     # -- sampling ---------------------------------------------------------------------------------------------
 
+    def _equilibrate(self, n_steps: int) -> None:
+        """Let the driver move every system on, and store now and then where it stands."""
+        parts, n_before = self._parts, self.state.n_equilibrated
+        if n_before == 0:
+            diary.info(
+                "equilibrating: %d MD steps of each starting structure, not labelled", parts.policy.equilibration_steps
+            )
+        with parts.stopwatch.during(Activity.SAMPLING):
+            parts.forget_history()
+            self._advance_all(n_steps)
+        self.state = learner.transition(self.state, StepsEquilibrated(n_steps), parts.policy)
+        is_over = self.state.n_equilibrated >= parts.policy.equilibration_steps
+        now = time.monotonic()
+        if is_over or parts.departure.reason is not None or now - self._last_commit > QUIET_COMMIT_S:
+            with parts.stopwatch.during(Activity.RECORDING), parts.store.unflushed_transaction():
+                self._write_state()
+            self._last_commit = now
+        if is_over:
+            temperatures = [parts.sampler.kinetic_temperature(index) for index in range(parts.n_systems)]
+            diary.info(
+                "equilibrated: kinetic temperature now %.0f K; structures are labelled from here", np.mean(temperatures)
+            )
+
     def _sample(self) -> None:
         parts, system = self._parts, self._shares.next_system
         if system == 0:
             with parts.stopwatch.during(Activity.SAMPLING):
                 parts.forget_history()
-                self._advance_all()
+                self._advance_all(parts.skip_steps)
         frame = parts.sampler.frame(system)
         self._shares = replace(self._shares, next_system=(system + 1) % parts.n_systems)
         known = parts.known_label(frame)
@@ -200,11 +232,11 @@ class InitialDataset:
         else:
             self._answers([LabelDone(label_id, known)])
 
-    def _advance_all(self) -> None:
-        """Move every system to its next structure; what becomes unphysical goes back and tries again."""
+    def _advance_all(self, n_steps: int) -> None:
+        """Move every system on; what becomes unphysical goes back and tries again."""
         pending = list(range(self._parts.n_systems))
         for _ in range(MAX_DRIVER_FAILURES):
-            advanced = self._parts.recorder.advance(self._parts.sampler, pending, self._parts.skip_steps)
+            advanced = self._parts.recorder.advance(self._parts.sampler, pending, n_steps)
             pending = []
             for moved in advanced:
                 if moved.problem is None:
@@ -302,6 +334,17 @@ class InitialDataset:
 
     # -- state ------------------------------------------------------------------------------------------------
 
+    def _activity(self, command: InitialCommand) -> str:
+        """What is being done, in words."""
+        match command:
+            case Equilibrate():
+                n_made, n_all = self.state.n_equilibrated, self._parts.policy.equilibration_steps
+                return f"equilibrating, step {n_made} of {n_all}"
+            case TrainRound() | DistributeRound():
+                return "training"
+            case _:
+                return "sampling and labelling"
+
     def _write_state(self) -> None:
         """Everything that a resumed run needs, of one and the same moment."""
         memory = self._parts.memory
@@ -332,7 +375,7 @@ class InitialDataset:
                 threshold=float("inf"),
                 last_score=None,
                 force_mae_ev_per_ang=state.force_mae,
-                activity="training" if training else "sampling and labelling",
+                activity=self._activity(command),
             )
         )
 

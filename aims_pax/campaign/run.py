@@ -19,6 +19,7 @@ from aims_pax.campaign.opened import Progress, Run, opened
 from aims_pax.campaign.reopening import keep_before_convergence, reopen, set_aside_results
 from aims_pax.campaign.results import Summary, read_summary, write_results
 from aims_pax.campaign.sessions import ending_barren_sessions
+from aims_pax.campaign.starts import starting_frames
 from aims_pax.campaign.training import MIN_RESET_PATIENCE, CommitteeTrainer, Stagnations
 from aims_pax.committee import Committee
 from aims_pax.dataset.store import RunStore
@@ -185,7 +186,7 @@ def _learn_actively(run: Run) -> StopReason:
     policy = assembly.active_policy(project)
     with run.stopwatch.during(Activity.STARTING):
         committee = run.existing_committee()
-        sampler = assembly.active_sampler(project, committee)
+        sampler = assembly.active_sampler(project, committee, frames=starting_frames(project, run.store))
     state = run.memory.recall("learner.active", State)
     stagnations = run.memory.recall("stagnations", Stagnations)
     if state is None or stagnations is None:

@@ -1,7 +1,6 @@
 """``aims-pax init``."""
 
 import shlex
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,32 +9,48 @@ import typer
 from aims_pax.cli.boundary import guarded
 
 
-class ReferenceChoice(StrEnum):
-    """References that a project can be written for."""
-
-    TBLITE = "tblite"
-    """Extended tight binding (GFN2-xTB); needs nothing else."""
-    PYSCF = "pyscf"
-    """Molecular density-functional theory."""
-    TEACHER = "teacher"
-    """A trained model, or any ASE calculator."""
-    FHI_AIMS = "fhi-aims"
-    """All-electron density-functional theory by FHI-aims, which you have a licence of."""
-
-
 @guarded
 def init(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the project is written; made when missing.")],
+    more: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE", help="The same as --geometry, for lists of files.")
+    ] = None,
     reference: Annotated[
-        ReferenceChoice, typer.Option(help="The method that labels structures.")
-    ] = ReferenceChoice.TBLITE,
+        str, typer.Option(metavar="TYPE", help="The method that labels structures; aims-pax references lists them.")
+    ] = "tblite",
     geometry: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A structure to start from, in any format that ASE reads.")
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Structures to start from, in any format that ASE reads; a folder of such files; may be repeated.",
+        ),
+    ] = None,
+    periodic: Annotated[
+        bool | None,
+        typer.Option("--periodic/--molecule", help="What structures are that have a cell and no periodicity."),
+    ] = None,
+    strain: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PERCENT",
+            min=0.0,
+            max=20.0,
+            help="Start from strained cells, too; 0: don't. 2 for one crystal, 0 for several structures.",
+        ),
     ] = None,
 ) -> None:
     """Write a new project with every common setting explained. Overwrites nothing."""
+    from aims_pax.settings.starting import Wanted
     from aims_pax.settings.template import write_project
 
-    for path in write_project(folder, reference=reference.value, geometry=geometry):
+    wanted = Wanted((*(geometry or ()), *(more or ())), periodic=periodic, strain_percent=strain)
+    project = write_project(folder, reference=reference, wanted=wanted)
+    for path in project.files:
         typer.echo(f"wrote {path}")
+    for note in project.notes:
+        typer.echo(f"\n{note}")
+    if project.needs:
+        typer.echo("\nBefore it can run, see to:")
+        for need in project.needs:
+            typer.echo(f"- {need}")
     typer.echo(f"\nNext: aims-pax check {shlex.quote(str(folder))}")

@@ -1,4 +1,4 @@
-"""The state machine of initial dataset generation: sample a round, label it, train on it, again.
+"""The state machine of initial dataset generation: equilibrate, then sample a round, label it, train on it, again.
 
 A round is complete when it has as many labels as its members need. Failed labels are replaced by further samples.
 """
@@ -35,6 +35,9 @@ class InitialPolicy:
         May be infinite. The size is that of one member's training set.
     desired_force_mae : float or None, eV/Å
         Goal of the validation force MAE, scale included.
+    equilibration_steps, steps_per_chunk : int
+        MD steps before the first structure, and how many of them are made at once; between two chunks a run may be
+        left.
     """
 
     labels_per_round: int
@@ -43,6 +46,8 @@ class InitialPolicy:
     max_epochs: float = float("inf")
     max_train_size: float = float("inf")
     desired_force_mae: float | None = None
+    equilibration_steps: int = 0
+    steps_per_chunk: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,8 @@ class InitialState:
         Training structures of one member.
     force_mae : float or None, eV/Å
     stopping : InitialStop or None
+    n_equilibrated : int
+        MD steps of equilibration that were made.
     """
 
     n_round: int = 0
@@ -76,6 +83,19 @@ class InitialState:
     train_size: int = 0
     force_mae: float | None = None
     stopping: InitialStop | None = None
+    n_equilibrated: int = 0
+
+    @property
+    def has_sampled(self) -> bool:
+        """Whether any structure was sent to the reference."""
+        return self.n_round + self.n_in_flight + self.n_received + self.n_failed > 0
+
+
+@dataclass(frozen=True, slots=True)
+class StepsEquilibrated:
+    """The driver moved every system by `n_steps`, and nothing was labelled."""
+
+    n_steps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +133,22 @@ class GaveUp:
     """The run stopped after too many failures in a row; when it goes on, they are counted afresh."""
 
 
-InitialEvent = FrameSubmitted | RoundLabelArrived | RoundLabelFailed | RoundDistributed | RoundEpochsDone | GaveUp
+InitialEvent = (
+    StepsEquilibrated
+    | FrameSubmitted
+    | RoundLabelArrived
+    | RoundLabelFailed
+    | RoundDistributed
+    | RoundEpochsDone
+    | GaveUp
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Equilibrate:
+    """Advance the driver, and label nothing."""
+
+    n_steps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +187,7 @@ class GiveUp:
     n_failed_in_row: int
 
 
-InitialCommand = SampleFrame | AwaitRoundLabel | DistributeRound | TrainRound | InitialFinish | GiveUp
+InitialCommand = Equilibrate | SampleFrame | AwaitRoundLabel | DistributeRound | TrainRound | InitialFinish | GiveUp
 
 
 def transition(state: InitialState, event: InitialEvent, policy: InitialPolicy) -> InitialState:
@@ -164,6 +199,10 @@ def transition(state: InitialState, event: InitialEvent, policy: InitialPolicy) 
         The event can't happen in this state: a defect of the shell.
     """
     match event:
+        case StepsEquilibrated(n_steps):
+            if state.has_sampled:
+                raise AimsPaxError("the initial dataset was equilibrated after its first structure")
+            return replace(state, n_equilibrated=state.n_equilibrated + n_steps)
         case FrameSubmitted():
             return replace(state, n_in_flight=state.n_in_flight + 1)
         case RoundLabelArrived() | RoundLabelFailed() if state.n_in_flight < 1:
@@ -201,6 +240,9 @@ def decide(state: InitialState, policy: InitialPolicy) -> InitialCommand:
     """What to do next."""
     if state.stopping is not None:
         return InitialFinish(state.stopping)
+    left = policy.equilibration_steps - state.n_equilibrated
+    if left > 0 and not state.has_sampled:  # a run of a version that knew no equilibration goes on with its structures
+        return Equilibrate(min(left, policy.steps_per_chunk))
     if state.epochs_due:
         return TrainRound(int(min(state.epochs_due, policy.max_epochs - state.n_epochs)))
     if state.n_received >= policy.labels_per_round:

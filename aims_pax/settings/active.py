@@ -23,6 +23,12 @@ class ActiveLearningSettings(StageSettings):
     num_trajectories: Annotated[int, Ge(1), Le(10**6), Whole] = Field(
         description="MD trajectories that run side by side."
     )
+    start_from: Literal["structures", "initial_dataset"] = Field(
+        "structures",
+        description="Where trajectories begin. structures: at the starting structures; initial_dataset: at training "
+        "structures of the initial dataset, which are at temperature and differ from trajectory to trajectory. "
+        "Velocities are drawn in both cases.",
+    )
     max_MD_steps: Limit = Field(  # noqa: N815  the name in the files
         float("inf"), description="MD steps after which a trajectory is finished."
     )
@@ -122,6 +128,9 @@ class ActiveLearningSettings(StageSettings):
         if tags is None and isinstance(train, dict) and isinstance(valid, dict) and set(train) != set(valid):
             found = "initial_train_dataset and initial_valid_dataset name different members."
             yield Contradiction("initial_valid_dataset", found, "Use the same tags in both.")
+        if self.start_from == "initial_dataset" and train is not None:
+            found = "start_from is initial_dataset, and structures of initial_train_dataset belong to no trajectory."
+            yield Contradiction("start_from", found, "Set start_from: structures.")
         for key in ("initial_train_dataset", "initial_valid_dataset"):
             files = getattr(self, key)
             if isinstance(files, dict) and len(files) != self.ensemble_size:

@@ -1,30 +1,36 @@
 """INITIAL_DATASET_GENERATION: the dataset and committee that active learning starts from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import isinf
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, Field
 
 from aims_pax.settings.dispersion import Damping, DispersionCutoff, DispersionSettings
-from aims_pax.settings.kinds import IMPORT_PATH, Arguments, Count, Kind, Limit, Positive, Text, misfit
+from aims_pax.settings.kinds import IMPORT_PATH, Arguments, Count, CountOrZero, Kind, Limit, Positive, Text, misfit
 from aims_pax.settings.models import PUBLISHED, ModelNameOrFile, is_file
-from aims_pax.settings.reference import off_name_contradictions
+from aims_pax.settings.reference import XtbMethod, off_name_contradictions
 from aims_pax.settings.section import Contradiction, Section
 from aims_pax.settings.stage import StageSettings
 
 MACE_FAMILIES: Final = ("mace-mp", "mace-off", "mace")
 EMBEDDED: Final = "tblite"
+EMBEDDED_METHODS: Final[Mapping[str, XtbMethod]] = {"gfn2-xtb": "GFN2-xTB", "gfn1-xtb": "GFN1-xTB"}
+"""What the embedded driver can be told to be, in any case of its letters."""
 
 
 def _family_or_import_path(value: str) -> str:
+    if value.lower() in EMBEDDED_METHODS:
+        return EMBEDDED_METHODS[value.lower()]
     if value not in (*MACE_FAMILIES, EMBEDDED) and ":" not in value:
         raise misfit(f"is {value!r}")
     return value
 
 
 FoundationalModel = Annotated[
-    str, AfterValidator(_family_or_import_path), Kind(f"mace-mp | mace-off | mace | tblite | {IMPORT_PATH}")
+    str,
+    AfterValidator(_family_or_import_path),
+    Kind(f"GFN2-xTB | GFN1-xTB | tblite | mace-mp | mace-off | mace | {IMPORT_PATH}"),
 ]
 
 
@@ -67,13 +73,21 @@ class InitialDatasetSettings(StageSettings):
     )
     foundational_model: FoundationalModel | None = Field(
         None,
-        description="Model or method that drives the MD. When neither this nor foundational_model_settings is given, "
-        "it is the embedded GFN2-xTB (tblite); with foundational_model_settings alone it is mace-mp.",
+        description="Model or method that drives the MD. GFN2-xTB and GFN1-xTB are embedded; GFN1-xTB is the one for "
+        "crystals, since GFN2-xTB falls apart in ionic ones. tblite is GFN2-xTB. When neither this nor "
+        "foundational_model_settings is given, it is the method of a reference of type tblite, and GFN2-xTB for all "
+        "others; with foundational_model_settings alone it is mace-mp.",
     )
     foundational_model_settings: FoundationalModelSettings | None = Field(
         None, description="Which model of the family foundational_model."
     )
     skip_step_initial: Count = Field(25, description="MD steps between structures that are labelled.")
+    equilibration_steps: CountOrZero = Field(
+        0,
+        description="MD steps of each starting structure before the first one is labelled. Some five friction times "
+        "(5 / MD.friction / MD.timestep) bring a relaxed structure to MD.temperature. An nve has no thermostat: it "
+        "shares out the heat of its first velocities, and a relaxed structure ends at half its temperature.",
+    )
     distinct_model_sets: bool = Field(
         True, description="Whether each member gets its own structures. false: all members share all structures."
     )
@@ -95,9 +109,18 @@ class InitialDatasetSettings(StageSettings):
         """What drives the MD: ``reference``, ``tblite``, a MACE family, or an import path of an ASE calculator."""
         if self.initial_sampling == "aimd":
             return "reference"
+        if self.foundational_model in EMBEDDED_METHODS.values():
+            return EMBEDDED
         if self.foundational_model is not None:
             return self.foundational_model
         return EMBEDDED if self.foundational_model_settings is None else "mace-mp"
+
+    @property
+    def embedded_method(self) -> XtbMethod | None:
+        """Which method the embedded driver was told to be; None where the reference may say."""
+        if self.foundational_model is None:
+            return None
+        return EMBEDDED_METHODS.get(self.foundational_model.lower(), "GFN2-xTB")
 
     @property
     def desired_force_mae_ev_per_ang(self) -> float | None:
@@ -129,11 +152,14 @@ class InitialDatasetSettings(StageSettings):
         if model is None:
             return
         if driver not in MACE_FAMILIES and model.is_set("mace_model"):
-            found = f"mace_model names a MACE model, and foundational_model is {driver}."
+            found = f"mace_model names a MACE model, and foundational_model is {self.foundational_model}."
             yield Contradiction("foundational_model_settings.mace_model", found, "Remove one of them.")
         if driver == EMBEDDED and model.dispersion:
-            found = f"GFN2-xTB has its own dispersion, and foundational_model is {driver}."
+            found = (
+                f"{self.embedded_method} has its own dispersion, and foundational_model is {self.foundational_model}."
+            )
             yield Contradiction("foundational_model_settings.dispersion", found, "Set it to false.")
         if (driver in MACE_FAMILIES or driver == EMBEDDED) and model.arguments:
-            found = f"arguments are for a calculator given by its import path, and foundational_model is {driver}."
+            named = self.foundational_model or driver
+            found = f"arguments are for a calculator given by its import path, and foundational_model is {named}."
             yield Contradiction("foundational_model_settings.arguments", found, "Remove them.")

@@ -25,13 +25,14 @@ from aims_pax.settings.models import MACE_OFF_NAMES, Device, Dtype, ModelNameOrF
 from aims_pax.settings.section import Contradiction
 
 Charge = Annotated[int, Ge(-1000), Le(1000), Whole]
+XtbMethod = Literal["GFN2-xTB", "GFN1-xTB"]
 
 
 class TbliteSettings(LabelLimits):
     """Semi-empirical tight binding by tblite; milliseconds for a molecule."""
 
     type: Literal["tblite"] = Field("tblite", description="Extended tight binding, the embedded reference.")
-    method: Literal["GFN2-xTB", "GFN1-xTB"] = Field("GFN2-xTB", description="Parametrisation.")
+    method: XtbMethod = Field("GFN2-xTB", description="Parametrisation.")
     charge: Charge = Field(0, description="Total charge, elementary charges.")
     multiplicity: Count = Field(1, description="Spin multiplicity 2S + 1. 1: no unpaired electrons.")
     accuracy: Positive = Field(1.0, description="Numerical accuracy of tblite; smaller is tighter.")

@@ -3,26 +3,30 @@
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Final
 
-from aims_pax.errors import Problem, SettingsError, StructureError
-from aims_pax.settings.project import MACE_FILES, SETTINGS_FILES
-from aims_pax.settings.systems import read_systems
+import numpy as np
+import yaml
 
-_ETHANOL: Final = """\
-# Ethanol; positions in Å.
-atom   1.168181  -0.400382   0.000000  C
-atom   0.000000   0.559462   0.000000  C
-atom  -1.190083  -0.227669   0.000000  O
-atom  -1.946623   0.381525   0.000000  H
-atom   0.042557   1.207508   0.886933  H
-atom   0.042557   1.207508  -0.886933  H
-atom   2.115891   0.144800   0.000000  H
-atom   1.128599  -1.037234   0.885881  H
-atom   1.128599  -1.037234  -0.885881  H
-"""
+from aims_pax.errors import Problem, SettingsError
+from aims_pax.frame import Frame
+from aims_pax.settings.project import MACE_FILES, SETTINGS_FILES
+from aims_pax.settings.reference_text import TEXTS, known_reference, labels_crystals
+from aims_pax.settings.starting import NewFile, Starting, Wanted, starting_structures
+
+FRICTION_PER_FS: Final = 0.01
+EQUILIBRATION_FS: Final = 5 / FRICTION_PER_FS
+"""Five friction times: of the heat that a relaxed structure lacks, 1 % is still missing."""
+
+HEAVIEST_FOR_XTB: Final = 86
+FARTHEST_NEIGHBOUR_ANG: Final = 7.0
+"""Cesium's neighbours are 5.2 Å apart; farther ones belong to another molecule."""
+
+COMMENT_COLUMN: Final = 40
 
 _AIMS_PAX: Final = """\
 # How the force field is made. All settings: docs/settings.md of aims_pax; check them with: aims-pax check
@@ -31,36 +35,39 @@ REFERENCE:                               # the method that labels structures
 {reference}
 
 INITIAL_DATASET_GENERATION:              # a first dataset, sampled by a general-purpose method
-  n_points_per_sampling_step_idg: 5      # structures per round, for each model and each starting structure
+  # What drives the MD of this stage: GFN2-xTB | GFN1-xTB (crystals) | mace-mp | mace-off | mace |
+  # package.module:Calculator of ASE. initial_sampling: aimd instead lets the reference itself drive.
+  foundational_model: {driver}
+  # foundational_model_settings: {{mace_model: small}}    # a published model, or the path of a model file
+  equilibration_steps: {equilibration}  # MD steps before the first label: {equilibration_fs} fs, five friction times
+  skip_step_initial: 25                  # MD steps between labels
+  n_points_per_sampling_step_idg: {n_points}  # labels per round, for each model and each starting structure
   max_initial_set_size: 15               # stop when each model has so many training structures
   ensemble_size: 4                       # models in the committee; their disagreement is the uncertainty
-  skip_step_initial: 25                  # MD steps between structures
   intermediate_epochs_idg: 5             # epochs trained per round
-  valid_ratio: 0.1                       # fraction of structures used for validation
-  # What drives the MD of this stage. When not given: GFN2-xTB.
-  # foundational_model: mace-mp          # mace-mp | mace-off | mace | tblite | package.module:Calculator
-  # foundational_model_settings:
-  #   mace_model: small                  # a published model, or the path of a model file
+  valid_ratio: 0.1                       # fraction of the labels used for validation, not for training
 
 ACTIVE_LEARNING:                         # the committee drives, and asks for labels where it is unsure
-  num_trajectories: {n_trajectories}
-  max_train_set_size: 100                # stop when each model has so many training structures
+  num_trajectories: {n_trajectories}  # MD that runs side by side{each}
+  start_from: initial_dataset            # thermalised structures of the stage before; structures: as they were given
+  max_train_set_size: {max_train}  # stop when each model has so many training structures
   # desired_acc: 0.02                    # ... or at this force MAE on the validation set, eV/Å
   # max_MD_steps: 100000                 # ... or after so many steps of each trajectory
-  ensemble_size: 4
+  ensemble_size: 4                       # as above
   skip_step_mlff: 25                     # MD steps between uncertainty checks
   c_x: 0.0                               # threshold = (1 + c_x) times the mean uncertainty; below 0 labels more
   epochs_per_worker: 2                   # epochs trained for each new label
-  valid_ratio: 0.1
+  valid_ratio: 0.1                       # fraction of the labels used for validation
+  converge_best: false                   # at the end all models are trained to convergence; true: the best alone
 
 MD:                                      # one mapping for all trajectories, or 0: {{...}}, 1: {{...}}, ...
   stat_ensemble: nvt                     # nvt | nve
-  temperature: 500                       # K
-  timestep: 0.5                          # fs
-  friction: 0.001                        # 1/fs
+  temperature: {temperature}  # K
+  timestep: {timestep}  # fs; 0.5 with hydrogen, 1 to 2 without
+  friction: {friction}  # 1/fs; 0.01 thermalises in half a picosecond, 0.001 disturbs the motion less
   seed: 42                               # each trajectory draws its own noise from it
 
-{cluster}{misc}"""
+{cluster}"""
 
 _CLUSTER: Final = """\
 CLUSTER:                                 # where labels are computed
@@ -78,32 +85,6 @@ _MISC: Final = """
 MISC:
   path_to_geometry: {name}
 """
-
-_REFERENCES: Final[Mapping[str, str]] = {
-    "tblite": """\
-  type: tblite                           # extended tight binding; milliseconds for a molecule
-  method: GFN2-xTB                       # GFN2-xTB | GFN1-xTB
-  charge: 0
-  multiplicity: 1                        # 2S + 1""",
-    "pyscf": """\
-  type: pyscf                            # molecular DFT; install it with: pip install "aims-pax[pyscf]"
-  xc: PBE
-  basis: def2-svp
-  charge: 0
-  multiplicity: 1                        # 2S + 1""",
-    "teacher": """\
-  type: teacher                          # a trained model
-  model_type: mace-mp                    # mace-mp | mace-off | mace
-  mace_model: small                      # a published model, fetched when first used, or a file; mace: use model_path
-  device: auto                           # auto | cpu | cuda
-  # Or any ASE calculator, instead of model_type, mace_model and device:
-  # calculator: ase.calculators.emt:EMT
-  # arguments: {{}}""".replace("{{}}", "{}"),
-    "fhi-aims": """\
-  type: fhi-aims                         # the method is in control.in
-  command: mpiexec -n 4 aims.x           # how FHI-aims is started
-  species_dir: /path/to/FHIaims/species_defaults/defaults_2020/light""",
-}
 
 _CONTROL: Final = """\
 # What FHI-aims computes for each label. All of its keywords may stand here; forces, stress where it is needed, and the
@@ -123,91 +104,202 @@ _MACE: Final = """\
 
 GENERAL:
   name_exp: {name}  # models are named {{name_exp}}_{{seed}}.model
-  seed: 42
+  seed: 42                               # of the first model's weights; the others have 43, 44, ...
   default_dtype: float32                 # float32 | float64
-  compute_stress: false                  # true for crystals whose cell matters
+  compute_stress: {stress}  # whether stress is labelled and learned: for crystals whose cell matters
 
 ARCHITECTURE:
-  r_max: 5.0                             # cutoff, Å
-  num_channels: 32
-  max_L: 0
-  max_ell: 2
-  correlation: 2
-  num_interactions: 2
+  r_max: {r_max}  # cutoff, Å; two layers see twice as far
+  num_channels: 32                       # features of each atom: larger is finer and slower
+  max_L: 0                               # angular momentum of the messages: 0 | 1 | 2, ever finer and slower
+  max_ell: 2                             # angular momentum of the directions to the neighbours
+  correlation: 2                         # neighbours that one message relates to each other
+  num_interactions: 2                    # layers
 
 TRAINING:
-  lr: 0.01
-  batch_size: 5
-  energy_weight: 1
-  forces_weight: 1000
-
+  lr: 0.01                               # learning rate
+  batch_size: 5                          # structures of one optimizer step
+  energy_weight: 1                       # weights of the loss, for eV/atom,
+  forces_weight: 1000                    # for eV/Å,
+{stress_weight}
 MISC:
   device: auto                           # auto | cpu | cuda | [cuda:0, cuda:2]
 """
 
+_STRESS_WEIGHT: Final = """\
+  stress_weight: 1.0e+5                  # and for eV/Å³: 1 GPa is 0.006 eV/Å³, which counts for nothing with weight 1
+"""
 
-def write_project(folder: Path, *, reference: str = "tblite", geometry: Path | None = None) -> list[Path]:
-    """Write a project that can be run as it is.
+
+@dataclass(frozen=True, slots=True)
+class NewProject:
+    """What was written.
+
+    Parameters
+    ----------
+    files : tuple of Path
+    notes : tuple of str
+        What a person should know of the structures.
+    needs : tuple of str
+        What has to be brought or corrected before a run.
+    """
+
+    files: tuple[Path, ...]
+    notes: tuple[str, ...]
+    needs: tuple[str, ...]
+
+
+def write_project(folder: Path, *, reference: str = "tblite", wanted: Wanted | None = None) -> NewProject:
+    """Write a project that can be run as it is, or that needs no more than is said.
 
     Parameters
     ----------
     folder : Path
         Made when missing.
     reference : str
-        tblite, pyscf, teacher or fhi-aims.
-    geometry : Path or None
-        A file with starting structures, copied into the project unless it is there already; None: ethanol.
-
-    Returns
-    -------
-    list of Path
-        The files written.
+        Any REFERENCE.type.
+    wanted : Wanted or None
+        Files with starting structures, which are copied into the project unless they are there already; None: those
+        that are there, or a placeholder.
 
     Raises
     ------
     SettingsError
-        The reference is unknown, a file of the project exists already, or the folder can't be written to.
+        The reference is unknown or can't label the structures, a file of the project exists already, or the folder
+        can't be written to.
     StructureError
-        No structure can be read from `geometry`.
+        The structures can't be had as they are wanted.
     """
-    if reference not in _REFERENCES:
-        found = f"{reference!r} is not a reference that a project can be written for."
-        raise SettingsError(Problem("--reference", found, " | ".join(_REFERENCES)))
+    kind = known_reference(reference)
     if folder.is_file():
         raise SettingsError(Problem(str(folder), "This is a file.", "a folder, which is made when missing"))
-    if geometry is not None and geometry.is_dir():
-        raise StructureError(Problem(str(geometry), "This is a folder.", "one structure file"))
-    systems = () if geometry is None else read_systems(folder, geometry)
-    structure = "geometry.in" if geometry is None else geometry.name
-    in_place = geometry is not None and geometry.resolve() == (folder / structure).resolve()
-    control = ("control.in",) if reference == "fhi-aims" else ()
-    _refuse_overwriting(folder, (*control, *(() if in_place else (structure,))))
-    name = "ethanol" if geometry is None else _model_name(geometry.stem)
+    starting = starting_structures(folder, wanted or Wanted(), with_stress=labels_crystals(kind))
+    _refuse_crystals(kind, starting)
+    text = TEXTS[kind]
     texts = {
-        SETTINGS_FILES[0]: _AIMS_PAX.format(
-            reference=_REFERENCES[reference],
-            cluster=_CLUSTER if reference in ("pyscf", "fhi-aims") else _NO_CLUSTER,
-            misc="" if structure == "geometry.in" else _MISC.format(name=json.dumps(structure, ensure_ascii=False)),
-            n_trajectories=max(8, len(systems)),
-        ),
-        MACE_FILES[0]: _MACE.format(name=name),
+        SETTINGS_FILES[0]: _settings_text(kind, starting),
+        MACE_FILES[0]: _mace_text(kind, starting),
+        **{file: _control_text(starting) for file in text.files if not (folder / file).exists()},
     }
-    periodic = any(system.frame.pbc.any() for system in systems)
-    texts |= {file: _CONTROL.format(k_grid="k_grid             4 4 4\n" if periodic else "") for file in control}
+    _refuse_overwriting(folder, [one.name for one in starting.files])
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for file, text in texts.items():
-            (folder / file).write_text(text, encoding="utf-8")
-        if geometry is None:
-            (folder / structure).write_text(_ETHANOL, encoding="utf-8")
-        elif not in_place:
-            shutil.copyfile(geometry, folder / structure)
+        _write(folder, texts, starting.files)
     except OSError as error:
         raise SettingsError(Problem(str(folder), f"The project can't be written here: {error.strerror}.")) from None
-    return [folder / file for file in (*texts, *(() if in_place else (structure,)))]
+    files = tuple(folder / name for name in (*texts, *(one.name for one in starting.files)))
+    return NewProject(files, starting.notes, text.needs)
 
 
-def _refuse_overwriting(folder: Path, structures: tuple[str, ...]) -> None:
+def _write(folder: Path, texts: dict[str, str], structures: Sequence[NewFile]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    for one in structures:
+        (folder / one.name).parent.mkdir(exist_ok=True)
+        if one.source is None:
+            (folder / one.name).write_text(one.text, encoding="utf-8")
+        else:
+            shutil.copyfile(one.source, folder / one.name)
+
+
+def _refuse_crystals(kind: str, starting: Starting) -> None:
+    """Programs for molecules can't label what is periodic."""
+    periodic = [system.name for system in starting.systems if system.frame.pbc.any()]
+    if periodic and not labels_crystals(kind):
+        able = " | ".join(other for other in TEXTS if labels_crystals(other))
+        are = "is" if len(periodic) == 1 else "are"
+        found = f"{kind} labels molecules only, and {', '.join(periodic[:5])} {are} periodic."
+        advice = (
+            "Choose one of them; for a cluster cut from a crystal, remove the cell from the file, or say --molecule."
+        )
+        raise SettingsError(Problem("--reference", found, able, advice))
+
+
+# -- texts ----------------------------------------------------------------------------------------------------
+
+
+def _settings_text(kind: str, starting: Starting) -> str:
+    frames, n_systems = starting.frames, len(starting.systems)
+    numbers = {int(number) for frame in frames for number in frame.numbers}
+    periodic = any(frame.pbc.any() for frame in frames)
+    timestep = 0.5 if 1 in numbers else 1.0
+    n_trajectories, max_train = ceil(8 / n_systems) * n_systems, max(100, 10 * n_systems)
+    each = f": {n_trajectories // n_systems} from each of {n_systems} starting structures" if n_systems > 1 else ""
+    settings = _AIMS_PAX.format(
+        reference=_with_multiplicity(TEXTS[kind].section(periodic=periodic), frames),
+        driver=_driver(numbers, periodic=periodic),
+        equilibration=round(EQUILIBRATION_FS / timestep),
+        equilibration_fs=f"{EQUILIBRATION_FS:g}",
+        n_points=max(1, 5 // n_systems),
+        n_trajectories=n_trajectories,
+        each=each,
+        max_train=max_train,
+        temperature=300 if periodic else 500,
+        timestep=timestep,
+        friction=FRICTION_PER_FS,
+        cluster=_NO_CLUSTER if TEXTS[kind].is_fast else _CLUSTER,
+    )
+    misc = _MISC.format(name=json.dumps(starting.place, ensure_ascii=False)) if starting.place else ""
+    return _aligned(settings) + misc
+
+
+def _with_multiplicity(section: str, frames: Sequence[Frame]) -> str:
+    """The section for neutral structures with as few unpaired electrons as they can have."""
+    odd = all(int(frame.numbers.sum()) % 2 for frame in frames)
+    return section.replace("multiplicity: 1 ", "multiplicity: 2 ") if odd else section
+
+
+def _driver(numbers: set[int], *, periodic: bool) -> str:
+    """A driver that is sane for the structures, with its reason."""
+    if max(numbers) > HEAVIEST_FOR_XTB:
+        return f"mace-mp  # tight binding knows the elements up to Z = {HEAVIEST_FOR_XTB}"
+    if periodic:
+        return "GFN1-xTB  # sane for crystals; GFN2-xTB falls apart in ionic ones"
+    return "GFN2-xTB  # fast, and sane for molecules"
+
+
+def _mace_text(kind: str, starting: Starting) -> str:
+    with_stress = labels_crystals(kind) and any(frame.pbc.all() for frame in starting.frames)
+    text = _MACE.format(
+        name=_model_name(starting.name),
+        stress="true" if with_stress else "false",
+        r_max=_cutoff_ang(starting.frames),
+        stress_weight=_STRESS_WEIGHT if with_stress else "",
+    )
+    return _aligned(text)
+
+
+def _control_text(starting: Starting) -> str:
+    periodic = any(frame.pbc.any() for frame in starting.frames)
+    return _CONTROL.format(k_grid="k_grid             4 4 4\n" if periodic else "")
+
+
+def _cutoff_ang(frames: Sequence[Frame]) -> float:
+    """5 Å, or 1.5 times the distance of neighbours where these are far apart, to the next half Å."""
+    from ase import Atoms
+    from ase.neighborlist import neighbor_list
+
+    farthest = 0.0
+    for frame in frames:
+        nearest = np.full(frame.n_atoms, np.inf)
+        atoms = Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc)
+        first, distances = neighbor_list("id", atoms, FARTHEST_NEIGHBOUR_ANG)
+        np.minimum.at(nearest, first, distances)
+        farthest = max([farthest, *nearest[np.isfinite(nearest)].tolist()])
+    return max(5.0, ceil(2 * 1.5 * farthest) / 2)
+
+
+def _aligned(text: str) -> str:
+    """The same text with the comments behind values in one column."""
+    found = (re.fullmatch(r"(\s*[\w.-]+:(?: .*?)?) +(# .*)", line) for line in text.splitlines())
+    lines = [
+        line if match is None else f"{match[1]:{COMMENT_COLUMN}} {match[2]}"
+        for line, match in zip(text.splitlines(), found, strict=True)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _refuse_overwriting(folder: Path, structures: Sequence[str]) -> None:
     names = (*SETTINGS_FILES, *MACE_FILES, *structures)
     present = [folder / name for name in names if (folder / name).exists()]
     if present:
@@ -218,4 +310,9 @@ def _refuse_overwriting(folder: Path, structures: tuple[str, ...]) -> None:
 def _model_name(stem: str) -> str:
     """A structure's name as the name of models, which becomes part of file names."""
     name = re.sub(r"[^A-Za-z0-9_.+-]+", "_", stem).lstrip("_.+-")[:100]
-    return name or "model"
+    return name if name and _is_text(name) else f"model_{name}".rstrip("_")
+
+
+def _is_text(name: str) -> bool:
+    """Whether YAML reads it as text; of 1e5 it is PyYAML alone that does."""
+    return isinstance(yaml.safe_load(name), str) and re.fullmatch(r"[\d_.]+([eE][+-]?\d+)?", name) is None

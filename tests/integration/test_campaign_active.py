@@ -409,3 +409,15 @@ def assert_members_have(folder: Path, *sizes: tuple[int, int]) -> None:
     for member, expected in enumerate(sizes):
         splits = [one.split for one in dataset if one.member == member]
         assert (splits.count(Split.TRAINING), splits.count(Split.VALIDATION)) == expected
+
+
+def test_trajectories_begin_where_the_initial_dataset_was_sampled(engine: type[Watched], tmp_path: Path) -> None:
+    changes = {"ACTIVE_LEARNING": {"start_from": "initial_dataset", "skip_step_mlff": 1, "c_x": -0.9}}
+    folder = copper_project(tmp_path, changes=changes)
+    run(folder)
+    initial = [job.frame.positions for job in jobs_of(folder, Stage.INITIAL)]
+    start = copper().positions
+    for job in jobs_of(folder, Stage.ACTIVE)[:2]:
+        # A few fs of MD at 300 K move an atom by less than 0.1 Å; the initial stage has moved them further.
+        nearest = min(np.abs(job.frame.positions - positions).max() for positions in initial)
+        assert nearest < np.abs(job.frame.positions - start).max()

@@ -56,6 +56,21 @@ def test_aimd_computes_every_step_once_and_labels_from_these_steps(engine: type[
     assert {one.frame.positions.tobytes() for one in dataset} <= structures
 
 
+def test_equilibration_moves_every_structure_and_labels_none(
+    engine: type[Watched], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(copper_project(tmp_path / "at once", changes=initial_changes()))
+    n_computed = len(engine.computed)
+    with caplog.at_level("INFO", "aims_pax.initial"):
+        run(copper_project(tmp_path / "later", changes=initial_changes(equilibration_steps=23)))
+    assert len(engine.computed) == 2 * n_computed
+    at_once, later = (jobs_of(tmp_path / name, Stage.INITIAL) for name in ("at once", "later"))
+    assert [job.frame.md_step for job in later] == [23 + job.frame.md_step for job in at_once]
+    assert "equilibrating: 23 MD steps of each starting structure, not labelled" in caplog.messages
+    (told,) = (message for message in caplog.messages if message.startswith("equilibrated: "))
+    assert "structures are labelled from here" in told
+
+
 def test_calculator_by_import_path_drives_as_the_same_reference_does(engine: type[Watched], tmp_path: Path) -> None:
     run(copper_project(tmp_path / "driver", changes=initial_changes(foundational_model=PLAIN)))
     run(copper_project(tmp_path / "aimd", changes=initial_changes(initial_sampling="aimd", foundational_model=None)))

@@ -14,10 +14,13 @@ import pytest
 import torch
 
 from aims_pax.campaign import run as campaign_run
+from aims_pax.campaign import run_campaign
 from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.store import RunStore
+from aims_pax.departure import Departed, Departure, Reason
 from aims_pax.frame import Split, Stage
 from aims_pax.protocols import Status
+from aims_pax.settings import load_project
 
 from .engines import Watched, emt
 from .projects import Watcher, copper_project, in_child, jobs_of, labels_of, run, water_project
@@ -182,6 +185,46 @@ def test_run_killed_in_its_initial_stage_goes_on_as_if_it_had_not_been(
     run(folder, stages=(Stage.INITIAL,))
     assert_same(outcome_of(folder), outcome_of(initial))
     assert_labels_conserved(folder, calculated)
+
+
+EQUILIBRATION = {**CHANGES, "INITIAL_DATASET_GENERATION": {"intermediate_epochs_idg": 3, "equilibration_steps": 23}}
+
+
+def equilibrating(n_made: int) -> Moment:
+    return lambda now: now.activity == f"equilibrating, step {n_made} of 23"
+
+
+@pytest.mark.parametrize("n_made", [0, 10, 20])
+def test_run_killed_while_it_equilibrates_goes_on_as_if_it_had_not_been(
+    n_made: int, calculated: Path, tmp_path: Path
+) -> None:
+    whole, folder = (copper_project(tmp_path / name, changes=EQUILIBRATION) for name in ("whole", "killed"))
+    run(whole, stages=(Stage.INITIAL,))
+    calculated.unlink()
+    killed = in_child(lambda: run(folder, stages=(Stage.INITIAL,), observer=killing(equilibrating(n_made))))
+    assert killed == -signal.SIGKILL
+    assert not calculated.exists(), "nothing is labelled before the equilibration is over"
+    run(folder, stages=(Stage.INITIAL,))
+    assert_same(outcome_of(folder), outcome_of(whole))
+    assert_labels_conserved(folder, calculated)
+
+
+def test_run_that_leaves_while_it_equilibrates_loses_no_step(engine: type[Watched], tmp_path: Path) -> None:
+    whole, folder = (copper_project(tmp_path / name, changes=EQUILIBRATION) for name in ("whole", "left"))
+    run(whole, stages=(Stage.INITIAL,))
+    departure = Departure()
+
+    def leave(now: Status) -> None:
+        if equilibrating(10)(now):
+            departure.ask(Reason.INTERRUPTED)
+
+    project = load_project(folder, stages=(Stage.INITIAL,))
+    with pytest.raises(Departed, match=str(Reason.INTERRUPTED)):
+        run_campaign(project, stages=(Stage.INITIAL,), observer=Watcher(leave), departure=departure)
+    seen = Watcher()
+    run(folder, stages=(Stage.INITIAL,), observer=seen)
+    assert seen.seen[0].activity == "equilibrating, step 15 of 23"
+    assert_same(outcome_of(folder), outcome_of(whole))
 
 
 @pytest.mark.parametrize("moment", IN_ACTIVE)

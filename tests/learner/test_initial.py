@@ -11,6 +11,7 @@ from aims_pax.errors import AimsPaxError
 from aims_pax.learner.initial import (
     AwaitRoundLabel,
     DistributeRound,
+    Equilibrate,
     FrameSubmitted,
     GiveUp,
     InitialEvent,
@@ -23,6 +24,7 @@ from aims_pax.learner.initial import (
     RoundLabelArrived,
     RoundLabelFailed,
     SampleFrame,
+    StepsEquilibrated,
     TrainRound,
     decide,
     resumed,
@@ -38,6 +40,40 @@ def play(*events: InitialEvent, policy: InitialPolicy = POLICY) -> InitialState:
     for event in events:
         state = transition(state, event, policy)
     return state
+
+
+EQUILIBRATING = replace(POLICY, equilibration_steps=60, steps_per_chunk=25)
+
+
+def test_nothing_is_sampled_before_the_equilibration_is_over() -> None:
+    chunks, state = [], InitialState()
+    while isinstance(command := decide(state, EQUILIBRATING), Equilibrate):
+        chunks.append(command.n_steps)
+        state = from_text(InitialState, to_text(transition(state, StepsEquilibrated(command.n_steps), EQUILIBRATING)))
+    assert chunks == [25, 25, 10]
+    assert command == SampleFrame()
+    assert not state.has_sampled
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [FrameSubmitted()],
+        [FrameSubmitted(), RoundLabelFailed()],
+        [*[FrameSubmitted()] * 4, *[RoundLabelArrived()] * 4, RoundDistributed(1), RoundEpochsDone(5, None)],
+    ],
+)
+def test_run_that_has_sampled_is_not_equilibrated_any_more(events: list[InitialEvent]) -> None:
+    state = play(*events, policy=EQUILIBRATING)
+    assert decide(state, EQUILIBRATING) == decide(state, POLICY)
+    with pytest.raises(AimsPaxError, match="equilibrated after its first structure"):
+        transition(state, StepsEquilibrated(25), EQUILIBRATING)
+
+
+def test_state_of_a_version_without_equilibration_is_read() -> None:
+    text = to_text(play(FrameSubmitted())).replace(', "n_equilibrated": 0', "")
+    assert "n_equilibrated" not in text
+    assert from_text(InitialState, text) == play(FrameSubmitted())
 
 
 def test_round_asks_for_its_labels_and_then_waits() -> None:

@@ -242,6 +242,14 @@ def test_datasets_are_one_file_or_one_for_each_member(folder: Any) -> None:
     assert "gone.xyz, which can't be opened (No such file or directory)" in gone
 
 
+def test_trajectories_do_not_begin_in_a_dataset_of_the_user_s_own(folder: Any) -> None:
+    for name in ("a.xyz", "b.xyz"):
+        folder.file(name)
+    keys = "  initial_train_dataset: a.xyz\n  initial_valid_dataset: b.xyz\n  start_from: initial_dataset\n"
+    complaint = folder.write(IDG + AL + keys + MD).complaint(Stage.ACTIVE)
+    assert "start_from is initial_dataset, and structures of initial_train_dataset belong to no trajectory" in complaint
+
+
 def test_missing_files_and_folders_are_said(folder: Any, tmp_path: Path) -> None:
     assert "there is neither aims_PAX.yaml nor mace.yaml" in folder.complaint()
     folder.file("mace.yaml", MACE)

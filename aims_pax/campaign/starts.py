@@ -1,0 +1,49 @@
+"""Where the trajectories of active learning begin."""
+
+import logging
+from dataclasses import replace
+
+from aims_pax.dataset.records import JobStatus
+from aims_pax.dataset.store import RunStore
+from aims_pax.frame import Frame, Split, Stage
+from aims_pax.settings import Project
+
+diary = logging.getLogger("aims_pax.active")
+
+
+def starting_frames(project: Project, store: RunStore) -> list[Frame]:
+    """The structure at which each trajectory of active learning begins, at MD step 0 (`start_from`).
+
+    From the initial dataset only training structures are taken: what is labelled on the way would resemble a validation
+    structure that it had begun at. The trajectories of one system begin at moments that lie evenly apart, the first at
+    the newest.
+    """
+    n_trajectories = project.active.num_trajectories
+    starts = [replace(project.system_for(index).frame, trajectory=index) for index in range(n_trajectories)]
+    if project.active.start_from == "structures":
+        return starts
+    labelled = _initial_structures(store)
+    for index, start in enumerate(starts):
+        rank = index // len(project.systems)
+        known = labelled.get(start.system, [])
+        if not known:
+            if rank == 0:
+                words = "system %s has no training structure of the initial dataset, and begins as it was given"
+                diary.warning(words, start.system)
+            continue
+        n_alike = sum(one.system == start.system for one in starts)
+        chosen = known[len(known) - 1 - rank * len(known) // n_alike]
+        starts[index] = replace(start, positions=chosen.positions)
+    return starts
+
+
+def _initial_structures(store: RunStore) -> dict[str, list[Frame]]:
+    """Training structures of the initial dataset by system, in the order in which they were sampled."""
+    initial = {job.label_id for job in store.jobs(JobStatus.DONE) if job.stage is Stage.INITIAL}
+    found: dict[str, list[tuple[int, Frame]]] = {}
+    for one in store.labelled():
+        if one.label_id in initial and one.split is Split.TRAINING:
+            found.setdefault(one.frame.system, []).append((one.label_id, one.frame))
+    return {
+        system: [frame for _, frame in sorted(points, key=lambda point: point[0])] for system, points in found.items()
+    }
