@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 import aims_pax
-from aims_pax.campaign.activities import Activity, Stopwatch
+from aims_pax.campaign.activities import Activity, Part, Stopwatch
 from aims_pax.campaign.convergence import ConvergenceState
 from aims_pax.campaign.desk import SLOW_LABEL, WORKERS_LOST
 from aims_pax.campaign.evaluate import Evaluation, evaluate_models
@@ -93,6 +93,7 @@ def write_results(
     """
     results = folder.results
     results.mkdir(parents=True, exist_ok=True)
+    stopwatch.enter(Part.RESULTS)
     with stopwatch.during(Activity.RECORDING):
         keys = extxyz_keys(project.settings.misc)
         write_datasets(store, results, keys)
@@ -106,6 +107,7 @@ def write_results(
         content = _content(project, store, committee, evaluation, models)
     wall = stopwatch.seconds()
     content["wall_s"] = {name: round(seconds, 2) for name, seconds in wall.items()}
+    content["wall_s_by_stage"] = {name: round(seconds, 2) for name, seconds in stopwatch.seconds_by_part().items()}
     draw_run(results, epochs=store.epochs(), checks=store.checks(), busy_s=wall, wall_s=sum(wall.values()))
     with replacing(results / "summary.json") as file:
         json.dump(content, file, indent=2)

@@ -4,7 +4,7 @@ import logging
 
 from aims_pax.campaign import assembly
 from aims_pax.campaign.active import ActiveLearning, ActiveParts
-from aims_pax.campaign.activities import Activity
+from aims_pax.campaign.activities import Activity, Part
 from aims_pax.campaign.convergence import Convergence, ConvergenceParts, ConvergenceRules, ConvergenceState
 from aims_pax.campaign.fingerprint import claim
 from aims_pax.campaign.imported import import_datasets
@@ -93,6 +93,7 @@ def _begin(run: Run, stages: tuple[Stage, ...]) -> None:
     with run.store.transaction():
         import_datasets(run.project, run.store)
         run.memory.keep_json("progress", str(Progress.INITIAL_CONVERGENCE))
+    run.stopwatch.enter(Part.INITIAL_CONVERGENCE)
 
 
 def _finish_initial(run: Run, stages: tuple[Stage, ...]) -> None:
