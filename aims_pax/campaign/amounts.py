@@ -166,7 +166,7 @@ def amounts_ahead(
     }
     ahead = parts_ahead(project, stages, standing)
     amounts = [found[part](project, standing) if part in found else Amounts(part) for part in ahead]
-    if verdict is not None and Part.RESULTS in ahead:
+    if verdict is not None and Stage.ACTIVE in stages and Part.RESULTS in ahead:
         steps = Span.exactly(verdict.n_runs * verdict.n_steps)
         amounts.insert(len(amounts) - 1, Amounts(Part.VERDICT, md_steps=steps))
     return tuple(amounts)

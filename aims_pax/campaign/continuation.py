@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Final
 
 from aims_pax.campaign import assembly
+from aims_pax.campaign.amounts import amount_facts
 from aims_pax.campaign.fingerprint import GOALS, changed_settings, changes
 from aims_pax.campaign.imported import extxyz_keys
 from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.opened import Progress
+from aims_pax.campaign.standing import Standing, standing_of
 from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import Stage
 from aims_pax.settings import Project
+from aims_pax.settings.project import BOTH_STAGES
 
 INITIAL_SECTION: Final = "INITIAL_DATASET_GENERATION."
 CONVERGENCE_GOALS: Final = ("convergence_patience", "max_convergence_epochs")
@@ -48,12 +51,15 @@ class EarlierRun:
         The committee that it goes on with; None before the first.
     n_labels : int
         Labels received.
+    standing : Standing or None
+        What of it is done; None when it has not begun.
     """
 
     progress: Progress | None
     settings: str | None
     checkpoint: Path | None
     n_labels: int
+    standing: Standing | None = None
 
 
 def earlier_run(project: Project) -> EarlierRun | None:
@@ -71,11 +77,13 @@ def earlier_run(project: Project) -> EarlierRun | None:
     # Opened as its run will be, since readers of SQLite's write-ahead log leave files behind, and this one none.
     with RunStore.open(project.run_folder) as store:
         memory = Memory(store, assembly.run_folder(project))
+        n_labels = store.counts().n_received
         return EarlierRun(
             progress=memory.recall_member("progress", Progress),
             settings=store.get_meta("settings"),
             checkpoint=memory.committee_checkpoint(),
-            n_labels=store.counts().n_received,
+            n_labels=n_labels,
+            standing=standing_of(memory, n_labels=n_labels),
         )
 
 
@@ -97,14 +105,20 @@ def continuation_problems(project: Project, stages: tuple[Stage, ...], earlier: 
         yield from _checkpoint_problems(project, earlier.checkpoint)
 
 
-def continuation_facts(project: Project, earlier: EarlierRun | None) -> Iterator[str]:
-    """What the run in the folder means for the next one."""
+def continuation_facts(
+    project: Project, earlier: EarlierRun | None, *, stages: tuple[Stage, ...] = BOTH_STAGES
+) -> Iterator[str]:
+    """What the run in the folder means for the next one, and what it has still to do."""
     if earlier is None or earlier.progress is None:
         return
     if earlier.progress is Progress.FINISHED:
         yield f"the run in {project.run_folder} is finished: its results are shown again, and nothing is computed"
-    else:
-        yield f"the run in {project.run_folder} goes on from {earlier.n_labels} labels: {DOING[earlier.progress]}"
+        return
+    yield f"the run in {project.run_folder} goes on from {earlier.n_labels} labels: {DOING[earlier.progress]}"
+    sections = {Stage.INITIAL: project.settings.initial, Stage.ACTIVE: project.settings.active}
+    there = tuple(stage for stage in stages if sections[stage] is not None)
+    for _, fact in amount_facts(project, there, standing=earlier.standing):
+        yield f"left of it: {fact}"
 
 
 def _new_run_problems(project: Project, stages: tuple[Stage, ...]) -> Iterator[Problem]:

@@ -96,8 +96,8 @@ class _Rounds:
         self._work, self._crew = work, crew(n_workers)
         self._now_s, self._next_system = 0.0, 0
         self._n_labels = self._n_md_steps = 0
-        n_valid = round(work.state.train_size * work.valid_ratio / (1 - work.valid_ratio))
-        self._quota = Quota(work.valid_ratio, work.state.train_size, n_valid)
+        self._points_each_round = work.policy.labels_per_round // work.n_owners
+        self._quota, _ = place_all(Quota(work.valid_ratio), work.state.n_round * self._points_each_round)
 
     def play(self) -> RoundsOutcome:
         policy, begun = self._work.policy, self._work.state
@@ -112,7 +112,7 @@ class _Rounds:
                 case AwaitRoundLabel():
                     self._now_s = max(self._now_s, self._crew.next_done_s())
                 case DistributeRound():
-                    self._quota, _ = place_all(self._quota, policy.labels_per_round // self._work.n_owners)
+                    self._quota, _ = place_all(self._quota, self._points_each_round)
                     state = transition(state, RoundDistributed(self._quota.n_train), policy)
                 case TrainRound(n_epochs):
                     self._now_s += n_epochs * self._work.epoch_s(state.train_size) + self._work.checkpoint_s

@@ -121,7 +121,7 @@ class StageForecasts:
         table += ["─" * WIDTH, _row("total", total, self.time_s)]
         if self.n_nodes:
             nodes = "1 node" if self.n_nodes == 1 else f"{self.n_nodes} nodes"
-            table.append(f"{nodes}, held until active learning is over: {_hours(self.node_hours)} node-hours")
+            table.append(f"node-hours: {_hours(self.node_hours)}; {nodes}, until active learning is over")
         return table
 
     def record(self) -> dict[str, Any]:
@@ -340,7 +340,11 @@ def _range(span: Span) -> str:
 
 
 def _hours(span: Span) -> str:
-    if span.is_known:
-        return f"{span.likely:.3g}"
-    high = "?" if isinf(span.high) else f"{span.high:.3g}"
-    return f"{span.likely:.3g} ({span.low:.3g} to {high})"
+    likely, low, high = (_hours_number(hours) for hours in (span.likely, span.low, span.high))
+    return likely if low == high else f"{likely} ({low} to {high})"
+
+
+def _hours_number(hours: float) -> str:
+    if isinf(hours):
+        return "?"
+    return f"{hours:,.0f}".replace(",", " ") if hours >= 100 else f"{hours:.2g}"

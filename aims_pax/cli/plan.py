@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -121,23 +122,24 @@ def _foretell(
     from aims_pax.campaign.amounts import parts_ahead
     from aims_pax.campaign.forecast import doubled, forecast
     from aims_pax.campaign.pace import measure, workload_of
-    from aims_pax.campaign.timetable import forecast_by_stage, workers_of
+    from aims_pax.campaign.timetable import WIDTH, forecast_by_stage, workers_of
+    from aims_pax.frame import Stage
 
-    measured = measure(project, outlook.stages, outlook.wishes)
+    ahead = parts_ahead(project, outlook.stages, outlook.standing)
+    part_of = {Stage.INITIAL: Part.INITIAL, Stage.ACTIVE: Part.ACTIVE}
+    measured = measure(project, tuple(stage for stage in outlook.stages if part_of[stage] in ahead), outlook.wishes)
     facts, found = list(measured.facts), None
-    if Part.ACTIVE in parts_ahead(project, outlook.stages, outlook.standing):
+    if Part.ACTIVE in ahead:
         workload, facts = workload_of(project, outlook.wishes, measured=measured, standing=outlook.standing)
         found = forecast(workload, numbers or doubled(workload.n_trajectories))
         if outlook.n_workers is None and workers_of(project) is None:
             outlook = replace(outlook, n_workers=found.recommended.n_workers)
     by_stage = forecast_by_stage(project, measured, outlook=outlook)
     for fact in facts:
-        typer.echo(f"- {fact}")
+        typer.echo(fill(f"- {fact}", WIDTH, subsequent_indent="  "))
     _print_stages(by_stage, outlook.standing)
     if found is not None:
-        typer.echo("\nActive learning by the number of workers:")
-        _print_table(found)
-        typer.echo(found.advice())
+        _print_workers(found, is_asked=bool(numbers))
     if json_file is not None:
         json_file.write_text(json.dumps({**by_stage.record(), "facts": facts}, indent=2) + "\n", encoding="utf-8")
         typer.echo(f"wrote {json_file}")
@@ -180,6 +182,20 @@ def _numbers(text: str) -> list[int]:
     if not all(word.isdecimal() and 0 < int(word) <= 100_000 for word in words):
         raise UserError(Problem("--workers", f"is {text!r}", "numbers from 1 to 100 000, such as 1,2,4,8"))
     return [int(word) for word in words]
+
+
+def _print_workers(found: "Forecast", *, is_asked: bool) -> None:
+    """How busy workers would be; where labels take next to no time, that there is nothing to be gained by them."""
+    from aims_pax.campaign.timetable import WIDTH
+
+    if found.are_labels_negligible and not is_asked:
+        share = f"{found.outcomes[0].busy_workers:.1%}"
+        text = f"Labels take {share} of the time of active learning: more workers would not make it faster."
+        typer.echo(f"\n{fill(text, WIDTH)}")
+        return
+    typer.echo("\nActive learning by the number of workers:")
+    _print_table(found)
+    typer.echo(fill(found.advice(), WIDTH))
 
 
 def _print_table(found: "Forecast") -> None:
