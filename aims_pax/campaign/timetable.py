@@ -33,10 +33,10 @@ from aims_pax.settings import InlineCluster, LocalCluster, Project, SlurmCluster
 from aims_pax.settings.project import BOTH_STAGES
 
 POOL_S: Final = 4.0
-"""Until workers on this machine have shown that they can label, besides a label, s (measured in examples/water_dft)."""
+"""Until workers on this machine have shown that they can label, s. An estimate: 18 s on two cores that six shared."""
 
 RESULTS_S: Final = 8.0
-"""Exporting models and datasets, measuring errors and drawing figures, s (measured in examples/quickstart)."""
+"""Exporting models and datasets, measuring errors, drawing figures, s. An estimate for small sets: 10 s under load."""
 
 WIDTH: Final = 80
 
@@ -213,7 +213,7 @@ class _Timetable:
     def _starting(self, amounts: Amounts) -> StageForecast:
         seconds = self._speed.build_s
         if self._n_workers != OWN_PROCESS:
-            seconds += POOL_S + max(max(times) for times in self._measured.label_s.values())
+            seconds += POOL_S
         return StageForecast(amounts, Span.exactly(seconds))
 
     def _initial(self, amounts: Amounts) -> StageForecast:

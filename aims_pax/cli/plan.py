@@ -132,7 +132,7 @@ def _foretell(
     if Part.ACTIVE in ahead:
         workload, facts = workload_of(project, outlook.wishes, measured=measured, standing=outlook.standing)
         found = forecast(workload, numbers or doubled(workload.n_trajectories))
-        if outlook.n_workers is None and workers_of(project) is None:
+        if outlook.n_workers is None and (numbers or workers_of(project) is None):
             outlook = replace(outlook, n_workers=found.recommended.n_workers)
     by_stage = forecast_by_stage(project, measured, outlook=outlook)
     for fact in facts:

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,6 +57,7 @@ def test_plan_looks_at_the_workers_that_are_asked_for(project: Path) -> None:
     result = plan(str(project), *KNOWN, "--trajectories", "8", "--labels", "40", "--workers", "3, 6")
     rows = [line.split() for line in result.stdout.splitlines() if line.strip()[:1].isdigit()]
     assert [row[0] for row in rows if len(row) > 5][:2] == ["3", "6"]
+    assert re.search("The whole run, with [36] workers:", result.stdout)
 
 
 def test_plan_draws_its_figure(project: Path, tmp_path: Path) -> None:
