@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Final
 
 from aims_pax.campaign import assembly
+from aims_pax.campaign.amounts import amount_facts
 from aims_pax.campaign.fingerprint import changed_settings, changes
 from aims_pax.campaign.imported import extxyz_keys
 from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.opened import Progress
 from aims_pax.campaign.reopening import Renewal, renewal, unreached_goals, what_to_raise
+from aims_pax.campaign.standing import Standing, standing_of
 from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.errors import Problem, StructureError
@@ -18,6 +20,7 @@ from aims_pax.frame import Stage
 from aims_pax.learner.state import State
 from aims_pax.settings import Project
 from aims_pax.settings.changing import CONVERGENCE, When, when
+from aims_pax.settings.project import BOTH_STAGES
 
 DOING: Final = {
     Progress.INITIAL: "the initial dataset is being made",
@@ -50,6 +53,8 @@ class EarlierRun:
         Labels received.
     learner : State or None
         Of active learning; None before it has begun.
+    standing : Standing or None
+        What of it is done; None when it has not begun.
     """
 
     progress: Progress | None
@@ -57,6 +62,7 @@ class EarlierRun:
     checkpoint: Path | None
     n_labels: int
     learner: State | None
+    standing: Standing | None = None
 
     def renewal(self, project: Project) -> Renewal | None:
         """Why it goes on although it had ended; None when it does not, or had not."""
@@ -78,12 +84,14 @@ def earlier_run(project: Project) -> EarlierRun | None:
     # Opened as its run will be, since readers of SQLite's write-ahead log leave files behind, and this one none.
     with RunStore.open(project.run_folder) as store:
         memory = Memory(store, assembly.run_folder(project))
+        n_labels = store.counts().n_received
         return EarlierRun(
             progress=memory.recall_member("progress", Progress),
             settings=store.get_meta("settings"),
             checkpoint=memory.committee_checkpoint(),
-            n_labels=store.counts().n_received,
+            n_labels=n_labels,
             learner=memory.recall("learner.active", State),
+            standing=standing_of(memory, n_labels=n_labels),
         )
 
 
@@ -109,8 +117,10 @@ def continuation_problems(project: Project, stages: tuple[Stage, ...], earlier: 
         yield from _checkpoint_problems(project, earlier.checkpoint)
 
 
-def continuation_facts(project: Project, earlier: EarlierRun | None) -> Iterator[str]:
-    """What the run in the folder means for the next one."""
+def continuation_facts(
+    project: Project, earlier: EarlierRun | None, *, stages: tuple[Stage, ...] = BOTH_STAGES
+) -> Iterator[str]:
+    """What the run in the folder means for the next one, and what it has still to do."""
     if earlier is None or earlier.progress is None:
         return
     if (renewed := earlier.renewal(project)) is not None:
@@ -119,8 +129,13 @@ def continuation_facts(project: Project, earlier: EarlierRun | None) -> Iterator
         yield f"the run in {project.run_folder} is finished: its results are shown again, and nothing is computed"
         if advice := what_to_raise(earlier.learner):
             yield f"to have it go on, {advice}, and start it by the same command"
+        return
     else:
         yield f"the run in {project.run_folder} goes on from {earlier.n_labels} labels: {DOING[earlier.progress]}"
+    sections = {Stage.INITIAL: project.settings.initial, Stage.ACTIVE: project.settings.active}
+    there = tuple(stage for stage in stages if sections[stage] is not None)
+    for _, fact in amount_facts(project, there, standing=earlier.standing):
+        yield f"left of it: {fact}"
 
 
 def _new_run_problems(project: Project, stages: tuple[Stage, ...]) -> Iterator[Problem]:

@@ -16,6 +16,9 @@ MORE_TRAJECTORIES: Final = (1.5, 2.0, 3.0)
 FEW_WAVES: Final = 8
 """With fewer labels than this for each worker, the beginning and the end weigh too much for any of them to be busy."""
 
+FEW_LABELS: Final = 0.05
+"""Workers that compute on average, below which labels take next to no time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
@@ -28,6 +31,11 @@ class Forecast:
     def recommended(self) -> Outcome:
         """The largest number of workers that are well used."""
         return worth_having(self.outcomes)
+
+    @property
+    def are_labels_negligible(self) -> bool:
+        """Whether one worker, or the fewest that were looked at, would hardly ever compute."""
+        return self.outcomes[0].busy_workers < FEW_LABELS
 
     def advice(self) -> str:
         """How many workers, why not more, and what would help."""

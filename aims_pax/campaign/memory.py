@@ -68,15 +68,16 @@ class Memory:
         self._store.forget_state(key)
 
     def keep_time(self, stopwatch: Stopwatch) -> None:
-        """Remember the wall time by activity."""
+        """Remember the wall time by activity and by part of the run."""
         self._store.save_state("activities", stopwatch.to_text().encode())
+        self._store.save_state("parts", stopwatch.parts_to_text().encode())
 
     def recall_time(self, stopwatch: Stopwatch) -> None:
         """Add the time of earlier processes of this run."""
-        data = self._store.load_state("activities")
+        data, parts = self._store.load_state("activities"), self._store.load_state("parts")
         if data is not None:
             with recalling("activities"):
-                stopwatch.add(data.decode())
+                stopwatch.add(data.decode(), parts=None if parts is None else parts.decode())
 
     def write_committee(self, committee: Committee) -> Path:
         """Write the committee's weights and optimizers durably; :meth:`keep_committee` makes them the valid ones."""

@@ -1,12 +1,13 @@
 """One run folder while a process works in it: its store, its clock, its pool and its committee."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from typing import Final
 
 from aims_pax.campaign import assembly
-from aims_pax.campaign.activities import Activity, Stopwatch
+from aims_pax.campaign.activities import Activity, Part, Stopwatch
 from aims_pax.campaign.desk import LabelDesk
 from aims_pax.campaign.isolated import isolated_atoms
 from aims_pax.campaign.memory import Memory
@@ -34,6 +35,17 @@ class Progress(StrEnum):
     """The results are written."""
 
 
+PART_OF: Final[Mapping[Progress | None, Part]] = {
+    None: Part.STARTING,
+    Progress.INITIAL: Part.INITIAL,
+    Progress.INITIAL_CONVERGENCE: Part.INITIAL_CONVERGENCE,
+    Progress.ACTIVE: Part.ACTIVE,
+    Progress.CONVERGENCE: Part.CONVERGENCE,
+    Progress.FINISHED: Part.RESULTS,
+}
+"""What the time is counted to while a run stands there."""
+
+
 class Run:
     """One run folder, opened: its store, its clock, and the pool as soon as a label is needed."""
 
@@ -43,6 +55,7 @@ class Run:
         self.memory = Memory(store, self.folder)
         self.stopwatch = Stopwatch()
         self.memory.recall_time(self.stopwatch)
+        self.stopwatch.enter(PART_OF[self.progress])
         self._pool: Pool | None = None
         self._committee: Committee | None = None
 
@@ -53,6 +66,7 @@ class Run:
 
     def proceed(self, progress: Progress) -> None:
         """Note that another part comes next."""
+        self.stopwatch.enter(PART_OF[progress])
         with self.stopwatch.during(Activity.RECORDING), self.store.transaction():
             self.memory.keep_json("progress", str(progress))
             self.memory.keep_time(self.stopwatch)

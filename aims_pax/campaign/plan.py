@@ -9,15 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from statistics import fmean
-from typing import Final
+from typing import Final, Protocol
 
-from aims_pax.learner.active import begin, decide, transition
+from aims_pax.learner.active import begin, decide, resumed, transition
 from aims_pax.learner.events import Advance, AwaitLabel, ChunkDone, EpochsDone, Finish, LabelArrived, SubmitLabel, Train
 from aims_pax.learner.state import Phase, Policy, State
 from aims_pax.learner.threshold import Threshold
 
 WELL_USED: Final = 0.9
 """Share of its time that a worker computes, below which another worker is called wasted."""
+
+OWN_PROCESS: Final = 0
+"""Number of workers where there are none: the campaign computes its labels itself, and does nothing else meanwhile."""
 
 _THRESHOLD, _QUIET, _UNSURE = 1.0, 0.0, 2.0
 """A frozen threshold and two scores: which structures cross is drawn, not predicted."""
@@ -39,6 +42,8 @@ class Pace:
         Fraction of the uncertainty checks after which a label is asked for, 0 < fraction <= 1.
     record_s : float
         What the campaign's own process does for each label besides: storing it, handing it out.
+    checkpoint_s : float
+        Writing the committee, after each visit to training.
     """
 
     label_s: tuple[float, ...]
@@ -47,6 +52,7 @@ class Pace:
     epoch_s: float
     pick_rate: float
     record_s: float = 0.0
+    checkpoint_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,8 @@ class Workload:
         Its goals must be some that end without forces: structures, MD steps or epochs.
     n_initial_train : int
         Training structures that it starts from.
+    state : State or None
+        Where a run that has begun stands; what follows is then what it has still to do.
     """
 
     policy: Policy
@@ -66,14 +74,19 @@ class Workload:
     n_trajectories: int
     valid_ratio: float = 0.1
     n_initial_train: int = 0
+    state: State | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a simulated stage took.
+    """What a simulated stage took; of a run that had begun, what was left of it.
 
     Parameters
     ----------
+    n_md_steps : int
+        Of all trajectories together.
+    n_train : int
+        Training structures of a member at its end.
     makespan_s : float
         From the first MD step to the last epoch.
     labels_s : float
@@ -84,6 +97,9 @@ class Outcome:
 
     n_workers: int
     n_labels: int
+    n_md_steps: int
+    n_epochs: int
+    n_train: int
     makespan_s: float
     labels_s: float
     sampling_s: float
@@ -98,7 +114,7 @@ class Outcome:
     @property
     def efficiency(self) -> float:
         """Share of their time that the workers compute; equally, the ideal makespan over that of the stage."""
-        return self.busy_workers / self.n_workers
+        return self.busy_workers / max(1, self.n_workers)
 
     @property
     def worker_hours(self) -> float:
@@ -117,6 +133,9 @@ def mean_outcome(workload: Workload, *, n_workers: int, n_plays: int = 3) -> Out
     return Outcome(
         n_workers=n_workers,
         n_labels=round(fmean(play.n_labels for play in plays)),
+        n_md_steps=round(fmean(play.n_md_steps for play in plays)),
+        n_epochs=round(fmean(play.n_epochs for play in plays)),
+        n_train=round(fmean(play.n_train for play in plays)),
         makespan_s=fmean(play.makespan_s for play in plays),
         labels_s=fmean(play.labels_s for play in plays),
         sampling_s=fmean(play.sampling_s for play in plays),
@@ -132,27 +151,65 @@ def worth_having(outcomes: Sequence[Outcome]) -> Outcome:
     return used[-1] if used else by_size[0]
 
 
-class _Workers:
+class Crew(Protocol):
+    """Whoever computes labels."""
+
+    def submit(self, number: int, *, now_s: float, label_s: float) -> float:
+        """Ask for a label; returns how long the campaign itself is held up by it, s."""
+
+    def next_done_s(self) -> float:
+        """When the next label is done."""
+
+    def done(self, now_s: float) -> list[int]:
+        """Numbers of the labels that are done by now, first come first."""
+
+
+class Workers:
     """Equal workers that serve labels in the order in which they are asked for."""
 
     def __init__(self, n_workers: int) -> None:
         self._free_at = [0.0] * n_workers
         self._done_at: list[tuple[float, int]] = []
 
-    def submit(self, trajectory: int, *, now_s: float, label_s: float) -> None:
+    def submit(self, number: int, *, now_s: float, label_s: float) -> float:
         done_s = max(now_s, heapq.heappop(self._free_at)) + label_s
         heapq.heappush(self._free_at, done_s)
-        heapq.heappush(self._done_at, (done_s, trajectory))
+        heapq.heappush(self._done_at, (done_s, number))
+        return 0.0
 
     def next_done_s(self) -> float:
         return self._done_at[0][0]
 
     def done(self, now_s: float) -> list[int]:
-        """Trajectories whose labels are done by now, first come first."""
         found = []
         while self._done_at and self._done_at[0][0] <= now_s:
             found.append(heapq.heappop(self._done_at)[1])
         return found
+
+
+class OwnProcess:
+    """The campaign itself, which computes a label at the moment it is asked for."""
+
+    def __init__(self) -> None:
+        self._done: list[int] = []
+        self._done_s = 0.0
+
+    def submit(self, number: int, *, now_s: float, label_s: float) -> float:
+        self._done.append(number)
+        self._done_s = now_s + label_s
+        return label_s
+
+    def next_done_s(self) -> float:
+        return self._done_s
+
+    def done(self, now_s: float) -> list[int]:
+        found, self._done = self._done, []
+        return found
+
+
+def crew(n_workers: int) -> Crew:
+    """So many workers, or the campaign's own process for :data:`OWN_PROCESS`."""
+    return OwnProcess() if n_workers == OWN_PROCESS else Workers(n_workers)
 
 
 class _Stage:
@@ -161,32 +218,39 @@ class _Stage:
     def __init__(self, workload: Workload, n_workers: int, rng: Random) -> None:
         self._workload, self._policy, self._pace = workload, workload.policy, workload.pace
         self._n_workers, self._rng = n_workers, rng
-        self._workers = _Workers(n_workers)
+        self._workers = crew(n_workers)
         self._now_s = 0.0
         self._labels_s = self._sampling_s = self._training_s = self._waiting_s = 0.0
 
     def play(self) -> Outcome:
-        work = self._workload
-        state = begin(
-            self._policy,
-            n_trajectories=work.n_trajectories,
-            c_x=0.0,
-            valid_ratio=work.valid_ratio,
-            n_initial_train=work.n_initial_train,
-        )
-        state = replace(state, threshold=Threshold(0.0, frozen_at=_THRESHOLD))
+        begun = self._begun()
+        state = replace(begun, threshold=Threshold(0.0, frozen_at=_THRESHOLD))
+        for index in state.in_phase(Phase.WAITING):
+            self._submit(index)
         while True:
             state = self._answered(state)
             match decide(state, self._policy):
                 case Advance(trajectories, n_steps):
                     state = self._advanced(state, trajectories, n_steps)
                 case Train(n_epochs):
-                    self._training_s += self._passes(n_epochs * self._pace.epoch_s)
+                    self._training_s += self._passes(n_epochs * self._pace.epoch_s + self._pace.checkpoint_s)
                     state, _ = transition(state, EpochsDone(n_epochs, None), self._policy)
                 case AwaitLabel():
                     self._waiting_s += self._passes(max(0.0, self._workers.next_done_s() - self._now_s))
                 case Finish():
-                    return self._outcome(state)
+                    return self._outcome(begun, state)
+
+    def _begun(self) -> State:
+        work = self._workload
+        if work.state is not None:
+            return resumed(work.state, self._policy)
+        return begin(
+            self._policy,
+            n_trajectories=work.n_trajectories,
+            c_x=0.0,
+            valid_ratio=work.valid_ratio,
+            n_initial_train=work.n_initial_train,
+        )
 
     def _answered(self, state: State) -> State:
         for index in self._workers.done(self._now_s):
@@ -210,19 +274,26 @@ class _Stage:
     def _submit(self, trajectory: int) -> None:
         label_s = self._rng.choice(self._pace.label_s)
         self._labels_s += label_s
-        self._workers.submit(trajectory, now_s=self._now_s, label_s=label_s)
+        self._waiting_s += self._passes(self._workers.submit(trajectory, now_s=self._now_s, label_s=label_s))
 
     def _passes(self, seconds: float) -> float:
         self._now_s += seconds
         return seconds
 
-    def _outcome(self, state: State) -> Outcome:
+    def _outcome(self, begun: State, state: State) -> Outcome:
         return Outcome(
             n_workers=self._n_workers,
-            n_labels=state.n_received,
+            n_labels=state.n_received - begun.n_received,
+            n_md_steps=_md_steps(state) - _md_steps(begun),
+            n_epochs=state.n_epochs - begun.n_epochs,
+            n_train=state.train_size,
             makespan_s=self._now_s,
             labels_s=self._labels_s,
             sampling_s=self._sampling_s,
             training_s=self._training_s,
             waiting_s=self._waiting_s,
         )
+
+
+def _md_steps(state: State) -> int:
+    return sum(trajectory.md_step for trajectory in state.trajectories)

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 import aims_pax
-from aims_pax.campaign.activities import Activity, Stopwatch
+from aims_pax.campaign.activities import Activity, Part, Stopwatch
 from aims_pax.campaign.convergence import FINAL_CONVERGENCE, ConvergenceState, stored_convergence
 from aims_pax.campaign.desk import SLOW_LABEL, WORKERS_LOST
 from aims_pax.campaign.evaluate import Evaluation, evaluate_models
@@ -99,6 +99,7 @@ def write_results(
     """
     results = folder.results
     results.mkdir(parents=True, exist_ok=True)
+    stopwatch.enter(Part.RESULTS)
     with stopwatch.during(Activity.RECORDING):
         write_datasets(store, results, extxyz_keys(project.settings.misc))
         convergence = stored_convergence(Memory(store, folder), FINAL_CONVERGENCE)
@@ -110,6 +111,7 @@ def write_results(
         content["errors_on_validation_set"] = None if evaluation is None else evaluation.record()
     wall = stopwatch.seconds()
     content["wall_s"] = {name: round(seconds, 2) for name, seconds in wall.items()}
+    content["wall_s_by_stage"] = {name: round(seconds, 2) for name, seconds in stopwatch.seconds_by_part().items()}
     draw_run(
         results,
         epochs=store.epochs(),

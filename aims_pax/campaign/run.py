@@ -4,7 +4,7 @@ import logging
 
 from aims_pax.campaign import assembly
 from aims_pax.campaign.active import ActiveLearning, ActiveParts
-from aims_pax.campaign.activities import Activity
+from aims_pax.campaign.activities import Activity, Part
 from aims_pax.campaign.convergence import (
     FINAL_CONVERGENCE,
     INITIAL_CONVERGENCE,
@@ -105,6 +105,7 @@ def _begin(run: Run, stages: tuple[Stage, ...]) -> None:
     with run.store.transaction():
         import_datasets(run.project, run.store)
         run.memory.keep_json("progress", str(Progress.INITIAL_CONVERGENCE))
+    run.stopwatch.enter(Part.INITIAL_CONVERGENCE)
 
 
 def _finish_initial(run: Run, stages: tuple[Stage, ...]) -> None:

@@ -1,16 +1,30 @@
 """``aims-pax plan``."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from textwrap import fill
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from aims_pax.cli.boundary import guarded
+from aims_pax.cli.check import StageChoice
 from aims_pax.cli.launch import ProjectFolder
 from aims_pax.errors import Problem, UserError
 
 if TYPE_CHECKING:
     from aims_pax.campaign.forecast import Forecast
+    from aims_pax.campaign.standing import Standing
+    from aims_pax.campaign.timetable import Outlook, StageForecasts
+    from aims_pax.frame import Stage
+    from aims_pax.settings import Project
+
+STAGES: Final = {
+    StageChoice.RUN: ("initial", "active"),
+    StageChoice.IDG: ("initial",),
+    StageChoice.AL: ("active",),
+}
 
 
 @guarded
@@ -41,35 +55,108 @@ def plan(
         float | None,
         typer.Option(metavar="X", help="Fraction of checks that ask for a label. Seen in the run here when not given."),
     ] = None,
+    driver_step_s: Annotated[
+        float | None,
+        typer.Option(metavar="S", help="Duration of an MD step of the initial stage, s. Measured when not given."),
+    ] = None,
+    command: Annotated[
+        StageChoice | None,
+        typer.Option("--for", help="The command that is going to be used. Known from the project when not given."),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write the forecast by stage as JSON.")
+    ] = None,
     figure: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also draw it, as a PNG, with more trajectories beside it.")
     ] = None,
 ) -> None:
-    """Say how many workers active learning would keep busy, and how long it would take.
+    """Foretell a run by stage: time, labels, MD steps, epochs; and how many workers would be kept busy.
 
-    Plays the campaign against a simulated clock. Labels one structure and times the models on this machine, unless
-    --label-s, --md-steps-per-s and --epoch-s say how long that takes elsewhere. Writes nothing into the project.
+    Plays the campaign, or what is left of it, against a simulated clock. Labels a structure of each composition, makes
+    some steps of the driver of the initial stage, and times the models on this machine, unless --label-s,
+    --driver-step-s, --md-steps-per-s and --epoch-s say how long that takes elsewhere. Writes nothing into the project.
     """
-    _require_positive(label_s=label_s, md_steps_per_s=md_steps_per_s, epoch_s=epoch_s, pick_rate=pick_rate)
+    _require_positive(
+        label_s=label_s,
+        md_steps_per_s=md_steps_per_s,
+        epoch_s=epoch_s,
+        pick_rate=pick_rate,
+        driver_step_s=driver_step_s,
+    )
     numbers = _numbers(workers)
+    project, stages = _project(folder, command)
+
+    from aims_pax.campaign.amounts import parts_ahead
+    from aims_pax.campaign.pace import Wishes
+    from aims_pax.campaign.standing import read_standing
+    from aims_pax.campaign.timetable import Outlook
+
+    wishes = Wishes(label_s, md_steps_per_s, epoch_s, pick_rate, trajectories, labels, driver_step_s)
+    standing = read_standing(project)
+    if not parts_ahead(project, stages, standing):
+        typer.echo(f"The run in {project.run_folder} is finished: nothing is left to do.")
+        return
+    n_workers = numbers[0] if len(numbers) == 1 else None
+    _foretell(project, Outlook(stages, standing, n_workers, wishes), numbers, json_file=json_file, figure=figure)
+
+
+def _project(folder: Path, command: StageChoice | None) -> "tuple[Project, tuple[Stage, ...]]":
+    """The project, read for the stages of a command; of none, for those that its files are made for."""
     from aims_pax.frame import Stage
     from aims_pax.settings import load_project
 
+    if command is not None:
+        stages = tuple(Stage(stage) for stage in STAGES[command])
+        return load_project(folder, stages=stages), stages
     project = load_project(folder, stages=(Stage.ACTIVE,))
+    if project.settings.initial is None or project.active.initial_train_dataset is not None:
+        return project, (Stage.ACTIVE,)
+    return load_project(folder, stages=(Stage.INITIAL, Stage.ACTIVE)), (Stage.INITIAL, Stage.ACTIVE)
 
+
+def _foretell(
+    project: "Project", outlook: "Outlook", numbers: list[int], *, json_file: Path | None, figure: Path | None
+) -> None:
+    """Measure, then print and write what was asked for."""
+    from aims_pax.campaign.activities import Part
+    from aims_pax.campaign.amounts import parts_ahead
     from aims_pax.campaign.forecast import doubled, forecast
-    from aims_pax.campaign.pace import Wishes, workload_of
+    from aims_pax.campaign.pace import measure, workload_of
+    from aims_pax.campaign.timetable import WIDTH, forecast_by_stage, workers_of
+    from aims_pax.frame import Stage
 
-    wishes = Wishes(label_s, md_steps_per_s, epoch_s, pick_rate, trajectories, labels)
-    workload, facts = workload_of(project, wishes)
+    ahead = parts_ahead(project, outlook.stages, outlook.standing)
+    part_of = {Stage.INITIAL: Part.INITIAL, Stage.ACTIVE: Part.ACTIVE}
+    measured = measure(project, tuple(stage for stage in outlook.stages if part_of[stage] in ahead), outlook.wishes)
+    facts, found = list(measured.facts), None
+    if Part.ACTIVE in ahead:
+        workload, facts = workload_of(project, outlook.wishes, measured=measured, standing=outlook.standing)
+        found = forecast(workload, numbers or doubled(workload.n_trajectories))
+        if outlook.n_workers is None and (numbers or workers_of(project) is None):
+            outlook = replace(outlook, n_workers=found.recommended.n_workers)
+    by_stage = forecast_by_stage(project, measured, outlook=outlook)
     for fact in facts:
-        typer.echo(f"- {fact}")
-    found = forecast(workload, numbers or doubled(workload.n_trajectories))
-    _print_table(found)
-    typer.echo(found.advice())
-    if figure is not None:
+        typer.echo(fill(f"- {fact}", WIDTH, subsequent_indent="  "))
+    _print_stages(by_stage, outlook.standing)
+    if found is not None:
+        _print_workers(found, is_asked=bool(numbers))
+    if json_file is not None:
+        json_file.write_text(json.dumps({**by_stage.record(), "facts": facts}, indent=2) + "\n", encoding="utf-8")
+        typer.echo(f"wrote {json_file}")
+    if figure is not None and found is not None:
         found.draw(figure)
         typer.echo(f"wrote {figure}")
+
+
+def _print_stages(found: "StageForecasts", standing: "Standing | None") -> None:
+    if standing is not None:
+        typer.echo(f"\nWhat is left of the run here, which has {standing.n_labels} labels:")
+    else:
+        workers = {0: "labels by the campaign itself", 1: "1 worker"}
+        typer.echo(f"\nThe whole run, with {workers.get(found.n_workers, f'{found.n_workers} workers')}:")
+    typer.echo()
+    for line in found.lines():
+        typer.echo(line)
 
 
 def _require_positive(**options: float | None) -> None:
@@ -95,6 +182,20 @@ def _numbers(text: str) -> list[int]:
     if not all(word.isdecimal() and 0 < int(word) <= 100_000 for word in words):
         raise UserError(Problem("--workers", f"is {text!r}", "numbers from 1 to 100 000, such as 1,2,4,8"))
     return [int(word) for word in words]
+
+
+def _print_workers(found: "Forecast", *, is_asked: bool) -> None:
+    """How busy workers would be; where labels take next to no time, that there is nothing to be gained by them."""
+    from aims_pax.campaign.timetable import WIDTH
+
+    if found.are_labels_negligible and not is_asked:
+        share = f"{found.outcomes[0].busy_workers:.1%}"
+        text = f"Labels take {share} of the time of active learning: more workers would not make it faster."
+        typer.echo(f"\n{fill(text, WIDTH)}")
+        return
+    typer.echo("\nActive learning by the number of workers:")
+    _print_table(found)
+    typer.echo(fill(found.advice(), WIDTH))
 
 
 def _print_table(found: "Forecast") -> None:

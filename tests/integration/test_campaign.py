@@ -109,6 +109,14 @@ def test_counts_of_the_summary_balance(finished: Finished) -> None:
     assert content["epochs"]["of_each_member"] == [content["epochs"]["initial"] + content["epochs"]["active"] + 4] * 2
 
 
+def test_time_is_told_by_activity_and_by_stage(finished: Finished) -> None:
+    content = finished.summary.content
+    by_stage = content["wall_s_by_stage"]
+    assert all(by_stage[name] > 0 for name in ("starting", "initial", "active", "convergence"))
+    assert by_stage["initial convergence"] == by_stage["verdict"] == 0.0
+    assert sum(by_stage.values()) == pytest.approx(sum(content["wall_s"].values()), abs=0.1)  # both are rounded
+
+
 def test_exported_models_have_the_errors_that_the_summary_states(finished: Finished) -> None:
     frames = read(finished.results / "validation.extxyz", ":")
     stated = finished.summary.content["errors_on_validation_set"]

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -5,18 +6,20 @@ import yaml
 from ase import Atoms
 from ase.io import write
 
-from aims_pax.campaign.pace import DEFAULT_LABELS, DEFAULT_PICK_RATE, Wishes, measured_speed, workload_of
+from aims_pax.campaign.amounts import DEFAULT_LABELS, DEFAULT_PICK_RATE
+from aims_pax.campaign.pace import Wishes, measure, workload_of
+from aims_pax.campaign.speed import measured_driver, measured_labels, measured_speed
 from aims_pax.dataset.records import CheckRow
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import CampaignStopped
 from aims_pax.frame import Label, Split, Stage
-from aims_pax.settings import Project, load_project
+from aims_pax.settings import LocalCluster, Project, load_project
 
 ACTIVE = {"num_trajectories": 3, "ensemble_size": 2, "skip_step_mlff": 4, "max_train_set_size": 30, "valid_ratio": 0.1}
 KNOWN = Wishes(label_s=60.0, md_steps_per_s=500.0, epoch_s=2.0, pick_rate=0.2)
 
 
-def project_in(folder: Path, *, distance: float = 2.5, **active: object) -> Project:
+def project_in(folder: Path, *, distance: float = 2.5, driver: str = "tblite", **active: object) -> Project:
     write(folder / "copper.xyz", Atoms("Cu2", positions=[[0.0, 0.0, 0.0], [0.0, 0.0, distance]]))
     settings = {
         "REFERENCE": {"type": "ase-calculator", "calculator": "ase.calculators.emt:EMT"},
@@ -24,6 +27,7 @@ def project_in(folder: Path, *, distance: float = 2.5, **active: object) -> Proj
             "n_points_per_sampling_step_idg": 2,
             "ensemble_size": 2,
             "max_initial_set_size": 6,
+            **({"initial_sampling": "aimd"} if driver == "aimd" else {"foundational_model": driver}),
         },
         "ACTIVE_LEARNING": {key: value for key, value in (ACTIVE | active).items() if value is not None},
         "MD": {"stat_ensemble": "nvt"},
@@ -45,7 +49,7 @@ def test_what_the_user_says_is_taken_over(tmp_path: Path) -> None:
     assert pace.label_s == (60.0,)
     assert pace.batch_step_s + 3 * pace.trajectory_step_s == pytest.approx(3 / 500.0)
     assert (pace.epoch_s, pace.pick_rate) == (2.0, 0.2)
-    assert (workload.n_trajectories, workload.n_initial_train) == (3, 6)
+    assert (workload.n_trajectories, workload.n_initial_train) == (3, 7)
     assert workload.policy.max_train_size == 30
     assert sum("given" in fact for fact in facts) == 4
 
@@ -53,7 +57,7 @@ def test_what_the_user_says_is_taken_over(tmp_path: Path) -> None:
 def test_number_of_labels_replaces_the_goals_of_the_project(tmp_path: Path) -> None:
     project = project_in(tmp_path, max_MD_steps=100)
     workload, _ = workload_of(project, Wishes(60.0, 500.0, 2.0, 0.2, n_labels=100))
-    assert workload.policy.max_train_size == 6 + 90
+    assert workload.policy.max_train_size == 7 + 90
     assert workload.policy.max_md_steps is None
 
 
@@ -61,7 +65,7 @@ def test_goal_that_no_simulation_can_reach_is_replaced_and_said(tmp_path: Path) 
     project = project_in(tmp_path, max_train_set_size=None, desired_acc=0.01)
     workload, facts = workload_of(project, KNOWN)
     assert workload.policy.desired_force_mae is None
-    assert workload.policy.max_train_size == 6 + 0.9 * DEFAULT_LABELS
+    assert workload.policy.max_train_size == 7 + 0.9 * DEFAULT_LABELS
     assert "an assumption: desired_acc alone sets no number" in facts[-1]
 
 
@@ -105,3 +109,39 @@ def test_models_are_timed_without_a_dataset(tmp_path: Path) -> None:
     assert speed.batch_step_s + speed.trajectory_step_s > 0
     assert 0 < speed.structure_epoch_s < 10
     assert not project.run_folder.joinpath("run.db").exists()
+
+
+def test_label_for_a_worker_of_this_machine_is_computed_with_its_share_of_the_threads(tmp_path: Path) -> None:
+    project = project_in(tmp_path).on_cluster(LocalCluster(max_workers=2))
+    before = dict(os.environ)
+    label_s, fact = measured_labels(project)
+    assert 0 < label_s["copper"][0] < 10
+    assert "copper was labelled now, by ase" in fact
+    assert dict(os.environ) == before
+
+
+def test_reference_that_can_not_label_here_says_so_in_its_worker_too(tmp_path: Path) -> None:
+    project = project_in(tmp_path, distance=0.6).on_cluster(LocalCluster(max_workers=2))
+    with pytest.raises(CampaignStopped, match=r"the probe label of copper failed after .* unphysical"):
+        measured_labels(project)
+
+
+def test_driver_is_timed_and_leaves_nothing_in_the_project(tmp_path: Path) -> None:
+    project = project_in(tmp_path, driver="ase.calculators.emt:EMT")
+    before = sorted(tmp_path.iterdir())
+    step_s, fact = measured_driver(project)
+    assert 0 < step_s["copper"] < 1
+    assert fact.startswith("driver: ")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_driver_whose_dynamics_stop_is_told(tmp_path: Path) -> None:
+    _, fact = measured_driver(project_in(tmp_path, distance=0.6, driver="ase.calculators.emt:EMT"))
+    assert "; its MD stops: copper: " in fact
+
+
+def test_reference_that_drives_takes_a_label_a_step(tmp_path: Path) -> None:
+    project = project_in(tmp_path, driver="aimd")
+    measured = measure(project, (Stage.INITIAL, Stage.ACTIVE), KNOWN)
+    assert measured.driver_step_s == {"copper": 60.0}
+    assert "driver: the reference itself, a label a step" in measured.facts

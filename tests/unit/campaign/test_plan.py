@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aims_pax.campaign.forecast import doubled, duration, forecast
-from aims_pax.campaign.plan import WELL_USED, Pace, Workload, simulate, worth_having
-from aims_pax.learner.state import Policy
+from aims_pax.campaign.plan import OWN_PROCESS, WELL_USED, Pace, Workload, simulate, worth_having
+from aims_pax.learner.active import begin
+from aims_pax.learner.quota import Quota
+from aims_pax.learner.state import Phase, Policy, StopReason
 
 POLICY = Policy(
     skip_steps=10,
@@ -37,6 +39,33 @@ def test_labels_that_vary_are_added_up() -> None:
     outcome = simulate(replace(WORK, pace=replace(FREE, label_s=(50.0, 150.0))), n_workers=1)
     assert outcome.makespan_s == pytest.approx(outcome.labels_s)
     assert 50.0 < outcome.labels_s / outcome.n_labels < 150.0
+
+
+def test_own_process_computes_labels_and_nothing_else_meanwhile() -> None:
+    pace = replace(FREE, batch_step_s=1.0, epoch_s=7.0, checkpoint_s=3.0)
+    outcome = simulate(Workload(POLICY, pace, n_trajectories=1), n_workers=OWN_PROCESS)
+    # Each label: ten steps, the label, and two visits to training with a checkpoint each.
+    assert outcome.makespan_s == pytest.approx(outcome.n_labels * (10.0 + 100.0 + 14.0 + 6.0))
+    together = simulate(replace(WORK, pace=pace), n_workers=OWN_PROCESS)
+    assert together.makespan_s >= 100.0 * together.n_labels + together.sampling_s + together.training_s - 1e-6
+    assert outcome.n_epochs == 2 * outcome.n_labels
+    assert outcome.n_md_steps == 10 * outcome.n_labels
+
+
+def test_stage_that_has_begun_is_played_to_its_end() -> None:
+    state = begin(POLICY, n_trajectories=4, c_x=0.0, valid_ratio=0.1, n_initial_train=7)
+    waiting = replace(state.trajectories[0], phase=Phase.WAITING, md_step=40)
+    state = replace(state, trajectories=(waiting, *state.trajectories[1:]), quota=Quota(0.1, 40, 5), n_received=45)
+    outcome = simulate(replace(WORK, n_trajectories=4, state=state), n_workers=4)
+    assert 3 <= outcome.n_labels <= 3 + 4, "47 of 50 train; those in flight at the goal are learned, too"
+    assert outcome.n_train >= 50
+    stopped = replace(
+        state,
+        stopping=StopReason.TRAIN_SIZE,
+        trajectories=(waiting, *[replace(one, phase=Phase.FINISHED) for one in state.trajectories[1:]]),
+    )
+    last = simulate(replace(WORK, n_trajectories=4, state=stopped), n_workers=4)
+    assert (last.n_labels, last.n_md_steps, last.n_epochs) == (1, 0, 2)
 
 
 def test_workers_beyond_the_trajectories_stand_idle() -> None:

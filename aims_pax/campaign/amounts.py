@@ -1,0 +1,353 @@
+"""What each part of a run has still to do: labels, MD steps and epochs. Nothing is measured, nothing computed."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from math import ceil, inf, isinf
+from typing import Final
+
+from aims_pax.campaign import assembly
+from aims_pax.campaign.activities import Part
+from aims_pax.campaign.imported import extxyz_keys
+from aims_pax.campaign.opened import PART_OF, Progress
+from aims_pax.campaign.plan import OWN_PROCESS
+from aims_pax.campaign.rounds import RoundsOutcome, RoundsWork, play_rounds
+from aims_pax.campaign.standing import Standing
+from aims_pax.dataset.extxyz import read_extxyz
+from aims_pax.frame import Stage
+from aims_pax.learner.initial import InitialPolicy, InitialState, resumed
+from aims_pax.learner.state import Phase, Policy
+from aims_pax.settings import InitialDatasetSettings, Project
+from aims_pax.settings.stage import StageSettings
+
+DEFAULT_PICK_RATE: Final = 0.08
+"""Fraction of checks that are picked when nothing is known: 69 of 909 in examples/quickstart."""
+
+PICK_RATE_FACTOR: Final = 2.0
+"""By how much that assumption may be wrong, either way."""
+
+DEFAULT_LABELS: Final = 200
+"""Labels of active learning where no goal of the project limits them."""
+
+DEFAULT_ROUNDS: Final = 3
+"""Rounds of the initial stage where desired_acc alone ends it."""
+
+SLOW_CONVERGENCE_EPOCHS: Final = 200
+"""Epochs until a fit stops getting better; it then waits for `convergence_patience` in vain."""
+
+WORDS: Final[Mapping[Part, str]] = {
+    Part.STARTING: "starting",
+    Part.INITIAL: "initial dataset",
+    Part.INITIAL_CONVERGENCE: "initial convergence",
+    Part.ACTIVE: "active learning",
+    Part.CONVERGENCE: "final convergence",
+    Part.VERDICT: "verdict",
+    Part.RESULTS: "results",
+}
+"""What parts of a run are called in tables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A number that is not known: what is likely, and the bounds of what may be; the upper one may be infinite."""
+
+    low: float
+    likely: float
+    high: float
+
+    @classmethod
+    def of(cls, *values: float, likely: float) -> "Span":
+        """From what is likely and what else may come."""
+        return cls(min(likely, *values), likely, max(likely, *values))
+
+    @classmethod
+    def exactly(cls, value: float) -> "Span":
+        return cls(value, value, value)
+
+    def __add__(self, other: "Span") -> "Span":
+        return Span(self.low + other.low, self.likely + other.likely, self.high + other.high)
+
+    def times(self, factor: float) -> "Span":
+        """Everything multiplied; infinity times nothing is nothing."""
+        return Span(self.low * factor, self.likely * factor, self.high * factor if factor else 0.0)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is one number."""
+        return self.low == self.high
+
+    def words(self) -> str:
+        """For a sentence: ``68``, ``68 to 75`` or ``96 (32 or more)``."""
+        if round(self.low) == round(min(self.high, 1e18)):
+            return _grouped(self.likely)
+        if isinf(self.high):
+            return f"about {_grouped(self.likely)}"
+        return f"{_grouped(self.low)} to {_grouped(self.high)}"
+
+
+NOTHING: Final = Span.exactly(0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """What one part of a run has still to do.
+
+    Parameters
+    ----------
+    md_steps : Span
+        Of all trajectories or systems together.
+    epochs : Span
+        Of each member that is trained.
+    """
+
+    part: Part
+    labels: Span = NOTHING
+    md_steps: Span = NOTHING
+    epochs: Span = NOTHING
+
+
+def expected_convergence_epochs(settings: StageSettings, n_train: int) -> int:
+    """Epochs that a convergence is likely to take, on so many training structures.
+
+    Parameters
+    ----------
+    settings : StageSettings
+        Of the stage that it concludes.
+    n_train : int
+        Training structures of a member.
+    """
+    return min(settings.max_convergence_epochs, SLOW_CONVERGENCE_EPOCHS + settings.convergence_patience)
+
+
+@dataclass(frozen=True, slots=True)
+class Dynamics:
+    """MD of a batch of runs: that of the verdict, for one."""
+
+    n_runs: int
+    n_steps: int
+
+
+def parts_ahead(project: Project, stages: tuple[Stage, ...], standing: Standing | None) -> tuple[Part, ...]:
+    """The parts of a run that are still to come or under way, in their order."""
+    now = PART_OF[None if standing is None else standing.progress]
+    converges_first = Stage.INITIAL not in stages or project.initial.converge_initial
+    if standing is not None and standing.progress is Progress.INITIAL:
+        converges_first = project.initial.converge_initial
+    wanted = {
+        Part.STARTING: now is not Part.RESULTS,
+        Part.INITIAL: Stage.INITIAL in stages,
+        Part.INITIAL_CONVERGENCE: converges_first or now is Part.INITIAL_CONVERGENCE,
+        Part.ACTIVE: Stage.ACTIVE in stages,
+        Part.CONVERGENCE: Stage.ACTIVE in stages and project.active.converge_al,
+        Part.RESULTS: now is not Part.RESULTS,
+    }
+    order = list(WORDS)
+    return tuple(p for p in order if wanted.get(p) and (p is Part.STARTING or order.index(p) >= order.index(now)))
+
+
+def amounts_ahead(
+    project: Project,
+    stages: tuple[Stage, ...],
+    *,
+    standing: Standing | None = None,
+    verdict: Dynamics | None = None,
+) -> tuple[Amounts, ...]:
+    """What each part has still to do, as far as the settings and the run in the folder tell.
+
+    Parameters
+    ----------
+    verdict : Dynamics or None
+        The MD with the product that follows its convergence; None when there is none.
+    """
+    found = {
+        Part.INITIAL: _initial_amounts,
+        Part.INITIAL_CONVERGENCE: _initial_convergence_amounts,
+        Part.ACTIVE: _active_amounts,
+        Part.CONVERGENCE: _convergence_amounts,
+    }
+    ahead = parts_ahead(project, stages, standing)
+    amounts = [found[part](project, standing) if part in found else Amounts(part) for part in ahead]
+    if verdict is not None and Stage.ACTIVE in stages and Part.RESULTS in ahead:
+        steps = Span.exactly(verdict.n_runs * verdict.n_steps)
+        amounts.insert(len(amounts) - 1, Amounts(Part.VERDICT, md_steps=steps))
+    return tuple(amounts)
+
+
+def amount_facts(
+    project: Project,
+    stages: tuple[Stage, ...],
+    *,
+    standing: Standing | None = None,
+    verdict: Dynamics | None = None,
+) -> Iterator[tuple[Part, str]]:
+    """The same in words, a line for each part that labels, moves or trains."""
+    for one in amounts_ahead(project, stages, standing=standing, verdict=verdict):
+        kinds = (("labels", one.labels), ("MD steps", one.md_steps), ("epochs", one.epochs))
+        said = [f"{span.words()} {name}" for name, span in kinds if span.high > 0]
+        if said:
+            yield one.part, f"{WORDS[one.part]}: {', '.join(said)}"
+
+
+# -- the initial stage ----------------------------------------------------------------------------------------
+
+
+def initial_policies(project: Project) -> tuple[InitialPolicy, InitialPolicy, InitialPolicy | None]:
+    """Rules whose end can be foreseen: it ends as early as it may, as is likely, as late as it may (None: open)."""
+    policy = assembly.initial_policy(project)
+    limited = replace(policy, desired_force_mae=None)
+    if policy.desired_force_mae is None:
+        return limited, limited, limited
+    early = replace(limited, max_epochs=min(policy.max_epochs, policy.epochs_per_round))
+    if not (isinf(policy.max_epochs) and isinf(policy.max_train_size)):
+        return early, limited, limited
+    return early, replace(limited, max_epochs=DEFAULT_ROUNDS * policy.epochs_per_round), None
+
+
+def rounds_work(project: Project, policy: InitialPolicy, standing: Standing | None) -> RoundsWork:
+    """An initial stage in which nothing takes any time."""
+    settings, n_systems = project.initial, len(project.systems)
+    state = InitialState() if standing is None or standing.initial is None else standing.initial
+    return RoundsWork(
+        policy=policy,
+        skip_steps=settings.skip_step_initial,
+        driver_step_s=(0.0,) * n_systems,
+        label_s=(0.0,) * n_systems,
+        n_owners=_owners(settings),
+        valid_ratio=settings.valid_ratio,
+        epoch_s=lambda _: 0.0,
+        state=resumed(state, policy),
+    )
+
+
+def _owners(settings: InitialDatasetSettings) -> int:
+    """Members that have initial structures of their own; 1 where all share them."""
+    return settings.ensemble_size if settings.distinct_model_sets else 1
+
+
+def _played(project: Project, standing: Standing | None) -> tuple[RoundsOutcome, RoundsOutcome, RoundsOutcome | None]:
+    early, likely, late = initial_policies(project)
+    low, mid = (play_rounds(rounds_work(project, one, standing), n_workers=OWN_PROCESS) for one in (early, likely))
+    high = None if late is None else play_rounds(rounds_work(project, late, standing), n_workers=OWN_PROCESS)
+    return low, mid, high
+
+
+def _initial_amounts(project: Project, standing: Standing | None) -> Amounts:
+    low, mid, high = _played(project, standing)
+    spans = [
+        Span(getattr(low, name), getattr(mid, name), inf if high is None else getattr(high, name))
+        for name in ("n_labels", "n_md_steps", "n_epochs")
+    ]
+    return Amounts(Part.INITIAL, *spans)
+
+
+# -- sizes of datasets ----------------------------------------------------------------------------------------
+
+
+def initial_train_size(project: Project, standing: Standing | None = None) -> int:
+    """Training structures of one member when active learning begins."""
+    if standing is not None and standing.active is not None:
+        return standing.active.n_initial_train
+    active = project.settings.active
+    given = None if active is None else active.initial_train_dataset
+    if given is not None:
+        path = next(iter(given.values())) if isinstance(given, Mapping) else given
+        return len(read_extxyz(path, extxyz_keys(project.settings.misc)))
+    if project.settings.initial is None:
+        return 0
+    _, likely, _ = initial_policies(project)
+    return play_rounds(rounds_work(project, likely, standing), n_workers=OWN_PROCESS).n_train
+
+
+def all_initial_train_size(project: Project, standing: Standing | None = None) -> int:
+    """Training structures of all members together when active learning begins."""
+    n_each, active = initial_train_size(project, standing), project.settings.active
+    if active is not None and active.initial_train_dataset is not None:
+        return n_each * (len(active.initial_train_dataset) if isinstance(active.initial_train_dataset, Mapping) else 1)
+    return n_each if project.settings.initial is None else n_each * _owners(project.initial)
+
+
+def final_train_size(project: Project, n_labels: float, *, standing: Standing | None = None) -> int:
+    """Training structures of the final convergence: all of them, after so many more labels of active learning."""
+    state = None if standing is None else standing.active
+    n_before = 0 if state is None else state.quota.n_train
+    n_more = round((1 - project.active.valid_ratio) * n_labels)
+    return all_initial_train_size(project, standing) + n_before + n_more
+
+
+# -- active learning ------------------------------------------------------------------------------------------
+
+
+def pick_rates(likely: float = DEFAULT_PICK_RATE, *, factor: float = PICK_RATE_FACTOR) -> Span:
+    """How often checks ask for a label, and by how much that may be wrong."""
+    return Span(likely / factor, likely, min(1.0, likely * factor))
+
+
+def _active_amounts(project: Project, standing: Standing | None) -> Amounts:
+    policy, rates = assembly.active_policy(project), pick_rates()
+    state = None if standing is None else standing.active
+    if state is not None and state.stopping is not None:
+        return _last_labels(policy, len(state.in_phase(Phase.WAITING)), len(state.in_phase(Phase.TRAINING)))
+    n_trajectories = project.active.num_trajectories
+    labels = _labels_to_goal(project, policy, standing, rates)
+    every = policy.skip_steps
+    steps = Span(labels.low * every / rates.high, labels.likely * every / rates.likely, labels.high * every / rates.low)
+    if policy.max_md_steps is not None:
+        made = 0 if state is None else sum(one.md_step for one in state.trajectories)
+        most = max(0, n_trajectories * policy.max_md_steps - made)
+        steps = Span(min(steps.low, most), min(steps.likely, most), min(steps.high, most))
+    epochs = labels.times(policy.epochs_per_label)
+    return Amounts(Part.ACTIVE, labels, steps, replace(epochs, low=epochs.low / n_trajectories))
+
+
+def _last_labels(policy: Policy, n_waiting: int, n_training: int) -> Amounts:
+    """What a stage has to do that takes no more structures."""
+    n_epochs = policy.epochs_per_label * (n_waiting + n_training)
+    return Amounts(Part.ACTIVE, Span.exactly(n_waiting), NOTHING, Span(0.0, n_epochs, n_epochs))
+
+
+def _labels_to_goal(project: Project, policy: Policy, standing: Standing | None, rates: Span) -> Span:
+    """Labels until the first of the goals is reached; those in flight then are computed, too."""
+    state = None if standing is None else standing.active
+    n_trajectories, ratio = project.active.num_trajectories, project.active.valid_ratio
+    limits = []
+    if policy.max_train_size is not None:
+        n_now = initial_train_size(project, standing) if state is None else state.train_size
+        goal = max(0, ceil((policy.max_train_size - n_now) / (1 - ratio)))
+        limits.append(Span(goal, goal, goal + n_trajectories - 1 if goal else 0))
+    if policy.max_md_steps is not None:
+        made = 0 if state is None else sum(one.md_step for one in state.trajectories)
+        n_checks = max(0, n_trajectories * policy.max_md_steps - made) // policy.skip_steps
+        limits.append(Span(n_checks * rates.low, n_checks * rates.likely, n_checks * rates.high))
+    if not isinf(policy.max_epochs):
+        left = max(0.0, policy.max_epochs - (0 if state is None else state.n_epochs)) / policy.epochs_per_label
+        limits.append(Span(left, left, left * n_trajectories))
+    if not limits:
+        return Span(0.0, DEFAULT_LABELS, inf)
+    least = 0.0 if policy.desired_force_mae is not None else min(span.low for span in limits)
+    return Span(least, min(span.likely for span in limits), min(span.high for span in limits))
+
+
+# -- convergence ----------------------------------------------------------------------------------------------
+
+
+def _initial_convergence_amounts(project: Project, standing: Standing | None) -> Amounts:
+    settings = project.settings.initial or project.active
+    done = 0 if standing is None else standing.n_epochs_initial_convergence
+    n_train = initial_train_size(project, standing)
+    return Amounts(Part.INITIAL_CONVERGENCE, epochs=convergence_epochs(settings, n_train, done=done))
+
+
+def _convergence_amounts(project: Project, standing: Standing | None) -> Amounts:
+    done = 0 if standing is None else standing.n_epochs_convergence
+    n_train = final_train_size(project, _active_amounts(project, standing).labels.likely, standing=standing)
+    return Amounts(Part.CONVERGENCE, epochs=convergence_epochs(project.active, n_train, done=done))
+
+
+def convergence_epochs(settings: StageSettings, n_train: int, *, done: int = 0) -> Span:
+    """Epochs that are left of a convergence: it ends at its cap at the latest, and never before its patience."""
+    likely = max(0, expected_convergence_epochs(settings, n_train) - done)
+    most = max(0, settings.max_convergence_epochs - done)
+    return Span.of(max(0, min(settings.convergence_patience - done, most)), most, likely=likely)
+
+
+def _grouped(value: float) -> str:
+    return f"{value:,.0f}".replace(",", " ")

@@ -1,0 +1,350 @@
+"""What a run will take, or what is left of it, by stage: time, labels, MD steps, epochs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import inf, isinf
+from typing import Any, Final
+
+import numpy as np
+
+from aims_pax.campaign import assembly
+from aims_pax.campaign.activities import Part
+from aims_pax.campaign.amounts import (
+    WORDS,
+    Amounts,
+    Dynamics,
+    Span,
+    amounts_ahead,
+    convergence_epochs,
+    final_train_size,
+    initial_policies,
+    initial_train_size,
+    rounds_work,
+)
+from aims_pax.campaign.forecast import duration
+from aims_pax.campaign.pace import NO_WISHES, RECORD_S, Wishes, pick_rates, workload_of
+from aims_pax.campaign.plan import OWN_PROCESS, Outcome, Workload, mean_outcome
+from aims_pax.campaign.rounds import play_rounds
+from aims_pax.campaign.speed import Measured, Speed, measured_speed
+from aims_pax.campaign.standing import Standing
+from aims_pax.frame import Stage
+from aims_pax.learner.initial import InitialPolicy
+from aims_pax.settings import InlineCluster, LocalCluster, Project, SlurmCluster
+from aims_pax.settings.project import BOTH_STAGES
+
+POOL_S: Final = 4.0
+"""Until workers on this machine have shown that they can label, s. An estimate: 18 s on two cores that six shared."""
+
+RESULTS_S: Final = 8.0
+"""Exporting models and datasets, measuring errors, drawing figures, s. An estimate for small sets: 10 s under load."""
+
+WIDTH: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a forecast is asked for.
+
+    Parameters
+    ----------
+    standing : Standing or None
+        Of the run in the folder: what is left of it is foretold then.
+    n_workers : int or None
+        None: those of CLUSTER.
+    verdict : Dynamics or None
+        The MD that follows the final convergence; None when there is none.
+    """
+
+    stages: tuple[Stage, ...] = BOTH_STAGES
+    standing: Standing | None = None
+    n_workers: int | None = None
+    wishes: Wishes = NO_WISHES
+    verdict: Dynamics | None = None
+
+
+WHOLE_RUN: Final = Outlook()
+"""Both stages, from their beginning, on the workers of CLUSTER."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageForecast:
+    """One part of a run: its amounts, and how long it takes, s."""
+
+    amounts: Amounts
+    time_s: Span
+
+    @property
+    def part(self) -> Part:
+        """Which part."""
+        return self.amounts.part
+
+
+@dataclass(frozen=True, slots=True)
+class StageForecasts:
+    """All parts that are still to come, in their order.
+
+    Parameters
+    ----------
+    n_workers : int
+        :data:`aims_pax.campaign.plan.OWN_PROCESS` where the campaign labels by itself.
+    n_nodes : int
+        Nodes that are paid for while labels are computed; 0 where none are.
+    """
+
+    rows: tuple[StageForecast, ...]
+    n_workers: int
+    n_nodes: int
+
+    @property
+    def time_s(self) -> Span:
+        """Of all parts together, s."""
+        return _sum([row.time_s for row in self.rows])
+
+    @property
+    def node_hours(self) -> Span:
+        """Nodes times the hours for which they are held: until active learning is over."""
+        held = [row.time_s for row in self.rows if row.part in (Part.INITIAL, Part.INITIAL_CONVERGENCE, Part.ACTIVE)]
+        return _sum(held).times(self.n_nodes / 3600)
+
+    def lines(self) -> list[str]:
+        """A table that fits a terminal of 80 columns, and what it costs."""
+        if not self.rows:
+            return ["nothing is left to do: the run is finished"]
+        table = [_line("stage", "labels", "MD steps", "epochs", "time", "range"), "─" * WIDTH]
+        table += [_row(WORDS[row.part], row.amounts, row.time_s) for row in self.rows]
+        total = Amounts(
+            Part.RESULTS,
+            _sum([row.amounts.labels for row in self.rows]),
+            _sum([row.amounts.md_steps for row in self.rows]),
+            _sum([row.amounts.epochs for row in self.rows]),
+        )
+        table += ["─" * WIDTH, _row("total", total, self.time_s)]
+        if self.n_nodes:
+            nodes = "1 node" if self.n_nodes == 1 else f"{self.n_nodes} nodes"
+            table.append(f"node-hours: {_hours(self.node_hours)}; {nodes}, until active learning is over")
+        return table
+
+    def record(self) -> dict[str, Any]:
+        """For a file: keys as in wall_s_by_stage of summary.json; a bound that is not known is null."""
+        return {
+            "n_workers": self.n_workers,
+            "n_nodes": self.n_nodes,
+            "stages": {
+                str(row.part): {
+                    "time_s": _bounds(row.time_s),
+                    "labels": _bounds(row.amounts.labels),
+                    "md_steps": _bounds(row.amounts.md_steps),
+                    "epochs": _bounds(row.amounts.epochs),
+                }
+                for row in self.rows
+            },
+            "time_s": _bounds(self.time_s),
+            "node_hours": _bounds(self.node_hours),
+        }
+
+
+def forecast_by_stage(project: Project, measured: Measured, *, outlook: Outlook = WHOLE_RUN) -> StageForecasts:
+    """What a run of this project takes, by stage, at the speed that was measured.
+
+    Parameters
+    ----------
+    measured : Measured
+        Labels and, where there is an initial stage, steps of its driver; the models are timed now if it lacks them.
+    outlook : Outlook
+        The whole run, when not given.
+    """
+    if measured.speed is None:
+        n_trajectories = project.active.num_trajectories if Stage.ACTIVE in outlook.stages else 0
+        measured = replace(measured, speed=measured_speed(project, n_trajectories))
+    return _Timetable(project, measured, outlook).forecasts()
+
+
+def workers_of(project: Project) -> int | None:
+    """Labels that CLUSTER computes at a time; None where only its Parsl configuration knows."""
+    cluster = project.settings.cluster
+    match cluster:
+        case InlineCluster():
+            return OWN_PROCESS
+        case LocalCluster():
+            return cluster.max_workers
+        case SlurmCluster():
+            blocks, each = cluster.parsl_options.max_blocks, cluster.tasks_per_node
+            nodes = cluster.parsl_options.nodes_per_block
+            return blocks if cluster.executor == "mpi" else blocks * nodes * each
+    return None
+
+
+class _Timetable:
+    """The parts of one forecast, which build on one another."""
+
+    def __init__(self, project: Project, measured: Measured, outlook: Outlook) -> None:
+        assert measured.speed is not None
+        self._project, self._measured, self._outlook = project, measured, outlook
+        self._speed: Speed = measured.speed
+        known = workers_of(project) if outlook.n_workers is None else outlook.n_workers
+        self._n_workers = 1 if known is None else known
+        self._n_final_labels = Span.exactly(0.0)
+
+    def forecasts(self) -> StageForecasts:
+        timed: dict[Part, Callable[[Amounts], StageForecast]] = {
+            Part.STARTING: self._starting,
+            Part.INITIAL: self._initial,
+            Part.INITIAL_CONVERGENCE: self._initial_convergence,
+            Part.ACTIVE: self._active,
+            Part.CONVERGENCE: self._convergence,
+            Part.VERDICT: self._verdict,
+            Part.RESULTS: self._results,
+        }
+        outlook = self._outlook
+        ahead = amounts_ahead(self._project, outlook.stages, standing=outlook.standing, verdict=outlook.verdict)
+        rows = tuple(timed[one.part](one) for one in ahead)
+        return StageForecasts(rows, self._n_workers, self._n_nodes())
+
+    def _n_nodes(self) -> int:
+        cluster = self._project.settings.cluster
+        if self._outlook.n_workers is not None:
+            return self._outlook.n_workers
+        if isinstance(cluster, SlurmCluster):
+            return cluster.parsl_options.max_blocks * cluster.parsl_options.nodes_per_block
+        return 0 if isinstance(cluster, InlineCluster | LocalCluster) else self._n_workers
+
+    # -- parts ------------------------------------------------------------------------------------------------
+
+    def _starting(self, amounts: Amounts) -> StageForecast:
+        seconds = self._speed.build_s
+        if self._n_workers != OWN_PROCESS:
+            seconds += POOL_S
+        return StageForecast(amounts, Span.exactly(seconds))
+
+    def _initial(self, amounts: Amounts) -> StageForecast:
+        early, likely, late = initial_policies(self._project)
+        high = inf if late is None else self._rounds_s(late)
+        return StageForecast(amounts, Span(self._rounds_s(early), self._rounds_s(likely), high))
+
+    def _rounds_s(self, policy: InitialPolicy) -> float:
+        project, measured = self._project, self._measured
+        names = [system.name for system in project.systems]
+        is_known = project.initial.driver == "reference"
+        work = replace(
+            rounds_work(project, policy, self._outlook.standing),
+            driver_step_s=tuple(measured.driver_step_s[name] for name in names),
+            label_s=tuple(0.0 if is_known else float(np.mean(measured.label_s[name])) for name in names),
+            epoch_s=self._speed.epoch_s,
+            checkpoint_s=self._speed.checkpoint_s,
+            record_s=RECORD_S,
+        )
+        return play_rounds(work, n_workers=self._n_workers).makespan_s
+
+    def _initial_convergence(self, amounts: Amounts) -> StageForecast:
+        n_train = initial_train_size(self._project, self._outlook.standing)
+        return StageForecast(amounts, amounts.epochs.times(self._speed.epoch_s(n_train)))
+
+    def _active(self, amounts: Amounts) -> StageForecast:
+        """By the simulation, which knows how many labels are in flight at the end."""
+        project, outlook = self._project, self._outlook
+        workload, _ = workload_of(project, outlook.wishes, measured=self._measured, standing=outlook.standing)
+        rates, _ = pick_rates(project, outlook.wishes)
+        often, likely, seldom = (self._played(workload, rate) for rate in (rates.high, rates.likely, rates.low))
+        is_open = isinf(amounts.labels.high) and outlook.wishes.n_labels is None
+        may_end_early = amounts.labels.low == 0 and amounts.labels.likely > 0
+
+        def span(of: Callable[[Outcome], float]) -> Span:
+            known = Span.of(of(often), of(seldom), likely=of(likely))
+            low = 0.0 if may_end_early else known.low
+            return Span(low, known.likely, inf if is_open else known.high)
+
+        self._n_final_labels = span(lambda outcome: outcome.n_labels)
+        found = Amounts(
+            Part.ACTIVE,
+            self._n_final_labels,
+            span(lambda outcome: outcome.n_md_steps),
+            span(lambda outcome: outcome.n_epochs),
+        )
+        return StageForecast(found, span(self._makespan_s))
+
+    def _played(self, workload: Workload, rate: float) -> Outcome:
+        pace = replace(workload.pace, pick_rate=rate)
+        return mean_outcome(replace(workload, pace=pace), n_workers=self._n_workers)
+
+    def _makespan_s(self, outcome: Outcome) -> float:
+        """Workers of this machine share its cores with MD and training: nothing is done faster than the cores allow."""
+        cluster, n_cores = self._project.settings.cluster, assembly.n_cores()
+        if not isinstance(cluster, LocalCluster):
+            return outcome.makespan_s
+        label_cores = max(1, n_cores // cluster.max_workers)
+        all_cores_s = outcome.labels_s * label_cores / n_cores + outcome.sampling_s + outcome.training_s
+        return max(outcome.makespan_s, all_cores_s)
+
+    def _convergence(self, amounts: Amounts) -> StageForecast:
+        project, standing = self._project, self._outlook.standing
+        n_train = final_train_size(project, self._n_final_labels.likely, standing=standing)
+        done = 0 if standing is None else standing.n_epochs_convergence
+        epochs = convergence_epochs(project.active, n_train, done=done)
+        share = self._speed.lone_share if project.active.converge_best else 1.0
+        return StageForecast(replace(amounts, epochs=epochs), epochs.times(share * self._speed.epoch_s(n_train)))
+
+    def _verdict(self, amounts: Amounts) -> StageForecast:
+        verdict = self._outlook.verdict
+        assert verdict is not None
+        step_s = self._speed.batch_step_s + verdict.n_runs * self._speed.trajectory_step_s
+        return StageForecast(amounts, Span.exactly(verdict.n_steps * step_s))
+
+    def _results(self, amounts: Amounts) -> StageForecast:
+        return StageForecast(amounts, Span.exactly(RESULTS_S))
+
+
+# -- words ----------------------------------------------------------------------------------------------------
+
+
+def _sum(spans: list[Span]) -> Span:
+    return sum(spans, Span.exactly(0.0))
+
+
+def _bounds(span: Span) -> dict[str, float | None]:
+    return {
+        "low": round(span.low, 3),
+        "likely": round(span.likely, 3),
+        "high": None if isinf(span.high) else round(span.high, 3),
+    }
+
+
+def _line(stage: str, labels: str, md_steps: str, epochs: str, time: str, span: str) -> str:
+    return f"{stage:<20}{labels:>9}{md_steps:>11}{epochs:>9}{time:>10}{span:>21}"
+
+
+def _row(name: str, amounts: Amounts, time_s: Span) -> str:
+    return _line(
+        name,
+        _count(amounts.labels),
+        _count(amounts.md_steps),
+        _count(amounts.epochs),
+        duration(time_s.likely),
+        _range(time_s),
+    )
+
+
+def _count(span: Span) -> str:
+    """What is likely; two digits where it is not known."""
+    if span.high == 0:
+        return "-"
+    value = span.likely if span.is_known or span.likely < 100 else float(f"{span.likely:.2g}")
+    return f"{value:,.0f}".replace(",", " ")
+
+
+def _range(span: Span) -> str:
+    if span.is_known:
+        return ""
+    if isinf(span.high):
+        return f"{duration(span.low)} or more"
+    return f"{duration(span.low)} - {duration(span.high)}"
+
+
+def _hours(span: Span) -> str:
+    likely, low, high = (_hours_number(hours) for hours in (span.likely, span.low, span.high))
+    return likely if low == high else f"{likely} ({low} to {high})"
+
+
+def _hours_number(hours: float) -> str:
+    if isinf(hours):
+        return "?"
+    return f"{hours:,.0f}".replace(",", " ") if hours >= 100 else f"{hours:.2g}"

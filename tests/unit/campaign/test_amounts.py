@@ -1,0 +1,164 @@
+"""What parts of a run have still to do: what can be counted on fingers."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ase import Atoms
+from ase.io import write
+
+from aims_pax.campaign import assembly
+from aims_pax.campaign.activities import Part
+from aims_pax.campaign.amounts import (
+    Amounts,
+    Dynamics,
+    Span,
+    amount_facts,
+    amounts_ahead,
+    convergence_epochs,
+    final_train_size,
+    initial_train_size,
+    parts_ahead,
+)
+from aims_pax.campaign.opened import Progress
+from aims_pax.campaign.standing import Standing
+from aims_pax.frame import Stage
+from aims_pax.learner.active import begin
+from aims_pax.learner.initial import InitialState
+from aims_pax.learner.quota import Quota
+from aims_pax.settings import Project, load_project
+
+INITIAL = {"n_points_per_sampling_step_idg": 4, "ensemble_size": 2, "max_initial_set_size": 6, "skip_step_initial": 10}
+ACTIVE = {"num_trajectories": 3, "ensemble_size": 2, "skip_step_mlff": 4, "max_train_set_size": 30}
+RUN, AL, IDG = (Stage.INITIAL, Stage.ACTIVE), (Stage.ACTIVE,), (Stage.INITIAL,)
+
+
+def project_in(folder: Path, *, systems: int = 1, initial: Any = None, active: Any = None) -> Project:
+    structures = [Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.4 + 0.1 * k]]) for k in range(systems)]
+    write(folder / "copper.extxyz", structures)
+    settings = {
+        "REFERENCE": {"type": "ase-calculator", "calculator": "ase.calculators.emt:EMT"},
+        "INITIAL_DATASET_GENERATION": INITIAL | (initial or {}),
+        "ACTIVE_LEARNING": ACTIVE | (active or {}),
+        "MD": {"stat_ensemble": "nvt"},
+        "MISC": {"path_to_geometry": "copper.extxyz"},
+    }
+    for section in settings.values():
+        for key in [key for key, value in section.items() if value is None]:
+            del section[key]  # type: ignore[attr-defined]
+    (folder / "aims_PAX.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    (folder / "mace.yaml").write_text(yaml.safe_dump({"GENERAL": {"name_exp": "tiny", "seed": 1}}), encoding="utf-8")
+    return load_project(folder)
+
+
+def ahead(project: Project, stages: tuple[Stage, ...] = RUN, **options: Any) -> dict[Part, Amounts]:
+    return {one.part: one for one in amounts_ahead(project, stages, **options)}
+
+
+def test_initial_rounds_are_counted_by_the_state_machine_itself(tmp_path: Path) -> None:
+    initial = ahead(project_in(tmp_path))[Part.INITIAL]
+    # Two members, four structures each in a round; three, then seven of them train: two rounds.
+    assert initial.labels == Span.exactly(16)
+    assert initial.md_steps == Span.exactly(2 * 8 * 10)
+    assert initial.epochs == Span.exactly(2 * 5)
+    assert initial_train_size(project_in(tmp_path)) == 7
+
+
+def test_systems_move_all_and_share_the_labels_of_a_round(tmp_path: Path) -> None:
+    initial = ahead(project_in(tmp_path, systems=3, initial={"n_points_per_sampling_step_idg": 2}))[Part.INITIAL]
+    # Six structures for each member: five train, so that another round is needed.
+    assert initial.labels == Span.exactly(2 * 2 * 6)
+    assert initial.md_steps == Span.exactly(2 * 4 * 3 * 10)
+
+
+def test_goal_of_the_error_alone_leaves_the_end_open(tmp_path: Path) -> None:
+    initial = ahead(project_in(tmp_path, initial={"max_initial_set_size": None, "desired_acc": 0.01}))[Part.INITIAL]
+    assert (initial.labels.low, initial.labels.likely) == (8, 24)
+    assert initial.labels.high == float("inf")
+
+
+def test_error_may_end_the_initial_stage_before_its_size_does(tmp_path: Path) -> None:
+    initial = ahead(project_in(tmp_path, initial={"desired_acc": 0.01}))[Part.INITIAL]
+    assert initial.labels == Span(8, 16, 16)
+
+
+def test_active_learning_makes_the_labels_that_its_goal_lacks(tmp_path: Path) -> None:
+    active = ahead(project_in(tmp_path))[Part.ACTIVE]
+    assert active.labels == Span(26, 26, 28)  # 23 train of 26; two more trajectories may wait for labels then
+    assert active.md_steps.likely == 26 * 4 / 0.08
+    assert active.epochs.high == 28 * 2
+
+
+def test_steps_of_trajectories_limit_the_labels(tmp_path: Path) -> None:
+    project = project_in(tmp_path, active={"max_MD_steps": 400, "max_train_set_size": None})
+    active = ahead(project)[Part.ACTIVE]
+    assert active.labels.likely == pytest.approx(300 * 0.08)
+    assert (active.labels.low, active.labels.high) == pytest.approx((12, 48))
+    assert active.md_steps.high == 1200
+
+
+def test_convergence_ends_between_its_patience_and_its_cap(tmp_path: Path) -> None:
+    settings = project_in(tmp_path, active={"max_convergence_epochs": 60}).active
+    assert convergence_epochs(settings, 30) == Span(50, 60, 60)
+    assert convergence_epochs(settings, 30, done=40) == Span(10, 20, 20)
+    assert convergence_epochs(settings, 30, done=60) == Span.exactly(0)
+
+
+def test_final_convergence_trains_on_what_belonged_to_one_member_alone(tmp_path: Path) -> None:
+    assert final_train_size(project_in(tmp_path), 26) == 2 * 7 + 23
+    shared = project_in(tmp_path, initial={"distinct_model_sets": False, "max_initial_set_size": 7})
+    assert final_train_size(shared, 26) == 7 + 23
+
+
+def test_parts_of_each_command(tmp_path: Path) -> None:
+    project = project_in(tmp_path)
+    assert parts_ahead(project, RUN, None) == (
+        Part.STARTING,
+        Part.INITIAL,
+        Part.ACTIVE,
+        Part.CONVERGENCE,
+        Part.RESULTS,
+    )
+    assert parts_ahead(project, IDG, None) == (Part.STARTING, Part.INITIAL, Part.RESULTS)
+    # A dataset that is brought along is converged on first, whatever converge_initial says.
+    assert parts_ahead(project, AL, None)[1:3] == (Part.INITIAL_CONVERGENCE, Part.ACTIVE)
+    converging = project_in(tmp_path, initial={"converge_initial": True}, active={"converge_al": False})
+    assert parts_ahead(converging, RUN, None)[1:-1] == (Part.INITIAL, Part.INITIAL_CONVERGENCE, Part.ACTIVE)
+
+
+def test_resumed_initial_stage_has_the_rest_of_its_rounds(tmp_path: Path) -> None:
+    state = InitialState(n_round=1, n_received=3, n_epochs=5, train_size=3)
+    initial = ahead(project_in(tmp_path), standing=Standing(Progress.INITIAL, initial=state))[Part.INITIAL]
+    assert initial.labels == Span.exactly(5)
+    assert initial.epochs == Span.exactly(5)
+
+
+def test_resumed_active_learning_has_what_its_goal_still_lacks(tmp_path: Path) -> None:
+    project = project_in(tmp_path)
+    state = begin(assembly.active_policy(project), n_trajectories=3, c_x=0.0, valid_ratio=0.1, n_initial_train=7)
+    state = replace(state, quota=Quota(0.1, 20, 2), n_received=22, n_requested=22)
+    found = ahead(project, standing=Standing(Progress.ACTIVE, active=state, n_labels=38))
+    assert set(found) == {Part.STARTING, Part.ACTIVE, Part.CONVERGENCE, Part.RESULTS}
+    assert found[Part.ACTIVE].labels == Span(4, 4, 6)  # three more train
+
+
+def test_finished_run_has_nothing_to_do(tmp_path: Path) -> None:
+    assert ahead(project_in(tmp_path), standing=Standing(Progress.FINISHED)) == {}
+
+
+def test_verdict_is_md_after_the_convergence(tmp_path: Path) -> None:
+    found = ahead(project_in(tmp_path), verdict=Dynamics(n_runs=4, n_steps=500))
+    assert found[Part.VERDICT].md_steps == Span.exactly(2000)
+    assert list(found)[-3:] == [Part.CONVERGENCE, Part.VERDICT, Part.RESULTS]
+    early = ahead(project_in(tmp_path), IDG, verdict=Dynamics(n_runs=4, n_steps=500))
+    assert Part.VERDICT not in early, "a dataset has no product to be judged"
+
+
+def test_amounts_are_said_in_words(tmp_path: Path) -> None:
+    said = dict(amount_facts(project_in(tmp_path, active={"max_convergence_epochs": 60}), RUN))
+    assert said[Part.INITIAL] == "initial dataset: 16 labels, 160 MD steps, 10 epochs"
+    assert said[Part.ACTIVE] == "active learning: 26 to 28 labels, 650 to 2 800 MD steps, 17 to 56 epochs"
+    assert said[Part.CONVERGENCE] == "final convergence: 50 to 60 epochs"
+    assert Part.STARTING not in said

@@ -1,0 +1,125 @@
+"""Time by stage, from speeds that are given."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aims_pax.campaign.activities import Part
+from aims_pax.campaign.amounts import Dynamics, Span
+from aims_pax.campaign.opened import Progress
+from aims_pax.campaign.pace import Wishes
+from aims_pax.campaign.speed import Measured, Speed
+from aims_pax.campaign.standing import Standing
+from aims_pax.campaign.timetable import RESULTS_S, WIDTH, Outlook, StageForecast, forecast_by_stage, workers_of
+from aims_pax.frame import Stage
+from aims_pax.settings.cluster import LocalCluster, SlurmCluster
+
+from .test_amounts import project_in
+
+SPEED = Speed(0.02, 0.01, structure_epoch_s=0.5, epoch_overhead_s=1.0, lone_share=0.25, build_s=3.0)
+MEASURED = Measured({"copper": (2.0,)}, {"copper": 0.1}, SPEED)
+CONVERGING = {"max_convergence_epochs": 40, "converge_best": False}
+
+
+def rows(folder: Path, *, outlook: Outlook | None = None, **changes: Any) -> dict[Part, StageForecast]:
+    found = forecast_by_stage(project_in(folder, **changes), MEASURED, outlook=outlook or Outlook())
+    return {row.part: row for row in found.rows}
+
+
+def test_each_part_takes_its_amounts_times_what_was_measured(tmp_path: Path) -> None:
+    found = rows(tmp_path, active=CONVERGING)
+    assert found[Part.STARTING].time_s == Span.exactly(3.0)
+    labels_and_md = 16 * (2.0 + 10 * 0.1 + 0.01)
+    epochs = 5 * (1.0 + 0.5 * 3) + 5 * (1.0 + 0.5 * 7)
+    assert found[Part.INITIAL].time_s.likely == pytest.approx(labels_and_md + epochs)
+    n_train = 2 * 7 + round(0.9 * found[Part.ACTIVE].amounts.labels.likely)
+    assert found[Part.CONVERGENCE].time_s.likely == pytest.approx(40 * (1.0 + 0.5 * n_train))
+    assert found[Part.RESULTS].time_s == Span.exactly(RESULTS_S)
+
+
+def test_best_member_alone_converges_in_its_own_time(tmp_path: Path) -> None:
+    alone, every = (
+        rows(tmp_path, active=CONVERGING | {"converge_best": best})[Part.CONVERGENCE].time_s.likely
+        for best in (True, False)
+    )
+    assert alone == pytest.approx(0.25 * every, rel=0.05)
+
+
+def test_range_of_active_learning_comes_from_how_often_it_asks(tmp_path: Path) -> None:
+    time_s = rows(tmp_path)[Part.ACTIVE].time_s
+    assert time_s.low < time_s.likely < time_s.high
+    known = rows(tmp_path, outlook=Outlook(wishes=Wishes(pick_rate=0.1)))[Part.ACTIVE].time_s
+    assert known.low == known.likely == known.high
+
+
+def test_error_that_ends_it_early_leaves_the_lower_bound_open(tmp_path: Path) -> None:
+    time_s = rows(tmp_path, active={"desired_acc": 0.01})[Part.ACTIVE].time_s
+    assert time_s.low == 0 < time_s.likely
+    alone = rows(tmp_path, active={"desired_acc": 0.01, "max_train_set_size": None})[Part.ACTIVE].time_s
+    assert alone.high == float("inf")
+
+
+def test_dataset_that_is_brought_along_is_converged_on_first(tmp_path: Path) -> None:
+    found = rows(tmp_path, outlook=Outlook(stages=(Stage.ACTIVE,)), initial={"max_convergence_epochs": 60})
+    assert found[Part.INITIAL_CONVERGENCE].time_s.high == pytest.approx(60 * (1.0 + 0.5 * 7))
+
+
+def test_what_is_behind_a_run_takes_no_time(tmp_path: Path) -> None:
+    standing = Standing(Progress.CONVERGENCE, n_epochs_convergence=30)
+    found = rows(tmp_path, outlook=Outlook(standing=standing), active=CONVERGING)
+    assert list(found) == [Part.STARTING, Part.CONVERGENCE, Part.RESULTS]
+    assert found[Part.CONVERGENCE].amounts.epochs == Span.exactly(10)
+
+
+def test_verdict_is_runs_of_md_in_one_batch(tmp_path: Path) -> None:
+    found = rows(tmp_path, outlook=Outlook(verdict=Dynamics(n_runs=4, n_steps=500)))
+    assert found[Part.VERDICT].time_s == Span.exactly(500 * (0.02 + 4 * 0.01))
+
+
+def test_workers_are_those_of_the_cluster(tmp_path: Path) -> None:
+    project = project_in(tmp_path)
+    assert workers_of(project) == 0
+    assert workers_of(project.on_cluster(LocalCluster(max_workers=3))) == 3
+    slurm = {"slurm_str": "#SBATCH --time=1:00:00", "tasks_per_node": 4, "parsl_options": {"max_blocks": 5}}
+    on_slurm = project.on_cluster(SlurmCluster.model_validate(slurm))
+    assert workers_of(on_slurm) == 20
+    assert forecast_by_stage(on_slurm, MEASURED).n_nodes == 5
+
+
+def test_workers_of_this_machine_share_its_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aims_pax.campaign.assembly.n_cores", lambda: 1)
+    project = project_in(tmp_path, active={"num_trajectories": 8})
+    crowded = forecast_by_stage(project.on_cluster(LocalCluster(max_workers=4)), MEASURED)
+    elsewhere = forecast_by_stage(project, MEASURED, outlook=Outlook(n_workers=4))
+    of = {
+        one: {row.part: row.time_s.likely for row in found.rows}
+        for one, found in (("here", crowded), ("far", elsewhere))
+    }
+    assert of["here"][Part.ACTIVE] > of["far"][Part.ACTIVE]
+
+
+def test_table_fits_a_terminal_and_adds_up(tmp_path: Path) -> None:
+    slow = replace(MEASURED, label_s={"copper": (30_000.0,)})
+    found = forecast_by_stage(project_in(tmp_path), slow, outlook=Outlook(n_workers=16))
+    lines = found.lines()
+    assert max(map(len, lines)) <= WIDTH
+    assert lines[0].split() == ["stage", "labels", "MD", "steps", "epochs", "time", "range"]
+    assert lines[-1].startswith("node-hours: ")
+    assert lines[-1].endswith("; 16 nodes, until active learning is over")
+    assert found.time_s.likely == pytest.approx(sum(row.time_s.likely for row in found.rows))
+
+
+def test_table_of_a_finished_run_says_so(tmp_path: Path) -> None:
+    found = forecast_by_stage(project_in(tmp_path), MEASURED, outlook=Outlook(standing=Standing(Progress.FINISHED)))
+    assert found.lines() == ["nothing is left to do: the run is finished"]
+
+
+def test_record_has_the_stages_of_the_summary_and_no_infinity(tmp_path: Path) -> None:
+    project = project_in(tmp_path, active={"desired_acc": 0.01, "max_train_set_size": None})
+    record = json.loads(json.dumps(forecast_by_stage(project, MEASURED).record(), allow_nan=False))
+    assert set(record["stages"]) <= {str(part) for part in Part}
+    assert record["stages"]["active"]["time_s"]["high"] is None
+    assert record["stages"]["initial"]["labels"] == {"low": 16, "likely": 16, "high": 16}
