@@ -12,6 +12,7 @@ from aims_pax.dataset.splits import place_all
 from aims_pax.learner.initial import (
     AwaitRoundLabel,
     DistributeRound,
+    Equilibrate,
     FrameSubmitted,
     GiveUp,
     InitialFinish,
@@ -21,6 +22,7 @@ from aims_pax.learner.initial import (
     RoundEpochsDone,
     RoundLabelArrived,
     SampleFrame,
+    StepsEquilibrated,
     TrainRound,
     decide,
     transition,
@@ -107,6 +109,9 @@ class _Rounds:
         while True:
             state = self._answered(state)
             match decide(state, policy):
+                case Equilibrate(n_steps):
+                    self._move(n_steps)
+                    state = transition(state, StepsEquilibrated(n_steps), policy)
                 case SampleFrame():
                     state = self._sampled(state)
                 case AwaitRoundLabel():
@@ -130,11 +135,15 @@ class _Rounds:
             state = transition(state, RoundLabelArrived(), self._work.policy)
         return state
 
+    def _move(self, n_steps: int) -> None:
+        """MD of every system, one after the other."""
+        self._now_s += n_steps * sum(self._work.driver_step_s)
+        self._n_md_steps += n_steps * len(self._work.driver_step_s)
+
     def _sampled(self, state: InitialState) -> InitialState:
         work = self._work
         if self._next_system == 0:
-            self._now_s += work.skip_steps * sum(work.driver_step_s)
-            self._n_md_steps += work.skip_steps * len(work.driver_step_s)
+            self._move(work.skip_steps)
         self._submit(self._next_system)
         self._next_system = (self._next_system + 1) % len(work.label_s)
         return transition(state, FrameSubmitted(), work.policy)
