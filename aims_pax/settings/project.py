@@ -10,6 +10,7 @@ from aims_pax.errors import Problem, SettingsError, StructureError
 from aims_pax.frame import Stage
 from aims_pax.settings.active import ActiveLearningSettings
 from aims_pax.settings.asi import AsiInput, AsiSettings, read_asi_inputs
+from aims_pax.settings.charges import charge_problems
 from aims_pax.settings.cluster import ClusterSettings, with_resources
 from aims_pax.settings.consistency import cross_problems
 from aims_pax.settings.document import Document, read_document
@@ -159,6 +160,8 @@ def load_project(folder: Path, *, stages: tuple[Stage, ...] = BOTH_STAGES) -> Pr
         want_stress = mace is not None and mace.general.compute_stress
         inputs, input_problems = _inputs(settings.reference, folder, systems, want_stress=want_stress)
         problems += input_problems
+        if settings_document is not None:
+            problems += charge_problems(settings.reference, settings_document, systems, inputs)
     if problems:
         raise SettingsError([*problems, *structure_problems])
     if structure_problems:

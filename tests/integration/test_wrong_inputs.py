@@ -203,7 +203,7 @@ def test_element_that_the_driver_does_not_know_is_told(project: Path, mace_model
 
 
 def test_element_that_the_reference_does_not_know_is_told(project: Path) -> None:
-    written("water.xyz", "1\n\nRa 0 0 0\n")(project)
+    written("water.xyz", "2\n\nRa 0 0 0\nRa 0 0 4\n")(project)
     assert_both_tell(project, "REFERENCE (tblite) for structure water", "elements up to Z = 86, not Z = 88")
 
 
