@@ -10,7 +10,7 @@ import numpy as np
 
 from aims_pax.committee import FramePrediction, devices_of, load_models
 from aims_pax.dataset.durable import replacing
-from aims_pax.dataset.extxyz import Keys, read_extxyz
+from aims_pax.dataset.extxyz import Keys, read_dataset
 from aims_pax.evaluation import Evaluation as Errors
 from aims_pax.evaluation import evaluate, evaluation_json, evaluation_table
 from aims_pax.frame import Label
@@ -113,7 +113,7 @@ def evaluate_models(
     ModelError
         A model can't be loaded, the models do not belong together, or do not know an element.
     """
-    labelled = read_extxyz(data, keys)
+    labelled = read_dataset(data, keys, named_by="--energy-key, --forces-key and --stress-key").structures
     labels = [label for _, label in labelled]
     ensemble = load_models(models, device=devices_of(device))
     predictions = ensemble.predict(

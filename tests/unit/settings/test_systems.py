@@ -114,6 +114,24 @@ def test_missing_structures_are_said(folder: Any) -> None:
         read_systems(folder.path, None)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("MISC", "misc", "misc is not a section"),
+        ("  path", "\tpath", "a tab stands"),
+        ("geometry", "geometri", "mean path"),
+    ],
+)
+def test_structure_is_not_missing_where_its_name_is_miswritten(folder: Any, old: str, new: str, message: str) -> None:
+    folder.write(structure=None)
+    folder.file("water.xyz", HYDROGEN)
+    text = (folder.path / "aims_PAX.yaml").read_text() + "MISC:\n  path_to_geometry: water.xyz\n"
+    folder.file("aims_PAX.yaml", text.replace(old, new))
+    complaint = folder.complaint()
+    assert message in complaint
+    assert "no starting structure" not in complaint
+
+
 def test_wrong_structure_in_a_right_project_is_a_structure_error(folder: Any) -> None:
     folder.write(structure="garbage")
     with pytest.raises(StructureError, match=r"geometry/water.xyz: No structure can be read here"):
