@@ -25,14 +25,20 @@ GPA_PER_EV_PER_ANG3: Final = 160.2176634
 HIGHEST_TYPICAL_FORCE_EV_PER_ANG: Final = 12.0
 """Root mean square, eV/Å. Some 0.3 to 4 at 300 to 3000 K; in kcal/mol/Å they are 23 times larger."""
 
-LONGEST_LEVER_ANG: Final = 30.0
-"""Largest ratio of virial to force, Å, see :func:`unit_remarks`; about a bond length, some 160 times more in GPa."""
+LONGEST_LEVER_ANG: Final = 20.0
+"""Largest ratio of virial to force, Å, see :func:`unit_remarks`; 0.2 to 2 Å, and 160 times that in GPa."""
 
 ENERGY_TO_FORCE: Final = (1 / 15, 40.0, 300.0)
 """Bounds of the ratio of two temperatures, see :func:`unit_remarks`; the second holds for weak forces, which in
 Hartree/bohr all are. Datasets of several methods have 0.5 to 30."""
 
 WEAK_FORCE_EV_PER_ANG: Final = 0.05
+
+OPPOSITE_SIGN: Final = -0.7
+"""Correlation of stress with volume below which the sign is wrong."""
+
+MIN_STRAIN: Final = 0.01
+"""Relative spread of volumes from which on they say something of the stress."""
 
 TYPICAL_SPRING_EV_PER_ANG2: Final = 30.0
 MIN_STRUCTURES: Final = 8
@@ -99,6 +105,7 @@ def unit_remarks(path: Path, pairs: Sequence[tuple[Frame, Label]]) -> Iterator[P
         )
         yield Problem(str(path), found, "about 0.1 to 4 eV/Å", "In kcal/mol/Å? Divide energies and forces by 23.0605.")
     yield from _stress_remarks(path, pairs, forces)
+    yield from _sign_remarks(path, pairs)
     yield from _energy_remarks(path, pairs)
 
 
@@ -115,6 +122,21 @@ def _stress_remarks(path: Path, pairs: Sequence[tuple[Frame, Label]], forces: Se
             "Divide by minus the volume."
         )
         yield Problem(str(path), found, "stress in eV/Å³", advice)
+
+
+def _sign_remarks(path: Path, pairs: Sequence[tuple[Frame, Label]]) -> Iterator[Problem]:
+    """A cell that is stretched pulls: the trace of ASE's stress grows with the volume of an atom."""
+    volumes, traces = [], []
+    for frame, label in pairs:
+        if label.stress is not None and frame.pbc.all():
+            volumes.append(abs(float(np.linalg.det(frame.cell))) / frame.n_atoms)
+            traces.append(float(label.stress[:3].sum()))
+    if len(volumes) < MIN_STRUCTURES or np.std(volumes) < MIN_STRAIN * np.mean(volumes) or np.std(traces) == 0:
+        return
+    if np.corrcoef(volumes, traces)[0, 1] < OPPOSITE_SIGN:
+        found = "Stress falls as the cells grow, so its sign is that of a pressure."
+        advice = "Multiply by -1: ASE's stress is positive where a cell pulls. VASP's OUTCAR has the other sign."
+        yield Problem(str(path), found, "stress in ASE's sign", advice)
 
 
 def _energy_remarks(path: Path, pairs: Sequence[tuple[Frame, Label]]) -> Iterator[Problem]:

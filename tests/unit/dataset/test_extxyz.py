@@ -288,3 +288,14 @@ def test_probable_other_units_are_remarked(factors: dict[str, float], words: lis
     text = "\n".join(map(str, unit_remarks(Path("a.xyz"), thermal(**factors))))
     assert all(word in text for word in words)
     assert bool(text) == bool(words)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_stress_of_the_other_sign_is_remarked(sign: int) -> None:
+    generator, pairs = np.random.default_rng(2), []
+    for stretch in np.linspace(0.97, 1.03, 12):
+        pressure = sign * (stretch - 1) * np.array([1.0, 1, 1, 0, 0, 0]) + generator.normal(0, 0.002, 6)
+        frame = Frame("x", 0, 0, 0, np.full(4, 29), np.zeros((4, 3)), np.eye(3) * 3.6 * stretch, np.ones(3, dtype=bool))
+        pairs.append((frame, Label(0.0, np.zeros((4, 3)), pressure, "x", 0.0)))
+    remarks = [str(remark) for remark in unit_remarks(Path("a.xyz"), pairs)]
+    assert ["Multiply by -1" in remark for remark in remarks] == [True] * (sign == -1)
