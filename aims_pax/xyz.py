@@ -14,6 +14,8 @@ from typing import Final, TextIO
 
 _DELIMITERS: Final = {"'": "'", '"': '"', "{": "}", "[": "]"}
 _INSIDE: Final = "\0"
+_OPEN: Final = "\1"
+_HIDDEN: Final = re.compile(r"\b(?:pbc|lattice|properties)\s*=", re.IGNORECASE)
 
 _TRUTH: Final = {
     **dict.fromkeys(("t", "true", "1", ".true.", "yes"), "T"),
@@ -108,8 +110,13 @@ def _tidied_comment(comment: str, *, line: int) -> tuple[str, list[tuple[str, st
     """A comment line in ASE's spelling, and the name, type and width of each column that it announces."""
     found: dict[str, str] = {}
     columns: list[tuple[str, str, int]] = []
-    tidied, end = "", 0
-    for match in _KEY.finditer(_masked(comment)):
+    tidied, end, masked = "", 0, _masked(comment)
+    if masked.rstrip("\n").endswith(_OPEN) and _HIDDEN.search(comment[masked.index(_OPEN) :]):
+        column = masked.index(_OPEN) + 1
+        raise ValueError(
+            f"line {line}: the {comment[column - 1]} in column {column} is not closed, and hides what follows"
+        )
+    for match in _KEY.finditer(masked):
         written, key = match["key"], match["key"].lower()
         if key in found:
             raise ValueError(f"line {line}: {found[key]} and {written} are the same, and both stand here")
@@ -130,8 +137,11 @@ def _tidied_comment(comment: str, *, line: int) -> tuple[str, list[tuple[str, st
 
 
 def _masked(comment: str) -> str:
-    """The same line with everything within quotes or brackets, and these, made unreadable; as ASE finds them."""
-    masked, closing, escaped = "", "", False
+    """The same line with everything within quotes or brackets, and these, made unreadable; as ASE finds them.
+
+    What follows a quote or bracket that is never closed is made another letter.
+    """
+    masked, closing, escaped, start = "", "", False, 0
     for letter in comment:
         if escaped or closing or letter == "\\" or letter in _DELIMITERS:
             masked += _INSIDE
@@ -144,8 +154,8 @@ def _masked(comment: str) -> str:
         elif closing:
             closing = "" if letter == closing else closing
         else:
-            closing = _DELIMITERS.get(letter, "")
-    return masked
+            closing, start = _DELIMITERS.get(letter, ""), len(masked) - 1
+    return masked[:start] + masked[start:].replace(_INSIDE, _OPEN) if closing else masked
 
 
 def _words(value: str) -> list[str]:

@@ -11,7 +11,7 @@ from aims_pax.dataset.extxyz import Dataset, Keys, read_dataset
 from aims_pax.dataset.foreign import unit_remarks, virials_key
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, StructureError
-from aims_pax.frame import Split, Stage
+from aims_pax.frame import Frame, Split, Stage
 from aims_pax.settings import ActiveLearningSettings, MiscSettings, Project
 
 diary = logging.getLogger("aims_pax.run")
@@ -124,6 +124,7 @@ def _remarks(project: Project, shares: Sequence[Share]) -> Iterator[Problem]:
         yield from unit_remarks(share.dataset.path, share.dataset.structures)
         if project.mace.general.compute_stress:
             yield from _stress_remarks(share.dataset, project.settings.misc.stress_key)
+    yield from _repetition_remarks(shares)
     yield from _free_atom_remarks(project, shares)
     yield from _composition_remarks(project, shares)
 
@@ -141,6 +142,27 @@ def _stress_remarks(dataset: Dataset, key: str) -> Iterator[Problem]:
         found = f"{dataset.n_without_stress} of {n_structures} structures are periodic and have no {key}{others}."
         advice = "GENERAL.compute_stress is true, and no stress is learned from them; name it by MISC.stress_key."
         yield Problem(where, found, f"{key} in eV/Å³", advice)
+
+
+def _repetition_remarks(shares: Sequence[Share]) -> Iterator[Problem]:
+    """Structures that are trained on and validated with: their errors say nothing of others."""
+    for valid in (share for share in shares if share.split is Split.VALIDATION):
+        trained = {
+            _identity(frame)
+            for share in shares
+            if share.split is Split.TRAINING and share.member == valid.member
+            for frame, _ in share.dataset.structures
+        }
+        n_both = sum(_identity(frame) in trained for frame, _ in valid.dataset.structures)
+        if n_both:
+            n_all = len(valid.dataset.structures)
+            found = f"{n_both} of {n_all} structures for validation stand in the training data, too."
+            advice = "The validation error will look better than it is. Divide the data anew."
+            yield Problem(str(valid.dataset.path), found, "", advice)
+
+
+def _identity(frame: Frame) -> tuple[bytes, ...]:
+    return frame.numbers.tobytes(), frame.positions.tobytes(), frame.cell.tobytes()
 
 
 def _free_atom_remarks(project: Project, shares: Sequence[Share]) -> Iterator[Problem]:

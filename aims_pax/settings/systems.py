@@ -11,7 +11,7 @@ import numpy as np
 
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import Frame
-from aims_pax.settings.structure_files import Declared, Unreadable, declared, images
+from aims_pax.settings.structure_files import Declared, Unreadable, declared, images, written_formula
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -32,6 +32,8 @@ MAX_COMPARED: Final = 1000
 NOBLE_GASES: Final = (2, 10, 18, 36, 54, 86)
 IN_BOHR: Final = (1.55, 2.3)
 """Distances in units of the sum of covalent radii of bonded atoms when bohr are read as Å; 0.8 to 1.2 in Å."""
+
+SAME_PROPORTION: Final = 0.005
 
 LARGEST_ANG: Final = 1e6
 """Far beyond any structure; sums of squares and counts of neighbours still have exact digits."""
@@ -242,6 +244,8 @@ def _remarks(atoms: "Atoms", file: Path) -> Iterator[Problem]:
     if masses is not None and np.any(np.abs(masses / atomic_masses_iupac2016[atoms.numbers] - 1) > 0.02):
         found = f"The file gives masses of its own (atom {int(np.argmax(masses)) + 1}: {max(masses):g} u)."
         yield Problem(file.name, found, "", "MD uses those of the elements; labels don't depend on masses.")
+    if file.suffix.lower() == ".cif":
+        yield from _formula_remarks(atoms, file)
     if not 2 <= len(atoms) <= MAX_COMPARED or atoms.pbc.any() or np.isin(atoms.numbers, NOBLE_GASES).any():
         return
     distances = atoms.get_all_distances() / (covalent_radii[atoms.numbers] + covalent_radii[atoms.numbers][:, None])
@@ -252,6 +256,30 @@ def _remarks(atoms: "Atoms", file: Path) -> Iterator[Problem]:
             f"No atom has a bonded neighbour: all nearest ones are {nearest.min():.1f} to {nearest.max():.1f} bonds "
         )
         yield Problem(file.name, f"{found}away.", "", "Are the positions in bohr? Files for ASE are in Å.")
+
+
+def _formula_remarks(atoms: "Atoms", file: Path) -> Iterator[Problem]:
+    """A cell of other contents than the CIF's own formula: hydrogens or symmetry that the file lacks."""
+    from ase.formula import Formula
+
+    said, units = written_formula(file)
+    try:
+        formula = Formula(said.replace(" ", "")).count()
+    except ValueError:
+        return
+    there = atoms.symbols.formula.count()
+    n_atoms = sum(formula.values())
+    same = set(there) == set(formula) and all(
+        abs(there[symbol] / len(atoms) - number / n_atoms) < SAME_PROPORTION for symbol, number in formula.items()
+    )
+    if n_atoms and not same:
+        found = (
+            f"The cell that was read holds {atoms.symbols.formula.format('hill')}, and the file's formula is {said}."
+        )
+        yield Problem(file.name, found, "", "Are hydrogen atoms, or solvent, missing from its list of sites?")
+    elif n_atoms and units and len(atoms) != units * n_atoms and len(atoms) * 3 != units * n_atoms:
+        found = f"The cell that was read holds {len(atoms)} atoms; its formula and Z say {units * n_atoms:g}."
+        yield Problem(file.name, found, "", "Are operations of its symmetry missing from the file?")
 
 
 def _unique(names: list[str]) -> list[str]:

@@ -25,13 +25,16 @@ COPPER = (
 )
 
 
+VALID = COPPER.replace("Cu 2 2 2", "Cu 2 2 2.1")
+
+
 def project_of(folder: Path, train: str, valid: str | None = None, mace: dict[str, Any] | None = None) -> Project:
     """Active learning of a crystal of copper, from these files."""
     files = {"initial_train_dataset": "train.xyz", "initial_valid_dataset": "valid.xyz"}
     copper_project(folder, changes={"INITIAL_DATASET_GENERATION": None, "ACTIVE_LEARNING": files})
     (folder / "copper.xyz").write_text('2\nLattice="4 0 0 0 4 0 0 0 4"\nCu 0 0 0\nCu 2 2 2\n')
     (folder / "train.xyz").write_text(train)
-    (folder / "valid.xyz").write_text(COPPER.format(-7, "") if valid is None else valid)
+    (folder / "valid.xyz").write_text(VALID.format(-7, "") if valid is None else valid)
     settings = yaml.safe_load((folder / "mace.yaml").read_text())
     for section, keys in (mace or {}).items():
         settings[section] = {**settings.get(section, {}), **keys}
@@ -57,7 +60,7 @@ def test_isolated_atoms_become_known_energies_and_no_labels(
 
 
 def test_energies_of_free_atoms_for_training_come_before_those_for_validation(tmp_path: Path) -> None:
-    valid = ATOM.format(-5.0, "Cu") + COPPER.format(-7, "")
+    valid = ATOM.format(-5.0, "Cu") + VALID.format(-7, "")
     project = project_of(tmp_path, ATOM.format(-3.0, "Cu") + COPPER.format(-7, ""), valid)
     assert free_atoms_ev(project, given_datasets(project)) == {29: -3.0}
     assert [remark.found for remark in dataset_remarks(project)] == [
@@ -96,14 +99,20 @@ def test_energies_of_free_atoms_for_training_come_before_those_for_validation(tm
 def test_what_may_be_wrong_with_a_dataset_is_remarked(
     tmp_path: Path, train: str, mace: dict[str, Any], words: str
 ) -> None:
-    valid = COPPER.format(-7, 'REF_stress="0 0 0 0 0 0 0 0 0"')
+    valid = VALID.format(-7, 'REF_stress="0 0 0 0 0 0 0 0 0"')
     if "composition" in words:
-        valid = train
+        valid = train.replace("2 2 2", "2 2 2.1")
     if "differ" in words:
-        valid = COPPER.format(-90000, "")
+        valid = VALID.format(-90000, "")
     remarks = dataset_remarks(project_of(tmp_path, train, valid, mace))
     assert [words in str(remark) for remark in remarks] == [True] * bool(words)
 
 
 def test_nothing_is_remarked_of_a_dataset_that_can_not_be_read(tmp_path: Path) -> None:
     assert dataset_remarks(project_of(tmp_path, "nothing")) == []
+
+
+def test_structure_of_both_files_is_remarked(tmp_path: Path) -> None:
+    moved = COPPER.format(-7, "").replace("Cu 0", "Cu 0.1")
+    remarks = dataset_remarks(project_of(tmp_path, COPPER.format(-7, ""), COPPER.format(-7, "") + moved))
+    assert ["1 of 2 structures for validation stand in the training data, too" in str(one) for one in remarks] == [True]

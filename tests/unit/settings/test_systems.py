@@ -228,6 +228,7 @@ def test_other_spellings_of_extended_xyz_mean_the_same(folder: Any, old: str, ne
         ('pbc="T T F"', "pbc=T T", "line 2: pbc is T T, and should be three truth values"),
         ('pbc="T T F"', "pbc=xy", "line 2: pbc is xy"),
         ('pbc="T T F"', 'pbc="T T F" PBC="T T T"', "line 2: pbc and PBC are the same, and both stand here"),
+        ("pbc", "name=Bob's pbc", "line 2: the ' in column 68 is not closed, and hides what follows"),
         ("Lattice", "cell", "line 2: lattice vectors are called Lattice in extended XYZ, not cell"),
     ],
 )
@@ -315,6 +316,21 @@ def test_disordered_crystal_is_refused_with_its_sites(folder: Any, sites: str, m
 @pytest.mark.parametrize("occupancy", ["1", "1.0000", "0.9999", "1.00(1)", "?", "."])
 def test_full_site_is_full_however_it_is_written(folder: Any, occupancy: str) -> None:
     assert read_text(folder, "a.cif", f"{CIF}Cu1 Cu .5 .5 .5 {occupancy}\n").frame.n_atoms == 2
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("_chemical_formula_sum 'Al Cu'\n_cell_formula_units_Z 1\n", ""),
+        ("_chemical_formula_sum 'Al Cu H4'\n", "holds AlCu, and the file's formula is Al Cu H4"),
+        ("_chemical_formula_sum 'Al Cu'\n_cell_formula_units_Z 4\n", "holds 2 atoms; its formula and Z say 8"),
+        ("_chemical_formula_sum 'nonsense!'\n", ""),
+    ],
+)
+def test_cell_that_is_not_the_formula_of_its_cif_is_remarked(folder: Any, lines: str, words: str) -> None:
+    text = CIF.replace("_cell_length_a", f"{lines}_cell_length_a") + "Cu1 Cu .5 .5 .5 1\n"
+    remarks = [str(remark) for remark in read_text(folder, "a.cif", text).remarks]
+    assert [words in remark for remark in remarks] == [True] * bool(words)
 
 
 def test_atom_of_several_places_in_a_pdb_is_refused(folder: Any) -> None:
