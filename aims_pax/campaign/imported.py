@@ -13,6 +13,7 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import Frame, Split, Stage
 from aims_pax.settings import ActiveLearningSettings, MiscSettings, Project
+from aims_pax.settings.charges import told_by
 
 diary = logging.getLogger("aims_pax.run")
 
@@ -122,11 +123,22 @@ def free_atoms_ev(project: Project, shares: Sequence[Share]) -> dict[int, float]
 def _remarks(project: Project, shares: Sequence[Share]) -> Iterator[Problem]:
     for share in shares:
         yield from unit_remarks(share.dataset.path, share.dataset.structures)
+        yield from _charge_remarks(project, share.dataset)
         if project.mace.general.compute_stress:
             yield from _stress_remarks(share.dataset, project.settings.misc.stress_key)
     yield from _repetition_remarks(shares)
     yield from _free_atom_remarks(project, shares)
     yield from _composition_remarks(project, shares)
+
+
+def _charge_remarks(project: Project, dataset: Dataset) -> Iterator[Problem]:
+    """Structures of a charge that the reference computes of no system: one model would learn both."""
+    told = {told_by(project.reference_for(system)).charge for system in project.systems}
+    foreign = [charge for charge in dataset.charges if charge not in told]
+    if foreign and None not in told:
+        theirs, ours = (", ".join(f"{charge:g}" for charge in one) for one in (foreign[:MAX_NAMED], told))
+        found = f"Structures of it have charge {theirs}, and the reference computes charge {ours}."
+        yield Problem(str(dataset.path), found, "", "One model can't learn both. Is it the right dataset?")
 
 
 def _stress_remarks(dataset: Dataset, key: str) -> Iterator[Problem]:

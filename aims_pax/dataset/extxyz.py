@@ -16,7 +16,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from aims_pax.dataset.durable import replacing
-from aims_pax.dataset.foreign import is_free_atom, names_like, require_plausible, stress_of_virials, virials_key
+from aims_pax.dataset.foreign import (
+    charge_of,
+    is_free_atom,
+    names_like,
+    require_plausible,
+    stress_of_virials,
+    virials_key,
+)
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import FloatArray, Frame, Label, LabelledFrame
 from aims_pax.xyz import blocks
@@ -74,6 +81,8 @@ class Dataset:
         Periodic structures that have no stress.
     unread : tuple of str
         Names in these that may mean a stress.
+    charges : tuple of float
+        Total charges that structures speak of, elementary charges.
     """
 
     path: Path
@@ -82,6 +91,7 @@ class Dataset:
     n_by_virials: int = 0
     n_without_stress: int = 0
     unread: tuple[str, ...] = ()
+    charges: tuple[float, ...] = ()
 
 
 def write_extxyz(path: Path, labelled: Iterable[LabelledFrame], keys: Keys | None = None) -> int:
@@ -153,6 +163,7 @@ class _Entry:
     label: Label | None
     by_virials: bool = False
     unread: tuple[str, ...] = ()
+    charge: float | None = None
 
 
 def _dataset(path: Path, entries: list[_Entry]) -> Dataset:
@@ -176,6 +187,7 @@ def _dataset(path: Path, entries: list[_Entry]) -> Dataset:
         n_by_virials=sum(entry.by_virials for entry in labelled),
         n_without_stress=len(bare),
         unread=tuple(sorted({name for entry in bare for name in entry.unread})),
+        charges=tuple(sorted({entry.charge for entry in labelled if entry.charge is not None})),
     )
 
 
@@ -266,7 +278,8 @@ def _entry(atoms: Any, index: int, path: Path, keys: Keys) -> _Entry:
         extras={name: _array(found[key], key, shape) for name, (key, shape) in extras.items() if key in found},
     )
     require_plausible(label, keys.forces, keys.stress)
-    return _Entry(frame, energy, label, by_virials, tuple(names_like(found, "stress", "virial")))
+    unread = tuple(names_like(found, "stress", "virial"))
+    return _Entry(frame, energy, label, by_virials, unread, charge_of(atoms.info))
 
 
 def _required(found: dict[str, Any], key: str, what: str) -> Any:

@@ -13,6 +13,8 @@ from aims_pax.frame import FloatArray, Frame, Label
 FREE_ATOM: Final = "isolatedatom"
 """MACE's `config_type` of an atom alone, in lower case."""
 
+CHARGE_NAMES: Final = ("charge", "total_charge", "tot_charge", "net_charge")
+
 MAX_STRESS_EV_PER_ANG3: Final = 10.0
 """1.6 TPa, beyond all static experiments. A few kbar or some GPa, read as eV/Å³, are above."""
 
@@ -60,6 +62,14 @@ def stress_of_virials(virials: FloatArray, cell: FloatArray) -> FloatArray:
     return -virials / abs(float(np.linalg.det(cell)))
 
 
+def charge_of(facts: Mapping[str, Any]) -> float | None:
+    """The total charge that a comment line speaks of, elementary charges."""
+    for name, value in facts.items():
+        if str(name).lower() in CHARGE_NAMES and isinstance(value, int | float | np.number):
+            return float(value)
+    return None
+
+
 def names_like(found: Mapping[str, Any], *parts: str) -> list[str]:
     """Names in a structure that hold one of these parts, in any case."""
     return sorted(str(name) for name in found if any(part in str(name).lower() for part in parts))
@@ -104,6 +114,12 @@ def unit_remarks(path: Path, pairs: Sequence[tuple[Frame, Label]]) -> Iterator[P
             f"Forces are {typical:.3g} eV/Å in the root mean square (median of the structures), more than in any MD."
         )
         yield Problem(str(path), found, "about 0.1 to 4 eV/Å", "In kcal/mol/Å? Divide energies and forces by 23.0605.")
+    n_zero = sum(frame.n_atoms > 1 and not label.forces.any() for frame, label in pairs)
+    if n_zero > 1:
+        found = f"Forces of {n_zero} of {len(pairs)} structures are exactly zero."
+        yield Problem(
+            str(path), found, "", "Were they not computed? Remove these structures: their zeros would be learned."
+        )
     yield from _stress_remarks(path, pairs, forces)
     yield from _sign_remarks(path, pairs)
     yield from _energy_remarks(path, pairs)

@@ -111,6 +111,8 @@ def _contradictions(
         wrong_charge = None not in (declared.charge, told.charge) and abs(declared.charge - told.charge) > 1e-6  # type: ignore[operator]
         wrong_spin = bool(declared.multiplicities) and told.multiplicity not in (None, *declared.multiplicities)
         file = system.name if system.file is None else system.file.name
+        if system.name not in file:
+            file += f" ({system.name})"  # one of several in a file
         if not (wrong_charge or wrong_spin) or (file, declared, told) in seen:
             continue
         seen.add((file, declared, told))

@@ -83,6 +83,12 @@ def test_energies_of_free_atoms_for_training_come_before_those_for_validation(tm
             {},
             "differ from those of free atoms by up to 4.334e+04",
         ),
+        (COPPER.format(-7, "charge=0"), {}, ""),
+        (
+            COPPER.format(-7, "total_charge=-1"),
+            {},
+            "Structures of it have charge -1, and the reference computes charge 0.",
+        ),
         (COPPER.format(-7, "").replace("Cu", "Au", 1), {}, "No structure of it has the composition of copper"),
         (
             COPPER.format(-7, 'virial="1 0 0 0 1 0 0 0 1"'),

@@ -1,7 +1,7 @@
 """Extended XYZ files: exact, complete or absent, and read by ASE and by MACE's own reader."""
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -296,6 +296,14 @@ def test_stress_of_the_other_sign_is_remarked(sign: int) -> None:
     for stretch in np.linspace(0.97, 1.03, 12):
         pressure = sign * (stretch - 1) * np.array([1.0, 1, 1, 0, 0, 0]) + generator.normal(0, 0.002, 6)
         frame = Frame("x", 0, 0, 0, np.full(4, 29), np.zeros((4, 3)), np.eye(3) * 3.6 * stretch, np.ones(3, dtype=bool))
-        pairs.append((frame, Label(0.0, np.zeros((4, 3)), pressure, "x", 0.0)))
+        pairs.append((frame, Label(0.0, np.full((4, 3), 1e-4), pressure, "x", 0.0)))
     remarks = [str(remark) for remark in unit_remarks(Path("a.xyz"), pairs)]
     assert ["Multiply by -1" in remark for remark in remarks] == [True] * (sign == -1)
+
+
+def test_forces_that_were_not_computed_are_remarked() -> None:
+    pairs = [
+        (frame, replace(label, forces=label.forces * (index > 2))) for index, (frame, label) in enumerate(thermal())
+    ]
+    remarks = [str(remark) for remark in unit_remarks(Path("a.xyz"), pairs)]
+    assert ["Forces of 3 of 40 structures are exactly zero." in remark for remark in remarks] == [True]

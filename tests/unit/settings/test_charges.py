@@ -58,6 +58,12 @@ def test_file_that_speaks_of_another_charge_is_refused(folder: Any, comment: str
     assert complaint.count("The file says") == 1
 
 
+def test_structure_of_a_file_with_several_is_named(folder: Any) -> None:
+    complaint = folder.write(structure=water("charge=0") + water("charge=2")).complaint()
+    assert complaint.startswith("water.xyz (water-1): The file says charge=2")
+    assert complaint.count("The file says") == 1
+
+
 def test_electrons_that_can_not_be_are_said_once_with_their_line(folder: Any) -> None:
     complaint = folder.write(reference("tblite\n  charge: 1"), structure=WATER).complaint()
     assert complaint.count("electrons") == 1
