@@ -122,7 +122,8 @@ def written_formula(file: Path) -> tuple[str, float]:
     """The formula of a CIF, and its formula units in a cell; empty and 0 where it says none, or has several blocks."""
     from ase.io.cif import parse_cif
 
-    found = list(parse_cif(StringIO(file.read_bytes().decode("utf-8-sig", errors="replace"))))
+    with _plain(file) as path:
+        found = list(parse_cif(StringIO(path.read_bytes().decode("utf-8", errors="replace"))))
     if len(found) != 1:
         return "", 0.0
     said, units = found[0].get("_chemical_formula_sum"), found[0].get("_cell_formula_units_z")

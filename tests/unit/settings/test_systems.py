@@ -329,8 +329,9 @@ def test_full_site_is_full_however_it_is_written(folder: Any, occupancy: str) ->
 )
 def test_cell_that_is_not_the_formula_of_its_cif_is_remarked(folder: Any, lines: str, words: str) -> None:
     text = CIF.replace("_cell_length_a", f"{lines}_cell_length_a") + "Cu1 Cu .5 .5 .5 1\n"
-    remarks = [str(remark) for remark in read_text(folder, "a.cif", text).remarks]
-    assert [words in remark for remark in remarks] == [True] * bool(words)
+    for name, written in (("a.cif", text.encode()), ("b.cif", text.encode("utf-16"))):
+        remarks = [str(remark) for remark in read_text(folder, name, written).remarks]
+        assert [words in remark for remark in remarks] == [True] * bool(words)
 
 
 def test_atom_of_several_places_in_a_pdb_is_refused(folder: Any) -> None:
