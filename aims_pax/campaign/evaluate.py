@@ -10,7 +10,9 @@ import numpy as np
 
 from aims_pax.committee import FramePrediction, devices_of, load_models
 from aims_pax.dataset.durable import replacing
-from aims_pax.dataset.extxyz import Keys, read_extxyz
+from aims_pax.dataset.extxyz import Keys, read_dataset
+from aims_pax.dataset.foreign import unit_remarks
+from aims_pax.errors import Problem
 from aims_pax.evaluation import Evaluation as Errors
 from aims_pax.evaluation import evaluate, evaluation_json, evaluation_table
 from aims_pax.frame import Label
@@ -33,6 +35,8 @@ class Evaluation:
         What was compared, structure by structure.
     product : tuple of str and int, or None
         Name of the one model that is handed over, and its place among the models; None where there is no such.
+    remarks : tuple of Problem
+        What may be wrong with the units of the labels.
     """
 
     names: tuple[str, ...]
@@ -41,6 +45,7 @@ class Evaluation:
     labels: Sequence[Label]
     predictions: Sequence[FramePrediction]
     product: tuple[str, int] | None = None
+    remarks: tuple[Problem, ...] = ()
 
     def text(self) -> str:
         """A heading and the table of errors."""
@@ -113,14 +118,15 @@ def evaluate_models(
     ModelError
         A model can't be loaded, the models do not belong together, or do not know an element.
     """
-    labelled = read_extxyz(data, keys)
+    labelled = read_dataset(data, keys, named_by="--energy-key, --forces-key and --stress-key").structures
     labels = [label for _, label in labelled]
     ensemble = load_models(models, device=devices_of(device))
     predictions = ensemble.predict(
         [frame for frame, _ in labelled], want_stress=any(label.stress is not None for label in labels)
     )
     called = _names(models) if names is None else tuple(names)
-    return Evaluation(called, data, evaluate(labels, predictions), labels, predictions)
+    remarks = tuple(unit_remarks(data, labelled))
+    return Evaluation(called, data, evaluate(labels, predictions), labels, predictions, remarks=remarks)
 
 
 def _names(models: Sequence[Path]) -> tuple[str, ...]:

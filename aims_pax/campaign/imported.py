@@ -1,13 +1,46 @@
 """An initial dataset that the user brings, for active learning without the initial stage."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aims_pax.dataset.extxyz import Keys, read_extxyz
+from aims_pax.campaign import isolated
+from aims_pax.campaign.memory import Memory
+from aims_pax.dataset.extxyz import Dataset, Keys, read_dataset
+from aims_pax.dataset.foreign import unit_remarks, virials_key
 from aims_pax.dataset.store import RunStore
-from aims_pax.frame import Split, Stage
+from aims_pax.errors import Problem, StructureError
+from aims_pax.frame import Frame, Split, Stage
 from aims_pax.settings import ActiveLearningSettings, MiscSettings, Project
+from aims_pax.settings.charges import told_by
+
+diary = logging.getLogger("aims_pax.run")
+
+SAME_ENERGY_EV = 0.05
+"""Two energies of a free atom that are nearer are those of one method."""
+
+MAX_BINDING_EV = 25.0
+"""More energy per atom than any bond gives; diamond has 7.4, and tungsten 8.9."""
+
+MAX_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A file that the user brings, and what it is for.
+
+    Parameters
+    ----------
+    split : Split
+    member : int or None
+        The member that alone uses it; None for all.
+    dataset : Dataset
+    """
+
+    split: Split
+    member: int | None
+    dataset: Dataset
 
 
 def extxyz_keys(misc: MiscSettings) -> Keys:
@@ -15,28 +48,182 @@ def extxyz_keys(misc: MiscSettings) -> Keys:
     return Keys(energy=misc.energy_key, forces=misc.forces_key, stress=misc.stress_key)
 
 
-def import_datasets(project: Project, store: RunStore) -> None:
+def import_datasets(project: Project, store: RunStore, memory: Memory) -> None:
     """Enter the structures of `initial_train_dataset` and `initial_valid_dataset` into the store.
+
+    Free atoms are entered as known energies, which the reference then need not compute.
 
     Raises
     ------
     StructureError
         A file can't be read, or holds structures without labels.
     """
-    active = project.active
-    tags = _tags(active)
+    shares = given_datasets(project)
     number = 0
-    for split, given in (
-        (Split.TRAINING, active.initial_train_dataset),
-        (Split.VALIDATION, active.initial_valid_dataset),
-    ):
-        for member, path in _owners(given, tags):
-            for frame, label in read_extxyz(path, extxyz_keys(project.settings.misc)):
-                # Frames from files have no trajectory of this run: negative numbers keep them apart from those.
-                number += 1
-                label_id = store.add_job(replace(frame, trajectory=-1, md_step=number, generation=0), Stage.INITIAL)
-                store.add_label(label_id, label)
-                store.assign(label_id, split, member)
+    for share in shares:
+        for frame, label in share.dataset.structures:
+            # Frames from files have no trajectory of this run: negative numbers keep them apart from those.
+            number += 1
+            label_id = store.add_job(replace(frame, trajectory=-1, md_step=number, generation=0), Stage.INITIAL)
+            store.add_label(label_id, label)
+            store.assign(label_id, share.split, share.member)
+    energies = free_atoms_ev(project, shares)
+    if energies:
+        memory.keep_json(isolated.KEY, energies)
+        named = ", ".join(f"{_symbol(z)} {energy:.3f} eV" for z, energy in energies.items())
+        diary.info("isolated atoms of the initial dataset give E0 and are not trained on: %s", named)
+    for remark in _remarks(project, shares):
+        diary.warning("%s: %s %s", remark.where, remark.found, remark.advice)
+
+
+def dataset_remarks(project: Project) -> list[Problem]:
+    """What of the datasets that a user brings is worth a warning; nothing where they can't be read.
+
+    Units, stress, free atoms, and compositions that no starting structure has.
+    """
+    try:
+        return list(_remarks(project, given_datasets(project)))
+    except StructureError:
+        return []  # the problem itself is told where the files are checked
+
+
+def given_datasets(project: Project) -> list[Share]:
+    """The files of `initial_train_dataset` and `initial_valid_dataset`.
+
+    Raises
+    ------
+    StructureError
+        A file can't be read, or holds structures without labels.
+    """
+    active, keys = project.settings.active, extxyz_keys(project.settings.misc)
+    if active is None:
+        return []
+    tags = _tags(active)
+    return [
+        Share(split, member, read_dataset(path, keys))
+        for split, given in (
+            (Split.TRAINING, active.initial_train_dataset),
+            (Split.VALIDATION, active.initial_valid_dataset),
+        )
+        for member, path in _owners(given, tags)
+    ]
+
+
+def free_atoms_ev(project: Project, shares: Sequence[Share]) -> dict[int, float]:
+    """Energies of free atoms (eV) that files tell, for elements that occur; those for training come first."""
+    numbers = {int(z) for share in shares for frame, _ in share.dataset.structures for z in frame.numbers}
+    energies: dict[int, float] = {}
+    for share in shares:
+        for number, energy in share.dataset.free_atoms_ev.items():
+            if number in numbers.union(project.elements):
+                energies.setdefault(number, energy)
+    return dict(sorted(energies.items()))
+
+
+def _remarks(project: Project, shares: Sequence[Share]) -> Iterator[Problem]:
+    for share in shares:
+        yield from unit_remarks(share.dataset.path, share.dataset.structures)
+        yield from _charge_remarks(project, share.dataset)
+        if project.mace.general.compute_stress:
+            yield from _stress_remarks(share.dataset, project.settings.misc.stress_key)
+    yield from _repetition_remarks(shares)
+    yield from _free_atom_remarks(project, shares)
+    yield from _composition_remarks(project, shares)
+
+
+def _charge_remarks(project: Project, dataset: Dataset) -> Iterator[Problem]:
+    """Structures of a charge that the reference computes of no system: one model would learn both."""
+    told = {told_by(project.reference_for(system)).charge for system in project.systems}
+    foreign = [charge for charge in dataset.charges if charge not in told]
+    if foreign and None not in told:
+        theirs, ours = (", ".join(f"{charge:g}" for charge in one) for one in (foreign[:MAX_NAMED], told))
+        found = f"Structures of it have charge {theirs}, and the reference computes charge {ours}."
+        yield Problem(str(dataset.path), found, "", "One model can't learn both. Is it the right dataset?")
+
+
+def _stress_remarks(dataset: Dataset, key: str) -> Iterator[Problem]:
+    where, n_structures = str(dataset.path), len(dataset.structures)
+    if dataset.n_by_virials:
+        found = (
+            f"{dataset.n_by_virials} of {n_structures} structures have no {key}; their {virials_key(key)} were taken."
+        )
+        advice = "They are read as MACE's: eV, minus stress times volume."
+        yield Problem(where, found, "", advice)
+    if dataset.n_without_stress:
+        others = f" (they have {', '.join(dataset.unread)})" if dataset.unread else ""
+        found = f"{dataset.n_without_stress} of {n_structures} structures are periodic and have no {key}{others}."
+        advice = "GENERAL.compute_stress is true, and no stress is learned from them; name it by MISC.stress_key."
+        yield Problem(where, found, f"{key} in eV/Å³", advice)
+
+
+def _repetition_remarks(shares: Sequence[Share]) -> Iterator[Problem]:
+    """Structures that are trained on and validated with: their errors say nothing of others."""
+    for valid in (share for share in shares if share.split is Split.VALIDATION):
+        trained = {
+            _identity(frame)
+            for share in shares
+            if share.split is Split.TRAINING and share.member == valid.member
+            for frame, _ in share.dataset.structures
+        }
+        n_both = sum(_identity(frame) in trained for frame, _ in valid.dataset.structures)
+        if n_both:
+            n_all = len(valid.dataset.structures)
+            found = f"{n_both} of {n_all} structures for validation stand in the training data, too."
+            advice = "The validation error will look better than it is. Divide the data anew."
+            yield Problem(str(valid.dataset.path), found, "", advice)
+
+
+def _identity(frame: Frame) -> tuple[bytes, ...]:
+    return frame.numbers.tobytes(), frame.positions.tobytes(), frame.cell.tobytes()
+
+
+def _free_atom_remarks(project: Project, shares: Sequence[Share]) -> Iterator[Problem]:
+    """Free atoms that contradict each other or mace.yaml, and energies that are not on their scale."""
+    energies = free_atoms_ev(project, shares)
+    given = project.mace.architecture.atomic_energies or {}
+    for share in shares:
+        for number, energy in share.dataset.free_atoms_ev.items():
+            chosen = given.get(number, energies.get(number, energy))
+            if abs(chosen - energy) > SAME_ENERGY_EV:
+                source = "ARCHITECTURE.atomic_energies says" if number in given else "another file says"
+                found = f"The free atom {_symbol(number)} has {energy:.3f} eV, and {source} {chosen:.3f} eV."
+                advice = f"{chosen:.3f} eV is used. Structures and free atoms must come from one method."
+                yield Problem(str(share.dataset.path), found, "", advice)
+    known = {**energies, **given}
+    for share in shares:
+        binding = [
+            (label.energy - sum(known[int(z)] for z in frame.numbers)) / frame.n_atoms
+            for frame, label in share.dataset.structures
+            if all(int(z) in known for z in frame.numbers)
+        ]
+        worst = max(binding, key=abs, default=0.0)
+        if abs(worst) > MAX_BINDING_EV:
+            found = f"Energies differ from those of free atoms by up to {worst:.4g} eV per atom."
+            advice = "Are both from one method, and in eV (Hartree is 27.2114 eV)?"
+            yield Problem(str(share.dataset.path), found, f"up to {MAX_BINDING_EV:g} eV", advice)
+
+
+def _composition_remarks(project: Project, shares: Sequence[Share]) -> Iterator[Problem]:
+    """Starting structures of which the data hold nothing alike: their proportions of elements are unknown to it."""
+    if not shares:
+        return
+    known = {_proportions(frame.numbers.tolist()) for share in shares for frame, _ in share.dataset.structures}
+    unlike = [one.name for one in project.systems if _proportions(one.frame.numbers.tolist()) not in known]
+    if unlike:
+        more = f" and {len(unlike) - MAX_NAMED} more" if len(unlike) > MAX_NAMED else ""
+        found = f"No structure of it has the composition of {', '.join(unlike[:MAX_NAMED])}{more}."
+        advice = "The models begin with MD of what they have never seen. Is it the right dataset?"
+        yield Problem("ACTIVE_LEARNING.initial_train_dataset", found, "", advice)
+
+
+def _proportions(numbers: Sequence[int]) -> tuple[tuple[int, float], ...]:
+    return tuple((z, round(numbers.count(z) / len(numbers), 6)) for z in sorted(set(numbers)))
+
+
+def _symbol(number: int) -> str:
+    from ase.data import chemical_symbols
+
+    return str(chemical_symbols[number])
 
 
 def _tags(active: ActiveLearningSettings) -> list[str]:

@@ -103,7 +103,7 @@ def _begin(run: Run, stages: tuple[Stage, ...]) -> None:
             )
         )
     with run.store.transaction():
-        import_datasets(run.project, run.store)
+        import_datasets(run.project, run.store, run.memory)
         run.memory.keep_json("progress", str(Progress.INITIAL_CONVERGENCE))
     run.stopwatch.enter(Part.INITIAL_CONVERGENCE)
 

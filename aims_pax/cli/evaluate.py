@@ -52,6 +52,8 @@ def evaluate(
         raise UserError(Problem("--device cuda", "PyTorch finds no usable GPU here.", " | ".join(Device)))
     keys = Keys(energy=energy_key, forces=forces_key, stress=stress_key)
     evaluation = evaluate_models(paths, data, device=device.value, keys=keys)
+    for remark in evaluation.remarks:
+        typer.echo(f"warning: {remark}\n", err=True)
     typer.echo(evaluation.text())
     try:
         written = evaluation.write(out)

@@ -37,6 +37,15 @@ def _compositions(labelled: Sequence[LabelledFrame], elements: Elements) -> Floa
     return np.array([[np.sum(point.frame.numbers == z) for z in elements.numbers] for point in labelled], dtype=float)
 
 
+def bound(labelled: Sequence[LabelledFrame]) -> Sequence[LabelledFrame]:
+    """The structures without free atoms, which have neither forces nor bonds; all where there are no others."""
+    return [point for point in labelled if not _is_free_atom(point)] or labelled
+
+
+def _is_free_atom(point: LabelledFrame) -> bool:
+    return point.frame.n_atoms == 1 and not bool(point.frame.pbc.any())
+
+
 def fit_atomic_energies(
     labelled: Sequence[LabelledFrame], elements: Elements, *, known: Mapping[int, float]
 ) -> tuple[float, ...]:
@@ -45,13 +54,15 @@ def fit_atomic_energies(
     Parameters
     ----------
     known : mapping of atomic number to eV
-        Energies of isolated atoms by the same reference.
+        Energies of isolated atoms by the same reference. Free atoms among the labels count like these.
 
     Notes
     -----
     With a single composition the least-squares problem is under-determined; the solution of least norm still
     reproduces the mean energy, which is all that matters for the network.
     """
+    free = {int(point.frame.numbers[0]): point.label.energy for point in labelled if _is_free_atom(point)}
+    known, labelled = {**free, **known}, bound(labelled)
     counts = _compositions(labelled, elements)
     energies = np.array([point.label.energy for point in labelled])
     is_known = np.array([z in known for z in elements.numbers])
@@ -65,7 +76,8 @@ def fit_atomic_energies(
 def mean_residual_energy(
     labelled: Sequence[LabelledFrame], elements: Elements, atomic_energies_ev: Sequence[float]
 ) -> tuple[float, float]:
-    """Mean and standard deviation over frames of (E - sum of E0) per atom, eV."""
+    """Mean and standard deviation over frames of (E - sum of E0) per atom, eV. Free atoms do not count."""
+    labelled = bound(labelled)
     counts = _compositions(labelled, elements)
     energies = np.array([point.label.energy for point in labelled])
     residuals = (energies - counts @ np.array(atomic_energies_ev)) / counts.sum(axis=1)
@@ -73,8 +85,8 @@ def mean_residual_energy(
 
 
 def rms_force(labelled: Sequence[LabelledFrame]) -> float:
-    """Root mean square over all force components, eV/Å."""
-    return float(np.sqrt(np.mean(np.concatenate([point.label.forces.ravel() for point in labelled]) ** 2)))
+    """Root mean square over all force components, eV/Å. Free atoms do not count."""
+    return float(np.sqrt(np.mean(np.concatenate([point.label.forces.ravel() for point in bound(labelled)]) ** 2)))
 
 
 def mean_neighbours(labelled: Sequence[LabelledFrame], *, cutoff: float) -> float:

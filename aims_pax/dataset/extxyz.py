@@ -6,16 +6,24 @@ written as nine numbers, the form of the extended XYZ specification; MACE and AS
 
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from aims_pax.dataset.durable import replacing
+from aims_pax.dataset.foreign import (
+    charge_of,
+    is_free_atom,
+    names_like,
+    require_plausible,
+    stress_of_virials,
+    virials_key,
+)
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import FloatArray, Frame, Label, LabelledFrame
 from aims_pax.xyz import blocks
@@ -30,6 +38,8 @@ _PLAIN_TEXT = re.compile(
     r"(?!(?:t|f|true|false|nan|inf|infinity)(?: |$))[a-z][a-z0-9_.-]*( [!#-\[\]-~]+)*", re.IGNORECASE
 )
 """Words of which the first is neither a number nor a truth value, without quotes or backslashes."""
+
+_SAME_ENERGY_EV = 1e-3
 
 _MAX_REPORTED = 5
 """Faulty structures that are named one by one."""
@@ -50,6 +60,40 @@ class Keys:
     charges: str = "REF_charges"
 
 
+SETTINGS_OF_KEYS: Final = "MISC.energy_key, MISC.forces_key and MISC.stress_key"
+"""Where a project names the keys of its files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The content of one file.
+
+    Parameters
+    ----------
+    path : Path
+    structures : tuple of (Frame, Label)
+        All but free atoms.
+    free_atoms_ev : mapping of atomic number to eV
+        Energies of the free atoms among the structures: E0 to train with, and no structures to learn forces from.
+    n_by_virials : int
+        Structures whose stress was made of virials.
+    n_without_stress : int
+        Periodic structures that have no stress.
+    unread : tuple of str
+        Names in these that may mean a stress.
+    charges : tuple of float
+        Total charges that structures speak of, elementary charges.
+    """
+
+    path: Path
+    structures: tuple[tuple[Frame, Label], ...]
+    free_atoms_ev: Mapping[int, float] = field(default_factory=dict)
+    n_by_virials: int = 0
+    n_without_stress: int = 0
+    unread: tuple[str, ...] = ()
+    charges: tuple[float, ...] = ()
+
+
 def write_extxyz(path: Path, labelled: Iterable[LabelledFrame], keys: Keys | None = None) -> int:
     """Write labelled structures; the number of them is the result.
 
@@ -67,34 +111,84 @@ def write_extxyz(path: Path, labelled: Iterable[LabelledFrame], keys: Keys | Non
 
 
 def read_extxyz(path: Path, keys: Keys | None = None) -> list[tuple[Frame, Label]]:
+    """The labelled structures of a file without free atoms, see :func:`read_dataset`."""
+    return list(read_dataset(path, keys).structures)
+
+
+def read_dataset(path: Path, keys: Keys | None = None, *, named_by: str = SETTINGS_OF_KEYS) -> Dataset:
     """Read labelled structures, of this program or another.
 
     A structure without an identity of its own gets the file's name as its system, trajectory 0, generation 0 and its
     place in the file as its MD step. How long the calculation took is not in the file; ``wall_s`` is 0.
 
+    An atom alone, with MACE's `config_type` IsolatedAtom or without a cell, tells an E0 and needs no forces. Where
+    there is no stress, MACE's virials (REF_virials, eV, minus stress times volume) are taken.
+
+    Parameters
+    ----------
+    path : Path
+    keys : Keys or None
+    named_by : str
+        Where a person names keys, for the advice.
+
     Raises
     ------
     StructureError
-        The file can't be read, is empty, or has structures without energy or forces.
+        The file can't be read, is empty, has structures without energy or forces, or values that can't be in eV and Å.
     """
     keys = keys or Keys()
-    pairs: list[tuple[Frame, Label]] = []
+    entries: list[_Entry] = []
     problems: list[Problem] = []
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
             for index, block in enumerate(blocks(file)):
                 try:
-                    pairs.append(_pair(_atoms(block), index, path, keys))
+                    entries.append(_entry(_atoms(block), index, path, keys))
                 except ValueError as error:
-                    problems.append(_fault(path, index, str(error), keys))
+                    problems.append(_fault(path, index, str(error), keys, named_by))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         problems.insert(0, Problem(str(path), f"can't be read ({reason})", "a file in extended XYZ format"))
-    if not pairs and not problems:
-        problems.append(Problem(str(path), "holds no structure", "at least one labelled structure"))
     if problems:
         raise StructureError(_shortened(problems, path))
-    return pairs
+    return _dataset(path, entries)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One structure of a file; without a label it is a free atom of this energy."""
+
+    frame: Frame
+    energy: float
+    label: Label | None
+    by_virials: bool = False
+    unread: tuple[str, ...] = ()
+    charge: float | None = None
+
+
+def _dataset(path: Path, entries: list[_Entry]) -> Dataset:
+    free: dict[int, float] = {}
+    for entry in entries:
+        number = int(entry.frame.numbers[0])
+        if entry.label is not None:
+            continue
+        if abs(free.setdefault(number, entry.energy) - entry.energy) > _SAME_ENERGY_EV:
+            found = f"has free atoms of Z = {number} with the energies {free[number]:g} and {entry.energy:g} eV"
+            raise StructureError(Problem(str(path), found, "one energy for each element", "Keep the right one."))
+    labelled = [entry for entry in entries if entry.label is not None]
+    if not labelled:
+        found = "holds free atoms only" if free else "holds no structure"
+        raise StructureError(Problem(str(path), found, "at least one labelled structure"))
+    bare = [entry for entry in labelled if entry.label and entry.label.stress is None and entry.frame.pbc.all()]
+    return Dataset(
+        path,
+        tuple((entry.frame, entry.label) for entry in labelled if entry.label is not None),
+        free,
+        n_by_virials=sum(entry.by_virials for entry in labelled),
+        n_without_stress=len(bare),
+        unread=tuple(sorted({name for entry in bare for name in entry.unread})),
+        charges=tuple(sorted({entry.charge for entry in labelled if entry.charge is not None})),
+    )
 
 
 def _block(structure: LabelledFrame, keys: Keys) -> str:
@@ -156,11 +250,10 @@ def _atoms(block: str) -> Any:
         raise ValueError(f"can't be read as extended XYZ ({str(error) or type(error).__name__})") from error
 
 
-def _pair(atoms: Any, index: int, path: Path, keys: Keys) -> tuple[Frame, Label]:
+def _entry(atoms: Any, index: int, path: Path, keys: Keys) -> _Entry:
     # ASE moves the keys that it knows (energy, forces, ...) into a calculator; all others stay where they were.
     found = {**atoms.arrays, **atoms.info, **(atoms.calc.results if atoms.calc is not None else {})}
     n_atoms = len(atoms)
-    stress = found.get(keys.stress)
     extras = {"dipole": (keys.dipole, (3,)), "charges": (keys.charges, (n_atoms,))}
     frame = Frame(
         system=str(found.get("system", path.stem)),
@@ -172,21 +265,38 @@ def _pair(atoms: Any, index: int, path: Path, keys: Keys) -> tuple[Frame, Label]
         cell=np.array(atoms.cell, dtype=np.float64),
         pbc=np.array(atoms.pbc, dtype=np.bool_),
     )
+    energy = float(_array(_required(found, keys.energy, "energy"), keys.energy, ()))
+    if is_free_atom(frame, found):
+        return _Entry(frame, energy, None)
+    stress, by_virials = _stress_or_virials(found, frame, keys)
     label = Label(
-        energy=float(_array(_required(found, keys.energy), keys.energy, ())),
-        forces=_array(_required(found, keys.forces), keys.forces, (n_atoms, 3)),
-        stress=None if stress is None else _stress(stress, keys.stress),
+        energy=energy,
+        forces=_array(_required(found, keys.forces, "force"), keys.forces, (n_atoms, 3)),
+        stress=stress,
         reference=str(found.get("reference", path.name)),
         wall_s=0.0,
         extras={name: _array(found[key], key, shape) for name, (key, shape) in extras.items() if key in found},
     )
-    return frame, label
+    require_plausible(label, keys.forces, keys.stress)
+    unread = tuple(names_like(found, "stress", "virial"))
+    return _Entry(frame, energy, label, by_virials, unread, charge_of(atoms.info))
 
 
-def _required(found: dict[str, Any], key: str) -> Any:
+def _required(found: dict[str, Any], key: str, what: str) -> Any:
     if key not in found:
-        raise ValueError(f"has no {key}")
+        others = names_like(found, what)
+        raise ValueError(f"has no {key}" + (f"; it has {', '.join(others[:5])}" if others else ""))
     return found[key]
+
+
+def _stress_or_virials(found: dict[str, Any], frame: Frame, keys: Keys) -> tuple[FloatArray | None, bool]:
+    """The stress, and whether it was made of virials; these are MACE's only under MACE's name."""
+    stress, virials = found.get(keys.stress), found.get(virials_key(keys.stress))
+    if stress is not None:
+        return _stress(stress, keys.stress), False
+    if virials is None or virials_key(keys.stress) == keys.stress or not frame.pbc.all():
+        return None, False
+    return stress_of_virials(_stress(virials, virials_key(keys.stress)), frame.cell), True
 
 
 def _whole(found: dict[str, Any], key: str, default: int) -> int:
@@ -214,12 +324,12 @@ def _stress(values: ArrayLike, key: str) -> FloatArray:
     return _array(values, key, (9,))[list(_MATRIX_AS_VOIGT)]
 
 
-def _fault(path: Path, index: int, found: str, keys: Keys) -> Problem:
+def _fault(path: Path, index: int, found: str, keys: Keys, named_by: str) -> Problem:
     return Problem(
         where=f"{path}, structure {index + 1}",
         found=found,
         allowed=f"{keys.energy} in eV, {keys.forces} in eV/Å and, if there is a stress, {keys.stress} in eV/Å³",
-        advice="If the file uses other names, give them as MISC.energy_key, MISC.forces_key and MISC.stress_key.",
+        advice=f"If the file uses other names, give them as {named_by}." if "has no" in found else "",
     )
 
 

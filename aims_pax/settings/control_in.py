@@ -4,6 +4,7 @@ The text itself is never rewritten: FHI-aims has hundreds of keywords, some of w
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,15 +198,11 @@ def _spin_problems(control: ControlIn, system: System) -> Iterator[Problem]:
 
 def _geometry_problems(file: Path) -> Iterator[Problem]:
     """Lines of geometry.in that change the physics, and that labels would silently lack."""
-    if file.suffix != ".in":
+    if not file.name.endswith((".in", ".in.next_step")):
         return
-    lines = keywords(file.read_bytes().decode(ENCODING))
+    lines = keywords(file.read_bytes().removeprefix(BOM_UTF8).decode(ENCODING))
     if not any(one.name in ("atom", "atom_frac") for one in lines):
         return  # another program's input file
-    fraction = next((one for one in lines if one.name == "atom_frac"), None)
-    if fraction is not None and not any(one.name == "lattice_vector" for one in lines):
-        where, advice = f"{file.name}, line {fraction.line}", "Add the lattice, or write atom with positions in Å."
-        yield Problem(where, "atom_frac needs lattice vectors, and there are none.", "", advice)
     for keyword in lines:
         if keyword.name not in (*CARRIED, *WITHOUT_EFFECT) and not keyword.name.startswith("symmetry_"):
             found = f"{keyword.name} can't be kept: the geometry.in of every label is written anew."

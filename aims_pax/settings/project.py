@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ from aims_pax.errors import Problem, SettingsError, StructureError
 from aims_pax.frame import Stage
 from aims_pax.settings.active import ActiveLearningSettings
 from aims_pax.settings.asi import AsiInput, AsiSettings, read_asi_inputs
+from aims_pax.settings.charges import charge_problems
 from aims_pax.settings.cluster import ClusterSettings, with_resources
 from aims_pax.settings.consistency import cross_problems
 from aims_pax.settings.document import Document, read_document
@@ -19,7 +21,7 @@ from aims_pax.settings.mace import MaceSettings
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.reference import ReferencesBySystem, ReferenceSettings
 from aims_pax.settings.sections import STAGE_SECTIONS, Settings, aims_pax_reading, read_mace, read_settings
-from aims_pax.settings.systems import System, read_systems
+from aims_pax.settings.systems import DEFAULT_PLACES, System, read_systems
 
 SETTINGS_FILES: Final = ("aims_PAX.yaml", "aimsPAX.yaml")
 MACE_FILES: Final = ("mace.yaml", "model.yaml")
@@ -159,6 +161,8 @@ def load_project(folder: Path, *, stages: tuple[Stage, ...] = BOTH_STAGES) -> Pr
         want_stress = mace is not None and mace.general.compute_stress
         inputs, input_problems = _inputs(settings.reference, folder, systems, want_stress=want_stress)
         problems += input_problems
+        if settings_document is not None:
+            problems += charge_problems(settings.reference, settings_document, systems, inputs)
     if problems:
         raise SettingsError([*problems, *structure_problems])
     if structure_problems:
@@ -218,7 +222,10 @@ def _systems(
     place: Path | Mapping[int, Path] | None = None
     if settings is not None:
         place = settings.misc.path_to_geometry
-    elif document is not None and (written := _written_place(document)) is not None:
+    elif document is None:
+        if not any((folder / name).exists() for name in DEFAULT_PLACES):
+            return (), ()  # nobody knows where the structures are: the file that says it can't be read
+    elif (written := _written_place(document)) is not None:
         place = _existing_place(folder, written)
         if place is None:
             return (), ()  # what is wrong with the name itself was said where it stands
@@ -230,8 +237,15 @@ def _systems(
 
 def _written_place(document: Document) -> object:
     """What stands at MISC.path_to_geometry in a file that can't be read as settings; None when nothing does."""
-    misc = document.data.get("MISC")
-    return misc.get("path_to_geometry") if isinstance(misc, Mapping) else None
+    misc = document.data.get(_like("MISC", document.data))
+    return misc.get(_like("path_to_geometry", misc)) if isinstance(misc, Mapping) else None
+
+
+def _like(name: str, data: Mapping[str | int, object]) -> str:
+    """The key that is this name, or its misspelling, which is told where it stands."""
+    keys = {str(key).lower(): str(key) for key in data}
+    close = get_close_matches(name.lower(), keys, n=1, cutoff=0.7)
+    return keys[close[0]] if close else name
 
 
 def _existing_place(folder: Path, written: object) -> Path | Mapping[int, Path] | None:

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from aims_pax.errors import Problem
 from aims_pax.settings.absent import FHI_AIMS, NOT_YET, NOT_YET_VALUES, Absent
-from aims_pax.settings.document import Document, KeyPath, dotted
+from aims_pax.settings.document import Document, KeyPath, dotted, scalar
 from aims_pax.settings.kinds import MISFIT, allowed, meaning, shown
 from aims_pax.settings.section import CONTRADICTION, Contradiction, Section
 
@@ -162,6 +162,8 @@ class Reading:
                 reason = NOT_YET_VALUES.get(_without_indices(path), {}).get(str(details["input"]).lower(), "")
                 if kind == "string_type" and isinstance(details["input"], int | float):
                     reason = "Put it in quotes if it is meant as text."
+                if not reason and info is not None and _is_number_in_quotes(details["input"], info):
+                    reason = "Remove the quotes: in quotes this is text."
                 self.add(path, f"{name} {found}.", _expected(info) if info else "", reason)
 
     def _unknown(self, model: type[Section], path: KeyPath) -> str:
@@ -218,6 +220,12 @@ def _field_at(model: type[Section], location: KeyPath) -> FieldInfo | None:
 
 def _without_indices(keys: KeyPath) -> str:
     return dotted(tuple(key for key in keys if isinstance(key, str)))
+
+
+def _is_number_in_quotes(value: object, info: FieldInfo) -> bool:
+    """Whether a text would be the number, or true or false, that is wanted, without the quotes that make it a text."""
+    is_wanted = allowed(info).startswith(("integer", "number", "true"))
+    return is_wanted and isinstance(value, str) and isinstance(scalar(value.strip()), int | float)
 
 
 def _expected(info: FieldInfo) -> str:

@@ -3,8 +3,7 @@
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from io import StringIO, TextIOWrapper
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import Frame
-from aims_pax.xyz import blocks
+from aims_pax.settings.structure_files import Declared, Unreadable, declared, images, written_formula
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -21,6 +20,22 @@ CLOSEST_ANG: Final = 0.5
 """Atoms nearer than this overlap; the shortest bond, of H2, is 0.74 Å."""
 
 SMALLEST_CELL_ANG3: Final = 1e-3
+
+LOWEST_CELL_ANG: Final = 1.2
+"""Layers of atoms are not nearer; iron at the centre of the earth has 1.9 Å. PDB files without a cell say 1 Å."""
+
+_ISOTOPES: Final = dict.fromkeys(("D", "T"), " (an isotope of H, whose mass MD would not use)")
+
+MAX_COMPARED: Final = 1000
+"""Atoms of a molecule whose distances are looked at, all at once."""
+
+NOBLE_GASES: Final = (2, 10, 18, 36, 54, 86)
+IN_BOHR: Final = (1.55, 2.3)
+"""Distances in units of the sum of covalent radii of bonded atoms when bohr are read as Å; 0.8 to 1.2 in Å."""
+
+PART: Final = r"([A-Z][a-z]?)(\d{1,6}(?:\.\d{1,6})?)?"
+FORMULA: Final = re.compile(rf"(?:{PART}\s*)+")
+SAME_PROPORTION: Final = 0.005
 
 LARGEST_ANG: Final = 1e6
 """Far beyond any structure; sums of squares and counts of neighbours still have exact digits."""
@@ -44,6 +59,10 @@ class System:
         Initial spin moment of each atom, Bohr magnetons; None where the file gives none.
     charges : tuple of float, or None
         Initial charge of each atom, elementary charges; None where the file gives none.
+    declared : Declared
+        Total charge and spin that the file speaks of.
+    remarks : tuple of Problem
+        What of the file may not mean what it seems to, or isn't used.
     """
 
     name: str
@@ -51,6 +70,8 @@ class System:
     file: Path | None = None
     moments: tuple[float, ...] | None = None
     charges: tuple[float, ...] | None = None
+    declared: Declared = field(default_factory=Declared)
+    remarks: tuple[Problem, ...] = ()
 
 
 def read_systems(folder: Path, place: Path | Mapping[int, Path] | None) -> tuple[System, ...]:
@@ -77,11 +98,16 @@ def read_systems(folder: Path, place: Path | Mapping[int, Path] | None) -> tuple
             problems += error.problems
     if problems:
         raise StructureError(problems)
-    names = _unique([file.stem for file, _ in found])
+    names = _unique([file.stem.removesuffix(".in") for file, _ in found])  # geometry.in.next_step
     return tuple(
-        System(name, _frame(atoms, name, index), file, *_guesses(atoms))
-        for index, (name, (file, atoms)) in enumerate(zip(names, found, strict=True))
+        _system(name, index, file, atoms) for index, (name, (file, atoms)) in enumerate(zip(names, found, strict=True))
     )
+
+
+def _system(name: str, index: int, file: Path, atoms: "Atoms") -> System:
+    moments, charges = _guesses(atoms)
+    remarks = tuple(_remarks(atoms, file))
+    return System(name, _frame(atoms, name, index), file, moments, charges, declared(atoms), remarks)
 
 
 def _files(folder: Path, place: Path | Mapping[int, Path] | None) -> list[Path]:
@@ -111,37 +137,22 @@ def _structures(file: Path, folder: Path) -> list["Atoms"]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # readers warn of what doesn't matter here: occupancies, symmetry
-            images = _images(file)
+            found = images(file)
+    except Unreadable as error:
+        where += "" if error.line is None else f", line {error.line}"
+        raise StructureError(Problem(where, error.found, error.allowed, error.advice)) from None
     except Exception as error:  # ASE's readers raise whatever their parsing trips over, some of them a bare Exception
         raise StructureError(Problem(where, f"No structure can be read here: {_reason(error)}.", "", advice)) from None
-    if not images:
+    if not found:
         raise StructureError(Problem(where, "The file holds no structure.", "", advice))
     problems = [
-        Problem(where if len(images) == 1 else f"{where}, structure {number}", *words)
-        for number, atoms in enumerate(images, start=1)
+        Problem(where if len(found) == 1 else f"{where}, structure {number}", *words)
+        for number, atoms in enumerate(found, start=1)
         for words in _defects(atoms)
     ]
     if problems:
         raise StructureError(problems)
-    return images
-
-
-def _images(file: Path) -> list["Atoms"]:
-    """All structures that ASE finds in a file.
-
-    Raises
-    ------
-    Exception
-        Whatever ASE's readers raise.
-    """
-    from ase.io import read
-    from ase.io.formats import filetype, open_with_compression
-
-    if filetype(str(file)) == "extxyz":
-        with TextIOWrapper(open_with_compression(str(file), "rb"), encoding="utf-8") as text:
-            return [read(StringIO(block), index=0, format="extxyz") for block in blocks(text)]
-    images = read(file, index=":", do_not_split_by_at_sign=True)  # water@300K.cif is a name
-    return images if isinstance(images, list) else []
+    return found
 
 
 def _reason(error: Exception) -> str:
@@ -152,8 +163,10 @@ def _reason(error: Exception) -> str:
         return "there is no such file"
     if isinstance(error, UnknownFileTypeError):
         return "ASE knows no such file format"
-    if isinstance(error, KeyError) and re.fullmatch(r"[A-Za-z]{1,3}", str(error.args[0])):
-        return f"{error.args[0]} is not an element"
+    if isinstance(error, KeyError) and re.fullmatch(r"\S{1,12}", str(error.args[0])):
+        return f"{error.args[0]} is not an element; its symbol should stand there" + _ISOTOPES.get(error.args[0], "")
+    if "Could not determine chemical symbols" in str(error):
+        return "it names no elements; write their symbols into the line above their numbers of atoms"
     return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
 
 
@@ -172,7 +185,7 @@ def _defects(atoms: "Atoms") -> Iterator[tuple[str, str, str]]:
         return
     if (atoms.numbers < 1).any():
         yield "The structure holds atoms without an element.", "", "Remove ghost and dummy atoms."
-    if atoms.constraints:
+    if any(len(getattr(constraint, "index", (0,))) for constraint in atoms.constraints):
         yield "The structure holds constraints, which MD would not keep.", "", "Remove them from the file."
     if np.ndim(atoms.arrays.get("initial_magmoms", ())) > 1:
         yield "The structure holds initial moments that are vectors.", "one number for each atom", "Remove them."
@@ -183,9 +196,10 @@ def _defects(atoms: "Atoms") -> Iterator[tuple[str, str, str]]:
         yield "The structure is periodic along a lattice vector that is zero.", "", "Correct the lattice vectors."
         return
     heights = 1 / np.linalg.norm(atoms.cell.complete().reciprocal(), axis=1)
-    if atoms.pbc.any() and heights[atoms.pbc].min() < CLOSEST_ANG:
+    if atoms.pbc.any() and heights[atoms.pbc].min() < LOWEST_CELL_ANG:
         found = f"The structure is periodic, and its cell is {heights[atoms.pbc].min():.2g} Å high."
-        yield found, f"at least {CLOSEST_ANG} Å", "Check the unit (Å) of the lattice vectors."
+        advice = "Check the unit (Å) of the lattice vectors; remove them if they mean that there is no cell."
+        yield found, f"at least {LOWEST_CELL_ANG} Å", advice
         return
     yield from _overlaps(atoms)
 
@@ -222,6 +236,53 @@ def _guesses(atoms: "Atoms") -> Iterator[tuple[float, ...] | None]:
         values = atoms.arrays.get(name)
         per_atom = values is not None and values.ndim == 1 and values.any()
         yield tuple(float(value) for value in values) if per_atom else None
+
+
+def _remarks(atoms: "Atoms", file: Path) -> Iterator[Problem]:
+    """What may be meant otherwise, or is not used."""
+    from ase.data import atomic_masses_iupac2016, covalent_radii
+
+    masses = atoms.arrays.get("masses")
+    if masses is not None and np.any(np.abs(masses / atomic_masses_iupac2016[atoms.numbers] - 1) > 0.02):
+        found = f"The file gives masses of its own (atom {int(np.argmax(masses)) + 1}: {max(masses):g} u)."
+        yield Problem(file.name, found, "", "MD uses those of the elements; labels don't depend on masses.")
+    if file.suffix.lower() == ".cif":
+        yield from _formula_remarks(atoms, file)
+    if not 2 <= len(atoms) <= MAX_COMPARED or atoms.pbc.any() or np.isin(atoms.numbers, NOBLE_GASES).any():
+        return
+    distances = atoms.get_all_distances() / (covalent_radii[atoms.numbers] + covalent_radii[atoms.numbers][:, None])
+    np.fill_diagonal(distances, np.inf)
+    nearest = distances.min(axis=1)
+    if IN_BOHR[0] < nearest.min() and nearest.max() < IN_BOHR[1]:
+        found = (
+            f"No atom has a bonded neighbour: all nearest ones are {nearest.min():.1f} to {nearest.max():.1f} bonds "
+        )
+        yield Problem(file.name, f"{found}away.", "", "Are the positions in bohr? Files for ASE are in Å.")
+
+
+def _formula_remarks(atoms: "Atoms", file: Path) -> Iterator[Problem]:
+    """A cell of other contents than the CIF's own formula: hydrogens or symmetry that the file lacks."""
+    said, units = written_formula(file)
+    if not FORMULA.fullmatch(said):
+        return
+    formula = {symbol: float(number or 1) for symbol, number in re.findall(PART, said)}
+    there = atoms.symbols.formula.count()
+    n_atoms = sum(formula.values())
+    same = (
+        n_atoms > 0
+        and set(there) == set(formula)
+        and all(
+            abs(there[symbol] / len(atoms) - number / n_atoms) < SAME_PROPORTION for symbol, number in formula.items()
+        )
+    )
+    if n_atoms and not same:
+        found = (
+            f"The cell that was read holds {atoms.symbols.formula.format('hill')}, and the file's formula is {said}."
+        )
+        yield Problem(file.name, found, "", "Are hydrogen atoms, or solvent, missing from its list of sites?")
+    elif n_atoms and units and len(atoms) != units * n_atoms and len(atoms) * 3 != units * n_atoms:
+        found = f"The cell that was read holds {len(atoms)} atoms; its formula and Z say {units * n_atoms:g}."
+        yield Problem(file.name, found, "", "Are operations of its symmetry missing from the file?")
 
 
 def _unique(names: list[str]) -> list[str]:

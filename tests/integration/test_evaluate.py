@@ -1,6 +1,7 @@
 """Models from files, measured on structures from a file."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from typer.testing import CliRunner, Result
 from aims_pax.campaign.evaluate import evaluate_models
 from aims_pax.cli.commands import program
 from aims_pax.committee import Committee, load_models
-from aims_pax.dataset.extxyz import Keys, write_extxyz
+from aims_pax.dataset.extxyz import Keys, read_extxyz, write_extxyz
 from aims_pax.errors import ModelError
 from aims_pax.frame import FloatArray, Frame, Label, LabelledFrame, Split
 from aims_pax.settings import MaceSettings
@@ -104,6 +105,15 @@ def test_other_keys_can_be_named(models: list[Path], data: Path, tmp_path: Path)
     renamed.write_text(data.read_text(encoding="utf-8").replace("REF_energy", "e_dft"), encoding="utf-8")
     errors = evaluate_models(models, renamed, device="cpu", keys=Keys(energy="e_dft")).errors
     assert errors.mean.force_mae_ev_per_ang == pytest.approx(FORCE_SHIFT_EV_PER_ANG, rel=1e-9)
+
+
+def test_labels_in_probable_other_units_are_warned_of(models: list[Path], data: Path, tmp_path: Path) -> None:
+    pairs = [(frame, replace(label, forces=label.forces / 51.4)) for frame, label in read_extxyz(data)] * 2
+    frames, labels = [frame for frame, _ in pairs], [label for _, label in pairs]
+    write_extxyz(tmp_path / "weak.extxyz", labelled(frames, labels))
+    result = aims_pax_evaluate("--models", models[0], "--data", tmp_path / "weak.extxyz", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "weak.extxyz: Energies and forces do not go together" in result.stderr
 
 
 def test_element_that_the_models_do_not_know_is_a_model_error(models: list[Path], data: Path, tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ def test_element_that_the_driver_does_not_know_is_told(project: Path, mace_model
 
 
 def test_element_that_the_reference_does_not_know_is_told(project: Path) -> None:
-    written("water.xyz", "1\n\nRa 0 0 0\n")(project)
+    written("water.xyz", "2\n\nRa 0 0 0\nRa 0 0 4\n")(project)
     assert_both_tell(project, "REFERENCE (tblite) for structure water", "elements up to Z = 86, not Z = 88")
 
 
@@ -377,16 +377,15 @@ def test_evaluation_on_a_missing_gpu_is_told(mace_model: Path, project: Path) ->
 @pytest.mark.parametrize(
     ("model", "data", "words"),
     [
-        ("mace.yaml", "water.xyz", ("water.xyz, structure 1: has no REF_energy",)),
+        ("mace.yaml", "water.xyz", ("water.xyz, structure 1: has no REF_energy", "--energy-key")),
         ("mace.yaml", "nowhere.xyz", ("nowhere.xyz: can't be read", "No such file")),
         ("mace.yaml", "labelled.xyz", ("mace.yaml: can't be read as a model",)),
         ("nowhere.model", "labelled.xyz", ("nowhere.model: is not a file",)),
     ],
 )
 def test_files_that_can_not_be_evaluated_are_told(model: str, data: str, words: tuple[str, ...], project: Path) -> None:
-    written("labelled.xyz", "1\nProperties=species:S:1:pos:R:3:REF_forces:R:3 REF_energy=-1.0\nH 0 0 0 0 0 0\n")(
-        project
-    )
+    columns = "Properties=species:S:1:pos:R:3:REF_forces:R:3"
+    written("labelled.xyz", f"2\n{columns} REF_energy=-1.0\nH 0 0 0 0 0 0\nH 0 0 1 0 0 0\n")(project)
     before = contents(project)
     assert_told(
         ["evaluate", "--models", str(project / model), "--data", str(project / data), "--out", str(project / "out")],

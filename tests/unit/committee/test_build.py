@@ -2,13 +2,15 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from aims_pax.committee import Committee
 from aims_pax.committee.elements import Elements
-from aims_pax.committee.statistics import fit_atomic_energies
+from aims_pax.committee.statistics import fit_atomic_energies, mean_residual_energy, rms_force
 from aims_pax.errors import ModelError, ShapeError
+from aims_pax.frame import Frame, Label, LabelledFrame, Split
 from aims_pax.settings.mace import MaceSettings
 
 from .toys import crystals, molecules, settings
@@ -66,6 +68,23 @@ def test_building_leaves_the_default_precision_and_random_state_alone() -> None:
     Committee.build(settings(dtype="float64"), molecules(1), seeds=(1,))
     assert torch.get_default_dtype() == torch.float32
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_free_atoms_are_known_energies_and_do_not_spoil_shift_and_scale() -> None:
+    points, elements = molecules(4), Elements((1, 6, 8))
+    atoms = [free_atom(z, energy) for z, energy in ((1, -13.0), (6, -1030.0), (8, -2040.0))]
+    known = {1: -13.0, 6: -1030.0, 8: -2040.0}
+    e0 = fit_atomic_energies([*atoms, *points], elements, known={})
+    assert e0 == tuple(known.values())
+    assert mean_residual_energy([*atoms, *points], elements, e0) == mean_residual_energy(points, elements, e0)
+    assert rms_force([*atoms, *points]) == rms_force(points)
+    assert fit_atomic_energies([*atoms, *points], elements, known={6: -41.0})[1] == -41.0
+    assert fit_atomic_energies(atoms, elements, known={}) == e0
+
+
+def free_atom(number: int, energy: float) -> LabelledFrame:
+    frame = Frame("atom", 0, 0, 0, np.array([number]), np.zeros((1, 3)))
+    return LabelledFrame(1, frame, Label(energy, np.zeros((1, 3)), None, "x", 0.0), Split.TRAINING)
 
 
 def test_known_atomic_energies_stay_and_the_others_are_fitted() -> None:

@@ -1,7 +1,7 @@
 """Extended XYZ files: exact, complete or absent, and read by ASE and by MACE's own reader."""
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from aims_pax.dataset.durable import replacing
-from aims_pax.dataset.extxyz import Keys, read_extxyz, write_extxyz
+from aims_pax.dataset.extxyz import Keys, read_dataset, read_extxyz, write_extxyz
+from aims_pax.dataset.foreign import MAX_FORCE_EV_PER_ANG, MAX_STRESS_EV_PER_ANG3, unit_remarks
 from aims_pax.errors import StructureError
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
 
@@ -42,7 +43,7 @@ def structures(frame: MakeFrame, label: MakeLabel) -> list[LabelledFrame]:
     return [
         labelled(frame(25), label(3), member=2),
         labelled(frame(50, periodic=True, n_atoms=8), label(8, with_stress=True)),
-        labelled(frame(75, n_atoms=1), label(1)),
+        labelled(frame(75, n_atoms=2), label(2)),
     ]
 
 
@@ -54,6 +55,13 @@ def test_file_read_back_is_what_was_written(tmp_path: Path, structures: list[Lab
 
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def within(limit: float | None) -> st.SearchStrategy[float]:
+    """Numbers that a file may hold: beyond the limit, forces and stress are refused."""
+    return finite if limit is None else st.floats(-limit, limit)
+
+
 names = st.text(st.characters(codec="utf-8"), min_size=1)
 awkward = st.sampled_from(
     ["007", "T", "true x", "1e5", "nan", "a=b", '"', "\\", "_JSON 1", "[1]", "x y\tz", "a,b", "inf 1"]
@@ -62,8 +70,8 @@ awkward = st.sampled_from(
 
 @st.composite
 def any_labelled(draw: st.DrawFn) -> LabelledFrame:
-    n_atoms = draw(st.integers(1, 4))
-    array = lambda *shape: draw(hnp.arrays(np.float64, shape, elements=finite))  # noqa: E731
+    n_atoms = draw(st.integers(2, 5))
+    array = lambda *shape, limit=None: draw(hnp.arrays(np.float64, shape, elements=within(limit)))  # noqa: E731
     periodic = draw(hnp.arrays(np.bool_, 3))
     numbers = draw(hnp.arrays(np.int64, n_atoms, elements=st.integers(1, 118)))
     frame = Frame(
@@ -71,8 +79,11 @@ def any_labelled(draw: st.DrawFn) -> LabelledFrame:
         numbers, array(n_atoms, 3), array(3, 3), periodic,
     )  # fmt: skip
     extras = draw(st.sampled_from([{}, {"dipole": array(3)}, {"charges": array(n_atoms)}]))
-    stress = draw(st.none() | hnp.arrays(np.float64, 6, elements=finite))
-    return labelled(frame, Label(draw(finite), array(n_atoms, 3), stress, draw(names | awkward), 0.0, extras))
+    stress = draw(st.none() | hnp.arrays(np.float64, 6, elements=within(MAX_STRESS_EV_PER_ANG3)))
+    return labelled(
+        frame,
+        Label(draw(finite), array(n_atoms, 3, limit=MAX_FORCE_EV_PER_ANG), stress, draw(names | awkward), 0.0, extras),
+    )
 
 
 @settings(max_examples=100, deadline=None)
@@ -137,7 +148,7 @@ def test_structures_of_other_programs_get_an_identity(tmp_path: Path) -> None:
     assert label.stress.tolist() == [1, 2, 3, 4, 5, 6]
 
 
-HEAD = "1\nProperties=species:S:1:pos:R:3"
+HEAD = '1\nLattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3'
 
 
 @pytest.mark.parametrize(
@@ -191,3 +202,108 @@ def test_interrupted_file_leaves_the_old_one(tmp_path: Path, structures: list[La
         write_half()
     assert path.read_bytes() == before
     assert [entry.name for entry in path.parent.iterdir()] == ["training.extxyz"]
+
+
+# -- datasets of other people ---------------------------------------------------------------------------------------
+
+CRYSTAL = HEAD + ":REF_forces:R:3 REF_energy=-1 {}\nH 0 0 0 0 0 0\n"
+ATOM = '1\nProperties=species:S:1:pos:R:3{} REF_energy={} config_type=IsolatedAtom pbc="F F F"\n{} 0 0 0{}\n'
+
+
+def test_isolated_atoms_of_mace_are_energies_and_no_structures(tmp_path: Path) -> None:
+    atoms = ATOM.format("", -13.6, "H", "") + ATOM.format(":REF_forces:R:3", -2041.5, "O", " 0 0 0")
+    boxed = f"{HEAD} REF_energy=-1029 config_type=IsolatedAtom\nC 0 0 0\n"
+    (tmp_path / "data.xyz").write_text(atoms + CRYSTAL.format("") + boxed)
+    dataset = read_dataset(tmp_path / "data.xyz")
+    assert dataset.free_atoms_ev == {1: -13.6, 8: -2041.5, 6: -1029.0}
+    ((frame, _),) = dataset.structures
+    assert frame.pbc.all()
+    assert len(read_extxyz(tmp_path / "data.xyz")) == 1
+
+
+def test_files_of_free_atoms_that_can_not_be_used_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "data.xyz"
+    path.write_text(ATOM.format("", -13.6, "H", ""))
+    with pytest.raises(StructureError, match="holds free atoms only"):
+        read_dataset(path)
+    path.write_text(ATOM.format("", -13.6, "H", "") + ATOM.format("", -12.5, "H", "") + CRYSTAL.format(""))
+    with pytest.raises(StructureError, match=r"free atoms of Z = 1 with the energies -13.6 and -12.5 eV"):
+        read_dataset(path)
+
+
+def test_virials_of_mace_become_stress(tmp_path: Path) -> None:
+    (tmp_path / "data.xyz").write_text(CRYSTAL.format('REF_virials="64 0 0 0 128 32 0 32 -64"'))
+    dataset = read_dataset(tmp_path / "data.xyz")
+    ((_, label),) = dataset.structures
+    assert label.stress is not None
+    np.testing.assert_allclose(label.stress, [-1, -2, 1, -0.5, 0, 0], rtol=1e-12)  # minus virials by 64 Å³
+    assert (dataset.n_by_virials, dataset.n_without_stress) == (1, 0)
+
+
+def test_structures_without_stress_are_counted_with_what_may_be_one(tmp_path: Path) -> None:
+    text = CRYSTAL.format('dft_virial="64 0 0 0 128 0 0 0 64"') + CRYSTAL.format('REF_stress="1 0 0 0 1 0 0 0 1"')
+    molecule = "2\nProperties=species:S:1:pos:R:3:REF_forces:R:3 REF_energy=-1\nH 0 0 0 0 0 0\nH 0 0 1 0 0 0\n"
+    (tmp_path / "data.xyz").write_text(text + molecule)
+    dataset = read_dataset(tmp_path / "data.xyz")
+    assert (dataset.n_by_virials, dataset.n_without_stress, dataset.unread) == (0, 1, ("dft_virial",))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (CRYSTAL.format('REF_stress="-251 0 0 0 1 0 0 0 1"'), r"REF_stress up to 251, .*40.2 TPa; divide kbar by 1602"),
+        (CRYSTAL.format("").replace("0 0 0\n", "0 2e4 0\n"), r"REF_forces up to 2e\+04, which can't be eV/Å"),
+        (CRYSTAL.format("").replace("REF_", "dft_"), r"has no REF_energy; it has dft_energy(.|\n)*--energy-key"),
+    ],
+)
+def test_values_that_can_not_be_meant_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "data.xyz").write_text(text, encoding="utf-8")
+    with pytest.raises(StructureError, match=message):
+        read_dataset(tmp_path / "data.xyz", named_by="--energy-key and --forces-key")
+
+
+def thermal(*, energy: float = 1.0, force: float = 1.0, stress: float = 1.0) -> list[tuple[Frame, Label]]:
+    """Argon-like structures about 300 K by a spring of 30 eV/Å², times factors of wrong units."""
+    generator, pairs = np.random.default_rng(1), []
+    for _ in range(40):
+        moves = generator.normal(0, (0.0259 / 30) ** 0.5, (16, 3))
+        frame = Frame("x", 0, 0, 0, np.full(16, 6), moves, np.eye(3) * 7, np.ones(3, dtype=bool))
+        shear = generator.normal(0, 0.01, 6)
+        label = Label(float(15 * (moves**2).sum()) * energy - 99, -30 * moves * force, shear * stress, "x", 0.0)
+        pairs.append((frame, label))
+    return pairs
+
+
+@pytest.mark.parametrize(
+    ("factors", "words"),
+    [
+        ({}, []),
+        ({"stress": 160.2}, ["In GPa or kbar"]),
+        ({"energy": 1 / 27.2}, ["Energies and forces do not go together"]),
+        ({"energy": 1 / 27.2, "force": 1 / 51.4}, ["Energies and forces do not go together"]),
+        ({"energy": 23.06, "force": 23.06}, ["In kcal/mol/Å?", "Energies and forces do not go together"]),
+    ],
+)
+def test_probable_other_units_are_remarked(factors: dict[str, float], words: list[str]) -> None:
+    text = "\n".join(map(str, unit_remarks(Path("a.xyz"), thermal(**factors))))
+    assert all(word in text for word in words)
+    assert bool(text) == bool(words)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_stress_of_the_other_sign_is_remarked(sign: int) -> None:
+    generator, pairs = np.random.default_rng(2), []
+    for stretch in np.linspace(0.97, 1.03, 12):
+        pressure = sign * (stretch - 1) * np.array([1.0, 1, 1, 0, 0, 0]) + generator.normal(0, 0.002, 6)
+        frame = Frame("x", 0, 0, 0, np.full(4, 29), np.zeros((4, 3)), np.eye(3) * 3.6 * stretch, np.ones(3, dtype=bool))
+        pairs.append((frame, Label(0.0, np.full((4, 3), 1e-4), pressure, "x", 0.0)))
+    remarks = [str(remark) for remark in unit_remarks(Path("a.xyz"), pairs)]
+    assert ["Multiply by -1" in remark for remark in remarks] == [True] * (sign == -1)
+
+
+def test_forces_that_were_not_computed_are_remarked() -> None:
+    pairs = [
+        (frame, replace(label, forces=label.forces * (index > 2))) for index, (frame, label) in enumerate(thermal())
+    ]
+    remarks = [str(remark) for remark in unit_remarks(Path("a.xyz"), pairs)]
+    assert ["Forces of 3 of 40 structures are exactly zero." in remark for remark in remarks] == [True]

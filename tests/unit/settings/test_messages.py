@@ -47,6 +47,14 @@ def test_wrong_type_is_said_with_what_is_allowed(refused: Refused) -> None:
     )
 
 
+def test_number_in_quotes_is_said_to_be_one(refused: Refused) -> None:
+    message = refused(settings(md="temperature: '500'", idg="converge_initial: 'yes'"))
+    assert (
+        "MD.temperature is '500'.\n  Allowed: number > 0 and <= 100000 (temperature, K)\n  Remove the quotes" in message
+    )
+    assert message.count("Remove the quotes: in quotes this is text.") == 2
+
+
 def test_many_unknown_keys_are_counted(refused: Refused) -> None:
     message = refused(settings(more="MISC: {" + ", ".join(f"a{number}: 1" for number in range(60)) + "}"))
     assert message.count("is not a setting.") == 50

@@ -192,7 +192,7 @@ def test_whole_numbers_may_be_written_with_exponents(folder: Any) -> None:
 
 
 def test_stress_flag_of_either_section_counts_and_contradiction_is_said(folder: Any) -> None:
-    crystal = '1\nLattice="3 0 0 0 3 0 0 0 3" pbc="T T T"\nAr 0 0 0\n'
+    crystal = '2\nLattice="4 0 0 0 4 0 0 0 4" pbc="T T T"\nAr 0 0 0\nAr 2 2 2\n'
     mace = MACE + "MISC: {compute_stress: true}\n"
     assert folder.write(mace=mace, structure=crystal).load().mace.general.compute_stress
     both = folder.write(mace=mace.replace("water", "water\n  compute_stress: no"), structure=crystal).complaint()
@@ -204,7 +204,7 @@ def test_stress_flag_of_either_section_counts_and_contradiction_is_said(folder: 
 def test_stress_of_molecules_or_pyscf_is_a_contradiction(folder: Any) -> None:
     mace = MACE + "  compute_stress: true\n"
     assert "a molecule has no stress" in folder.write(mace=mace).complaint()
-    crystal = '1\nLattice="3 0 0 0 3 0 0 0 3" pbc="T T T"\nAr 0 0 0\n'
+    crystal = '2\nLattice="4 0 0 0 4 0 0 0 4" pbc="T T T"\nAr 0 0 0\nAr 2 2 2\n'
     message = folder.write(IDG + AL + MD + "REFERENCE: {type: pyscf}\n", mace, crystal).complaint()
     assert "the reference pyscf gives no stress" in message
 

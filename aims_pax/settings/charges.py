@@ -1,0 +1,182 @@
+"""Charge and spin: what a reference is told, and whether electrons and structure files agree with it."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aims_pax.errors import Problem
+from aims_pax.settings.asi import AsiInput
+from aims_pax.settings.control_in import Keyword, keywords
+from aims_pax.settings.document import Document
+from aims_pax.settings.engines import CrystalEngineSettings, EngineSettings, MoleculeEngineSettings
+from aims_pax.settings.fhi_aims import FhiAimsInput
+from aims_pax.settings.reference import AseCalculatorSettings, PyscfSettings, ReferenceSettings, TbliteSettings
+from aims_pax.settings.systems import System
+
+F_IN_CORE: Final = range(58, 72)
+"""Lanthanides in xTB, whose valence electrons do not follow from the atomic number."""
+
+_CHARGE_NAMES: Final = ("charge", "tot_charge", "total_charge", "net_charge", "netcharge", "cellcharge")
+_CHARGE_OTHERWISE: Final = ("nelect", "nelectrons", "hamiltonian_charge")
+_SPIN_NAMES: Final = ("spin", "mult", "multiplicity", "ispin", "nspin", "nsppol", "spinpol", "nupdown", "magmom")
+_SPIN_STARTS: Final = ("tot_magnetization", "starting_magnetization", "spin_", "hamiltonian_spinpol", "occupations")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a reference is told of charge and spin.
+
+    Parameters
+    ----------
+    charge : float or None
+        Elementary charges; None where it can't be seen from here.
+    multiplicity : float or None
+        2S + 1; None where it can't be seen, or is found by the calculation.
+    where : str
+        Where a person writes both.
+    """
+
+    charge: float | None
+    multiplicity: float | None
+    where: str
+
+
+def spin_problem(numbers: Sequence[int], *, charge: int, multiplicity: int) -> str | None:
+    """Why this charge and multiplicity can't belong to these atoms; None when they can.
+
+    Parameters
+    ----------
+    numbers : sequence of int
+        Atomic numbers of all atoms.
+    """
+    n_electrons = sum(numbers) - charge
+    n_unpaired = multiplicity - 1
+    if n_electrons < 1:
+        return f"REFERENCE.charge = {charge} leaves {n_electrons} electrons"
+    if n_unpaired > n_electrons or (n_electrons - n_unpaired) % 2:
+        fitting = "1, 3, 5, ..." if n_electrons % 2 == 0 else "2, 4, 6, ..."
+        return (
+            f"{n_electrons} electrons can't have REFERENCE.multiplicity = {multiplicity}; "
+            f"set it to one of {fitting}, or correct REFERENCE.charge (now {charge})"
+        )
+    return None
+
+
+def charge_problems(
+    reference: ReferenceSettings, document: Document, systems: Sequence[System], inputs: Mapping[str, Any]
+) -> list[Problem]:
+    """Electrons that can't have the charge and spin of the reference, and files that speak of others.
+
+    Parameters
+    ----------
+    inputs : mapping of str to FhiAimsInput or AsiInput
+        What an engine with input files is given for each system.
+    """
+    found = [*_contradictions(reference, systems, inputs)]
+    # A contradiction says more than the number of electrons, which follows from it.
+    return found or list(_electron_problems(reference, document, systems))
+
+
+def _electron_problems(
+    reference: ReferenceSettings, document: Document, systems: Sequence[System]
+) -> Iterator[Problem]:
+    if not isinstance(reference, TbliteSettings | PyscfSettings | MoleculeEngineSettings):
+        return
+    names_by_problem: dict[str, list[str]] = {}
+    for system in systems:
+        numbers = system.frame.numbers.tolist()
+        if isinstance(reference, TbliteSettings) and any(number in F_IN_CORE for number in numbers):
+            continue
+        problem = spin_problem(numbers, charge=reference.charge, multiplicity=reference.multiplicity)
+        if problem is not None:
+            names_by_problem.setdefault(problem, []).append(system.name)
+    written = [key for key in ("charge", "multiplicity") if ("REFERENCE", key) in document.lines]
+    where = document.where(("REFERENCE", written[0] if written else "type"))
+    for problem, names in names_by_problem.items():
+        words, _, advice = problem.partition("; ")
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        advice = advice or "correct it"
+        found = f"{words} (structure{'s' * (len(names) > 1)} {', '.join(names[:5])}{more})."
+        yield Problem(where, found, "", f"{advice[0].upper()}{advice[1:]}.")
+
+
+def _contradictions(
+    reference: ReferenceSettings, systems: Sequence[System], inputs: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """Structure files that speak of another charge or spin than the reference is told."""
+    seen = set()
+    for system in systems:
+        declared, told = system.declared, told_by(inputs.get(system.name, reference))
+        wrong_charge = None not in (declared.charge, told.charge) and abs(declared.charge - told.charge) > 1e-6  # type: ignore[operator]
+        wrong_spin = bool(declared.multiplicities) and told.multiplicity not in (None, *declared.multiplicities)
+        file = system.name if system.file is None else system.file.name
+        if system.name not in file:
+            file += f" ({system.name})"  # one of several in a file
+        if not (wrong_charge or wrong_spin) or (file, declared, told) in seen:
+            continue
+        seen.add((file, declared, told))
+        facts = [
+            f"charge {told.charge:g}" if told.charge is not None else "",
+            f"multiplicity {told.multiplicity:g}" if told.multiplicity is not None else "",
+        ]
+        found = f"The file says {declared.words}, and the reference computes {' and '.join(filter(None, facts))}."
+        advice = f"Write what is meant at {told.where}; or correct or remove it in the file."
+        yield Problem(file, found, "the same charge and spin in both", advice)
+
+
+def told_by(reference: Any) -> Told:
+    """What a reference, with its input files, is told of charge and spin."""
+    match reference:
+        case TbliteSettings() | PyscfSettings() | MoleculeEngineSettings():
+            return Told(reference.charge, reference.multiplicity, "REFERENCE.charge and REFERENCE.multiplicity")
+        case FhiAimsInput():
+            return _by_control(keywords(reference.control_text))
+        case AsiInput(aims=FhiAimsInput() as aims):
+            return _by_control(keywords(aims.control_text))
+        case AsiInput(hsd_text=str(text)):
+            charge = re.search(r"^\s*Charge\s*=\s*([-+\d.]+)", text, re.MULTILINE | re.IGNORECASE)
+            polarised = re.search("SpinPolari[sz]ation", text, re.IGNORECASE)
+            return Told(float(charge[1]) if charge else 0.0, None if polarised else 1, "Charge in dftb_in.hsd")
+        case EngineSettings():
+            by_element = isinstance(reference, CrystalEngineSettings) and reference.magnetic_moments
+            told = _by_arguments(reference.parameters, "REFERENCE.parameters")
+            return Told(told.charge, None, told.where) if by_element else told
+        case AseCalculatorSettings():
+            return _by_arguments(reference.arguments, "REFERENCE.arguments")
+    return Told(0.0, 1, "a REFERENCE that has a charge (this one has none)")
+
+
+def _by_control(lines: Sequence[Keyword]) -> Told:
+    """control.in of FHI-aims: a later line wins over an earlier one."""
+    values = {line.name: line.values[0] for line in lines if line.values}
+    multiplicity: float | None = 1.0
+    if values.get("spin", "none").lower() != "none":
+        fixed = _number(values.get("fixed_spin_moment"))
+        multiplicity = None if fixed is None else abs(fixed) + 1
+        multiplicity = _number(values.get("multiplicity")) or multiplicity
+    return Told(_number(values.get("charge", "0")), multiplicity, "charge, spin and fixed_spin_moment of control.in")
+
+
+def _by_arguments(arguments: Mapping[str, Any], where: str) -> Told:
+    flat = dict(_flat(arguments))
+    charge: float | None = next((_number(flat[name]) for name in _CHARGE_NAMES if name in flat), 0.0)
+    if any(name in flat for name in _CHARGE_OTHERWISE):
+        charge = None
+    has_spin = any(name in _SPIN_NAMES or name.startswith(_SPIN_STARTS) for name in flat)
+    return Told(charge, None if has_spin else 1, where)
+
+
+def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value)
+        else:
+            yield str(key).lower(), value
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None

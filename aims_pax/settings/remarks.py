@@ -1,0 +1,25 @@
+"""What of the starting structures is worth a warning, and no reason to refuse them."""
+
+from aims_pax.errors import Problem
+from aims_pax.settings.asi import AsiSettings
+from aims_pax.settings.fhi_aims import FhiAimsSettings
+from aims_pax.settings.project import Project
+
+
+def structure_remarks(project: Project) -> list[Problem]:
+    """Remarks on files and structures of a project, each in the four parts of a problem."""
+    remarks = [remark for system in project.systems for remark in system.remarks]
+    reference = project.settings.reference
+    if isinstance(reference, FhiAimsSettings | AsiSettings):
+        return list(dict.fromkeys(remarks))  # these are given the moments
+    for system in project.systems:
+        if system.moments is not None:
+            where = system.name if system.file is None else system.file.name
+            found = f"The file gives initial magnetic moments, and the reference {reference.type} is not told them."
+            advice = (
+                "Name moments by element: REFERENCE.magnetic_moments."
+                if hasattr(reference, "magnetic_moments")
+                else "Labels are those of the charge and spin in REFERENCE."
+            )
+            remarks.append(Problem(where, found, "", advice))
+    return list(dict.fromkeys(remarks))
