@@ -182,7 +182,7 @@ def run_ours(folder: Path, size: Size, *, seed: int, mode: str, test: list[tuple
     summary = run_campaign(project_in(folder), stages=(Stage.ACTIVE,), observer=Unwatched())
     total_s, core_s = time.perf_counter() - started, time.process_time() - core_started
     content = summary.content
-    models = load_models([folder / "results" / name for name in content["converged"]], device="cpu")
+    models = load_models([folder / "results" / content["product"]["model"]], device="cpu")
     return Record(
         mode=mode,
         seed=seed,

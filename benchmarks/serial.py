@@ -26,6 +26,7 @@ from aims_pax.campaign.memory import Memory
 from aims_pax.committee import Committee, EpochPlan
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Label, LabelledFrame, Split
+from aims_pax.learner.annealing import Annealing, AnnealingRules
 from aims_pax.learner.quota import Quota
 from aims_pax.learner.threshold import Threshold
 from aims_pax.reference.ase_adapter import atoms_of, frame_of
@@ -153,14 +154,20 @@ def learn(project: Project, run: SerialRun, walkers: Sequence[Walker]) -> None:
 
 
 def converge(project: Project, run: SerialRun) -> None:
-    """The final convergence of the best member, for as many epochs as the settings allow at most."""
+    """The final convergence of the best member on all points, as the product's."""
     settings, committee = project.active, run.committee
-    plan = EpochPlan(schedule=True, valid_skip=settings.valid_skip, validates_last=False)
+    plan = EpochPlan(valid_skip=settings.valid_skip, validates_last=False)
+    rules = AnnealingRules(settings.convergence_patience, settings.margin, settings.max_convergence_epochs)
     with run.during("converging"):
+        committee.share_points()
         errors = committee.errors()
         force_mae = [math.inf if one is None else one.force_mae_ev_per_ang for one in errors]
         run.best = force_mae.index(min(force_mae))
         committee.begin_convergence((run.best,))
-        committee.train(settings.max_convergence_epochs, plan=plan, members=(run.best,))
+        annealing = Annealing.begin(rules)
+        while not annealing.is_over(rules):
+            committee.set_learning_rate(run.best, factor=annealing.rate_factor(rules))
+            (report,) = committee.train(1, plan=plan, members=(run.best,))
+            annealing = annealing.after(report.errors.loss if report.errors else None, rules)
         committee.end_convergence()
-    run.n_epochs += settings.max_convergence_epochs
+    run.n_epochs += annealing.n_epochs

@@ -15,6 +15,7 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.learner.annealing import LATE_LOSSES, Annealing, AnnealingRules
 from aims_pax.learner.journal import from_text
+from aims_pax.settings.stage import StageSettings
 
 diary = logging.getLogger("aims_pax.convergence")
 
@@ -70,6 +71,15 @@ class ConvergenceParts:
     departure: Departure
 
 
+def annealing_rules(settings: StageSettings) -> AnnealingRules:
+    """When the learning rate of a convergence falls, as the settings of a stage say it."""
+    return AnnealingRules(
+        patience=settings.convergence_patience,
+        margin=settings.margin,
+        max_epochs=settings.max_convergence_epochs,
+    )
+
+
 def stored_convergence(memory: Memory, key: str) -> ConvergenceState | None:
     """The convergence that was kept by this name, or None."""
     stored = memory.recall_json(key)
@@ -121,6 +131,8 @@ class Convergence:
         state = stored_convergence(self._memory, self._key)
         if state is None or not state.annealings:
             self._committee.begin_convergence(members)
+            for member in members:  # whose steps would stay as small as the large gradients of the beginning made them
+                self._committee.reset_optimizer(member)
             state = ConvergenceState(members, 0, (Annealing.begin(self._rules),) * len(members))
             names = ", ".join(self._committee.names[member] for member in members)
             diary.info("converging %s on %d structures", names, self._committee.n_train(members[0]))

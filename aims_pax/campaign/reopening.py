@@ -161,6 +161,12 @@ def keep_before_convergence(run: Run) -> None:
         run.memory.keep_json(BEFORE, run.existing_committee().generation)
 
 
+def checkpoint_before_convergence(run: Run) -> Path | None:
+    """The committee as learning left it; None where that was not kept."""
+    copy = _copy(run)
+    return copy if copy.is_file() and run.memory.recall_json(BEFORE) is not None else None
+
+
 def set_aside_results(run: Run) -> None:
     """Keep the results of an earlier end of this run under another name, once new ones are to be written."""
     if run.memory.recall_json(NEW_RESULTS) is None:

@@ -56,6 +56,11 @@ class Summary:
     folder: Path
     content: Mapping[str, Any]
 
+    def write(self) -> None:
+        """Write summary.json."""
+        with replacing(self.folder / "summary.json") as file:
+            json.dump(self.content, file, indent=2)
+
     def lines(self) -> list[str]:
         """What a person wants to know when a run ends."""
         labels, wall, errors = (self.content[key] for key in ("labels", "wall_s", "errors_on_validation_set"))
@@ -84,9 +89,11 @@ class Summary:
         if product is None:
             return []
         model, trained_on = self.folder / product["model"], f"trained on {product['training_structures']} structures"
+        measured = "those below are of the same training without the validation structures"
         return [
             f"product: {model} ({product['member']}), {trained_on}",
             f"training: {self.content['training_ended']}",
+            *([f"errors: {measured}"] if product.get("learned_validation_structures") else []),
         ]
 
 
@@ -120,9 +127,9 @@ def write_results(
         wall_s=sum(wall.values()),
         product=(product.member, committee.names.index(product.member)),
     )
-    with replacing(results / "summary.json") as file:
-        json.dump(content, file, indent=2)
-    return Summary(results, content)
+    summary = Summary(results, content)
+    summary.write()
+    return summary
 
 
 def write_models(

@@ -10,12 +10,14 @@ from aims_pax.campaign.convergence import (
     INITIAL_CONVERGENCE,
     Convergence,
     ConvergenceParts,
+    annealing_rules,
     stored_convergence,
 )
 from aims_pax.campaign.fingerprint import claim
 from aims_pax.campaign.imported import import_datasets
 from aims_pax.campaign.initial import InitialDataset, InitialParts, Shares
 from aims_pax.campaign.opened import Progress, Run, opened
+from aims_pax.campaign.refit import refit
 from aims_pax.campaign.reopening import keep_before_convergence, reopen, set_aside_results
 from aims_pax.campaign.results import Summary, read_summary, write_results
 from aims_pax.campaign.sessions import ending_barren_sessions
@@ -27,7 +29,6 @@ from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped, Problem, UserError
 from aims_pax.frame import Label, LabelFailure, Stage
 from aims_pax.learner.active import begin
-from aims_pax.learner.annealing import AnnealingRules
 from aims_pax.learner.initial import InitialState, resumed
 from aims_pax.learner.quota import Quota
 from aims_pax.learner.state import State, StopReason
@@ -83,6 +84,8 @@ def run_campaign(
         set_aside_results(run)
         summary = write_results(run.project, store, run.existing_committee(), run.folder, run.stopwatch)
         if Stage.ACTIVE in stages:
+            if project.active.converge_on_validation:
+                summary = refit(run, summary)
             run.proceed(Progress.FINISHED)
         return summary
 
@@ -242,11 +245,7 @@ def _converge_finally(run: Run) -> None:
 def _converge(run: Run, settings: StageSettings, *, key: str, best_only: bool) -> None:
     with run.stopwatch.during(Activity.STARTING):
         committee = run.existing_committee()
-    rules = AnnealingRules(
-        patience=settings.convergence_patience,
-        margin=settings.margin,
-        max_epochs=settings.max_convergence_epochs,
-    )
+    rules = annealing_rules(settings)
     parts = ConvergenceParts(committee, run.store, run.memory, run.stopwatch, run.departure)
     convergence = Convergence(parts, rules, valid_skip=settings.valid_skip, key=key)
     members = (_best_member(committee),) if best_only else tuple(range(committee.n_members))

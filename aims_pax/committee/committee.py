@@ -186,14 +186,21 @@ class Committee(Ensemble):
             is_training = point.split is Split.TRAINING
             self._neighbour_counts[point.label_id] = (n_edges, n_bonded) if is_training else (0, 0)
 
-    def share_points(self) -> None:
+    def share_points(self, *, validation_trains: bool = False) -> None:
         """Give every member all points, those that were one member's own included, in the order of their labels.
 
         Members of an initial dataset have points of their own, so that they disagree. Once nothing more is to be
         explored, that only keeps labels from the models that were paid for with them.
+
+        Parameters
+        ----------
+        validation_trains : bool
+            Whether the validation points become training points, so that nothing is left to measure errors on.
         """
         train = _by_label(graph for member in self._members for graph in member.train_graphs)
         valid = _by_label(graph for member in self._members for graph in member.valid_graphs)
+        if validation_trains:
+            train, valid = _by_label([*train, *valid]), []
         copies = {
             home: ([graph.on(home) for graph in train], [graph.on(home) for graph in valid]) for home in self.devices
         }

@@ -6,7 +6,7 @@ from typing import Final
 
 from aims_pax.learner.stagnation import Stagnation
 
-COOLING_SHARE: Final = 1 / 3
+COOLING_SHARE: Final = 1 / 2
 """Part of all epochs in which the learning rate falls."""
 
 LEAST_COOLING_EPOCHS: Final = 10
@@ -96,6 +96,11 @@ class Annealing:
             return 1.0
         progress = (self.n_epochs - self.cooling_from + 1) / max(1, rules.n_cooling(self.cooling_from))
         return LAST_FACTOR + (1 - LAST_FACTOR) * (1 + cos(pi * min(1.0, progress))) / 2
+
+    def at(self, n_epochs: int) -> "Annealing":
+        """As it was after so many of its epochs, as far as the learning rate goes."""
+        began = self.cooling_from is not None and n_epochs >= self.cooling_from
+        return replace(self, n_epochs=n_epochs, cooling_from=self.cooling_from if began else None)
 
     def after(self, loss: float | None, rules: AnnealingRules) -> "Annealing":
         """The state after one more epoch, which gave this validation loss (None: not measured)."""

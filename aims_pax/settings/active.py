@@ -72,6 +72,11 @@ class ActiveLearningSettings(StageSettings):
     )
     converge_al: bool = Field(True, description="Whether models are trained to convergence at the end.")
     converge_best: bool = Field(True, description="Whether only the best member is converged. false: all members.")
+    converge_on_validation: bool = Field(
+        False,
+        description="Whether the final convergence is then repeated, for as many epochs, with the validation "
+        "structures among the training structures. The stated errors are those of the models before.",
+    )
     initial_train_dataset: PathOrNamed | None = Field(
         None,
         description="Labelled structures to start from, when there is no initial dataset generation. One file "
@@ -97,6 +102,9 @@ class ActiveLearningSettings(StageSettings):
         if self.converge_best and self.is_set("converge_best") and not self.converge_al:
             found = "converge_best chooses what converge_al converges, and converge_al is false."
             yield Contradiction("converge_best", found, "Remove converge_best, or set converge_al.")
+        if self.converge_on_validation and not self.converge_al:
+            found = "converge_on_validation repeats what converge_al does, and converge_al is false."
+            yield Contradiction("converge_on_validation", found, "Remove converge_on_validation, or set converge_al.")
         yield from self._replay_contradictions()
         yield from self._member_contradictions()
 

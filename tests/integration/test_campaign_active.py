@@ -11,9 +11,11 @@ from ase import Atoms
 from ase.io import read, write
 
 from aims_pax.batch import AtomBatch
+from aims_pax.campaign.evaluate import evaluate_models
 from aims_pax.committee import Committee, RandomSubset
 from aims_pax.committee import member as member_module
 from aims_pax.committee.ensemble import Ensemble, Prediction
+from aims_pax.dataset.extxyz import Keys
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import FloatArray, Split, Stage
 from aims_pax.selection import SCORES
@@ -171,6 +173,28 @@ def test_the_final_convergence_trains_on_every_label(engine: type[Watched], tmp_
     assert set(last["n_valid"]) == {labels["validation"]}
     dataset = labels_of(tmp_path)
     assert {one.member for one in dataset} == {None, 0, 1}, "they were owned before"
+
+
+def test_validation_structures_can_train_the_models_that_are_handed_over(engine: type[Watched], tmp_path: Path) -> None:
+    """For the epochs that were found with them aside; the errors are those of the models before."""
+    keys = {"converge_al": True, "converge_best": False, "max_convergence_epochs": 12, "c_x": -0.3}
+    plain = run(copper_project(tmp_path / "plain", changes=active_changes(**keys))).content
+    changes = active_changes(**keys, converge_on_validation=True)
+    summary = run(copper_project(tmp_path / "all", changes=changes))
+    content, labels = summary.content, summary.content["labels"]
+    assert content["product"]["training_structures"] == labels["training"] + labels["validation"]
+    assert content["errors_on_validation_set"]["members"] == plain["errors_on_validation_set"]["members"]
+    assert content["product"]["member"] == plain["product"]["member"]
+    assert any("without the validation structures" in line for line in summary.lines())
+    results = [tmp_path / name / "results" / "tiny.model" for name in ("plain", "all")]
+    assert results[0].read_bytes() != results[1].read_bytes()
+    keys_of_labels = Keys()
+    errors = [
+        evaluate_models([model], tmp_path / "all" / "results" / "validation.extxyz", keys=keys_of_labels, device="cpu")
+        for model in results
+    ]
+    maes = [one.errors.mean.force_mae_ev_per_ang for one in errors]
+    assert maes[1] < maes[0], "it has learned them"
 
 
 def test_random_subset_trains_on_the_new_structures_and_some_others(

@@ -1,0 +1,84 @@
+"""The last training made once more with the validation structures among the training structures.
+
+A tenth of the labels steers the training and never trains. Where labels are dear, they can: the epochs and learning
+rates that were found with them aside are repeated with them inside. Nothing measures these models any more; the errors
+that the run states are those of the models before.
+"""
+
+import logging
+from pathlib import Path
+
+from aims_pax.campaign.activities import Activity
+from aims_pax.campaign.convergence import FINAL_CONVERGENCE, ConvergenceState, annealing_rules, stored_convergence
+from aims_pax.campaign.opened import Run
+from aims_pax.campaign.product import write_committee, write_product
+from aims_pax.campaign.reopening import checkpoint_before_convergence
+from aims_pax.campaign.results import Summary
+from aims_pax.committee import Committee, EpochPlan, devices_of
+
+diary = logging.getLogger("aims_pax.convergence")
+
+UNMEASURED = EpochPlan(valid_skip=10**9, validates_last=False)
+
+
+def refit(run: Run, summary: Summary) -> Summary:
+    """Replace the models of the results by such that have learned the validation structures, too.
+
+    An interruption costs the epochs of this training: it begins anew, and comes to the same weights.
+
+    Raises
+    ------
+    Departed
+        The campaign was asked to leave.
+    """
+    state = stored_convergence(run.memory, FINAL_CONVERGENCE)
+    before = checkpoint_before_convergence(run)
+    if state is None or before is None or not run.store.counts().n_valid:
+        return summary
+    committee = _committee(run, before)
+    diary.info("training once more on all %d labels, validation structures included", committee.n_train(0))
+    with run.stopwatch.during(Activity.CONVERGING):
+        _repeat(run, committee, state)
+    committee.centre_energies()
+    return _replaced(run, committee, state, summary)
+
+
+def _committee(run: Run, before: Path) -> Committee:
+    """The committee as learning left it, with all labels for training."""
+    misc = run.project.mace.misc
+    committee = Committee.load(before, device=devices_of(misc.device), compiled=misc.compile)
+    committee.add(list(run.store.labelled()))
+    committee.share_points(validation_trains=True)
+    return committee
+
+
+def _repeat(run: Run, committee: Committee, state: ConvergenceState) -> None:
+    """The epochs and learning rates of the convergence that was measured."""
+    rules = annealing_rules(run.project.active)
+    pairs = list(zip(state.members, state.annealings, strict=True))
+    for member in state.members:
+        committee.reset_optimizer(member)
+    with run.departure.cooperating():
+        for epoch in range(max(annealing.n_epochs for annealing in state.annealings)):
+            going = [(member, annealing) for member, annealing in pairs if epoch < annealing.n_epochs]
+            for member, annealing in going:
+                committee.set_learning_rate(member, factor=annealing.at(epoch).rate_factor(rules))
+            committee.train(1, members=[member for member, _ in going], plan=UNMEASURED)
+            if run.departure.reason is not None:
+                run.departure.leave()
+
+
+def _replaced(run: Run, committee: Committee, state: ConvergenceState, summary: Summary) -> Summary:
+    """The results with these models in the place of those that were measured."""
+    name, member = run.project.mace.general.name_exp, str(summary.content["product"]["member"])
+    paths = write_committee(committee, summary.folder, name, trained_to_the_end=state.members)
+    best = committee.names.index(member)
+    write_product(paths, summary.folder, name, best=best)
+    product = {
+        **summary.content["product"],
+        "training_structures": committee.n_train(best),
+        "learned_validation_structures": True,
+    }
+    refitted = Summary(summary.folder, {**summary.content, "product": product})
+    refitted.write()
+    return refitted
