@@ -18,6 +18,14 @@ def usual_driver(project: Project) -> str:
     return "product" if project.settings.initial is None or project.initial.driver == "reference" else "driver"
 
 
+def driver_name(by: str, project: Project) -> str:
+    """The driver as a person is told of it."""
+    names = {"product": "the models themselves", "reference": "the reference itself"}
+    if by != "driver" or project.settings.initial is None:
+        return names.get(by, by)
+    return {"tblite": "GFN2-xTB", "reference": names["reference"]}.get(project.initial.driver, project.initial.driver)
+
+
 def driver_forces(by: str, project: Project, product: Ensemble) -> ForceModel:
     """What drives the MD, by its name.
 
@@ -55,7 +63,8 @@ def driver_forces(by: str, project: Project, product: Ensemble) -> ForceModel:
     if ":" in by:
         make = import_callable(by, key="--by")
         return CalculatorForces(make)
-    allowed = "driver | product | reference | GFN1-xTB | GFN2-xTB | mace-mp | mace-off | a model file | package.module:Callable"
+    named = "driver | product | reference | GFN1-xTB | GFN2-xTB | mace-mp | mace-off"
+    allowed = f"{named} | a model file | package.module:Callable"
     raise UserError(Problem("--by", f"is {by!r}, and there is no such driver or file.", allowed))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from aims_pax.campaign import assembly
 from aims_pax.campaign.conditions import SEEDS_APART
 from aims_pax.campaign.desk import LabelDesk
-from aims_pax.campaign.drivers import driver_forces
+from aims_pax.campaign.drivers import driver_forces, driver_name
 from aims_pax.campaign.heldout_plan import OVERSAMPLED, Cost, HeldoutPlan, Select
 from aims_pax.campaign.imported import extxyz_keys
 from aims_pax.campaign.run_folder import RunFolder
@@ -81,6 +81,7 @@ class HeldoutSet:
         self._store = RunStore.open(parts.folder)
         try:
             self._claim()
+            self._driver = driver_name(plan.by, parts.project)
             self._forces = driver_forces(plan.by, parts.project, parts.ensemble)
         except BaseException:
             self._store.close()
@@ -89,6 +90,11 @@ class HeldoutSet:
     def close(self) -> None:
         """Give the folder free."""
         self._store.close()
+
+    @property
+    def project(self) -> Project:
+        """Whose reference labels it."""
+        return self._parts.project
 
     @property
     def path(self) -> Path:
@@ -168,8 +174,8 @@ class HeldoutSet:
                 if n_failed > MAX_DRIVER_FAILURES:
                     problem = next(one.problem for one in advanced if one.problem is not None)
                     raise CampaignStopped(
-                        f"the MD by {plan.by} became unphysical {n_failed} times in a row ({problem}); let another "
-                        "method drive it (--by), or lower its temperature"
+                        f"the MD by {self._driver} became unphysical {n_failed} times in a row ({problem}); let "
+                        "another method drive it (--by), or lower its temperature"
                     )
                 for run in pending:
                     diary.warning("run %d became unphysical and goes back a little", run)
@@ -178,7 +184,7 @@ class HeldoutSet:
             if self._parts.departure.reason is not None:
                 self._parts.departure.leave()
             time_ps = sampler.frame(0).md_step * self._timestep_fs() / 1000
-            self._parts.show(f"MD by {plan.by}: {time_ps:.2f} of {plan.length_ps:.2f} ps, {plan.n_runs} runs")
+            self._parts.show(f"MD by {self._driver}: {time_ps:.2f} of {plan.length_ps:.2f} ps, {plan.n_runs} runs")
 
     def _choose(self) -> None:
         """Choose the structures that are labelled, once."""

@@ -157,11 +157,15 @@ class Trial:
     def carry_out(self, span: Span) -> tuple[RunRecord, ...]:
         """Move all runs for some time, then without thermostat; one record for each run, in their order.
 
-        A run that fails without thermostat has failed, too.
+        The length of a run is its time with thermostat. One that fails without it has failed, too, and is so much
+        longer.
         """
         sampler = self._sampler([run.start for run in self._runs])
         self._move(sampler, span)
+        lengths_ps = list(self._lengths_ps)
         drifts = self._drifts(sampler)
+        for run in self._sound:
+            self._lengths_ps[run] = lengths_ps[run]
         return tuple(
             watch.record(
                 run.begun_from,

@@ -214,6 +214,7 @@ def _made(
 
 
 def _say_cost(plan: "HeldoutPlan", made: "HeldoutSet", folder: Path, *, yes: bool) -> None:
+    from aims_pax.campaign.drivers import driver_name
     from aims_pax.campaign.forecast import duration
 
     cost = made.cost()
@@ -221,10 +222,9 @@ def _say_cost(plan: "HeldoutPlan", made: "HeldoutSet", folder: Path, *, yes: boo
         typer.echo(f"held-out set: complete, in {folder}")
         return
     typer.echo(f"held-out set: {cost.n_labels} labels by the reference, which are kept in {folder}")
-    typer.echo(
-        f"  MD by {plan.by} at {plan.temperature_k:g} K: {plan.n_runs} runs of {plan.length_ps:g} ps, the first "
-        f"{plan.equilibration_ps:g} ps of each not used"
-    )
+    driver, runs = driver_name(plan.by, made.project), f"{plan.n_runs} runs of {plan.length_ps:g} ps"
+    first = f"the first {plan.equilibration_ps:g} ps of each not used"
+    typer.echo(f"  MD by {driver} at {plan.temperature_k:g} K: {runs}, {first}")
     if cost.by_reference:
         typer.echo(f"  the MD is driven by the reference itself: {cost.n_steps * plan.n_runs} more calculations")
     seconds = cost.seconds

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 SMOOTHED_PS: Final = 0.25
 """Temperatures of few atoms are shown as a mean over this time: their fluctuation is not what is looked for."""
 
+FAR_STRAIN: Final = 2.2
+"""Longer bonds are drawn at this length: how far off an atom flew is no matter."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunTrace:
@@ -52,7 +55,7 @@ def draw_stability(runs: Sequence[RunTrace], path: Path, *, title: str) -> None:
         for run in sorted(runs, key=lambda run: run.failure is not None):
             _line(temperature, run, run.time_ps, _smoothed(run.time_ps, run.temperature_k))
             _line(deviation, run, run.deviation_time_ps, run.deviation_ev_per_ang)
-            _line(strain, run, run.time_ps, run.strain)
+            _line(strain, run, run.time_ps, np.minimum(run.strain, FAR_STRAIN))
         temperature.set(title="Temperature", xlabel="time (ps)", ylabel="kinetic temperature (K)")
         deviation.set(title="Committee deviation", xlabel="time (ps)", ylabel="largest of any atom (eV/Å)")
         strain.set(title="Longest bond", xlabel="time (ps)", ylabel="length over usual length")
@@ -75,7 +78,7 @@ def _line(axes: "Axes", run: RunTrace, x: FloatArray, y: FloatArray) -> None:
 
 
 def _end_strain(axes: "Axes", runs: Sequence[RunTrace]) -> None:
-    """From one to a little over twice the usual length: how far off an atom flew is no matter."""
+    """The axis, and where a bond counts as broken."""
     seen = np.concatenate([run.strain[np.isfinite(run.strain)] for run in runs])
     if not len(seen):
         _say_nothing(axes, "no bonds of molecules")
@@ -84,7 +87,7 @@ def _end_strain(axes: "Axes", runs: Sequence[RunTrace]) -> None:
     axes.text(
         0.99, 1.5, "broken if it stays", transform=axes.get_yaxis_transform(), ha="right", va="bottom", color=GREY
     )
-    axes.set_ylim(min(1.0, float(seen.min())), min(2.2, max(1.6, 1.05 * float(seen.max()))))
+    axes.set_ylim(min(1.0, float(seen.min())), min(FAR_STRAIN, max(1.6, 1.05 * float(seen.max()))))
 
 
 def _say_nothing(axes: "Axes", words: str) -> None:
@@ -94,11 +97,14 @@ def _say_nothing(axes: "Axes", words: str) -> None:
 def _legend(axes: "Axes", runs: Sequence[RunTrace]) -> None:
     from matplotlib.lines import Line2D
 
-    handles, words = [Line2D([], [], color=BLUE, lw=1.6, alpha=0.6)], ["held"]
+    handles: list[Line2D] = []
+    words: list[str] = []
+    if any(run.failure is None for run in runs):
+        handles, words = [Line2D([], [], color=BLUE, lw=1.6, alpha=0.6)], ["held"]
     for failure in sorted({run.failure for run in runs if run.failure is not None}):
         handles.append(Line2D([], [], color=ORANGE, lw=1.6, marker="X", mec="white"))
         words.append(failure)
-    axes.legend(handles, words, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(words))
+    axes.figure.legend(handles, words, loc="outside upper right", ncols=len(words))
 
 
 def _smoothed(times: FloatArray, values: FloatArray) -> FloatArray:
