@@ -1,6 +1,7 @@
 """The verdict on the models of a run: a short trial at the run's own conditions, and what else is known of them."""
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -8,8 +9,10 @@ from typing import Final
 import numpy as np
 
 from aims_pax.campaign.conditions import Grounds, conditions_of, trial_runs
+from aims_pax.campaign.results import Summary
 from aims_pax.campaign.trial import Moment, Span, Trial, TrialParts
 from aims_pax.committee import Ensemble, devices_of, load_models
+from aims_pax.dataset.durable import replacing
 from aims_pax.departure import Departure
 from aims_pax.evaluation.metrics import evaluate
 from aims_pax.evaluation.verdict import Evidence, Learned, Measured, Verdict, judge
@@ -83,6 +86,18 @@ def give_verdict(case: Case, *, show: Callable[[str], None] = lambda _words: Non
         records = Trial(runs, parts).carry_out(span)
     measured = measured_on(case.labelled, ensemble)
     return judge(Evidence(records, measured, case.learned))
+
+
+def with_verdict(summary: Summary, verdict: Verdict | None, *, wall_s: Mapping[str, float]) -> Summary:
+    """The summary with a verdict and the time that it took, also in its file; None: there was none to be."""
+    content = {
+        **summary.content,
+        "wall_s": {name: round(seconds, 2) for name, seconds in wall_s.items()},
+        "verdict": None if verdict is None else verdict.as_json(),
+    }
+    with replacing(summary.folder / "summary.json") as file:
+        json.dump(content, file, indent=2)
+    return Summary(summary.folder, content)
 
 
 def span_of(verdict_ps: float | str, *, run_s: float) -> Span | None:

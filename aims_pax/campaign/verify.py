@@ -12,7 +12,7 @@ import numpy as np
 
 from aims_pax.campaign.conditions import Grounds, at_temperature, conditions_of, trial_runs
 from aims_pax.campaign.imported import extxyz_keys
-from aims_pax.campaign.results import read_summary
+from aims_pax.campaign.provenance import learned_of, product_of
 from aims_pax.campaign.trial import Span, Trial, TrialParts, TrialRun
 from aims_pax.campaign.verdict import measured_on, said, score_of
 from aims_pax.committee import Ensemble, devices_of, load_models
@@ -20,7 +20,7 @@ from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.departure import Departure
-from aims_pax.errors import Problem, StoreError, UserError
+from aims_pax.errors import Problem, UserError
 from aims_pax.evaluation.blocks import BlockedErrors, blocked_errors, blocked_table
 from aims_pax.evaluation.intervals import rate_interval, wilson
 from aims_pax.evaluation.stability import RunRecord, watched_ps
@@ -106,7 +106,7 @@ class Subject:
             found = f"The models do not know the elements Z = {', '.join(map(str, unknown))} of this project."
             raise UserError(Problem("--models", found, "models of the elements of the project"))
         labelled = _labelled(project)
-        return cls(project, chosen, names, ensemble, labelled, None if models else _learned(project, labelled))
+        return cls(project, chosen, names, ensemble, labelled, None if models else learned_of(project))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -197,35 +197,6 @@ class Verification:
             written.append(folder / f"stability_{temperature:g}K.png")
             draw_stability([_trace(record) for record in verdict.records], written[-1], title=_title(verdict))
         return written
-
-
-def product_of(project: Project) -> tuple[Path, ...]:
-    """The models of a run: the product first, then the other members of its committee.
-
-    Raises
-    ------
-    UserError
-        The run has left no models.
-    """
-    results, name = project.run_folder / "results", project.mace.general.name_exp
-    first = [results / f"{name}.model"] if (results / f"{name}.model").is_file() else []
-    members = sorted((results / "committee").glob("*.model")) or sorted(results.glob(f"{name}_*.model"))
-    others = [path for path in members if not first or path.read_bytes() != first[0].read_bytes()]
-    if not first and not others:
-        found = "There are no models of a run here: the project was not run, or not to its end."
-        advice = "Run it (aims-pax run), or name models by --models."
-        raise UserError(Problem(str(results), found, "", advice))
-    return (*first, *others) if first else _best_first(results, others)
-
-
-def _best_first(results: Path, members: Sequence[Path]) -> tuple[Path, ...]:
-    """In results of a run without a product of its own: the member of the lowest error on validation structures."""
-    try:
-        errors = read_summary(results).content["errors_on_validation_set"]["members"]
-        order = sorted(members, key=lambda path: float(errors[path.name]["force_mae_ev_per_ang"]))
-    except (StoreError, KeyError, TypeError, ValueError):
-        return tuple(members)
-    return tuple(order)
 
 
 def try_dynamics(
@@ -347,26 +318,6 @@ def _labelled(project: Project) -> tuple[LabelledFrame, ...]:
         return ()
     with RunStore.open_readonly(project.run_folder) as store:
         return tuple(store.labelled())
-
-
-def _learned(project: Project, labelled: Sequence[LabelledFrame]) -> Learned | None:
-    """What the summary of the run says of its training."""
-    try:
-        content = read_summary(project.run_folder / "results").content
-    except StoreError:
-        return None
-    n_train = int(content["labels"]["training"])
-    sizes = [point.frame.n_atoms for point in labelled]
-    n_atoms = round(n_train * float(np.mean(sizes))) if sizes else 0
-    before = content.get("verdict") or {}
-    convergence = before.get("learned", {})
-    return Learned(
-        n_train,
-        n_atoms,
-        is_converged=bool(convergence.get("is_converged", content["converged"])),
-        fall_at_cap=convergence.get("fall_at_cap"),
-        threshold_ev_per_ang=content["threshold_ev_per_ang"],
-    )
 
 
 def _trace(record: RunRecord) -> RunTrace:

@@ -31,9 +31,9 @@ FEW_LABELS: Final = 30
 FEW_ATOMS: Final = 1000
 """So few can do for a rigid molecule; it is to be seen first."""
 
-STILL_FALLING: Final = 0.05
-"""Fall of the validation loss within the last ten epochs of a training that was cut off: more epochs would go on for
-long."""
+STILL_FALLING: Final = 0.10
+"""Fall of the validation loss within the last ten epochs at the full learning rate, where the cap ended that: more epochs
+would go on for long."""
 
 DEVIATION_HIGH: Final = 1.5
 """Median deviation of the MD over the last threshold, which was about the mean deviation of active learning. Converged
@@ -115,9 +115,10 @@ class Learned:
     n_atoms : int
         Atoms of all of them.
     is_converged : bool
-        Whether there was a final convergence that ended by itself.
+        Whether there was a final convergence.
     fall_at_cap : float or None
-        Relative fall of the validation loss in the last ten epochs, where convergence was cut off; None else.
+        Relative fall of the validation loss in the last ten epochs at the full rate, where convergence was cut off; None
+        else.
     threshold_ev_per_ang : float or None
         The last one of active learning.
     """
