@@ -28,7 +28,7 @@ from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped, Problem, UserError
 from aims_pax.frame import Frame, Label, Split, Stage
 from aims_pax.protocols import LabelDone
-from aims_pax.sampling import BatchedSampler, ReferenceForces, TrajectoryStart
+from aims_pax.sampling import BatchedSampler, CalculatorForces, ReferenceForces, TrajectoryStart
 from aims_pax.sampling import Ensemble as MDEnsemble
 from aims_pax.sampling.state import pack_arrays, unpack_arrays
 from aims_pax.settings import Project
@@ -114,6 +114,8 @@ class HeldoutSet:
             began = time.perf_counter()
             sampler.advance(range(self._plan.n_runs), 2)
             step_s = (time.perf_counter() - began) / 2
+            if isinstance(self._forces, CalculatorForces):
+                self._forces.forget()  # a set that is made without asking has no such past
         label_s = _seconds_per_label(self._parts.project, self._store)
         if isinstance(self._forces, ReferenceForces):
             step_s = self._plan.n_runs * (label_s or 0.0)

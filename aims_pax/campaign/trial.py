@@ -79,11 +79,14 @@ class Span:
     least_ps, most_ps : float
         Between these it ends when `budget_s` is used up.
     budget_s : float
+    limit_s : float
+        When it ends in any case, also before `least_ps`.
     """
 
     least_ps: float
     most_ps: float
     budget_s: float = float("inf")
+    limit_s: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +192,9 @@ class Trial:
         began, n_looks = time.monotonic(), 0
         while moving := [run for run in self._sound if self._lengths_ps[run] < span.most_ps - 1e-9]:
             reached_ps = min(self._lengths_ps[run] for run in moving)
-            is_late = reached_ps >= span.least_ps - 1e-9 and time.monotonic() - began > span.budget_s
-            if is_late or self._is_asked_to_leave:
+            elapsed_s = time.monotonic() - began
+            is_late = reached_ps >= span.least_ps - 1e-9 and elapsed_s > span.budget_s
+            if is_late or elapsed_s > span.limit_s or self._is_asked_to_leave:
                 return
             self._advance(sampler, moving)
             n_looks += 1

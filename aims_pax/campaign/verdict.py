@@ -28,6 +28,11 @@ MOST_PS: Final = 50.0
 SHARE_OF_RUN: Final = 0.1
 """Share of the run's time that a trial may take, beyond its least length."""
 
+LIMIT_SHARE: Final = 0.5
+LIMIT_LEAST_S: Final = 60.0
+"""It ends in any case at this share of the run's time, or after a minute: an hour's run should not be tried for a day
+where its models are slow. A trial that is shorter than LEAST_PS for this gives no better word than doubt."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
@@ -103,7 +108,8 @@ def with_verdict(summary: Summary, verdict: Verdict | None, *, wall_s: Mapping[s
 def span_of(verdict_ps: float | str, *, run_s: float) -> Span | None:
     """How long a trial is, from MISC.verdict_ps; None when there is to be none."""
     if isinstance(verdict_ps, str):
-        return Span(LEAST_PS, MOST_PS, budget_s=SHARE_OF_RUN * run_s)
+        limit_s = max(LIMIT_SHARE * run_s, LIMIT_LEAST_S)
+        return Span(LEAST_PS, MOST_PS, budget_s=SHARE_OF_RUN * run_s, limit_s=limit_s)
     return None if verdict_ps == 0 else Span(verdict_ps, verdict_ps)
 
 

@@ -88,5 +88,5 @@ def test_a_trial_that_is_asked_to_leave_gives_no_verdict(tmp_path: Path) -> None
 def test_its_length_is_a_tenth_of_the_run_within_bounds() -> None:
     span = span_of("auto", run_s=600.0)
     assert span is not None
-    assert (span.least_ps, span.most_ps, span.budget_s) == (1.0, 50.0, 60.0)
+    assert (span.least_ps, span.most_ps, span.budget_s, span.limit_s) == (1.0, 50.0, 60.0, 300.0)
     assert span_of(0.0, run_s=600.0) is None
