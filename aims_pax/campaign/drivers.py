@@ -23,7 +23,8 @@ def driver_name(by: str, project: Project) -> str:
     names = {"product": "the models themselves", "reference": "the reference itself"}
     if by != "driver" or project.settings.initial is None:
         return names.get(by, by)
-    return {"tblite": "GFN2-xTB", "reference": names["reference"]}.get(project.initial.driver, project.initial.driver)
+    driver = project.initial.driver
+    return assembly.embedded_settings(project).method if driver == "tblite" else names.get(driver, driver)
 
 
 def driver_forces(by: str, project: Project, product: Ensemble) -> ForceModel:
@@ -51,7 +52,7 @@ def driver_forces(by: str, project: Project, product: Ensemble) -> ForceModel:
         return ReferenceForces(build_reference(project.reference), folder, want_stress=assembly.wants_stress(project))
     if by == "driver" and project.settings.initial is not None:
         if project.initial.driver == "tblite":
-            return _tight_binding("GFN2-xTB", project)
+            return _tight_binding(assembly.embedded_settings(project).method, project)
         folder_of_run = RunFolder(project.run_folder, project.label_folder / "heldout-driver")
         return assembly.driver_forces(project, build_reference(project.reference), folder_of_run)
     if by in ("GFN1-xTB", "GFN2-xTB"):
@@ -71,9 +72,9 @@ def driver_forces(by: str, project: Project, product: Ensemble) -> ForceModel:
 def _tight_binding(method: str, project: Project) -> ForceModel:
     from tblite.ase import TBLite
 
-    settings = assembly.embedded_settings(project)
-    n_threads = assembly.n_cores()
+    reference = project.settings.reference
+    charge, multiplicity = getattr(reference, "charge", 0), getattr(reference, "multiplicity", 1)
     return CalculatorForces(
-        lambda: TBLite(method=method, charge=settings.charge, multiplicity=settings.multiplicity, verbosity=0),
-        n_threads=n_threads,
+        lambda: TBLite(method=method, charge=charge, multiplicity=multiplicity, verbosity=0),
+        n_threads=assembly.n_cores(),
     )

@@ -32,8 +32,8 @@ FEW_ATOMS: Final = 1000
 """So few can do for a rigid molecule; it is to be seen first."""
 
 STILL_FALLING: Final = 0.10
-"""Fall of the validation loss within the last ten epochs at the full learning rate, where the cap ended that: more epochs
-would go on for long."""
+"""Fall of the validation loss within the last ten epochs at the full learning rate, where the cap ended that: it would
+go on for long."""
 
 DEVIATION_HIGH: Final = 1.5
 """Median deviation of the MD over the last threshold, which was about the mean deviation of active learning. Converged
@@ -117,8 +117,8 @@ class Learned:
     is_converged : bool
         Whether there was a final convergence.
     fall_at_cap : float or None
-        Relative fall of the validation loss in the last ten epochs at the full rate, where convergence was cut off; None
-        else.
+        Relative fall of the validation loss in the last ten epochs at the full rate, where convergence was cut off;
+        None else.
     threshold_ev_per_ang : float or None
         The last one of active learning.
     """
