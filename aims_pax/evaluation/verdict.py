@@ -36,14 +36,14 @@ STILL_FALLING: Final = 0.10
 go on for long."""
 
 DEVIATION_HIGH: Final = 1.5
-"""Median deviation of the MD over the last threshold, which was about the mean deviation of active learning. Converged
+"""Median deviation of any run over the last threshold, which was about the mean deviation of active learning. Converged
 models disagree less than learning ones; more than that, and the MD is where active learning never was."""
 
 DEVIATION_PEAK: Final = 6.0
 """A single structure with so much more than the threshold is outside of what was learned."""
 
 DEVIATION_OF_FORCE: Final = 0.25
-"""Median deviation over the RMS force where there is no threshold."""
+"""Median deviation of any run over the RMS force where there is no threshold."""
 
 TEMPERATURE_OFF: Final = 0.10
 TEMPERATURE_WRONG: Final = 0.30
@@ -283,19 +283,21 @@ def _of_convergence(learned: Learned | None) -> Iterator[Reason]:
 
 def _of_deviation(evidence: Evidence) -> Iterator[Reason]:
     seen = [record.traces.deviation_ev_per_ang for record in evidence.records]
-    deviations = np.concatenate(seen) if seen else np.empty(0)
-    if not len(deviations):
+    seen = [deviations for deviations in seen if len(deviations)]
+    if not seen:
         return
-    median, peak = float(np.median(deviations)), float(deviations.max())
+    median, peak = float(np.median(np.concatenate(seen))), max(float(deviations.max()) for deviations in seen)
+    worst = max(float(np.median(deviations)) for deviations in seen)
     learned, measured = evidence.learned, evidence.measured
     threshold = None if learned is None else learned.threshold_ev_per_ang
     if threshold is not None:
-        said = f"the members' deviation was {median:.3f} eV/Å (largest {peak:.3f}), the last threshold {threshold:.3f}"
-        is_high = median > DEVIATION_HIGH * threshold or peak > DEVIATION_PEAK * threshold
+        seen_words = f"{median:.3f} eV/Å ({worst:.3f} in one run, at most {peak:.3f})"
+        said = f"the members' deviation was {seen_words}, the last threshold {threshold:.3f}"
+        is_high = worst > DEVIATION_HIGH * threshold or peak > DEVIATION_PEAK * threshold
     elif measured is not None:
         rms = measured.rms_force_ev_per_ang
-        said = f"the members' deviation was {median:.3f} eV/Å, where the forces themselves are {rms:.3f}"
-        is_high = median > DEVIATION_OF_FORCE * rms
+        said = f"the members' deviation was {median:.3f} eV/Å ({worst:.3f} in one run), the forces themselves {rms:.3f}"
+        is_high = worst > DEVIATION_OF_FORCE * rms
     else:
         return
     yield Reason(Word.DOUBT if is_high else Word.BELIEVE, said)

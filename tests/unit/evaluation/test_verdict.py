@@ -110,6 +110,12 @@ def test_the_deviation_is_compared_with_what_active_learning_saw(
     assert verdict.word is word
 
 
+def test_one_run_in_which_the_members_disagree_is_not_outvoted() -> None:
+    verdict = judge(evidence(*[record()] * 7, record(deviation=0.2)))
+    assert verdict.word is Word.DOUBT
+    assert "deviation was 0.040 eV/Å (0.200 in one run" in verdict.reasons[0].text
+
+
 @pytest.mark.parametrize(("kelvin", "word"), [(480.0, Word.BELIEVE), (430.0, Word.DOUBT), (800.0, Word.DO_NOT_USE)])
 def test_a_wrong_temperature_is_told(kelvin: float, word: Word) -> None:
     records = [record(temperature=kelvin + d) for d in (-9, 7, 3, -4, 10, -6, 2, -3)]
