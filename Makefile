@@ -31,8 +31,7 @@ MARKERS := not slow and not gpu and not licence and not slurm
 
 quickstart: $(VENV)/.installed
 	cd $(QUICKSTART) && ../../$(BIN)/aims-pax run .
-	cd $(QUICKSTART) && { test -s heldout.extxyz || ../../$(BIN)/python heldout.py; }
-	cd $(QUICKSTART) && ../../$(BIN)/aims-pax evaluate --models results/*.model --data heldout.extxyz --out evaluation
+	cd $(QUICKSTART) && ../../$(BIN)/aims-pax verify . --length 0 --heldout 240 --spacing 0.1 --starts conformers.xyz --yes
 
 test: lint types imports pytest
 
@@ -62,7 +61,7 @@ examples: $(VENV)/.installed-dev
 	$(BIN)/python examples/short.py
 
 clean:
-	cd examples && rm -rf */run.db* */checkpoints */aims_ase_calcs */logs */results */trajectories */evaluation */heldout.extxyz */heldout_scratch
+	cd examples && rm -rf */run.db* */checkpoints */aims_ase_calcs */logs */results */trajectories */evaluation */verify
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

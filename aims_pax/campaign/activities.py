@@ -24,6 +24,8 @@ class Activity(StrEnum):
     """Epochs of continual learning."""
     CONVERGING = "converging"
     """Epochs of the final convergence."""
+    VERIFYING = "verifying"
+    """Molecular dynamics with the finished models, for the verdict."""
     LABELLING = "labelling"
     """Blocked on labels: in the inline pool they are computed in this time, elsewhere it is waited for them."""
     RECORDING = "recording"

@@ -73,6 +73,7 @@ class Summary:
             *self._fault_lines(),
             *self._product_lines(),
             *str(measured).splitlines(),
+            *self._verdict_lines(),
             f"results are in {self.folder}",
         ]
 
@@ -95,6 +96,15 @@ class Summary:
             f"training: {self.content['training_ended']}",
             *([f"errors: {measured}"] if product.get("learned_validation_structures") else []),
         ]
+
+    def _verdict_lines(self) -> list[str]:
+        """Whether to believe the models. Runs that an older program has finished hold no verdict."""
+        verdict = self.content.get("verdict")
+        if verdict is None:
+            return []
+        marks = {"believe": "+", "doubt": "?", "do not use": "!"}
+        reasons = [f"  {marks[reason['speaks_for']]} {reason['text']}" for reason in verdict["reasons"]]
+        return [f"verdict: {verdict['word']}", *reasons]
 
 
 def write_results(

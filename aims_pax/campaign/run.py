@@ -17,12 +17,14 @@ from aims_pax.campaign.fingerprint import claim
 from aims_pax.campaign.imported import import_datasets
 from aims_pax.campaign.initial import InitialDataset, InitialParts, Shares
 from aims_pax.campaign.opened import Progress, Run, opened
+from aims_pax.campaign.provenance import learned_from, product_of
 from aims_pax.campaign.refit import refit
 from aims_pax.campaign.reopening import keep_before_convergence, reopen, set_aside_results
 from aims_pax.campaign.results import Summary, read_summary, write_results
 from aims_pax.campaign.sessions import ending_barren_sessions
 from aims_pax.campaign.starts import starting_frames
 from aims_pax.campaign.training import MIN_RESET_PATIENCE, CommitteeTrainer, Stagnations
+from aims_pax.campaign.verdict import Case, give_verdict, with_verdict
 from aims_pax.committee import Committee
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
@@ -86,8 +88,32 @@ def run_campaign(
         if Stage.ACTIVE in stages:
             if project.active.converge_on_validation:
                 summary = refit(run, summary)
+            summary = _judged(run, summary)
             run.proceed(Progress.FINISHED)
         return summary
+
+
+def _judged(run: Run, summary: Summary) -> Summary:
+    """The summary with the verdict on the models. An interrupted trial is made anew: it is a tenth of the run."""
+    case = Case(
+        project=run.project,
+        models=product_of(run.project),
+        labelled=tuple(run.store.labelled()),
+        learned=learned_from(run.project, run.store),
+        run_s=sum(run.stopwatch.seconds().values()),
+        departure=run.departure,
+    )
+    committee = run.existing_committee()
+    n_epochs = _epochs_trained(run, besides="")
+
+    def show(words: str) -> None:
+        run.observer.show(_status_of_convergence(run, committee, n_epochs, None, words))
+
+    with run.stopwatch.during(Activity.VERIFYING):
+        verdict = give_verdict(case, show=show)
+    if verdict is not None:
+        diary.info("verdict: %s; %s", verdict.word, verdict.reasons[0].text)
+    return with_verdict(summary, verdict, wall_s=run.stopwatch.seconds())
 
 
 def _begin(run: Run, stages: tuple[Stage, ...]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from aims_pax import __version__
-from aims_pax.cli import al, check, evaluate, explain, export, idg, init, plan, references, run, schema
+from aims_pax.cli import al, check, evaluate, explain, export, idg, init, plan, references, run, schema, verify
 
 program = typer.Typer(
     name="aims-pax",
@@ -25,6 +25,7 @@ program.command("run", short_help="Run the whole campaign")(run.run)
 program.command("idg", short_help="Generate the initial dataset only")(idg.idg)
 program.command("al", short_help="Learn actively only")(al.al)
 program.command("evaluate", short_help="Measure models on labelled structures")(evaluate.evaluate)
+program.command("verify", short_help="Try models by MD and on held-out structures")(verify.verify)
 program.command("export", short_help="Write datasets and models of a run, finished or not")(export.export)
 program.command("schema", short_help="Write JSON schemas for editors")(schema.schema)
 

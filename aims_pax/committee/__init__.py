@@ -2,6 +2,7 @@
 
 from aims_pax.committee.committee import Committee
 from aims_pax.committee.compiled import why_nothing_compiles
+from aims_pax.committee.descriptors import farthest_points, structure_descriptors
 from aims_pax.committee.device import cuda_is_usable, devices_of, missing_gpus, usable_gpus
 from aims_pax.committee.ensemble import Ensemble, FramePrediction, Prediction
 from aims_pax.committee.forces import CommitteeForces
@@ -21,9 +22,11 @@ __all__ = [
     "RandomSubset",
     "cuda_is_usable",
     "devices_of",
+    "farthest_points",
     "load_foundation",
     "load_models",
     "missing_gpus",
+    "structure_descriptors",
     "usable_gpus",
     "why_nothing_compiles",
 ]

@@ -114,6 +114,11 @@ class Ensemble:
         return len(self._models)
 
     @property
+    def models(self) -> tuple[MaceModel, ...]:
+        """The members' models, for what is no prediction."""
+        return self._models
+
+    @property
     def generation(self) -> int:
         """Grows whenever a prediction would come out differently than before; 0 before any training."""
         return self._generation

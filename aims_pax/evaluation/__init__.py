@@ -1,6 +1,17 @@
-"""How wrong models are, measured against labels."""
+"""How wrong models are, measured against labels; whether their dynamics holds; what to make of both."""
 
 from aims_pax.evaluation.metrics import Errors, Evaluation, MemberPrediction, evaluate
 from aims_pax.evaluation.tables import evaluation_json, evaluation_table
+from aims_pax.evaluation.verdict import Learned, Verdict, Word
 
-__all__ = ["Errors", "Evaluation", "MemberPrediction", "evaluate", "evaluation_json", "evaluation_table"]
+__all__ = [
+    "Errors",
+    "Evaluation",
+    "Learned",
+    "MemberPrediction",
+    "Verdict",
+    "Word",
+    "evaluate",
+    "evaluation_json",
+    "evaluation_table",
+]

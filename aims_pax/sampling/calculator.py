@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -31,18 +32,24 @@ class CalculatorForces:
     ----------
     new_calculator : callable
         Makes one more ASE calculator.
+    n_threads : int
+        How many of them compute at the same time. More than one only for calculators that leave Python's lock while
+        they do, and share nothing, as tblite's do.
     """
 
     generation = 0
     cutoff: float | None = None
 
-    def __init__(self, new_calculator: Callable[[], Calculator]) -> None:
+    def __init__(self, new_calculator: Callable[[], Calculator], *, n_threads: int = 1) -> None:
         self._new_calculator = new_calculator
         self._calculators: dict[int, Calculator] = {}
+        self._threads = ThreadPoolExecutor(n_threads, "aims-pax-calculator") if n_threads > 1 else None
 
     def energies_forces(self, batch: AtomBatch) -> tuple[Tensor, Tensor]:
         """Energies (B,) in eV and forces (N, 3) in eV/Å; NaN for a structure whose calculation failed."""
-        return _joined([self._one(frame) for frame in frames_of(batch)], batch)
+        frames = frames_of(batch)
+        each = map(self._one, frames) if self._threads is None else self._threads.map(self._one, frames)
+        return _joined(list(each), batch)
 
     def forget(self) -> None:
         """Begin the next step of every trajectory without its past, as after an interruption."""

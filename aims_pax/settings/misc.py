@@ -2,11 +2,42 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, PlainValidator
 
-from aims_pax.settings.kinds import Duration, PathOrIndexed, Positive, ProjectPath, Text
+from aims_pax.settings.kinds import (
+    Count,
+    Duration,
+    Kind,
+    PathOrIndexed,
+    Positive,
+    ProjectPath,
+    Schema,
+    Text,
+    misfit,
+    shown,
+)
 from aims_pax.settings.section import Contradiction, Section
+
+
+def _length(value: object) -> float | str:
+    if value == "auto" and isinstance(value, str):
+        return value
+    if value is False:
+        return 0.0
+    if isinstance(value, int | float) and value is not True and 0 <= value <= MAX_VERDICT_PS:
+        return float(value)
+    raise misfit(f"is {shown(value)}")
+
+
+MAX_VERDICT_PS: Final = 1e6
+VerdictLength = Annotated[
+    float | Literal["auto"],
+    PlainValidator(_length),
+    Kind("auto, a time in ps, or false"),
+    Schema({"anyOf": [{"type": "number", "minimum": 0}, {"const": "auto"}, {"const": False}]}),
+]
 
 
 class MiscSettings(Section):
@@ -31,6 +62,14 @@ class MiscSettings(Section):
         3600.0,
         description="Time without a label after which a campaign that waits says what it waits for, s. It ends when "
         "its workers are gone for good.",
+    )
+    verdict_ps: VerdictLength = Field(
+        "auto",
+        description="Length of the MD by which a finished run tries its models, ps. auto: what fits into a tenth of "
+        "the run's time, from 1 to 50 ps; 0 or false: no MD and no verdict.",
+    )
+    verdict_runs: Count = Field(
+        8, description="MD runs of that trial, side by side. At least one for each system and MD of the run."
     )
     energy_key: Text = Field("REF_energy", description="Name of the energy (eV) in extended XYZ files.")
     forces_key: Text = Field("REF_forces", description="Name of the forces (eV/Å) in extended XYZ files.")

@@ -62,8 +62,9 @@ COPPER: dict[str, Any] = {
         "save_trajectories": False,
     },
     "MD": {"stat_ensemble": "nvt", "temperature": 300, "timestep": 1.0, "friction": 0.02},
+    "MISC": {"verdict_ps": False},
 }
-"""Two members, two rounds of four labels, two trajectories; some two seconds."""
+"""Two members, two rounds of four labels, two trajectories; some two seconds. No verdict, which would take longer."""
 
 WATER: dict[str, Any] = {
     **COPPER,

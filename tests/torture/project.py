@@ -59,7 +59,7 @@ def settings_of(pool: PoolKind) -> dict[str, Any]:
             "save_trajectories": True,
         },
         "MD": {"stat_ensemble": "nvt", "temperature": 300, "timestep": 1.0, "friction": 0.02},
-        "MISC": {"path_to_geometry": "copper.xyz"},
+        "MISC": {"path_to_geometry": "copper.xyz", "verdict_ps": 0.1, "verdict_runs": 2},
         "CLUSTER": cluster,
     }
 

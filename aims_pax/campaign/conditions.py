@@ -1,0 +1,137 @@
+"""The runs that finished models are tried with: where they begin, and how they move."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import cycle, islice
+from typing import Final
+
+import numpy as np
+
+from aims_pax.campaign.trial import TrialRun
+from aims_pax.evaluation.bonds import BONDED, BondGraph, graphs_of
+from aims_pax.evaluation.stability import DISORDERED
+from aims_pax.frame import Frame, LabelledFrame
+from aims_pax.sampling import Ensemble, TrajectoryStart
+from aims_pax.settings import MDSettings, Project
+
+SEEDS_APART: Final = 2**40
+"""Added to the seed of the MD section, so that these runs share no noise with those that gave the labels."""
+
+MOBILE_SHARE: Final = 0.05
+"""Share of a system's labels without the order of its start from which on its atoms are taken to wander by nature."""
+
+TAME_EV_PER_ANG: Final = 15.0
+"""A label with a larger force than this is no place to begin from: it was taken from a run about to break."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """A structure to begin from.
+
+    Parameters
+    ----------
+    frame : Frame
+        Under the name of its system.
+    words : str
+        ``start``, or ``label 17``.
+    """
+
+    frame: Frame
+    words: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grounds:
+    """What runs can begin from.
+
+    Parameters
+    ----------
+    graphs : mapping of str to BondGraph
+        By system.
+    places : mapping of str to tuple of Place
+        By system; the starting structure first.
+    mobile : frozenset of str
+        Systems whose atoms wander in the labelled structures.
+    """
+
+    graphs: Mapping[str, BondGraph]
+    places: Mapping[str, tuple[Place, ...]]
+    mobile: frozenset[str]
+
+    @classmethod
+    def of(cls, starts: Sequence[Frame], labelled: Sequence[LabelledFrame]) -> "Grounds":
+        """The starting structures, and those of the labels that are whole."""
+        graphs = graphs_of(starts)
+        places = {start.system: [Place(start, "start")] for start in starts}
+        wandered: dict[str, list[bool]] = {start.system: [] for start in starts}
+        for point in labelled:
+            graph = graphs.get(point.frame.system)
+            if graph is None or not np.array_equal(graph.start.numbers, point.frame.numbers):
+                continue
+            wandered[point.frame.system].append(graph.displacement(point.frame.positions) > DISORDERED)
+            is_tame = float(np.linalg.norm(point.label.forces, axis=1).max()) < TAME_EV_PER_ANG
+            if is_tame and graph.is_whole(point.frame.positions, most=BONDED):
+                places[point.frame.system].append(Place(point.frame, f"label {point.label_id}"))
+        mobile = frozenset(name for name, seen in wandered.items() if seen and np.mean(seen) > MOBILE_SHARE)
+        return cls(graphs, {name: tuple(some) for name, some in places.items()}, mobile)
+
+
+def conditions_of(project: Project) -> list[tuple[str, MDSettings]]:
+    """The distinct pairs of system and MD that active learning had, each once, in the order of its trajectories."""
+    n_trajectories = len(project.systems)
+    if project.settings.active is not None:
+        n_trajectories = project.settings.active.num_trajectories
+    found: list[tuple[str, MDSettings]] = []
+    for index in range(n_trajectories):
+        md = project.md_for(index).model_copy(update={"seed": 0})
+        pair = (project.system_for(index).name, md)
+        if pair not in found:
+            found.append(pair)
+    return found
+
+
+def trial_runs(
+    grounds: Grounds, conditions: Sequence[tuple[str, MDSettings]], *, n_runs: int, seed: int
+) -> list[TrialRun]:
+    """Runs of these conditions in turn, of each at least one: every other from the starting structure.
+
+    Those between begin from labelled structures drawn at random, none of them twice while there are others.
+
+    Parameters
+    ----------
+    n_runs : int
+        Raised to the number of conditions where it is less.
+    seed : int
+        Of the drawing, the velocities and the noise.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = {name: _shuffled(places, rng) for name, places in grounds.places.items()}
+    n_runs = max(n_runs, len(conditions))
+    runs = []
+    for index, (system, md) in enumerate(islice(cycle(conditions), n_runs)):
+        n_before = index // len(conditions)
+        place = grounds.places[system][0] if n_before % 2 == 0 else next(drawn[system])
+        start = _start(place.frame, md, seed + SEEDS_APART)
+        runs.append(TrialRun(start, grounds.graphs[system], place.words, is_mobile=system in grounds.mobile))
+    return runs
+
+
+def at_temperature(md: MDSettings, temperature_k: float | None) -> MDSettings:
+    """The same MD at another temperature."""
+    return md if temperature_k is None else md.model_copy(update={"temperature": temperature_k})
+
+
+def _shuffled(places: Sequence[Place], rng: np.random.Generator) -> "cycle[Place]":
+    others = list(places[1:]) or list(places)
+    return cycle([others[index] for index in rng.permutation(len(others))])
+
+
+def _start(frame: Frame, md: MDSettings, seed: int) -> TrajectoryStart:
+    return TrajectoryStart(
+        frame=replace(frame, trajectory=0, md_step=0, generation=0),
+        ensemble=Ensemble(md.stat_ensemble),
+        temperature_k=md.temperature,
+        timestep_fs=md.timestep,
+        friction_per_fs=md.friction,
+        seed=seed,
+    )

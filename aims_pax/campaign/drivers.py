@@ -1,0 +1,80 @@
+"""What drives the MD of a held-out set: the driver of the run, its product, its reference, or another method."""
+
+from pathlib import Path
+
+from aims_pax.batch import ForceModel
+from aims_pax.campaign import assembly
+from aims_pax.campaign.run_folder import RunFolder
+from aims_pax.committee import CommitteeForces, Ensemble, devices_of, load_foundation
+from aims_pax.errors import Problem, UserError
+from aims_pax.reference.ase_adapter import import_callable
+from aims_pax.reference.registry import build_reference
+from aims_pax.sampling import CalculatorForces, ReferenceForces
+from aims_pax.settings import Project
+
+
+def usual_driver(project: Project) -> str:
+    """What drives the MD of a held-out set where nothing is said: the driver of the run, if it is no AIMD."""
+    return "product" if project.settings.initial is None or project.initial.driver == "reference" else "driver"
+
+
+def driver_name(by: str, project: Project) -> str:
+    """The driver as a person is told of it."""
+    names = {"product": "the models themselves", "reference": "the reference itself"}
+    if by != "driver" or project.settings.initial is None:
+        return names.get(by, by)
+    driver = project.initial.driver
+    return assembly.embedded_settings(project).method if driver == "tblite" else names.get(driver, driver)
+
+
+def driver_forces(by: str, project: Project, product: Ensemble) -> ForceModel:
+    """What drives the MD, by its name.
+
+    Parameters
+    ----------
+    by : str
+        ``driver``, ``product``, ``reference``, ``GFN1-xTB``, ``GFN2-xTB``, a foundation model's family (``mace-mp``),
+        a MACE model file, or an import path of an ASE calculator.
+    project : Project
+    product : Ensemble
+        Of which the first drives where `by` is ``product``.
+
+    Raises
+    ------
+    UserError
+        There is no such driver.
+    """
+    devices = devices_of(project.mace.misc.device)
+    if by == "product":
+        return CommitteeForces(product, member=0)
+    if by == "reference":
+        folder = project.label_folder / "heldout-aimd"
+        return ReferenceForces(build_reference(project.reference), folder, want_stress=assembly.wants_stress(project))
+    if by == "driver" and project.settings.initial is not None:
+        if project.initial.driver == "tblite":
+            return _tight_binding(assembly.embedded_settings(project).method, project)
+        folder_of_run = RunFolder(project.run_folder, project.label_folder / "heldout-driver")
+        return assembly.driver_forces(project, build_reference(project.reference), folder_of_run)
+    if by in ("GFN1-xTB", "GFN2-xTB"):
+        return _tight_binding(by, project)
+    if by in ("mace-mp", "mace-off"):
+        return CommitteeForces(load_foundation(by, "small", device=devices))
+    if Path(by).expanduser().is_file():
+        return CommitteeForces(load_foundation("mace", by, device=devices))
+    if ":" in by:
+        make = import_callable(by, key="--by")
+        return CalculatorForces(make)
+    named = "driver | product | reference | GFN1-xTB | GFN2-xTB | mace-mp | mace-off"
+    allowed = f"{named} | a model file | package.module:Callable"
+    raise UserError(Problem("--by", f"is {by!r}, and there is no such driver or file.", allowed))
+
+
+def _tight_binding(method: str, project: Project) -> ForceModel:
+    from tblite.ase import TBLite
+
+    reference = project.settings.reference
+    charge, multiplicity = getattr(reference, "charge", 0), getattr(reference, "multiplicity", 1)
+    return CalculatorForces(
+        lambda: TBLite(method=method, charge=charge, multiplicity=multiplicity, verbosity=0),
+        n_threads=assembly.n_cores(),
+    )

@@ -1,0 +1,342 @@
+"""An independent held-out set: structures of MD that no model was trained on, labelled by the reference.
+
+It has a folder and a store of its own, so that it can be interrupted like a run: what was sampled and labelled is kept.
+"""
+
+import json
+import logging
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from aims_pax.campaign import assembly
+from aims_pax.campaign.conditions import SEEDS_APART
+from aims_pax.campaign.desk import LabelDesk
+from aims_pax.campaign.drivers import driver_forces, driver_name
+from aims_pax.campaign.heldout_plan import OVERSAMPLED, Cost, HeldoutPlan, Select
+from aims_pax.campaign.imported import extxyz_keys
+from aims_pax.campaign.run_folder import RunFolder
+from aims_pax.committee import Ensemble, farthest_points, structure_descriptors
+from aims_pax.dataset.extxyz import write_extxyz
+from aims_pax.dataset.store import STORE_NAME, RunStore
+from aims_pax.departure import Departure
+from aims_pax.errors import CampaignStopped, Problem, UserError
+from aims_pax.frame import Frame, Label, Split, Stage
+from aims_pax.protocols import LabelDone
+from aims_pax.sampling import BatchedSampler, CalculatorForces, ReferenceForces, TrajectoryStart
+from aims_pax.sampling import Ensemble as MDEnsemble
+from aims_pax.sampling.state import pack_arrays, unpack_arrays
+from aims_pax.settings import Project
+
+diary = logging.getLogger("aims_pax.heldout")
+
+MAX_DRIVER_FAILURES: Final = 10
+"""Times in a row that the MD may become unphysical before nothing sensible is left to do."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldoutParts:
+    """What a held-out set is made with.
+
+    Parameters
+    ----------
+    project : Project
+    folder : Path
+        Of the set.
+    starts : tuple of Frame
+        Where the runs begin, in turn.
+    models : tuple of Path
+        The product first: it may drive, and its descriptors tell structures apart.
+    ensemble : Ensemble
+        The same, loaded.
+    show : callable
+        Told now and then where it stands, in words.
+    """
+
+    project: Project
+    folder: Path
+    starts: tuple[Frame, ...]
+    models: tuple[Path, ...]
+    ensemble: Ensemble
+    departure: Departure = field(default_factory=Departure)
+    show: Callable[[str], None] = lambda _words: None
+
+
+class HeldoutSet:
+    """A held-out set that is being made, or is complete.
+
+    Raises
+    ------
+    UserError
+        The folder holds a set that was begun otherwise, or the driver that was asked for can't be had.
+    """
+
+    def __init__(self, plan: HeldoutPlan, parts: HeldoutParts) -> None:
+        self._plan, self._parts = plan, parts
+        self._store = RunStore.open(parts.folder)
+        try:
+            self._claim()
+            self._driver = driver_name(plan.by, parts.project)
+            self._forces = driver_forces(plan.by, parts.project, parts.ensemble)
+        except BaseException:
+            self._store.close()
+            raise
+
+    def close(self) -> None:
+        """Give the folder free."""
+        self._store.close()
+
+    @property
+    def project(self) -> Project:
+        """Whose reference labels it."""
+        return self._parts.project
+
+    @property
+    def path(self) -> Path:
+        """Where the set is written."""
+        return self._parts.folder / "heldout.extxyz"
+
+    def cost(self) -> Cost:
+        """What is left to be done; makes two steps of MD to see how long they take, and computes no label."""
+        n_rounds_left = self._plan.n_rounds - self._n_rounds()
+        n_steps = n_rounds_left * self._steps_per_round() + (self._equilibration_steps() if not self._n_rounds() else 0)
+        counts = self._store.counts()
+        n_labels = max(0, self._plan.n_each * self._plan.n_runs - counts.n_received - counts.n_failed)
+        step_s = 0.0
+        if n_steps and not isinstance(self._forces, ReferenceForces):
+            sampler = self._sampler()
+            sampler.advance(range(self._plan.n_runs), 1)
+            began = time.perf_counter()
+            sampler.advance(range(self._plan.n_runs), 2)
+            step_s = (time.perf_counter() - began) / 2
+            if isinstance(self._forces, CalculatorForces):
+                self._forces.forget()  # a set that is made without asking has no such past
+        label_s = _seconds_per_label(self._parts.project, self._store)
+        if isinstance(self._forces, ReferenceForces):
+            step_s = self._plan.n_runs * (label_s or 0.0)
+        return Cost(n_labels, label_s, n_steps, step_s, isinstance(self._forces, ReferenceForces))
+
+    def make(self) -> Path:
+        """Sample and label what is missing, and write the set.
+
+        Raises
+        ------
+        Departed
+            It was asked to leave; what is there is kept, and the same call goes on.
+        CampaignStopped
+            The MD or the labels failed too often.
+        """
+        with self._parts.departure.cooperating():
+            self._sample()
+            self._choose()
+            self._label()
+        points = sorted(self._store.labelled(), key=lambda point: (point.frame.trajectory, point.frame.md_step))
+        if not points:
+            raise CampaignStopped("the reference gave no label of any held-out structure; the log says why")
+        write_extxyz(self.path, points, extxyz_keys(self._parts.project.settings.misc))
+        return self.path
+
+    # -- sampling ---------------------------------------------------------------------------------------------
+
+    def _sample(self) -> None:
+        """Move the runs to their end, a round at a time; each is stored with the state that it leads to."""
+        plan, sampler, done = self._plan, self._sampler(), self._n_rounds()
+        stored = self._store.load_state("sampler.heldout")
+        if stored is not None:
+            sampler.load(stored)
+        everywhere = list(range(plan.n_runs))
+        while done < plan.n_rounds:
+            n_steps = self._steps_per_round() + (self._equilibration_steps() if done == 0 else 0)
+            self._advance(sampler, everywhere, n_steps, done)
+            frames = [sampler.frame(run) for run in everywhere]
+            done += 1
+            arrays = {f"positions_{run}": frame.positions for run, frame in enumerate(frames)}
+            arrays["md_steps"] = np.array([frame.md_step for frame in frames])
+            with self._store.unflushed_transaction():
+                self._store.save_state(f"heldout.round.{done:06d}", pack_arrays(arrays))
+                self._store.save_state("heldout.rounds", str(done).encode())
+                self._store.save_state("sampler.heldout", sampler.save())
+
+    def _advance(self, sampler: BatchedSampler, everywhere: list[int], n_steps: int, n_done: int) -> None:
+        """Some steps of all runs; what becomes unphysical goes back to where it last was sound."""
+        plan, left = self._plan, n_steps
+        while left:
+            chunk = min(left, 200)
+            checkpoints = {run: sampler.checkpoint(run) for run in everywhere}
+            pending, n_failed = everywhere, 0
+            while pending:
+                advanced = sampler.advance(pending, chunk)
+                pending = [one.trajectory for one in advanced if one.problem is not None]
+                n_failed = n_failed + 1 if pending else 0
+                if n_failed > MAX_DRIVER_FAILURES:
+                    problem = next(one.problem for one in advanced if one.problem is not None)
+                    raise CampaignStopped(
+                        f"the MD by {self._driver} became unphysical {n_failed} times in a row ({problem}); let "
+                        "another method drive it (--by), or lower its temperature"
+                    )
+                for run in pending:
+                    diary.warning("run %d became unphysical and goes back a little", run)
+                    sampler.rewind(run, checkpoints[run])
+            left -= chunk
+            if self._parts.departure.reason is not None:
+                self._parts.departure.leave()
+            time_ps = sampler.frame(0).md_step * self._timestep_fs() / 1000
+            self._parts.show(f"MD by {self._driver}: {time_ps:.2f} of {plan.length_ps:.2f} ps, {plan.n_runs} runs")
+
+    def _choose(self) -> None:
+        """Choose the structures that are labelled, once."""
+        if self._store.load_state("heldout.chosen") is not None:
+            return
+        candidates = self._candidates()
+        n_wanted = self._plan.n_each * self._plan.n_runs
+        chosen = list(range(len(candidates)))
+        if self._plan.select == Select.FPS:
+            self._parts.show(f"choosing {n_wanted} of {len(candidates)} structures that lie far apart")
+            device = self._parts.ensemble.device
+            chosen = sorted(
+                farthest_points(structure_descriptors(self._parts.models[0], candidates, device=device), n_wanted)
+            )
+        self._store.save_state("heldout.chosen", json.dumps(chosen).encode())
+
+    def _unasked(self) -> list[Frame]:
+        """The chosen structures of which no label was asked for yet."""
+        stored = self._store.load_state("heldout.chosen")
+        assert stored is not None, "they were chosen before"
+        candidates = self._candidates()
+        return [candidates[index] for index in json.loads(stored)[self._store.counts().n_requested :]]
+
+    def _candidates(self) -> list[Frame]:
+        found = []
+        for number in range(1, self._n_rounds() + 1):
+            stored = self._store.load_state(f"heldout.round.{number:06d}")
+            assert stored is not None, "rounds are stored together with their number"
+            names = ("md_steps", *(f"positions_{run}" for run in range(self._plan.n_runs)))
+            arrays = unpack_arrays(stored, names)
+            for run in range(self._plan.n_runs):
+                md_step = int(arrays["md_steps"][run])
+                start = self._start_frame(run)
+                found.append(replace(start, md_step=md_step, positions=arrays[f"positions_{run}"]))
+        return found
+
+    # -- labels -----------------------------------------------------------------------------------------------
+
+    def _label(self) -> None:
+        """Have the reference label everything that was chosen and has no answer."""
+        project, unasked = self._parts.project, self._unasked()
+        if not unasked and not self._store.counts().n_in_flight:
+            return
+        self._parts.show("starting what computes labels")
+        pool = assembly.build_pool(project)
+        calculations = project.label_folder / f"heldout-{self._store.get_meta('heldout_id')}"
+        desk = LabelDesk(
+            self._store,
+            pool,
+            RunFolder(self._parts.folder, calculations),
+            Stage.INITIAL,
+            keeps_folders=not project.settings.cluster.clean_dirs,
+            departure=self._parts.departure,
+            no_progress_s=project.settings.misc.no_progress_s,
+        )
+        self._parts.departure.listeners.append(pool.wake)
+        try:
+            self._keep(desk, desk.resume())
+            for frame in unasked:
+                with self._store.unflushed_transaction():
+                    label_id = desk.request(frame)
+                desk.send(label_id)
+                self._keep(desk, desk.collect(timeout_s=0.0))
+                self._leave_if_asked(desk)
+            while desk.n_in_flight:
+                self._keep(desk, desk.collect(timeout_s=None))
+                self._leave_if_asked(desk)
+        finally:
+            self._parts.departure.listeners.remove(pool.wake)
+            pool.close()
+
+    def _leave_if_asked(self, desk: LabelDesk) -> None:
+        if self._parts.departure.reason is not None or desk.only_held:
+            self._parts.departure.leave()
+
+    def _keep(self, desk: LabelDesk, answers: Sequence[LabelDone]) -> None:
+        for done in answers:
+            with self._store.transaction():
+                answer = desk.record(done)
+                if isinstance(answer.result, Label):
+                    self._store.assign(answer.label_id, Split.VALIDATION)
+                else:
+                    diary.warning("held-out label %d failed: %s", answer.label_id, answer.result.message)
+            desk.tidy(answer)
+            counts = self._store.counts()
+            failed = f", {counts.n_failed} failed" if counts.n_failed else ""
+            self._parts.show(f"labels: {counts.n_received} of {counts.n_requested}{failed}")
+
+    # -- what it is made of -----------------------------------------------------------------------------------
+
+    def _claim(self) -> None:
+        """Note how the set is made; one that goes on must be made in the same way."""
+        wanted = json.dumps(asdict(self._plan) | {"starts": [frame.positions.tolist() for frame in self._parts.starts]})
+        stored = self._store.get_meta("heldout_plan")
+        if stored is not None and stored != wanted:
+            before = {key: value for key, value in json.loads(stored).items() if key != "starts"}
+            said = ", ".join(f"{key} {value}" for key, value in before.items())
+            raise UserError(
+                Problem(
+                    where=str(self._parts.folder),
+                    found=f"holds a held-out set that was begun otherwise ({said}).",
+                    allowed="the same options, which go on with it or use it as it is",
+                    advice="Name another folder by --out, or remove this one: "
+                    f"rm -r {shlex.quote(str(self._parts.folder))}",
+                )
+            )
+        self._store.set_meta("heldout_plan", wanted)
+        if self._store.get_meta("heldout_id") is None:
+            self._store.set_meta("heldout_id", f"{time.time_ns():x}")
+
+    def _n_rounds(self) -> int:
+        stored = self._store.load_state("heldout.rounds")
+        return 0 if stored is None else int(stored)
+
+    def _timestep_fs(self) -> float:
+        return self._parts.project.md_for(0).timestep
+
+    def _steps_per_round(self) -> int:
+        share = OVERSAMPLED if self._plan.select == Select.FPS else 1
+        return max(1, round(1000 * self._plan.spacing_ps / share / self._timestep_fs()))
+
+    def _equilibration_steps(self) -> int:
+        return round(1000 * self._plan.equilibration_ps / self._timestep_fs())
+
+    def _start_frame(self, run: int) -> Frame:
+        start = self._parts.starts[run % len(self._parts.starts)]
+        return replace(start, trajectory=run, md_step=0, generation=0)
+
+    def _sampler(self) -> BatchedSampler:
+        md, plan = self._parts.project.md_for(0), self._plan
+        starts = [
+            TrajectoryStart(
+                frame=self._start_frame(run),
+                ensemble=MDEnsemble.NVT,
+                temperature_k=plan.temperature_k,
+                timestep_fs=md.timestep,
+                friction_per_fs=md.friction,
+                seed=md.seed + 2 * SEEDS_APART,
+            )
+            for run in range(plan.n_runs)
+        ]
+        return BatchedSampler(starts, self._forces, device=self._parts.ensemble.device)
+
+
+def _seconds_per_label(project: Project, store: RunStore) -> float | None:
+    """Mean duration of the labels of this set, or of the run; None when there are none."""
+    seconds = [point.label.wall_s for point in store.labelled()]
+    if not seconds:
+        if not (project.run_folder / STORE_NAME).is_file():
+            return None
+        with RunStore.open_readonly(project.run_folder) as run:
+            seconds = [point.label.wall_s for point in run.labelled()]
+    return float(np.mean(seconds)) if seconds else None

@@ -1,0 +1,72 @@
+"""The models that a run has left, and how they came to be."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from aims_pax.campaign.assembly import run_folder
+from aims_pax.campaign.convergence import FINAL_CONVERGENCE, stored_convergence
+from aims_pax.campaign.memory import Memory
+from aims_pax.campaign.product import COMMITTEE_FOLDER
+from aims_pax.campaign.results import read_summary
+from aims_pax.dataset.store import STORE_NAME, RunStore
+from aims_pax.errors import Problem, StoreError, UserError
+from aims_pax.evaluation.verdict import Learned
+from aims_pax.frame import Split
+from aims_pax.learner.journal import from_text
+from aims_pax.learner.state import State
+from aims_pax.settings import Project
+
+
+def product_of(project: Project) -> tuple[Path, ...]:
+    """The models of a run: the product first, then the other members of its committee.
+
+    Raises
+    ------
+    UserError
+        The run has left no models.
+    """
+    results, name = project.run_folder / "results", project.mace.general.name_exp
+    first = [results / f"{name}.model"] if (results / f"{name}.model").is_file() else []
+    members = sorted((results / COMMITTEE_FOLDER).glob("*.model")) or sorted(results.glob(f"{name}_*.model"))
+    others = [path for path in members if not first or path.read_bytes() != first[0].read_bytes()]
+    if not first and not others:
+        found = "There are no models of a run here: the project was not run, or not to its end."
+        advice = "Run it (aims-pax run), or name models by --models."
+        raise UserError(Problem(str(results), found, "", advice))
+    return (*first, *others) if first else _best_first(results, others)
+
+
+def _best_first(results: Path, members: Sequence[Path]) -> tuple[Path, ...]:
+    """In results of a run without a product of its own: the member of the lowest error on validation structures."""
+    try:
+        errors = read_summary(results).content["errors_on_validation_set"]["members"]
+        order = sorted(members, key=lambda path: float(errors[path.name]["force_mae_ev_per_ang"]))
+    except (StoreError, KeyError, TypeError, ValueError):
+        return tuple(members)
+    return tuple(order)
+
+
+def learned_of(project: Project) -> Learned | None:
+    """How the models of the run in a project's folder came to be; None where there is no run."""
+    if not (project.run_folder / STORE_NAME).is_file():
+        return None
+    with RunStore.open_readonly(project.run_folder) as store:
+        return learned_from(project, store)
+
+
+def learned_from(project: Project, store: RunStore) -> Learned:
+    """The same from its store, while the run is open or later."""
+    sizes = [point.frame.n_atoms for point in store.labelled() if point.split is Split.TRAINING]
+    active = store.load_state("learner.active")
+    threshold = None if active is None else from_text(State, active.decode()).threshold.value
+    state = stored_convergence(Memory(store, run_folder(project)), FINAL_CONVERGENCE)
+    falls = [one.late_fall() for one in state.annealings if not one.is_converged] if state is not None else []
+    return Learned(
+        n_train=len(sizes),
+        n_atoms=sum(sizes),
+        is_converged=state is not None,
+        fall_at_cap=max((fall for fall in falls if fall is not None), default=None),
+        threshold_ev_per_ang=threshold if threshold is not None and np.isfinite(threshold) else None,
+    )

@@ -1,0 +1,270 @@
+"""Molecular dynamics with finished models, watched for what models do when they are wrong."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+
+from aims_pax.batch import ForceModel
+from aims_pax.committee import CommitteeForces
+from aims_pax.committee import Ensemble as Committee
+from aims_pax.departure import Departure
+from aims_pax.evaluation.bonds import BondGraph
+from aims_pax.evaluation.stability import (
+    LOOK_FS,
+    Conditions,
+    Failure,
+    RunRecord,
+    RunWatch,
+    Trouble,
+    drift_of,
+)
+from aims_pax.frame import FloatArray
+from aims_pax.protocols import Score
+from aims_pax.sampling import BatchedSampler, Ensemble, TrajectoryStart
+from aims_pax.selection import SCORES
+
+LOOKS_PER_DEVIATION: Final = 5
+"""Looks between two at the deviation: the other members are evaluated once in 50 fs, which adds a tenth to the cost of
+MD by one of four members."""
+
+TAIL_SHARE: Final = 0.2
+TAIL_LEAST_PS: Final = 0.25
+TAIL_MOST_PS: Final = 5.0
+"""How long the energy is watched without thermostat: a fifth of the run, within these bounds."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrialRun:
+    """How one run begins.
+
+    Parameters
+    ----------
+    start : TrajectoryStart
+    graph : BondGraph
+        Of its starting structure.
+    begun_from : str
+    is_mobile : bool
+        See :class:`RunWatch`.
+    """
+
+    start: TrajectoryStart
+    graph: BondGraph
+    begun_from: str = "start"
+    is_mobile: bool = False
+
+    @property
+    def conditions(self) -> Conditions:
+        """How it moves."""
+        start = self.start
+        is_nvt = start.ensemble is Ensemble.NVT
+        return Conditions(
+            system=start.frame.system,
+            ensemble=str(start.ensemble),
+            temperature_k=start.temperature_k,
+            timestep_fs=start.timestep_fs,
+            friction_per_fs=start.friction_per_fs if is_nvt else 0.0,
+            n_atoms=start.frame.n_atoms,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How long the runs are watched.
+
+    Parameters
+    ----------
+    least_ps, most_ps : float
+        Between these it ends when `budget_s` is used up.
+    budget_s : float
+    limit_s : float
+        When it ends in any case, also before `least_ps`.
+    """
+
+    least_ps: float
+    most_ps: float
+    budget_s: float = float("inf")
+    limit_s: float = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where a trial stands, for a line of progress.
+
+    Parameters
+    ----------
+    time_ps, of_ps : float
+        How far the longest runs are, and how far they may go.
+    n_runs, n_failed : int
+    deviation_ev_per_ang : float or None
+        The largest at the last look.
+    words : str
+        ``thermostat``, ``constant energy``
+    """
+
+    time_ps: float
+    of_ps: float
+    n_runs: int
+    n_failed: int
+    deviation_ev_per_ang: float | None
+    words: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrialParts:
+    """What a trial is made with.
+
+    Parameters
+    ----------
+    committee : Committee
+        Models of one generation.
+    driver : int or None
+        The member that moves the atoms; None: the mean of all.
+    score : Score
+        How their deviation is measured.
+    departure : Departure
+        A trial that is asked to leave ends early, with what it has seen.
+    show : callable
+        Told of every look.
+    """
+
+    committee: Committee
+    driver: int | None = 0
+    score: Score = SCORES["max_atomic_sd"]
+    departure: Departure = field(default_factory=Departure)
+    show: Callable[[Moment], None] = lambda _moment: None
+
+    @property
+    def forces(self) -> ForceModel:
+        """What moves the atoms."""
+        return CommitteeForces(self.committee, member=self.driver)
+
+
+class Trial:
+    """Some runs of molecular dynamics in one batch; each ends by itself when something is wrong with it.
+
+    The models run in the precision of their files, as they will for whoever uses them: phase space is float64, and what
+    single precision costs, some 1e-6 eV of a total energy without its atomic energies, is far below what is looked for.
+    """
+
+    def __init__(self, runs: Sequence[TrialRun], parts: TrialParts) -> None:
+        self._runs, self._parts = tuple(runs), parts
+        self._watches = [RunWatch(run.graph, run.conditions, run.is_mobile) for run in runs]
+        self._steps = [max(1, round(LOOK_FS / run.start.timestep_fs)) for run in runs]
+        self._failures: dict[int, Failure] = {}
+        self._lengths_ps = [0.0] * len(runs)
+        self._newest: float | None = None
+
+    def carry_out(self, span: Span) -> tuple[RunRecord, ...]:
+        """Move all runs for some time, then without thermostat; one record for each run, in their order.
+
+        The length of a run is its time with thermostat. One that fails without it has failed, too, and is so much
+        longer.
+        """
+        sampler = self._sampler([run.start for run in self._runs])
+        self._move(sampler, span)
+        lengths_ps = list(self._lengths_ps)
+        drifts = self._drifts(sampler)
+        for run in self._sound:
+            self._lengths_ps[run] = lengths_ps[run]
+        return tuple(
+            watch.record(
+                run.begun_from,
+                length_ps=self._lengths_ps[index],
+                failure=self._failures.get(index),
+                drift=drifts.get(index),
+            )
+            for index, (run, watch) in enumerate(zip(self._runs, self._watches, strict=True))
+        )
+
+    @property
+    def _sound(self) -> list[int]:
+        return [run for run in range(len(self._runs)) if run not in self._failures]
+
+    @property
+    def _is_asked_to_leave(self) -> bool:
+        return self._parts.departure.reason is not None
+
+    def _move(self, sampler: BatchedSampler, span: Span) -> None:
+        """Advance, look, and drop what failed, until the time is over."""
+        began, n_looks = time.monotonic(), 0
+        while moving := [run for run in self._sound if self._lengths_ps[run] < span.most_ps - 1e-9]:
+            reached_ps = min(self._lengths_ps[run] for run in moving)
+            elapsed_s = time.monotonic() - began
+            is_late = reached_ps >= span.least_ps - 1e-9 and elapsed_s > span.budget_s
+            if is_late or elapsed_s > span.limit_s or self._is_asked_to_leave:
+                return
+            self._advance(sampler, moving)
+            n_looks += 1
+            sound = [run for run in moving if run not in self._failures]
+            if n_looks % LOOKS_PER_DEVIATION == 0 and sound and self._parts.committee.n_members > 1:
+                self._look_at_deviation(sampler, sound)
+            self._show(reached_ps, span.most_ps, "with thermostat")
+
+    def _drifts(self, sampler: BatchedSampler) -> dict[int, float]:
+        """Drift of the energy of each sound run without thermostat, meV per atom and ps, from where it stands.
+
+        With new momenta. The heat that a thermostat exchanges hides what models and time step gain or lose.
+        """
+        sound = self._sound
+        if not sound or self._is_asked_to_leave:
+            return {}
+        least_ps = min(self._lengths_ps[run] for run in sound)
+        length_ps = min(max(TAIL_SHARE * least_ps, TAIL_LEAST_PS), TAIL_MOST_PS)
+        free = self._sampler(
+            [
+                replace(run.start, frame=sampler.frame(index), ensemble=Ensemble.NVE)
+                for index, run in enumerate(self._runs)
+            ]
+        )
+        seen: dict[int, list[tuple[float, float]]] = {run: [] for run in sound}
+        n_looks = max(2, round(1000 * length_ps / LOOK_FS))
+        for look in range(n_looks):
+            moving = [run for run in sound if run not in self._failures]
+            if self._is_asked_to_leave:
+                return {}
+            self._advance(free, moving)
+            for run in moving:
+                seen[run].append((self._lengths_ps[run], free.total_energy(run)))
+            self._show(look * LOOK_FS / 1000, length_ps, "at constant energy")
+        return {
+            run: drift_of(*np.array(points).T, n_atoms=self._runs[run].start.frame.n_atoms)
+            for run, points in seen.items()
+            if run not in self._failures
+        }
+
+    def _advance(self, sampler: BatchedSampler, moving: Sequence[int]) -> None:
+        """One look further; runs of other time steps take other numbers of steps for it."""
+        for n_steps in sorted({self._steps[run] for run in moving}):
+            alike = [run for run in moving if self._steps[run] == n_steps]
+            before = {run: sampler.frame(run).md_step for run in alike}
+            for advanced in sampler.advance(alike, n_steps):
+                run = advanced.trajectory
+                self._lengths_ps[run] += (advanced.md_step - before[run]) * self._runs[run].start.timestep_fs / 1000
+                self._look(sampler, run, advanced.problem)
+
+    def _look(self, sampler: BatchedSampler, run: int, problem: str | None) -> None:
+        time_ps = self._lengths_ps[run]
+        failure = self._watches[run].look(time_ps, sampler.frame(run).positions, sampler.kinetic_temperature(run))
+        if failure is None and problem is not None:
+            failure = Failure(Trouble.WRECKED, time_ps, problem)
+        if failure is not None:
+            self._failures[run] = failure
+
+    def _look_at_deviation(self, sampler: BatchedSampler, runs: Sequence[int]) -> None:
+        batch = sampler.batch(runs)
+        forces: FloatArray = self._parts.committee.opinions(batch).forces.cpu().numpy()
+        ends = np.cumsum(batch.n_atoms.cpu().numpy())[:-1]
+        scores = [self._parts.score(own) for own in np.split(forces, ends, axis=1)]
+        for run, score in zip(runs, scores, strict=True):
+            self._watches[run].note_deviation(self._lengths_ps[run], score)
+        self._newest = max(scores)
+
+    def _sampler(self, starts: Sequence[TrajectoryStart]) -> BatchedSampler:
+        return BatchedSampler(starts, self._parts.forces, device=self._parts.committee.device)
+
+    def _show(self, time_ps: float, of_ps: float, words: str) -> None:
+        n_failed = len(self._failures)
+        self._parts.show(Moment(time_ps, of_ps, len(self._runs), n_failed, self._newest, words))

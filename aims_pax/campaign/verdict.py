@@ -1,0 +1,144 @@
+"""The verdict on the models of a run: a short trial at the run's own conditions, and what else is known of them."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from aims_pax.campaign.conditions import Grounds, conditions_of, trial_runs
+from aims_pax.campaign.results import Summary
+from aims_pax.campaign.trial import Moment, Span, Trial, TrialParts
+from aims_pax.committee import Ensemble, devices_of, load_models
+from aims_pax.dataset.durable import replacing
+from aims_pax.departure import Departure
+from aims_pax.evaluation.metrics import evaluate
+from aims_pax.evaluation.verdict import Evidence, Learned, Measured, Verdict, judge
+from aims_pax.frame import LabelledFrame, Split
+from aims_pax.protocols import Score
+from aims_pax.selection import SCORES
+from aims_pax.settings import Project
+
+LEAST_PS: Final = 1.0
+MOST_PS: Final = 50.0
+"""Bounds of a trial's length where MISC.verdict_ps is auto."""
+
+SHARE_OF_RUN: Final = 0.1
+"""Share of the run's time that a trial may take, beyond its least length."""
+
+LIMIT_SHARE: Final = 0.5
+LIMIT_LEAST_S: Final = 60.0
+"""It ends in any case at this share of the run's time, or after a minute: an hour's run should not be tried for a day
+where its models are slow. A trial that is shorter than LEAST_PS for this gives no better word than doubt."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """What a verdict is asked on.
+
+    Parameters
+    ----------
+    project : Project
+    models : tuple of Path
+        The product first, then the other members: the first moves the atoms, all together give the deviation.
+    labelled : tuple of LabelledFrame
+        All labels of the run: starts are drawn from them, and the error is measured on those for validation.
+    learned : Learned or None
+        How the models came to be.
+    run_s : float, s
+        What the run has taken until now.
+    """
+
+    project: Project
+    models: tuple[Path, ...]
+    labelled: tuple[LabelledFrame, ...]
+    learned: Learned | None = None
+    run_s: float = 0.0
+    departure: Departure = field(default_factory=Departure)
+
+
+def give_verdict(case: Case, *, show: Callable[[str], None] = lambda _words: None) -> Verdict | None:
+    """The verdict on the models of a run; None when MISC.verdict_ps is 0.
+
+    Parameters
+    ----------
+    case : Case
+    show : callable
+        Told now and then where the trial stands: ``verdict: 0.42 ps of at most 50, 8 runs, none failed``.
+
+    Raises
+    ------
+    Departed
+        The campaign was asked to leave; the trial is made anew when it goes on.
+    """
+    span = span_of(case.project.settings.misc.verdict_ps, run_s=case.run_s)
+    if span is None:
+        return None
+    ensemble = load_models(case.models, device=devices_of(case.project.mace.misc.device))
+    grounds = Grounds.of([system.frame for system in case.project.systems], case.labelled)
+    conditions = conditions_of(case.project)
+    misc, general = case.project.settings.misc, case.project.mace.general
+    runs = trial_runs(grounds, conditions, n_runs=misc.verdict_runs, seed=general.seed)
+    parts = TrialParts(
+        ensemble,
+        score=score_of(case.project),
+        departure=case.departure,
+        show=lambda moment: show(f"verdict: {said(moment)}"),
+    )
+    with case.departure.cooperating():
+        records = Trial(runs, parts).carry_out(span)
+    measured = measured_on(case.labelled, ensemble)
+    return judge(Evidence(records, measured, case.learned))
+
+
+def with_verdict(summary: Summary, verdict: Verdict | None, *, wall_s: Mapping[str, float]) -> Summary:
+    """The summary with a verdict and the time that it took, also in its file; None: there was none to be."""
+    content = {
+        **summary.content,
+        "wall_s": {name: round(seconds, 2) for name, seconds in wall_s.items()},
+        "verdict": None if verdict is None else verdict.as_json(),
+    }
+    with replacing(summary.folder / "summary.json") as file:
+        json.dump(content, file, indent=2)
+    return Summary(summary.folder, content)
+
+
+def span_of(verdict_ps: float | str, *, run_s: float) -> Span | None:
+    """How long a trial is, from MISC.verdict_ps; None when there is to be none."""
+    if isinstance(verdict_ps, str):
+        limit_s = max(LIMIT_SHARE * run_s, LIMIT_LEAST_S)
+        return Span(LEAST_PS, MOST_PS, budget_s=SHARE_OF_RUN * run_s, limit_s=limit_s)
+    return None if verdict_ps == 0 else Span(verdict_ps, verdict_ps)
+
+
+def score_of(project: Project) -> Score:
+    """How the run measures its committee's deviation."""
+    active = project.settings.active
+    return SCORES["max_atomic_sd" if active is None else active.uncertainty_type]
+
+
+def measured_on(labelled: Sequence[LabelledFrame], ensemble: Ensemble) -> Measured | None:
+    """Errors of the first model on the labels for validation; None when there are none."""
+    points = [point for point in labelled if point.split is Split.VALIDATION]
+    if not points:
+        return None
+    labels = [point.label for point in points]
+    errors = evaluate(labels, ensemble.predict([point.frame for point in points])).members[0]
+    forces = np.concatenate([label.forces.ravel() for label in labels])
+    return Measured(
+        n_structures=len(points),
+        what="validation structures",
+        force_mae_ev_per_ang=errors.force_mae_ev_per_ang,
+        force_rmse_ev_per_ang=errors.force_rmse_ev_per_ang,
+        rms_force_ev_per_ang=float(np.sqrt(np.mean(forces**2))),
+    )
+
+
+def said(moment: Moment) -> str:
+    """``1.20 of at most 50 ps with thermostat, 8 runs, 1 failed, deviation 0.051 eV/Å``"""
+    failed = f"{moment.n_failed} failed" if moment.n_failed else "none failed"
+    words = f"{moment.time_ps:.2f} of at most {moment.of_ps:g} ps {moment.words}, {moment.n_runs} runs, {failed}"
+    deviation = moment.deviation_ev_per_ang
+    return words if deviation is None else f"{words}, deviation {deviation:.3f} eV/Å"
