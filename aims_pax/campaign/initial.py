@@ -42,7 +42,7 @@ from aims_pax.learner.initial import (
 )
 from aims_pax.learner.quota import Quota
 from aims_pax.protocols import LabelDone, Observer, Status
-from aims_pax.sampling import BatchedSampler, TrajectoryCheckpoint
+from aims_pax.sampling import Advanced, BatchedSampler, TrajectoryCheckpoint
 
 diary = logging.getLogger("aims_pax.initial")
 
@@ -235,22 +235,36 @@ class InitialDataset:
     def _advance_all(self, n_steps: int) -> None:
         """Move every system on; what becomes unphysical goes back and tries again."""
         pending = list(range(self._parts.n_systems))
+        stopped: list[Advanced] = []
         for _ in range(MAX_DRIVER_FAILURES):
             advanced = self._parts.recorder.advance(self._parts.sampler, pending, n_steps)
-            pending = []
+            stopped = [moved for moved in advanced if moved.problem is not None]
             for moved in advanced:
                 if moved.problem is None:
                     self._checkpoints[moved.trajectory] = self._parts.sampler.checkpoint(moved.trajectory)
                     continue
                 diary.warning("system %d  step %d  stopped: %s", moved.trajectory, moved.md_step, moved.problem)
                 self._parts.sampler.rewind(moved.trajectory, self._checkpoints[moved.trajectory])
-                pending.append(moved.trajectory)
+            pending = [moved.trajectory for moved in stopped]
             if not pending:
                 return
-        raise CampaignStopped(
-            f"the MD of the initial sampling became unphysical {MAX_DRIVER_FAILURES} times in a row "
-            f"(starting structures {pending}); lower MD.timestep or MD.temperature, or choose another "
-            "INITIAL_DATASET_GENERATION.foundational_model"
+        raise CampaignStopped(self._stuck(stopped))
+
+    def _stuck(self, stopped: Sequence[Advanced]) -> str:
+        """What to say of systems that get nowhere: the last word of the first, and what can be done about it."""
+        names = ", ".join(self._parts.sampler.frame(moved.trajectory).system for moved in stopped)
+        last = next((moved for moved in stopped if moved.lacks_forces), stopped[0])
+        if last.lacks_forces:
+            happened, advice = "failed", "Mend it, then the same command goes on"
+        else:
+            happened = "was stopped"
+            advice = (
+                "Lower MD.timestep or MD.temperature, begin with a relaxed structure, or choose another "
+                "INITIAL_DATASET_GENERATION.foundational_model"
+            )
+        return (
+            f"the MD of the initial sampling {happened} {MAX_DRIVER_FAILURES} times in a row (starting from {names}), "
+            f"the last time: {last.problem}. {advice}"
         )
 
     # -- labels -----------------------------------------------------------------------------------------------

@@ -126,6 +126,27 @@ def test_reference_that_always_fails_ends_the_initial_stage_with_its_reason(
     assert len(engine.computed) == 4
 
 
+@pytest.mark.parametrize(
+    "drives",
+    [
+        {"initial_sampling": "aimd", "foundational_model": None},
+        {
+            "foundational_model": "tests.faults.faulty_engines:Faulty",
+            "foundational_model_settings": {"arguments": {"manner": "raise"}},
+        },
+    ],
+    ids=["reference", "calculator"],
+)
+def test_driver_that_always_fails_ends_the_initial_stage_with_its_reason(
+    drives: dict[str, object], engine: type[Watched], tmp_path: Path
+) -> None:
+    engine.always = "raise"
+    folder = copper_project(tmp_path, changes={"ACTIVE_LEARNING": None, "INITIAL_DATASET_GENERATION": drives})
+    said = r"failed 10 times in a row \(starting from copper\), the last time: no forces: .*RuntimeError: .*Mend it"
+    with pytest.raises(CampaignStopped, match=said):
+        run(folder)
+
+
 def test_initial_stage_that_gave_up_goes_on_when_the_reference_is_mended(engine: type[Watched], tmp_path: Path) -> None:
     engine.always = "unconverged"
     changes = {"ACTIVE_LEARNING": None, "INITIAL_DATASET_GENERATION": {"max_consecutive_failures": 4}}
