@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pytest
 from ase import Atoms
 from ase.calculators.lj import LennardJones as AseLennardJones
 
