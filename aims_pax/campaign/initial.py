@@ -13,6 +13,7 @@ from aims_pax.campaign.desk import LabelDesk
 from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.recording import NoRecorder, TrajectoryRecorder
 from aims_pax.campaign.training import CommitteeTrainer
+from aims_pax.campaign.wrecks import WreckWatch, require_something_to_learn, stuck_words
 from aims_pax.committee import Committee, EpochPlan
 from aims_pax.dataset.splits import distribute, place_all
 from aims_pax.dataset.store import RunStore
@@ -133,6 +134,8 @@ class InitialDataset:
         self._checkpoints: dict[int, TrajectoryCheckpoint] = {}
         self._last_failure = ""
         self._last_commit = time.monotonic()
+        self._wrecks = WreckWatch()
+        self._first_labels: list[Label] = []
 
     def run(self) -> InitialStop:
         """Go on until a stopping criterion is met; returns which.
@@ -248,24 +251,8 @@ class InitialDataset:
             pending = [moved.trajectory for moved in stopped]
             if not pending:
                 return
-        raise CampaignStopped(self._stuck(stopped))
-
-    def _stuck(self, stopped: Sequence[Advanced]) -> str:
-        """What to say of systems that get nowhere: the last word of the first, and what can be done about it."""
-        names = ", ".join(self._parts.sampler.frame(moved.trajectory).system for moved in stopped)
-        last = next((moved for moved in stopped if moved.lacks_forces), stopped[0])
-        if last.lacks_forces:
-            happened, advice = "failed", "Mend it, then the same command goes on"
-        else:
-            happened = "was stopped"
-            advice = (
-                "Lower MD.timestep or MD.temperature, begin with a relaxed structure, or choose another "
-                "INITIAL_DATASET_GENERATION.foundational_model"
-            )
-        return (
-            f"the MD of the initial sampling {happened} {MAX_DRIVER_FAILURES} times in a row (starting from {names}), "
-            f"the last time: {last.problem}. {advice}"
-        )
+        names = [self._parts.sampler.frame(moved.trajectory).system for moved in stopped]
+        raise CampaignStopped(stuck_words(stopped, names, n_times=MAX_DRIVER_FAILURES))
 
     # -- labels -----------------------------------------------------------------------------------------------
 
@@ -288,6 +275,9 @@ class InitialDataset:
                 event = RoundLabelArrived() if arrived else RoundLabelFailed()
                 self.state = learner.transition(self.state, event, self._parts.policy)
                 self._write_state()
+            self._wrecks.note(answer.result)
+            if self.state.n_round == 0 and isinstance(answer.result, Label):
+                self._first_labels.append(answer.result)
             if isinstance(answer.result, LabelFailure):
                 found = f"{answer.result.reason}: {answer.result.message}"
                 self._last_failure = f", the last time {found}"
@@ -304,6 +294,8 @@ class InitialDataset:
         """Give each member its share of the round, or all of it to all members."""
         parts = self._parts
         round_labels = parts.store.unassigned(Stage.INITIAL)
+        if self.state.n_round == 0 and len(self._first_labels) == len(round_labels):  # else: resumed, and some are gone
+            require_something_to_learn(self._first_labels)
         quotas = list(self._shares.quotas)
         rng = np.random.default_rng((parts.seed, self.state.n_round))
         counts = parts.store.counts()

@@ -147,6 +147,15 @@ def test_driver_that_always_fails_ends_the_initial_stage_with_its_reason(
         run(folder)
 
 
+def test_reference_without_forces_ends_the_run_after_its_first_round(tmp_path: Path) -> None:
+    forceless = {"type": "ase-calculator", "calculator": "tests.faults.faulty_engines:Faulty"}
+    changes = {"REFERENCE": {**forceless, "arguments": {"manner": "no forces"}}}
+    folder = copper_project(tmp_path, changes=changes)
+    with pytest.raises(CampaignStopped, match=r"forces of the first 4 labels are zero: the reference .* computes none"):
+        run(folder)
+    assert len(jobs_of(folder, Stage.INITIAL)) == 4
+
+
 def test_initial_stage_that_gave_up_goes_on_when_the_reference_is_mended(engine: type[Watched], tmp_path: Path) -> None:
     engine.always = "unconverged"
     changes = {"ACTIVE_LEARNING": None, "INITIAL_DATASET_GENERATION": {"max_consecutive_failures": 4}}
