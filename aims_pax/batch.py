@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 import torch
@@ -247,6 +247,15 @@ def ranges(first: Tensor, lengths: Tensor) -> Tensor:
     starts = torch.cumsum(lengths, dim=0) - lengths
     steps = torch.arange(int(lengths.sum()), device=first.device)
     return steps + torch.repeat_interleave(first - starts, lengths)
+
+
+@runtime_checkable
+class ExplainsFailures(Protocol):
+    """A force model that computes structure by structure, and knows why one of them got no forces."""
+
+    def failure_of(self, trajectory: int) -> str | None:
+        """Why the newest structure of a trajectory got none, in words; None when it got some."""
+        ...
 
 
 class ForceModel(Protocol):

@@ -13,6 +13,7 @@ from aims_pax.campaign.desk import Answer, LabelDesk
 from aims_pax.campaign.memory import Memory, pack, unpack
 from aims_pax.campaign.recording import NoRecorder, TrajectoryRecorder
 from aims_pax.campaign.training import CommitteeTrainer
+from aims_pax.campaign.wrecks import WreckWatch
 from aims_pax.committee import Committee
 from aims_pax.dataset.records import CheckRow
 from aims_pax.dataset.store import RunStore
@@ -91,6 +92,7 @@ class ActiveLearning:
     def __init__(self, parts: ActiveParts, state: State, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._parts, self._clock = parts, clock
         self.state = state
+        self._wrecks = WreckWatch()
         self._checks: list[CheckRow] = []
         self._noted: list[CheckRow] = []
         self._journal: list[tuple[str, dict[str, Any]]] = []
@@ -239,6 +241,7 @@ class ActiveLearning:
             for one in done:
                 answer = self._parts.desk.record(one)
                 answers.append(answer)
+                self._wrecks.note(answer.result)
                 if isinstance(answer.result, Label):
                     labelled.append(self._labelled(answer, answer.result))
                     self._parts.trainer.dataset_grew(labelled[-1].split)

@@ -15,11 +15,11 @@ from aims_pax.campaign.continuation import continuation_facts, continuation_prob
 from aims_pax.committee import devices_of, load_foundation, missing_gpus, usable_gpus, why_nothing_compiles
 from aims_pax.errors import Problem, RunLocked, UserError
 from aims_pax.frame import Frame, Stage
-from aims_pax.reference.ase_adapter import import_callable
 from aims_pax.reference.by_system import in_charge
 from aims_pax.reference.dispersion import Dispersion
 from aims_pax.reference.leash import NOT_HERE
 from aims_pax.reference.registry import build_reference
+from aims_pax.reference.teacher import made_calculator
 from aims_pax.settings import (
     InlineCluster,
     MaceSettings,
@@ -208,7 +208,7 @@ def _driver_problems(project: Project) -> Iterator[Problem]:
         elif driver in ("mace-mp", "mace-off", "mace"):
             yield from _model_problems(project, where, driver, "small" if model is None else model.mace_model)
         elif driver != "reference":
-            import_callable(driver, key=where)
+            made_calculator(driver, {} if model is None else model.arguments, key=where)
     except UserError as error:
         yield from error.problems
     if model is not None and model.correction is not None:

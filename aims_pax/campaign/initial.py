@@ -13,6 +13,7 @@ from aims_pax.campaign.desk import LabelDesk
 from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.recording import NoRecorder, TrajectoryRecorder
 from aims_pax.campaign.training import CommitteeTrainer
+from aims_pax.campaign.wrecks import WreckWatch, require_something_to_learn, stuck_words
 from aims_pax.committee import Committee, EpochPlan
 from aims_pax.dataset.splits import distribute, place_all
 from aims_pax.dataset.store import RunStore
@@ -42,7 +43,7 @@ from aims_pax.learner.initial import (
 )
 from aims_pax.learner.quota import Quota
 from aims_pax.protocols import LabelDone, Observer, Status
-from aims_pax.sampling import BatchedSampler, TrajectoryCheckpoint
+from aims_pax.sampling import Advanced, BatchedSampler, TrajectoryCheckpoint
 
 diary = logging.getLogger("aims_pax.initial")
 
@@ -133,6 +134,8 @@ class InitialDataset:
         self._checkpoints: dict[int, TrajectoryCheckpoint] = {}
         self._last_failure = ""
         self._last_commit = time.monotonic()
+        self._wrecks = WreckWatch()
+        self._first_labels: list[Label] = []
 
     def run(self) -> InitialStop:
         """Go on until a stopping criterion is met; returns which.
@@ -235,23 +238,21 @@ class InitialDataset:
     def _advance_all(self, n_steps: int) -> None:
         """Move every system on; what becomes unphysical goes back and tries again."""
         pending = list(range(self._parts.n_systems))
+        stopped: list[Advanced] = []
         for _ in range(MAX_DRIVER_FAILURES):
             advanced = self._parts.recorder.advance(self._parts.sampler, pending, n_steps)
-            pending = []
+            stopped = [moved for moved in advanced if moved.problem is not None]
             for moved in advanced:
                 if moved.problem is None:
                     self._checkpoints[moved.trajectory] = self._parts.sampler.checkpoint(moved.trajectory)
                     continue
                 diary.warning("system %d  step %d  stopped: %s", moved.trajectory, moved.md_step, moved.problem)
                 self._parts.sampler.rewind(moved.trajectory, self._checkpoints[moved.trajectory])
-                pending.append(moved.trajectory)
+            pending = [moved.trajectory for moved in stopped]
             if not pending:
                 return
-        raise CampaignStopped(
-            f"the MD of the initial sampling became unphysical {MAX_DRIVER_FAILURES} times in a row "
-            f"(starting structures {pending}); lower MD.timestep or MD.temperature, or choose another "
-            "INITIAL_DATASET_GENERATION.foundational_model"
-        )
+        names = [self._parts.sampler.frame(moved.trajectory).system for moved in stopped]
+        raise CampaignStopped(stuck_words(stopped, names, n_times=MAX_DRIVER_FAILURES))
 
     # -- labels -----------------------------------------------------------------------------------------------
 
@@ -274,6 +275,9 @@ class InitialDataset:
                 event = RoundLabelArrived() if arrived else RoundLabelFailed()
                 self.state = learner.transition(self.state, event, self._parts.policy)
                 self._write_state()
+            self._wrecks.note(answer.result)
+            if self.state.n_round == 0 and isinstance(answer.result, Label):
+                self._first_labels.append(answer.result)
             if isinstance(answer.result, LabelFailure):
                 found = f"{answer.result.reason}: {answer.result.message}"
                 self._last_failure = f", the last time {found}"
@@ -290,6 +294,8 @@ class InitialDataset:
         """Give each member its share of the round, or all of it to all members."""
         parts = self._parts
         round_labels = parts.store.unassigned(Stage.INITIAL)
+        if self.state.n_round == 0 and len(self._first_labels) == len(round_labels):  # else: resumed, and some are gone
+            require_something_to_learn(self._first_labels)
         quotas = list(self._shares.quotas)
         rng = np.random.default_rng((parts.seed, self.state.n_round))
         counts = parts.store.counts()

@@ -81,7 +81,9 @@ def kept_words(folder: Path | None = None) -> str:
     folder : Path or None
         The project; None where it is not known, or can't be used now.
     """
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    name = Path(sys.argv[0]).name
+    program = ["python", "-m", "aims_pax"] if name == "__main__.py" else [name]
+    command = shlex.join([*program, *sys.argv[1:]])
     kept = f"What was committed is kept; the same command goes on from there:\n  {command}"
     if folder is None:
         return kept

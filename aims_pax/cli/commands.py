@@ -1,12 +1,15 @@
 """What the programs ``aims-pax``, ``aims-pax-idg`` and ``aims-pax-al`` can do."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from aims_pax import __version__
 from aims_pax.cli import al, check, evaluate, explain, export, idg, init, plan, references, run, schema, verify
+
+HELP: Final = {"help_option_names": ["-h", "--help"]}
+"""How help is asked for, of the program and of each command."""
 
 program = typer.Typer(
     name="aims-pax",
@@ -15,6 +18,7 @@ program = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings=HELP,
 )
 program.command("init", short_help="Write a new project, with its settings explained")(init.init)
 program.command("check", short_help="Find mistakes early; say what a run would do")(check.check)
@@ -47,7 +51,13 @@ def _options(
 
 def _single(name: str, command: Callable[..., None]) -> typer.Typer:
     """One command as a program of its own."""
-    alone = typer.Typer(name=name, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    alone = typer.Typer(
+        name=name,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings=HELP,
+    )
     alone.command()(command)
     return alone
 

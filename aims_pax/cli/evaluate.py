@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from aims_pax.cli.boundary import guarded
+from aims_pax.cli.working import working
 from aims_pax.errors import Problem, UserError
 
 
@@ -44,14 +45,15 @@ def evaluate(
         raise UserError(Problem("--models", "no model file was given", "one or more MACE model files"))
     if out.is_file():
         raise UserError(Problem(f"--out {out}", "This is a file.", "a folder, which is made when missing"))
-    from aims_pax.campaign.evaluate import evaluate_models
-    from aims_pax.committee import cuda_is_usable
-    from aims_pax.dataset.extxyz import Keys
+    with working(f"measuring {len(paths)} model{'s' if len(paths) > 1 else ''} on {data}"):
+        from aims_pax.campaign.evaluate import evaluate_models
+        from aims_pax.committee import cuda_is_usable
+        from aims_pax.dataset.extxyz import Keys
 
-    if device is Device.CUDA and not cuda_is_usable():
-        raise UserError(Problem("--device cuda", "PyTorch finds no usable GPU here.", " | ".join(Device)))
-    keys = Keys(energy=energy_key, forces=forces_key, stress=stress_key)
-    evaluation = evaluate_models(paths, data, device=device.value, keys=keys)
+        if device is Device.CUDA and not cuda_is_usable():
+            raise UserError(Problem("--device cuda", "PyTorch finds no usable GPU here.", " | ".join(Device)))
+        keys = Keys(energy=energy_key, forces=forces_key, stress=stress_key)
+        evaluation = evaluate_models(paths, data, device=device.value, keys=keys)
     for remark in evaluation.remarks:
         typer.echo(f"warning: {remark}\n", err=True)
     typer.echo(evaluation.text())

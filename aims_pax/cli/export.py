@@ -7,6 +7,7 @@ import typer
 
 from aims_pax.cli.boundary import guarded
 from aims_pax.cli.launch import ProjectFolder
+from aims_pax.cli.working import working
 from aims_pax.errors import Problem, UserError
 
 
@@ -28,18 +29,24 @@ def export(
 
     aims-pax export --models my_project also writes usable models, and says what state of the run they are of.
     """
-    from aims_pax.settings import load_project
-
     if out is not None and out.is_file():
         raise UserError(Problem(f"--out {out}", "This is a file.", "a folder, which is made when missing"))
+    with working(f"reading the {'models and ' if models else ''}labels of {folder}"):
+        lines = _exported(folder, out, with_models=models)
+    for line in lines:
+        typer.echo(line)
+
+
+def _exported(folder: Path, out: Path | None, *, with_models: bool) -> list[str]:
+    """Write what was asked for; lines that tell of it."""
+    from aims_pax.settings import load_project
+
     project = load_project(folder, stages=())
-    if models:
+    if with_models:
         from aims_pax.campaign.snapshot import export_snapshot
 
-        for line in export_snapshot(project, out).lines():
-            typer.echo(line)
-        return
+        return list(export_snapshot(project, out).lines())
     from aims_pax.campaign.results import export_datasets
 
-    for path, n_structures in export_datasets(project, out or project.run_folder / "results").items():
-        typer.echo(f"wrote {path} ({n_structures} structures)")
+    written = export_datasets(project, out or project.run_folder / "results")
+    return [f"wrote {path} ({n_structures} structures)" for path, n_structures in written.items()]

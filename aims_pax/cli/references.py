@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aims_pax.cli.boundary import guarded
+from aims_pax.cli.working import working
 from aims_pax.errors import Problem, UserError
 
 if TYPE_CHECKING:
@@ -27,21 +28,24 @@ def references(
         str | None, typer.Option("--type", metavar="TYPE", help="The reference that labels it, with its defaults.")
     ] = None,
 ) -> None:
-    """List what can label structures here, and time one label of a structure of your own.
+    """List what can label structures here, or time one label of a structure of your own.
 
     Writes nothing into the project. The exit code is 1 when the label fails; the files of a failure are kept.
     """
     labelled = _asked(folder, structure, kind)
-    from aims_pax.reference.catalogue import catalogue
-
-    _print_list(catalogue())
     if labelled is None:
+        from aims_pax.reference.catalogue import catalogue
+
+        with working("looking for programs and packages"):
+            found = catalogue()
+        _print_list(found)
         return
     from aims_pax.campaign.references import probe
     from aims_pax.frame import LabelFailure
 
     settings, frame = labelled
-    made = probe(settings, frame)
+    with working(f"labelling {frame.system} ({frame.n_atoms} atoms) by {settings.type}"):
+        made = probe(settings, frame)
     for line in made.lines():
         typer.echo(line)
     if isinstance(made.result, LabelFailure):
@@ -81,4 +85,3 @@ def _print_list(found: "Sequence[Availability]") -> None:
         typer.echo("\nNot found here:")
         for one in missing:
             typer.echo(f"- {one.type}: {one.what}; {one.install}")
-    typer.echo()

@@ -35,7 +35,7 @@ FAILED_STATES: Final = (JobState.FAILED, JobState.MISSING)
 
 KEPT_SLURM_VARIABLES: Final = ("SLURM_CONF",)
 """What may pass from the campaign's own Slurm job to those that it submits. Anything else there describes the wrong
-job, such as SLURM_CPUS_PER_TASK, which srun would believe."""
+job, such as SLURM_CPUS_PER_TASK, which srun would believe; SBATCH_CLUSTERS would overrule the cluster that is named."""
 
 TAIL_LINES: Final = 12
 QUEUE_S: Final = 20.0
@@ -176,7 +176,7 @@ class BlockQueue:
         except (OSError, subprocess.TimeoutExpired):
             return ""
         # Slurm adds details after a comma (ReqNodeNotAvail, UnavailableNodes:n7), and some reasons are sentences.
-        known = {reason: REASONS.get(reason.partition(",")[0]) for reason in said if reason != "None"}
+        known = {reason: REASONS.get(reason.partition(",")[0]) for reason in said if is_reason(reason)}
         return "; ".join(f"{reason} ({words})" if words else reason for reason, words in known.items())
 
     def _note_submission(self, command: str, tasks_per_node: int, job_name: str = "parsl.auto") -> Any:
@@ -197,10 +197,12 @@ class BlockQueue:
     def _note_command(self, command: str, timeout: float | None = None) -> tuple[int, str, str]:
         """Run a command of the batch system, and keep what it says when it fails."""
         if command.startswith("sbatch "):
-            foreign = [name for name in os.environ if re.fullmatch(r"SLURM_\w+", name)]
+            foreign = [name for name in os.environ if re.fullmatch(r"SLURM_\w+|SBATCH_CLUSTERS", name)]
             unset = " ".join(f"-u {name}" for name in foreign if name not in KEPT_SLURM_VARIABLES)
             command = f"env {unset} {command}" if unset else command
         code, output, errors = self._execute(command, timeout)
+        if command.startswith("squeue "):  # some versions begin the answers of a named cluster with its name
+            output = "\n".join(line for line in output.splitlines() if not line.startswith("CLUSTER:"))
         if command.startswith("squeue ") and "Invalid job id" in errors:
             # Slurm has forgotten the last job of the list. Parsl would take that for no answer, and wait for the job.
             return 0, output, errors
@@ -208,6 +210,11 @@ class BlockQueue:
             said = errors.strip() or output.strip() or f"exit code {code}"
             self._said = "; ".join(line.strip() for line in said.splitlines())
         return code, output, errors
+
+
+def is_reason(line: str) -> bool:
+    """Whether a line of squeue's answer tells why a job waits."""
+    return line not in ("", "None") and not line.startswith("CLUSTER:")
 
 
 REASONS: Final = {

@@ -1,5 +1,6 @@
 """CLUSTER as a Parsl configuration, and the executor that each system goes to."""
 
+import os
 from collections.abc import Mapping
 from typing import Final
 
@@ -11,6 +12,7 @@ from aims_pax.errors import Problem, SettingsError
 from aims_pax.labelling.config_file import load_config
 from aims_pax.labelling.configuration import GuardedExecutor, campaign_config, local_config, worker_environment
 from aims_pax.settings.cluster import LocalCluster, ParslCluster, SlurmCluster
+from aims_pax.settings.sbatch import CLUSTER_VARIABLES, cluster_of
 
 MB_PER_GB: Final = 1000.0
 
@@ -66,6 +68,11 @@ def placed(config: Config, wanted: Mapping[str, str | None]) -> dict[str, str]:
     return place
 
 
+def _cluster_of_environment() -> str | None:
+    """The cluster that the user's shell chooses for sbatch. Jobs get it by name: variables reach not all commands."""
+    return next((os.environ[name] for name in CLUSTER_VARIABLES if os.environ.get(name)), None)
+
+
 def _slurm_config(cluster: SlurmCluster) -> Config:
     """v0.2's keys as batch jobs of Parsl's SlurmProvider.
 
@@ -82,6 +89,7 @@ def _slurm_config(cluster: SlurmCluster) -> Config:
         min_blocks=options.min_blocks,
         max_blocks=options.max_blocks,
         scheduler_options="\n".join(lines),
+        clusters=cluster_of(cluster.slurm_str) or _cluster_of_environment(),
         worker_init=f"{worker_environment(cluster.cores_per_job or 1)}\n{cluster.worker_str}",
         launcher=SimpleLauncher(),
         cmd_timeout=60,

@@ -24,11 +24,12 @@ from parsl.executors.high_throughput.executor import DEFAULT_INTERCHANGE_LAUNCH_
 from parsl.jobs.states import JobState, JobStatus
 from parsl.launchers import SimpleLauncher
 from parsl.logconfigs.file import FileLogging
-from parsl.providers import LocalProvider
+from parsl.providers import LocalProvider, SlurmProvider
 from parsl.utils import wtime_to_minutes
 
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.labelling.blocks import FAILED_STATES, error_output
+from aims_pax.settings.sbatch import CLUSTER_VARIABLES, cluster_of, is_one
 
 KEY: Final = "CLUSTER.parsl_config"
 
@@ -322,11 +323,30 @@ def _block_problem(label: str, provider: Any) -> Problem | None:
     if most is not None and (most < 1 or max(least or 0, first or 0) > most):
         found = f"The executor {label} has min_blocks={least}, init_blocks={first}, max_blocks={most}."
         return Problem(KEY, found, "max_blocks >= 1, min_blocks and init_blocks")
+    if isinstance(provider, SlurmProvider) and (problem := _federation_problem(label, provider)):
+        return problem
     walltime = getattr(provider, "walltime", None)
     try:
         wtime_to_minutes(walltime or "00:10:00")
     except ValueError:
         return Problem(KEY, f"The executor {label} has walltime={walltime!r}.", "HH:MM:SS")
+    return None
+
+
+def _federation_problem(label: str, provider: SlurmProvider) -> Problem | None:
+    """What is wrong with the cluster of a federation: Parsl asks for jobs and cancels them where `clusters` says."""
+    written = cluster_of(provider.scheduler_options)
+    chosen = next((os.environ[name] for name in CLUSTER_VARIABLES if os.environ.get(name)), None)
+    asked = provider.clusters
+    if asked is not None and not is_one(asked):
+        found = f"The executor {label} has clusters={asked!r}, and its jobs are watched and cancelled on one."
+        return Problem(KEY, found, "one cluster", "Name one of them.")
+    if written != asked:
+        found = f"The executor {label} sends jobs to the cluster {written} by scheduler_options alone."
+        return Problem(KEY, found, "", f"Write SlurmProvider(clusters={written!r}) instead of that line.")
+    if chosen is not None and asked is None:
+        found = f"The environment chooses the cluster {chosen}, and the executor {label} does not name it."
+        return Problem(KEY, found, "", f"Write SlurmProvider(clusters={chosen!r}), or unset the variable.")
     return None
 
 

@@ -1,6 +1,7 @@
 """Frames as ASE sees them, and any ASE calculator as an engine."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ import numpy as np
 
 from aims_pax.errors import Problem, ReferenceUnavailable
 from aims_pax.frame import Frame
-from aims_pax.reference.calculation import Observables
+from aims_pax.reference.calculation import ENGINE_ERRORS, EngineFailed, Observables, failure_reason
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -37,6 +38,24 @@ def frame_of(atoms: "Atoms", *, system: str, trajectory: int = 0, md_step: int =
     )
 
 
+@contextmanager
+def foreign_code() -> Iterator[None]:
+    """Whatever a calculator of somebody else's raises inside is a failure of its own, and not a defect of ours.
+
+    Raises
+    ------
+    EngineFailed
+        It raised what no engine raises, such as TypeError or an exception of its own, or tried to end the program.
+    """
+    try:
+        yield
+    except ENGINE_ERRORS:
+        raise
+    except (Exception, SystemExit) as error:
+        message = f"{type(error).__name__}: {error}"
+        raise EngineFailed(failure_reason(error), message) from error
+
+
 def observables(calculator: "BaseCalculator", frame: Frame, *, want_stress: bool) -> Observables:
     """Energy, forces and, for crystals, stress of one frame from an ASE calculator.
 
@@ -45,18 +64,25 @@ def observables(calculator: "BaseCalculator", frame: Frame, *, want_stress: bool
 
     Raises
     ------
+    EngineFailed
+        What the engine raised is none of :data:`aims_pax.reference.calculation.ENGINE_ERRORS`, or its numbers are none.
     Exception
-        Whatever the engine raises.
+        Whatever else the engine raises.
     """
+    with foreign_code():
+        return _observables(calculator, frame, want_stress=want_stress)
+
+
+def _observables(calculator: "BaseCalculator", frame: Frame, *, want_stress: bool) -> Observables:
     atoms = atoms_of(frame)
     atoms.calc = calculator
-    forces = atoms.get_forces()
+    forces = np.asarray(atoms.get_forces(), dtype=np.float64)
     stress = atoms.get_stress(voigt=True) if want_stress and frame.pbc.all() else None
     energy = calculator.results.get("free_energy")
     return Observables(
-        energy=atoms.get_potential_energy() if energy is None else energy,
+        energy=float(atoms.get_potential_energy() if energy is None else energy),
         forces=forces,
-        stress=stress,
+        stress=None if stress is None else np.asarray(stress, dtype=np.float64),
         extras=extras(calculator.results, periodic=bool(frame.pbc.any())),
     )
 

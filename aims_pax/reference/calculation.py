@@ -121,7 +121,7 @@ class Calculation:
             seen = compute()
         except ENGINE_ERRORS as error:
             details = "".join(traceback.format_exception(error))
-            message = str(error) if isinstance(error, EngineFailed) else f"{type(error).__name__}: {error}"
+            message = raised_words(error)
             if had_folder and not self.folder.is_dir():
                 gone = f"the folder {self.folder} went away on {socket.gethostname()} meanwhile ({message})"
                 return LabelFailure(FailureReason.SCRATCH, gone, None, time.perf_counter() - started)
@@ -182,6 +182,11 @@ def engine(distribution: str, name: str) -> str:
         return f"{name} {version(distribution)}"
     except PackageNotFoundError:
         return name
+
+
+def raised_words(error: BaseException) -> str:
+    """What an engine raised, in one line's words: its type, unless the words are ours, and its message."""
+    return str(error) if isinstance(error, EngineFailed) else f"{type(error).__name__}: {error}"
 
 
 def keep_failure(folder: Path, frame: Frame, account: str) -> None:

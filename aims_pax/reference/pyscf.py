@@ -15,6 +15,7 @@ import numpy as np
 from aims_pax.frame import Frame, Label, LabelFailure
 from aims_pax.reference.calculation import Calculation, NotConverged, Observables, engine
 from aims_pax.reference.electrons import ground_state_multiplicity, spin_problem
+from aims_pax.reference.pyscf_names import basis_problems, core, functional_problem, orbitals
 from aims_pax.settings.reference import PyscfSettings
 from aims_pax.units import BOHR_ANG, HARTREE_EV
 
@@ -45,11 +46,10 @@ class PyscfReference:
         found = []
         if periodic:
             found.append(MOLECULES_ONLY)
-        without = [_symbol(number) for number in sorted({int(number) for number in numbers}) if not self._basis(number)]
-        if without:
-            found.append(f"the basis set {settings.basis} (REFERENCE.basis) is not known for {', '.join(without)}")
-        if not self._is_hartree_fock and not _is_functional(settings.xc):
-            found.append(f"{settings.xc!r} (REFERENCE.xc) is not a functional of libxc, such as PBE or B3LYP, nor HF")
+        found += basis_problems(settings.basis, [_symbol(number) for number in sorted(set(numbers))])
+        if not self._is_hartree_fock:
+            problem = functional_problem(settings.xc, is_corrected=settings.dispersion is not None)
+            found += [] if problem is None else [problem]
         spin = spin_problem(numbers, charge=settings.charge, multiplicity=settings.multiplicity)
         return found if spin is None else [*found, spin]
 
@@ -61,7 +61,7 @@ class PyscfReference:
     def isolated_atom_energy(self, number: int, *, folder: Path) -> float | None:
         """Energy of one neutral free atom, eV; None when it does not converge or has no basis."""
         multiplicity = ground_state_multiplicity(number)
-        if multiplicity is None or not self._basis(number):
+        if multiplicity is None or orbitals(self.settings.basis, _symbol(number)) is None:
             return None
         atom = Frame("isolated atom", 0, 0, 0, np.array([number]), np.zeros((1, 3)))
         calculation = Calculation(atom, folder, self.name, self.settings.max_force_ev_per_ang)
@@ -107,7 +107,7 @@ class PyscfReference:
             atom=list(zip(symbols, (frame.positions / BOHR_ANG).tolist(), strict=True)),
             unit="Bohr",
             basis=dict.fromkeys(symbols, self.settings.basis),
-            ecp={_symbol(number): core for number in set(frame.numbers) if (core := self._core(number))},
+            ecp={symbol: inner for symbol in set(symbols) if (inner := core(self.settings.basis, symbol))},
             charge=charge,
             spin=multiplicity - 1,
             verbose=0,
@@ -125,42 +125,10 @@ class PyscfReference:
         field.chkfile = None  # otherwise every label leaves a temporary file behind
         return field
 
-    def _basis(self, number: int) -> Any:
-        return _loaded("load", self.settings.basis, number)
-
-    def _core(self, number: int) -> Any:
-        """The effective core potential that belongs to the basis of a heavy element; None for all-electron bases."""
-        return _loaded("load_ecp", self.settings.basis, number)
-
 
 def _require_convergence(field: Any, max_cycle: int) -> None:
     if not field.converged:
         raise NotConverged(f"SCF not converged in {max_cycle} cycles (REFERENCE.max_cycle)")
-
-
-def _loaded(loader: str, basis: str, number: int) -> Any:
-    """What PySCF's library of basis sets holds for an element; None when it holds nothing."""
-    import warnings
-
-    from pyscf import gto
-    from pyscf.lib.exceptions import BasisNotFoundError
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # advice to install yet another package
-        try:
-            return getattr(gto.basis, loader)(basis, _symbol(number)) or None
-        except (BasisNotFoundError, KeyError):
-            return None
-
-
-def _is_functional(xc: str) -> bool:
-    from pyscf.dft import libxc
-
-    try:
-        libxc.parse_xc(xc)
-    except (KeyError, ValueError):
-        return False
-    return True
 
 
 def _symbol(number: int) -> str:

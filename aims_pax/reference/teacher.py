@@ -1,6 +1,6 @@
 """References that are already a potential: a trained MACE model, or any ASE calculator by its import path."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from functools import cache
 from importlib.metadata import packages_distributions, version
@@ -14,8 +14,8 @@ import numpy as np
 
 from aims_pax.errors import ModelError, Problem, ReferenceUnavailable
 from aims_pax.frame import Frame, Label, LabelFailure
-from aims_pax.reference.ase_adapter import import_callable, observables
-from aims_pax.reference.calculation import ENGINE_ERRORS, Calculation, Observables, engine
+from aims_pax.reference.ase_adapter import foreign_code, import_callable, observables
+from aims_pax.reference.calculation import ENGINE_ERRORS, Calculation, Observables, engine, raised_words
 from aims_pax.settings.reference import AseCalculatorSettings, TeacherSettings
 
 if TYPE_CHECKING:
@@ -151,17 +151,11 @@ class CalculatorReference:
 
         Which elements it knows, an ASE calculator does not say; that comes out with the first label.
         """
-        try:
-            calculator = self._make()
-        except ReferenceUnavailable as error:
-            return [str(error)]
-        except (*ENGINE_ERRORS, TypeError) as error:
-            call = f"{self._settings.calculator} with REFERENCE.arguments"
-            return [f"{call} can't be made: {type(error).__name__}: {error}"]
-        offered = getattr(calculator, "implemented_properties", [])
-        missing = [observable for observable in ("energy", "forces") if observable not in offered]
-        if missing:
-            return [f"{self._settings.calculator} does not compute {' and '.join(missing)} (implemented_properties)"]
+        if self._calculator is None:
+            try:
+                self._calculator = made_calculator(self._settings.calculator, self._settings.arguments, key="REFERENCE")
+            except ReferenceUnavailable as error:
+                return [f"{one.found}; {one.advice or one.allowed}" for one in error.problems]
         return []
 
     def label(self, frame: Frame, *, folder: Path, want_stress: bool) -> Label | LabelFailure:
@@ -169,7 +163,9 @@ class CalculatorReference:
         calculation = Calculation(frame, folder, self.name, self._settings.max_force_ev_per_ang)
 
         def compute() -> Observables:
-            calculator = self._make() if self._calculator is None else self._calculator
+            calculator = self._calculator
+            if calculator is None:
+                calculator = made_calculator(self._settings.calculator, self._settings.arguments, key="REFERENCE")
             # A calculator that failed may hold half a result: it is kept only once it has succeeded.
             self._calculator = None
             if hasattr(calculator, "directory"):
@@ -185,10 +181,44 @@ class CalculatorReference:
         """None: an arbitrary calculator can't be told the spin of a free atom."""
         return None
 
-    def _make(self) -> "BaseCalculator":
-        factory = import_callable(self._settings.calculator, key="REFERENCE.calculator")
-        calculator: BaseCalculator = factory(**self._settings.arguments)
-        return calculator
+
+def made_calculator(
+    path: str, arguments: Mapping[str, Any], *, key: str, wanted: Sequence[str] = ("energy", "forces")
+) -> "BaseCalculator":
+    """A calculator by its import path, which says of itself that it computes what is wanted.
+
+    Parameters
+    ----------
+    path : str
+        ``package.module:name`` of what returns the calculator.
+    arguments : mapping of str to Any
+        Of that call.
+    key : str
+        The section or key of the settings that it comes from, for the message.
+
+    Raises
+    ------
+    ReferenceUnavailable
+        It can't be imported or made, is no calculator, or lacks an observable.
+    """
+    factory = import_callable(path, key=key)
+    try:
+        with foreign_code():
+            calculator: BaseCalculator = factory(**arguments)
+            offered = set(getattr(calculator, "implemented_properties", ()))
+    except ENGINE_ERRORS as error:
+        given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+        found = f"{path}({given}) can't be made: {raised_words(error)}"
+        raise ReferenceUnavailable(Problem(key, found, "", "Mend what it says, or give other arguments.")) from error
+    if isinstance(calculator, type) or not (offered or hasattr(calculator, "get_property")):
+        kind = "a class" if isinstance(calculator, type) else f"an object {type(calculator).__name__}"
+        advice = "Name something that returns an ASE calculator when it is called with the arguments."
+        raise ReferenceUnavailable(Problem(key, f"{path} returns {kind}, no ASE calculator", "", advice))
+    missing = [observable for observable in wanted if observable not in offered]
+    if missing:
+        found = f"{path} does not compute {' and '.join(missing)} (implemented_properties)"
+        raise ReferenceUnavailable(Problem(key, found, "", "Choose a calculator that does."))
+    return calculator
 
 
 @cache  # the metadata of all installed packages are read for it: a quarter of a second, for every label otherwise

@@ -1,6 +1,7 @@
 """The diary of a run: one file that keeps everything, and the same lines on the terminal."""
 
 import logging
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,6 +13,10 @@ LOG_FILE: Final = "aims_pax.log"
 
 _FILE_HANDLER: Final = "aims_pax diary"
 _TERMINAL_HANDLER: Final = "aims_pax terminal"
+
+
+_set_aside: list[logging.Handler] = []
+"""Handlers of others that wrote to the terminal before the diary was opened."""
 
 
 class TerminalHandler(logging.Handler):
@@ -61,6 +66,7 @@ def open_logs(folder: Path, console: "Console", *, level: str = "INFO") -> Path:
         The file.
     """
     close_logs()
+    _set_aside_terminal_handlers()
     logging.raiseExceptions = False  # a full disk would show a traceback for every line that it refuses
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOG_FILE
@@ -75,8 +81,24 @@ def open_logs(folder: Path, console: "Console", *, level: str = "INFO") -> Path:
     return path
 
 
+def _set_aside_terminal_handlers() -> None:
+    """Keep others from writing each of our lines to the terminal once more, until the diary is closed.
+
+    A library that logs by ``logging.info`` before anything is set up, as MACE does when a model is loaded, makes
+    Python write whatever reaches the root logger to standard error.
+    """
+    root = logging.getLogger()
+    terminals = (sys.stderr, sys.stdout, sys.__stderr__, sys.__stdout__)
+    for handler in list(root.handlers):
+        if type(handler) is logging.StreamHandler and handler.stream in terminals:
+            root.removeHandler(handler)
+            _set_aside.append(handler)
+
+
 def close_logs() -> None:
     """Leave the logging of this process as it was before :func:`open_logs`; does nothing when no log is open."""
+    while _set_aside:
+        logging.getLogger().addHandler(_set_aside.pop())
     for handler in _own_handlers():
         logging.getLogger().removeHandler(handler)
         with suppress(OSError):  # lines that a full disk has not taken

@@ -13,12 +13,10 @@ from torch import Tensor
 from aims_pax.batch import AtomBatch
 from aims_pax.frame import FloatArray, Frame, Label, LabelFailure
 from aims_pax.protocols import Reference
-from aims_pax.reference.ase_adapter import atoms_of
+from aims_pax.reference.ase_adapter import atoms_of, foreign_code
+from aims_pax.reference.calculation import ENGINE_ERRORS, raised_words
 
 logger = logging.getLogger(__name__)
-
-# What calculators raise when an SCF does not converge or a structure is out of their range.
-_CALCULATION_ERRORS = (RuntimeError, ValueError, ArithmeticError)
 
 
 class CalculatorForces:
@@ -44,6 +42,7 @@ class CalculatorForces:
         self._new_calculator = new_calculator
         self._calculators: dict[int, Calculator] = {}
         self._threads = ThreadPoolExecutor(n_threads, "aims-pax-calculator") if n_threads > 1 else None
+        self._failures: dict[int, str] = {}
 
     def energies_forces(self, batch: AtomBatch) -> tuple[Tensor, Tensor]:
         """Energies (B,) in eV and forces (N, 3) in eV/Å; NaN for a structure whose calculation failed."""
@@ -51,22 +50,31 @@ class CalculatorForces:
         each = map(self._one, frames) if self._threads is None else self._threads.map(self._one, frames)
         return _joined(list(each), batch)
 
+    def failure_of(self, trajectory: int) -> str | None:
+        """What the calculator raised for the newest structure of a trajectory; None when it gave forces."""
+        return self._failures.get(trajectory)
+
     def forget(self) -> None:
         """Begin the next step of every trajectory without its past, as after an interruption."""
         self._calculators.clear()
 
     def _one(self, frame: Frame) -> tuple[float, FloatArray]:
-        if frame.trajectory not in self._calculators:
-            self._calculators[frame.trajectory] = self._new_calculator()
-        calculator = self._calculators[frame.trajectory]
-        atoms = atoms_of(frame)
-        atoms.calc = calculator
+        self._failures.pop(frame.trajectory, None)
         try:
-            return float(atoms.get_potential_energy()), np.asarray(atoms.get_forces(), dtype=np.float64)
-        except _CALCULATION_ERRORS as error:
-            logger.debug("traj %02d  %s: %s", frame.trajectory, type(error).__name__, error)
-            del self._calculators[frame.trajectory]  # its wave function may be the reason
-            return _failed(frame)
+            with foreign_code():
+                if frame.trajectory not in self._calculators:
+                    self._calculators[frame.trajectory] = self._new_calculator()
+                atoms = atoms_of(frame)
+                atoms.calc = self._calculators[frame.trajectory]
+                energy, forces = float(atoms.get_potential_energy()), np.asarray(atoms.get_forces(), dtype=np.float64)
+                if forces.shape != (frame.n_atoms, 3):
+                    raise ValueError(f"forces have the shape {forces.shape} where ({frame.n_atoms}, 3) was expected")
+                return energy, forces
+        except ENGINE_ERRORS as error:
+            logger.debug("traj %02d  its driver failed", frame.trajectory, exc_info=error)
+            self._failures[frame.trajectory] = raised_words(error)
+            self._calculators.pop(frame.trajectory, None)  # its wave function may be the reason
+            return failed(frame)
 
 
 class ReferenceForces:
@@ -94,6 +102,14 @@ class ReferenceForces:
         """Energies (B,) in eV and forces (N, 3) in eV/Å; NaN for a structure that got no label."""
         return _joined([self._one(frame) for frame in frames_of(batch)], batch)
 
+    def failure_of(self, trajectory: int) -> str | None:
+        """Why the newest structure of a trajectory got no label; None when it got one."""
+        _, result = self._last.get(trajectory, (None, None))
+        if not isinstance(result, LabelFailure):
+            return None
+        kept = "" if result.folder is None else f"; its files are in {result.folder}"
+        return f"{result.reason}: {result.message}{kept}"
+
     def result_of(self, frame: Frame) -> Label | LabelFailure | None:
         """What the reference said of this very structure if it is the newest of its trajectory, else None."""
         positions, result = self._last.get(frame.trajectory, (None, None))
@@ -110,7 +126,7 @@ class ReferenceForces:
         self._last[frame.trajectory] = (frame.positions, result)
         if isinstance(result, LabelFailure):
             logger.debug("traj %02d  %s: %s", frame.trajectory, result.reason, result.message)
-            return _failed(frame)
+            return failed(frame)
         return result.energy, result.forces
 
 
@@ -127,7 +143,8 @@ def frames_of(batch: AtomBatch) -> list[Frame]:
     ]
 
 
-def _failed(frame: Frame) -> tuple[float, FloatArray]:
+def failed(frame: Frame) -> tuple[float, FloatArray]:
+    """NaN for the energy of a structure that could not be computed, and for each of its forces."""
     return float("nan"), np.full((frame.n_atoms, 3), np.nan)
 
 

@@ -7,7 +7,7 @@ import torch
 from ase.data import atomic_masses
 from torch import Tensor
 
-from aims_pax.batch import AtomBatch, ForceModel
+from aims_pax.batch import AtomBatch, ExplainsFailures, ForceModel
 from aims_pax.errors import ShapeError, StoreError
 from aims_pax.frame import Frame
 from aims_pax.sampling.langevin import Coefficients, kick, kick_drift, maxwell_boltzmann
@@ -107,7 +107,10 @@ class BatchedSampler:
             left -= made
             problems |= found | wrecked
             moving = [trajectory for trajectory in sound if trajectory not in wrecked]
-        return [Advanced(k, int(self._md_steps[k]), problems.get(k)) for k in trajectories]
+        return [
+            Advanced(k, int(self._md_steps[k]), problems.get(k), lacks_forces=k in problems and bool(self._failure(k)))
+            for k in trajectories
+        ]
 
     def frame(self, trajectory: int) -> Frame:
         """The structure where a trajectory stands, under its identity."""
@@ -263,6 +266,9 @@ class BatchedSampler:
         return energies, forces, {int(batch.trajectory[b]): self._force_message(batch, forces, b) for b in wrecked}
 
     def _force_message(self, batch: AtomBatch, forces: Tensor, structure: int) -> str:
+        failure = self._failure(int(batch.trajectory[structure]))
+        if failure is not None:
+            return f"no forces: {failure}"
         atoms = (batch.structure == structure).nonzero().flatten()
         size = forces[atoms].norm(dim=1)
         if not bool(size.isfinite().all()):
@@ -272,6 +278,10 @@ class BatchedSampler:
             return "the energy is not finite"
         name = f"atom {worst} ({symbol(batch, int(atoms[worst]))})"
         return f"the force on {name} is {float(size[worst]):.1f} eV/Å; the limit is {self._max_force:g} eV/Å"
+
+    def _failure(self, trajectory: int) -> str | None:
+        """What the force model says of a trajectory that got no forces."""
+        return self._model.failure_of(trajectory) if isinstance(self._model, ExplainsFailures) else None
 
     def _gather(self, trajectories: Sequence[int]) -> NearBatch:
         near = self._lists.gather(trajectories, self._positions[self._atom_indices(trajectories)])

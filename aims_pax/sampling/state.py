@@ -61,11 +61,14 @@ class Advanced:
         Steps that it has made in all.
     problem : str or None
         Why it stopped early, with numbers; it stands at its last sound structure and needs to be rewound.
+    lacks_forces : bool
+        Whether it stopped because its force model failed, for a reason of its own that `problem` tells.
     """
 
     trajectory: int
     md_step: int
     problem: str | None = None
+    lacks_forces: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

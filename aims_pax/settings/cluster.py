@@ -11,6 +11,7 @@ from annotated_types import Ge, Le
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo
 
 from aims_pax.errors import Problem, SettingsError
+from aims_pax.settings import sbatch
 from aims_pax.settings.command import COMMAND_KEYS, PLACEHOLDERS, filled
 from aims_pax.settings.kinds import (
     Arguments,
@@ -153,7 +154,10 @@ class SlurmCluster(WorkerCluster):
     """Labels in batch jobs of Slurm, by the keys of v0.2. A Parsl configuration can say more."""
 
     type: Literal["slurm"] = Field("slurm", description="In batch jobs of Slurm.")
-    slurm_str: Text = Field(description="Lines #SBATCH of the batch jobs. A time limit (--time) is needed.")
+    slurm_str: Text = Field(
+        description="Lines #SBATCH of the batch jobs. A time limit (--time) is needed; --clusters "
+        "names a cluster of a federation."
+    )
     worker_str: str = Field("", description="Shell lines that run before the workers start, such as module load.")
     executor: Literal["htex", "workqueue", "mpi"] = Field(
         "htex",
@@ -175,6 +179,7 @@ class SlurmCluster(WorkerCluster):
         if not re.search(r"^\s*#SBATCH\s+(.*\s)?(--time[\s=]|-t)", self.slurm_str, re.MULTILINE):
             advice = "Add a line: #SBATCH --time=24:00:00"
             yield Contradiction("slurm_str", "slurm_str gives no time limit, and jobs would end in 10 minutes.", advice)
+        yield from sbatch.contradictions("slurm_str", self.slurm_str)
         if self.cores_per_job is not None and self.is_set("tasks_per_node"):
             found = "cores_per_job and tasks_per_node both say how many labels a node takes."
             yield Contradiction("cores_per_job", found, "Keep one of them.")

@@ -62,6 +62,8 @@ class Faulty(EMT):
         match self.manner:
             case "nan":
                 self.results["forces"] = np.full((n_atoms, 3), np.nan)
+            case "no forces":
+                self.results["forces"] = np.zeros((n_atoms, 3))
             case "no energy":
                 self.results["energy"] = self.results["free_energy"] = np.inf
             case "absurd":

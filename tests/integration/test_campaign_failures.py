@@ -126,6 +126,36 @@ def test_reference_that_always_fails_ends_the_initial_stage_with_its_reason(
     assert len(engine.computed) == 4
 
 
+@pytest.mark.parametrize(
+    "drives",
+    [
+        {"initial_sampling": "aimd", "foundational_model": None},
+        {
+            "foundational_model": "tests.faults.faulty_engines:Faulty",
+            "foundational_model_settings": {"arguments": {"manner": "raise"}},
+        },
+    ],
+    ids=["reference", "calculator"],
+)
+def test_driver_that_always_fails_ends_the_initial_stage_with_its_reason(
+    drives: dict[str, object], engine: type[Watched], tmp_path: Path
+) -> None:
+    engine.always = "raise"
+    folder = copper_project(tmp_path, changes={"ACTIVE_LEARNING": None, "INITIAL_DATASET_GENERATION": drives})
+    said = r"failed 10 times in a row \(starting from copper\), the last time: no forces: .*RuntimeError: .*Mend it"
+    with pytest.raises(CampaignStopped, match=said):
+        run(folder)
+
+
+def test_reference_without_forces_ends_the_run_after_its_first_round(tmp_path: Path) -> None:
+    forceless = {"type": "ase-calculator", "calculator": "tests.faults.faulty_engines:Faulty"}
+    changes = {"REFERENCE": {**forceless, "arguments": {"manner": "no forces"}}}
+    folder = copper_project(tmp_path, changes=changes)
+    with pytest.raises(CampaignStopped, match=r"forces of the first 4 labels are zero: the reference .* computes none"):
+        run(folder)
+    assert len(jobs_of(folder, Stage.INITIAL)) == 4
+
+
 def test_initial_stage_that_gave_up_goes_on_when_the_reference_is_mended(engine: type[Watched], tmp_path: Path) -> None:
     engine.always = "unconverged"
     changes = {"ACTIVE_LEARNING": None, "INITIAL_DATASET_GENERATION": {"max_consecutive_failures": 4}}

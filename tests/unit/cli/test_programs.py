@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from aims_pax import __version__
+from aims_pax.cli.boundary import kept_words
 from aims_pax.cli.commands import program
 
 HEAVY = ("ase", "mace", "matplotlib", "numpy", "parsl", "pydantic", "pyscf", "scipy", "tblite", "torch")
@@ -20,6 +21,32 @@ def test_help_lists_every_command() -> None:
     assert done.returncode == 0
     for command in ("init", "check", "run", "idg", "al", "evaluate", "schema"):
         assert f"  {command} " in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["-h"], ["run", "-h"], ["references", "-h"], ["schema", "-h"]])
+def test_short_option_asks_for_help_as_the_long_one_does(arguments: list[str]) -> None:
+    short, long = aims_pax(*arguments), aims_pax(*arguments[:-1], "--help")
+    assert short.returncode == 0
+    assert short.stdout == long.stdout
+    assert "-h, --help" in short.stdout
+
+
+def test_short_option_asks_for_help_of_a_stage_program() -> None:
+    assert "[FOLDER]" in aims_pax("-h", entry="run_al").stdout
+
+
+def test_the_package_runs_as_the_program() -> None:
+    command = [sys.executable, "-m", "aims_pax", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, f"aims-pax {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("/opt/bin/aims-pax", "aims-pax"), ("/lib/aims_pax/__main__.py", "python -m aims_pax")]
+)
+def test_command_that_goes_on_is_the_one_that_was_given(name: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [name, "run", "my project"])
+    assert kept_words().endswith(f"\n  {words} run 'my project'")
 
 
 @pytest.mark.parametrize("entry", ["run_idg", "run_al"])

@@ -42,6 +42,8 @@ def test_project_is_labelled_with_its_own_reference_and_left_alone(tmp_path: Pat
     result = references(str(project))
     assert result.exit_code == 0, result.output
     assert "GFN2-xTB" in result.stdout
+    assert "Not found here" not in result.stdout, "the list is for those who ask for nothing in particular"
+    assert "ase-calculator" not in result.stdout
     assert sorted(path.name for path in project.rglob("*")) == before
 
 

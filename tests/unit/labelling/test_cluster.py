@@ -1,15 +1,22 @@
 """CLUSTER as a Parsl configuration: v0.2's mapping, and the executor of each system."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from parsl.config import Config
-from parsl.executors import ThreadPoolExecutor
+from parsl.executors import HighThroughputExecutor, ThreadPoolExecutor
+from parsl.jobs.states import JobState
 from parsl.launchers import SimpleLauncher
+from parsl.providers import SlurmProvider
 
 from aims_pax.errors import SettingsError
+from aims_pax.labelling.blocks import BlockQueue, cancel_command
 from aims_pax.labelling.cluster import cluster_config, placed
+from aims_pax.labelling.configuration import guard
 from aims_pax.settings.cluster import LocalCluster, ParslCluster, SlurmCluster
+
+from .conftest import FakeSlurm
 
 LINES = "#SBATCH --partition=cpu\n#SBATCH --ntasks-per-node=128\n#SBATCH --time=48:00:00\n"
 
@@ -57,6 +64,65 @@ def test_ranks_on_each_node_are_asked_of_slurm_for_the_executor_mpi() -> None:
     assert slurm_executor(executor="mpi", tasks_per_node=64).provider.scheduler_options.splitlines()[3] == (
         "#SBATCH --ntasks-per-node=64"
     )
+
+
+def test_the_cluster_of_a_federation_reaches_every_command(slurm: FakeSlurm, tmp_path: Path) -> None:
+    slurm.command("sbatch", "echo 'Submitted batch job 7 on cluster other'")
+    slurm.command("squeue", "echo CLUSTER: other", 'case "$*" in *%r*) echo Priority;; *) echo "7 PD";; esac')
+    executor = slurm_executor(slurm_str=LINES + "#SBATCH -M other\n")
+    executor.provider.script_dir, executor.launch_cmd = str(tmp_path), "true --block_id={block_id}"
+    queue = BlockQueue(executor, None)
+    assert executor.scale_out_facade(1) == ["0"]
+    (status,) = executor.provider.status(["7"])
+    assert status.state is JobState.PENDING
+    assert queue.reason_pending(["7"]) == "Priority (other jobs come first)"
+    executor.provider.cancel(["7"])
+    assert slurm.calls_of("scancel") == ["--clusters=other 7"]
+    assert all("--clusters=other" in call for call in slurm.calls_of("squeue"))
+    assert cancel_command(executor.provider) == ["scancel", "--clusters=other"]
+
+
+@pytest.mark.parametrize("variable", ["SBATCH_CLUSTERS", "SLURM_CLUSTERS"])
+def test_the_cluster_that_the_shell_chooses_is_named_to_all_commands(
+    variable: str, slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "other")
+    slurm.command(
+        "sbatch",
+        f"env | grep ^S.*_CLUSTERS= > {tmp_path}/seen",
+        f"grep clusters $1 > {tmp_path}/lines",
+        "echo 'Submitted batch job 7'",
+    )
+    executor = slurm_executor()
+    executor.provider.script_dir, executor.launch_cmd = str(tmp_path), "true --block_id={block_id}"
+    BlockQueue(executor, None)
+    assert executor.scale_out_facade(1) == ["0"]
+    assert (tmp_path / "seen").read_text(encoding="utf-8") == "", "it would overrule the line"
+    assert (tmp_path / "lines").read_text(encoding="utf-8").strip() == "#SBATCH --clusters=other"
+    assert slurm_executor(slurm_str=LINES + "#SBATCH -M third").provider.clusters == "third"
+
+
+@pytest.mark.parametrize(
+    ("provider", "variable", "words"),
+    [
+        ({"scheduler_options": "#SBATCH -M other"}, None, r"sends jobs to the cluster other by .*\n.*clusters='other'"),
+        ({"clusters": "a,b"}, None, r"has clusters='a,b', and its jobs are watched and cancelled on one"),
+        ({}, "other", r"The environment chooses the cluster other.*\n.*SlurmProvider\(clusters='other'\)"),
+    ],
+)
+def test_a_configuration_that_parsl_could_not_follow_in_a_federation_is_refused(
+    provider: dict[str, str],
+    variable: str | None,
+    words: str,
+    slurm: FakeSlurm,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if variable is not None:
+        monkeypatch.setenv("SLURM_CLUSTERS", variable)
+    config = Config(executors=[HighThroughputExecutor(label="dft", provider=SlurmProvider(**provider))])
+    with pytest.raises(SettingsError, match=words):
+        guard(config, tmp_path)
 
 
 def test_the_executor_is_called_as_the_project_when_it_has_no_name() -> None:

@@ -136,7 +136,7 @@ def test_pyscf_uses_the_core_potential_of_a_heavy_element(tmp_path: Path) -> Non
         (AseCalculatorSettings(calculator="ase.calculators.emt:ETM"), [8], False, "has no ETM"),
         (AseCalculatorSettings(calculator="ase.calculators.emt:parameters"), [8], False, "is a dict"),
         (AseCalculatorSettings(calculator="ase:Atoms", arguments={"no_such": 1}), [8], False, "can't be made"),
-        (AseCalculatorSettings(calculator="ase:Atoms"), [8], False, "does not compute energy and forces"),
+        (AseCalculatorSettings(calculator="ase:Atoms"), [8], False, "returns an object Atoms, no ASE calculator"),
     ],
 )
 def test_problems_say_what_is_wrong(

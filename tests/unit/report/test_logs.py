@@ -1,5 +1,7 @@
 import io
 import logging
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +68,26 @@ def test_opening_again_goes_on_with_the_same_diary(tmp_path: Path) -> None:
         logging.getLogger("aims_pax").info(word)
     assert [line.split()[-1] for line in path.read_text(encoding="utf-8").splitlines()] == ["first", "second"]
     assert stream.getvalue().count("second") == 1
+
+
+def test_every_line_appears_once_although_a_model_was_loaded_before(tmp_path: Path, mace_model: Path) -> None:
+    script = f"""
+import logging, sys
+from pathlib import Path
+from rich.console import Console
+from aims_pax.reference.registry import build_reference
+from aims_pax.report.logs import close_logs, open_logs
+from aims_pax.settings.reference import TeacherSettings
+build_reference(TeacherSettings(model_path={str(mace_model)!r})).problems([1, 8], periodic=False)
+before = list(logging.getLogger().handlers)
+open_logs(Path({str(tmp_path)!r}), Console(file=sys.stderr, width=80))
+logging.getLogger("aims_pax.active").info("label 63 arrived")
+close_logs()
+print(len(before), logging.getLogger().handlers == before)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=True)
+    assert done.stdout.split()[-2:] == ["1", "True"], "MACE no longer logs by itself: this test shows nothing"
+    assert done.stderr.count("label 63 arrived") == 1
 
 
 def test_closing_restores_the_logging_of_the_process(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pytest
 from ase import Atoms
 from ase.calculators.lj import LennardJones as AseLennardJones
 
@@ -82,17 +81,30 @@ def test_a_calculation_that_fails_stops_its_trajectory_alone(cluster: Frame) -> 
     sampler = BatchedSampler(starts, CalculatorForces(lambda: Fragile(epsilon=0.0104, sigma=3.4, rc=20.0)))
     advanced = sampler.advance([0, 1], 4)
     assert [one.md_step for one in advanced] == [4, 0]
-    assert advanced[1].problem == "forces on 4 of 4 atoms are not finite"
+    assert advanced[1].problem == "no forces: RuntimeError: SCF not converged in 250 cycles"
+    assert [one.lacks_forces for one in advanced] == [False, True]
 
 
-def test_a_mistake_in_a_calculator_is_not_taken_for_a_failed_calculation(cluster: Frame) -> None:
+def test_a_mistake_in_a_calculator_is_told_with_its_type(cluster: Frame) -> None:
     class Broken(AseLennardJones):  # type: ignore[misc]
         def calculate(self, *_: object) -> None:
             raise AttributeError("a typing mistake")
 
     sampler = BatchedSampler([TrajectoryStart(cluster, Ensemble.NVE, 10.0, 2.0, 0.0, 1)], CalculatorForces(Broken))
-    with pytest.raises(AttributeError, match="a typing mistake"):
-        sampler.advance([0], 1)
+    (stopped,) = sampler.advance([0], 1)
+    assert stopped.problem == "no forces: AttributeError: a typing mistake"
+
+
+def test_a_driver_whose_numbers_are_no_good_is_not_said_to_have_failed(cluster: Frame) -> None:
+    class Infinite(AseLennardJones):  # type: ignore[misc]
+        def calculate(self, *args: object) -> None:
+            super().calculate(*args)
+            self.results["forces"] = self.results["forces"] * np.inf
+
+    sampler = BatchedSampler([TrajectoryStart(cluster, Ensemble.NVE, 10.0, 2.0, 0.0, 1)], CalculatorForces(Infinite))
+    (stopped,) = sampler.advance([0], 1)
+    assert stopped.problem == "forces on 4 of 4 atoms are not finite"
+    assert not stopped.lacks_forces
 
 
 def test_every_step_of_reference_dynamics_is_a_label(
@@ -106,6 +118,7 @@ def test_every_step_of_reference_dynamics_is_a_label(
     assert isinstance(label, Label)
     positions = sampler.frame(1).positions
     np.testing.assert_allclose(label.forces, -0.05 * (positions - positions.mean(axis=0)))
+    assert advanced[1].problem == "no forces: not converged: no crystals"
     failure = forces.result_of(sampler.frame(0))
     assert isinstance(failure, LabelFailure)
     assert failure.reason is FailureReason.NOT_CONVERGED

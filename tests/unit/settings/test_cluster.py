@@ -15,6 +15,7 @@ from aims_pax.settings.cluster import (
     with_resources,
 )
 from aims_pax.settings.fhi_aims import FhiAimsSettings
+from aims_pax.settings.sbatch import cluster_of, contradictions
 
 from .conftest import AL, IDG, MD
 
@@ -59,6 +60,42 @@ def test_the_mapping_of_v02_is_read_as_it_is(folder: Any) -> None:
 )
 def test_what_v02_can_not_mean_here_is_said(folder: Any, old: str, new: str, words: str) -> None:
     assert words in folder.write(IDG + AL + MD + V02.replace(old, new)).complaint()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (
+            "#SBATCH --clusters=a,b",
+            "slurm_str sends jobs to the clusters a,b, and they are watched and cancelled",
+        ),
+        ("#SBATCH -Mall", "sends jobs to the clusters all"),
+        ("#SBATCH --array=1-4", "holds --array, which would start each job several times"),
+        ("#SBATCH -a 1-4 -N 1", "holds --array"),
+        ("#SBATCH --parsable", "holds --parsable"),
+        ("#SBATCH -W", "holds --wait, which would make each submission last as long as its job"),
+    ],
+)
+def test_lines_by_which_a_job_could_not_be_followed_are_refused(folder: Any, line: str, words: str) -> None:
+    text = V02.replace("#SBATCH --partition=cpu", line)
+    assert words in folder.write(IDG + AL + MD + text).complaint()
+
+
+@pytest.mark.parametrize(
+    ("line", "cluster"),
+    [
+        ("#SBATCH --clusters=other", "other"),
+        ("#SBATCH --cluster other  # the new one", "other"),
+        ("#SBATCH -M other", "other"),
+        ("#SBATCH -N 1 -Mother --exclusive", "other"),
+        ("#SBATCH --clusters=first\n#SBATCH --clusters=second", "second"),
+        ("# #SBATCH --clusters=other", None),
+        ("#SBATCH --cluster-constraint=ib -A acct -q high -w node1 --wait-all-nodes=1", None),
+    ],
+)
+def test_the_cluster_of_a_federation_is_read_as_slurm_reads_it(line: str, cluster: str | None) -> None:
+    assert cluster_of(line) == cluster
+    assert list(contradictions("slurm_str", line)) == []
 
 
 def test_a_short_form_of_the_time_limit_is_one(folder: Any) -> None:
