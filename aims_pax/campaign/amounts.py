@@ -17,6 +17,7 @@ from aims_pax.frame import Stage
 from aims_pax.learner.initial import InitialPolicy, InitialState, resumed
 from aims_pax.learner.state import Phase, Policy
 from aims_pax.settings import InitialDatasetSettings, Project
+from aims_pax.settings.misc import VERDICT_LEAST_PS, VERDICT_MOST_PS
 from aims_pax.settings.stage import StageSettings
 
 DEFAULT_PICK_RATE: Final = 0.08
@@ -118,14 +119,6 @@ def expected_convergence_epochs(settings: StageSettings, n_train: int) -> int:
     return min(settings.max_convergence_epochs, SLOW_CONVERGENCE_EPOCHS + settings.convergence_patience)
 
 
-@dataclass(frozen=True, slots=True)
-class Dynamics:
-    """MD of a batch of runs: that of the verdict, for one."""
-
-    n_runs: int
-    n_steps: int
-
-
 def parts_ahead(project: Project, stages: tuple[Stage, ...], standing: Standing | None) -> tuple[Part, ...]:
     """The parts of a run that are still to come or under way, in their order."""
     now = PART_OF[None if standing is None else standing.progress]
@@ -149,15 +142,8 @@ def amounts_ahead(
     stages: tuple[Stage, ...],
     *,
     standing: Standing | None = None,
-    verdict: Dynamics | None = None,
 ) -> tuple[Amounts, ...]:
-    """What each part has still to do, as far as the settings and the run in the folder tell.
-
-    Parameters
-    ----------
-    verdict : Dynamics or None
-        The MD with the product that follows its convergence; None when there is none.
-    """
+    """What each part has still to do, as far as the settings and the run in the folder tell."""
     found = {
         Part.INITIAL: _initial_amounts,
         Part.INITIAL_CONVERGENCE: _initial_convergence_amounts,
@@ -166,10 +152,17 @@ def amounts_ahead(
     }
     ahead = parts_ahead(project, stages, standing)
     amounts = [found[part](project, standing) if part in found else Amounts(part) for part in ahead]
-    if verdict is not None and Stage.ACTIVE in stages and Part.RESULTS in ahead:
-        steps = Span.exactly(verdict.n_runs * verdict.n_steps)
-        amounts.insert(len(amounts) - 1, Amounts(Part.VERDICT, md_steps=steps))
+    if Stage.ACTIVE in stages and Part.RESULTS in ahead and project.settings.misc.verdict_ps != 0:
+        amounts.insert(len(amounts) - 1, Amounts(Part.VERDICT, md_steps=verdict_steps(project)))
     return tuple(amounts)
+
+
+def verdict_steps(project: Project) -> Span:
+    """MD steps of all runs of the trial that ends a run; without those at constant energy after them."""
+    misc = project.settings.misc
+    bounds = (VERDICT_LEAST_PS, VERDICT_MOST_PS) if isinstance(misc.verdict_ps, str) else (misc.verdict_ps,) * 2
+    steps = [misc.verdict_runs * 1000 * length_ps / project.md_for(0).timestep for length_ps in bounds]
+    return Span(steps[0], steps[0], steps[1])
 
 
 def amount_facts(
@@ -177,10 +170,9 @@ def amount_facts(
     stages: tuple[Stage, ...],
     *,
     standing: Standing | None = None,
-    verdict: Dynamics | None = None,
 ) -> Iterator[tuple[Part, str]]:
     """The same in words, a line for each part that labels, moves or trains."""
-    for one in amounts_ahead(project, stages, standing=standing, verdict=verdict):
+    for one in amounts_ahead(project, stages, standing=standing):
         kinds = (("labels", one.labels), ("MD steps", one.md_steps), ("epochs", one.epochs))
         said = [f"{span.words()} {name}" for name, span in kinds if span.high > 0]
         if said:

@@ -127,8 +127,7 @@ def write_results(
         content = _content(project, store, committee, convergence, product)
         content["errors_on_validation_set"] = None if evaluation is None else evaluation.record()
     wall = stopwatch.seconds()
-    content["wall_s"] = {name: round(seconds, 2) for name, seconds in wall.items()}
-    content["wall_s_by_stage"] = {name: round(seconds, 2) for name, seconds in stopwatch.seconds_by_part().items()}
+    content |= wall_times(stopwatch)
     draw_run(
         results,
         epochs=store.epochs(),
@@ -140,6 +139,12 @@ def write_results(
     summary = Summary(results, content)
     summary.write()
     return summary
+
+
+def wall_times(stopwatch: Stopwatch) -> dict[str, dict[str, float]]:
+    """``wall_s`` and ``wall_s_by_stage`` of summary.json."""
+    times = {"wall_s": stopwatch.seconds(), "wall_s_by_stage": stopwatch.seconds_by_part()}
+    return {key: {name: round(seconds, 2) for name, seconds in one.items()} for key, one in times.items()}
 
 
 def write_models(

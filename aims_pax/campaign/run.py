@@ -109,11 +109,12 @@ def _judged(run: Run, summary: Summary) -> Summary:
     def show(words: str) -> None:
         run.observer.show(_status_of_convergence(run, committee, n_epochs, None, words))
 
+    run.stopwatch.enter(Part.VERDICT)
     with run.stopwatch.during(Activity.VERIFYING):
         verdict = give_verdict(case, show=show)
     if verdict is not None:
         diary.info("verdict: %s; %s", verdict.word, verdict.reasons[0].text)
-    return with_verdict(summary, verdict, wall_s=run.stopwatch.seconds())
+    return with_verdict(summary, verdict, run.stopwatch)
 
 
 def _begin(run: Run, stages: tuple[Stage, ...]) -> None:

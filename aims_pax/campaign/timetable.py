@@ -12,7 +12,6 @@ from aims_pax.campaign.activities import Part
 from aims_pax.campaign.amounts import (
     WORDS,
     Amounts,
-    Dynamics,
     Span,
     amounts_ahead,
     convergence_epochs,
@@ -30,6 +29,7 @@ from aims_pax.campaign.standing import Standing
 from aims_pax.frame import Stage
 from aims_pax.learner.initial import InitialPolicy
 from aims_pax.settings import InlineCluster, LocalCluster, Project, SlurmCluster
+from aims_pax.settings.misc import VERDICT_SHARE
 from aims_pax.settings.project import BOTH_STAGES
 
 POOL_S: Final = 4.0
@@ -37,6 +37,10 @@ POOL_S: Final = 4.0
 
 RESULTS_S: Final = 8.0
 """Exporting models and datasets, measuring errors, drawing figures, s. An estimate for small sets: 10 s under load."""
+
+VERDICT_EFFORT: Final = 2.0
+"""Time of a step of the trial over one of active learning: files are in double precision, all members are asked for
+their opinion, and a fifth more is run at constant energy. An estimate."""
 
 WIDTH: Final = 80
 
@@ -51,15 +55,12 @@ class Outlook:
         Of the run in the folder: what is left of it is foretold then.
     n_workers : int or None
         None: those of CLUSTER.
-    verdict : Dynamics or None
-        The MD that follows the final convergence; None when there is none.
     """
 
     stages: tuple[Stage, ...] = BOTH_STAGES
     standing: Standing | None = None
     n_workers: int | None = None
     wishes: Wishes = NO_WISHES
-    verdict: Dynamics | None = None
 
 
 WHOLE_RUN: Final = Outlook()
@@ -184,6 +185,7 @@ class _Timetable:
         known = workers_of(project) if outlook.n_workers is None else outlook.n_workers
         self._n_workers = 1 if known is None else known
         self._n_final_labels = Span.exactly(0.0)
+        self._rows: list[StageForecast] = []
 
     def forecasts(self) -> StageForecasts:
         timed: dict[Part, Callable[[Amounts], StageForecast]] = {
@@ -196,9 +198,10 @@ class _Timetable:
             Part.RESULTS: self._results,
         }
         outlook = self._outlook
-        ahead = amounts_ahead(self._project, outlook.stages, standing=outlook.standing, verdict=outlook.verdict)
-        rows = tuple(timed[one.part](one) for one in ahead)
-        return StageForecasts(rows, self._n_workers, self._n_nodes())
+        ahead = amounts_ahead(self._project, outlook.stages, standing=outlook.standing)
+        for one in ahead:
+            self._rows.append(timed[one.part](one))
+        return StageForecasts(tuple(self._rows), self._n_workers, self._n_nodes())
 
     def _n_nodes(self) -> int:
         cluster = self._project.settings.cluster
@@ -284,10 +287,16 @@ class _Timetable:
         return StageForecast(replace(amounts, epochs=epochs), epochs.times(share * self._speed.epoch_s(n_train)))
 
     def _verdict(self, amounts: Amounts) -> StageForecast:
-        verdict = self._outlook.verdict
-        assert verdict is not None
-        step_s = self._speed.batch_step_s + verdict.n_runs * self._speed.trajectory_step_s
-        return StageForecast(amounts, Span.exactly(verdict.n_steps * step_s))
+        """A tenth of what was before it, within the bounds of its length; its time is set by the steps of all runs."""
+        n_runs = self._project.settings.misc.verdict_runs
+        step_s = (self._speed.batch_step_s / n_runs + self._speed.trajectory_step_s) * VERDICT_EFFORT
+        least, most = amounts.md_steps.low * step_s, amounts.md_steps.high * step_s
+        before = _sum([row.time_s for row in self._rows])
+        low, likely, high = (
+            min(max(least, VERDICT_SHARE * seconds), most) for seconds in (before.low, before.likely, before.high)
+        )
+        time_s = Span(low, likely, high)
+        return StageForecast(replace(amounts, md_steps=time_s.times(1 / step_s)), time_s)
 
     def _results(self, amounts: Amounts) -> StageForecast:
         return StageForecast(amounts, Span.exactly(RESULTS_S))

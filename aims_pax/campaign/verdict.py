@@ -1,18 +1,17 @@
 """The verdict on the models of a run: a short trial at the run's own conditions, and what else is known of them."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from aims_pax.campaign.activities import Stopwatch
 from aims_pax.campaign.conditions import Grounds, conditions_of, trial_runs
-from aims_pax.campaign.results import Summary
+from aims_pax.campaign.results import Summary, wall_times
 from aims_pax.campaign.trial import Moment, Span, Trial, TrialParts
 from aims_pax.committee import Ensemble, devices_of, load_models
-from aims_pax.dataset.durable import replacing
 from aims_pax.departure import Departure
 from aims_pax.evaluation.metrics import evaluate
 from aims_pax.evaluation.verdict import Evidence, Learned, Measured, Verdict, judge
@@ -20,18 +19,12 @@ from aims_pax.frame import LabelledFrame, Split
 from aims_pax.protocols import Score
 from aims_pax.selection import SCORES
 from aims_pax.settings import Project
-
-LEAST_PS: Final = 1.0
-MOST_PS: Final = 50.0
-"""Bounds of a trial's length where MISC.verdict_ps is auto."""
-
-SHARE_OF_RUN: Final = 0.1
-"""Share of the run's time that a trial may take, beyond its least length."""
+from aims_pax.settings.misc import VERDICT_LEAST_PS, VERDICT_MOST_PS, VERDICT_SHARE
 
 LIMIT_SHARE: Final = 0.5
 LIMIT_LEAST_S: Final = 60.0
 """It ends in any case at this share of the run's time, or after a minute: an hour's run should not be tried for a day
-where its models are slow. A trial that is shorter than LEAST_PS for this gives no better word than doubt."""
+where its models are slow. A trial that is shorter than the least for this gives no better word than doubt."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,23 +86,23 @@ def give_verdict(case: Case, *, show: Callable[[str], None] = lambda _words: Non
     return judge(Evidence(records, measured, case.learned))
 
 
-def with_verdict(summary: Summary, verdict: Verdict | None, *, wall_s: Mapping[str, float]) -> Summary:
+def with_verdict(summary: Summary, verdict: Verdict | None, stopwatch: Stopwatch) -> Summary:
     """The summary with a verdict and the time that it took, also in its file; None: there was none to be."""
     content = {
         **summary.content,
-        "wall_s": {name: round(seconds, 2) for name, seconds in wall_s.items()},
+        **wall_times(stopwatch),
         "verdict": None if verdict is None else verdict.as_json(),
     }
-    with replacing(summary.folder / "summary.json") as file:
-        json.dump(content, file, indent=2)
-    return Summary(summary.folder, content)
+    judged = Summary(summary.folder, content)
+    judged.write()
+    return judged
 
 
 def span_of(verdict_ps: float | str, *, run_s: float) -> Span | None:
     """How long a trial is, from MISC.verdict_ps; None when there is to be none."""
     if isinstance(verdict_ps, str):
         limit_s = max(LIMIT_SHARE * run_s, LIMIT_LEAST_S)
-        return Span(LEAST_PS, MOST_PS, budget_s=SHARE_OF_RUN * run_s, limit_s=limit_s)
+        return Span(VERDICT_LEAST_PS, VERDICT_MOST_PS, budget_s=VERDICT_SHARE * run_s, limit_s=limit_s)
     return None if verdict_ps == 0 else Span(verdict_ps, verdict_ps)
 
 

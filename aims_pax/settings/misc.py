@@ -40,6 +40,14 @@ VerdictLength = Annotated[
 ]
 
 
+VERDICT_LEAST_PS: Final = 1.0
+VERDICT_MOST_PS: Final = 50.0
+"""Bounds of a trial's length where verdict_ps is auto."""
+
+VERDICT_SHARE: Final = 0.1
+"""Share of the run's time that it may take then, beyond its least length."""
+
+
 class MiscSettings(Section):
     """Where things are, and how they are called in extended XYZ files."""
 

@@ -13,7 +13,6 @@ from aims_pax.campaign import assembly
 from aims_pax.campaign.activities import Part
 from aims_pax.campaign.amounts import (
     Amounts,
-    Dynamics,
     Span,
     amount_facts,
     amounts_ahead,
@@ -28,14 +27,14 @@ from aims_pax.frame import Stage
 from aims_pax.learner.active import begin
 from aims_pax.learner.initial import InitialState
 from aims_pax.learner.quota import Quota
-from aims_pax.settings import Project, load_project
+from aims_pax.settings import MDSettings, Project, load_project
 
 INITIAL = {"n_points_per_sampling_step_idg": 4, "ensemble_size": 2, "max_initial_set_size": 6, "skip_step_initial": 10}
 ACTIVE = {"num_trajectories": 3, "ensemble_size": 2, "skip_step_mlff": 4, "max_train_set_size": 30}
 RUN, AL, IDG = (Stage.INITIAL, Stage.ACTIVE), (Stage.ACTIVE,), (Stage.INITIAL,)
 
 
-def project_in(folder: Path, *, systems: int = 1, initial: Any = None, active: Any = None) -> Project:
+def project_in(folder: Path, *, systems: int = 1, initial: Any = None, active: Any = None, misc: Any = None) -> Project:
     structures = [Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.4 + 0.1 * k]]) for k in range(systems)]
     write(folder / "copper.extxyz", structures)
     settings = {
@@ -43,7 +42,7 @@ def project_in(folder: Path, *, systems: int = 1, initial: Any = None, active: A
         "INITIAL_DATASET_GENERATION": INITIAL | (initial or {}),
         "ACTIVE_LEARNING": ACTIVE | (active or {}),
         "MD": {"stat_ensemble": "nvt"},
-        "MISC": {"path_to_geometry": "copper.extxyz"},
+        "MISC": {"path_to_geometry": "copper.extxyz"} | (misc or {}),
     }
     for section in settings.values():
         for key in [key for key, value in section.items() if value is None]:
@@ -140,7 +139,7 @@ def test_resumed_active_learning_has_what_its_goal_still_lacks(tmp_path: Path) -
     state = begin(assembly.active_policy(project), n_trajectories=3, c_x=0.0, valid_ratio=0.1, n_initial_train=7)
     state = replace(state, quota=Quota(0.1, 20, 2), n_received=22, n_requested=22)
     found = ahead(project, standing=Standing(Progress.ACTIVE, active=state, n_labels=38))
-    assert set(found) == {Part.STARTING, Part.ACTIVE, Part.CONVERGENCE, Part.RESULTS}
+    assert set(found) == {Part.STARTING, Part.ACTIVE, Part.CONVERGENCE, Part.VERDICT, Part.RESULTS}
     assert found[Part.ACTIVE].labels == Span(4, 4, 6)  # three more train
 
 
@@ -149,10 +148,11 @@ def test_finished_run_has_nothing_to_do(tmp_path: Path) -> None:
 
 
 def test_verdict_is_md_after_the_convergence(tmp_path: Path) -> None:
-    found = ahead(project_in(tmp_path), verdict=Dynamics(n_runs=4, n_steps=500))
-    assert found[Part.VERDICT].md_steps == Span.exactly(2000)
+    found = ahead(project_in(tmp_path, misc={"verdict_ps": 0.5, "verdict_runs": 4}))
+    assert found[Part.VERDICT].md_steps == Span.exactly(4 * 500 / MDSettings(stat_ensemble="nvt").timestep)
     assert list(found)[-3:] == [Part.CONVERGENCE, Part.VERDICT, Part.RESULTS]
-    early = ahead(project_in(tmp_path), IDG, verdict=Dynamics(n_runs=4, n_steps=500))
+    assert Part.VERDICT not in ahead(project_in(tmp_path, misc={"verdict_ps": 0}))
+    early = ahead(project_in(tmp_path), IDG)
     assert Part.VERDICT not in early, "a dataset has no product to be judged"
 
 

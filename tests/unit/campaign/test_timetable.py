@@ -8,13 +8,22 @@ from typing import Any
 import pytest
 
 from aims_pax.campaign.activities import Part
-from aims_pax.campaign.amounts import Dynamics, Span
+from aims_pax.campaign.amounts import Span
 from aims_pax.campaign.opened import Progress
 from aims_pax.campaign.pace import Wishes
 from aims_pax.campaign.speed import Measured, Speed
 from aims_pax.campaign.standing import Standing
-from aims_pax.campaign.timetable import RESULTS_S, WIDTH, Outlook, StageForecast, forecast_by_stage, workers_of
+from aims_pax.campaign.timetable import (
+    RESULTS_S,
+    VERDICT_EFFORT,
+    WIDTH,
+    Outlook,
+    StageForecast,
+    forecast_by_stage,
+    workers_of,
+)
 from aims_pax.frame import Stage
+from aims_pax.settings import MDSettings
 from aims_pax.settings.cluster import LocalCluster, SlurmCluster
 
 from .test_amounts import project_in
@@ -70,13 +79,22 @@ def test_dataset_that_is_brought_along_is_converged_on_first(tmp_path: Path) -> 
 def test_what_is_behind_a_run_takes_no_time(tmp_path: Path) -> None:
     standing = Standing(Progress.CONVERGENCE, n_epochs_convergence=30)
     found = rows(tmp_path, outlook=Outlook(standing=standing), active=CONVERGING)
-    assert list(found) == [Part.STARTING, Part.CONVERGENCE, Part.RESULTS]
+    assert list(found) == [Part.STARTING, Part.CONVERGENCE, Part.VERDICT, Part.RESULTS]
     assert found[Part.CONVERGENCE].amounts.epochs == Span.exactly(10)
 
 
-def test_verdict_is_runs_of_md_in_one_batch(tmp_path: Path) -> None:
-    found = rows(tmp_path, outlook=Outlook(verdict=Dynamics(n_runs=4, n_steps=500)))
-    assert found[Part.VERDICT].time_s == Span.exactly(500 * (0.02 + 4 * 0.01))
+TIMESTEP_FS = MDSettings(stat_ensemble="nvt").timestep
+
+
+def test_verdict_takes_a_tenth_of_what_was_before_it_within_the_bounds_of_its_length(tmp_path: Path) -> None:
+    found = rows(tmp_path, misc={"verdict_runs": 4})
+    step_s = VERDICT_EFFORT * (0.02 / 4 + 0.01)
+    before = sum(row.time_s.likely for part, row in found.items() if part not in (Part.VERDICT, Part.RESULTS))
+    steps = found[Part.VERDICT].amounts.md_steps
+    assert found[Part.VERDICT].time_s.likely == pytest.approx(max(0.1 * before, 4000 / TIMESTEP_FS * step_s))
+    assert steps.likely == pytest.approx(found[Part.VERDICT].time_s.likely / step_s)
+    given = rows(tmp_path, misc={"verdict_ps": 0.5, "verdict_runs": 4})[Part.VERDICT]
+    assert given.time_s == Span.exactly(pytest.approx(4 * 500 / TIMESTEP_FS * step_s))
 
 
 def test_workers_are_those_of_the_cluster(tmp_path: Path) -> None:
