@@ -3,22 +3,22 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, isinf
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-from aims_pax.batch import neighbour_list
 from aims_pax.campaign import assembly
 from aims_pax.campaign.continuation import continuation_facts, continuation_problems, earlier_run
-from aims_pax.committee import devices_of, load_foundation, missing_gpus, usable_gpus, why_nothing_compiles
+from aims_pax.committee.hardware import runs_on_cpu
 from aims_pax.errors import Problem, RunLocked, UserError
 from aims_pax.frame import Frame, Stage
-from aims_pax.reference.ase_adapter import import_callable
+from aims_pax.reference.ase_adapter import atoms_of, import_callable
 from aims_pax.reference.by_system import in_charge
 from aims_pax.reference.dispersion import Dispersion
 from aims_pax.reference.leash import NOT_HERE
+from aims_pax.reference.model_file import elements_of, published_file, published_urls
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import (
     InlineCluster,
@@ -118,6 +118,10 @@ def _reason_not_writable(folder: Path) -> str | None:
 
 def _device_problems(project: Project) -> Iterator[Problem]:
     misc = project.mace.misc
+    if runs_on_cpu(misc.device) and not misc.compile:
+        return
+    from aims_pax.committee import devices_of, missing_gpus, usable_gpus, why_nothing_compiles
+
     missing, there = missing_gpus(misc.device), usable_gpus()
     if not missing:
         if misc.compile and (problem := why_nothing_compiles(devices_of(misc.device)[0])) is not None:
@@ -233,14 +237,19 @@ def _embedded_driver_problems(project: Project, where: str) -> Iterator[Problem]
 
 def _model_problems(project: Project, where: str, family: str, name: str) -> Iterator[Problem]:
     """A model must load and know the elements; one that is still to be downloaded must be in reach."""
-    if not Path(name).is_file():
+    file = Path(name) if Path(name).is_file() else published_file(family, name)
+    if file is None:
         reason = _unreachable_reason(family, name)
         if reason is not None:
             found = f"The model {family} {name} is not on this machine, and can't be downloaded ({reason})."
             advice = "Fetch its file elsewhere and name it by mace_model, or leave the model out: GFN2-xTB then drives."
             yield Problem(where, found, "", advice)
         return
-    known = load_foundation(family, name, device="cpu").numbers
+    known = elements_of(file)
+    if known is None:
+        from aims_pax.committee import load_foundation
+
+        known = load_foundation(family, str(file), device="cpu").numbers
     foreign = [number for number in project.elements if number not in known]
     if foreign:
         from ase.data import chemical_symbols
@@ -255,17 +264,9 @@ def _model_problems(project: Project, where: str, family: str, name: str) -> Ite
 
 
 def _unreachable_reason(family: str, name: str) -> str | None:
-    """Why a published model can't be had from here; None when it is in MACE's cache or its server answers."""
-    from mace.calculators import foundations_models
-    from mace.tools.utils import get_cache_dir
-
-    urls = foundations_models.mace_off_urls if family == "mace-off" else foundations_models.mace_mp_urls
-    file = urls[name].rsplit("/", 1)[-1]
-    cached = {file.partition("?")[0], "".join(c for c in file if c.isalnum() or c == "_")}
-    if any((get_cache_dir() / one).is_file() for one in cached):
-        return None
+    """Why a published model can't be downloaded here; None when its server answers."""
     try:
-        with urlopen(Request(urls[name], method="HEAD"), timeout=NETWORK_TIMEOUT_S):
+        with urlopen(Request(published_urls(family)[name], method="HEAD"), timeout=NETWORK_TIMEOUT_S):
             return None
     except OSError as error:
         return str(getattr(error, "reason", error))
@@ -354,10 +355,10 @@ def _active_fact(project: Project, initial_labels: int | None) -> str:
 def _model_fact(project: Project) -> str:
     settings, n_members = project.mace, len(assembly.seeds_of(project))
     memory = max(_training_bytes(settings, system.frame) for system in project.systems) / 2**30
-    devices = devices_of(settings.misc.device)
-    on_gpu = devices[0].type == "cuda"
+    devices = _device_types(settings.misc.device)
+    on_gpu = devices[0] == "cuda"
     at_a_time = 1 if on_gpu else min(n_members, assembly.n_cores())
-    device, each = (f"{len(devices)} GPUs", " on each") if len(devices) > 1 else (devices[0].type, "")
+    device, each = (f"{len(devices)} GPUs", " on each") if len(devices) > 1 else (devices[0], "")
     compiled = ", compiled" if settings.misc.compile else ""
     return (
         f"committee: {n_members} MACE models, {settings.architecture.num_channels} channels, "
@@ -366,12 +367,23 @@ def _model_fact(project: Project) -> str:
     )
 
 
+def _device_types(setting: str | Sequence[str]) -> list[str]:
+    """``cpu``, or ``cuda`` for each GPU."""
+    if runs_on_cpu(setting):
+        return ["cpu"]
+    from aims_pax.committee import devices_of
+
+    return [device.type for device in devices_of(setting)]
+
+
 def _training_bytes(settings: MaceSettings, frame: Frame) -> float:
     """Memory of a training step on structures like this one."""
+    from ase.neighborlist import neighbor_list
+
     architecture = settings.architecture
-    edges, _ = neighbour_list(frame.positions, frame.cell, frame.pbc, cutoff=architecture.r_max)
+    n_edges = len(neighbor_list("i", atoms_of(frame), architecture.r_max))  # vesin, elsewhere, imports PyTorch
     features = architecture.num_channels * (architecture.max_L + 1) ** 2
     bytes_per_edge = BYTES_PER_EDGE + BYTES_PER_EDGE_AND_FEATURE * features
     width = 1 if settings.general.default_dtype == "float32" else 2
     layers = architecture.num_interactions / 2
-    return float(edges.shape[1] * settings.training.batch_size * bytes_per_edge * width * layers)
+    return float(n_edges * settings.training.batch_size * bytes_per_edge * width * layers)
