@@ -11,8 +11,10 @@ from urllib.request import Request, urlopen
 
 from aims_pax.campaign import assembly
 from aims_pax.campaign.continuation import continuation_facts, continuation_problems, earlier_run
+from aims_pax.campaign.remarks import Asked, doubts, initial_train_size
+from aims_pax.campaign.understood import driver
 from aims_pax.committee.hardware import runs_on_cpu
-from aims_pax.errors import Problem, RunLocked, UserError
+from aims_pax.errors import Doubt, Problem, RunLocked, UserError
 from aims_pax.frame import Frame, Stage
 from aims_pax.reference.ase_adapter import atoms_of, import_callable
 from aims_pax.reference.by_system import in_charge
@@ -52,10 +54,13 @@ class CheckReport:
         Empty when the run can start.
     facts : tuple of str
         Sentences on what a run would do and cost.
+    doubts : tuple of Doubt
+        What is allowed and hardly meant.
     """
 
     problems: tuple[Problem, ...]
     facts: tuple[str, ...]
+    doubts: tuple[Doubt, ...] = ()
 
 
 def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
@@ -79,7 +84,9 @@ def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
         problems += error.problems
     except UserError:
         pass  # the folder can't be written to, which was said above
-    return CheckReport(tuple(problems), tuple(facts))
+    n_initial = _initial_labels(project) if Stage.INITIAL in stages else None
+    n_initial_train = initial_train_size(n_initial, project, n_probes=_n_probes(project))
+    return CheckReport(tuple(problems), tuple(facts), doubts(Asked(project, stages, n_initial_train)))
 
 
 def _folder_problems(project: Project) -> Iterator[Problem]:
@@ -204,15 +211,15 @@ def _cluster_problems(project: Project) -> Iterator[Problem]:
 
 def _driver_problems(project: Project) -> Iterator[Problem]:
     settings = project.initial
-    driver, model = settings.driver, settings.foundational_model_settings
+    family, model = settings.driver, settings.foundational_model_settings
     where = "INITIAL_DATASET_GENERATION.foundational_model"
     try:
-        if driver == "tblite":
+        if family == "tblite":
             yield from _embedded_driver_problems(project, where)
-        elif driver in ("mace-mp", "mace-off", "mace"):
-            yield from _model_problems(project, where, driver, "small" if model is None else model.mace_model)
-        elif driver != "reference":
-            import_callable(driver, key=where)
+        elif family in ("mace-mp", "mace-off", "mace"):
+            yield from _model_problems(project, where, family, "small" if model is None else model.mace_model)
+        elif family != "reference":
+            import_callable(family, key=where)
     except UserError as error:
         yield from error.problems
     if model is not None and model.correction is not None:
@@ -224,12 +231,12 @@ def _driver_problems(project: Project) -> Iterator[Problem]:
 def _embedded_driver_problems(project: Project, where: str) -> Iterator[Problem]:
     """Tight binding knows elements to radon, and cells of a certain size."""
     settings = assembly.embedded_settings(project)
-    driver = build_reference(settings)
+    embedded = build_reference(settings)
     advice = "Name a driver that can: foundational_model, or initial_sampling: aimd."
     found = {
         problem
         for system in project.systems
-        for problem in driver.problems(system.frame.numbers.tolist(), periodic=bool(system.frame.pbc.any()))
+        for problem in embedded.problems(system.frame.numbers.tolist(), periodic=bool(system.frame.pbc.any()))
     }
     for problem in sorted(found):
         yield Problem(where, f"The embedded {settings.method} drives the initial MD, and can't: {problem}.", "", advice)
@@ -276,10 +283,9 @@ def _unreachable_reason(family: str, name: str) -> str | None:
 
 
 def _facts(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
-    atoms = ", ".join(f"{system.name} ({system.frame.n_atoms} atoms)" for system in project.systems[:5])
-    more = f" and {len(project.systems) - 5} more" if len(project.systems) > 5 else ""
-    yield f"starting structures: {atoms}{more}"
     yield f"labels: {build_reference(project.reference).name}, {_where_labelled(project)}"
+    if n_probes := _n_probes(project):
+        yield f"probe: a new run first asks for {n_probes} labels, which show whether the reference makes sense"
     initial_labels = None
     if Stage.INITIAL in stages:
         initial_labels = _initial_labels(project)
@@ -316,6 +322,11 @@ def _where_labelled(project: Project) -> str:
     return f"on the workers of the Parsl configuration {cluster.parsl_config}"
 
 
+def _n_probes(project: Project) -> int:
+    """Labels that a new run begins with."""
+    return 2 * len(project.systems) if project.settings.misc.probe else 0
+
+
 def _initial_labels(project: Project) -> int | None:
     """Labels of the initial dataset, where a limit makes their number known."""
     settings = project.initial
@@ -331,20 +342,16 @@ def _initial_labels(project: Project) -> int | None:
 
 
 def _initial_fact(project: Project, labels: int | None) -> str:
-    settings = project.initial
-    embedded = assembly.embedded_settings(project).method
-    driver = {"tblite": embedded, "reference": "the reference itself"}.get(settings.driver, settings.driver)
     per_round = assembly.initial_policy(project).labels_per_round
     until = "until the force MAE is reached" if labels is None else f"about {labels} labels in all at most"
-    return f"initial dataset: MD driven by {driver}, {per_round} labels in each round, {until}"
+    return f"initial dataset: MD driven by {driver(project)}, {per_round} labels in each round, {until}"
 
 
 def _active_fact(project: Project, initial_labels: int | None) -> str:
     settings = project.active
     text = f"active learning: {settings.num_trajectories} trajectories"
     if not isinf(settings.max_train_set_size) and initial_labels is not None:
-        owners = settings.ensemble_size if project.initial.distinct_model_sets else 1
-        initial_train = (initial_labels / owners) * (1 - project.initial.valid_ratio)
+        initial_train = initial_train_size(initial_labels, project, n_probes=_n_probes(project)) or 0
         labels = max(0, ceil((settings.max_train_set_size - initial_train) / (1 - settings.valid_ratio)))
         return f"{text}, about {labels} labels and {labels * settings.epochs_per_worker} epochs at most"
     if not isinf(settings.max_MD_steps):

@@ -73,14 +73,18 @@ class Run:
             self.memory.keep_json("progress", str(progress))
             self.memory.keep_time(self.stopwatch)
 
-    def desk(self, stage: Stage) -> LabelDesk:
-        """Where a stage asks for labels. The workers are started at the first call and serve all stages."""
+    def pool(self) -> Pool:
+        """Where labels are computed. The workers are started at the first call and serve all stages."""
         if self._pool is None:
             with self.stopwatch.during(Activity.STARTING):
                 self._pool = assembly.build_pool(self.project)
+        return self._pool
+
+    def desk(self, stage: Stage) -> LabelDesk:
+        """Where a stage asks for labels."""
         return LabelDesk(
             self.store,
-            self._pool,
+            self.pool(),
             self.folder,
             stage,
             keeps_folders=not self.project.settings.cluster.clean_dirs,

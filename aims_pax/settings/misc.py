@@ -32,6 +32,12 @@ class MiscSettings(Section):
         description="Time without a label after which a campaign that waits says what it waits for, s. It ends when "
         "its workers are gone for good.",
     )
+    probe: bool = Field(
+        True,
+        description="Whether a new run first labels each structure and a copy rattled by 0.05 Å. It stops if the "
+        "reference, or what drives the initial MD, is not sane there: a label fails, the energy falls by much, forces "
+        "contradict it. Both labels train every member.",
+    )
     energy_key: Text = Field("REF_energy", description="Name of the energy (eV) in extended XYZ files.")
     forces_key: Text = Field("REF_forces", description="Name of the forces (eV/Å) in extended XYZ files.")
     stress_key: Text = Field("REF_stress", description="Name of the stress (eV/Å³) in extended XYZ files.")

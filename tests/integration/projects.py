@@ -62,8 +62,10 @@ COPPER: dict[str, Any] = {
         "save_trajectories": False,
     },
     "MD": {"stat_ensemble": "nvt", "temperature": 300, "timestep": 1.0, "friction": 0.02},
+    "MISC": {"probe": False},
 }
-"""Two members, two rounds of four labels, two trajectories; some two seconds."""
+"""Two members, two rounds of four labels, two trajectories; some two seconds. Without a probe, so that labels are
+counted as the stages ask for them; what a probe adds, test_probing.py counts."""
 
 WATER: dict[str, Any] = {
     **COPPER,
