@@ -95,7 +95,7 @@ def _understood(project: "Project", stages: "tuple[Stage, ...]") -> Iterator[str
 
 def _wrapped(line: str, *, indent: int) -> str:
     """The same in as many lines as the terminal needs; those after the first are indented."""
-    width = min(shutil.get_terminal_size().columns, 120)
+    width = shutil.get_terminal_size().columns
     return textwrap.fill(line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
 
 
