@@ -7,11 +7,12 @@ line prints them without a traceback.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """One mistake, said in four parts, in the words of the user's own files.
+class Statement:
+    """Something about what a user wrote, said in four parts, in the words of the user's own files.
 
     Parameters
     ----------
@@ -30,11 +31,25 @@ class Problem:
     allowed: str = ""
     advice: str = ""
 
+    SCOPE: ClassVar[str] = "Allowed"
+
     def __str__(self) -> str:
         lines = [f"{self.where}: {self.found}" if self.where else self.found]
-        lines += [f"  Allowed: {self.allowed}"] if self.allowed else []
+        lines += [f"  {self.SCOPE}: {self.allowed}"] if self.allowed else []
         lines += [f"  {self.advice}"] if self.advice else []
         return _printable("\n".join(lines))
+
+
+@dataclass(frozen=True, slots=True)
+class Problem(Statement):
+    """A mistake: nothing is started before it is mended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt(Statement):
+    """What is allowed and hardly meant: `allowed` says what is usual. It is shown, and stops nothing."""
+
+    SCOPE: ClassVar[str] = "Usual"
 
 
 def _printable(text: str) -> str:

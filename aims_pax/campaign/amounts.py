@@ -145,6 +145,7 @@ def amounts_ahead(
 ) -> tuple[Amounts, ...]:
     """What each part has still to do, as far as the settings and the run in the folder tell."""
     found = {
+        Part.STARTING: _starting_amounts,
         Part.INITIAL: _initial_amounts,
         Part.INITIAL_CONVERGENCE: _initial_convergence_amounts,
         Part.ACTIVE: _active_amounts,
@@ -175,7 +176,7 @@ def amount_facts(
     for one in amounts_ahead(project, stages, standing=standing):
         kinds = (("labels", one.labels), ("MD steps", one.md_steps), ("epochs", one.epochs))
         said = [f"{span.words()} {name}" for name, span in kinds if span.high > 0]
-        if said:
+        if said and one.part is not Part.STARTING:
             yield one.part, f"{WORDS[one.part]}: {', '.join(said)}"
 
 
@@ -222,6 +223,12 @@ def _played(project: Project, standing: Standing | None) -> tuple[RoundsOutcome,
     return low, mid, high
 
 
+def _starting_amounts(project: Project, standing: Standing | None) -> Amounts:
+    """The labels of the probe, which only a new run asks for."""
+    is_new = standing is None or standing.progress is None
+    return Amounts(Part.STARTING, labels=Span.exactly(n_probes(project) if is_new else 0))
+
+
 def _initial_amounts(project: Project, standing: Standing | None) -> Amounts:
     low, mid, high = _played(project, standing)
     spans = [
@@ -242,19 +249,26 @@ def initial_train_size(project: Project, standing: Standing | None = None) -> in
     given = None if active is None else active.initial_train_dataset
     if given is not None:
         path = next(iter(given.values())) if isinstance(given, Mapping) else given
-        return len(read_extxyz(path, extxyz_keys(project.settings.misc)))
+        return len(read_extxyz(path, extxyz_keys(project.settings.misc))) + n_probes(project)
     if project.settings.initial is None:
         return 0
     _, likely, _ = initial_policies(project)
-    return play_rounds(rounds_work(project, likely, standing), n_workers=OWN_PROCESS).n_train
+    return play_rounds(rounds_work(project, likely, standing), n_workers=OWN_PROCESS).n_train + n_probes(project)
+
+
+def n_probes(project: Project) -> int:
+    """Labels that a new run begins with, and that train every member."""
+    return 2 * len(project.systems) if project.settings.misc.probe else 0
 
 
 def all_initial_train_size(project: Project, standing: Standing | None = None) -> int:
-    """Training structures of all members together when active learning begins."""
-    n_each, active = initial_train_size(project, standing), project.settings.active
+    """Training structures of all members together when active learning begins; those of the probe are shared."""
+    n_shared, active = n_probes(project), project.settings.active
+    n_own = max(0, initial_train_size(project, standing) - n_shared)
     if active is not None and active.initial_train_dataset is not None:
-        return n_each * (len(active.initial_train_dataset) if isinstance(active.initial_train_dataset, Mapping) else 1)
-    return n_each if project.settings.initial is None else n_each * _owners(project.initial)
+        given = active.initial_train_dataset
+        return n_own * (len(given) if isinstance(given, Mapping) else 1) + n_shared
+    return n_shared + (n_own if project.settings.initial is None else n_own * _owners(project.initial))
 
 
 def final_train_size(project: Project, n_labels: float, *, standing: Standing | None = None) -> int:

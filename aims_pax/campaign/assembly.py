@@ -5,12 +5,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from math import isinf
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from aims_pax.batch import ForceModel
-from aims_pax.campaign.recording import NoRecorder, TrajectoryRecorder
 from aims_pax.campaign.run_folder import RunFolder
-from aims_pax.committee import Committee, CommitteeForces, EpochPlan, RandomSubset, devices_of, load_foundation
 from aims_pax.frame import Frame, LabelledFrame, Stage
 from aims_pax.learner.initial import InitialPolicy
 from aims_pax.learner.state import Policy
@@ -18,14 +15,6 @@ from aims_pax.protocols import Pool, Reference
 from aims_pax.reference.ase_adapter import import_callable
 from aims_pax.reference.dispersion import Dispersion
 from aims_pax.reference.registry import build_reference
-from aims_pax.sampling import (
-    BatchedSampler,
-    CalculatorForces,
-    DispersedForces,
-    Ensemble,
-    ReferenceForces,
-    TrajectoryStart,
-)
 from aims_pax.settings import (
     ActiveLearningSettings,
     InitialDatasetSettings,
@@ -35,6 +24,12 @@ from aims_pax.settings import (
     SlurmCluster,
     TbliteSettings,
 )
+
+if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
+    from aims_pax.batch import ForceModel
+    from aims_pax.campaign.recording import NoRecorder, TrajectoryRecorder
+    from aims_pax.committee import Committee, EpochPlan
+    from aims_pax.sampling import BatchedSampler, TrajectoryStart
 
 EQUILIBRATION_CHUNK: Final = 5
 """MD steps of equilibration between two moments at which a run can be left: few, for the driver may take a second for
@@ -124,8 +119,10 @@ def wanted_executors(project: Project) -> dict[str, str | None]:
 
 def build_committee(
     project: Project, labelled: Sequence[LabelledFrame], *, isolated_atoms_ev: Mapping[int, float]
-) -> Committee:
+) -> "Committee":
     """An untrained committee, with constants from these labels."""
+    from aims_pax.committee import Committee, devices_of
+
     return Committee.build(
         project.mace,
         labelled,
@@ -139,16 +136,21 @@ def build_committee(
 # -- initial dataset ------------------------------------------------------------------------------------------
 
 
-def driver_forces(project: Project, reference: Reference, folder: RunFolder) -> ForceModel:
+def driver_forces(project: Project, reference: Reference, folder: RunFolder) -> "ForceModel":
     """What drives the MD of initial dataset generation, with its dispersion correction."""
+    from aims_pax.sampling import DispersedForces
+
     model, settings = _driving_model(project, reference, folder), project.initial.foundational_model_settings
     if settings is None or settings.correction is None:
         return model
     return DispersedForces(model, Dispersion(settings.correction))
 
 
-def _driving_model(project: Project, reference: Reference, folder: RunFolder) -> ForceModel:
+def _driving_model(project: Project, reference: Reference, folder: RunFolder) -> "ForceModel":
     """The same without correction."""
+    from aims_pax.committee import CommitteeForces, devices_of, load_foundation
+    from aims_pax.sampling import CalculatorForces, ReferenceForces
+
     settings = project.initial
     model = settings.foundational_model_settings
     match settings.driver:
@@ -165,13 +167,15 @@ def _driving_model(project: Project, reference: Reference, folder: RunFolder) ->
             return CalculatorForces(lambda: make(**arguments))
 
 
-def forget_history(project: Project, forces: ForceModel) -> Callable[[], None]:
+def forget_history(project: Project, forces: "ForceModel") -> Callable[[], None]:
     """What makes the embedded driver forget the wave functions of earlier steps.
 
     They change its forces in the seventh digit, and an interruption loses them: a run that goes on samples the same
     structures only when they are forgotten at the same steps without an interruption, too. A calculator of the user's
     own may be slow to make anew, and keeps its past.
     """
+    from aims_pax.sampling import CalculatorForces
+
     if project.initial.driver == "tblite" and isinstance(forces, CalculatorForces):
         return forces.forget
     return lambda: None
@@ -196,8 +200,11 @@ def _embedded_calculator(settings: TbliteSettings):  # type: ignore[no-untyped-d
     return TBLite(method=settings.method, charge=settings.charge, multiplicity=settings.multiplicity, verbosity=0)
 
 
-def initial_sampler(project: Project, forces: ForceModel) -> BatchedSampler:
+def initial_sampler(project: Project, forces: "ForceModel") -> "BatchedSampler":
     """One trajectory for each starting structure."""
+    from aims_pax.committee import devices_of
+    from aims_pax.sampling import BatchedSampler
+
     starts = [
         _start(system.frame, project.md_for(index), Stage.INITIAL) for index, system in enumerate(project.systems)
     ]
@@ -223,7 +230,9 @@ def initial_policy(project: Project) -> InitialPolicy:
 # -- active learning ------------------------------------------------------------------------------------------
 
 
-def active_sampler(project: Project, committee: Committee, *, frames: Sequence[Frame] | None = None) -> BatchedSampler:
+def active_sampler(
+    project: Project, committee: "Committee", *, frames: Sequence[Frame] | None = None
+) -> "BatchedSampler":
     """All trajectories of active learning, driven by the committee.
 
     Parameters
@@ -231,6 +240,9 @@ def active_sampler(project: Project, committee: Committee, *, frames: Sequence[F
     frames : sequence of Frame or None
         Where each of them begins; None: at the starting structures in turn.
     """
+    from aims_pax.committee import CommitteeForces
+    from aims_pax.sampling import BatchedSampler
+
     if frames is None:
         frames = [project.system_for(index).frame for index in range(project.active.num_trajectories)]
     starts = [_start(frame, project.md_for(index), Stage.ACTIVE) for index, frame in enumerate(frames)]
@@ -255,8 +267,10 @@ def active_policy(project: Project) -> Policy:
     )
 
 
-def active_plan(settings: ActiveLearningSettings) -> EpochPlan:
+def active_plan(settings: ActiveLearningSettings) -> "EpochPlan":
     """What belongs to an epoch of active learning."""
+    from aims_pax.committee import EpochPlan, RandomSubset
+
     replay = None
     if settings.train_subset_size is not None:
         n_valid = settings.valid_subset_size or sys.maxsize
@@ -264,20 +278,26 @@ def active_plan(settings: ActiveLearningSettings) -> EpochPlan:
     return EpochPlan(schedule=False, valid_skip=settings.valid_skip, validates_last=False, replay=replay)
 
 
-def initial_plan(settings: InitialDatasetSettings) -> EpochPlan:
+def initial_plan(settings: InitialDatasetSettings) -> "EpochPlan":
     """What belongs to an epoch of initial dataset generation."""
+    from aims_pax.committee import EpochPlan
+
     return EpochPlan(schedule=settings.scheduler_initial, valid_skip=settings.valid_skip)
 
 
-def recorder(project: Project, stage: Stage, folder: RunFolder) -> TrajectoryRecorder | NoRecorder:
+def recorder(project: Project, stage: Stage, folder: RunFolder) -> "TrajectoryRecorder | NoRecorder":
     """What saves the frames of the MD, if that was asked for."""
+    from aims_pax.campaign.recording import NoRecorder, TrajectoryRecorder
+
     settings = project.initial if stage is Stage.INITIAL else project.active
     if not settings.save_trajectories:
         return NoRecorder()
     return TrajectoryRecorder(folder.trajectories, stage, interval_steps=settings.save_trajectories_interval)
 
 
-def _start(frame: Frame, md: MDSettings, stage: Stage) -> TrajectoryStart:
+def _start(frame: Frame, md: MDSettings, stage: Stage) -> "TrajectoryStart":
+    from aims_pax.sampling import Ensemble, TrajectoryStart
+
     # The stages have noise of their own: otherwise active learning would begin with the moves of the initial MD.
     return TrajectoryStart(
         frame=frame,

@@ -1,23 +1,28 @@
 """Everything that can fail cheaply, before a core-hour is spent; and what a run would do and cost."""
 
 import os
+import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, isinf
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-from aims_pax.batch import neighbour_list
 from aims_pax.campaign import assembly
+from aims_pax.campaign.amounts import amount_facts, n_probes
 from aims_pax.campaign.continuation import continuation_facts, continuation_problems, earlier_run
-from aims_pax.committee import devices_of, load_foundation, missing_gpus, usable_gpus, why_nothing_compiles
-from aims_pax.errors import Problem, RunLocked, UserError
+from aims_pax.campaign.remarks import Asked, doubts, initial_train_size
+from aims_pax.campaign.understood import driver
+from aims_pax.committee.hardware import runs_on_cpu
+from aims_pax.errors import Doubt, Problem, RunLocked, UserError
 from aims_pax.frame import Frame, Stage
+from aims_pax.reference.ase_adapter import atoms_of
 from aims_pax.reference.by_system import in_charge
 from aims_pax.reference.dispersion import Dispersion
 from aims_pax.reference.leash import NOT_HERE
+from aims_pax.reference.model_file import elements_of, published_file, published_urls
 from aims_pax.reference.registry import build_reference
 from aims_pax.reference.teacher import made_calculator
 from aims_pax.settings import (
@@ -52,10 +57,13 @@ class CheckReport:
         Empty when the run can start.
     facts : tuple of str
         Sentences on what a run would do and cost.
+    doubts : tuple of Doubt
+        What is allowed and hardly meant.
     """
 
     problems: tuple[Problem, ...]
     facts: tuple[str, ...]
+    doubts: tuple[Doubt, ...] = ()
 
 
 def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
@@ -74,12 +82,17 @@ def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
     try:
         earlier = earlier_run(project)
         problems += continuation_problems(project, stages, earlier)
-        facts += continuation_facts(project, earlier)
+        facts += continuation_facts(project, earlier, stages=stages)
+        if earlier is None or earlier.progress is None:
+            facts += [fact for _, fact in amount_facts(project, stages)]
+            facts.append(f"time: aims-pax plan {shlex.quote(str(project.folder))} foretells it for this machine")
     except RunLocked as error:
         problems += error.problems
     except UserError:
         pass  # the folder can't be written to, which was said above
-    return CheckReport(tuple(problems), tuple(facts))
+    n_initial = _initial_labels(project) if Stage.INITIAL in stages else None
+    n_initial_train = initial_train_size(n_initial, project, n_probes=n_probes(project))
+    return CheckReport(tuple(problems), tuple(facts), doubts(Asked(project, stages, n_initial_train)))
 
 
 def _folder_problems(project: Project) -> Iterator[Problem]:
@@ -118,6 +131,10 @@ def _reason_not_writable(folder: Path) -> str | None:
 
 def _device_problems(project: Project) -> Iterator[Problem]:
     misc = project.mace.misc
+    if runs_on_cpu(misc.device) and not misc.compile:
+        return
+    from aims_pax.committee import devices_of, missing_gpus, usable_gpus, why_nothing_compiles
+
     missing, there = missing_gpus(misc.device), usable_gpus()
     if not missing:
         if misc.compile and (problem := why_nothing_compiles(devices_of(misc.device)[0])) is not None:
@@ -200,15 +217,15 @@ def _cluster_problems(project: Project) -> Iterator[Problem]:
 
 def _driver_problems(project: Project) -> Iterator[Problem]:
     settings = project.initial
-    driver, model = settings.driver, settings.foundational_model_settings
+    family, model = settings.driver, settings.foundational_model_settings
     where = "INITIAL_DATASET_GENERATION.foundational_model"
     try:
-        if driver == "tblite":
+        if family == "tblite":
             yield from _embedded_driver_problems(project, where)
-        elif driver in ("mace-mp", "mace-off", "mace"):
-            yield from _model_problems(project, where, driver, "small" if model is None else model.mace_model)
-        elif driver != "reference":
-            made_calculator(driver, {} if model is None else model.arguments, key=where)
+        elif family in ("mace-mp", "mace-off", "mace"):
+            yield from _model_problems(project, where, family, "small" if model is None else model.mace_model)
+        elif family != "reference":
+            made_calculator(family, {} if model is None else model.arguments, key=where)
     except UserError as error:
         yield from error.problems
     if model is not None and model.correction is not None:
@@ -220,12 +237,12 @@ def _driver_problems(project: Project) -> Iterator[Problem]:
 def _embedded_driver_problems(project: Project, where: str) -> Iterator[Problem]:
     """Tight binding knows elements to radon, and cells of a certain size."""
     settings = assembly.embedded_settings(project)
-    driver = build_reference(settings)
+    embedded = build_reference(settings)
     advice = "Name a driver that can: foundational_model, or initial_sampling: aimd."
     found = {
         problem
         for system in project.systems
-        for problem in driver.problems(system.frame.numbers.tolist(), periodic=bool(system.frame.pbc.any()))
+        for problem in embedded.problems(system.frame.numbers.tolist(), periodic=bool(system.frame.pbc.any()))
     }
     for problem in sorted(found):
         yield Problem(where, f"The embedded {settings.method} drives the initial MD, and can't: {problem}.", "", advice)
@@ -233,14 +250,19 @@ def _embedded_driver_problems(project: Project, where: str) -> Iterator[Problem]
 
 def _model_problems(project: Project, where: str, family: str, name: str) -> Iterator[Problem]:
     """A model must load and know the elements; one that is still to be downloaded must be in reach."""
-    if not Path(name).is_file():
+    file = Path(name) if Path(name).is_file() else published_file(family, name)
+    if file is None:
         reason = _unreachable_reason(family, name)
         if reason is not None:
             found = f"The model {family} {name} is not on this machine, and can't be downloaded ({reason})."
             advice = "Fetch its file elsewhere and name it by mace_model, or leave the model out: GFN2-xTB then drives."
             yield Problem(where, found, "", advice)
         return
-    known = load_foundation(family, name, device="cpu").numbers
+    known = elements_of(file)
+    if known is None:
+        from aims_pax.committee import load_foundation
+
+        known = load_foundation(family, str(file), device="cpu").numbers
     foreign = [number for number in project.elements if number not in known]
     if foreign:
         from ase.data import chemical_symbols
@@ -255,17 +277,9 @@ def _model_problems(project: Project, where: str, family: str, name: str) -> Ite
 
 
 def _unreachable_reason(family: str, name: str) -> str | None:
-    """Why a published model can't be had from here; None when it is in MACE's cache or its server answers."""
-    from mace.calculators import foundations_models
-    from mace.tools.utils import get_cache_dir
-
-    urls = foundations_models.mace_off_urls if family == "mace-off" else foundations_models.mace_mp_urls
-    file = urls[name].rsplit("/", 1)[-1]
-    cached = {file.partition("?")[0], "".join(c for c in file if c.isalnum() or c == "_")}
-    if any((get_cache_dir() / one).is_file() for one in cached):
-        return None
+    """Why a published model can't be downloaded here; None when its server answers."""
     try:
-        with urlopen(Request(urls[name], method="HEAD"), timeout=NETWORK_TIMEOUT_S):
+        with urlopen(Request(published_urls(family)[name], method="HEAD"), timeout=NETWORK_TIMEOUT_S):
             return None
     except OSError as error:
         return str(getattr(error, "reason", error))
@@ -275,16 +289,11 @@ def _unreachable_reason(family: str, name: str) -> str | None:
 
 
 def _facts(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
-    atoms = ", ".join(f"{system.name} ({system.frame.n_atoms} atoms)" for system in project.systems[:5])
-    more = f" and {len(project.systems) - 5} more" if len(project.systems) > 5 else ""
-    yield f"starting structures: {atoms}{more}"
     yield f"labels: {build_reference(project.reference).name}, {_where_labelled(project)}"
-    initial_labels = None
+    if (n := n_probes(project)) > 0:
+        yield f"probe: a new run first asks for {n} labels, which show whether the reference makes sense"
     if Stage.INITIAL in stages:
-        initial_labels = _initial_labels(project)
-        yield _initial_fact(project, initial_labels)
-    if Stage.ACTIVE in stages:
-        yield _active_fact(project, initial_labels)
+        yield f"initial dataset: MD driven by {driver(project)}"
     yield _model_fact(project)
     for key, path in _pickles(project, stages):
         yield f"trust: {key} ({path}) is a Python pickle, and loading it runs what is in it; know where it comes from"
@@ -329,35 +338,13 @@ def _initial_labels(project: Project) -> int | None:
     return min(rounds) * per_round if rounds else None
 
 
-def _initial_fact(project: Project, labels: int | None) -> str:
-    settings = project.initial
-    embedded = assembly.embedded_settings(project).method
-    driver = {"tblite": embedded, "reference": "the reference itself"}.get(settings.driver, settings.driver)
-    per_round = assembly.initial_policy(project).labels_per_round
-    until = "until the force MAE is reached" if labels is None else f"about {labels} labels in all at most"
-    return f"initial dataset: MD driven by {driver}, {per_round} labels in each round, {until}"
-
-
-def _active_fact(project: Project, initial_labels: int | None) -> str:
-    settings = project.active
-    text = f"active learning: {settings.num_trajectories} trajectories"
-    if not isinf(settings.max_train_set_size) and initial_labels is not None:
-        owners = settings.ensemble_size if project.initial.distinct_model_sets else 1
-        initial_train = (initial_labels / owners) * (1 - project.initial.valid_ratio)
-        labels = max(0, ceil((settings.max_train_set_size - initial_train) / (1 - settings.valid_ratio)))
-        return f"{text}, about {labels} labels and {labels * settings.epochs_per_worker} epochs at most"
-    if not isinf(settings.max_MD_steps):
-        return f"{text}, up to {settings.max_MD_steps:.0f} MD steps each"
-    return f"{text}, {settings.epochs_per_worker} epochs for each label"
-
-
 def _model_fact(project: Project) -> str:
     settings, n_members = project.mace, len(assembly.seeds_of(project))
     memory = max(_training_bytes(settings, system.frame) for system in project.systems) / 2**30
-    devices = devices_of(settings.misc.device)
-    on_gpu = devices[0].type == "cuda"
+    devices = _device_types(settings.misc.device)
+    on_gpu = devices[0] == "cuda"
     at_a_time = 1 if on_gpu else min(n_members, assembly.n_cores())
-    device, each = (f"{len(devices)} GPUs", " on each") if len(devices) > 1 else (devices[0].type, "")
+    device, each = (f"{len(devices)} GPUs", " on each") if len(devices) > 1 else (devices[0], "")
     compiled = ", compiled" if settings.misc.compile else ""
     return (
         f"committee: {n_members} MACE models, {settings.architecture.num_channels} channels, "
@@ -366,12 +353,23 @@ def _model_fact(project: Project) -> str:
     )
 
 
+def _device_types(setting: str | Sequence[str]) -> list[str]:
+    """``cpu``, or ``cuda`` for each GPU."""
+    if runs_on_cpu(setting):
+        return ["cpu"]
+    from aims_pax.committee import devices_of
+
+    return [device.type for device in devices_of(setting)]
+
+
 def _training_bytes(settings: MaceSettings, frame: Frame) -> float:
     """Memory of a training step on structures like this one."""
+    from ase.neighborlist import neighbor_list
+
     architecture = settings.architecture
-    edges, _ = neighbour_list(frame.positions, frame.cell, frame.pbc, cutoff=architecture.r_max)
+    n_edges = len(neighbor_list("i", atoms_of(frame), architecture.r_max))  # vesin, elsewhere, imports PyTorch
     features = architecture.num_channels * (architecture.max_L + 1) ** 2
     bytes_per_edge = BYTES_PER_EDGE + BYTES_PER_EDGE_AND_FEATURE * features
     width = 1 if settings.general.default_dtype == "float32" else 2
     layers = architecture.num_interactions / 2
-    return float(edges.shape[1] * settings.training.batch_size * bytes_per_edge * width * layers)
+    return float(n_edges * settings.training.batch_size * bytes_per_edge * width * layers)

@@ -21,8 +21,13 @@ STRUCTURES: Final = "starting structures"
 AIMS_INPUT: Final = "input of FHI-aims"
 
 
-def claim(store: RunStore, project: Project) -> None:
+def claim(store: RunStore, project: Project, *, is_new: bool = False) -> None:
     """Note the settings of a new run; for one that goes on, see that they still hold.
+
+    Parameters
+    ----------
+    is_new : bool
+        Whether nothing of the run was begun: what an attempt before noted, which its probe has stopped, is replaced.
 
     Raises
     ------
@@ -30,7 +35,7 @@ def claim(store: RunStore, project: Project) -> None:
         Settings have changed that a run can't change while it is under way.
     """
     stored = store.get_meta("settings")
-    if stored is not None:
+    if stored is not None and not is_new:
         problems = changed_settings(stored, project)
         if problems:
             raise SettingsError(problems)

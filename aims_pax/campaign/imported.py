@@ -72,8 +72,6 @@ def import_datasets(project: Project, store: RunStore, memory: Memory) -> None:
         memory.keep_json(isolated.KEY, energies)
         named = ", ".join(f"{_symbol(z)} {energy:.3f} eV" for z, energy in energies.items())
         diary.info("isolated atoms of the initial dataset give E0 and are not trained on: %s", named)
-    for remark in _remarks(project, shares):
-        diary.warning("%s: %s %s", remark.where, remark.found, remark.advice)
 
 
 def dataset_remarks(project: Project) -> list[Problem]:

@@ -11,6 +11,7 @@ import numpy as np
 from aims_pax.campaign.activities import Activity, Stopwatch
 from aims_pax.campaign.desk import LabelDesk
 from aims_pax.campaign.memory import Memory
+from aims_pax.campaign.probing import is_probe
 from aims_pax.campaign.recording import NoRecorder, TrajectoryRecorder
 from aims_pax.campaign.training import CommitteeTrainer
 from aims_pax.campaign.wrecks import WreckWatch, require_something_to_learn, stuck_words
@@ -19,7 +20,7 @@ from aims_pax.dataset.splits import distribute, place_all
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure, Reason
 from aims_pax.errors import CampaignStopped
-from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame, Stage
+from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame, Split, Stage
 from aims_pax.learner import initial as learner
 from aims_pax.learner.initial import (
     AwaitRoundLabel,
@@ -293,7 +294,9 @@ class InitialDataset:
     def _distribute(self) -> None:
         """Give each member its share of the round, or all of it to all members."""
         parts = self._parts
-        round_labels = parts.store.unassigned(Stage.INITIAL)
+        waiting = parts.store.unassigned(Stage.INITIAL)
+        probed = [label_id for label_id in waiting if is_probe(parts.store.frame_of(label_id))]
+        round_labels = [label_id for label_id in waiting if label_id not in probed]
         if self.state.n_round == 0 and len(self._first_labels) == len(round_labels):  # else: resumed, and some are gone
             require_something_to_learn(self._first_labels)
         quotas = list(self._shares.quotas)
@@ -301,6 +304,8 @@ class InitialDataset:
         counts = parts.store.counts()
         n_before = counts.n_train + counts.n_valid
         with parts.stopwatch.during(Activity.RECORDING), parts.store.transaction():
+            for label_id in probed:  # beside the quotas: no member's share is smaller or larger for them
+                parts.store.assign(label_id, Split.TRAINING)
             for owner, share in enumerate(distribute(len(round_labels), len(quotas), rng)):
                 quotas[owner], splits = place_all(quotas[owner], len(share))
                 for position, split in zip(share.tolist(), splits, strict=True):
@@ -314,10 +319,12 @@ class InitialDataset:
             with parts.stopwatch.during(Activity.STARTING):
                 self._trainer = CommitteeTrainer(parts.build_committee(placed), parts.plan)
         self._trainer.committee.add(placed)
+        if probed:
+            diary.info("round %d  %d structures of the probe train every member, too", self.state.n_round, len(probed))
         diary.info(
             "round %d  %d labels distributed: each member has %d + %d structures",
             self.state.n_round,
-            len(placed),
+            len(round_labels),
             quotas[0].n_train,
             quotas[0].n_valid,
         )

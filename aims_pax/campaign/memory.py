@@ -5,15 +5,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from aims_pax.campaign.activities import Stopwatch
 from aims_pax.campaign.run_folder import RunFolder
-from aims_pax.committee import Committee
 from aims_pax.dataset.database import DAMAGED
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.errors import StoreError
 from aims_pax.learner.journal import from_text, to_text
+
+if TYPE_CHECKING:
+    from aims_pax.committee import Committee
 
 T = TypeVar("T")
 M = TypeVar("M", bound=StrEnum)
@@ -79,7 +81,7 @@ class Memory:
             with recalling("activities"):
                 stopwatch.add(data.decode(), parts=None if parts is None else parts.decode())
 
-    def write_committee(self, committee: Committee) -> Path:
+    def write_committee(self, committee: "Committee") -> Path:
         """Write the committee's weights and optimizers durably; :meth:`keep_committee` makes them the valid ones."""
         self._folder.checkpoints.mkdir(parents=True, exist_ok=True)
         path = self._folder.checkpoints / f"committee_{committee.generation:06d}.pt"

@@ -4,20 +4,22 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aims_pax.campaign import assembly
 from aims_pax.campaign.activities import Activity, Part, Stopwatch
 from aims_pax.campaign.desk import LabelDesk
 from aims_pax.campaign.isolated import isolated_atoms
 from aims_pax.campaign.memory import Memory
-from aims_pax.committee import Committee, devices_of
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped
 from aims_pax.frame import LabelledFrame, Stage
 from aims_pax.protocols import Observer, Pool
 from aims_pax.settings import Project
+
+if TYPE_CHECKING:
+    from aims_pax.committee import Committee
 
 
 class Progress(StrEnum):
@@ -71,14 +73,18 @@ class Run:
             self.memory.keep_json("progress", str(progress))
             self.memory.keep_time(self.stopwatch)
 
-    def desk(self, stage: Stage) -> LabelDesk:
-        """Where a stage asks for labels. The workers are started at the first call and serve all stages."""
+    def pool(self) -> Pool:
+        """Where labels are computed. The workers are started at the first call and serve all stages."""
         if self._pool is None:
             with self.stopwatch.during(Activity.STARTING):
                 self._pool = assembly.build_pool(self.project)
+        return self._pool
+
+    def desk(self, stage: Stage) -> LabelDesk:
+        """Where a stage asks for labels."""
         return LabelDesk(
             self.store,
-            self._pool,
+            self.pool(),
             self.folder,
             stage,
             keeps_folders=not self.project.settings.cluster.clean_dirs,
@@ -97,8 +103,10 @@ class Run:
             self._pool.close()
             self._pool = None
 
-    def committee(self) -> Committee | None:
+    def committee(self) -> "Committee | None":
         """The committee with all its points, as the store knows it; None before the first round of labels."""
+        from aims_pax.committee import Committee, devices_of
+
         if self._committee is None:
             labelled = list(self.store.labelled())
             checkpoint = self.memory.committee_checkpoint()
@@ -110,13 +118,13 @@ class Run:
                 self.build_committee(labelled)
         return self._committee
 
-    def build_committee(self, labelled: Sequence[LabelledFrame]) -> Committee:
+    def build_committee(self, labelled: Sequence[LabelledFrame]) -> "Committee":
         """A new committee from the first labels, with free atoms computed by the reference."""
         isolated = isolated_atoms(self.project, self.store, self.memory, self.folder.calculations / "isolated")
         self._committee = assembly.build_committee(self.project, labelled, isolated_atoms_ev=isolated)
         return self._committee
 
-    def existing_committee(self) -> Committee:
+    def existing_committee(self) -> "Committee":
         """The committee of a run that has had its first labels.
 
         Raises

@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from aims_pax.campaign import assembly
-from aims_pax.campaign.active import REOPENED
-from aims_pax.campaign.convergence import FINAL_CONVERGENCE
 from aims_pax.campaign.fingerprint import changed_settings, changes, claim
 from aims_pax.campaign.opened import Progress, Run
-from aims_pax.campaign.training import MIN_RESET_PATIENCE, Stagnations
 from aims_pax.dataset.durable import replacing_bytes
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.learner.active import reopened
@@ -182,6 +179,9 @@ def set_aside_results(run: Run) -> None:
 
 
 def _learn_on(run: Run) -> None:
+    from aims_pax.campaign.active import REOPENED  # not above: `aims-pax check` is spared PyTorch
+    from aims_pax.campaign.convergence import FINAL_CONVERGENCE
+
     generation = run.memory.recall_json(BEFORE)
     has_converged = run.memory.recall_bytes(FINAL_CONVERGENCE) is not None
     goes_back = has_converged and generation is not None and _copy(run).is_file()
@@ -203,6 +203,8 @@ def _learn_on(run: Run) -> None:
 
 def _converge_again(run: Run) -> None:
     """From the best weights so far."""
+    from aims_pax.campaign.convergence import FINAL_CONVERGENCE
+
     if run.memory.recall_bytes(FINAL_CONVERGENCE) is None:
         keep_before_convergence(run)
     elif run.progress is Progress.CONVERGENCE:
@@ -217,6 +219,8 @@ def _converge_again(run: Run) -> None:
 
 
 def _start_optimizers_afresh(run: Run) -> None:
+    from aims_pax.campaign.training import MIN_RESET_PATIENCE, Stagnations
+
     committee = run.existing_committee()
     diary.info("the committee before its convergence was not kept: the converged one learns on")
     for member in range(committee.n_members):

@@ -17,6 +17,7 @@ from aims_pax.campaign.fingerprint import claim
 from aims_pax.campaign.imported import import_datasets
 from aims_pax.campaign.initial import InitialDataset, InitialParts, Shares
 from aims_pax.campaign.opened import Progress, Run, opened
+from aims_pax.campaign.probing import forget, probe_run, take_over
 from aims_pax.campaign.provenance import learned_from, product_of
 from aims_pax.campaign.refit import refit
 from aims_pax.campaign.reopening import keep_before_convergence, reopen, set_aside_results
@@ -29,7 +30,7 @@ from aims_pax.committee import Committee
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped, Problem, UserError
-from aims_pax.frame import Label, LabelFailure, Stage
+from aims_pax.frame import Label, LabelFailure, Split, Stage
 from aims_pax.learner.active import begin
 from aims_pax.learner.initial import InitialState, resumed
 from aims_pax.learner.quota import Quota
@@ -76,7 +77,7 @@ def run_campaign(
         if progress is Progress.FINISHED:
             diary.info("this run is finished; its results are in %s", run.folder.results)
             return read_summary(run.folder.results)
-        claim(store, project)
+        claim(store, project, is_new=progress is None)
         with ending_barren_sessions(store, run.memory):
             if progress is None:
                 _begin(run, stages)
@@ -120,7 +121,11 @@ def _judged(run: Run, summary: Summary) -> Summary:
 def _begin(run: Run, stages: tuple[Stage, ...]) -> None:
     """Start a new run: with the initial stage, or from datasets that the user brings."""
     if Stage.INITIAL in stages:
-        run.proceed(Progress.INITIAL)
+        probed = probe_run(run, stages)
+        with run.store.transaction():
+            take_over(probed, run.store, run.memory, split=None)
+            run.proceed(Progress.INITIAL)
+        forget(run.project)
         return
     active = run.project.active
     if active.initial_train_dataset is None:
@@ -132,9 +137,12 @@ def _begin(run: Run, stages: tuple[Stage, ...]) -> None:
                 "ACTIVE_LEARNING.initial_train_dataset and initial_valid_dataset.",
             )
         )
+    probed = probe_run(run, stages)
     with run.store.transaction():
         import_datasets(run.project, run.store, run.memory)
+        take_over(probed, run.store, run.memory, split=Split.TRAINING)
         run.memory.keep_json("progress", str(Progress.INITIAL_CONVERGENCE))
+    forget(run.project)
     run.stopwatch.enter(Part.INITIAL_CONVERGENCE)
 
 

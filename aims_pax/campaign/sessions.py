@@ -18,8 +18,8 @@ MAX_BARREN: Final = 3
 """Sessions in a row that may end for lack of time without a label, an MD step or an epoch."""
 
 KEY: Final = "sessions"
-WORK: Final = ("progress", "learner.initial", "convergence.initial", "learner.active", "convergence.active")
-"""States that change with each part, MD step and epoch of a run."""
+WORK: Final = ("progress", "probe", "learner.initial", "convergence.initial", "learner.active", "convergence.active")
+"""States that change with each part, label of the probe, MD step and epoch of a run."""
 
 
 @dataclass(frozen=True, slots=True)

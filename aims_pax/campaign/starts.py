@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 
+from aims_pax.campaign.probing import is_probe
 from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Frame, Split, Stage
@@ -38,11 +39,11 @@ def starting_frames(project: Project, store: RunStore) -> list[Frame]:
 
 
 def _initial_structures(store: RunStore) -> dict[str, list[Frame]]:
-    """Training structures of the initial dataset by system, in the order in which they were sampled."""
+    """Training structures that the initial MD has sampled, by system, in their order."""
     initial = {job.label_id for job in store.jobs(JobStatus.DONE) if job.stage is Stage.INITIAL}
     found: dict[str, list[tuple[int, Frame]]] = {}
     for one in store.labelled():
-        if one.label_id in initial and one.split is Split.TRAINING:
+        if one.label_id in initial and one.split is Split.TRAINING and not is_probe(one.frame):
             found.setdefault(one.frame.system, []).append((one.label_id, one.frame))
     return {
         system: [frame for _, frame in sorted(points, key=lambda point: point[0])] for system, points in found.items()

@@ -217,6 +217,9 @@ class _Timetable:
         seconds = self._speed.build_s
         if self._n_workers != OWN_PROCESS:
             seconds += POOL_S
+        if amounts.labels.likely:
+            label_s = self._measured.label_s
+            seconds += 2 * sum(float(np.mean(label_s[name])) for name in label_s)
         return StageForecast(amounts, Span.exactly(seconds))
 
     def _initial(self, amounts: Amounts) -> StageForecast:

@@ -1,15 +1,25 @@
 """``aims-pax check``."""
 
 import shlex
+import shutil
+import textwrap
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from aims_pax.cli.boundary import guarded
 from aims_pax.cli.launch import ParslConfig, ProjectFolder, load
 from aims_pax.errors import UserError
+
+if TYPE_CHECKING:
+    from aims_pax.frame import Stage
+    from aims_pax.settings import Project
+
+NAME_WIDTH: Final = 19
+"""Column in which values begin."""
 
 
 class StageChoice(StrEnum):
@@ -30,10 +40,19 @@ def check(
         StageChoice, typer.Option("--for", help="The command that is going to be used.")
     ] = StageChoice.RUN,
     parsl_config: ParslConfig = None,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe",
+            help="Also label each structure and a rattled copy of it, as a new run does first, and say whether the "
+            "reference makes sense there. The run takes these labels over.",
+        ),
+    ] = False,
 ) -> None:
-    """Find everything that can fail cheaply, and say what a run would do and cost.
+    """Find everything that can fail cheaply, and say what was understood and what a run would do.
 
-    Looks at settings, files, structures, elements, executables, devices and disk. Computes and creates nothing.
+    Looks at settings, files, structures, elements, executables, devices and disk. Computes and creates nothing, unless
+    it is to probe.
     """
     from aims_pax.frame import Stage
 
@@ -47,9 +66,58 @@ def check(
     from aims_pax.campaign.check import check_project
 
     report = check_project(project, stages)
-    for fact in report.facts:
-        typer.echo(f"- {fact}")
+    for line in (*_understood(project, stages), "", *(_wrapped(f"- {fact}", indent=2) for fact in report.facts)):
+        typer.echo(line)
+    for doubt in report.doubts:
+        first, *rest = str(doubt).splitlines()
+        typer.secho(f"\n{_wrapped(f'Warning: {first}', indent=2)}", fg=typer.colors.YELLOW)
+        typer.echo("\n".join(_wrapped(line, indent=4) for line in rest))
     if report.problems:
         raise UserError(report.problems)
+    if probe:
+        _probe(project, stages)
     words = [str(folder), *(["--parsl-config", parsl_config] if parsl_config else [])]
-    typer.echo(f"\nNo problem found. Start it with: aims-pax {command} {shlex.join(words)}")
+    n_doubts = len(report.doubts)
+    warned = "" if n_doubts == 0 else f"; {n_doubts} warning{'s' if n_doubts > 1 else ''}"
+    typer.echo(f"\nNo problem found{warned}. Start it with: aims-pax {command} {shlex.join(words)}")
+
+
+def _understood(project: "Project", stages: "tuple[Stage, ...]") -> Iterator[str]:
+    """Structures and quantities as they were read."""
+    from aims_pax.campaign.understood import quantities, structures
+
+    yield "Structures"
+    yield from (f"  {line}" for line in structures(project))
+    yield "Run"
+    for name, value in quantities(project, stages):
+        yield _wrapped(f"  {name:<{NAME_WIDTH - 2}}{value}", indent=NAME_WIDTH)
+
+
+def _wrapped(line: str, *, indent: int) -> str:
+    """The same in as many lines as the terminal needs; those after the first are indented."""
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+
+
+def _probe(project: "Project", stages: "tuple[Stage, ...]") -> None:
+    """Label what a new run labels first, and say what came of it.
+
+    Raises
+    ------
+    UserError
+        The reference, or the driver, is not sane.
+    """
+    from aims_pax.campaign import assembly
+    from aims_pax.campaign.probing import probe_project
+    from aims_pax.departure import Departure
+
+    typer.echo("\nProbe: labels of each structure and of a copy rattled by 0.05 Å")
+    pool = assembly.build_pool(project)
+    try:
+        result = probe_project(project, pool, Departure(), stages=stages)
+    finally:
+        pool.close()
+    for line in result.lines():
+        typer.echo(_wrapped(f"  {line}", indent=4))
+    if problems := result.problems():
+        raise UserError(problems)

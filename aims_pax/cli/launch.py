@@ -87,6 +87,8 @@ def _run(folder: Path, stages: Sequence[str], parsl_config: str | None, watch: S
     open_logs(project.log_folder, console, level=project.mace.misc.log_level)
     for fact in report.facts:
         diary.info("%s", fact)
+    for doubt in report.doubts:
+        diary.warning("%s", " ".join(str(doubt).split()))
     mind_walltime(watch.departure, project.settings.misc.walltime, started_at=started_at)
     with LiveView(console, title=project.folder.name) as view:
         watch.restore_terminal = view.close

@@ -1,15 +1,48 @@
 """MACE committees: built, trained continually, evaluated in batches, written as MACE's own model files."""
 
-from aims_pax.committee.committee import Committee
-from aims_pax.committee.compiled import why_nothing_compiles
-from aims_pax.committee.descriptors import farthest_points, structure_descriptors
-from aims_pax.committee.device import cuda_is_usable, devices_of, missing_gpus, usable_gpus
-from aims_pax.committee.ensemble import Ensemble, FramePrediction, Prediction
-from aims_pax.committee.forces import CommitteeForces
-from aims_pax.committee.foundation import load_foundation
-from aims_pax.committee.member import EpochPlan, EpochReport
-from aims_pax.committee.modelfile import load_models
-from aims_pax.committee.replay import RandomSubset
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from aims_pax.committee.committee import Committee
+    from aims_pax.committee.compiled import why_nothing_compiles
+    from aims_pax.committee.descriptors import farthest_points, structure_descriptors
+    from aims_pax.committee.device import cuda_is_usable, devices_of, missing_gpus, usable_gpus
+    from aims_pax.committee.ensemble import Ensemble, FramePrediction, Prediction
+    from aims_pax.committee.forces import CommitteeForces
+    from aims_pax.committee.foundation import load_foundation
+    from aims_pax.committee.member import EpochPlan, EpochReport
+    from aims_pax.committee.modelfile import load_models
+    from aims_pax.committee.replay import RandomSubset
+
+_HOMES: Final = {
+    "Committee": "committee",
+    "CommitteeForces": "forces",
+    "Ensemble": "ensemble",
+    "EpochPlan": "member",
+    "EpochReport": "member",
+    "FramePrediction": "ensemble",
+    "Prediction": "ensemble",
+    "RandomSubset": "replay",
+    "cuda_is_usable": "device",
+    "devices_of": "device",
+    "farthest_points": "descriptors",
+    "load_foundation": "foundation",
+    "load_models": "modelfile",
+    "missing_gpus": "device",
+    "structure_descriptors": "descriptors",
+    "usable_gpus": "device",
+    "why_nothing_compiles": "compiled",
+}
+"""The module of each name. They are imported when first used: PyTorch and MACE take seconds."""
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
 
 __all__ = [
     "Committee",

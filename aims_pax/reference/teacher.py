@@ -16,6 +16,7 @@ from aims_pax.errors import ModelError, Problem, ReferenceUnavailable
 from aims_pax.frame import Frame, Label, LabelFailure
 from aims_pax.reference.ase_adapter import foreign_code, import_callable, observables
 from aims_pax.reference.calculation import ENGINE_ERRORS, Calculation, Observables, engine, raised_words
+from aims_pax.reference.model_file import elements_of, published_file
 from aims_pax.settings.reference import AseCalculatorSettings, TeacherSettings
 
 if TYPE_CHECKING:
@@ -60,14 +61,19 @@ class TeacherReference:
         return f"{engine('mace-torch', 'MACE')} {self._model} {self._settings.default_dtype}"
 
     def problems(self, numbers: Sequence[int], *, periodic: bool) -> list[str]:
-        """Missing package, file, download or device, and elements that the model has not learnt. Reads the model."""
+        """Missing package, file, download or device, and elements that the model has not learnt.
+
+        The model is loaded only where its file alone does not tell.
+        """
         if find_spec("mace") is None:
             return ["the Python package mace-torch is not installed; install it with: pip install mace-torch"]
-        try:
-            self._load()
-        except ModelError as error:
-            return [problem.found for problem in error.problems]
-        unknown = sorted({int(number) for number in numbers} - set(self._calculator.z_table.zs))
+        known = None if self._settings.device == "cuda" else self._elements_in_file()
+        if known is None:
+            try:
+                known = tuple(self._load().z_table.zs)
+            except ModelError as error:
+                return [problem.found for problem in error.problems]
+        unknown = sorted({int(number) for number in numbers} - set(known))
         if unknown:
             return [f"the model {self._model} has not learnt the elements Z = {', '.join(map(str, unknown))}"]
         return []
@@ -91,6 +97,12 @@ class TeacherReference:
         by_head = np.atleast_2d(calculator.models[0].atomic_energies_fn.atomic_energies.detach().cpu().numpy())
         head = calculator.available_heads.index(calculator.head) if len(by_head) > 1 else 0
         return float(by_head[head, calculator.z_table.zs.index(number)])
+
+    def _elements_in_file(self) -> tuple[int, ...] | None:
+        """What the model has learnt; None where it must be loaded to know that, or downloaded."""
+        settings, file = self._settings, Path(self._settings.model)
+        found = file if file.is_file() else published_file(settings.model_type, settings.model)
+        return None if found is None else elements_of(found)
 
     @property
     def _model(self) -> str:

@@ -71,6 +71,12 @@ class MiscSettings(Section):
         description="Time without a label after which a campaign that waits says what it waits for, s. It ends when "
         "its workers are gone for good.",
     )
+    probe: bool = Field(
+        True,
+        description="Whether a new run first labels each structure and a copy rattled by 0.05 Å. It stops if the "
+        "reference, or what drives the initial MD, is not sane there: a label fails, the energy falls by much, forces "
+        "contradict it. Both labels train every member.",
+    )
     verdict_ps: VerdictLength = Field(
         "auto",
         description="Length of the MD by which a finished run tries its models, ps. auto: what fits into a tenth of "

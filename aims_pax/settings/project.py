@@ -17,7 +17,7 @@ from aims_pax.settings.consistency import cross_problems
 from aims_pax.settings.document import Document, read_document
 from aims_pax.settings.fhi_aims import FhiAimsInput, FhiAimsSettings, read_inputs
 from aims_pax.settings.initial import InitialDatasetSettings
-from aims_pax.settings.mace import MaceSettings
+from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.reference import ReferencesBySystem, ReferenceSettings
 from aims_pax.settings.sections import STAGE_SECTIONS, Settings, aims_pax_reading, read_mace, read_settings
@@ -43,6 +43,8 @@ class Project:
     systems : tuple of System
     inputs : mapping of str to FhiAimsInput or AsiInput
         What an engine with input files is given for each system, by its name; empty for other references.
+    documents : tuple of Document
+        The two files, which know the lines of their keys; empty for a project that was not read from files.
     """
 
     folder: Path
@@ -50,6 +52,15 @@ class Project:
     mace: MaceSettings
     systems: tuple[System, ...]
     inputs: Mapping[str, FhiAimsInput | AsiInput] = field(default_factory=dict)
+    documents: tuple[Document, ...] = ()
+
+    def where(self, *keys: str | int) -> str:
+        """File and line of a setting, or of the section that it is missing from; the file alone without its lines."""
+        is_mace = keys[0] in MACE_SECTIONS and keys[0] != "MISC"
+        for document in self.documents:
+            if (document.path.name in MACE_FILES) == is_mace:
+                return document.where(keys)
+        return MACE_FILES[0] if is_mace else SETTINGS_FILES[0]
 
     @property
     def initial(self) -> InitialDatasetSettings:
@@ -169,7 +180,8 @@ def load_project(folder: Path, *, stages: tuple[Stage, ...] = BOTH_STAGES) -> Pr
         raise StructureError(structure_problems)
     if settings is None or mace is None:
         raise AssertionError("settings without problems are settings")
-    return Project(folder, settings, mace, systems, inputs)
+    documents = tuple(one for one in (settings_document, mace_document) if one is not None)
+    return Project(folder, settings, mace, systems, inputs, documents)
 
 
 def _inputs(

@@ -62,9 +62,10 @@ COPPER: dict[str, Any] = {
         "save_trajectories": False,
     },
     "MD": {"stat_ensemble": "nvt", "temperature": 300, "timestep": 1.0, "friction": 0.02},
-    "MISC": {"verdict_ps": False},
+    "MISC": {"verdict_ps": False, "probe": False},
 }
-"""Two members, two rounds of four labels, two trajectories; some two seconds. No verdict, which would take longer."""
+"""Two members, two rounds of four labels, two trajectories; some two seconds. No verdict, which would take longer, and
+no probe, so that labels are counted as the stages ask for them; what a probe adds, test_probing.py counts."""
 
 WATER: dict[str, Any] = {
     **COPPER,

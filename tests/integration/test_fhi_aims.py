@@ -35,7 +35,12 @@ def v02_project(folder: Path, **cluster: Any) -> Path:
         settings[stage]["species_dir"] = str(folder / "species_defaults" / "light")
     # As cold and slow as this, not even a committee that has learnt nothing tears the molecule apart.
     settings["MD"] |= {"temperature": 30, "timestep": 0.1}
-    settings["MISC"] = {"create_restart": True, "path_to_control": "./control.in", "path_to_geometry": "./geometry.in"}
+    settings["MISC"] = {
+        "probe": False,
+        "create_restart": True,
+        "path_to_control": "./control.in",
+        "path_to_geometry": "./geometry.in",
+    }
     settings["CLUSTER"] = {
         "type": "local",
         "max_workers": 2,

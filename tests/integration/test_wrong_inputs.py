@@ -351,7 +351,7 @@ def test_goal_raised_under_way_is_no_mistake(project: Path) -> None:
     replaced("aims_PAX.yaml", "max_train_set_size: 4", "max_train_set_size: 8")(project)
     result = CliRunner().invoke(program, ["check", str(project)])
     assert result.exit_code == 0, result.output
-    assert "goes on from 0 labels: it learns actively" in result.stdout
+    assert "goes on from 0 labels: it learns actively" in " ".join(result.stdout.split())
 
 
 def test_missing_store_beside_checkpoints_is_told(project: Path) -> None:

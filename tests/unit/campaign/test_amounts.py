@@ -14,6 +14,7 @@ from aims_pax.campaign.activities import Part
 from aims_pax.campaign.amounts import (
     Amounts,
     Span,
+    all_initial_train_size,
     amount_facts,
     amounts_ahead,
     convergence_epochs,
@@ -36,13 +37,14 @@ RUN, AL, IDG = (Stage.INITIAL, Stage.ACTIVE), (Stage.ACTIVE,), (Stage.INITIAL,)
 
 def project_in(folder: Path, *, systems: int = 1, initial: Any = None, active: Any = None, misc: Any = None) -> Project:
     structures = [Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.4 + 0.1 * k]]) for k in range(systems)]
+    folder.mkdir(exist_ok=True)
     write(folder / "copper.extxyz", structures)
     settings = {
         "REFERENCE": {"type": "ase-calculator", "calculator": "ase.calculators.emt:EMT"},
         "INITIAL_DATASET_GENERATION": INITIAL | (initial or {}),
         "ACTIVE_LEARNING": ACTIVE | (active or {}),
         "MD": {"stat_ensemble": "nvt"},
-        "MISC": {"path_to_geometry": "copper.extxyz"} | (misc or {}),
+        "MISC": {"path_to_geometry": "copper.extxyz", "probe": False} | (misc or {}),
     }
     for section in settings.values():
         for key in [key for key, value in section.items() if value is None]:
@@ -154,6 +156,15 @@ def test_verdict_is_md_after_the_convergence(tmp_path: Path) -> None:
     assert Part.VERDICT not in ahead(project_in(tmp_path, misc={"verdict_ps": 0}))
     early = ahead(project_in(tmp_path), IDG)
     assert Part.VERDICT not in early, "a dataset has no product to be judged"
+
+
+def test_a_probe_adds_two_labels_of_each_structure_that_train_every_member(tmp_path: Path) -> None:
+    plain, probed = (project_in(tmp_path / name, misc={"probe": name == "yes"}) for name in ("no", "yes"))
+    assert [ahead(one)[Part.STARTING].labels for one in (plain, probed)] == [Span.exactly(0), Span.exactly(2)]
+    assert initial_train_size(probed) == initial_train_size(plain) + 2
+    assert all_initial_train_size(probed) == all_initial_train_size(plain) + 2
+    begun = ahead(probed, standing=Standing(Progress.ACTIVE, n_labels=18))
+    assert begun[Part.STARTING].labels == Span.exactly(0)
 
 
 def test_amounts_are_said_in_words(tmp_path: Path) -> None:

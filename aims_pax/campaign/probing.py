@@ -1,0 +1,256 @@
+"""The first act of a run, and ``aims-pax check --probe``: two labels of each structure, to see whether they make sense.
+
+The labels come from the pool that the run will use, through a desk and a store of their own, so that whatever happens
+to them is dealt with as for any other label, an interruption included. The run's own store gets them when all are sane,
+and hears nothing of them otherwise: a run that was stopped here has not begun, and may go on with another reference.
+"""
+
+import hashlib
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from aims_pax.campaign import assembly
+from aims_pax.campaign.activities import Activity
+from aims_pax.campaign.desk import LabelDesk
+from aims_pax.campaign.memory import Memory
+from aims_pax.campaign.opened import Run
+from aims_pax.campaign.run_folder import RunFolder
+from aims_pax.campaign.sanity import RATTLE_ANG, DriverProbe, ProbeResult, SystemProbe, rattled, response
+from aims_pax.campaign.understood import driver
+from aims_pax.dataset.store import STORE_NAME, RunStore
+from aims_pax.departure import Departure, Reason
+from aims_pax.errors import RunLocked, UserError
+from aims_pax.frame import Frame, Label, LabelFailure, Split, Stage
+from aims_pax.labelling.result import RESULT_FILE, fingerprint
+from aims_pax.protocols import Pool
+from aims_pax.reference.by_system import in_charge
+from aims_pax.reference.registry import build_reference
+from aims_pax.settings import Project
+
+diary = logging.getLogger("aims_pax.run")
+
+KEY: Final = "probe"
+"""Under which a run remembers what its probe has found."""
+
+FIRST_TRAJECTORY: Final = -2
+"""Structures of a probe belong to no trajectory of the run: -2, -3, ... for its systems. (-1: the user's datasets.)"""
+
+
+def probe_frames(project: Project) -> list[tuple[Frame, Frame]]:
+    """The starting structure and its rattled copy, of each system."""
+    starts = [
+        replace(system.frame, trajectory=FIRST_TRAJECTORY - index, md_step=0)
+        for index, system in enumerate(project.systems)
+    ]
+    return [(start, rattled(start, index)) for index, start in enumerate(starts)]
+
+
+def is_probe(frame: Frame) -> bool:
+    """Whether a structure was labelled to probe the reference."""
+    return frame.trajectory <= FIRST_TRAJECTORY
+
+
+def probe_run(run: Run, stages: tuple[Stage, ...]) -> ProbeResult | None:
+    """The first act of a new run; None where MISC.probe is false.
+
+    Raises
+    ------
+    UserError
+        The reference or the driver is not sane for a structure; nothing has begun.
+    """
+    if not run.project.settings.misc.probe:
+        return None
+    n_systems = len(run.project.systems)
+    whose = "the starting structure" if n_systems == 1 else f"each of {n_systems} starting structures"
+    diary.info("probe: %s and a copy rattled by %s Å are labelled before all else", whose, RATTLE_ANG)
+
+    def note(n_received: int) -> None:
+        with run.store.transaction():
+            run.memory.keep_json(KEY, {"n_received": n_received})  # a session that has done no more was not barren
+
+    pool = run.pool()
+    with run.stopwatch.during(Activity.LABELLING):
+        result = probe_project(run.project, pool, run.departure, stages=stages, note=note)
+    for line in result.lines():
+        diary.info("probe: %s", line)
+    if problems := result.problems():
+        raise UserError(problems)
+    return result
+
+
+def probe_project(
+    project: Project,
+    pool: Pool,
+    departure: Departure,
+    *,
+    stages: tuple[Stage, ...],
+    note: Callable[[int], None] = lambda _: None,
+) -> ProbeResult:
+    """Label the starting structures and their rattled copies, and ask the driver for them, too.
+
+    What was labelled stays in the folder of :func:`_workplace` until a run of this project has taken it over.
+
+    Parameters
+    ----------
+    note : callable
+        Told how many labels there are, whenever there is one more.
+
+    Raises
+    ------
+    Departed
+        It was left as asked; the next probe goes on.
+    CampaignStopped
+        Something is wrong with the workers, not with the structures.
+    """
+    pairs, reference = probe_frames(project), build_reference(project.reference)
+    with _workplace(project) as (store, folder):
+        desk = LabelDesk(
+            store,
+            pool,
+            folder,
+            Stage.INITIAL,
+            keeps_folders=not project.settings.cluster.clean_dirs,
+            departure=departure,
+            no_progress_s=project.settings.misc.no_progress_s,
+        )
+        with departure.cooperating():
+            _answer_all([frame for pair in pairs for frame in pair], store, desk, departure, note=note)
+        results = [_result(store, frame) for pair in pairs for frame in pair]
+        systems = {
+            pair[0].system: SystemProbe(
+                in_charge(reference, pair[0]).name, pair, (results[2 * index], results[2 * index + 1])
+            )
+            for index, pair in enumerate(pairs)
+        }
+        insane = any(True for one in systems.values() for _ in one.complaints())
+    if insane:
+        _forget_results(folder.root)
+    has_driver = Stage.INITIAL in stages and project.initial.driver != "reference"
+    return ProbeResult(systems, _probe_driver(project) if has_driver else None)
+
+
+def take_over(result: ProbeResult | None, store: RunStore, memory: Memory, *, split: Split | None) -> None:
+    """Enter the labels into the run's store, within the caller's transaction.
+
+    Parameters
+    ----------
+    split : Split or None
+        Their place in the dataset, which all members share. None: they get one with the first round of labels.
+    """
+    if result is None:
+        return
+    label_ids = []
+    for one in result.systems.values():
+        for frame, label in zip(one.frames, one.results, strict=True):
+            assert isinstance(label, Label), "a probe without a label is not sane"
+            label_ids.append(store.add_job(frame, Stage.INITIAL))
+            store.add_label(label_ids[-1], label)
+            if split is not None:
+                store.assign(label_ids[-1], split)
+    memory.keep_json(KEY, {"labels": label_ids, "label_s": result.label_s, "driver_step_s": result.driver_step_s})
+
+
+def forget(project: Project) -> None:
+    """Remove what a probe has left, once its labels were taken over."""
+    for folder in (_shared_folder(project), _own_folder(project)):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _workplace(project: Project) -> Iterator[tuple[RunStore, RunFolder]]:
+    """A store for these labels alone, in a folder that is the same for every probe of the same structures.
+
+    So a probe that was interrupted goes on, and the run takes over what ``check --probe`` has paid for. Where another
+    campaign of the same project probes at this moment, this one has a folder of its own.
+    """
+    root = _shared_folder(project)
+    try:
+        store = RunStore.open(root)
+    except RunLocked:
+        root = _own_folder(project)
+        store = RunStore.open(root)
+    with store:
+        yield store, RunFolder(root, root)
+
+
+def _shared_folder(project: Project) -> Path:
+    """By everything that decides the labels."""
+    described = [build_reference(project.reference).name, repr(project.reference), str(assembly.wants_stress(project))]
+    described += [fingerprint(frame) for pair in probe_frames(project) for frame in pair]
+    digest = hashlib.sha256("\0".join(described).encode()).hexdigest()[:12]
+    return project.label_folder / f"probe-{digest}"
+
+
+def _own_folder(project: Project) -> Path:
+    where = hashlib.sha256(str(project.run_folder.resolve()).encode()).hexdigest()[:12]
+    return _shared_folder(project).with_name(f"{_shared_folder(project).name}-{where}")
+
+
+def _forget_results(folder: Path) -> None:
+    """Have the next probe begin anew; the files of failures stay where they were said to be."""
+    for path in (*folder.glob(f"{STORE_NAME}*"), *folder.glob(f"*/{RESULT_FILE}")):
+        path.unlink(missing_ok=True)
+    if not any(path.is_dir() for path in folder.iterdir()):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _answer_all(
+    frames: list[Frame], store: RunStore, desk: LabelDesk, departure: Departure, *, note: Callable[[int], None]
+) -> None:
+    """Have all of these frames labelled, or found impossible to label; those that an earlier probe has got are."""
+    answers = desk.resume()
+    known = {fingerprint(job.frame) for job in store.jobs()}
+    with store.transaction():
+        new = [desk.request(frame) for frame in frames if fingerprint(frame) not in known]
+    for label_id in new:
+        desk.send(label_id)
+    while desk.n_in_flight:
+        for done in answers:
+            with store.transaction():
+                answer = desk.record(done)
+            desk.tidy(answer)
+            note(store.counts().n_received)
+        if departure.reason is not None:
+            departure.leave()
+        if desk.only_held:
+            departure.ask(Reason.WALLTIME)
+        answers = desk.collect(timeout_s=None)
+
+
+def _result(store: RunStore, frame: Frame) -> Label | LabelFailure:
+    label_id = next(job.label_id for job in store.jobs() if fingerprint(job.frame) == fingerprint(frame))
+    label = store.label_of(label_id)
+    return store.failures_of(label_id)[-1] if label is None else label
+
+
+def _probe_driver(project: Project) -> DriverProbe:
+    """What drives the initial MD, asked for the starting structures and for their copies."""
+    from aims_pax.batch import AtomBatch
+    from aims_pax.committee import devices_of
+
+    pairs = [(system.frame, rattled(system.frame, index)) for index, system in enumerate(project.systems)]
+    model = assembly.driver_forces(project, build_reference(project.reference), assembly.run_folder(project))
+    device = devices_of(project.mace.misc.device)[0]
+    energies, forces, step_s = [], [], 0.0
+    for which in (0, 1):
+        frames = [pair[which] for pair in pairs]
+        batch = AtomBatch.from_frames(frames, model.cutoff, device=device)
+        started = time.perf_counter()
+        energy, force = model.energies_forces(batch)
+        energies.append(energy.cpu().numpy().tolist())
+        ends = np.cumsum([frame.n_atoms for frame in frames])[:-1]
+        forces.append(np.split(force.cpu().numpy(), ends))
+        step_s = time.perf_counter() - started
+    responses = {
+        pair[0].system: response(pair, (energies[0][index], energies[1][index]), (forces[0][index], forces[1][index]))
+        for index, pair in enumerate(pairs)
+    }
+    return DriverProbe(driver(project), responses, step_s)

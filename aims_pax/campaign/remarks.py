@@ -1,0 +1,353 @@
+"""What is allowed and hardly meant: one rule for each kind of slip, with the reason for every bound.
+
+A rule looks at settings and structures alone, computes nothing, and yields doubts. A run with doubts starts.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from math import isinf, sqrt
+from pathlib import Path
+from typing import Any, Final
+
+from aims_pax.campaign.composition import is_crystal
+from aims_pax.campaign.imported import dataset_remarks
+from aims_pax.campaign.understood import embedded_method, time_span
+from aims_pax.errors import Doubt
+from aims_pax.frame import Frame, Stage
+from aims_pax.settings import MDSettings, Project, TbliteSettings
+from aims_pax.settings.reference import PyscfSettings
+from aims_pax.settings.remarks import structure_remarks
+from aims_pax.settings.section import Section
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a rule looks at.
+
+    Parameters
+    ----------
+    project : Project
+    stages : tuple of Stage
+    n_initial_train : int or None
+        Training structures of each member after the initial stage; None where that is not known or none runs.
+    """
+
+    project: Project
+    stages: tuple[Stage, ...]
+    n_initial_train: int | None = None
+
+
+def doubts(asked: Asked) -> tuple[Doubt, ...]:
+    """All of them, each once: what many trajectories share is said where it is met first."""
+    found: dict[str, Doubt] = {}
+    for rule in RULES:
+        for doubt in rule(asked):
+            found.setdefault(doubt.found, doubt)
+    return tuple(found.values())
+
+
+# -- single numbers --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """The values of one setting that anyone uses; `low` and `high` are still usual, `advice` says why."""
+
+    low: float
+    high: float
+    unit: str
+    advice: str
+
+
+NUMBERS: Final[Mapping[tuple[str, str], Usual]] = {
+    ("INITIAL_DATASET_GENERATION", "skip_step_initial"): Usual(
+        1, 5000, "MD steps", "Structures are independent after some hundred steps; more only takes longer."
+    ),
+    ("INITIAL_DATASET_GENERATION", "desired_acc_scale_idg"): Usual(
+        1, 100, "", "It multiplies desired_acc; below 1 the first models would have to be better than the last."
+    ),
+    ("ACTIVE_LEARNING", "c_x"): Usual(
+        -0.9, 1, "", "The threshold is (1 + c_x) times the mean deviation. Published runs have -0.5 to 0.2."
+    ),
+    ("ACTIVE_LEARNING", "skip_step_mlff"): Usual(
+        1, 1000, "MD steps", "A molecule can fall apart within a hundred steps, and nobody looks in between."
+    ),
+    ("ACTIVE_LEARNING", "epochs_per_worker"): Usual(
+        1, 200, "epochs for each label", "Training would take far longer than sampling; the end converges anyway."
+    ),
+    ("ACTIVE_LEARNING", "max_train_set_size"): Usual(
+        10, 50_000, "structures", "With fewer than 10 a model learns little; with a committee 1000 are many."
+    ),
+    ("TRAINING", "lr"): Usual(1e-5, 0.1, "", "MACE is trained with 0.001 to 0.02; beyond 0.1 training diverges."),
+    ("TRAINING", "batch_size"): Usual(
+        1, 100, "structures", "Small sets need many steps: MACE is trained with 2 to 20 structures in each."
+    ),
+    ("ARCHITECTURE", "r_max"): Usual(
+        3, 8, "Å", "Below 3 Å a model sees bonds alone; cost grows by the cube. Layers add up: two of 5 Å see 10 Å."
+    ),
+    ("ARCHITECTURE", "num_channels"): Usual(4, 512, "", "Published models have 32 to 256."),
+    ("REFERENCE", "max_force_ev_per_ang"): Usual(
+        5, 1000, "eV/Å", "Hot molecules have forces of 10 eV/Å, and labels beyond this limit count as failed."
+    ),
+}
+"""By section and key. A value outside is doubted only where it was written down."""
+
+EVERY_STAGE: Final[Mapping[str, Usual]] = {
+    "desired_acc": Usual(1e-3, 1, "eV/Å", "It is the validation force MAE in eV/Å: 25 meV/Å is 0.025."),
+    "valid_ratio": Usual(0.02, 0.5, "", "It is the part of the labels that judges and does not train."),
+    "ensemble_size": Usual(2, 16, "members", "Four members tell uncertainty well; cost grows with their number."),
+}
+
+
+def numbers(asked: Asked) -> Iterator[Doubt]:
+    """Settings outside what anyone uses."""
+    sections = _sections(asked)
+    for (name, key), usual in NUMBERS.items():
+        yield from _unusual(asked, name, sections.get(name), key, usual)
+    for name in ("INITIAL_DATASET_GENERATION", "ACTIVE_LEARNING"):
+        for key, usual in EVERY_STAGE.items():
+            yield from _unusual(asked, name, sections.get(name), key, usual)
+
+
+def _sections(asked: Asked) -> dict[str, Section]:
+    project, settings = asked.project, asked.project.settings
+    stages = {
+        "INITIAL_DATASET_GENERATION": settings.initial if Stage.INITIAL in asked.stages else None,
+        "ACTIVE_LEARNING": settings.active if Stage.ACTIVE in asked.stages else None,
+    }
+    return {name: section for name, section in stages.items() if section is not None} | {
+        "TRAINING": project.mace.training,
+        "ARCHITECTURE": project.mace.architecture,
+        "REFERENCE": settings.reference,
+    }
+
+
+def _unusual(asked: Asked, name: str, section: Section | None, key: str, usual: Usual) -> Iterator[Doubt]:
+    value = getattr(section, key, None)
+    if section is None or value is None or not section.is_set(key) or isinf(value):
+        return
+    if (key == "desired_acc" and value == 0) or usual.low <= value <= usual.high:
+        return
+    unit = f" {usual.unit}" if usual.unit else ""
+    allowed = f"{_number(usual.low)} to {_number(usual.high)}{unit}"
+    yield Doubt(asked.project.where(name, key), f"{name}.{key} is {_number(value)}{unit}.", allowed, usual.advice)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}".replace(",", " ") if value >= 10_000 and value == int(value) else f"{value:g}"
+
+
+# -- molecular dynamics ----------------------------------------------------------------------------------------
+
+LONGEST_STEP_FS: Final = 1.0
+"""For hydrogen: an O-H bond vibrates once in 9 fs, and a tenth of a period is the longest step that follows it.
+Vibrations slow down by the square root of the mass."""
+
+SHORTEST_STEP_FS: Final = 0.02
+"""Four hundred steps in the fastest vibration gain nothing. 0.0005, a step in ps, is usually behind it."""
+
+COLDEST_K, HOTTEST_K = 1.0, 5000.0
+"""Below, nothing moves; above, no molecule holds together, and most solids have boiled."""
+
+WEAKEST_PER_FS, STRONGEST_PER_FS = 1e-5, 0.2
+"""A friction time of 100 ps is longer than the runs; one of 5 fs is shorter than a vibration, and atoms only diffuse.
+Numbers above 1 are usually per ps."""
+
+
+def time_step(asked: Asked) -> Iterator[Doubt]:
+    """Too long for the lightest element, or a thousand times too short."""
+    from ase.data import atomic_masses, chemical_symbols
+
+    for keys, md, frames in _motions(asked):
+        lightest = min((int(z) for frame in frames for z in frame.numbers), key=lambda z: float(atomic_masses[z]))
+        longest = LONGEST_STEP_FS * sqrt(float(atomic_masses[lightest]) / float(atomic_masses[1]))
+        where, found = asked.project.where(*keys, "timestep"), f"MD.timestep is {md.timestep:g} fs."
+        usual = f"{longest / 10:.2g} to {longest:.2g} fs for {chemical_symbols[lightest]}, the lightest element here"
+        if md.timestep > longest * 1.001:
+            advice = "MD would not follow its vibrations: energy drifts, and bonds break that should not."
+            yield Doubt(where, found, usual, advice)
+        elif md.timestep < SHORTEST_STEP_FS:
+            yield Doubt(where, found, usual, "The unit is fs. Was ps meant? 0.0005 ps are 0.5 fs.")
+
+
+def temperature(asked: Asked) -> Iterator[Doubt]:
+    """Outside what structures of atoms bear."""
+    for keys, md, _ in _motions(asked):
+        if not COLDEST_K <= md.temperature <= HOTTEST_K:
+            where, found = asked.project.where(*keys, "temperature"), f"MD.temperature is {md.temperature:g} K."
+            yield Doubt(where, found, f"{COLDEST_K:g} to {HOTTEST_K:g} K", "The unit is kelvin.")
+
+
+def friction(asked: Asked) -> Iterator[Doubt]:
+    """No thermostat within the run, or nothing but one."""
+    for keys, md, _ in _motions(asked):
+        if md.stat_ensemble == "nvt" and not WEAKEST_PER_FS <= md.friction <= STRONGEST_PER_FS:
+            where = asked.project.where(*keys, "friction")
+            found = f"MD.friction is {md.friction:g} /fs, a time of {time_span(1 / md.friction)}."
+            yield Doubt(where, found, "0.0001 to 0.05 /fs", "The unit is 1/fs: 1 /ps is 0.001 /fs.")
+
+
+def _motions(asked: Asked) -> Iterator[tuple[tuple[str | int, ...], MDSettings, list[Frame]]]:
+    """Where each MD section stands, what it says, and the structures that it moves."""
+    project, md = asked.project, asked.project.settings.md
+    if isinstance(md, MDSettings):
+        yield ("MD",), md, [system.frame for system in project.systems]
+        return
+    for index, own in md.items():
+        yield ("MD", index), own, [project.system_for(index).frame]
+
+
+# -- goals and limits ------------------------------------------------------------------------------------------
+
+
+def goal_that_is_met(asked: Asked) -> Iterator[Doubt]:
+    """Active learning that is over before its first label."""
+    active, n_train = asked.project.settings.active, asked.n_initial_train
+    if active is None or Stage.ACTIVE not in asked.stages or n_train is None or active.max_train_set_size > n_train:
+        return
+    yield Doubt(
+        asked.project.where("ACTIVE_LEARNING", "max_train_set_size"),
+        f"ACTIVE_LEARNING.max_train_set_size is {active.max_train_set_size:g}, and each member has some {n_train} "
+        "training structures before active learning begins: it asks for no label.",
+        f"more than {n_train} structures",
+        "Raise it, or lower INITIAL_DATASET_GENERATION.max_initial_set_size.",
+    )
+
+
+def limits_out_of_reach(asked: Asked) -> Iterator[Doubt]:
+    """Limits that another limit ends before."""
+    active = asked.project.settings.active
+    if active is None or Stage.ACTIVE not in asked.stages:
+        return
+    for key, end, why in (
+        ("uncert_not_crossed_limit", "max_MD_steps", "trajectories end before it"),
+        ("skip_step_mlff", "max_MD_steps", "trajectories end before their first check"),
+        ("freeze_threshold_dataset", "max_train_set_size", "active learning ends before it"),
+        ("epochs_per_worker", "max_epochs", "active learning ends with its first label"),
+    ):
+        value, limit = getattr(active, key), getattr(active, end)
+        if active.is_set(key) and not isinf(value) and value > limit:
+            found = f"ACTIVE_LEARNING.{key} is {_number(value)}, and {end} is {_number(limit)}: {why}."
+            advice = f"Lower {key}, or raise {end}."
+            yield Doubt(asked.project.where("ACTIVE_LEARNING", key), found, f"up to {_number(limit)}", advice)
+
+
+def weights(asked: Asked) -> Iterator[Doubt]:
+    """A force field that learns no forces."""
+    training = asked.project.mace.training
+    if training.forces_weight == 0:
+        advice = "Forces carry most of what a label tells. The default is 1000."
+        found = "TRAINING.forces_weight is 0: the models learn no forces."
+        yield Doubt(asked.project.where("TRAINING", "forces_weight"), found, "more than 0", advice)
+
+
+# -- structures ------------------------------------------------------------------------------------------------
+
+
+def cells(asked: Asked) -> Iterator[Doubt]:
+    """A cell that is written down and not used."""
+    for system in asked.project.systems:
+        frame = system.frame
+        if frame.cell.any() and not frame.pbc.any():
+            yield Doubt(
+                system.name if system.file is None else _relative(system.file, asked.project.folder),
+                f"The structure {system.name} has a cell, and is not periodic: the cell is not used.",
+                "pbc along the lattice vectors of a crystal or liquid, no cell for a molecule",
+                'In extended XYZ write pbc="T T T"; for a molecule remove Lattice.',
+            )
+
+
+def crystals_under_gfn2(asked: Asked) -> Iterator[Doubt]:
+    """GFN2-xTB has no sane surface for many crystals: MgO gains 2.7 eV when its atoms are moved by 0.05 Å."""
+    project, reference = asked.project, asked.project.settings.reference
+    labels = isinstance(reference, TbliteSettings) and reference.method == "GFN2-xTB"
+    drives = Stage.INITIAL in asked.stages and embedded_method(project) == "GFN2-xTB"
+    if not (labels or drives):
+        return
+    found = [system.name for system in project.systems if is_crystal(system.frame)]
+    if not found:
+        return
+    names = ", ".join(found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
+    usual = "GFN2-xTB for molecules and liquids"
+    if labels:
+        said = f"GFN2-xTB labels the crystal{'s' if len(found) > 1 else ''} {names}, and fails for many."
+        advice = "Try method: GFN1-xTB, or another reference; aims-pax check --probe tells whether it is sane."
+        yield Doubt(project.where("REFERENCE", "method"), said, usual, advice)
+    if drives:
+        said = f"GFN2-xTB drives the initial MD of the crystal{'s' if len(found) > 1 else ''} {names}."
+        advice = "Name another foundational_model, or set initial_sampling: aimd; check --probe tells if it is sane."
+        yield Doubt(project.where("INITIAL_DATASET_GENERATION", "foundational_model"), said, usual, advice)
+
+
+def files(asked: Asked) -> Iterator[Doubt]:
+    """What structure files and the user's own datasets hold that is hardly meant."""
+    remarks = structure_remarks(asked.project)
+    if Stage.INITIAL not in asked.stages:
+        remarks += dataset_remarks(asked.project)
+    for remark in remarks:
+        yield Doubt(remark.where, remark.found, remark.allowed, remark.advice)
+
+
+# -- precision -------------------------------------------------------------------------------------------------
+
+THOMAS_FERMI_EV: Final = 20.9
+"""All electrons of a neutral atom have an energy of -20.9 eV Z^(7/3) (Thomas and Fermi; Lieb and Simon 1977)."""
+
+COARSE_EV: Final = 1e-3
+"""Rounding of the energy per atom that matters."""
+
+FLOAT32_STEP: Final = 2.0**-24
+
+ECP_FROM: Final = 37
+"""The def2 basis sets replace core electrons from rubidium on."""
+
+
+def precision(asked: Asked) -> Iterator[Doubt]:
+    """Total energies of all electrons, of which single precision keeps no millielectronvolt."""
+    project = asked.project
+    if project.mace.general.default_dtype != "float32":
+        return
+    given = project.mace.architecture.atomic_energies or {}
+    reference = project.settings.reference
+    largest = max((abs(energy) for energy in given.values()), default=0.0)
+    if not given and reference.type in ("fhi-aims", "asi", "pyscf"):
+        effective = isinstance(reference, PyscfSettings) and reference.basis.lower().startswith("def2")
+        counted = [z for z in project.elements if not (effective and z >= ECP_FROM)]
+        largest = max((THOMAS_FERMI_EV * z ** (7 / 3) for z in counted), default=0.0)
+    step = largest * FLOAT32_STEP
+    if step > COARSE_EV:
+        yield Doubt(
+            project.where("GENERAL", "default_dtype"),
+            f"GENERAL.default_dtype is float32, and atoms here have energies of some {largest / 1000:.0f} keV: the "
+            f"total energies that programs read from the models are rounded to {1000 * step:.0f} meV per atom.",
+            "float32 for atoms of up to 15 keV",
+            "Set default_dtype: float64. Forces, and training, are not concerned.",
+        )
+
+
+RULES: Final[tuple[Callable[[Asked], Iterator[Doubt]], ...]] = (
+    numbers,
+    time_step,
+    temperature,
+    friction,
+    goal_that_is_met,
+    limits_out_of_reach,
+    weights,
+    cells,
+    crystals_under_gfn2,
+    files,
+    precision,
+)
+
+
+def _relative(file: Path, folder: Path) -> str:
+    return str(file.relative_to(folder)) if file.is_relative_to(folder) else str(file)
+
+
+def initial_train_size(n_labels: int | None, project: Project, *, n_probes: int) -> int | None:
+    """Training structures of each member after so many labels of the initial stage."""
+    if n_labels is None:
+        return None
+    settings: Any = project.initial
+    owners = settings.ensemble_size if settings.distinct_model_sets else 1
+    return int((n_labels / owners) * (1 - settings.valid_ratio)) + n_probes

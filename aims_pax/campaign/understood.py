@@ -1,0 +1,203 @@
+"""What a project was understood to be: every structure, and every quantity of the run with its unit."""
+
+import re
+from collections.abc import Iterator, Sequence
+from math import isinf
+from typing import Final
+
+import numpy as np
+
+from aims_pax.campaign import assembly
+from aims_pax.campaign.composition import formula
+from aims_pax.frame import Frame, Stage
+from aims_pax.settings import MDSettings, Project
+from aims_pax.settings.fhi_aims import FhiAimsInput
+from aims_pax.settings.systems import System
+
+MAX_SYSTEMS: Final = 12
+"""Structures that are shown one by one."""
+
+MULTIPLETS: Final = ("singlet", "doublet", "triplet", "quartet", "quintet", "sextet", "septet")
+
+ANGLE_DEG: Final = 0.01
+"""How far from 90° an angle may be that is not shown."""
+
+
+def structures(project: Project) -> Iterator[str]:
+    """One line for each: name, formula, atoms, cell, charge, spin, electrons."""
+    shown = project.systems[:MAX_SYSTEMS]
+    rows = [
+        (one.name, formula(one.frame), f"{one.frame.n_atoms}", _cell(one.frame), _state(project, one)) for one in shown
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    boxed = max(len(row[3]) for row in rows)
+    for name, what, n_atoms, cell, state in rows:
+        atoms = "atom " if n_atoms == "1" else "atoms"
+        yield f"{name:<{widths[0]}}  {what:<{widths[1]}}  {n_atoms:>{widths[2]}} {atoms}  {cell:<{boxed}}  {state}"
+    if len(project.systems) > MAX_SYSTEMS:
+        yield f"and {len(project.systems) - MAX_SYSTEMS} more"
+
+
+def quantities(project: Project, stages: tuple[Stage, ...]) -> Iterator[tuple[str, str]]:
+    """Name and value of everything that a run does, with units."""
+    yield "MD", "; ".join(_motions(project))
+    if Stage.INITIAL in stages:
+        yield from _initial(project)
+    if Stage.ACTIVE in stages:
+        yield from _active(project)
+    yield from _models(project)
+
+
+def _initial(project: Project) -> Iterator[tuple[str, str]]:
+    settings, step_fs = project.initial, _step_fs(project)
+    every = _steps(settings.skip_step_initial, step_fs)
+    whose = "its own" if settings.distinct_model_sets else "shared"
+    yield "initial stage", f"{driver(project)} drives; a structure every {every}; each member's are {whose}"
+    goals = []
+    if not isinf(settings.max_initial_set_size):
+        goals.append(f"{settings.max_initial_set_size:.0f} training structures of each member")
+    if not isinf(settings.max_initial_epochs):
+        goals.append(f"{settings.max_initial_epochs:.0f} epochs")
+    if settings.desired_force_mae_ev_per_ang:
+        goals.append(f"force MAE {settings.desired_force_mae_ev_per_ang:g} eV/Å")
+    yield "  until", " or ".join(goals)
+
+
+def _active(project: Project) -> Iterator[tuple[str, str]]:
+    settings, step_fs = project.active, _step_fs(project)
+    every = _steps(settings.skip_step_mlff, step_fs)
+    yield "active learning", f"{settings.num_trajectories} trajectories, checked every {every}"
+    yield (
+        "  labels",
+        (
+            f"where {settings.uncertainty_type} is above {1 + settings.c_x:g} times its mean (c_x {settings.c_x:g}); "
+            f"at the latest after {_steps(settings.uncert_not_crossed_limit, step_fs)}"
+        ),
+    )
+    goals = []
+    if not isinf(settings.max_train_set_size):
+        goals.append(f"{settings.max_train_set_size:.0f} training structures")
+    if not isinf(settings.max_MD_steps):
+        goals.append(_steps(settings.max_MD_steps, step_fs))
+    if not isinf(settings.max_epochs):
+        goals.append(f"{settings.max_epochs:.0f} epochs")
+    if settings.desired_acc:
+        goals.append(f"force MAE {settings.desired_acc:g} eV/Å")
+    yield "  until", " or ".join(goals)
+
+
+def _models(project: Project) -> Iterator[tuple[str, str]]:
+    training, architecture = project.mace.training, project.mace.architecture
+    reach = architecture.r_max * architecture.num_interactions
+    yield (
+        "models",
+        (
+            f"cutoff {architecture.r_max:g} Å, {architecture.num_interactions} layers (they see {reach:g} Å), "
+            f"{architecture.num_channels} channels"
+        ),
+    )
+    epochs = project.settings.active
+    each = "" if epochs is None else f", {epochs.epochs_per_worker} epochs for each label"
+    yield "training", f"learning rate {training.lr:g}, {training.batch_size} structures a step{each}"
+
+
+def _motions(project: Project) -> list[str]:
+    """How trajectories move, each way once."""
+    md = project.settings.md
+    said = [_motion(one) for one in ([md] if isinstance(md, MDSettings) else md.values())]
+    kinds = list(dict.fromkeys(said))
+    if len(kinds) == 1:
+        return kinds
+    more = [f"and {len(kinds) - 3} more ways"] if len(kinds) > 3 else []
+    return [f"{kind} ({said.count(kind)} trajectories)" for kind in kinds[:3]] + more
+
+
+def _motion(md: MDSettings) -> str:
+    text = f"{md.stat_ensemble.upper()} at {md.temperature:g} K, steps of {md.timestep:g} fs"
+    return text if md.stat_ensemble == "nve" else f"{text}, friction {md.friction:g} /fs ({time_span(1 / md.friction)})"
+
+
+def _step_fs(project: Project) -> float | None:
+    """The time step, where all trajectories have the same."""
+    md = project.settings.md
+    steps = {one.timestep for one in ([md] if isinstance(md, MDSettings) else md.values())}
+    return steps.pop() if len(steps) == 1 else None
+
+
+def _steps(n_steps: float, step_fs: float | None) -> str:
+    grouped = f"{n_steps:,.0f}".replace(",", " ")
+    return f"{grouped} steps" if step_fs is None else f"{grouped} steps ({time_span(n_steps * step_fs)})"
+
+
+def time_span(time_fs: float) -> str:
+    """A time of MD in fs, ps or ns."""
+    for unit, length_fs in (("ns", 1e6), ("ps", 1e3)):
+        if time_fs >= length_fs:
+            return f"{time_fs / length_fs:.4g} {unit}"
+    return f"{time_fs:.4g} fs"
+
+
+def driver(project: Project) -> str:
+    """What drives the initial MD."""
+    settings = project.initial
+    match settings.driver:
+        case "reference":
+            return "the reference itself"
+        case "tblite":
+            return assembly.embedded_settings(project).method
+        case "mace-mp" | "mace-off" | "mace" as family:
+            model = settings.foundational_model_settings
+            return f"{family} {('small' if model is None else model.mace_model).rsplit('/', 1)[-1]}"
+        case path:
+            return path
+
+
+def embedded_method(project: Project) -> str | None:
+    """The method of the embedded driver; None where something else drives, or nothing does."""
+    initial = project.settings.initial
+    return None if initial is None or initial.driver != "tblite" else assembly.embedded_settings(project).method
+
+
+def _cell(frame: Frame) -> str:
+    """``molecule``, or lengths, angles where they are not right, and the periodic directions."""
+    if not frame.pbc.any():
+        return "no pbc" if not frame.cell.any() else "no pbc, cell not used"
+    lengths = np.linalg.norm(frame.cell, axis=1)
+    sides = " x ".join(f"{length:.4g}" for length in lengths)
+    angles = _angles(frame)
+    skew = "" if np.abs(angles - 90).max() < ANGLE_DEG else f", {' '.join(f'{angle:.4g}' for angle in angles)}°"
+    axes = "".join(axis for axis, repeats in zip("abc", frame.pbc, strict=True) if repeats)
+    return f"{sides} Å{skew}, pbc {axes}"
+
+
+def _angles(frame: Frame) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """Between the lattice vectors, degrees; 90 where one is missing."""
+    found = []
+    for a, b in ((1, 2), (0, 2), (0, 1)):
+        lengths = np.linalg.norm(frame.cell[a]) * np.linalg.norm(frame.cell[b])
+        cosine = 0.0 if lengths == 0 else float(frame.cell[a] @ frame.cell[b]) / lengths
+        found.append(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+    return np.array(found, dtype=np.float64)
+
+
+def _state(project: Project, system: System) -> str:
+    """Charge, spin and number of electrons, as far as the reference is told."""
+    reference, n_protons = project.reference_for(system), int(system.frame.numbers.sum())
+    charge = getattr(reference, "charge", None)
+    if charge is not None:
+        spin = _multiplet(getattr(reference, "multiplicity", 1))
+        return f"charge {f'{charge:+d}' if charge else 0}, {spin}, {n_protons - charge} e-"
+    if isinstance(reference, FhiAimsInput):
+        told = _last_value(reference.control_text, "charge")
+        spin = _last_value(reference.control_text, "spin") or "none"
+        return f"charge {told or '0'}, spin {spin}, {n_protons - float(told or 0):g} e-"
+    return f"{n_protons} e- if neutral"
+
+
+def _last_value(control: str, keyword: str) -> str | None:
+    found: Sequence[str] = re.findall(rf"^[ \t]*{keyword}[ \t]+(\S+)", control, re.MULTILINE)
+    return found[-1] if found else None
+
+
+def _multiplet(multiplicity: int) -> str:
+    return MULTIPLETS[multiplicity - 1] if multiplicity <= len(MULTIPLETS) else f"multiplicity {multiplicity}"

@@ -1,0 +1,235 @@
+"""What is allowed and doubted, and what a project was understood to be."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ase import Atoms
+from ase.build import bulk, molecule
+from ase.calculators.emt import EMT
+from ase.io import write
+
+from aims_pax.campaign.composition import formula, is_crystal, reduced
+from aims_pax.campaign.remarks import Asked, doubts
+from aims_pax.campaign.understood import quantities, structures
+from aims_pax.errors import Doubt
+from aims_pax.frame import Frame, Stage
+from aims_pax.settings import Project, load_project
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "INITIAL_DATASET_GENERATION": {"n_points_per_sampling_step_idg": 2, "max_initial_set_size": 20},
+    "ACTIVE_LEARNING": {"num_trajectories": 4, "max_train_set_size": 100},
+    "MD": {"stat_ensemble": "nvt", "temperature": 300, "timestep": 0.5},
+    "REFERENCE": {"type": "tblite"},
+}
+BOTH = (Stage.INITIAL, Stage.ACTIVE)
+MGO = bulk("MgO", "rocksalt", a=4.21, cubic=True)
+
+
+def project(
+    folder: Path,
+    *,
+    atoms: Atoms | None = None,
+    changes: Mapping[str, Mapping[Any, Any] | None] | None = None,
+    mace: Mapping[str, Mapping[str, Any]] | None = None,
+    stages: tuple[Stage, ...] = BOTH,
+) -> Project:
+    settings: dict[str, Any] = {name: dict(section) for name, section in SETTINGS.items()}
+    for name, keys in (changes or {}).items():
+        settings[name] = {**settings.get(name, {}), **keys} if keys is not None else None
+    settings = {name: section for name, section in settings.items() if section is not None}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "aims_PAX.yaml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    models = {"GENERAL": {"name_exp": "m"}, "MISC": {"device": "cpu"}, **(mace or {})}
+    (folder / "mace.yaml").write_text(yaml.safe_dump(models, sort_keys=False), encoding="utf-8")
+    (folder / "geometry").mkdir(exist_ok=True)
+    write(folder / "geometry" / "start.xyz", molecule("CH3OH") if atoms is None else atoms, format="extxyz")
+    return load_project(folder, stages=stages)
+
+
+def told(one: Project, n_initial_train: int | None = None, stages: tuple[Stage, ...] = BOTH) -> tuple[Doubt, ...]:
+    return doubts(Asked(one, stages, n_initial_train))
+
+
+def test_usual_project_gets_no_doubts(tmp_path: Path) -> None:
+    assert told(project(tmp_path), n_initial_train=20) == ()
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "words"),
+    [
+        ("MD", "timestep", 5, "0.1 to 1 fs for H"),
+        ("MD", "timestep", 1.5, "0.1 to 1 fs for H"),
+        ("MD", "timestep", 0.0005, "Was ps meant?"),
+        ("MD", "temperature", 0.3, "1 to 5000 K"),
+        ("MD", "temperature", 9000, "1 to 5000 K"),
+        ("MD", "friction", 1.0, "1 /ps is 0.001 /fs"),
+        ("MD", "friction", 1e-7, "a time of 10 ns"),
+        ("ACTIVE_LEARNING", "c_x", 10, "-0.9 to 1"),
+        ("ACTIVE_LEARNING", "skip_step_mlff", 100_000_000, "1 to 1000 MD steps"),
+        ("ACTIVE_LEARNING", "desired_acc", 25, "0.001 to 1 eV/Å"),
+        ("ACTIVE_LEARNING", "max_train_set_size", 3, "10 to 50 000 structures"),
+        ("ACTIVE_LEARNING", "epochs_per_worker", 5000, "1 to 200 epochs"),
+        ("INITIAL_DATASET_GENERATION", "skip_step_initial", 10**6, "1 to 5000 MD steps"),
+        ("INITIAL_DATASET_GENERATION", "valid_ratio", 0.9, "0.02 to 0.5"),
+        ("REFERENCE", "max_force_ev_per_ang", 0.5, "5 to 1000 eV/Å"),
+    ],
+)
+def test_number_outside_what_anyone_uses_is_doubted_with_its_line(
+    section: str, key: str, value: float, words: str, tmp_path: Path
+) -> None:
+    said = told(project(tmp_path, changes={section: {key: value}}))
+    (doubt,) = [one for one in said if f"{section}.{key} is" in one.found]
+    lines = (tmp_path / "aims_PAX.yaml").read_text(encoding="utf-8").splitlines()
+    number = int(doubt.where.rpartition(" ")[2])
+    assert lines[number - 1].strip().startswith(f"{key}:")
+    assert words in str(doubt)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [("TRAINING", "lr", 10.0), ("ARCHITECTURE", "r_max", 50.0), ("TRAINING", "forces_weight", 0.0)],
+)
+def test_models_are_doubted_in_their_own_file(section: str, key: str, value: float, tmp_path: Path) -> None:
+    (doubt,) = told(project(tmp_path, mace={section: {key: value}}))
+    assert doubt.where.startswith("mace.yaml, line")
+    assert f"{section}.{key} is" in doubt.found
+
+
+def test_heavier_atoms_may_take_longer_steps(tmp_path: Path) -> None:
+    assert (
+        told(
+            project(
+                tmp_path,
+                atoms=bulk("Cu", cubic=True) * (2, 1, 1),
+                changes={
+                    "MD": {"timestep": 5.0},
+                    "REFERENCE": {"type": "tblite", "method": "GFN1-xTB"},
+                    "INITIAL_DATASET_GENERATION": {"initial_sampling": "aimd"},
+                },
+            )
+        )
+        == ()
+    )
+
+
+def test_mistake_of_many_trajectories_is_said_once(tmp_path: Path) -> None:
+    each = {index: {**SETTINGS["MD"], "timestep": 5.0} for index in range(4)}
+    one = project(tmp_path)
+    (tmp_path / "aims_PAX.yaml").write_text(yaml.safe_dump({**SETTINGS, "MD": each}), encoding="utf-8")
+    (doubt,) = told(load_project(tmp_path))
+    assert "MD.timestep is 5 fs" in doubt.found
+    assert one.systems
+
+
+def test_goal_below_the_initial_size_is_doubted(tmp_path: Path) -> None:
+    (doubt,) = told(project(tmp_path, changes={"ACTIVE_LEARNING": {"max_train_set_size": 15}}), n_initial_train=20)
+    assert "it asks for no label" in doubt.found
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"uncert_not_crossed_limit": 900}, "trajectories end before it"),
+        ({"skip_step_mlff": 600}, "trajectories end before their first check"),
+        ({"freeze_threshold_dataset": 200}, "active learning ends before it"),
+    ],
+)
+def test_limits_that_are_never_reached_are_doubted(keys: dict[str, Any], words: str, tmp_path: Path) -> None:
+    (doubt,) = told(project(tmp_path, changes={"ACTIVE_LEARNING": {"max_MD_steps": 500, **keys}}))
+    assert words in doubt.found
+
+
+def test_default_beyond_a_limit_of_the_users_is_not_doubted(tmp_path: Path) -> None:
+    assert told(project(tmp_path, changes={"ACTIVE_LEARNING": {"max_MD_steps": 500}})) == ()
+
+
+def test_cell_that_is_not_used_is_doubted(tmp_path: Path) -> None:
+    atoms = MGO.copy()
+    atoms.pbc = False
+    (doubt,) = told(project(tmp_path, atoms=atoms))
+    assert doubt.where == "geometry/start.xyz"
+    assert "has a cell, and is not periodic" in doubt.found
+
+
+def test_crystal_under_gfn2_is_doubted_for_labels_and_for_the_driver(tmp_path: Path) -> None:
+    said = told(project(tmp_path / "both", atoms=MGO))
+    first, second = (one.found.partition(" the crystal")[0] for one in said)
+    assert (first, second) == ("GFN2-xTB labels", "GFN2-xTB drives the initial MD of")
+    gfn1 = {"REFERENCE": {"method": "GFN1-xTB"}, "INITIAL_DATASET_GENERATION": {"initial_sampling": "aimd"}}
+    assert told(project(tmp_path / "gfn1", atoms=MGO, changes=gfn1)) == ()
+
+
+def test_dataset_of_another_system_is_doubted(tmp_path: Path) -> None:
+    copper = bulk("Cu", cubic=True)
+    copper.calc = EMT()
+    alone = Atoms("CHO", positions=[[0, 0, 0], [1.1, 0, 0], [0, 1.2, 0]])
+    for name, atoms in (("train", alone), ("valid", alone)):
+        given = atoms.copy()
+        given.info["REF_energy"] = -1.0
+        given.arrays["REF_forces"] = given.positions * 0
+        write(tmp_path / f"{name}.xyz", given, format="extxyz")
+    files = {f"initial_{name}_dataset": f"{name}.xyz" for name in ("train", "valid")}
+    one = project(
+        tmp_path, changes={"INITIAL_DATASET_GENERATION": None, "ACTIVE_LEARNING": files}, stages=(Stage.ACTIVE,)
+    )
+    (doubt,) = (doubt for doubt in told(one, stages=(Stage.ACTIVE,)) if "composition" in doubt.found)
+    assert "has the composition of start" in doubt.found
+
+
+def test_single_precision_is_doubted_where_atoms_are_heavy_and_all_electrons_count(tmp_path: Path) -> None:
+    given = {"GENERAL": {"name_exp": "m", "default_dtype": "float32"}}
+    energies = {"ARCHITECTURE": {"atomic_energies": {1: -13.6, 6: -1000.0, 8: -53_000.0}}}
+    assert told(project(tmp_path / "light", mace=given)) == ()
+    (doubt,) = told(project(tmp_path / "heavy", mace={**given, **energies}))
+    assert "rounded to 3 meV per atom" in doubt.found
+
+
+@pytest.mark.parametrize(
+    ("atoms", "is_one"),
+    [
+        (MGO, True),
+        (bulk("Si"), True),
+        (bulk("NaCl", "rocksalt", a=5.64), True),
+        (bulk("Cu"), True),
+        (molecule("H2O"), False),
+        (Atoms(molecule("H2O"), cell=[3.1] * 3, pbc=True) * (2, 2, 2), False),
+        (bulk("Ar", a=5.3, cubic=True), False),
+    ],
+)
+def test_crystals_are_told_from_liquids(atoms: Atoms, is_one: bool) -> None:
+    frame = Frame("a", 0, 0, 0, atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
+    assert is_crystal(frame) == is_one
+
+
+def test_repeated_cells_have_one_composition() -> None:
+    def frame(atoms: Atoms) -> Frame:
+        return Frame("a", 0, 0, 0, atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
+
+    assert (
+        reduced(frame(MGO))
+        == reduced(frame(MGO * 2))
+        != reduced(frame(bulk("MgO", "cesiumchloride", a=3.0) + Atoms("O")))
+    )
+    assert formula(frame(MGO)) == "Mg4O4"
+
+
+def test_structures_are_described_with_cell_charge_and_electrons(tmp_path: Path) -> None:
+    reference = {"REFERENCE": {"charge": 1, "multiplicity": 2}}
+    (line,) = structures(project(tmp_path / "ion", changes=reference))
+    assert line == "start  CH4O  6 atoms  no pbc  charge +1, doublet, 17 e-"
+    (line,) = structures(project(tmp_path / "crystal", atoms=bulk("Si"), changes={"REFERENCE": {"method": "GFN1-xTB"}}))
+    assert line == "start  Si2  2 atoms  3.84 x 3.84 x 3.84 Å, 60 60 60°, pbc abc  charge 0, singlet, 28 e-"
+    unknown = {"REFERENCE": {"type": "ase-calculator", "calculator": "ase.calculators.emt:EMT"}}
+    assert next(structures(project(tmp_path / "other", changes=unknown))).endswith("18 e- if neutral")
+
+
+def test_quantities_have_units(tmp_path: Path) -> None:
+    goal = {"max_MD_steps": 20_000, "desired_acc": 0.02}
+    said = dict(quantities(project(tmp_path, changes={"ACTIVE_LEARNING": goal}), BOTH))
+    assert said["MD"] == "NVT at 300 K, steps of 0.5 fs, friction 0.001 /fs (1 ps)"
+    assert said["active learning"] == "4 trajectories, checked every 25 steps (12.5 fs)"
+    assert "after 50 000 steps (25 ps)" in said["  labels"]
+    assert "cutoff 5 Å" in said["models"]
