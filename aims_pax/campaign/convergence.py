@@ -22,6 +22,9 @@ diary = logging.getLogger("aims_pax.convergence")
 COMMIT_S = 15.0
 """Seconds of convergence that an interruption may cost."""
 
+LEVEL: Final = 0.01
+"""A loss that fell by less than this part is called level."""
+
 INITIAL_CONVERGENCE: Final = "convergence.initial"
 FINAL_CONVERGENCE: Final = "convergence.active"
 """Names of the states of both convergences in the store."""
@@ -189,6 +192,11 @@ def _ending(annealing: Annealing) -> str:
         return f"trained for {annealing.n_epochs} epochs, with no validation structures to see whether that was enough"
     if annealing.is_converged:
         return f"converged after {annealing.n_epochs} epochs"
-    fall = annealing.late_fall()
-    late = "" if fall is None else f", still falling by {100 * fall:.0f} % in the last {LATE_LOSSES} at the full rate"
-    return f"stopped at the cap of {annealing.n_epochs} epochs{late}"
+    fall, late = annealing.late_fall(), f"in the last {LATE_LOSSES} epochs at the full rate"
+    if fall is None:
+        words = ""
+    elif fall < LEVEL:
+        words = f", level {late}"
+    else:
+        words = f", still falling by {100 * fall:.0f} % {late}"
+    return f"stopped at the cap of {annealing.n_epochs} epochs{words}"
