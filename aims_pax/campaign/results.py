@@ -93,7 +93,7 @@ class Summary:
         measured = "those below are of the same training without the validation structures"
         return [
             f"product: {model} ({product['member']}), {trained_on}",
-            f"training: {self.content['training_ended']}",
+            *(f"training: {ending}" for ending in self.content["training_ended"].split("; ")),
             *([f"errors: {measured}"] if product.get("learned_validation_structures") else []),
         ]
 
