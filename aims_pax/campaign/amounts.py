@@ -14,6 +14,7 @@ from aims_pax.campaign.rounds import RoundsOutcome, RoundsWork, play_rounds
 from aims_pax.campaign.standing import Standing
 from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.frame import Stage
+from aims_pax.learner.annealing import COOLING_SHARE
 from aims_pax.learner.initial import InitialPolicy, InitialState, resumed
 from aims_pax.learner.state import Phase, Policy
 from aims_pax.settings import InitialDatasetSettings, Project
@@ -32,8 +33,8 @@ DEFAULT_LABELS: Final = 200
 DEFAULT_ROUNDS: Final = 3
 """Rounds of the initial stage where desired_acc alone ends it."""
 
-SLOW_CONVERGENCE_EPOCHS: Final = 200
-"""Epochs until a fit stops getting better; it then waits for `convergence_patience` in vain."""
+FULL_RATE_EPOCHS: Final = 100
+"""Epochs at the full learning rate until the loss is level. An estimate: ethanol's nearly was after 55."""
 
 WORDS: Final[Mapping[Part, str]] = {
     Part.STARTING: "starting",
@@ -116,7 +117,8 @@ def expected_convergence_epochs(settings: StageSettings, n_train: int) -> int:
     n_train : int
         Training structures of a member.
     """
-    return min(settings.max_convergence_epochs, SLOW_CONVERGENCE_EPOCHS + settings.convergence_patience)
+    at_full_rate = FULL_RATE_EPOCHS + settings.convergence_patience
+    return min(settings.max_convergence_epochs, round(at_full_rate / (1 - COOLING_SHARE)))
 
 
 def parts_ahead(project: Project, stages: tuple[Stage, ...], standing: Standing | None) -> tuple[Part, ...]:
@@ -349,10 +351,11 @@ def _convergence_amounts(project: Project, standing: Standing | None) -> Amounts
 
 
 def convergence_epochs(settings: StageSettings, n_train: int, *, done: int = 0) -> Span:
-    """Epochs that are left of a convergence: it ends at its cap at the latest, and never before its patience."""
+    """Epochs that are left of a convergence: from its patience and the fall of the rate after it, to its cap."""
     likely = max(0, expected_convergence_epochs(settings, n_train) - done)
     most = max(0, settings.max_convergence_epochs - done)
-    return Span.of(max(0, min(settings.convergence_patience - done, most)), most, likely=likely)
+    least = round(settings.convergence_patience / (1 - COOLING_SHARE)) - done
+    return Span.of(max(0, min(least, most)), most, likely=likely)
 
 
 def _grouped(value: float) -> str:

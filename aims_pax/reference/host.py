@@ -150,12 +150,16 @@ class Listener:
 
     def __init__(self, source: int) -> None:
         self._source = source
-        self._messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         threading.Thread(target=self._listen, daemon=True).start()
 
     def next(self) -> Any:
-        """The next message; None when there will be no more."""
-        return self._messages.get()
+        """The next message; None when there will be no more.
+
+        It is unpickled in the caller's thread: two threads that import the same packages at once can miss half of them.
+        """
+        line = self._lines.get()
+        return None if line is None else of_line(line)
 
     def _listen(self) -> None:
         received = b""
@@ -163,8 +167,8 @@ class Listener:
             *lines, received = (received + arrived).split(b"\n")
             for line in lines:
                 if MARK in line:
-                    self._messages.put(of_line(line))
-        self._messages.put(None)
+                    self._lines.put(line)
+        self._lines.put(None)
         time.sleep(LAST_MOMENTS_S)
         os._exit(1)  # a code other than 0, so that a launcher ends the other ranks, too
 

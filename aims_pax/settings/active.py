@@ -74,8 +74,8 @@ class ActiveLearningSettings(StageSettings):
     converge_best: bool = Field(True, description="Whether only the best member is converged. false: all members.")
     converge_on_validation: bool = Field(
         False,
-        description="Whether the final convergence is then repeated, for as many epochs, with the validation "
-        "structures among the training structures. The stated errors are those of the models before.",
+        description="Whether the final convergence is then made once more, on the validation structures, too. It has "
+        "the same epochs and learning rates; the stated errors are those of the models before.",
     )
     initial_train_dataset: PathOrNamed | None = Field(
         None,

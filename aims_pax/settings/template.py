@@ -59,6 +59,7 @@ ACTIVE_LEARNING:                         # the committee drives, and asks for la
   epochs_per_worker: 2                   # epochs trained for each new label
   valid_ratio: 0.1                       # fraction of the labels used for validation
   converge_best: false                   # at the end all models are trained to convergence; true: the best alone
+  max_convergence_epochs: 200            # at most, half of them at a falling learning rate; they decide the error
 
 MD:                                      # one mapping for all trajectories, or 0: {{...}}, 1: {{...}}, ...
   stat_ensemble: nvt                     # nvt | nve

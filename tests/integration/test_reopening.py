@@ -247,5 +247,6 @@ def test_finished_run_says_which_goal_to_raise(project: Path) -> None:
 def test_check_says_that_a_raised_goal_has_the_run_go_on(project: Path) -> None:
     said = CliRunner().invoke(program, ["check", str(settled(project, max_train_set_size=9))])
     assert said.exit_code == 0, said.output
-    assert "had ended, and it goes on learning actively: max_train_set_size was 4, and is 9" in said.output
+    words = " ".join(said.output.split())
+    assert "had ended, and it goes on learning actively: max_train_set_size was 4, and is 9" in words
     assert "nothing is computed" not in said.output

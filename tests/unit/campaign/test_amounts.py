@@ -102,9 +102,11 @@ def test_steps_of_trajectories_limit_the_labels(tmp_path: Path) -> None:
 
 def test_convergence_ends_between_its_patience_and_its_cap(tmp_path: Path) -> None:
     settings = project_in(tmp_path, active={"max_convergence_epochs": 60}).active
-    assert convergence_epochs(settings, 30) == Span(50, 60, 60)
-    assert convergence_epochs(settings, 30, done=40) == Span(10, 20, 20)
+    assert convergence_epochs(settings, 30) == Span.exactly(60)
+    assert convergence_epochs(settings, 30, done=40) == Span.exactly(20)
     assert convergence_epochs(settings, 30, done=60) == Span.exactly(0)
+    long = project_in(tmp_path, active={"max_convergence_epochs": 500}).active
+    assert convergence_epochs(long, 30) == Span(100, 300, 500)
 
 
 def test_final_convergence_trains_on_what_belonged_to_one_member_alone(tmp_path: Path) -> None:
@@ -171,5 +173,5 @@ def test_amounts_are_said_in_words(tmp_path: Path) -> None:
     said = dict(amount_facts(project_in(tmp_path, active={"max_convergence_epochs": 60}), RUN))
     assert said[Part.INITIAL] == "initial dataset: 16 labels, 160 MD steps, 10 epochs"
     assert said[Part.ACTIVE] == "active learning: 26 to 28 labels, 650 to 2 800 MD steps, 17 to 56 epochs"
-    assert said[Part.CONVERGENCE] == "final convergence: 50 to 60 epochs"
+    assert said[Part.CONVERGENCE] == "final convergence: 60 epochs"
     assert Part.STARTING not in said

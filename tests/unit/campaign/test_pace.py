@@ -31,7 +31,7 @@ def project_in(folder: Path, *, distance: float = 2.5, driver: str = "tblite", *
         },
         "ACTIVE_LEARNING": {key: value for key, value in (ACTIVE | active).items() if value is not None},
         "MD": {"stat_ensemble": "nvt"},
-        "MISC": {"path_to_geometry": "copper.xyz"},
+        "MISC": {"path_to_geometry": "copper.xyz", "probe": False},
     }
     mace = {
         "GENERAL": {"name_exp": "tiny", "seed": 1},

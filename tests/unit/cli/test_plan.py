@@ -71,13 +71,13 @@ def test_plan_foretells_every_stage(project: Path, tmp_path: Path) -> None:
     file = tmp_path / "forecast.json"
     result = plan(str(project), *KNOWN, "--trajectories", "8", "--labels", "40", "--json", str(file))
     assert result.exit_code == 0, result.output
-    names = ("starting", "initial dataset", "active learning", "final convergence", "results", "total")
+    names = ("starting", "initial dataset", "active learning", "final convergence", "verdict", "results", "total")
     lines = result.stdout.splitlines()
     told = [line for line in lines if line.startswith(names)]
     assert [line[:20].strip() for line in told] == list(names)
     assert max(len(line) for line in lines if not line.startswith("wrote ")) <= 80
     record = json.loads(file.read_text(encoding="utf-8"))
-    assert list(record["stages"]) == ["starting", "initial", "active", "convergence", "results"]
+    assert list(record["stages"]) == ["starting", "initial", "active", "convergence", "verdict", "results"]
     assert record["stages"]["initial"]["labels"]["likely"] > 0
     total = sum(stage["time_s"]["likely"] for stage in record["stages"].values())
     assert record["time_s"]["likely"] == pytest.approx(total, abs=0.1)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -48,8 +49,11 @@ def writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AseCalculatorSet
 
 
 def test_an_unforeseen_exception_is_a_failure_with_its_traceback(job: LabelJob) -> None:
-    no_calculator = build_reference(AseCalculatorSettings(calculator="ase:Atoms"))
-    result = carry_out(no_calculator, job, want_stress=False)
+    class Broken(type(build_reference(TbliteSettings()))):  # type: ignore[misc]
+        def label(self, *_: object, **__: object) -> NoReturn:
+            raise LookupError("nobody foresaw this")
+
+    result = carry_out(Broken(TbliteSettings()), job, want_stress=False)
     assert isinstance(result, LabelFailure)
     assert result.reason is FailureReason.CRASHED
     assert result.folder is not None
