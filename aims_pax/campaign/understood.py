@@ -27,15 +27,23 @@ def structures(project: Project) -> Iterator[str]:
     """One line for each: name, formula, atoms, cell, charge, spin, electrons."""
     shown = project.systems[:MAX_SYSTEMS]
     rows = [
-        (one.name, formula(one.frame), f"{one.frame.n_atoms}", _cell(one.frame), _state(project, one)) for one in shown
+        (
+            f"{one.name} ({_counted(one.frame.n_atoms, 'atom')})",
+            formula(one.frame),
+            _cell(one.frame),
+            _state(project, one),
+        )
+        for one in shown
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    boxed = max(len(row[3]) for row in rows)
-    for name, what, n_atoms, cell, state in rows:
-        atoms = "atom " if n_atoms == "1" else "atoms"
-        yield f"{name:<{widths[0]}}  {what:<{widths[1]}}  {n_atoms:>{widths[2]}} {atoms}  {cell:<{boxed}}  {state}"
+    for name, what, cell, state in rows:
+        yield f"{name:<{widths[0]}}  {what:<{widths[1]}}  {cell:<{widths[2]}}  {state}"
     if len(project.systems) > MAX_SYSTEMS:
         yield f"and {len(project.systems) - MAX_SYSTEMS} more"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def quantities(project: Project, stages: tuple[Stage, ...]) -> Iterator[tuple[str, str]]:
@@ -53,6 +61,8 @@ def _initial(project: Project) -> Iterator[tuple[str, str]]:
     every = _steps(settings.skip_step_initial, step_fs)
     whose = "its own" if settings.distinct_model_sets else "shared"
     yield "initial stage", f"{driver(project)} drives; a structure every {every}; each member's are {whose}"
+    if settings.equilibration_steps:
+        yield "  before", f"{_steps(settings.equilibration_steps, step_fs)} that are not labelled"
     goals = []
     if not isinf(settings.max_initial_set_size):
         goals.append(f"{settings.max_initial_set_size:.0f} training structures of each member")
@@ -97,7 +107,7 @@ def _models(project: Project) -> Iterator[tuple[str, str]]:
         ),
     )
     epochs = project.settings.active
-    each = "" if epochs is None else f", {epochs.epochs_per_worker} epochs for each label"
+    each = "" if epochs is None else f", {_counted(epochs.epochs_per_worker, 'epoch')} for each label"
     yield "training", f"learning rate {training.lr:g}, {training.batch_size} structures a step{each}"
 
 

@@ -219,9 +219,9 @@ def test_repeated_cells_have_one_composition() -> None:
 def test_structures_are_described_with_cell_charge_and_electrons(tmp_path: Path) -> None:
     reference = {"REFERENCE": {"charge": 1, "multiplicity": 2}}
     (line,) = structures(project(tmp_path / "ion", changes=reference))
-    assert line == "start  CH4O  6 atoms  no pbc  charge +1, doublet, 17 e-"
+    assert line == "start (6 atoms)  CH4O  no pbc  charge +1, doublet, 17 e-"
     (line,) = structures(project(tmp_path / "crystal", atoms=bulk("Si"), changes={"REFERENCE": {"method": "GFN1-xTB"}}))
-    assert line == "start  Si2  2 atoms  3.84 x 3.84 x 3.84 Å, 60 60 60°, pbc abc  charge 0, singlet, 28 e-"
+    assert line == "start (2 atoms)  Si2  3.84 x 3.84 x 3.84 Å, 60 60 60°, pbc abc  charge 0, singlet, 28 e-"
     unknown = {"REFERENCE": {"type": "ase-calculator", "calculator": "ase.calculators.emt:EMT"}}
     assert next(structures(project(tmp_path / "other", changes=unknown))).endswith("18 e- if neutral")
 
