@@ -29,7 +29,7 @@ from aims_pax.campaign.standing import Standing
 from aims_pax.frame import Stage
 from aims_pax.learner.initial import InitialPolicy
 from aims_pax.settings import InlineCluster, LocalCluster, Project, SlurmCluster
-from aims_pax.settings.misc import VERDICT_SHARE
+from aims_pax.settings.misc import VERDICT_LIMIT_S, VERDICT_LIMIT_SHARE, VERDICT_SHARE
 from aims_pax.settings.project import BOTH_STAGES
 
 POOL_S: Final = 4.0
@@ -295,10 +295,13 @@ class _Timetable:
         step_s = (self._speed.batch_step_s / n_runs + self._speed.trajectory_step_s) * VERDICT_EFFORT
         least, most = amounts.md_steps.low * step_s, amounts.md_steps.high * step_s
         before = _sum([row.time_s for row in self._rows])
-        low, likely, high = (
-            min(max(least, VERDICT_SHARE * seconds), most) for seconds in (before.low, before.likely, before.high)
-        )
-        time_s = Span(low, likely, high)
+        is_open = isinstance(self._project.settings.misc.verdict_ps, str)
+
+        def within_bounds(seconds: float) -> float:
+            wanted = min(max(least, VERDICT_SHARE * seconds), most)
+            return min(wanted, max(VERDICT_LIMIT_SHARE * seconds, VERDICT_LIMIT_S)) if is_open else wanted
+
+        time_s = Span(*(within_bounds(seconds) for seconds in (before.low, before.likely, before.high)))
         return StageForecast(replace(amounts, md_steps=time_s.times(1 / step_s)), time_s)
 
     def _results(self, amounts: Amounts) -> StageForecast:

@@ -62,7 +62,9 @@ def _initial(project: Project) -> Iterator[tuple[str, str]]:
     whose = "its own" if settings.distinct_model_sets else "shared"
     yield "initial stage", f"{driver(project)} drives; a structure every {every}; each member's are {whose}"
     if settings.equilibration_steps:
-        yield "  before", f"{_steps(settings.equilibration_steps, step_fs)} that are not labelled"
+        n_computed = settings.equilibration_steps * len(project.systems)
+        cost = f": {n_computed} calculations of the reference" if settings.driver == "reference" else ""
+        yield "  before", f"{_steps(settings.equilibration_steps, step_fs)} that are not labelled{cost}"
     goals = []
     if not isinf(settings.max_initial_set_size):
         goals.append(f"{settings.max_initial_set_size:.0f} training structures of each member")

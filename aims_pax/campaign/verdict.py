@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
@@ -19,12 +18,13 @@ from aims_pax.frame import LabelledFrame, Split
 from aims_pax.protocols import Score
 from aims_pax.selection import SCORES
 from aims_pax.settings import Project
-from aims_pax.settings.misc import VERDICT_LEAST_PS, VERDICT_MOST_PS, VERDICT_SHARE
-
-LIMIT_SHARE: Final = 0.5
-LIMIT_LEAST_S: Final = 60.0
-"""It ends in any case at this share of the run's time, or after a minute: an hour's run should not be tried for a day
-where its models are slow. A trial that is shorter than the least for this gives no better word than doubt."""
+from aims_pax.settings.misc import (
+    VERDICT_LEAST_PS,
+    VERDICT_LIMIT_S,
+    VERDICT_LIMIT_SHARE,
+    VERDICT_MOST_PS,
+    VERDICT_SHARE,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +101,7 @@ def with_verdict(summary: Summary, verdict: Verdict | None, stopwatch: Stopwatch
 def span_of(verdict_ps: float | str, *, run_s: float) -> Span | None:
     """How long a trial is, from MISC.verdict_ps; None when there is to be none."""
     if isinstance(verdict_ps, str):
-        limit_s = max(LIMIT_SHARE * run_s, LIMIT_LEAST_S)
+        limit_s = max(VERDICT_LIMIT_SHARE * run_s, VERDICT_LIMIT_S)
         return Span(VERDICT_LEAST_PS, VERDICT_MOST_PS, budget_s=VERDICT_SHARE * run_s, limit_s=limit_s)
     return None if verdict_ps == 0 else Span(verdict_ps, verdict_ps)
 

@@ -47,6 +47,11 @@ VERDICT_MOST_PS: Final = 50.0
 VERDICT_SHARE: Final = 0.1
 """Share of the run's time that it may take then, beyond its least length."""
 
+VERDICT_LIMIT_SHARE: Final = 0.5
+VERDICT_LIMIT_S: Final = 60.0
+"""It ends in any case at this share of the run's time, or after a minute: an hour's run should not be tried for a day
+where its models are slow. A trial that is shorter than the least for this gives no better word than doubt."""
+
 
 class MiscSettings(Section):
     """Where things are, and how they are called in extended XYZ files."""
