@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aims_pax.campaign.assembly import run_folder
+from aims_pax.campaign.assembly import run_folder, seeds_of
 from aims_pax.campaign.convergence import FINAL_CONVERGENCE, stored_convergence
 from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.product import COMMITTEE_FOLDER
@@ -62,7 +62,15 @@ def learned_from(project: Project, store: RunStore) -> Learned:
     active = store.load_state("learner.active")
     threshold = None if active is None else from_text(State, active.decode()).threshold.value
     state = stored_convergence(Memory(store, run_folder(project)), FINAL_CONVERGENCE)
-    falls = [one.late_fall() for one in state.annealings if not one.is_converged] if state is not None else []
+    falls = (
+        []
+        if state is None
+        else [
+            annealing.late_fall()
+            for member, annealing in zip(state.members, state.annealings, strict=False)
+            if not annealing.is_converged and _is_handed_over(project, member)
+        ]
+    )
     return Learned(
         n_train=len(sizes),
         n_atoms=sum(sizes),
@@ -70,3 +78,12 @@ def learned_from(project: Project, store: RunStore) -> Learned:
         fall_at_cap=max((fall for fall in falls if fall is not None), default=None),
         threshold_ev_per_ang=threshold if threshold is not None and np.isfinite(threshold) else None,
     )
+
+
+def _is_handed_over(project: Project, member: int) -> bool:
+    """Whether a member is the product; any may be where the results do not say which one that is."""
+    try:
+        product = read_summary(project.run_folder / "results").content["product"]["member"]
+    except (StoreError, KeyError, TypeError):
+        return True
+    return bool(product == f"{project.mace.general.name_exp}_{seeds_of(project)[member]}")
