@@ -57,11 +57,6 @@ class ConvergenceState:
         """How the training of each member has ended, in words."""
         return {member: _ending(annealing) for member, annealing in zip(self.members, self.annealings, strict=False)}
 
-    @property
-    def is_converged(self) -> bool:
-        """Whether the full learning rate had stopped helping each member before its fall began."""
-        return bool(self.annealings) and all(annealing.is_converged for annealing in self.annealings)
-
 
 @dataclass(frozen=True, slots=True)
 class ConvergenceParts:
