@@ -38,8 +38,10 @@ SHORT: Changes = {
         "ACTIVE_LEARNING.num_trajectories": 2,
         "ACTIVE_LEARNING.skip_step_mlff": 5,
         "ACTIVE_LEARNING.uncert_not_crossed_limit": 40,
-        "ACTIVE_LEARNING.max_train_set_size": 9,
+        "ACTIVE_LEARNING.max_train_set_size": 11,  # two of them are the probe's
         "ACTIVE_LEARNING.max_convergence_epochs": 3,
+        "MISC.verdict_ps": 0.2,
+        "MISC.verdict_runs": 3,
     },
     "mace.yaml": {"ARCHITECTURE.num_channels": 8, "ARCHITECTURE.max_L": 0},
 }
@@ -51,6 +53,7 @@ SHORT_OF: Mapping[str, Changes] = {
             "INITIAL_DATASET_GENERATION.skip_step_initial": 5,
             "INITIAL_DATASET_GENERATION.max_initial_set_size": 5,
             "ACTIVE_LEARNING.num_trajectories": 3,
+            "ACTIVE_LEARNING.max_train_set_size": 15,  # six of them are the probe's
         },
     },
     "fhi_aims": {
