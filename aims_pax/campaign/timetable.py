@@ -40,7 +40,7 @@ RESULTS_S: Final = 3.0
 
 VERDICT_EFFORT: Final = 1.0
 """Time of a step of the trial over one of active learning. Measured on the quickstart: 0.85. Files are in double
-precision, all members are asked now and then, a fifth more is run at constant energy; but one member drives, not four."""
+precision, all members are asked now and then, and a fifth more is run at constant energy; but one member drives."""
 
 WIDTH: Final = 80
 
