@@ -51,7 +51,7 @@ class Engine(EMT):
             case 3:
                 ctypes.PyDLL(None).sleep(600)
             case 4:
-                sys.exit(9)
+                os._exit(9)
             case 5:
                 time.sleep(1)
             case 6:
@@ -160,7 +160,7 @@ def test_an_engine_that_was_killed_or_refused_memory_ran_out_of_memory(
     assert isinstance(reference.label(frame(), folder=tmp_path / "label", want_stress=False), Label)
 
 
-@pytest.mark.parametrize(("height", "ending"), [(1, "ended by SIGABRT"), (4, "SystemExit: 9")])
+@pytest.mark.parametrize(("height", "ending"), [(1, "ended by SIGABRT"), (4, "ended with exit code 9")])
 def test_a_crash_is_a_failure_with_the_engines_last_words_and_the_next_label_works(
     reference: Supervised, tmp_path: Path, height: int, ending: str
 ) -> None:
@@ -170,8 +170,8 @@ def test_a_crash_is_a_failure_with_the_engines_last_words_and_the_next_label_wor
     assert ending in failed.message
     account = (tmp_path / "failed" / "failure.txt").read_text(encoding="utf-8")
     assert failed.message in account
+    assert "chatter of a child" in account
     if height == 1:
-        assert "chatter of a child" in account
         assert "the engine's last words" in failed.message
     kept = ase.io.read(tmp_path / "failed" / "structure.extxyz")
     np.testing.assert_allclose(kept.positions, frame(height).positions, atol=1e-7)
