@@ -6,14 +6,13 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, isinf
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 from aims_pax.campaign import assembly
-from aims_pax.campaign.amounts import amount_facts, n_probes
+from aims_pax.campaign.amounts import amount_facts, initial_policies, initial_train_size, n_probes
 from aims_pax.campaign.continuation import continuation_facts, continuation_problems, earlier_run
-from aims_pax.campaign.remarks import Asked, doubts, initial_train_size
+from aims_pax.campaign.remarks import Asked, doubts
 from aims_pax.campaign.understood import driver
 from aims_pax.committee.hardware import runs_on_cpu
 from aims_pax.errors import Doubt, Problem, RunLocked, UserError
@@ -90,8 +89,8 @@ def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
         problems += error.problems
     except UserError:
         pass  # the folder can't be written to, which was said above
-    n_initial = _initial_labels(project) if Stage.INITIAL in stages else None
-    n_initial_train = initial_train_size(n_initial, project, n_probes=n_probes(project))
+    ends = Stage.INITIAL in stages and initial_policies(project)[-1] is not None
+    n_initial_train = initial_train_size(project) if ends else None
     return CheckReport(tuple(problems), tuple(facts), doubts(Asked(project, stages, n_initial_train)))
 
 
@@ -322,20 +321,6 @@ def _where_labelled(project: Project) -> str:
         case "slurm":
             return f"in batch jobs of Slurm, up to {cluster.parsl_options.max_blocks} at a time"
     return f"on the workers of the Parsl configuration {cluster.parsl_config}"
-
-
-def _initial_labels(project: Project) -> int | None:
-    """Labels of the initial dataset, where a limit makes their number known."""
-    settings = project.initial
-    per_round = assembly.initial_policy(project).labels_per_round
-    rounds = []
-    if not isinf(settings.max_initial_epochs):
-        rounds.append(ceil(settings.max_initial_epochs / settings.intermediate_epochs_idg))
-    if not isinf(settings.max_initial_set_size):
-        points_each_round = settings.n_points_per_sampling_step_idg * len(project.systems)
-        points_needed = settings.max_initial_set_size / (1 - settings.valid_ratio)
-        rounds.append(ceil(points_needed / points_each_round))
-    return min(rounds) * per_round if rounds else None
 
 
 def _model_fact(project: Project) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isinf, sqrt
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from aims_pax.campaign.composition import is_crystal
 from aims_pax.campaign.imported import dataset_remarks
@@ -342,12 +342,3 @@ RULES: Final[tuple[Callable[[Asked], Iterator[Doubt]], ...]] = (
 
 def _relative(file: Path, folder: Path) -> str:
     return str(file.relative_to(folder)) if file.is_relative_to(folder) else str(file)
-
-
-def initial_train_size(n_labels: int | None, project: Project, *, n_probes: int) -> int | None:
-    """Training structures of each member after so many labels of the initial stage."""
-    if n_labels is None:
-        return None
-    settings: Any = project.initial
-    owners = settings.ensemble_size if settings.distinct_model_sets else 1
-    return int((n_labels / owners) * (1 - settings.valid_ratio)) + n_probes
