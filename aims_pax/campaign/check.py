@@ -83,6 +83,10 @@ def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
         problems += continuation_problems(project, stages, earlier)
         facts += continuation_facts(project, earlier, stages=stages)
         if earlier is None or earlier.progress is None:
+            if (n := n_probes(project)) > 0:
+                facts.append(
+                    f"probe: a new run first asks for {n} labels, which show whether the reference makes sense"
+                )
             facts += [fact for _, fact in amount_facts(project, stages)]
             facts.append(f"time: aims-pax plan {shlex.quote(str(project.folder))} foretells it for this machine")
     except RunLocked as error:
@@ -289,8 +293,6 @@ def _unreachable_reason(family: str, name: str) -> str | None:
 
 def _facts(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
     yield f"labels: {build_reference(project.reference).name}, {_where_labelled(project)}"
-    if (n := n_probes(project)) > 0:
-        yield f"probe: a new run first asks for {n} labels, which show whether the reference makes sense"
     if Stage.INITIAL in stages:
         yield f"initial dataset: MD driven by {driver(project)}"
     yield _model_fact(project)
