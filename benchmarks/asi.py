@@ -20,10 +20,10 @@ from types import ModuleType
 
 from ase.build import molecule
 
+from aims_pax.atoms import frame_of
 from aims_pax.frame import Frame, Label
-from aims_pax.reference.ase_adapter import frame_of
+from aims_pax.reference.process.supervised import Supervised
 from aims_pax.reference.registry import build_reference
-from aims_pax.reference.supervised import Supervised
 from aims_pax.settings.asi import AsiInput
 
 LIBRARIES = Path(__file__).parents[1] / "tests" / "asi" / "libraries.py"

@@ -8,9 +8,9 @@ import numpy as np
 from ase import Atoms
 from ase.build import molecule
 
+from aims_pax.atoms import frame_of
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
-from aims_pax.reference.ase_adapter import frame_of
-from aims_pax.reference.tblite import TbliteReference
+from aims_pax.reference.embedded.tblite import TbliteReference
 from aims_pax.settings import TbliteSettings
 from aims_pax.settings.mace import MaceSettings
 

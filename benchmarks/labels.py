@@ -18,11 +18,11 @@ from pathlib import Path
 
 from ase.build import bulk
 
+from aims_pax.atoms import frame_of
 from aims_pax.frame import Frame, LabelFailure
 from aims_pax.labelling.configuration import local_config
 from aims_pax.labelling.parsl import ParslPool
 from aims_pax.protocols import LabelJob
-from aims_pax.reference.ase_adapter import frame_of
 from aims_pax.settings.reference import AseCalculatorSettings
 
 LABEL_S = 0.2

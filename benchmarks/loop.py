@@ -42,13 +42,13 @@ from serial import run_serially
 from stacks import MODELS as MODELS_THEMSELVES
 from stacks import Stacks
 
+from aims_pax.atoms import frame_of
 from aims_pax.campaign import run_campaign
 from aims_pax.committee import Committee, load_models
 from aims_pax.committee.ensemble import Ensemble
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Frame, Label, Stage
 from aims_pax.protocols import Status
-from aims_pax.reference.ase_adapter import frame_of
 from aims_pax.report.style import BLUE, GREEN, GREY, ORANGE, PALE_BLUE, panels
 from aims_pax.settings import Project, load_project
 

@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from ase.build import bulk
 
+from aims_pax.atoms import frame_of
 from aims_pax.batch import AtomBatch
 from aims_pax.campaign.active import ActiveLearning, ActiveParts
 from aims_pax.campaign.activities import Activity, Stopwatch
@@ -47,7 +48,6 @@ from aims_pax.learner.active import begin
 from aims_pax.learner.quota import Quota
 from aims_pax.learner.state import Policy
 from aims_pax.protocols import LabelJob, MemberErrors, Status
-from aims_pax.reference.ase_adapter import frame_of
 from aims_pax.sampling import BatchedSampler, Ensemble, TrajectoryStart
 from aims_pax.selection import SCORES
 from aims_pax.settings.reference import AseCalculatorSettings

@@ -21,6 +21,7 @@ from ase import Atoms, units
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 
+from aims_pax.atoms import atoms_of, frame_of
 from aims_pax.campaign import assembly
 from aims_pax.campaign.memory import Memory
 from aims_pax.committee import Committee, EpochPlan
@@ -29,7 +30,6 @@ from aims_pax.frame import Label, LabelledFrame, Split
 from aims_pax.learner.annealing import Annealing, AnnealingRules
 from aims_pax.learner.quota import Quota
 from aims_pax.learner.threshold import Threshold
-from aims_pax.reference.ase_adapter import atoms_of, frame_of
 from aims_pax.reference.registry import build_reference
 from aims_pax.selection import SCORES
 from aims_pax.settings import Project

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.request import Request, urlopen
 
+from aims_pax.atoms import atoms_of
 from aims_pax.campaign import assembly
 from aims_pax.campaign.amounts import amount_facts, initial_policies, initial_train_size, n_probes
 from aims_pax.campaign.continuation import continuation_facts, continuation_problems, earlier_run
@@ -17,13 +18,12 @@ from aims_pax.campaign.understood import driver
 from aims_pax.committee.hardware import runs_on_cpu
 from aims_pax.errors import Doubt, Problem, RunLocked, UserError
 from aims_pax.frame import Frame, Stage
-from aims_pax.reference.ase_adapter import atoms_of
 from aims_pax.reference.by_system import in_charge
 from aims_pax.reference.dispersion import Dispersion
-from aims_pax.reference.leash import NOT_HERE
-from aims_pax.reference.model_file import elements_of, published_file, published_urls
+from aims_pax.reference.embedded.model_file import elements_of, published_file, published_urls
+from aims_pax.reference.embedded.teacher import made_calculator
+from aims_pax.reference.process.leash import NOT_HERE
 from aims_pax.reference.registry import build_reference
-from aims_pax.reference.teacher import made_calculator
 from aims_pax.settings import (
     InlineCluster,
     MaceSettings,

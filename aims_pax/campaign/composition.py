@@ -4,8 +4,8 @@ from collections import Counter
 from math import gcd
 from typing import Final
 
+from aims_pax.atoms import atoms_of
 from aims_pax.frame import Frame, IntArray
-from aims_pax.reference.ase_adapter import atoms_of
 
 BOND_FACTOR: Final = 1.2
 """Atoms are bonded up to this many times the sum of their covalent radii: rock salt is, a hydrogen bond is not."""

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from aims_pax.atoms import atoms_of
 from aims_pax.frame import Frame
-from aims_pax.reference.ase_adapter import atoms_of
 from aims_pax.sampling import Advanced, BatchedSampler
 from aims_pax.xyz import drop_cut_off
 

@@ -40,8 +40,8 @@ def references(
             found = catalogue()
         _print_list(found)
         return
-    from aims_pax.campaign.references import probe
     from aims_pax.frame import LabelFailure
+    from aims_pax.reference.tryout import probe
 
     settings, frame = labelled
     with working(f"labelling {frame.system} ({frame.n_atoms} atoms) by {settings.type}"):
@@ -65,7 +65,7 @@ def _asked(folder: Path | None, structure: Path | None, kind: str | None) -> "tu
         return project.reference_for(system), system.frame
     if structure is None or kind is None:
         return None
-    from aims_pax.campaign.references import settings_of_type
+    from aims_pax.reference.tryout import settings_of_type
     from aims_pax.settings.systems import read_systems
 
     return settings_of_type(kind), read_systems(Path.cwd(), structure)[0].frame

@@ -13,7 +13,7 @@ import runpy
 import signal
 import sys
 
-from aims_pax.reference.leash import ask_for_signal
+from aims_pax.reference.process.leash import ask_for_signal
 
 
 def die_with_parent(parent: int) -> None:

@@ -113,7 +113,7 @@ if __name__ == "__main__":
     from parsl.multiprocessing import SpawnContext
 
     from aims_pax.labelling.manager import TaskQueue as Tasks  # by the name under which workers import it
-    from aims_pax.reference.leash import ask_for_signal
+    from aims_pax.reference.process.leash import ask_for_signal
 
     def of_tasks() -> Any:
         """The first queue that Parsl's manager makes is for tasks, the second for their results."""

@@ -28,7 +28,7 @@ from aims_pax.labelling.result import decode
 from aims_pax.labelling.watch import BlockWatch
 from aims_pax.labelling.worker import label_on_worker
 from aims_pax.protocols import LabelDone, LabelJob, PoolOutlook
-from aims_pax.reference.leash import ending
+from aims_pax.reference.process.leash import ending
 from aims_pax.settings.reference import ReferencesBySystem, ReferenceSettings
 
 log = logging.getLogger(__name__)

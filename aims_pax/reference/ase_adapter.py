@@ -1,4 +1,4 @@
-"""Frames as ASE sees them, and any ASE calculator as an engine."""
+"""Any ASE calculator as an engine."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,34 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aims_pax.atoms import atoms_of
 from aims_pax.errors import Problem, ReferenceUnavailable
 from aims_pax.frame import Frame
 from aims_pax.reference.calculation import ENGINE_ERRORS, EngineFailed, Observables, failure_reason
 
 if TYPE_CHECKING:
-    from ase import Atoms
     from ase.calculators.calculator import BaseCalculator
-
-
-def atoms_of(frame: Frame) -> "Atoms":
-    """The structure of a frame as new ASE atoms, without its identity."""
-    from ase import Atoms
-
-    return Atoms(numbers=frame.numbers, positions=frame.positions, cell=frame.cell, pbc=frame.pbc)
-
-
-def frame_of(atoms: "Atoms", *, system: str, trajectory: int = 0, md_step: int = 0, generation: int = 0) -> Frame:
-    """A frame with the structure of ASE atoms and the identity given."""
-    return Frame(
-        system=system,
-        trajectory=trajectory,
-        md_step=md_step,
-        generation=generation,
-        numbers=np.array(atoms.numbers, dtype=np.int64),
-        positions=np.array(atoms.positions, dtype=np.float64),
-        cell=np.array(atoms.cell.array, dtype=np.float64),
-        pbc=np.array(atoms.pbc, dtype=np.bool_),
-    )
 
 
 @contextmanager

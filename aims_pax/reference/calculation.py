@@ -56,7 +56,7 @@ FULL_BYTES: Final = 64 * 1024
 """A disk with less room than this has cut short what was written last."""
 
 BY_SYSTEM: Final = "ended by SIGKILL"
-"""As :func:`aims_pax.reference.leash.ending` tells of it: nobody here does so, but systems that lack memory do."""
+"""As :func:`aims_pax.reference.process.leash.ending` tells of it: nobody here does so, systems without memory do."""
 
 
 class NotConverged(AimsPaxError):
@@ -193,7 +193,7 @@ def keep_failure(folder: Path, frame: Frame, account: str) -> None:
     """Write ``failure.txt`` and ``structure.extxyz``, so that a person can repeat what went wrong."""
     from ase.io import write
 
-    from aims_pax.reference.ase_adapter import atoms_of
+    from aims_pax.atoms import atoms_of
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "failure.txt").write_text(account.rstrip() + "\n", encoding="utf-8")

@@ -12,9 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from aims_pax.reference.engine_table import ENGINES as TABLE
-from aims_pax.reference.engine_table import Engine, is_for_molecules_only
-from aims_pax.reference.leash import leashed
+from aims_pax.reference.process.leash import leashed
+from aims_pax.reference.programs.engine_table import ENGINES as TABLE
+from aims_pax.reference.programs.engine_table import Engine, is_for_molecules_only
 from aims_pax.settings.engines import ENGINES, GpawSettings
 from aims_pax.settings.reference import REFERENCES
 

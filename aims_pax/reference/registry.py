@@ -4,15 +4,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from aims_pax.protocols import Reference
-from aims_pax.reference.asi import AsiReference
 from aims_pax.reference.by_system import BySystem
 from aims_pax.reference.dispersion import dispersed
-from aims_pax.reference.engines import EngineReference
-from aims_pax.reference.fhi_aims import FhiAimsReference
-from aims_pax.reference.pyscf import PyscfReference
-from aims_pax.reference.supervised import Supervised
-from aims_pax.reference.tblite import TbliteReference
-from aims_pax.reference.teacher import CalculatorReference, TeacherReference
+from aims_pax.reference.embedded.asi import AsiReference
+from aims_pax.reference.embedded.pyscf import PyscfReference
+from aims_pax.reference.embedded.tblite import TbliteReference
+from aims_pax.reference.embedded.teacher import CalculatorReference, TeacherReference
+from aims_pax.reference.process.supervised import Supervised
+from aims_pax.reference.programs.engines import EngineReference
+from aims_pax.reference.programs.fhi_aims import FhiAimsReference
 from aims_pax.settings.asi import AsiInput
 from aims_pax.settings.engines import ENGINES
 from aims_pax.settings.fhi_aims import FhiAimsInput

@@ -10,10 +10,11 @@ import torch
 from ase.calculators.calculator import Calculator
 from torch import Tensor
 
+from aims_pax.atoms import atoms_of
 from aims_pax.batch import AtomBatch
 from aims_pax.frame import FloatArray, Frame, Label, LabelFailure
 from aims_pax.protocols import Reference
-from aims_pax.reference.ase_adapter import atoms_of, foreign_code
+from aims_pax.reference.ase_adapter import foreign_code
 from aims_pax.reference.calculation import ENGINE_ERRORS, raised_words
 
 logger = logging.getLogger(__name__)

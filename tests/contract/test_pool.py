@@ -9,11 +9,11 @@ import pytest
 from ase import Atoms
 from ase.build import molecule
 
+from aims_pax.atoms import frame_of
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.labelling.inline import InlinePool
 from aims_pax.labelling.result import discard, read_finished
 from aims_pax.protocols import LabelDone, LabelJob, Pool
-from aims_pax.reference.ase_adapter import frame_of
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings.reference import TbliteSettings
 

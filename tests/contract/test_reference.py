@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from ase.build import bulk, molecule
 
+from aims_pax.atoms import frame_of
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.protocols import Reference
-from aims_pax.reference.ase_adapter import frame_of
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings.dispersion import DispersionSettings
 from aims_pax.settings.engines import EngineSettings

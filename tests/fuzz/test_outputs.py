@@ -16,13 +16,13 @@ from ase.calculators.nwchem import NWChem
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aims_pax.atoms import frame_of
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.labelling.result import decode, encode
-from aims_pax.reference.aims_output import Ending, observables, require_success
-from aims_pax.reference.ase_adapter import frame_of
 from aims_pax.reference.calculation import Calculation
-from aims_pax.reference.engines import EngineReference
-from aims_pax.reference.fhi_aims import FhiAimsReference
+from aims_pax.reference.programs.aims_output import Ending, observables, require_success
+from aims_pax.reference.programs.engines import EngineReference
+from aims_pax.reference.programs.fhi_aims import FhiAimsReference
 
 from .. import programs
 from ..aims.standin import aims_input

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from ase.build import molecule
 
+from aims_pax.atoms import frame_of
 from aims_pax.frame import Frame, Label
 from aims_pax.labelling.configuration import local_config
 from aims_pax.labelling.parsl import ParslPool
 from aims_pax.protocols import LabelDone, LabelJob
-from aims_pax.reference.ase_adapter import frame_of
 
 from ..asi import libraries
 

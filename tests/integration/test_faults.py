@@ -14,6 +14,7 @@ import pytest
 from ase import Atoms
 from ase.build import molecule
 
+from aims_pax.atoms import frame_of
 from aims_pax.campaign.desk import LabelDesk
 from aims_pax.campaign.faults import POLICIES
 from aims_pax.campaign.results import read_summary
@@ -25,7 +26,6 @@ from aims_pax.errors import CampaignStopped
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, Stage
 from aims_pax.labelling.config_file import load_config
 from aims_pax.labelling.parsl import ParslPool
-from aims_pax.reference.ase_adapter import frame_of
 from aims_pax.settings.reference import (
     AseCalculatorSettings,
     PyscfSettings,

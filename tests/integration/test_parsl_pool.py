@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from ase.build import molecule
 
+from aims_pax.atoms import frame_of
 from aims_pax.errors import PoolDead
 from aims_pax.frame import FailureReason, Label, LabelFailure
 from aims_pax.labelling.configuration import local_config
 from aims_pax.labelling.parsl import ParslPool
 from aims_pax.labelling.result import read_finished
 from aims_pax.protocols import LabelJob
-from aims_pax.reference.ase_adapter import frame_of
 from aims_pax.settings.reference import AseCalculatorSettings, TbliteSettings
 
 from ..unit.labelling.conftest import FakeSlurm
@@ -86,7 +86,7 @@ from ase.build import molecule
 from aims_pax.labelling.configuration import local_config
 from aims_pax.labelling.parsl import ParslPool
 from aims_pax.protocols import LabelJob
-from aims_pax.reference.ase_adapter import frame_of
+from aims_pax.atoms import frame_of
 from aims_pax.settings.reference import AseCalculatorSettings, TbliteSettings
 
 folder = Path(sys.argv[1])

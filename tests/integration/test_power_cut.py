@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aims_pax.atoms import frame_of
 from aims_pax.campaign.desk import LabelDesk
 from aims_pax.campaign.run_folder import RunFolder
 from aims_pax.dataset.database import Database
@@ -21,7 +22,6 @@ from aims_pax.frame import Frame, Label, Stage
 from aims_pax.labelling import worker
 from aims_pax.labelling.inline import InlinePool
 from aims_pax.labelling.result import encode, write_result
-from aims_pax.reference.ase_adapter import frame_of
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings.reference import AseCalculatorSettings
 

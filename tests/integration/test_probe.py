@@ -12,6 +12,7 @@ from ase.build import molecule
 from parsl.config import Config
 from parsl.executors import HighThroughputExecutor
 
+from aims_pax.atoms import frame_of
 from aims_pax.campaign import assembly
 from aims_pax.errors import SettingsError
 from aims_pax.frame import Label
@@ -19,7 +20,6 @@ from aims_pax.labelling.config_file import load_config
 from aims_pax.labelling.configuration import local_config
 from aims_pax.labelling.parsl import ParslPool
 from aims_pax.protocols import LabelJob
-from aims_pax.reference.ase_adapter import frame_of
 from aims_pax.settings.reference import AseCalculatorSettings, TbliteSettings
 
 from ..unit.labelling.conftest import FakeSlurm

@@ -7,11 +7,11 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 
+from aims_pax.atoms import frame_of
 from aims_pax.frame import Frame, Label
 from aims_pax.labelling.configuration import local_config
 from aims_pax.labelling.parsl import ParslPool
 from aims_pax.protocols import LabelDone, LabelJob
-from aims_pax.reference.ase_adapter import frame_of
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings.dispersion import DispersionSettings
 from aims_pax.settings.reference import PyscfSettings, ReferencesBySystem, ReferenceSettings

@@ -10,6 +10,7 @@ import torch
 from ase.build import molecule
 from typer.testing import CliRunner
 
+from aims_pax.atoms import frame_of
 from aims_pax.cli.commands import program
 from aims_pax.committee import Committee
 from aims_pax.errors import ModelError
@@ -17,7 +18,6 @@ from aims_pax.labelling.configuration import local_config
 from aims_pax.labelling.parsl import ParslPool
 from aims_pax.labelling.result import RESULT_FILE, read_finished
 from aims_pax.protocols import LabelJob
-from aims_pax.reference.ase_adapter import frame_of
 from aims_pax.settings.reference import TbliteSettings
 
 from .projects import water_project

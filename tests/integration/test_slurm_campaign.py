@@ -16,10 +16,10 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.io import write
 
+from aims_pax.atoms import atoms_of
 from aims_pax.dataset.records import JobStatus
 from aims_pax.errors import AimsPaxError
 from aims_pax.frame import Stage
-from aims_pax.reference.ase_adapter import atoms_of
 
 from ..slurm.cluster import Slurm
 from ..slurm.daemons import holds_within

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from ase.build import molecule
 
+from aims_pax.atoms import frame_of
 from aims_pax.frame import Frame, Label, LabelFailure
 from aims_pax.labelling.inline import InlinePool
 from aims_pax.labelling.result import read_finished
 from aims_pax.protocols import LabelJob
-from aims_pax.reference.ase_adapter import frame_of
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings.reference import AseCalculatorSettings
 

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from ase.build import molecule
 
+from aims_pax.atoms import frame_of
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.labelling.result import RESULT_FILE, decode, discard, encode, read_finished, write_result
 from aims_pax.labelling.worker import carry_out, label_on_worker
 from aims_pax.protocols import LabelJob
-from aims_pax.reference.ase_adapter import frame_of
 from aims_pax.reference.calculation import Calculation, EngineFailed, Observables
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings.reference import AseCalculatorSettings, TbliteSettings

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from ase.build import molecule
 
+from aims_pax.atoms import frame_of
 from aims_pax.frame import Frame, Label
-from aims_pax.reference.ase_adapter import frame_of
 from aims_pax.reference.by_system import BySystem, in_charge
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings.reference import ReferencesBySystem, TbliteSettings

@@ -7,8 +7,8 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 
+from aims_pax.atoms import atoms_of, frame_of
 from aims_pax.frame import Frame, Label, LabelFailure
-from aims_pax.reference.ase_adapter import atoms_of, frame_of
 from aims_pax.reference.dispersion import Dispersion
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings.dispersion import DispersionSettings

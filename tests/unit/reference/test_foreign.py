@@ -9,12 +9,12 @@ from ase.build import bulk
 from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 
+from aims_pax.atoms import frame_of
 from aims_pax.batch import AtomBatch
 from aims_pax.errors import ReferenceUnavailable
 from aims_pax.frame import FailureReason, LabelFailure
-from aims_pax.reference.ase_adapter import frame_of
+from aims_pax.reference.embedded.teacher import made_calculator
 from aims_pax.reference.registry import build_reference
-from aims_pax.reference.teacher import made_calculator
 from aims_pax.sampling import CalculatorForces
 from aims_pax.settings.reference import AseCalculatorSettings
 

@@ -11,14 +11,14 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 
+from aims_pax.atoms import atoms_of, frame_of
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.protocols import Reference
-from aims_pax.reference.ase_adapter import atoms_of, frame_of
 from aims_pax.reference.catalogue import catalogue
-from aims_pax.reference.engine_output import version_printed
-from aims_pax.reference.engine_table import ENGINES
-from aims_pax.reference.engines import EngineReference, k_mesh
-from aims_pax.reference.espresso import input_data
+from aims_pax.reference.programs.engine_output import version_printed
+from aims_pax.reference.programs.engine_table import ENGINES
+from aims_pax.reference.programs.engines import EngineReference, k_mesh
+from aims_pax.reference.programs.espresso import input_data
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings.engines import ENGINES as SETTINGS
 from aims_pax.settings.engines import (
@@ -436,7 +436,7 @@ def test_catalogue_knows_every_reference_and_finds_those_that_are_here() -> None
 
 
 def test_gpaw_that_is_not_installed_says_how_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aims_pax.reference.engines.find_spec", lambda name: None)
+    monkeypatch.setattr("aims_pax.reference.programs.engines.find_spec", lambda name: None)
     (problem,) = EngineReference(GpawSettings(parameters={"mode": "fd"})).problems([14], periodic=True)
     assert "pip install 'aims-pax[gpaw]'" in problem
 

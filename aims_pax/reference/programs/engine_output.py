@@ -9,8 +9,8 @@ from typing import Final
 
 from aims_pax.frame import FailureReason
 from aims_pax.reference.calculation import ENGINE_ERRORS, EngineFailed, NotConverged, reason_said
-from aims_pax.reference.engine_table import ENGINES, STDERR, Engine
-from aims_pax.reference.leash import ending
+from aims_pax.reference.process.leash import ending
+from aims_pax.reference.programs.engine_table import ENGINES, STDERR, Engine
 from aims_pax.settings.engines import GpawSettings
 
 READING_ERRORS: Final = (AttributeError, EOFError, NameError, StopIteration, SyntaxError, TypeError)

@@ -15,7 +15,7 @@ import numpy as np
 from aims_pax.frame import Frame, Label, LabelFailure
 from aims_pax.reference.calculation import Calculation, NotConverged, Observables, engine
 from aims_pax.reference.electrons import ground_state_multiplicity, spin_problem
-from aims_pax.reference.pyscf_names import basis_problems, core, functional_problem, orbitals
+from aims_pax.reference.embedded.pyscf_names import basis_problems, core, functional_problem, orbitals
 from aims_pax.settings.reference import PyscfSettings
 from aims_pax.units import BOHR_ANG, HARTREE_EV
 

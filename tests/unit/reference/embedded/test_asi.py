@@ -16,10 +16,10 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 
+from aims_pax.atoms import frame_of
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
-from aims_pax.reference.ase_adapter import frame_of
+from aims_pax.reference.process.supervised import Supervised
 from aims_pax.reference.registry import build_reference
-from aims_pax.reference.supervised import Supervised
 from aims_pax.settings.asi import AsiInput, AsiSettings, read_asi_inputs
 from aims_pax.settings.systems import System
 
@@ -306,7 +306,7 @@ def script(folder: Path, edit: str) -> str:
 def test_what_is_missing_here_is_a_problem_with_advice(
     lennard_jones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from aims_pax.reference import asi
+    from aims_pax.reference.embedded import asi
 
     settings = read({"library": lennard_jones, "launch": "no-such-mpiexec -n 2"}, water(), tmp_path)
     assert build_reference(settings).problems([8, 1, 1], periodic=False) == [

@@ -15,19 +15,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from aims_pax.atoms import atoms_of
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
-from aims_pax.reference.ase_adapter import atoms_of, extras
+from aims_pax.reference.ase_adapter import extras
 from aims_pax.reference.calculation import Calculation, EngineFailed, NotConverged, Observables
 from aims_pax.reference.electrons import ground_state_multiplicity, spin_problem
-from aims_pax.reference.engine_output import judged, require_whole, version_printed
-from aims_pax.reference.engine_table import (
+from aims_pax.reference.process.leash import NOT_HERE, leashed, missing_program
+from aims_pax.reference.programs.engine_output import judged, require_whole, version_printed
+from aims_pax.reference.programs.engine_table import (
     ENGINES,
     Engine,
     Run,
     is_for_molecules_only,
 )
-from aims_pax.reference.espresso import PROTOCOLS, espresso_problems
-from aims_pax.reference.leash import NOT_HERE, leashed, missing_program
+from aims_pax.reference.programs.espresso import PROTOCOLS, espresso_problems
 from aims_pax.settings.engines import (
     BoxedEngineSettings,
     CrystalEngineSettings,

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from ase.build import molecule
 
+from aims_pax.atoms import frame_of
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
-from aims_pax.reference.ase_adapter import frame_of
-from aims_pax.reference.host import as_line, of_line
+from aims_pax.reference.process.messages import as_line, of_line
+from aims_pax.reference.process.supervised import Supervised
 from aims_pax.reference.registry import build_reference
-from aims_pax.reference.supervised import Supervised
 from aims_pax.settings.reference import AseCalculatorSettings, TbliteSettings
 
 from ...processes import is_alive, within

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from aims_pax.reference.model_file import elements_of, published_file, published_urls
+from aims_pax.reference.embedded.model_file import elements_of, published_file, published_urls
 
 
 def test_elements_of_a_mace_model_are_read_from_its_file(mace_model: Path) -> None:

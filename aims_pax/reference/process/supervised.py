@@ -19,8 +19,9 @@ from typing import IO, Any, Final
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.protocols import Reference
 from aims_pax.reference.calculation import keep_failure, reason_said
-from aims_pax.reference.host import MARK, SIZE_VARIABLES, AtomRequest, LabelRequest, Ready, Request, as_line, of_line
-from aims_pax.reference.leash import GRACE_S, ending, kept, missing_program
+from aims_pax.reference.process.host import SIZE_VARIABLES
+from aims_pax.reference.process.leash import GRACE_S, ending, kept, missing_program
+from aims_pax.reference.process.messages import MARK, AtomRequest, LabelRequest, Ready, Request, as_line, of_line
 from aims_pax.settings.reference import ReferenceSettings
 
 log = logging.getLogger(__name__)
@@ -166,7 +167,13 @@ class Host:
 
     def __init__(self, launcher: Sequence[str], environment: Mapping[str, str]) -> None:
         interpreter = () if launcher and Path(launcher[-1]).name.startswith("python") else (sys.executable,)
-        command = [*launcher, *interpreter, "-m", "aims_pax.reference.host", *(("parallel",) if launcher else ())]
+        command = [
+            *launcher,
+            *interpreter,
+            "-m",
+            "aims_pax.reference.process.host",
+            *(("parallel",) if launcher else ()),
+        ]
         # What the worker's own launcher said of its ranks is not about ours.
         inherited = {name: value for name, value in os.environ.items() if not (launcher and name in SIZE_VARIABLES)}
         # Appended to, so that it can be emptied; without a name, so that nothing stays behind.

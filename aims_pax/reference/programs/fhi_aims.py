@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from aims_pax.atoms import atoms_of
 from aims_pax.frame import Frame, Label, LabelFailure
-from aims_pax.reference.aims_output import Ending, observables, require_success
-from aims_pax.reference.ase_adapter import atoms_of
 from aims_pax.reference.calculation import Calculation, Observables
-from aims_pax.reference.leash import leashed, missing_program
+from aims_pax.reference.process.leash import leashed, missing_program
+from aims_pax.reference.programs.aims_output import Ending, observables, require_success
 from aims_pax.settings.control_in import ENCODING, keywords
 from aims_pax.settings.fhi_aims import FhiAimsInput
 

@@ -11,8 +11,8 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 
+from aims_pax.atoms import frame_of
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
-from aims_pax.reference.ase_adapter import frame_of
 from aims_pax.reference.calculation import failure_reason
 from aims_pax.reference.electrons import ground_state_multiplicity, spin_problem
 from aims_pax.reference.registry import build_reference

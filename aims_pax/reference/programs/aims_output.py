@@ -14,8 +14,8 @@ import numpy as np
 
 from aims_pax.frame import FailureReason, FloatArray
 from aims_pax.reference.calculation import EngineFailed, Observables, reason_said
-from aims_pax.reference.leash import ending
-from aims_pax.reference.tables import numbers, require_labels, rows
+from aims_pax.reference.process.leash import ending
+from aims_pax.reference.programs.printed import numbers, require_labels, rows
 
 UNCONVERGED: Final = ("SELF-CONSISTENCY CYCLE DID NOT CONVERGE", "SCF cycle not converged")
 """Not "not yet converged - restarting mixer", which stands in many outputs that do converge."""

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from ase.build import bulk, molecule
 
+from aims_pax.atoms import frame_of
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.labelling.worker import carry_out
 from aims_pax.protocols import LabelJob
-from aims_pax.reference.aims_output import Ending, observables, require_success
-from aims_pax.reference.ase_adapter import frame_of
 from aims_pax.reference.calculation import EngineFailed
-from aims_pax.reference.fhi_aims import FhiAimsReference, control_text
+from aims_pax.reference.programs.aims_output import Ending, observables, require_success
+from aims_pax.reference.programs.fhi_aims import FhiAimsReference, control_text
 from aims_pax.reference.registry import build_reference
 
 from ...aims.standin import aims_input

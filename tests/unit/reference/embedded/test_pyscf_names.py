@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from ase.build import molecule
 
+from aims_pax.atoms import frame_of
 from aims_pax.frame import Frame, Label
-from aims_pax.reference.ase_adapter import frame_of
-from aims_pax.reference.pyscf import PyscfReference
-from aims_pax.reference.pyscf_names import core, functional_problem, orbitals
+from aims_pax.reference.embedded.pyscf import PyscfReference
+from aims_pax.reference.embedded.pyscf_names import core, functional_problem, orbitals
 from aims_pax.settings.dispersion import DispersionSettings
 from aims_pax.settings.reference import PyscfSettings
 

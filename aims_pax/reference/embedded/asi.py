@@ -1,7 +1,7 @@
 """FHI-aims or DFTB+ as a library, by the Atomic Simulation Interface: loaded once, and then fed structure by structure.
 
-This runs in a host (:mod:`aims_pax.reference.host`), on one rank or on many, because an engine's abort ends its process
-and because two instances of a library share their state.
+This runs in a host (:mod:`aims_pax.reference.process.host`), on one rank or on many, because an engine's abort ends its
+process and because two instances of a library share their state.
 """
 
 import atexit
@@ -17,11 +17,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from aims_pax.atoms import atoms_of
 from aims_pax.errors import Problem, ReferenceUnavailable
 from aims_pax.frame import Frame, Label, LabelFailure
-from aims_pax.reference.ase_adapter import atoms_of
 from aims_pax.reference.calculation import Calculation, NotConverged, Observables, engine
-from aims_pax.reference.fhi_aims import write_input
+from aims_pax.reference.programs.fhi_aims import write_input
 from aims_pax.settings.asi import GEOMETRY, HSD, AsiInput
 from aims_pax.settings.control_in import ENCODING, keywords
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from aims_pax.reference.espresso import input_data, pseudopotentials, require_whole_tables
+from aims_pax.reference.programs.espresso import input_data, pseudopotentials, require_whole_tables
 from aims_pax.settings.engines import (
     AbinitSettings,
     BoxedEngineSettings,

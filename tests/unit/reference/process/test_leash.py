@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from aims_pax.reference.leash import NOT_FOUND, SCRATCH, SIGNALLED, ending, kept, leashed, missing_program
+from aims_pax.reference.process.leash import NOT_FOUND, SCRATCH, SIGNALLED, ending, kept, leashed, missing_program
 
 from ...processes import is_alive, within
 
 STARTER = """
 import subprocess, sys, time
-from aims_pax.reference.leash import leashed
+from aims_pax.reference.process.leash import leashed
 child = subprocess.Popen(leashed(["sleep", "600"]))
 print(child.pid, flush=True)
 time.sleep(600)
@@ -63,7 +63,7 @@ def test_a_program_that_vanished_meanwhile_gives_the_exit_code_of_shells(tmp_pat
 
 KEEPER = """
 import subprocess, sys, time
-from aims_pax.reference.leash import kept
+from aims_pax.reference.process.leash import kept
 command = ["sh", "-c", "trap '' TERM; sleep 600 & echo $! ${SCRATCH}; wait; sleep 600"]
 child = subprocess.Popen(kept(command))
 time.sleep(600)

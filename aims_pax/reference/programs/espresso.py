@@ -10,7 +10,7 @@ from itertools import dropwhile
 from pathlib import Path
 from typing import Any, Final
 
-from aims_pax.reference.tables import require_labels, rows
+from aims_pax.reference.programs.printed import require_labels, rows
 from aims_pax.settings.engines import EspressoSettings, Protocol
 
 Namelists = dict[str, dict[str, Any]]

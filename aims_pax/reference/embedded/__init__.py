@@ -1,0 +1,1 @@
+"""Methods that run within a Python process: libraries, potentials, and calculators of the user's own."""

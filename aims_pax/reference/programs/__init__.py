@@ -1,0 +1,1 @@
+"""Programs that are started for each label: their input, their words, their numbers."""
