@@ -24,7 +24,7 @@ from aims_pax.atoms import frame_of
 from aims_pax.frame import Frame, Label
 from aims_pax.reference.process.supervised import Supervised
 from aims_pax.reference.registry import build_reference
-from aims_pax.settings.asi import AsiInput
+from aims_pax.settings.methods.asi import AsiInput
 
 LIBRARIES = Path(__file__).parents[1] / "tests" / "asi" / "libraries.py"
 

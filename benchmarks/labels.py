@@ -23,7 +23,7 @@ from aims_pax.frame import Frame, LabelFailure
 from aims_pax.labelling.configuration import local_config
 from aims_pax.labelling.parsl import ParslPool
 from aims_pax.protocols import LabelJob
-from aims_pax.settings.reference import AseCalculatorSettings
+from aims_pax.settings.methods.reference import AseCalculatorSettings
 
 LABEL_S = 0.2
 MAX_OVERHEAD_MS = 50.0

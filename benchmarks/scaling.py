@@ -50,7 +50,7 @@ from aims_pax.learner.state import Policy
 from aims_pax.protocols import LabelJob, MemberErrors, Status
 from aims_pax.sampling import BatchedSampler, Ensemble, TrajectoryStart
 from aims_pax.selection import SCORES
-from aims_pax.settings.reference import AseCalculatorSettings
+from aims_pax.settings.methods.reference import AseCalculatorSettings
 
 STEPS_PER_CHECK = 10
 EPOCHS_PER_LABEL = 2

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from aims_pax.settings.engines import (
+from aims_pax.settings.methods.engines import (
     AbinitSettings,
     Cp2kSettings,
     EngineSettings,

@@ -13,7 +13,7 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import Frame, Split, Stage
 from aims_pax.settings import ActiveLearningSettings, MiscSettings, Project
-from aims_pax.settings.charges import told_by
+from aims_pax.settings.methods.charges import told_by
 
 diary = logging.getLogger("aims_pax.run")
 

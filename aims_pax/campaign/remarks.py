@@ -15,7 +15,7 @@ from aims_pax.campaign.understood import embedded_method, time_span
 from aims_pax.errors import Doubt
 from aims_pax.frame import Frame, Stage
 from aims_pax.settings import MDSettings, Project, TbliteSettings
-from aims_pax.settings.reference import PyscfSettings
+from aims_pax.settings.methods.reference import PyscfSettings
 from aims_pax.settings.remarks import structure_remarks
 from aims_pax.settings.section import Section
 

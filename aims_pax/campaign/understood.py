@@ -11,7 +11,7 @@ from aims_pax.campaign import assembly
 from aims_pax.campaign.composition import formula
 from aims_pax.frame import Frame, Stage
 from aims_pax.settings import MDSettings, Project
-from aims_pax.settings.fhi_aims import FhiAimsInput
+from aims_pax.settings.methods.fhi_aims import FhiAimsInput
 from aims_pax.settings.systems import System
 
 MAX_SYSTEMS: Final = 12

@@ -10,7 +10,7 @@ from aims_pax.cli.boundary import guarded
 from aims_pax.errors import UserError
 
 if TYPE_CHECKING:
-    from aims_pax.settings.glossary import Entry
+    from aims_pax.settings.words.glossary import Entry
 
 WIDTH: Final = 100
 MOST_IN_FULL: Final = 4
@@ -28,7 +28,7 @@ def explain(
 
     aims-pax explain max_train_set_size
     """
-    from aims_pax.settings import glossary
+    from aims_pax.settings.words import glossary
 
     known = glossary.entries()
     if key is None:
@@ -67,7 +67,7 @@ def _say_sections(sections: "dict[str, tuple[str, str]]") -> None:
 
 
 def _explain_all(found: "Sequence[Entry]", known: "Sequence[Entry]") -> None:
-    from aims_pax.settings.glossary import explanation
+    from aims_pax.settings.words.glossary import explanation
 
     for number, entry in enumerate(found):
         if number:

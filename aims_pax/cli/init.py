@@ -40,8 +40,8 @@ def init(
     ] = None,
 ) -> None:
     """Write a new project with every common setting explained. Overwrites nothing."""
-    from aims_pax.settings.starting import Wanted
-    from aims_pax.settings.template import write_project
+    from aims_pax.settings.words.starting import Wanted
+    from aims_pax.settings.words.template import write_project
 
     wanted = Wanted((*(geometry or ()), *(more or ())), periodic=periodic, strain_percent=strain)
     project = write_project(folder, reference=reference, wanted=wanted)

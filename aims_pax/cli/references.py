@@ -13,7 +13,7 @@ from aims_pax.errors import Problem, UserError
 if TYPE_CHECKING:
     from aims_pax.frame import Frame
     from aims_pax.reference.catalogue import Availability
-    from aims_pax.settings.reference import ReferenceSettings
+    from aims_pax.settings.methods.reference import ReferenceSettings
 
 
 @guarded

@@ -29,7 +29,7 @@ from parsl.utils import wtime_to_minutes
 
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.labelling.blocks import FAILED_STATES, error_output
-from aims_pax.settings.sbatch import CLUSTER_VARIABLES, cluster_of, is_one
+from aims_pax.settings.reading.sbatch import CLUSTER_VARIABLES, cluster_of, is_one
 
 KEY: Final = "CLUSTER.parsl_config"
 

@@ -29,7 +29,7 @@ from aims_pax.labelling.watch import BlockWatch
 from aims_pax.labelling.worker import label_on_worker
 from aims_pax.protocols import LabelDone, LabelJob, PoolOutlook
 from aims_pax.reference.process.leash import ending
-from aims_pax.settings.reference import ReferencesBySystem, ReferenceSettings
+from aims_pax.settings.methods.reference import ReferencesBySystem, ReferenceSettings
 
 log = logging.getLogger(__name__)
 diary = logging.getLogger("aims_pax.labels")

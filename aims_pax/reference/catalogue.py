@@ -15,8 +15,8 @@ from typing import Final
 from aims_pax.reference.process.leash import leashed
 from aims_pax.reference.programs.engine_table import ENGINES as TABLE
 from aims_pax.reference.programs.engine_table import Engine, is_for_molecules_only
-from aims_pax.settings.engines import ENGINES, GpawSettings
-from aims_pax.settings.reference import REFERENCES
+from aims_pax.settings.methods.engines import ENGINES, GpawSettings
+from aims_pax.settings.methods.reference import REFERENCES
 
 VERSION_S: Final = 5.0
 """Longest time for a program to tell its version."""

@@ -11,8 +11,8 @@ import numpy as np
 from aims_pax.frame import Frame, Label, LabelFailure
 from aims_pax.protocols import Reference
 from aims_pax.reference.calculation import Calculation, Observables, engine
-from aims_pax.settings.dispersion import Damping, DispersionSettings
-from aims_pax.settings.limits import LabelLimits
+from aims_pax.settings.methods.dispersion import Damping, DispersionSettings
+from aims_pax.settings.methods.limits import LabelLimits
 from aims_pax.units import BOHR_ANG, HARTREE_EV
 
 DISTRIBUTIONS: Final = {"d3": "dftd3", "d4": "dftd4"}

@@ -1,6 +1,6 @@
 """Electron counting that several engines share."""
 
-from aims_pax.settings.charges import spin_problem
+from aims_pax.settings.methods.charges import spin_problem
 
 __all__ = ["ground_state_multiplicity", "spin_problem"]
 

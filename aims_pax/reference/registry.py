@@ -13,10 +13,10 @@ from aims_pax.reference.embedded.teacher import CalculatorReference, TeacherRefe
 from aims_pax.reference.process.supervised import Supervised
 from aims_pax.reference.programs.engines import EngineReference
 from aims_pax.reference.programs.fhi_aims import FhiAimsReference
-from aims_pax.settings.asi import AsiInput
-from aims_pax.settings.engines import ENGINES
-from aims_pax.settings.fhi_aims import FhiAimsInput
-from aims_pax.settings.reference import (
+from aims_pax.settings.methods.asi import AsiInput
+from aims_pax.settings.methods.engines import ENGINES
+from aims_pax.settings.methods.fhi_aims import FhiAimsInput
+from aims_pax.settings.methods.reference import (
     AseCalculatorSettings,
     PyscfSettings,
     ReferencesBySystem,

@@ -14,8 +14,8 @@ from aims_pax.errors import Problem, ReferenceUnavailable, SettingsError
 from aims_pax.frame import Frame, Label, LabelFailure
 from aims_pax.protocols import Reference
 from aims_pax.reference.registry import build_reference
-from aims_pax.settings.document import Document
-from aims_pax.settings.reference import REFERENCES, ReferenceSettings
+from aims_pax.settings.methods.reference import REFERENCES, ReferenceSettings
+from aims_pax.settings.reading.document import Document
 from aims_pax.settings.sections import aims_pax_reading, read_settings
 
 REPEATED_BELOW_S: Final = 10.0

@@ -2,7 +2,6 @@
 
 from aims_pax.settings.active import ActiveLearningSettings
 from aims_pax.settings.cluster import ClusterSettings, InlineCluster, LocalCluster, ParslCluster, SlurmCluster
-from aims_pax.settings.fhi_aims import FhiAimsSettings
 from aims_pax.settings.initial import FoundationalModelSettings, InitialDatasetSettings
 from aims_pax.settings.mace import (
     ArchitectureSettings,
@@ -12,15 +11,16 @@ from aims_pax.settings.mace import (
     TrainingSettings,
 )
 from aims_pax.settings.md import MDSettings
-from aims_pax.settings.misc import MiscSettings
-from aims_pax.settings.project import Project, load_project
-from aims_pax.settings.reference import (
+from aims_pax.settings.methods.fhi_aims import FhiAimsSettings
+from aims_pax.settings.methods.reference import (
     AseCalculatorSettings,
     PyscfSettings,
     ReferenceSettings,
     TbliteSettings,
     TeacherSettings,
 )
+from aims_pax.settings.misc import MiscSettings
+from aims_pax.settings.project import Project, load_project
 from aims_pax.settings.sections import Settings
 from aims_pax.settings.systems import System
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Ge, Gt, Le
 from pydantic import Field
 
-from aims_pax.settings.kinds import Count, Limit, PathOrNamed, Seed, Whole
+from aims_pax.settings.reading.kinds import Count, Limit, PathOrNamed, Seed, Whole
 from aims_pax.settings.section import Contradiction
 from aims_pax.settings.stage import StageSettings
 

@@ -11,9 +11,8 @@ from annotated_types import Ge, Le
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo
 
 from aims_pax.errors import Problem, SettingsError
-from aims_pax.settings import sbatch
-from aims_pax.settings.command import COMMAND_KEYS, PLACEHOLDERS, filled
-from aims_pax.settings.kinds import (
+from aims_pax.settings.reading.command import COMMAND_KEYS, PLACEHOLDERS, filled
+from aims_pax.settings.reading.kinds import (
     Arguments,
     Count,
     CountOrZero,
@@ -25,6 +24,7 @@ from aims_pax.settings.kinds import (
     misfit,
     resolved,
 )
+from aims_pax.settings.reading.validation import sbatch
 from aims_pax.settings.section import Contradiction, Section
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from aims_pax.errors import Problem
 from aims_pax.frame import Stage
 from aims_pax.settings.cluster import WorkerCluster, unfilled
-from aims_pax.settings.document import Document, dotted
 from aims_pax.settings.mace import MaceSettings
 from aims_pax.settings.md import MDSettings
-from aims_pax.settings.reference import PyscfSettings
+from aims_pax.settings.methods.reference import PyscfSettings
+from aims_pax.settings.reading.document import Document, dotted
 from aims_pax.settings.sections import STAGE_SECTIONS, Settings
 from aims_pax.settings.systems import System
 

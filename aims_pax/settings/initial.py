@@ -6,10 +6,20 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, Field
 
-from aims_pax.settings.dispersion import Damping, DispersionCutoff, DispersionSettings
-from aims_pax.settings.kinds import IMPORT_PATH, Arguments, Count, CountOrZero, Kind, Limit, Positive, Text, misfit
-from aims_pax.settings.models import PUBLISHED, ModelNameOrFile, is_file
-from aims_pax.settings.reference import XtbMethod, off_name_contradictions
+from aims_pax.settings.methods.dispersion import Damping, DispersionCutoff, DispersionSettings
+from aims_pax.settings.methods.models import PUBLISHED, ModelNameOrFile, is_file
+from aims_pax.settings.methods.reference import XtbMethod, off_name_contradictions
+from aims_pax.settings.reading.kinds import (
+    IMPORT_PATH,
+    Arguments,
+    Count,
+    CountOrZero,
+    Kind,
+    Limit,
+    Positive,
+    Text,
+    misfit,
+)
 from aims_pax.settings.section import Contradiction, Section
 from aims_pax.settings.stage import StageSettings
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from aims_pax.settings.kinds import (
+from aims_pax.settings.methods.models import Devices, Dtype
+from aims_pax.settings.reading.kinds import (
     AnyCase,
     Count,
     CountOrZero,
@@ -19,7 +20,6 @@ from aims_pax.settings.kinds import (
     Whole,
     misfit,
 )
-from aims_pax.settings.models import Devices, Dtype
 from aims_pax.settings.section import Contradiction, Section
 
 InteractionBlock = Literal[

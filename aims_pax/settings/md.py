@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Gt, Le
 from pydantic import Field
 
-from aims_pax.settings.kinds import AnyCase, Positive, Schema, Seed
+from aims_pax.settings.reading.kinds import AnyCase, Positive, Schema, Seed
 from aims_pax.settings.section import Contradiction, Section
 
 

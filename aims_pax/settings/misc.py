@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, PlainValidator
 
-from aims_pax.settings.kinds import (
+from aims_pax.settings.reading.kinds import (
     Count,
     Duration,
     Kind,

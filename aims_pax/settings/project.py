@@ -10,16 +10,16 @@ from typing import Final
 from aims_pax.errors import Problem, SettingsError, StructureError
 from aims_pax.frame import Stage
 from aims_pax.settings.active import ActiveLearningSettings
-from aims_pax.settings.asi import AsiInput, AsiSettings, read_asi_inputs
-from aims_pax.settings.charges import charge_problems
 from aims_pax.settings.cluster import ClusterSettings, with_resources
 from aims_pax.settings.consistency import cross_problems
-from aims_pax.settings.document import Document, read_document
-from aims_pax.settings.fhi_aims import FhiAimsInput, FhiAimsSettings, read_inputs
 from aims_pax.settings.initial import InitialDatasetSettings
 from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.md import MDSettings
-from aims_pax.settings.reference import ReferencesBySystem, ReferenceSettings
+from aims_pax.settings.methods.asi import AsiInput, AsiSettings, read_asi_inputs
+from aims_pax.settings.methods.charges import charge_problems
+from aims_pax.settings.methods.fhi_aims import FhiAimsInput, FhiAimsSettings, read_inputs
+from aims_pax.settings.methods.reference import ReferencesBySystem, ReferenceSettings
+from aims_pax.settings.reading.document import Document, read_document
 from aims_pax.settings.sections import STAGE_SECTIONS, Settings, aims_pax_reading, read_mace, read_settings
 from aims_pax.settings.systems import DEFAULT_PLACES, System, read_systems
 

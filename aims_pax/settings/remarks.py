@@ -1,8 +1,8 @@
 """What of the starting structures is worth a warning, and no reason to refuse them."""
 
 from aims_pax.errors import Problem
-from aims_pax.settings.asi import AsiSettings
-from aims_pax.settings.fhi_aims import FhiAimsSettings
+from aims_pax.settings.methods.asi import AsiSettings
+from aims_pax.settings.methods.fhi_aims import FhiAimsSettings
 from aims_pax.settings.project import Project
 
 

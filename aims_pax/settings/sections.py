@@ -7,25 +7,25 @@ from pathlib import Path
 from typing import Any, Final
 
 from aims_pax.frame import Stage
-from aims_pax.settings.absent import NOT_YET, NOT_YET_MACE, NOT_YET_VALUES
 from aims_pax.settings.active import ActiveLearningSettings
 from aims_pax.settings.cluster import CLUSTERS, ClusterSettings, InlineCluster
-from aims_pax.settings.command import bare
-from aims_pax.settings.document import Document, KeyPath, dotted
-from aims_pax.settings.fhi_aims import FhiAimsSettings
 from aims_pax.settings.initial import InitialDatasetSettings
-from aims_pax.settings.kinds import shown
 from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.md import MDSettings
-from aims_pax.settings.misc import MiscSettings
-from aims_pax.settings.reading import Reading, suggestion
-from aims_pax.settings.reference import (
+from aims_pax.settings.methods.fhi_aims import FhiAimsSettings
+from aims_pax.settings.methods.reference import (
     REFERENCE_ALIASES,
     REFERENCES,
     AseCalculatorSettings,
     ReferenceSettings,
     TbliteSettings,
 )
+from aims_pax.settings.misc import MiscSettings
+from aims_pax.settings.reading.absent import NOT_YET, NOT_YET_MACE, NOT_YET_VALUES
+from aims_pax.settings.reading.command import bare
+from aims_pax.settings.reading.document import Document, KeyPath, dotted
+from aims_pax.settings.reading.kinds import shown
+from aims_pax.settings.reading.validation import Reading, suggestion
 from aims_pax.settings.section import Section
 
 STAGE_SECTIONS: Final = {Stage.INITIAL: "INITIAL_DATASET_GENERATION", Stage.ACTIVE: "ACTIVE_LEARNING"}

@@ -6,8 +6,8 @@ from typing import Annotated
 from annotated_types import Ge, Le
 from pydantic import Field
 
-from aims_pax.settings.kinds import Count, Fraction, NotNegative, Whole
-from aims_pax.settings.reference import TeacherSettings
+from aims_pax.settings.methods.reference import TeacherSettings
+from aims_pax.settings.reading.kinds import Count, Fraction, NotNegative, Whole
 from aims_pax.settings.section import Contradiction, Section
 
 

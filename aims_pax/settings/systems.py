@@ -11,7 +11,7 @@ import numpy as np
 
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import Frame
-from aims_pax.settings.structure_files import Declared, Unreadable, declared, images, written_formula
+from aims_pax.settings.reading.structure_files import Declared, Unreadable, declared, images, written_formula
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from aims_pax.settings.fhi_aims import FhiAimsInput
+from aims_pax.settings.methods.fhi_aims import FhiAimsInput
 
 COMMAND: Final = shlex.join([sys.executable, str(Path(__file__).with_name("aims_standin.py"))])
 

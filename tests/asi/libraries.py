@@ -12,8 +12,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from aims_pax.settings.asi import AsiInput
-from aims_pax.settings.fhi_aims import FhiAimsInput
+from aims_pax.settings.methods.asi import AsiInput
+from aims_pax.settings.methods.fhi_aims import FhiAimsInput
 
 HERE = Path(__file__).parent
 PROGRAMS = Path(sys.executable).parent

@@ -15,7 +15,7 @@ from aims_pax.labelling.inline import InlinePool
 from aims_pax.labelling.result import discard, read_finished
 from aims_pax.protocols import LabelDone, LabelJob, Pool
 from aims_pax.reference.registry import build_reference
-from aims_pax.settings.reference import TbliteSettings
+from aims_pax.settings.methods.reference import TbliteSettings
 
 GENEROUS_S = 60.0
 

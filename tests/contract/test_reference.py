@@ -14,9 +14,9 @@ from aims_pax.atoms import frame_of
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.protocols import Reference
 from aims_pax.reference.registry import build_reference
-from aims_pax.settings.dispersion import DispersionSettings
-from aims_pax.settings.engines import EngineSettings
-from aims_pax.settings.reference import (
+from aims_pax.settings.methods.dispersion import DispersionSettings
+from aims_pax.settings.methods.engines import EngineSettings
+from aims_pax.settings.methods.reference import (
     AseCalculatorSettings,
     PyscfSettings,
     ReferenceSettings,

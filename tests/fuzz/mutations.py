@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, MDSettings, MiscSettings
 from aims_pax.settings.cluster import CLUSTERS
 from aims_pax.settings.mace import MACE_SECTIONS
-from aims_pax.settings.reference import REFERENCES
+from aims_pax.settings.methods.reference import REFERENCES
 
 SECTIONS: Final = (
     "INITIAL_DATASET_GENERATION",

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from aims_pax.cli.commands import program
 from aims_pax.errors import UserError
 from aims_pax.settings import load_project
-from aims_pax.settings.document import Document, read_document
+from aims_pax.settings.reading.document import Document, read_document
 
 from .mutations import STRANGE_TEXTS, harmed_text, harmed_yaml, keys, values
 from .outcomes import N_FILES, counts, project_outcome, share, within_limits

@@ -26,7 +26,7 @@ from aims_pax.errors import CampaignStopped
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, Stage
 from aims_pax.labelling.config_file import load_config
 from aims_pax.labelling.parsl import ParslPool
-from aims_pax.settings.reference import (
+from aims_pax.settings.methods.reference import (
     AseCalculatorSettings,
     PyscfSettings,
     ReferencesBySystem,

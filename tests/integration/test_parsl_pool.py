@@ -21,7 +21,7 @@ from aims_pax.labelling.configuration import local_config
 from aims_pax.labelling.parsl import ParslPool
 from aims_pax.labelling.result import read_finished
 from aims_pax.protocols import LabelJob
-from aims_pax.settings.reference import AseCalculatorSettings, TbliteSettings
+from aims_pax.settings.methods.reference import AseCalculatorSettings, TbliteSettings
 
 from ..unit.labelling.conftest import FakeSlurm
 
@@ -87,7 +87,7 @@ from aims_pax.labelling.configuration import local_config
 from aims_pax.labelling.parsl import ParslPool
 from aims_pax.protocols import LabelJob
 from aims_pax.atoms import frame_of
-from aims_pax.settings.reference import AseCalculatorSettings, TbliteSettings
+from aims_pax.settings.methods.reference import AseCalculatorSettings, TbliteSettings
 
 folder = Path(sys.argv[1])
 water = frame_of(molecule("H2O"), system="water")

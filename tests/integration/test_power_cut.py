@@ -23,7 +23,7 @@ from aims_pax.labelling import worker
 from aims_pax.labelling.inline import InlinePool
 from aims_pax.labelling.result import encode, write_result
 from aims_pax.reference.registry import build_reference
-from aims_pax.settings.reference import AseCalculatorSettings
+from aims_pax.settings.methods.reference import AseCalculatorSettings
 
 from .engines import PLAIN, Watched, emt
 from .projects import copper, copper_project, in_child, labels_of, run

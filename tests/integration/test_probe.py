@@ -20,7 +20,7 @@ from aims_pax.labelling.config_file import load_config
 from aims_pax.labelling.configuration import local_config
 from aims_pax.labelling.parsl import ParslPool
 from aims_pax.protocols import LabelJob
-from aims_pax.settings.reference import AseCalculatorSettings, TbliteSettings
+from aims_pax.settings.methods.reference import AseCalculatorSettings, TbliteSettings
 
 from ..unit.labelling.conftest import FakeSlurm
 from .projects import copper_project, loaded

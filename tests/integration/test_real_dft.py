@@ -13,8 +13,8 @@ from aims_pax.labelling.configuration import local_config
 from aims_pax.labelling.parsl import ParslPool
 from aims_pax.protocols import LabelDone, LabelJob
 from aims_pax.reference.registry import build_reference
-from aims_pax.settings.dispersion import DispersionSettings
-from aims_pax.settings.reference import PyscfSettings, ReferencesBySystem, ReferenceSettings
+from aims_pax.settings.methods.dispersion import DispersionSettings
+from aims_pax.settings.methods.reference import PyscfSettings, ReferencesBySystem, ReferenceSettings
 
 from .. import programs
 

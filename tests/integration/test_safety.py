@@ -18,7 +18,7 @@ from aims_pax.labelling.configuration import local_config
 from aims_pax.labelling.parsl import ParslPool
 from aims_pax.labelling.result import RESULT_FILE, read_finished
 from aims_pax.protocols import LabelJob
-from aims_pax.settings.reference import TbliteSettings
+from aims_pax.settings.methods.reference import TbliteSettings
 
 from .projects import water_project
 

@@ -21,7 +21,7 @@ from aims_pax.labelling.config_file import load_config
 from aims_pax.labelling.parsl import ParslPool
 from aims_pax.labelling.watch import BlockWatch
 from aims_pax.protocols import LabelJob
-from aims_pax.settings.reference import AseCalculatorSettings
+from aims_pax.settings.methods.reference import AseCalculatorSettings
 
 from ..slurm.cluster import Slurm
 from ..slurm.daemons import holds_within

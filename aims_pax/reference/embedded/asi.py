@@ -22,8 +22,8 @@ from aims_pax.errors import Problem, ReferenceUnavailable
 from aims_pax.frame import Frame, Label, LabelFailure
 from aims_pax.reference.calculation import Calculation, NotConverged, Observables, engine
 from aims_pax.reference.programs.fhi_aims import write_input
-from aims_pax.settings.asi import GEOMETRY, HSD, AsiInput
-from aims_pax.settings.control_in import ENCODING, keywords
+from aims_pax.settings.methods.asi import GEOMETRY, HSD, AsiInput
+from aims_pax.settings.reading.control_in import ENCODING, keywords
 
 PACKAGES: Final = "asi4py and mpi4py are needed: pip install 'aims-pax[asi]'"
 NO_MPI: Final = (

@@ -16,7 +16,7 @@ from aims_pax.frame import Frame, Label, LabelFailure
 from aims_pax.reference.calculation import Calculation, NotConverged, Observables, engine
 from aims_pax.reference.electrons import ground_state_multiplicity, spin_problem
 from aims_pax.reference.embedded.pyscf_names import basis_problems, core, functional_problem, orbitals
-from aims_pax.settings.reference import PyscfSettings
+from aims_pax.settings.methods.reference import PyscfSettings
 from aims_pax.units import BOHR_ANG, HARTREE_EV
 
 MOLECULES_ONLY: Final = "PySCF labels molecules only; choose another REFERENCE.type for periodic structures"

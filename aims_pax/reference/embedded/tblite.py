@@ -12,7 +12,7 @@ from aims_pax.frame import Frame, Label, LabelFailure
 from aims_pax.reference.ase_adapter import observables
 from aims_pax.reference.calculation import Calculation, Observables, engine
 from aims_pax.reference.electrons import ground_state_multiplicity, spin_problem
-from aims_pax.settings.reference import TbliteSettings
+from aims_pax.settings.methods.reference import TbliteSettings
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import BaseCalculator

@@ -17,7 +17,7 @@ from aims_pax.frame import Frame, Label, LabelFailure
 from aims_pax.reference.ase_adapter import foreign_code, import_callable, observables
 from aims_pax.reference.calculation import ENGINE_ERRORS, Calculation, Observables, engine, raised_words
 from aims_pax.reference.embedded.model_file import elements_of, published_file
-from aims_pax.settings.reference import AseCalculatorSettings, TeacherSettings
+from aims_pax.settings.methods.reference import AseCalculatorSettings, TeacherSettings
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import BaseCalculator

@@ -22,7 +22,7 @@ from aims_pax.reference.calculation import keep_failure, reason_said
 from aims_pax.reference.process.host import SIZE_VARIABLES
 from aims_pax.reference.process.leash import GRACE_S, ending, kept, missing_program
 from aims_pax.reference.process.messages import MARK, AtomRequest, LabelRequest, Ready, Request, as_line, of_line
-from aims_pax.settings.reference import ReferenceSettings
+from aims_pax.settings.methods.reference import ReferenceSettings
 
 log = logging.getLogger(__name__)
 

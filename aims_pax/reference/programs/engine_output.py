@@ -11,7 +11,7 @@ from aims_pax.frame import FailureReason
 from aims_pax.reference.calculation import ENGINE_ERRORS, EngineFailed, NotConverged, reason_said
 from aims_pax.reference.process.leash import ending
 from aims_pax.reference.programs.engine_table import ENGINES, STDERR, Engine
-from aims_pax.settings.engines import GpawSettings
+from aims_pax.settings.methods.engines import GpawSettings
 
 READING_ERRORS: Final = (AttributeError, EOFError, NameError, StopIteration, SyntaxError, TypeError)
 """What ASE's readers raise for an output that breaks off or is none, besides the errors of any engine."""

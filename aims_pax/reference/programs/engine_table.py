@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from aims_pax.reference.programs.espresso import input_data, pseudopotentials, require_whole_tables
-from aims_pax.settings.engines import (
+from aims_pax.settings.methods.engines import (
     AbinitSettings,
     BoxedEngineSettings,
     CastepSettings,

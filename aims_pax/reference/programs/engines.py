@@ -29,7 +29,7 @@ from aims_pax.reference.programs.engine_table import (
     is_for_molecules_only,
 )
 from aims_pax.reference.programs.espresso import PROTOCOLS, espresso_problems
-from aims_pax.settings.engines import (
+from aims_pax.settings.methods.engines import (
     BoxedEngineSettings,
     CrystalEngineSettings,
     EngineSettings,

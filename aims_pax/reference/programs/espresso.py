@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aims_pax.reference.programs.printed import require_labels, rows
-from aims_pax.settings.engines import EspressoSettings, Protocol
+from aims_pax.settings.methods.engines import EspressoSettings, Protocol
 
 Namelists = dict[str, dict[str, Any]]
 

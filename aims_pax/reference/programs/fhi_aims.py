@@ -13,8 +13,8 @@ from aims_pax.frame import Frame, Label, LabelFailure
 from aims_pax.reference.calculation import Calculation, Observables
 from aims_pax.reference.process.leash import leashed, missing_program
 from aims_pax.reference.programs.aims_output import Ending, observables, require_success
-from aims_pax.settings.control_in import ENCODING, keywords
-from aims_pax.settings.fhi_aims import FhiAimsInput
+from aims_pax.settings.methods.fhi_aims import FhiAimsInput
+from aims_pax.settings.reading.control_in import ENCODING, keywords
 
 OUTPUT: Final = "aims.out"
 ERRORS: Final = "aims.err"

@@ -11,7 +11,7 @@ from aims_pax.labelling.inline import InlinePool
 from aims_pax.labelling.result import read_finished
 from aims_pax.protocols import LabelJob
 from aims_pax.reference.registry import build_reference
-from aims_pax.settings.reference import AseCalculatorSettings
+from aims_pax.settings.methods.reference import AseCalculatorSettings
 
 WATER = frame_of(molecule("H2O"), system="water")
 

@@ -14,7 +14,7 @@ from aims_pax.labelling import parsl
 from aims_pax.labelling.configuration import local_config
 from aims_pax.labelling.result import encode
 from aims_pax.protocols import LabelJob
-from aims_pax.settings.reference import TbliteSettings
+from aims_pax.settings.methods.reference import TbliteSettings
 
 FRAME = Frame("hydrogen", 0, 1, 0, np.array([1, 1]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]]))
 LABEL = Label(-1.0, np.zeros((2, 3)), None, "tblite", 1.0)

@@ -21,7 +21,7 @@ from aims_pax.labelling.worker import carry_out, label_on_worker
 from aims_pax.protocols import LabelJob
 from aims_pax.reference.calculation import Calculation, EngineFailed, Observables
 from aims_pax.reference.registry import build_reference
-from aims_pax.settings.reference import AseCalculatorSettings, TbliteSettings
+from aims_pax.settings.methods.reference import AseCalculatorSettings, TbliteSettings
 
 WRITING = """
 from pathlib import Path

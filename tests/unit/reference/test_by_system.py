@@ -9,7 +9,7 @@ from aims_pax.atoms import frame_of
 from aims_pax.frame import Frame, Label
 from aims_pax.reference.by_system import BySystem, in_charge
 from aims_pax.reference.registry import build_reference
-from aims_pax.settings.reference import ReferencesBySystem, TbliteSettings
+from aims_pax.settings.methods.reference import ReferencesBySystem, TbliteSettings
 
 BY_SYSTEM = ReferencesBySystem(
     {

@@ -11,9 +11,9 @@ from aims_pax.atoms import atoms_of, frame_of
 from aims_pax.frame import Frame, Label, LabelFailure
 from aims_pax.reference.dispersion import Dispersion
 from aims_pax.reference.registry import build_reference
-from aims_pax.settings.dispersion import DispersionSettings
-from aims_pax.settings.engines import EngineSettings, EspressoSettings
-from aims_pax.settings.reference import AseCalculatorSettings, TbliteSettings
+from aims_pax.settings.methods.dispersion import DispersionSettings
+from aims_pax.settings.methods.engines import EngineSettings, EspressoSettings
+from aims_pax.settings.methods.reference import AseCalculatorSettings, TbliteSettings
 
 from ... import programs
 

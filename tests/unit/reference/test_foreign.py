@@ -16,7 +16,7 @@ from aims_pax.frame import FailureReason, LabelFailure
 from aims_pax.reference.embedded.teacher import made_calculator
 from aims_pax.reference.registry import build_reference
 from aims_pax.sampling import CalculatorForces
-from aims_pax.settings.reference import AseCalculatorSettings
+from aims_pax.settings.methods.reference import AseCalculatorSettings
 
 COPPER = frame_of(bulk("Cu", cubic=True), system="copper")
 

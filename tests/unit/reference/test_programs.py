@@ -20,8 +20,8 @@ from aims_pax.reference.programs.engine_table import ENGINES
 from aims_pax.reference.programs.engines import EngineReference, k_mesh
 from aims_pax.reference.programs.espresso import input_data
 from aims_pax.reference.registry import build_reference
-from aims_pax.settings.engines import ENGINES as SETTINGS
-from aims_pax.settings.engines import (
+from aims_pax.settings.methods.engines import ENGINES as SETTINGS
+from aims_pax.settings.methods.engines import (
     AbinitSettings,
     CastepSettings,
     Cp2kSettings,
@@ -34,7 +34,7 @@ from aims_pax.settings.engines import (
     SiestaSettings,
     VaspSettings,
 )
-from aims_pax.settings.reference import REFERENCES
+from aims_pax.settings.methods.reference import REFERENCES
 
 from ... import programs
 

@@ -6,7 +6,7 @@ import pytest
 from aims_pax.errors import ReferenceUnavailable, SettingsError
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.reference.tryout import probe, settings_of_type
-from aims_pax.settings.reference import AseCalculatorSettings, TbliteSettings
+from aims_pax.settings.methods.reference import AseCalculatorSettings, TbliteSettings
 
 COPPER = Frame("copper", 0, 0, 0, np.array([29, 29]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 2.5]]))
 CRYSTAL = Frame(

@@ -77,7 +77,7 @@ from pathlib import Path
 from rich.console import Console
 from aims_pax.reference.registry import build_reference
 from aims_pax.report.logs import close_logs, open_logs
-from aims_pax.settings.reference import TeacherSettings
+from aims_pax.settings.methods.reference import TeacherSettings
 build_reference(TeacherSettings(model_path={str(mace_model)!r})).isolated_atom_energy(1, folder=Path({str(tmp_path)!r}))
 before = list(logging.getLogger().handlers)
 open_logs(Path({str(tmp_path)!r}), Console(file=sys.stderr, width=80))

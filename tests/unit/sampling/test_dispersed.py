@@ -7,7 +7,7 @@ from aims_pax.batch import AtomBatch
 from aims_pax.frame import Frame
 from aims_pax.reference.dispersion import Dispersion
 from aims_pax.sampling import CalculatorForces, DispersedForces
-from aims_pax.settings.dispersion import DispersionSettings
+from aims_pax.settings.methods.dispersion import DispersionSettings
 
 from .test_calculator import Fragile, new_argon_calculator
 

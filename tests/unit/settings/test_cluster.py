@@ -14,8 +14,8 @@ from aims_pax.settings.cluster import (
     unfilled,
     with_resources,
 )
-from aims_pax.settings.fhi_aims import FhiAimsSettings
-from aims_pax.settings.sbatch import cluster_of, contradictions
+from aims_pax.settings.methods.fhi_aims import FhiAimsSettings
+from aims_pax.settings.reading.sbatch import cluster_of, contradictions
 
 from .conftest import AL, IDG, MD
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from aims_pax.settings.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE
+from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE
 
 Refused = Callable[..., str]
 

@@ -3,8 +3,8 @@
 import pytest
 
 from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, MDSettings, MiscSettings
-from aims_pax.settings.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE
 from aims_pax.settings.mace import MACE_SECTIONS
+from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE
 from aims_pax.settings.section import Section
 
 BOTH_STAGES = """

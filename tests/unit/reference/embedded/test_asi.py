@@ -20,7 +20,7 @@ from aims_pax.atoms import frame_of
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.reference.process.supervised import Supervised
 from aims_pax.reference.registry import build_reference
-from aims_pax.settings.asi import AsiInput, AsiSettings, read_asi_inputs
+from aims_pax.settings.methods.asi import AsiInput, AsiSettings, read_asi_inputs
 from aims_pax.settings.systems import System
 
 from ...asi import libraries

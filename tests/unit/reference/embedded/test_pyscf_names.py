@@ -12,8 +12,8 @@ from aims_pax.atoms import frame_of
 from aims_pax.frame import Frame, Label
 from aims_pax.reference.embedded.pyscf import PyscfReference
 from aims_pax.reference.embedded.pyscf_names import core, functional_problem, orbitals
-from aims_pax.settings.dispersion import DispersionSettings
-from aims_pax.settings.reference import PyscfSettings
+from aims_pax.settings.methods.dispersion import DispersionSettings
+from aims_pax.settings.methods.reference import PyscfSettings
 
 WATER = [8, 1, 1]
 

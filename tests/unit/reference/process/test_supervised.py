@@ -18,7 +18,7 @@ from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.reference.process.messages import as_line, of_line
 from aims_pax.reference.process.supervised import Supervised
 from aims_pax.reference.registry import build_reference
-from aims_pax.settings.reference import AseCalculatorSettings, TbliteSettings
+from aims_pax.settings.methods.reference import AseCalculatorSettings, TbliteSettings
 
 from ...processes import is_alive, within
 
@@ -67,7 +67,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from tests_of_supervision import frame
 from aims_pax.reference.registry import build_reference
-from aims_pax.settings.reference import AseCalculatorSettings
+from aims_pax.settings.methods.reference import AseCalculatorSettings
 settings = AseCalculatorSettings(
     calculator="slow_engine:Engine", arguments={"pids": sys.argv[1] + "/pids"}, walltime_s=600
 )

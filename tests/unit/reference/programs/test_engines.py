@@ -16,7 +16,7 @@ from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.reference.calculation import failure_reason
 from aims_pax.reference.electrons import ground_state_multiplicity, spin_problem
 from aims_pax.reference.registry import build_reference
-from aims_pax.settings.reference import AseCalculatorSettings, PyscfSettings, TbliteSettings, TeacherSettings
+from aims_pax.settings.methods.reference import AseCalculatorSettings, PyscfSettings, TbliteSettings, TeacherSettings
 
 
 def frame(atoms: Atoms) -> Frame:
@@ -216,7 +216,7 @@ def test_building_a_reference_imports_no_engine() -> None:
     code = (
         "import sys\n"
         "from aims_pax.reference.registry import build_reference\n"
-        "from aims_pax.settings.reference import PyscfSettings, TbliteSettings\n"
+        "from aims_pax.settings.methods.reference import PyscfSettings, TbliteSettings\n"
         "build_reference(TbliteSettings()), build_reference(PyscfSettings())\n"
         "sys.exit(', '.join({'torch', 'mace', 'pyscf', 'tblite', 'ase', 'parsl'} & set(sys.modules)))\n"
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 from pydantic import Field
 
-from aims_pax.settings.kinds import Text
+from aims_pax.settings.reading.kinds import Text
 from aims_pax.settings.section import Contradiction, Section
 
 Damping = Literal["bj", "zero", "bjm", "zerom", "op"]

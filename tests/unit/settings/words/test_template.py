@@ -13,12 +13,12 @@ from aims_pax.errors import SettingsError, StructureError
 from aims_pax.reference.by_system import in_charge
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import Project, TbliteSettings, load_project
-from aims_pax.settings.fhi_aims import FhiAimsInput
-from aims_pax.settings.reference import REFERENCES
-from aims_pax.settings.reference_text import TEXTS, labels_crystals
-from aims_pax.settings.starting import Wanted
-from aims_pax.settings.template import NewProject
-from aims_pax.settings.template import write_project as written_project
+from aims_pax.settings.methods.fhi_aims import FhiAimsInput
+from aims_pax.settings.methods.reference import REFERENCES
+from aims_pax.settings.words.reference_text import TEXTS, labels_crystals
+from aims_pax.settings.words.starting import Wanted
+from aims_pax.settings.words.template import NewProject
+from aims_pax.settings.words.template import write_project as written_project
 
 from ...aims.standin import write_species
 

@@ -8,15 +8,15 @@ from typing import Final
 
 from pydantic.fields import FieldInfo
 
-from aims_pax.settings.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, NOT_YET_VALUES, Absent
 from aims_pax.settings.changing import GOALS, when
 from aims_pax.settings.cluster import CLUSTERS, SystemResources
-from aims_pax.settings.kinds import allowed, meaning, shown
 from aims_pax.settings.mace import MACE_SECTIONS
-from aims_pax.settings.page import OF_AIMS, PLAIN_SECTIONS, REQUIRED, default_words, section_words
-from aims_pax.settings.reading import nested_section
-from aims_pax.settings.reference import REFERENCES
+from aims_pax.settings.methods.reference import REFERENCES
+from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, NOT_YET_VALUES, Absent
+from aims_pax.settings.reading.kinds import allowed, meaning, shown
+from aims_pax.settings.reading.validation import nested_section
 from aims_pax.settings.section import Section
+from aims_pax.settings.words.page import OF_AIMS, PLAIN_SECTIONS, REQUIRED, default_words, section_words
 
 AIMS_PAX_FILE: Final = "aims_PAX.yaml"
 MACE_FILE: Final = "mace.yaml"

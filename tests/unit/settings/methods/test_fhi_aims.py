@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aims_pax.settings import FhiAimsSettings, Project
-from aims_pax.settings.fhi_aims import FhiAimsInput
+from aims_pax.settings.methods.fhi_aims import FhiAimsInput
 
 from ...aims.standin import species, write_species
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from aims_pax.settings.asi import AsiInput
-from aims_pax.settings.reference import ReferencesBySystem
+from aims_pax.settings.methods.asi import AsiInput
+from aims_pax.settings.methods.reference import ReferencesBySystem
 
 from .conftest import AL, IDG, MD, ProjectFolder
 

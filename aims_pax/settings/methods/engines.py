@@ -7,9 +7,9 @@ from typing import Annotated, ClassVar, Final, Literal
 from annotated_types import Ge, Le
 from pydantic import Field
 
-from aims_pax.settings.command import Command
-from aims_pax.settings.kinds import Arguments, Count, Positive, ProjectPath, Text, Whole, shown
-from aims_pax.settings.limits import LabelLimits
+from aims_pax.settings.methods.limits import LabelLimits
+from aims_pax.settings.reading.command import Command
+from aims_pax.settings.reading.kinds import Arguments, Count, Positive, ProjectPath, Text, Whole, shown
 from aims_pax.settings.section import Contradiction
 
 Charge = Annotated[int, Ge(-1000), Le(1000), Whole]

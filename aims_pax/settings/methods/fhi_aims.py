@@ -9,8 +9,9 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from aims_pax.errors import Problem, SettingsError
-from aims_pax.settings.command import Command
-from aims_pax.settings.control_in import (
+from aims_pax.settings.methods.limits import LabelLimits
+from aims_pax.settings.reading.command import Command
+from aims_pax.settings.reading.control_in import (
     ControlIn,
     control_problems,
     missing_species,
@@ -18,8 +19,7 @@ from aims_pax.settings.control_in import (
     species_block,
     structure_problems,
 )
-from aims_pax.settings.kinds import Kind, PathOrIndexed, Schema, existing, misfit, resolved
-from aims_pax.settings.limits import LabelLimits
+from aims_pax.settings.reading.kinds import Kind, PathOrIndexed, Schema, existing, misfit, resolved
 from aims_pax.settings.systems import System
 
 SPECIES_VARIABLE: Final = "AIMS_SPECIES_DIR"

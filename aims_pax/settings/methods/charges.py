@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aims_pax.errors import Problem
-from aims_pax.settings.asi import AsiInput
-from aims_pax.settings.control_in import Keyword, keywords
-from aims_pax.settings.document import Document
-from aims_pax.settings.engines import CrystalEngineSettings, EngineSettings, MoleculeEngineSettings
-from aims_pax.settings.fhi_aims import FhiAimsInput
-from aims_pax.settings.reference import AseCalculatorSettings, PyscfSettings, ReferenceSettings, TbliteSettings
+from aims_pax.settings.methods.asi import AsiInput
+from aims_pax.settings.methods.engines import CrystalEngineSettings, EngineSettings, MoleculeEngineSettings
+from aims_pax.settings.methods.fhi_aims import FhiAimsInput
+from aims_pax.settings.methods.reference import AseCalculatorSettings, PyscfSettings, ReferenceSettings, TbliteSettings
+from aims_pax.settings.reading.control_in import Keyword, keywords
+from aims_pax.settings.reading.document import Document
 from aims_pax.settings.systems import System
 
 F_IN_CORE: Final = range(58, 72)

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, PlainValidator, ValidationInfo
 
-from aims_pax.settings.kinds import Kind, Schema, misfit, resolved, shown
+from aims_pax.settings.reading.kinds import Kind, Schema, misfit, resolved, shown
 
 Device = Literal["auto", "cpu", "cuda"]
 

@@ -6,8 +6,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from aims_pax.frame import Frame
-from aims_pax.settings.dispersion import DispersionSettings
-from aims_pax.settings.kinds import Positive
+from aims_pax.settings.methods.dispersion import DispersionSettings
+from aims_pax.settings.reading.kinds import Positive
 from aims_pax.settings.section import Section
 
 

@@ -10,10 +10,10 @@ from pydantic import AfterValidator, Field
 
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.frame import Frame
-from aims_pax.settings.command import Command
-from aims_pax.settings.fhi_aims import FhiAimsInput, FhiAimsSettings, SpeciesFolder, input_files, read_inputs
-from aims_pax.settings.kinds import ExistingFile, Kind, PathOrIndexed, misfit
-from aims_pax.settings.limits import LabelLimits
+from aims_pax.settings.methods.fhi_aims import FhiAimsInput, FhiAimsSettings, SpeciesFolder, input_files, read_inputs
+from aims_pax.settings.methods.limits import LabelLimits
+from aims_pax.settings.reading.command import Command
+from aims_pax.settings.reading.kinds import ExistingFile, Kind, PathOrIndexed, misfit
 from aims_pax.settings.section import Contradiction
 from aims_pax.settings.systems import System
 

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, WithJsonSchema
 
-from aims_pax.settings.kinds import Kind, misfit
+from aims_pax.settings.reading.kinds import Kind, misfit
 
 PLACEHOLDERS: Final = ("nodes", "ranks", "threads")
 """What a command may leave open for CLUSTER to fill in: ``{ranks}``."""

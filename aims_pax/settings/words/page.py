@@ -1,4 +1,4 @@
-"""The reference page of all settings, generated from the fields: ``python -m aims_pax.settings.page``."""
+"""The reference page of all settings, generated from the fields: ``python -m aims_pax.settings.words.page``."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from math import isinf
@@ -7,21 +7,21 @@ from typing import Any, Final
 
 from pydantic.fields import FieldInfo
 
-from aims_pax.settings.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, Absent
 from aims_pax.settings.active import ActiveLearningSettings
 from aims_pax.settings.cluster import CLUSTERS
-from aims_pax.settings.dispersion import DispersionSettings
 from aims_pax.settings.initial import InitialDatasetSettings
-from aims_pax.settings.kinds import allowed
 from aims_pax.settings.mace import MACE_SECTIONS
 from aims_pax.settings.md import MDSettings
+from aims_pax.settings.methods.dispersion import DispersionSettings
+from aims_pax.settings.methods.reference import REFERENCES
 from aims_pax.settings.misc import MiscSettings
-from aims_pax.settings.reading import nested_section
-from aims_pax.settings.reference import REFERENCES
+from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, Absent
+from aims_pax.settings.reading.kinds import allowed
+from aims_pax.settings.reading.validation import nested_section
 from aims_pax.settings.section import Section
 
 _INTRODUCTION: Final = """\
-<!-- Generated from the code by: python -m aims_pax.settings.page > docs/settings.md -->
+<!-- Generated from the code by: python -m aims_pax.settings.words.page > docs/settings.md -->
 
 # Settings
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from aims_pax.settings.charges import told_by
-from aims_pax.settings.engines import CastepSettings, VaspSettings
-from aims_pax.settings.reference import AseCalculatorSettings, TeacherSettings
+from aims_pax.settings.methods.charges import told_by
+from aims_pax.settings.methods.engines import CastepSettings, VaspSettings
+from aims_pax.settings.methods.reference import AseCalculatorSettings, TeacherSettings
 from aims_pax.settings.remarks import structure_remarks
 from tests.unit.settings.conftest import AL, IDG, MD, WATER
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from aims_pax.errors import SettingsError
-from aims_pax.settings.kinds import meaning
-from aims_pax.settings.page import reference_page
-from aims_pax.settings.schema import aims_pax_schema, mace_schema, write_schemas
+from aims_pax.settings.reading.kinds import meaning
+from aims_pax.settings.words.page import reference_page
+from aims_pax.settings.words.schema import aims_pax_schema, mace_schema, write_schemas
 
 ROOT = Path(__file__).parents[3]
 
@@ -21,11 +21,11 @@ def properties(schema: dict[str, Any], model: str) -> dict[str, Any]:
 
 def test_committed_reference_page_is_current() -> None:
     committed = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    assert committed == reference_page(), "run: python -m aims_pax.settings.page > docs/settings.md"
+    assert committed == reference_page(), "run: python -m aims_pax.settings.words.page > docs/settings.md"
 
 
 def test_every_setting_has_a_short_meaning_and_stands_on_the_page() -> None:
-    from aims_pax.settings.reading import nested_section
+    from aims_pax.settings.reading.validation import nested_section
     from aims_pax.settings.section import Section
 
     def sections(model: type[Section]) -> list[type[Section]]:

@@ -6,8 +6,8 @@ from difflib import get_close_matches
 from typing import Final
 
 from aims_pax.errors import Problem, SettingsError
-from aims_pax.settings.engines import BoxedEngineSettings, MoleculeEngineSettings
-from aims_pax.settings.reference import REFERENCE_ALIASES, REFERENCES, PyscfSettings
+from aims_pax.settings.methods.engines import BoxedEngineSettings, MoleculeEngineSettings
+from aims_pax.settings.methods.reference import REFERENCE_ALIASES, REFERENCES, PyscfSettings
 
 CRYSTAL, MOLECULE = "crystal|", "molecule|"
 """Marks of lines that are written for periodic structures only, or for molecules only."""

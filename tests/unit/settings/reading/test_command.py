@@ -5,7 +5,7 @@ import shlex
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from aims_pax.settings.command import Command, filled
+from aims_pax.settings.reading.command import Command, filled
 
 COMMANDS = TypeAdapter(Command)
 

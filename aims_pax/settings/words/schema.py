@@ -9,14 +9,14 @@ from typing import Any, Final
 from pydantic.json_schema import models_json_schema
 
 from aims_pax.errors import Problem, SettingsError
-from aims_pax.settings.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, Absent
 from aims_pax.settings.active import ActiveLearningSettings
 from aims_pax.settings.cluster import CLUSTERS, ParslOptions
 from aims_pax.settings.initial import InitialDatasetSettings
 from aims_pax.settings.mace import MACE_SECTIONS
 from aims_pax.settings.md import MDSettings
+from aims_pax.settings.methods.reference import REFERENCES
 from aims_pax.settings.misc import MiscSettings
-from aims_pax.settings.reference import REFERENCES
+from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, Absent
 from aims_pax.settings.section import Section
 
 Json = dict[str, Any]

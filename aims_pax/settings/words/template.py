@@ -15,8 +15,8 @@ import yaml
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.frame import Frame
 from aims_pax.settings.project import MACE_FILES, SETTINGS_FILES
-from aims_pax.settings.reference_text import TEXTS, known_reference, labels_crystals
-from aims_pax.settings.starting import NewFile, Starting, Wanted, starting_structures
+from aims_pax.settings.words.reference_text import TEXTS, known_reference, labels_crystals
+from aims_pax.settings.words.starting import NewFile, Starting, Wanted, starting_structures
 
 FRICTION_PER_FS: Final = 0.01
 EQUILIBRATION_FS: Final = 5 / FRICTION_PER_FS

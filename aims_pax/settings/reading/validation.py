@@ -12,9 +12,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from aims_pax.errors import Problem
-from aims_pax.settings.absent import FHI_AIMS, NOT_YET, NOT_YET_VALUES, Absent
-from aims_pax.settings.document import Document, KeyPath, dotted, scalar
-from aims_pax.settings.kinds import MISFIT, allowed, meaning, shown
+from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_VALUES, Absent
+from aims_pax.settings.reading.document import Document, KeyPath, dotted, scalar
+from aims_pax.settings.reading.kinds import MISFIT, allowed, meaning, shown
 from aims_pax.settings.section import CONTRADICTION, Contradiction, Section
 
 MAX_STRANGERS: Final = 50

@@ -7,10 +7,12 @@ from typing import Annotated, Final, Literal
 from annotated_types import Ge, Le
 from pydantic import Field
 
-from aims_pax.settings.asi import AsiSettings
-from aims_pax.settings.engines import ENGINES, EngineSettings
-from aims_pax.settings.fhi_aims import FhiAimsSettings
-from aims_pax.settings.kinds import (
+from aims_pax.settings.methods.asi import AsiSettings
+from aims_pax.settings.methods.engines import ENGINES, EngineSettings
+from aims_pax.settings.methods.fhi_aims import FhiAimsSettings
+from aims_pax.settings.methods.limits import LabelLimits
+from aims_pax.settings.methods.models import MACE_OFF_NAMES, Device, Dtype, ModelNameOrFile, is_file
+from aims_pax.settings.reading.kinds import (
     Arguments,
     Count,
     ExistingFile,
@@ -20,8 +22,6 @@ from aims_pax.settings.kinds import (
     Text,
     Whole,
 )
-from aims_pax.settings.limits import LabelLimits
-from aims_pax.settings.models import MACE_OFF_NAMES, Device, Dtype, ModelNameOrFile, is_file
 from aims_pax.settings.section import Contradiction
 
 Charge = Annotated[int, Ge(-1000), Le(1000), Whole]

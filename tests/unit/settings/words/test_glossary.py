@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from aims_pax.settings.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE
 from aims_pax.settings.changing import GOALS, MAY_CHANGE, STAGES, When, when
-from aims_pax.settings.glossary import Entry, entries, explanation, meant, of_section, related
-from aims_pax.settings.page import reference_page
+from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE
+from aims_pax.settings.words.glossary import Entry, entries, explanation, meant, of_section, related
+from aims_pax.settings.words.page import reference_page
 
 KNOWN = entries()
 

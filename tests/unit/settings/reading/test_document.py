@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aims_pax.errors import SettingsError
-from aims_pax.settings.document import Document, read_document
+from aims_pax.settings.reading.document import Document, read_document
 
 
 def read(tmp_path: Path, text: str | bytes) -> Document:

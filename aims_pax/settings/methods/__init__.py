@@ -1,0 +1,1 @@
+"""REFERENCE: the settings of each method that labels structures."""
