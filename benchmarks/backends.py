@@ -41,8 +41,8 @@ from torch import Tensor, nn
 
 from aims_pax.batch import AtomBatch
 from aims_pax.committee.cores import one_core
-from aims_pax.committee.graph import ModelInput, model_input
-from aims_pax.committee.model import frame_of as asked_by
+from aims_pax.committee.mace.graph import ModelInput, model_input
+from aims_pax.committee.mace.model import frame_of as asked_by
 
 # Parts of mace-torch that md.py has brought along
 from e3nn.util import jit  # isort: skip

@@ -39,9 +39,9 @@ from busy import gpu_seconds
 from aims_pax.batch import AtomBatch
 from aims_pax.committee import Committee, CommitteeForces
 from aims_pax.committee.cores import side_by_side
-from aims_pax.committee.graph import ModelInput, model_input
-from aims_pax.committee.model import frame_of as asked_by
-from aims_pax.committee.model import run_model
+from aims_pax.committee.mace.graph import ModelInput, model_input
+from aims_pax.committee.mace.model import frame_of as asked_by
+from aims_pax.committee.mace.model import run_model
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
 from aims_pax.sampling import BatchedSampler, Ensemble, TrajectoryStart
 from aims_pax.settings.mace import MaceSettings

@@ -16,24 +16,24 @@ MODELS = "models: forward, backward"
 BUILDING = "building the models"
 ELSEWHERE = "everything else"
 
-WITHIN = {"committee/build": BUILDING, "/copy.py": BUILDING, "committee/foundation": BUILDING}
+WITHIN = {"committee/mace/build": BUILDING, "/copy.py": BUILDING, "committee/foundation": BUILDING}
 """Whatever is called from here belongs to it, however deep."""
 
 PLACES = {
     "mace/": MODELS,
     "e3nn/": MODELS,
     "torch/autograd/": MODELS,
-    "committee/loss": MODELS,
+    "committee/mace/loss": MODELS,
     "torch/optim/": "optimizer and averaging",
-    "committee/optimizer": "optimizer and averaging",
-    "committee/averaging": "optimizer and averaging",
+    "committee/mace/optimizer": "optimizer and averaging",
+    "committee/mace/averaging": "optimizer and averaging",
     "nn/utils/clip_grad": "optimizer and averaging",
     "committee/checkpoint": "checkpoints of the models",
-    "committee/modelfile": "checkpoints of the models",
+    "committee/mace/modelfile": "checkpoints of the models",
     "sampling/neighbours": "neighbour lists",
     "aims_pax/batch": "neighbour lists",
     "sampling/": "integrator",
-    "committee/graph": "batches of graphs",
+    "committee/mace/graph": "batches of graphs",
     "aims_pax/committee/": "calls of the models",
     "aims_pax/selection/": "uncertainty",
     "aims_pax/dataset/": "run store",

@@ -34,7 +34,7 @@ from ethanol import MODELS, labelled_ethanol, mace_settings
 
 from aims_pax.committee import Committee, EpochPlan, RandomSubset
 from aims_pax.committee.cores import side_by_side
-from aims_pax.committee.graph import join_graphs
+from aims_pax.committee.mace.graph import join_graphs
 from aims_pax.frame import LabelledFrame, Split
 from aims_pax.learner import active as learner
 from aims_pax.learner.events import Advance, AwaitLabel, ChunkDone, EpochsDone, Finish, LabelArrived, SubmitLabel, Train

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from aims_pax.committee.committee import Committee
-    from aims_pax.committee.compiled import why_nothing_compiles
-    from aims_pax.committee.descriptors import farthest_points, structure_descriptors
     from aims_pax.committee.device import cuda_is_usable, devices_of, missing_gpus, usable_gpus
     from aims_pax.committee.ensemble import Ensemble, FramePrediction, Prediction
     from aims_pax.committee.forces import CommitteeForces
-    from aims_pax.committee.foundation import load_foundation
+    from aims_pax.committee.mace.compiled import why_nothing_compiles
+    from aims_pax.committee.mace.descriptors import farthest_points, structure_descriptors
+    from aims_pax.committee.mace.foundation import load_foundation
+    from aims_pax.committee.mace.modelfile import load_models
     from aims_pax.committee.member import EpochPlan, EpochReport
-    from aims_pax.committee.modelfile import load_models
     from aims_pax.committee.replay import RandomSubset
 
 _HOMES: Final = {
@@ -26,13 +26,13 @@ _HOMES: Final = {
     "RandomSubset": "replay",
     "cuda_is_usable": "device",
     "devices_of": "device",
-    "farthest_points": "descriptors",
-    "load_foundation": "foundation",
-    "load_models": "modelfile",
+    "farthest_points": "mace.descriptors",
+    "load_foundation": "mace.foundation",
+    "load_models": "mace.modelfile",
     "missing_gpus": "device",
-    "structure_descriptors": "descriptors",
+    "structure_descriptors": "mace.descriptors",
     "usable_gpus": "device",
-    "why_nothing_compiles": "compiled",
+    "why_nothing_compiles": "mace.compiled",
 }
 """The module of each name. They are imported when first used: PyTorch and MACE take seconds."""
 

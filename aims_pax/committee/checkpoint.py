@@ -12,9 +12,9 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from aims_pax.committee.elements import Elements
-from aims_pax.committee.modelfile import save
-from aims_pax.committee.statistics import DatasetStatistics
+from aims_pax.committee.mace.elements import Elements
+from aims_pax.committee.mace.modelfile import save
+from aims_pax.committee.mace.statistics import DatasetStatistics
 from aims_pax.errors import ModelError, Problem
 
 VERSION: Final = 2

@@ -9,26 +9,26 @@ from pathlib import Path
 
 import torch
 
-from aims_pax.committee.backend import MaceModel
-from aims_pax.committee.build import (
+from aims_pax.committee.checkpoint import MembersCheckpoint, naming_damage, read_checkpoint, write_checkpoint
+from aims_pax.committee.cores import Result, device_by_device
+from aims_pax.committee.device import Where, as_devices
+from aims_pax.committee.ensemble import Ensemble
+from aims_pax.committee.mace.backend import MaceModel
+from aims_pax.committee.mace.build import (
     DTYPES,
     build_model,
     dataset_statistics,
     set_avg_num_neighbors,
 )
-from aims_pax.committee.checkpoint import MembersCheckpoint, naming_damage, read_checkpoint, write_checkpoint
-from aims_pax.committee.compiled import CompiledPasses
-from aims_pax.committee.cores import Result, device_by_device
-from aims_pax.committee.device import Where, as_devices
-from aims_pax.committee.elements import Elements
-from aims_pax.committee.ensemble import Ensemble
-from aims_pax.committee.graph import LabelledGraph
-from aims_pax.committee.loss import WeightedLoss
+from aims_pax.committee.mace.compiled import CompiledPasses
+from aims_pax.committee.mace.elements import Elements
+from aims_pax.committee.mace.graph import LabelledGraph
+from aims_pax.committee.mace.loss import WeightedLoss
+from aims_pax.committee.mace.model import Passes, atomic_energies, run_model
+from aims_pax.committee.mace.modelfile import save
+from aims_pax.committee.mace.statistics import DatasetStatistics
 from aims_pax.committee.member import EpochPlan, EpochReport, Member
-from aims_pax.committee.model import Passes, atomic_energies, run_model
-from aims_pax.committee.modelfile import save
 from aims_pax.committee.placement import home_of
-from aims_pax.committee.statistics import DatasetStatistics
 from aims_pax.errors import ShapeError
 from aims_pax.frame import LabelledFrame, Split
 from aims_pax.protocols import MemberErrors

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from aims_pax.batch import AtomBatch
-from aims_pax.committee.backend import MaceModel
 from aims_pax.committee.cores import device_by_device, one_core
 from aims_pax.committee.footprint import Budget, Footprint
-from aims_pax.committee.graph import VOIGT, ModelFrame, ModelInput, model_input
-from aims_pax.committee.model import (
+from aims_pax.committee.mace.backend import MaceModel
+from aims_pax.committee.mace.graph import VOIGT, ModelFrame, ModelInput, model_input
+from aims_pax.committee.mace.model import (
     Outputs,
     Passes,
     atomic_energies,

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from aims_pax.batch import AtomBatch
-from aims_pax.committee.backend import MaceModel
-from aims_pax.committee.graph import ModelFrame, ModelInput
-from aims_pax.committee.model import default_head, run_model
+from aims_pax.committee.mace.backend import MaceModel
+from aims_pax.committee.mace.graph import ModelFrame, ModelInput
+from aims_pax.committee.mace.model import default_head, run_model
 
 _CPU_BYTES = 24 * 2**20
 _GPU_SHARE = 1 / 12

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aims_pax.committee.averaging import AveragedModel
-from aims_pax.committee.backend import MaceModel
-from aims_pax.committee.graph import LabelledGraph, Targets, join_graphs
-from aims_pax.committee.loss import WeightedLoss, member_errors
-from aims_pax.committee.model import Outputs, Passes, run_model
-from aims_pax.committee.optimizer import Schedule, build_optimizer
+from aims_pax.committee.mace.averaging import AveragedModel
+from aims_pax.committee.mace.backend import MaceModel
+from aims_pax.committee.mace.graph import LabelledGraph, Targets, join_graphs
+from aims_pax.committee.mace.loss import WeightedLoss, member_errors
+from aims_pax.committee.mace.model import Outputs, Passes, run_model
+from aims_pax.committee.mace.optimizer import Schedule, build_optimizer
 from aims_pax.committee.replay import RandomSubset, drawn, points_of_epoch
 from aims_pax.errors import ModelError, Problem
 from aims_pax.protocols import MemberErrors

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-from aims_pax.committee.backend import MaceModel
-from aims_pax.committee.build import set_avg_num_neighbors
-from aims_pax.committee.graph import ModelInput
+from aims_pax.committee.mace.backend import MaceModel
+from aims_pax.committee.mace.build import set_avg_num_neighbors
+from aims_pax.committee.mace.graph import ModelInput
 
 
 @dataclass(frozen=True, slots=True, eq=False)

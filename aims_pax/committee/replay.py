@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import torch
 
-from aims_pax.committee.graph import LabelledGraph
+from aims_pax.committee.mace.graph import LabelledGraph
 
 Item = TypeVar("Item")
 

@@ -10,7 +10,7 @@ from ase import Atoms
 from aims_pax.batch import AtomBatch
 from aims_pax.committee import Committee
 from aims_pax.committee.footprint import Budget, Footprint, _kept_bytes
-from aims_pax.committee.graph import model_input
+from aims_pax.committee.mace.graph import model_input
 from aims_pax.frame import Frame
 
 from .toys import crystals, frame_of, molecules, settings

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from aims_pax.committee import Committee, EpochPlan, RandomSubset
-from aims_pax.committee.graph import LabelledGraph, join_graphs
-from aims_pax.committee.loss import WeightedLoss
-from aims_pax.committee.model import run_model
+from aims_pax.committee.mace.graph import LabelledGraph, join_graphs
+from aims_pax.committee.mace.loss import WeightedLoss
+from aims_pax.committee.mace.model import run_model
 from aims_pax.committee.replay import points_of_epoch
 from aims_pax.errors import ModelError, ShapeError
 from aims_pax.frame import Split

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from aims_pax.batch import AtomBatch
-from aims_pax.committee.backend import MaceModel
 from aims_pax.committee.device import Where, as_devices
-from aims_pax.committee.graph import model_input
-from aims_pax.committee.model import frame_of
-from aims_pax.committee.modelfile import load_models
+from aims_pax.committee.mace.backend import MaceModel
+from aims_pax.committee.mace.graph import model_input
+from aims_pax.committee.mace.model import frame_of
+from aims_pax.committee.mace.modelfile import load_models
 from aims_pax.frame import FloatArray, Frame
 
 _FRAMES_PER_BATCH = 64

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from aims_pax.committee.backend import MaceModel, compilation, modules, o3
 from aims_pax.committee.cores import one_core
-from aims_pax.committee.elements import Elements
-from aims_pax.committee.statistics import (
+from aims_pax.committee.mace.backend import MaceModel, compilation, modules, o3
+from aims_pax.committee.mace.elements import Elements
+from aims_pax.committee.mace.statistics import (
     DatasetStatistics,
     fit_atomic_energies,
     mean_neighbours,

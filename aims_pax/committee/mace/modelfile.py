@@ -8,10 +8,10 @@ from pickle import UnpicklingError
 
 import torch
 
-from aims_pax.committee.backend import MaceModel, modules
-from aims_pax.committee.build import DTYPES
 from aims_pax.committee.device import Where, as_devices
 from aims_pax.committee.ensemble import Ensemble
+from aims_pax.committee.mace.backend import MaceModel, modules
+from aims_pax.committee.mace.build import DTYPES
 from aims_pax.dataset.durable import replacing_bytes
 from aims_pax.errors import ModelError, Problem
 

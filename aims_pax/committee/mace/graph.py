@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from aims_pax.batch import AtomBatch, neighbour_list
-from aims_pax.committee.elements import Elements
+from aims_pax.committee.mace.elements import Elements
 from aims_pax.frame import FloatArray, LabelledFrame
 
 ModelInput: TypeAlias = dict[str, Tensor]

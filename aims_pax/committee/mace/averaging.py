@@ -5,7 +5,7 @@ import warnings
 
 import torch
 
-from aims_pax.committee.backend import MaceModel
+from aims_pax.committee.mace.backend import MaceModel
 
 
 class AveragedModel:

@@ -19,11 +19,11 @@ import torch._dynamo
 import torch.fx.experimental._config as tracing
 from torch import Tensor
 
-from aims_pax.committee.backend import MaceModel
 from aims_pax.committee.cores import one_core
 from aims_pax.committee.footprint import made_up_input
-from aims_pax.committee.graph import ModelInput
-from aims_pax.committee.model import Outputs, frame_of, run_model
+from aims_pax.committee.mace.backend import MaceModel
+from aims_pax.committee.mace.graph import ModelInput
+from aims_pax.committee.mace.model import Outputs, frame_of, run_model
 from aims_pax.errors import ModelError, Problem
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ _FEW_ATOMS = 32
 
 
 class CompiledPasses:
-    """Does what :func:`~aims_pax.committee.model.run_model` does, for models of one architecture.
+    """Does what :func:`~aims_pax.committee.mace.model.run_model` does, for models of one architecture.
 
     On a CPU only where a pass has one thread, as all have but those on structures too large for a core's cache.
 

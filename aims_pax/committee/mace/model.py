@@ -7,9 +7,9 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-from aims_pax.committee.backend import MaceModel
-from aims_pax.committee.elements import Elements
-from aims_pax.committee.graph import ModelFrame, ModelInput
+from aims_pax.committee.mace.backend import MaceModel
+from aims_pax.committee.mace.elements import Elements
+from aims_pax.committee.mace.graph import ModelFrame, ModelInput
 from aims_pax.errors import ModelError, Problem
 from aims_pax.frame import FloatArray
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aims_pax.batch import neighbour_list
-from aims_pax.committee.elements import Elements
+from aims_pax.committee.mace.elements import Elements
 from aims_pax.frame import FloatArray, LabelledFrame
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from aims_pax.committee import Committee
-from aims_pax.committee.elements import Elements
-from aims_pax.committee.statistics import fit_atomic_energies, mean_residual_energy, rms_force
+from aims_pax.committee.mace.elements import Elements
+from aims_pax.committee.mace.statistics import fit_atomic_energies, mean_residual_energy, rms_force
 from aims_pax.errors import ModelError, ShapeError
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
 from aims_pax.settings.mace import MaceSettings

@@ -8,10 +8,10 @@ from typing import Final
 
 import torch
 
-from aims_pax.committee.backend import MaceModel
 from aims_pax.committee.device import Where, as_devices
 from aims_pax.committee.ensemble import Ensemble
-from aims_pax.committee.modelfile import load_models, prediction_ensemble
+from aims_pax.committee.mace.backend import MaceModel
+from aims_pax.committee.mace.modelfile import load_models, prediction_ensemble
 from aims_pax.errors import ModelError, Problem
 
 log = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from aims_pax.committee.graph import Targets
-from aims_pax.committee.model import Outputs
+from aims_pax.committee.mace.graph import Targets
+from aims_pax.committee.mace.model import Outputs
 from aims_pax.protocols import MemberErrors
 
 

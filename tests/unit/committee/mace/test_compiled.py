@@ -14,9 +14,9 @@ from ase import Atoms
 
 from aims_pax.batch import AtomBatch
 from aims_pax.committee import Committee, EpochPlan
-from aims_pax.committee.compiled import why_nothing_compiles
-from aims_pax.committee.graph import model_input
-from aims_pax.committee.model import run_model
+from aims_pax.committee.mace.compiled import why_nothing_compiles
+from aims_pax.committee.mace.graph import model_input
+from aims_pax.committee.mace.model import run_model
 from aims_pax.errors import ModelError
 from aims_pax.settings.mace import MaceSettings
 
