@@ -20,8 +20,8 @@ from ase.build import bulk
 
 from aims_pax.atoms import frame_of
 from aims_pax.frame import Frame, LabelFailure
-from aims_pax.labelling.configuration import local_config
-from aims_pax.labelling.parsl import ParslPool
+from aims_pax.labelling.workers.configuration import local_config
+from aims_pax.labelling.workers.parsl import ParslPool
 from aims_pax.protocols import LabelJob
 from aims_pax.settings.methods.reference import AseCalculatorSettings
 

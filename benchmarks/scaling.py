@@ -31,19 +31,19 @@ from aims_pax.atoms import frame_of
 from aims_pax.batch import AtomBatch
 from aims_pax.campaign.active import ActiveLearning, ActiveParts
 from aims_pax.campaign.activities import Activity, Stopwatch
-from aims_pax.campaign.desk import LabelDesk
 from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.pace import RECORD_S
 from aims_pax.campaign.plan import Pace, Workload, mean_outcome
 from aims_pax.campaign.recording import NoRecorder
-from aims_pax.campaign.run_folder import RunFolder
 from aims_pax.campaign.training import CommitteeTrainer, Stagnations
 from aims_pax.committee import EpochPlan, EpochReport, Prediction
+from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.frame import Frame, LabelFailure, LabelledFrame, Split, Stage
-from aims_pax.labelling.configuration import local_config
-from aims_pax.labelling.parsl import ParslPool
+from aims_pax.labelling.desk import LabelDesk
+from aims_pax.labelling.workers.configuration import local_config
+from aims_pax.labelling.workers.parsl import ParslPool
 from aims_pax.learner.active import begin
 from aims_pax.learner.quota import Quota
 from aims_pax.learner.state import Policy

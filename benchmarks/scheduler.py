@@ -28,11 +28,11 @@ import torch
 from ase.build import molecule
 
 from aims_pax.campaign.memory import Memory
-from aims_pax.campaign.run_folder import RunFolder
 from aims_pax.committee.mace.elements import Elements
 from aims_pax.committee.mace.graph import LabelledGraph, ModelFrame
 from aims_pax.committee.replay import RandomSubset, points_of_epoch
 from aims_pax.dataset.records import CheckRow
+from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Frame, Label, LabelledFrame, Split, Stage
 from aims_pax.learner import active as learner

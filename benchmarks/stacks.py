@@ -16,11 +16,11 @@ MODELS = "models: forward, backward"
 BUILDING = "building the models"
 ELSEWHERE = "everything else"
 
-WITHIN = {"committee/mace/build": BUILDING, "/copy.py": BUILDING, "committee/foundation": BUILDING}
+WITHIN = {"committee/mace/build": BUILDING, "/copy.py": BUILDING, "committee/mace/foundation": BUILDING}
 """Whatever is called from here belongs to it, however deep."""
 
 PLACES = {
-    "mace/": MODELS,
+    "packages/mace/": MODELS,
     "e3nn/": MODELS,
     "torch/autograd/": MODELS,
     "committee/mace/loss": MODELS,

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aims_pax.campaign.activities import Activity, Stopwatch
-from aims_pax.campaign.desk import Answer, LabelDesk
 from aims_pax.campaign.memory import Memory, pack, unpack
 from aims_pax.campaign.recording import NoRecorder, TrajectoryRecorder
 from aims_pax.campaign.training import CommitteeTrainer
@@ -19,6 +18,7 @@ from aims_pax.dataset.records import CheckRow
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure, Reason
 from aims_pax.frame import Label, LabelFailure, LabelledFrame, Stage
+from aims_pax.labelling.desk import Answer, LabelDesk
 from aims_pax.learner import active as learner
 from aims_pax.learner.events import (
     Advance,

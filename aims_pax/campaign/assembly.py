@@ -7,7 +7,7 @@ from math import isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from aims_pax.campaign.run_folder import RunFolder
+from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.frame import Frame, LabelledFrame, Stage
 from aims_pax.learner.initial import InitialPolicy
 from aims_pax.learner.state import Policy
@@ -80,8 +80,8 @@ def build_pool(project: Project) -> Pool:
     keeps = not cluster.clean_dirs
     if isinstance(cluster, InlineCluster):
         return InlinePool(build_reference(reference), want_stress=wants_stress(project), keep_files=keeps)
-    from aims_pax.labelling.cluster import cluster_config, placed
-    from aims_pax.labelling.parsl import ParslPool
+    from aims_pax.labelling.workers.cluster import cluster_config, placed
+    from aims_pax.labelling.workers.parsl import ParslPool
 
     config = cluster_config(cluster, n_cores=n_cores())
     executors = placed(config, wanted_executors(project))

@@ -198,9 +198,9 @@ def _cluster_problems(project: Project) -> Iterator[Problem]:
     cluster = project.settings.cluster
     if isinstance(cluster, InlineCluster):
         return
-    from aims_pax.labelling.blocks import cancel_command
-    from aims_pax.labelling.cluster import cluster_config, placed
-    from aims_pax.labelling.configuration import guard
+    from aims_pax.labelling.workers.blocks import cancel_command
+    from aims_pax.labelling.workers.cluster import cluster_config, placed
+    from aims_pax.labelling.workers.configuration import guard
 
     try:
         config = cluster_config(cluster, n_cores=assembly.n_cores())

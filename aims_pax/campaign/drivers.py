@@ -4,8 +4,8 @@ from pathlib import Path
 
 from aims_pax.batch import ForceModel
 from aims_pax.campaign import assembly
-from aims_pax.campaign.run_folder import RunFolder
 from aims_pax.committee import CommitteeForces, Ensemble, devices_of, load_foundation
+from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.errors import Problem, UserError
 from aims_pax.reference.ase_adapter import import_callable
 from aims_pax.reference.registry import build_reference

@@ -16,17 +16,17 @@ import numpy as np
 
 from aims_pax.campaign import assembly
 from aims_pax.campaign.conditions import SEEDS_APART
-from aims_pax.campaign.desk import LabelDesk
 from aims_pax.campaign.drivers import driver_forces, driver_name
 from aims_pax.campaign.heldout_plan import OVERSAMPLED, Cost, HeldoutPlan, Select
 from aims_pax.campaign.imported import extxyz_keys
-from aims_pax.campaign.run_folder import RunFolder
 from aims_pax.committee import Ensemble, farthest_points, structure_descriptors
 from aims_pax.dataset.extxyz import write_extxyz
+from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped, Problem, UserError
 from aims_pax.frame import Frame, Label, Split, Stage
+from aims_pax.labelling.desk import LabelDesk
 from aims_pax.protocols import LabelDone
 from aims_pax.sampling import BatchedSampler, CalculatorForces, ReferenceForces, TrajectoryStart
 from aims_pax.sampling import Ensemble as MDEnsemble

@@ -9,7 +9,6 @@ from typing import NoReturn
 import numpy as np
 
 from aims_pax.campaign.activities import Activity, Stopwatch
-from aims_pax.campaign.desk import LabelDesk
 from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.probing import is_probe
 from aims_pax.campaign.recording import NoRecorder, TrajectoryRecorder
@@ -21,6 +20,7 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure, Reason
 from aims_pax.errors import CampaignStopped
 from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame, Split, Stage
+from aims_pax.labelling.desk import LabelDesk
 from aims_pax.learner import initial as learner
 from aims_pax.learner.initial import (
     AwaitRoundLabel,

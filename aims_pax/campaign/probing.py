@@ -19,16 +19,16 @@ import numpy as np
 
 from aims_pax.campaign import assembly
 from aims_pax.campaign.activities import Activity
-from aims_pax.campaign.desk import LabelDesk
 from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.opened import Run
-from aims_pax.campaign.run_folder import RunFolder
 from aims_pax.campaign.sanity import RATTLE_ANG, DriverProbe, ProbeResult, SystemProbe, rattled, response
 from aims_pax.campaign.understood import driver
+from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.departure import Departure, Reason
 from aims_pax.errors import RunLocked, UserError
 from aims_pax.frame import Frame, Label, LabelFailure, Split, Stage
+from aims_pax.labelling.desk import LabelDesk
 from aims_pax.labelling.result import RESULT_FILE, fingerprint
 from aims_pax.protocols import Pool
 from aims_pax.reference.by_system import in_charge

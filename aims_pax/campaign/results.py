@@ -13,18 +13,18 @@ import numpy as np
 import aims_pax
 from aims_pax.campaign.activities import Activity, Part, Stopwatch
 from aims_pax.campaign.convergence import FINAL_CONVERGENCE, ConvergenceState, stored_convergence
-from aims_pax.campaign.desk import SLOW_LABEL, WORKERS_LOST
 from aims_pax.campaign.evaluate import Evaluation, evaluate_models
 from aims_pax.campaign.imported import extxyz_keys
 from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.product import COMMITTEE_FOLDER, Product, best_of, write_committee, write_product
-from aims_pax.campaign.run_folder import RunFolder
 from aims_pax.committee import Committee
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.extxyz import Keys, write_extxyz
+from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import StoreError
 from aims_pax.frame import Split, Stage
+from aims_pax.labelling.desk import SLOW_LABEL, WORKERS_LOST
 from aims_pax.learner.initial import InitialState
 from aims_pax.learner.journal import from_text
 from aims_pax.learner.state import State

@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 
 from aims_pax.campaign import assembly
-from aims_pax.campaign.run_folder import RunFolder
 from aims_pax.committee import Committee, devices_of
+from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.errors import CampaignStopped
 from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame, Split
 from aims_pax.reference.registry import build_reference

@@ -21,8 +21,8 @@ GENEROUS_S = 60.0
 
 
 def parsl_pool(folder: Path) -> Pool:
-    from aims_pax.labelling.configuration import local_config
-    from aims_pax.labelling.parsl import ParslPool
+    from aims_pax.labelling.workers.configuration import local_config
+    from aims_pax.labelling.workers.parsl import ParslPool
 
     return ParslPool(TbliteSettings(), local_config(2), want_stress=True, run_dir=folder / "parsl")
 

@@ -2,7 +2,7 @@
 
 from parsl.config import Config
 
-from aims_pax.labelling.configuration import local_config
+from aims_pax.labelling.workers.configuration import local_config
 
 
 def make_config(max_workers: int = 3, worker_init: str = "") -> Config:

@@ -8,8 +8,8 @@ from ase.build import molecule
 
 from aims_pax.atoms import frame_of
 from aims_pax.frame import Frame, Label
-from aims_pax.labelling.configuration import local_config
-from aims_pax.labelling.parsl import ParslPool
+from aims_pax.labelling.workers.configuration import local_config
+from aims_pax.labelling.workers.parsl import ParslPool
 from aims_pax.protocols import LabelDone, LabelJob
 
 from ..asi import libraries

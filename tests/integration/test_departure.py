@@ -23,7 +23,7 @@ from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.frame import Stage
-from aims_pax.labelling.parsl import ParslPool
+from aims_pax.labelling.workers.parsl import ParslPool
 from aims_pax.settings import load_project
 
 from ..processes import within

@@ -17,9 +17,9 @@ from ase.build import molecule
 from aims_pax.atoms import frame_of
 from aims_pax.errors import PoolDead
 from aims_pax.frame import FailureReason, Label, LabelFailure
-from aims_pax.labelling.configuration import local_config
-from aims_pax.labelling.parsl import ParslPool
 from aims_pax.labelling.result import read_finished
+from aims_pax.labelling.workers.configuration import local_config
+from aims_pax.labelling.workers.parsl import ParslPool
 from aims_pax.protocols import LabelJob
 from aims_pax.settings.methods.reference import AseCalculatorSettings, TbliteSettings
 
@@ -83,8 +83,8 @@ from pathlib import Path
 
 from ase.build import molecule
 
-from aims_pax.labelling.configuration import local_config
-from aims_pax.labelling.parsl import ParslPool
+from aims_pax.labelling.workers.configuration import local_config
+from aims_pax.labelling.workers.parsl import ParslPool
 from aims_pax.protocols import LabelJob
 from aims_pax.atoms import frame_of
 from aims_pax.settings.methods.reference import AseCalculatorSettings, TbliteSettings
@@ -361,7 +361,7 @@ def test_ctrl_c_while_jobs_are_pending_leaves_at_once_and_cancels_them(
     campaign = run_program(
         tmp_path,
         """
-        from aims_pax.labelling.config_file import load_config
+        from aims_pax.labelling.workers.config_file import load_config
 
         config = load_config("slurm_node_per_label")
         pool = ParslPool(TbliteSettings(), config, want_stress=False, run_dir=folder / "parsl")

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from aims_pax.atoms import frame_of
-from aims_pax.campaign.desk import LabelDesk
-from aims_pax.campaign.run_folder import RunFolder
 from aims_pax.dataset.database import Database
+from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.frame import Frame, Label, Stage
 from aims_pax.labelling import worker
+from aims_pax.labelling.desk import LabelDesk
 from aims_pax.labelling.inline import InlinePool
 from aims_pax.labelling.result import encode, write_result
 from aims_pax.reference.registry import build_reference

@@ -16,9 +16,9 @@ from aims_pax.atoms import frame_of
 from aims_pax.campaign import assembly
 from aims_pax.errors import SettingsError
 from aims_pax.frame import Label
-from aims_pax.labelling.config_file import load_config
-from aims_pax.labelling.configuration import local_config
-from aims_pax.labelling.parsl import ParslPool
+from aims_pax.labelling.workers.config_file import load_config
+from aims_pax.labelling.workers.configuration import local_config
+from aims_pax.labelling.workers.parsl import ParslPool
 from aims_pax.protocols import LabelJob
 from aims_pax.settings.methods.reference import AseCalculatorSettings, TbliteSettings
 

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.opened import Progress
-from aims_pax.campaign.run_folder import RunFolder
 from aims_pax.cli.commands import program
+from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.learner.state import Phase, State
 from aims_pax.protocols import Status

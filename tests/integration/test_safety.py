@@ -14,9 +14,9 @@ from aims_pax.atoms import frame_of
 from aims_pax.cli.commands import program
 from aims_pax.committee import Committee
 from aims_pax.errors import ModelError
-from aims_pax.labelling.configuration import local_config
-from aims_pax.labelling.parsl import ParslPool
 from aims_pax.labelling.result import RESULT_FILE, read_finished
+from aims_pax.labelling.workers.configuration import local_config
+from aims_pax.labelling.workers.parsl import ParslPool
 from aims_pax.protocols import LabelJob
 from aims_pax.settings.methods.reference import TbliteSettings
 

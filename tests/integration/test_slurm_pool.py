@@ -17,9 +17,9 @@ from ase.calculators.lj import LennardJones
 from aims_pax.atoms import frame_of
 from aims_pax.errors import SettingsError
 from aims_pax.frame import Frame, Label
-from aims_pax.labelling.config_file import load_config
-from aims_pax.labelling.parsl import ParslPool
-from aims_pax.labelling.watch import BlockWatch
+from aims_pax.labelling.workers.config_file import load_config
+from aims_pax.labelling.workers.outlook import BlockWatch
+from aims_pax.labelling.workers.parsl import ParslPool
 from aims_pax.protocols import LabelJob
 from aims_pax.settings.methods.reference import AseCalculatorSettings
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from parsl.config import Config
 
-from aims_pax.labelling.config_file import load_config
+from aims_pax.labelling.workers.config_file import load_config
 
 
 def make_config(

@@ -36,8 +36,8 @@ class Role(StrEnum):
 
 
 COMMANDS: Final = {
-    Role.MANAGER: "aims_pax.labelling.manager",
-    Role.INTERCHANGE: "aims_pax.labelling.interchange",
+    Role.MANAGER: "aims_pax.labelling.workers.manager",
+    Role.INTERCHANGE: "aims_pax.labelling.workers.interchange",
 }
 """Part of the command line that tells these processes."""
 
@@ -52,7 +52,7 @@ def preload() -> None:
         import aims_pax.campaign
         import aims_pax.campaign.check
         import aims_pax.cli.commands
-        import aims_pax.labelling.parsl
+        import aims_pax.labelling.workers.parsl
         import aims_pax.report.live  # noqa: F401
 
     torch.set_num_threads(1)

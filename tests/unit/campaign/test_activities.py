@@ -7,7 +7,7 @@ import pytest
 
 from aims_pax.campaign.activities import Activity, Part, Stopwatch
 from aims_pax.campaign.memory import Memory
-from aims_pax.campaign.run_folder import RunFolder
+from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 
 

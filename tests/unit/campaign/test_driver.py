@@ -43,7 +43,7 @@ def test_gfn1_drives_by_its_own_forces(tmp_path: Path) -> None:
     from tblite.ase import TBLite
 
     from aims_pax.atoms import atoms_of
-    from aims_pax.campaign.run_folder import RunFolder
+    from aims_pax.dataset.run_folder import RunFolder
     from aims_pax.reference.registry import build_reference
 
     for method in ("GFN1-xTB", "GFN2-xTB"):

@@ -11,7 +11,7 @@ import yaml
 from aims_pax.campaign import isolated
 from aims_pax.campaign.imported import dataset_remarks, free_atoms_ev, given_datasets, import_datasets
 from aims_pax.campaign.memory import Memory
-from aims_pax.campaign.run_folder import RunFolder
+from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Stage
 from aims_pax.settings import Project, load_project

@@ -9,7 +9,7 @@ import pytest
 from aims_pax.campaign import isolated
 from aims_pax.campaign.isolated import isolated_atoms
 from aims_pax.campaign.memory import Memory
-from aims_pax.campaign.run_folder import RunFolder
+from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Frame, Label, LabelFailure
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from aims_pax.errors import SettingsError
-from aims_pax.labelling.config_file import load_config
-from aims_pax.labelling.configuration import GuardedExecutor, drain_period
+from aims_pax.labelling.workers.config_file import load_config
+from aims_pax.labelling.workers.configuration import GuardedExecutor, drain_period
 from aims_pax.settings.cluster import READY
 
 NAMES = {

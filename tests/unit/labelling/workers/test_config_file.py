@@ -7,8 +7,8 @@ from parsl.config import Config
 from parsl.executors import HighThroughputExecutor
 
 from aims_pax.errors import SettingsError
-from aims_pax.labelling.config_file import load_config
-from aims_pax.labelling.configuration import GuardedExecutor, guard, local_config
+from aims_pax.labelling.workers.config_file import load_config
+from aims_pax.labelling.workers.configuration import GuardedExecutor, guard, local_config
 
 REPOSITORY = Path(__file__).parents[3]
 HEADER = "from parsl.config import Config\nfrom parsl.executors import ThreadPoolExecutor\n"
@@ -84,7 +84,7 @@ def test_a_plain_configuration_gets_the_guards_of_a_campaign(tmp_path: Path) -> 
     plain = Config(executors=[HighThroughputExecutor(label="plain")], retries=1)
     config = guard(plain, tmp_path / "parsl")
     assert config.run_dir == str(tmp_path / "parsl")
-    assert "aims_pax.labelling.interchange" in config.executors[0].interchange_launch_cmd
+    assert "aims_pax.labelling.workers.interchange" in config.executors[0].interchange_launch_cmd
     assert config.retry_handler is not None
     assert config.retries == 1
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aims_pax.campaign.desk import LabelDesk
-from aims_pax.campaign.run_folder import RunFolder
 from aims_pax.dataset.records import JobStatus
+from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped, Problem, ReferenceUnavailable
 from aims_pax.frame import Frame, Label, LabelFailure, Stage
+from aims_pax.labelling.desk import LabelDesk
 from aims_pax.labelling.inline import InlinePool
 from aims_pax.protocols import LabelJob
 

@@ -4,7 +4,7 @@ Started on its own, the interchange stays when the campaign is killed, holds its
 waiting; and a Ctrl-C in the terminal reaches it before the campaign, whose cleanup then hangs. So it gets a session
 of its own, and the kernel kills it when the thread that started it ends.
 
-Run as ``python -m aims_pax.labelling.interchange PARENT_PID``; Parsl sends the configuration on standard input.
+Run as ``python -m aims_pax.labelling.workers.interchange PARENT_PID``; Parsl sends the configuration on standard input.
 """
 
 import logging

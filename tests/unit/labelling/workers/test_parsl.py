@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
-from aims_pax.labelling import parsl
-from aims_pax.labelling.configuration import local_config
 from aims_pax.labelling.result import encode
+from aims_pax.labelling.workers import parsl
+from aims_pax.labelling.workers.configuration import local_config
 from aims_pax.protocols import LabelJob
 from aims_pax.settings.methods.reference import TbliteSettings
 

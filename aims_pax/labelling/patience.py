@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from aims_pax.campaign.vigil import Vigil, duration
 from aims_pax.errors import PoolDead
+from aims_pax.labelling.in_flight import Vigil, duration
 from aims_pax.protocols import Pool
 
 diary = logging.getLogger("aims_pax.labels")

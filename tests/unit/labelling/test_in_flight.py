@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aims_pax.campaign.desk import SLOW_LABEL, WORKERS_LOST, LabelDesk
-from aims_pax.campaign.run_folder import RunFolder
-from aims_pax.campaign.vigil import Vigil, duration
-from aims_pax.campaign.watchdog import Watchdog
+from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure, Reason
 from aims_pax.errors import PoolDead
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, Stage
+from aims_pax.labelling.desk import SLOW_LABEL, WORKERS_LOST, LabelDesk
+from aims_pax.labelling.in_flight import Vigil, duration
+from aims_pax.labelling.patience import Watchdog
 from aims_pax.protocols import LabelDone, LabelJob, PoolOutlook
 
 

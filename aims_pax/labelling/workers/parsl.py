@@ -21,12 +21,12 @@ from parsl.executors import HighThroughputExecutor
 
 from aims_pax.errors import PoolDead, Problem, SettingsError
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
-from aims_pax.labelling.blocks import BlockQueue, Ledger, cancel_command
-from aims_pax.labelling.configuration import CountedLosses, GuardedExecutor, guard
-from aims_pax.labelling.probe import await_probes, look_around
 from aims_pax.labelling.result import decode
-from aims_pax.labelling.watch import BlockWatch
 from aims_pax.labelling.worker import label_on_worker
+from aims_pax.labelling.workers.blocks import BlockQueue, Ledger, cancel_command
+from aims_pax.labelling.workers.configuration import CountedLosses, GuardedExecutor, guard
+from aims_pax.labelling.workers.outlook import BlockWatch
+from aims_pax.labelling.workers.probe import await_probes, look_around
 from aims_pax.protocols import LabelDone, LabelJob, PoolOutlook
 from aims_pax.reference.process.leash import ending
 from aims_pax.settings.methods.reference import ReferencesBySystem, ReferenceSettings
@@ -57,7 +57,7 @@ class ParslPool:
         What the workers build their reference from. Sent instead of the reference, which can't be pickled.
     config : Config
         A configuration that was not used before. It is fitted to the campaign; see
-        :func:`aims_pax.labelling.configuration.guard`.
+        :func:`aims_pax.labelling.workers.configuration.guard`.
     want_stress : bool
         Ask for stress where the structure is periodic and the method has it.
     run_dir : Path

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aims_pax.campaign.desk import LabelDesk
-from aims_pax.campaign.faults import POLICIES, Policy, as_markdown
-from aims_pax.campaign.run_folder import RunFolder
 from aims_pax.dataset.records import JobStatus
+from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped, PoolDead
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, Stage
+from aims_pax.labelling.desk import LabelDesk
+from aims_pax.labelling.faults import POLICIES, Policy, as_markdown
 from aims_pax.labelling.result import encode, write_result
 from aims_pax.protocols import LabelDone, LabelJob, PoolOutlook
 

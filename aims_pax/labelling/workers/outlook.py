@@ -14,7 +14,7 @@ from parsl.executors.high_throughput.errors import CommandClientBadError
 from parsl.jobs.states import JobState
 from zmq import ZMQError
 
-from aims_pax.labelling.blocks import BlockQueue, error_output
+from aims_pax.labelling.workers.blocks import BlockQueue, error_output
 from aims_pax.protocols import PoolOutlook
 
 diary = logging.getLogger("aims_pax.labels")

@@ -17,7 +17,7 @@ from typing import Any, Final
 from parsl.jobs.states import JobState
 
 from aims_pax.errors import StoreError
-from aims_pax.labelling import undertaker
+from aims_pax.labelling.workers import undertaker
 
 log = logging.getLogger(__name__)
 

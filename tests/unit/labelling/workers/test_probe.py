@@ -8,10 +8,10 @@ from parsl.jobs.states import JobState, JobStatus
 from parsl.providers import SlurmProvider
 
 from aims_pax.errors import SettingsError
-from aims_pax.labelling import probe
-from aims_pax.labelling.blocks import BlockQueue
-from aims_pax.labelling.configuration import GuardedExecutor
-from aims_pax.labelling.probe import ANSWER_S, Surroundings, await_probes
+from aims_pax.labelling.workers import probe
+from aims_pax.labelling.workers.blocks import BlockQueue
+from aims_pax.labelling.workers.configuration import GuardedExecutor
+from aims_pax.labelling.workers.probe import ANSWER_S, Surroundings, await_probes
 
 from .conftest import FakeSlurm
 

@@ -15,7 +15,7 @@ from parsl.jobs.states import JobState
 
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.frame import Frame
-from aims_pax.labelling.blocks import BlockQueue, error_output
+from aims_pax.labelling.workers.blocks import BlockQueue, error_output
 
 LOOK_S: Final = 1.0
 

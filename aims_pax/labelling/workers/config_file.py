@@ -15,7 +15,7 @@ from parsl.errors import ParslError
 from typeguard import TypeCheckError
 
 from aims_pax.errors import Problem, SettingsError
-from aims_pax.labelling.configuration import KEY
+from aims_pax.labelling.workers.configuration import KEY
 from aims_pax.settings.cluster import READY
 
 ACCEPTED: Final = "make_config(**options), fresh_config() or config, a parsl.config.Config"

@@ -5,7 +5,7 @@ Parsl's own workers take their tasks from one queue of :mod:`multiprocessing`. O
 and the task of one that is killed before it has noted that it has it is never heard of. Here each worker has a pipe of
 its own, and a task is noted as its own before it is sent there.
 
-Run as ``python -m aims_pax.labelling.manager``, with the arguments of Parsl's ``process_worker_pool.py``.
+Run as ``python -m aims_pax.labelling.workers.manager``, with the arguments of Parsl's ``process_worker_pool.py``.
 """
 
 import os
@@ -112,7 +112,7 @@ if __name__ == "__main__":
 
     from parsl.multiprocessing import SpawnContext
 
-    from aims_pax.labelling.manager import TaskQueue as Tasks  # by the name under which workers import it
+    from aims_pax.labelling.workers.manager import TaskQueue as Tasks  # by the name under which workers import it
     from aims_pax.reference.process.leash import ask_for_signal
 
     def of_tasks() -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from aims_pax.labelling.manager import TaskQueue
+from aims_pax.labelling.workers.manager import TaskQueue
 
 WITHIN_S = 60.0
 

@@ -9,8 +9,8 @@ from parsl.launchers import SimpleLauncher
 from parsl.providers import SlurmProvider
 
 from aims_pax.errors import Problem, SettingsError
-from aims_pax.labelling.config_file import load_config
-from aims_pax.labelling.configuration import GuardedExecutor, campaign_config, local_config, worker_environment
+from aims_pax.labelling.workers.config_file import load_config
+from aims_pax.labelling.workers.configuration import GuardedExecutor, campaign_config, local_config, worker_environment
 from aims_pax.settings.cluster import LocalCluster, ParslCluster, SlurmCluster
 from aims_pax.settings.reading.sbatch import CLUSTER_VARIABLES, cluster_of
 

@@ -11,9 +11,9 @@ from parsl.launchers import SimpleLauncher
 from parsl.providers import SlurmProvider
 
 from aims_pax.errors import SettingsError
-from aims_pax.labelling.blocks import BlockQueue, cancel_command
-from aims_pax.labelling.cluster import cluster_config, placed
-from aims_pax.labelling.configuration import guard
+from aims_pax.labelling.workers.blocks import BlockQueue, cancel_command
+from aims_pax.labelling.workers.cluster import cluster_config, placed
+from aims_pax.labelling.workers.configuration import guard
 from aims_pax.settings.cluster import LocalCluster, ParslCluster, SlurmCluster
 
 from .conftest import FakeSlurm

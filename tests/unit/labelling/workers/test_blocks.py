@@ -18,8 +18,8 @@ from parsl.providers import LocalProvider, LSFProvider, PBSProProvider, SlurmPro
 from parsl.providers.errors import SubmitException
 
 from aims_pax.errors import StoreError
-from aims_pax.labelling.blocks import BlockQueue, Ledger, cancel_command, cancel_left_over, error_output
-from aims_pax.labelling.configuration import (
+from aims_pax.labelling.workers.blocks import BlockQueue, Ledger, cancel_command, cancel_left_over, error_output
+from aims_pax.labelling.workers.configuration import (
     FIRST_PAUSE_S,
     MAX_FAILED_BLOCKS,
     CountedLosses,
@@ -28,8 +28,8 @@ from aims_pax.labelling.configuration import (
     give_up_after_failures,
     retry_cost,
 )
-from aims_pax.labelling.undertaker import cancel_all
-from aims_pax.labelling.watch import CONNECTING_S, EMPTY_S, BlockWatch
+from aims_pax.labelling.workers.outlook import CONNECTING_S, EMPTY_S, BlockWatch
+from aims_pax.labelling.workers.undertaker import cancel_all
 from aims_pax.protocols import PoolOutlook
 
 from .conftest import FakeSlurm
@@ -106,7 +106,7 @@ def test_jobs_that_a_campaign_could_not_cancel_are_cancelled_by_its_undertaker(
 
 def test_jobs_of_a_killed_campaign_are_cancelled(slurm: FakeSlurm, tmp_path: Path) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from aims_pax.labelling.blocks import Ledger\n"
+        "import sys, time; from pathlib import Path; from aims_pax.labelling.workers.blocks import Ledger\n"
         "Ledger(Path(sys.argv[1])).add(['scancel'], '7'); print('ready', flush=True); time.sleep(600)"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

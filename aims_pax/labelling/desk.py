@@ -7,15 +7,15 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-from aims_pax.campaign.faults import POLICIES
-from aims_pax.campaign.run_folder import RunFolder
-from aims_pax.campaign.vigil import Vigil, duration
-from aims_pax.campaign.watchdog import Watchdog, pool_dead
 from aims_pax.dataset.records import JobStatus
+from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, Stage
+from aims_pax.labelling.faults import POLICIES
+from aims_pax.labelling.in_flight import Vigil, duration
+from aims_pax.labelling.patience import Watchdog, pool_dead
 from aims_pax.labelling.result import discard, read_finished
 from aims_pax.protocols import LabelDone, LabelJob, Pool
 
@@ -42,7 +42,7 @@ class LabelDesk:
 
     The caller owns the transactions: :meth:`request` and :meth:`record` are called within the transaction that also
     stores what the learner makes of them; :meth:`send` and :meth:`tidy` after it was committed. Attempts that fail and
-    are made again, as :mod:`aims_pax.campaign.faults` says, are committed here: the learner hears of none.
+    are made again, as :mod:`aims_pax.labelling.faults` says, are committed here: the learner hears of none.
 
     Parameters
     ----------

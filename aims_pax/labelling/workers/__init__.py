@@ -1,0 +1,1 @@
+"""Labels on Parsl's workers: everything that knows Parsl."""
