@@ -29,13 +29,8 @@ from ase.build import bulk
 
 from aims_pax.atoms import frame_of
 from aims_pax.batch import AtomBatch
-from aims_pax.campaign.active import ActiveLearning, ActiveParts
-from aims_pax.campaign.activities import Activity, Stopwatch
-from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.pace import RECORD_S
 from aims_pax.campaign.plan import Pace, Workload, mean_outcome
-from aims_pax.campaign.recording import NoRecorder
-from aims_pax.campaign.training import CommitteeTrainer, Stagnations
 from aims_pax.committee import EpochPlan, EpochReport, Prediction
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
@@ -51,6 +46,11 @@ from aims_pax.protocols import LabelJob, MemberErrors, Status
 from aims_pax.sampling import BatchedSampler, Ensemble, TrajectoryStart
 from aims_pax.selection import SCORES
 from aims_pax.settings.methods.reference import AseCalculatorSettings
+from aims_pax.stages.active import ActiveLearning, ActiveParts
+from aims_pax.stages.activities import Activity, Stopwatch
+from aims_pax.stages.memory import Memory
+from aims_pax.stages.recording import NoRecorder
+from aims_pax.stages.trainer import CommitteeTrainer, Stagnations
 
 STEPS_PER_CHECK = 10
 EPOCHS_PER_LABEL = 2

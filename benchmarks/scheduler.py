@@ -27,7 +27,6 @@ import numpy as np
 import torch
 from ase.build import molecule
 
-from aims_pax.campaign.memory import Memory
 from aims_pax.committee.mace.elements import Elements
 from aims_pax.committee.mace.graph import LabelledGraph, ModelFrame
 from aims_pax.committee.replay import RandomSubset, points_of_epoch
@@ -38,6 +37,7 @@ from aims_pax.frame import Frame, Label, LabelledFrame, Split, Stage
 from aims_pax.learner import active as learner
 from aims_pax.learner.events import Advance, ChunkDone, EpochsDone, LabelArrived, SubmitLabel, Train
 from aims_pax.learner.state import Phase, Policy, State
+from aims_pax.stages.memory import Memory
 
 N_TRAJECTORIES = 32
 POLICY = Policy(

@@ -22,8 +22,6 @@ from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 
 from aims_pax.atoms import atoms_of, frame_of
-from aims_pax.campaign import assembly
-from aims_pax.campaign.memory import Memory
 from aims_pax.committee import Committee, EpochPlan
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Label, LabelledFrame, Split
@@ -33,6 +31,8 @@ from aims_pax.learner.threshold import Threshold
 from aims_pax.reference.registry import build_reference
 from aims_pax.selection import SCORES
 from aims_pax.settings import Project
+from aims_pax.stages import assembly
+from aims_pax.stages.memory import Memory
 
 
 @dataclass(slots=True)

@@ -37,13 +37,14 @@ PLACES = {
     "aims_pax/committee/": "calls of the models",
     "aims_pax/selection/": "uncertainty",
     "aims_pax/dataset/": "run store",
-    "aims_pax/campaign/memory": "run store",
+    "aims_pax/stages/memory": "run store",
     "aims_pax/reference/": "labels",
     "aims_pax/labelling/": "labels",
     "campaign/results": "results and figures",
     "campaign/evaluate": "results and figures",
     "aims_pax/report/figures": "results and figures",
     "aims_pax/learner/": "learner",
+    "aims_pax/stages/": "learner",
     "aims_pax/campaign/": "learner",
 }
 """What code belongs to, by a part of its file's name. The first that fits counts, from the innermost call outwards."""

@@ -5,9 +5,6 @@ from dataclasses import dataclass, replace
 from math import ceil, inf, isinf
 from typing import Final
 
-from aims_pax.campaign import assembly
-from aims_pax.campaign.activities import Part
-from aims_pax.campaign.imported import extxyz_keys
 from aims_pax.campaign.opened import PART_OF, Progress
 from aims_pax.campaign.plan import OWN_PROCESS
 from aims_pax.campaign.rounds import RoundsOutcome, RoundsWork, play_rounds
@@ -20,6 +17,9 @@ from aims_pax.learner.state import Phase, Policy
 from aims_pax.settings import InitialDatasetSettings, Project
 from aims_pax.settings.misc import VERDICT_LEAST_PS, VERDICT_MOST_PS
 from aims_pax.settings.stage import StageSettings
+from aims_pax.stages import assembly
+from aims_pax.stages.activities import Part
+from aims_pax.stages.imported import extxyz_keys
 
 DEFAULT_PICK_RATE: Final = 0.08
 """Fraction of checks that are picked when nothing is known: 69 of 909 in examples/quickstart."""

@@ -10,11 +10,9 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 from aims_pax.atoms import atoms_of
-from aims_pax.campaign import assembly
 from aims_pax.campaign.amounts import amount_facts, initial_policies, initial_train_size, n_probes
 from aims_pax.campaign.continuation import continuation_facts, continuation_problems, earlier_run
 from aims_pax.campaign.remarks import Asked, doubts
-from aims_pax.campaign.understood import driver
 from aims_pax.committee.hardware import runs_on_cpu
 from aims_pax.errors import Doubt, Problem, RunLocked, UserError
 from aims_pax.frame import Frame, Stage
@@ -33,6 +31,7 @@ from aims_pax.settings import (
     SlurmCluster,
     TeacherSettings,
 )
+from aims_pax.stages import assembly
 
 MIN_FREE_BYTES = 500 * 2**20
 """Free disk space below which a run is not started. Measured: 6 kB in run.db for a label of 30 atoms with its checks,
@@ -294,7 +293,7 @@ def _unreachable_reason(family: str, name: str) -> str | None:
 def _facts(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
     yield f"labels: {build_reference(project.reference).name}, {_where_labelled(project)}"
     if Stage.INITIAL in stages:
-        yield f"initial dataset: MD driven by {driver(project)}"
+        yield f"initial dataset: MD driven by {assembly.driver_words(project)}"
     yield _model_fact(project)
     for key, path in _pickles(project, stages):
         yield f"trust: {key} ({path}) is a Python pickle, and loading it runs what is in it; know where it comes from"

@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aims_pax.campaign import assembly
 from aims_pax.campaign.amounts import amount_facts
 from aims_pax.campaign.fingerprint import changed_settings, changes
-from aims_pax.campaign.imported import extxyz_keys
-from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.opened import Progress
 from aims_pax.campaign.reopening import Renewal, renewal, unreached_goals, what_to_raise
 from aims_pax.campaign.standing import Standing, standing_of
@@ -21,6 +18,9 @@ from aims_pax.learner.state import State
 from aims_pax.settings import Project
 from aims_pax.settings.changing import CONVERGENCE, When, when
 from aims_pax.settings.project import BOTH_STAGES
+from aims_pax.stages import assembly
+from aims_pax.stages.imported import extxyz_keys
+from aims_pax.stages.memory import Memory
 
 DOING: Final = {
     Progress.INITIAL: "the initial dataset is being made",

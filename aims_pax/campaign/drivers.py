@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from aims_pax.batch import ForceModel
-from aims_pax.campaign import assembly
 from aims_pax.committee import CommitteeForces, Ensemble, devices_of, load_foundation
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.errors import Problem, UserError
@@ -11,6 +10,7 @@ from aims_pax.reference.ase_adapter import import_callable
 from aims_pax.reference.registry import build_reference
 from aims_pax.sampling import CalculatorForces, ReferenceForces
 from aims_pax.settings import Project
+from aims_pax.stages import assembly
 
 
 def usual_driver(project: Project) -> str:

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from aims_pax.campaign.memory import recalling
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.frame import Frame
@@ -16,6 +15,7 @@ from aims_pax.settings.changing import When, when
 from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.section import Section
+from aims_pax.stages.memory import recalling
 
 STRUCTURES: Final = "starting structures"
 AIMS_INPUT: Final = "input of FHI-aims"

@@ -14,11 +14,9 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.campaign import assembly
 from aims_pax.campaign.conditions import SEEDS_APART
 from aims_pax.campaign.drivers import driver_forces, driver_name
 from aims_pax.campaign.heldout_plan import OVERSAMPLED, Cost, HeldoutPlan, Select
-from aims_pax.campaign.imported import extxyz_keys
 from aims_pax.committee import Ensemble, farthest_points, structure_descriptors
 from aims_pax.dataset.extxyz import write_extxyz
 from aims_pax.dataset.run_folder import RunFolder
@@ -32,6 +30,8 @@ from aims_pax.sampling import BatchedSampler, CalculatorForces, ReferenceForces,
 from aims_pax.sampling import Ensemble as MDEnsemble
 from aims_pax.sampling.state import pack_arrays, unpack_arrays
 from aims_pax.settings import Project
+from aims_pax.stages import assembly
+from aims_pax.stages.imported import extxyz_keys
 
 diary = logging.getLogger("aims_pax.heldout")
 

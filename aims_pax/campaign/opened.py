@@ -6,10 +6,6 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from aims_pax.campaign import assembly
-from aims_pax.campaign.activities import Activity, Part, Stopwatch
-from aims_pax.campaign.isolated import isolated_atoms
-from aims_pax.campaign.memory import Memory
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped
@@ -17,6 +13,10 @@ from aims_pax.frame import LabelledFrame, Stage
 from aims_pax.labelling.desk import LabelDesk
 from aims_pax.protocols import Observer, Pool
 from aims_pax.settings import Project
+from aims_pax.stages import assembly
+from aims_pax.stages.activities import Activity, Part, Stopwatch
+from aims_pax.stages.isolated import isolated_atoms
+from aims_pax.stages.memory import Memory
 
 if TYPE_CHECKING:
     from aims_pax.committee import Committee

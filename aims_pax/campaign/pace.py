@@ -6,7 +6,6 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.campaign import assembly
 from aims_pax.campaign.amounts import DEFAULT_LABELS, DEFAULT_PICK_RATE, PICK_RATE_FACTOR, Span, initial_train_size
 from aims_pax.campaign.plan import Pace, Workload
 from aims_pax.campaign.speed import Measured, Speed, measured_driver, measured_labels, measured_speed
@@ -15,6 +14,7 @@ from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.frame import Stage
 from aims_pax.learner.state import Policy
 from aims_pax.settings import Project
+from aims_pax.stages import assembly
 
 RECORD_S: Final = 0.01
 """What the campaign's own process does for a label besides MD and training, s (benchmarks/scaling.py)."""

@@ -213,7 +213,7 @@ def crew(n_workers: int) -> Crew:
 
 
 class _Stage:
-    """The shell of :mod:`aims_pax.campaign.active` with nothing in it but time."""
+    """The shell of :mod:`aims_pax.stages.active` with nothing in it but time."""
 
     def __init__(self, workload: Workload, n_workers: int, rng: Random) -> None:
         self._workload, self._policy, self._pace = workload, workload.policy, workload.pace

@@ -17,12 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.campaign import assembly
-from aims_pax.campaign.activities import Activity
-from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.opened import Run
-from aims_pax.campaign.sanity import RATTLE_ANG, DriverProbe, ProbeResult, SystemProbe, rattled, response
-from aims_pax.campaign.understood import driver
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.departure import Departure, Reason
@@ -34,14 +29,23 @@ from aims_pax.protocols import Pool
 from aims_pax.reference.by_system import in_charge
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import Project
+from aims_pax.stages import assembly
+from aims_pax.stages.activities import Activity
+from aims_pax.stages.memory import Memory
+from aims_pax.stages.sanity import (
+    FIRST_TRAJECTORY,
+    RATTLE_ANG,
+    DriverProbe,
+    ProbeResult,
+    SystemProbe,
+    rattled,
+    response,
+)
 
 diary = logging.getLogger("aims_pax.run")
 
 KEY: Final = "probe"
 """Under which a run remembers what its probe has found."""
-
-FIRST_TRAJECTORY: Final = -2
-"""Structures of a probe belong to no trajectory of the run: -2, -3, ... for its systems. (-1: the user's datasets.)"""
 
 
 def probe_frames(project: Project) -> list[tuple[Frame, Frame]]:
@@ -51,11 +55,6 @@ def probe_frames(project: Project) -> list[tuple[Frame, Frame]]:
         for index, system in enumerate(project.systems)
     ]
     return [(start, rattled(start, index)) for index, start in enumerate(starts)]
-
-
-def is_probe(frame: Frame) -> bool:
-    """Whether a structure was labelled to probe the reference."""
-    return frame.trajectory <= FIRST_TRAJECTORY
 
 
 def probe_run(run: Run, stages: tuple[Stage, ...]) -> ProbeResult | None:
@@ -253,4 +252,4 @@ def _probe_driver(project: Project) -> DriverProbe:
         pair[0].system: response(pair, (energies[0][index], energies[1][index]), (forces[0][index], forces[1][index]))
         for index, pair in enumerate(pairs)
     }
-    return DriverProbe(driver(project), responses, step_s)
+    return DriverProbe(assembly.driver_words(project), responses, step_s)

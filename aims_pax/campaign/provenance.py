@@ -5,9 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from aims_pax.campaign.assembly import run_folder, seeds_of
-from aims_pax.campaign.convergence import FINAL_CONVERGENCE, stored_convergence
-from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.product import COMMITTEE_FOLDER
 from aims_pax.campaign.results import read_summary
 from aims_pax.dataset.store import STORE_NAME, RunStore
@@ -17,6 +14,9 @@ from aims_pax.frame import Split
 from aims_pax.learner.journal import from_text
 from aims_pax.learner.state import State
 from aims_pax.settings import Project
+from aims_pax.stages.assembly import run_folder, seeds_of
+from aims_pax.stages.convergence import FINAL_CONVERGENCE, stored_convergence
+from aims_pax.stages.memory import Memory
 
 
 def product_of(project: Project) -> tuple[Path, ...]:

@@ -8,13 +8,13 @@ that the run states are those of the models before.
 import logging
 from pathlib import Path
 
-from aims_pax.campaign.activities import Activity
-from aims_pax.campaign.convergence import FINAL_CONVERGENCE, ConvergenceState, annealing_rules, stored_convergence
 from aims_pax.campaign.opened import Run
 from aims_pax.campaign.product import write_committee, write_product
 from aims_pax.campaign.reopening import checkpoint_before_convergence
 from aims_pax.campaign.results import Summary
 from aims_pax.committee import Committee, EpochPlan, devices_of
+from aims_pax.stages.activities import Activity
+from aims_pax.stages.convergence import FINAL_CONVERGENCE, ConvergenceState, annealing_rules, stored_convergence
 
 diary = logging.getLogger("aims_pax.convergence")
 

@@ -9,8 +9,6 @@ from math import isinf, sqrt
 from pathlib import Path
 from typing import Final
 
-from aims_pax.campaign.composition import is_crystal
-from aims_pax.campaign.imported import dataset_remarks
 from aims_pax.campaign.understood import embedded_method, time_span
 from aims_pax.errors import Doubt
 from aims_pax.frame import Frame, Stage
@@ -18,6 +16,8 @@ from aims_pax.settings import MDSettings, Project, TbliteSettings
 from aims_pax.settings.methods.reference import PyscfSettings
 from aims_pax.settings.remarks import structure_remarks
 from aims_pax.settings.section import Section
+from aims_pax.stages.imported import dataset_remarks
+from aims_pax.structures.composition import is_crystal
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from aims_pax.campaign import assembly
 from aims_pax.campaign.fingerprint import changed_settings, changes, claim
 from aims_pax.campaign.opened import Progress, Run
 from aims_pax.dataset.durable import replacing_bytes
@@ -17,6 +16,7 @@ from aims_pax.learner.active import reopened
 from aims_pax.learner.state import State, StopReason
 from aims_pax.settings import Project
 from aims_pax.settings.changing import CONVERGENCE, GOALS, When, when
+from aims_pax.stages import assembly
 
 diary = logging.getLogger("aims_pax.run")
 
@@ -179,8 +179,8 @@ def set_aside_results(run: Run) -> None:
 
 
 def _learn_on(run: Run) -> None:
-    from aims_pax.campaign.active import REOPENED  # not above: `aims-pax check` is spared PyTorch
-    from aims_pax.campaign.convergence import FINAL_CONVERGENCE
+    from aims_pax.stages.active import REOPENED  # not above: `aims-pax check` is spared PyTorch
+    from aims_pax.stages.convergence import FINAL_CONVERGENCE
 
     generation = run.memory.recall_json(BEFORE)
     has_converged = run.memory.recall_bytes(FINAL_CONVERGENCE) is not None
@@ -203,7 +203,7 @@ def _learn_on(run: Run) -> None:
 
 def _converge_again(run: Run) -> None:
     """From the best weights so far."""
-    from aims_pax.campaign.convergence import FINAL_CONVERGENCE
+    from aims_pax.stages.convergence import FINAL_CONVERGENCE
 
     if run.memory.recall_bytes(FINAL_CONVERGENCE) is None:
         keep_before_convergence(run)
@@ -219,7 +219,7 @@ def _converge_again(run: Run) -> None:
 
 
 def _start_optimizers_afresh(run: Run) -> None:
-    from aims_pax.campaign.training import MIN_RESET_PATIENCE, Stagnations
+    from aims_pax.stages.trainer import MIN_RESET_PATIENCE, Stagnations
 
     committee = run.existing_committee()
     diary.info("the committee before its convergence was not kept: the converged one learns on")

@@ -11,11 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 import aims_pax
-from aims_pax.campaign.activities import Activity, Part, Stopwatch
-from aims_pax.campaign.convergence import FINAL_CONVERGENCE, ConvergenceState, stored_convergence
 from aims_pax.campaign.evaluate import Evaluation, evaluate_models
-from aims_pax.campaign.imported import extxyz_keys
-from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.product import COMMITTEE_FOLDER, Product, best_of, write_committee, write_product
 from aims_pax.committee import Committee
 from aims_pax.dataset.durable import replacing
@@ -30,6 +26,10 @@ from aims_pax.learner.journal import from_text
 from aims_pax.learner.state import State
 from aims_pax.report.figures import draw_run
 from aims_pax.settings import Project
+from aims_pax.stages.activities import Activity, Part, Stopwatch
+from aims_pax.stages.convergence import FINAL_CONVERGENCE, ConvergenceState, stored_convergence
+from aims_pax.stages.imported import extxyz_keys
+from aims_pax.stages.memory import Memory
 
 PACKAGES = ("torch", "mace-torch", "e3nn", "ase", "parsl", "numpy", "vesin", "tblite", "pydantic")
 

@@ -92,7 +92,7 @@ def play_rounds(work: RoundsWork, *, n_workers: int) -> RoundsOutcome:
 
 
 class _Rounds:
-    """The shell of :mod:`aims_pax.campaign.initial` with nothing in it but time."""
+    """The shell of :mod:`aims_pax.stages.initial` with nothing in it but time."""
 
     def __init__(self, work: RoundsWork, n_workers: int) -> None:
         self._work, self._crew = work, crew(n_workers)

@@ -2,20 +2,7 @@
 
 import logging
 
-from aims_pax.campaign import assembly
-from aims_pax.campaign.active import ActiveLearning, ActiveParts
-from aims_pax.campaign.activities import Activity, Part
-from aims_pax.campaign.convergence import (
-    FINAL_CONVERGENCE,
-    INITIAL_CONVERGENCE,
-    Convergence,
-    ConvergenceParts,
-    annealing_rules,
-    stored_convergence,
-)
 from aims_pax.campaign.fingerprint import claim
-from aims_pax.campaign.imported import import_datasets
-from aims_pax.campaign.initial import InitialDataset, InitialParts, Shares
 from aims_pax.campaign.opened import Progress, Run, opened
 from aims_pax.campaign.probing import forget, probe_run, take_over
 from aims_pax.campaign.provenance import learned_from, product_of
@@ -23,8 +10,6 @@ from aims_pax.campaign.refit import refit
 from aims_pax.campaign.reopening import keep_before_convergence, reopen, set_aside_results
 from aims_pax.campaign.results import Summary, read_summary, write_results
 from aims_pax.campaign.sessions import ending_barren_sessions
-from aims_pax.campaign.starts import starting_frames
-from aims_pax.campaign.training import MIN_RESET_PATIENCE, CommitteeTrainer, Stagnations
 from aims_pax.campaign.verdict import Case, give_verdict, with_verdict
 from aims_pax.committee import Committee
 from aims_pax.dataset.store import RunStore
@@ -41,6 +26,21 @@ from aims_pax.sampling import ReferenceForces
 from aims_pax.selection import SCORES
 from aims_pax.settings import Project
 from aims_pax.settings.stage import StageSettings
+from aims_pax.stages import assembly
+from aims_pax.stages.active import ActiveLearning, ActiveParts
+from aims_pax.stages.activities import Activity, Part
+from aims_pax.stages.convergence import (
+    FINAL_CONVERGENCE,
+    INITIAL_CONVERGENCE,
+    Convergence,
+    ConvergenceParts,
+    annealing_rules,
+    stored_convergence,
+)
+from aims_pax.stages.imported import import_datasets
+from aims_pax.stages.initial import InitialDataset, InitialParts, Shares
+from aims_pax.stages.starts import starting_frames
+from aims_pax.stages.trainer import MIN_RESET_PATIENCE, CommitteeTrainer, Stagnations
 
 diary = logging.getLogger("aims_pax.run")
 

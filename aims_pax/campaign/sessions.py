@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from aims_pax.campaign.memory import Memory
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departed, Reason
 from aims_pax.errors import CampaignStopped
+from aims_pax.stages.memory import Memory
 
 diary = logging.getLogger("aims_pax.run")
 

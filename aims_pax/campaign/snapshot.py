@@ -8,11 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aims_pax.campaign import assembly
-from aims_pax.campaign.activities import Stopwatch
 from aims_pax.campaign.evaluate import evaluate_models
-from aims_pax.campaign.imported import extxyz_keys
-from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.opened import Progress
 from aims_pax.campaign.product import COMMITTEE_FOLDER, best_of, write_committee, write_product
 from aims_pax.campaign.results import write_datasets, write_results
@@ -24,6 +20,10 @@ from aims_pax.errors import ModelError
 from aims_pax.frame import Split
 from aims_pax.report.figures import draw_run
 from aims_pax.settings import Project
+from aims_pax.stages import assembly
+from aims_pax.stages.activities import Stopwatch
+from aims_pax.stages.imported import extxyz_keys
+from aims_pax.stages.memory import Memory
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.campaign import assembly
 from aims_pax.committee import Committee, devices_of
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.errors import CampaignStopped
@@ -23,6 +22,7 @@ from aims_pax.reference.tryout import Probe, probe
 from aims_pax.sampling import BatchedSampler
 from aims_pax.settings import LocalCluster, Project
 from aims_pax.settings.systems import System
+from aims_pax.stages import assembly
 
 MEASURED_S: Final = 1.0
 """How long MD is timed, at least, s."""

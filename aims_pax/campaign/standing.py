@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from aims_pax.campaign import assembly
-from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.opened import Progress
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.learner.initial import InitialState
 from aims_pax.learner.state import State
 from aims_pax.settings import Project
+from aims_pax.stages import assembly
+from aims_pax.stages.memory import Memory
 
 
 @dataclass(frozen=True, slots=True)

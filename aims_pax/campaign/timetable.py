@@ -7,8 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from aims_pax.campaign import assembly
-from aims_pax.campaign.activities import Part
 from aims_pax.campaign.amounts import (
     WORDS,
     Amounts,
@@ -31,6 +29,8 @@ from aims_pax.learner.initial import InitialPolicy
 from aims_pax.settings import InlineCluster, LocalCluster, Project, SlurmCluster
 from aims_pax.settings.misc import VERDICT_LIMIT_S, VERDICT_LIMIT_SHARE, VERDICT_SHARE
 from aims_pax.settings.project import BOTH_STAGES
+from aims_pax.stages import assembly
+from aims_pax.stages.activities import Part
 
 POOL_S: Final = 4.0
 """Until workers on this machine have shown that they can label, s. An estimate: 18 s on two cores that six shared."""

@@ -7,12 +7,12 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.campaign import assembly
-from aims_pax.campaign.composition import formula
 from aims_pax.frame import Frame, Stage
 from aims_pax.settings import MDSettings, Project
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
 from aims_pax.settings.systems import System
+from aims_pax.stages import assembly
+from aims_pax.structures.composition import formula
 
 MAX_SYSTEMS: Final = 12
 """Structures that are shown one by one."""
@@ -60,7 +60,10 @@ def _initial(project: Project) -> Iterator[tuple[str, str]]:
     settings, step_fs = project.initial, _step_fs(project)
     every = _steps(settings.skip_step_initial, step_fs)
     whose = "its own" if settings.distinct_model_sets else "shared"
-    yield "initial stage", f"{driver(project)} drives; a structure every {every}; each member's are {whose}"
+    yield (
+        "initial stage",
+        f"{assembly.driver_words(project)} drives; a structure every {every}; each member's are {whose}",
+    )
     if settings.equilibration_steps:
         n_computed = settings.equilibration_steps * len(project.systems)
         cost = f": {n_computed} calculations of the reference" if settings.driver == "reference" else ""
@@ -147,21 +150,6 @@ def time_span(time_fs: float) -> str:
         if time_fs >= length_fs:
             return f"{time_fs / length_fs:.4g} {unit}"
     return f"{time_fs:.4g} fs"
-
-
-def driver(project: Project) -> str:
-    """What drives the initial MD."""
-    settings = project.initial
-    match settings.driver:
-        case "reference":
-            return "the reference itself"
-        case "tblite":
-            return assembly.embedded_settings(project).method
-        case "mace-mp" | "mace-off" | "mace" as family:
-            model = settings.foundational_model_settings
-            return f"{family} {('small' if model is None else model.mace_model).rsplit('/', 1)[-1]}"
-        case path:
-            return path
 
 
 def embedded_method(project: Project) -> str | None:

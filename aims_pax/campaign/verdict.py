@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from aims_pax.campaign.activities import Stopwatch
 from aims_pax.campaign.conditions import Grounds, conditions_of, trial_runs
 from aims_pax.campaign.results import Summary, wall_times
 from aims_pax.campaign.trial import Moment, Span, Trial, TrialParts
@@ -25,6 +24,7 @@ from aims_pax.settings.misc import (
     VERDICT_MOST_PS,
     VERDICT_SHARE,
 )
+from aims_pax.stages.activities import Stopwatch
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from aims_pax.campaign.conditions import Grounds, at_temperature, conditions_of, trial_runs
-from aims_pax.campaign.imported import extxyz_keys
 from aims_pax.campaign.provenance import learned_of, product_of
 from aims_pax.campaign.trial import Span, Trial, TrialParts, TrialRun
 from aims_pax.campaign.verdict import measured_on, said, score_of
@@ -28,6 +27,7 @@ from aims_pax.evaluation.verdict import Evidence, Learned, Measured, Verdict, ju
 from aims_pax.frame import LabelledFrame
 from aims_pax.report.stability import RunTrace, draw_stability
 from aims_pax.settings import Project
+from aims_pax.stages.imported import extxyz_keys
 
 
 class Drive(StrEnum):

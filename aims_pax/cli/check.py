@@ -107,9 +107,9 @@ def _probe(project: "Project", stages: "tuple[Stage, ...]") -> None:
     UserError
         The reference, or the driver, is not sane.
     """
-    from aims_pax.campaign import assembly
     from aims_pax.campaign.probing import probe_project
     from aims_pax.departure import Departure
+    from aims_pax.stages import assembly
 
     typer.echo("\nProbe: labels of each structure and of a copy rattled by 0.05 Å")
     pool = assembly.build_pool(project)

@@ -118,12 +118,12 @@ def _foretell(
     project: "Project", outlook: "Outlook", numbers: list[int], *, json_file: Path | None, figure: Path | None
 ) -> None:
     """Measure, then print and write what was asked for."""
-    from aims_pax.campaign.activities import Part
     from aims_pax.campaign.amounts import parts_ahead
     from aims_pax.campaign.forecast import doubled, forecast
     from aims_pax.campaign.pace import measure, workload_of
     from aims_pax.campaign.timetable import WIDTH, forecast_by_stage, workers_of
     from aims_pax.frame import Stage
+    from aims_pax.stages.activities import Part
 
     ahead = parts_ahead(project, outlook.stages, outlook.standing)
     part_of = {Stage.INITIAL: Part.INITIAL, Stage.ACTIVE: Part.ACTIVE}

@@ -14,10 +14,6 @@ from typing import Any
 import pytest
 
 from aims_pax.campaign import run_campaign
-from aims_pax.campaign.active import ActiveLearning
-from aims_pax.campaign.convergence import Convergence
-from aims_pax.campaign.initial import InitialDataset
-from aims_pax.campaign.training import CommitteeTrainer
 from aims_pax.cli.main import run_program
 from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.store import RunStore
@@ -25,6 +21,10 @@ from aims_pax.departure import Departure
 from aims_pax.frame import Stage
 from aims_pax.labelling.workers.parsl import ParslPool
 from aims_pax.settings import load_project
+from aims_pax.stages.active import ActiveLearning
+from aims_pax.stages.convergence import Convergence
+from aims_pax.stages.initial import InitialDataset
+from aims_pax.stages.trainer import CommitteeTrainer
 
 from ..processes import within
 from ..unit.labelling.conftest import FakeSlurm

@@ -13,7 +13,6 @@ from parsl.config import Config
 from parsl.executors import HighThroughputExecutor
 
 from aims_pax.atoms import frame_of
-from aims_pax.campaign import assembly
 from aims_pax.errors import SettingsError
 from aims_pax.frame import Label
 from aims_pax.labelling.workers.config_file import load_config
@@ -21,6 +20,7 @@ from aims_pax.labelling.workers.configuration import local_config
 from aims_pax.labelling.workers.parsl import ParslPool
 from aims_pax.protocols import LabelJob
 from aims_pax.settings.methods.reference import AseCalculatorSettings, TbliteSettings
+from aims_pax.stages import assembly
 
 from ..unit.labelling.conftest import FakeSlurm
 from .projects import copper_project, loaded

@@ -13,7 +13,6 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.opened import Progress
 from aims_pax.cli.commands import program
 from aims_pax.dataset.run_folder import RunFolder
@@ -21,6 +20,7 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.learner.state import Phase, State
 from aims_pax.protocols import Status
 from aims_pax.sampling import BatchedSampler, TrajectoryCheckpoint
+from aims_pax.stages.memory import Memory
 
 from .engines import PLAIN, Watched
 from .projects import Watcher, changed, copper_project, in_child, labels_of, run

@@ -8,13 +8,13 @@ from ase.io import read
 from mace.calculators import MACECalculator
 from typer.testing import CliRunner
 
-from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.snapshot import Snapshot, export_snapshot, newest_committee
 from aims_pax.cli.commands import program
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import ModelError, StoreError
 from aims_pax.protocols import Status
+from aims_pax.stages.memory import Memory
 
 from .engines import PLAIN, Watched
 from .projects import Watcher, copper, copper_project, loaded, run

@@ -13,13 +13,13 @@ import torch._inductor.config as inductor
 from ase.build import molecule
 from typer.testing import CliRunner
 
-from aims_pax.campaign.assembly import run_folder
 from aims_pax.campaign.fingerprint import claim
-from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.opened import Progress
 from aims_pax.cli.commands import program
 from aims_pax.dataset.store import RunStore
 from aims_pax.settings import load_project
+from aims_pax.stages.assembly import run_folder
+from aims_pax.stages.memory import Memory
 
 AIMS_PAX: Final = (sys.executable, "-c", "from aims_pax.cli.main import run_program; run_program()")
 

@@ -9,8 +9,6 @@ import yaml
 from ase import Atoms
 from ase.io import write
 
-from aims_pax.campaign import assembly
-from aims_pax.campaign.activities import Part
 from aims_pax.campaign.amounts import (
     Amounts,
     Span,
@@ -29,6 +27,8 @@ from aims_pax.learner.active import begin
 from aims_pax.learner.initial import InitialState
 from aims_pax.learner.quota import Quota
 from aims_pax.settings import MDSettings, Project, load_project
+from aims_pax.stages import assembly
+from aims_pax.stages.activities import Part
 
 INITIAL = {"n_points_per_sampling_step_idg": 4, "ensemble_size": 2, "max_initial_set_size": 6, "skip_step_initial": 10}
 ACTIVE = {"num_trajectories": 3, "ensemble_size": 2, "skip_step_mlff": 4, "max_train_set_size": 30}

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from aims_pax.campaign import assembly
 from aims_pax.campaign.check import check_project
 from aims_pax.frame import Stage
 from aims_pax.settings import Project, load_project
+from aims_pax.stages import assembly
 
 from ...integration.projects import water_project
 

@@ -11,12 +11,12 @@ from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.io import write
 
-from aims_pax.campaign.composition import formula, is_crystal, reduced
 from aims_pax.campaign.remarks import Asked, doubts
 from aims_pax.campaign.understood import quantities, structures
 from aims_pax.errors import Doubt
 from aims_pax.frame import Frame, Stage
 from aims_pax.settings import Project, load_project
+from aims_pax.structures.composition import formula, is_crystal, reduced
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "INITIAL_DATASET_GENERATION": {"n_points_per_sampling_step_idg": 2, "max_initial_set_size": 20},

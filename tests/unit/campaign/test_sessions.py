@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.sessions import ending_barren_sessions
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departed, Reason
 from aims_pax.errors import CampaignStopped
+from aims_pax.stages.memory import Memory
 
 
 def session(folder: Path, reason: Reason, *, done: str | None = None) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from aims_pax.campaign.activities import Part
 from aims_pax.campaign.amounts import Span
 from aims_pax.campaign.opened import Progress
 from aims_pax.campaign.pace import Wishes
@@ -25,6 +24,7 @@ from aims_pax.campaign.timetable import (
 from aims_pax.frame import Stage
 from aims_pax.settings import MDSettings
 from aims_pax.settings.cluster import LocalCluster, SlurmCluster
+from aims_pax.stages.activities import Part
 
 from .test_amounts import project_in
 
@@ -108,7 +108,7 @@ def test_workers_are_those_of_the_cluster(tmp_path: Path) -> None:
 
 
 def test_workers_of_this_machine_share_its_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aims_pax.campaign.assembly.n_cores", lambda: 1)
+    monkeypatch.setattr("aims_pax.stages.assembly.n_cores", lambda: 1)
     project = project_in(tmp_path, active={"num_trajectories": 8})
     crowded = forecast_by_stage(project.on_cluster(LocalCluster(max_workers=4)), MEASURED)
     elsewhere = forecast_by_stage(project, MEASURED, outlook=Outlook(n_workers=4))

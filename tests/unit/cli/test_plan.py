@@ -7,14 +7,14 @@ import pytest
 from matplotlib.image import imread
 from typer.testing import CliRunner, Result
 
-from aims_pax.campaign import assembly
-from aims_pax.campaign.memory import Memory
 from aims_pax.campaign.opened import Progress
 from aims_pax.cli.commands import program
 from aims_pax.dataset.store import RunStore
 from aims_pax.learner.active import begin
 from aims_pax.learner.quota import Quota
 from aims_pax.settings import load_project
+from aims_pax.stages import assembly
+from aims_pax.stages.memory import Memory
 
 KNOWN = (
     "--label-s",

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from aims_pax.campaign.assembly import driver_forces, run_folder
 from aims_pax.reference.registry import build_reference
 from aims_pax.sampling import DispersedForces
 from aims_pax.settings.methods.dispersion import DispersionSettings
 from aims_pax.settings.methods.engines import ENGINES, CastepSettings, EspressoSettings, GpawSettings, OrcaSettings
+from aims_pax.stages.assembly import driver_forces, run_folder
 
 from .conftest import AL, IDG, MD
 

@@ -8,11 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aims_pax.campaign.activities import Activity, Stopwatch
-from aims_pax.campaign.memory import Memory, pack, unpack
-from aims_pax.campaign.recording import NoRecorder, TrajectoryRecorder
-from aims_pax.campaign.training import CommitteeTrainer
-from aims_pax.campaign.wrecks import WreckWatch
 from aims_pax.committee import Committee
 from aims_pax.dataset.records import CheckRow
 from aims_pax.dataset.store import RunStore
@@ -40,6 +35,11 @@ from aims_pax.learner.events import (
 from aims_pax.learner.state import LIVE, Phase, PickReason, Policy, State, StopReason, Trajectory
 from aims_pax.protocols import LabelDone, Observer, Score, Status
 from aims_pax.sampling import Advanced, BatchedSampler, TrajectoryCheckpoint
+from aims_pax.stages.activities import Activity, Stopwatch
+from aims_pax.stages.memory import Memory, pack, unpack
+from aims_pax.stages.recording import NoRecorder, TrajectoryRecorder
+from aims_pax.stages.trainer import CommitteeTrainer
+from aims_pax.stages.wrecks import WreckWatch
 
 diary = logging.getLogger("aims_pax.active")
 
@@ -59,7 +59,7 @@ QUIET_COMMIT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class ActiveParts:
-    """What active learning is made of; assembled in :mod:`aims_pax.campaign.assembly`.
+    """What active learning is made of; assembled in :mod:`aims_pax.stages.assembly`.
 
     Parameters
     ----------

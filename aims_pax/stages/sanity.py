@@ -15,6 +15,9 @@ import numpy as np
 from aims_pax.errors import Problem
 from aims_pax.frame import FloatArray, Frame, Label, LabelFailure
 
+FIRST_TRAJECTORY: Final = -2
+"""Structures of a probe belong to no trajectory of the run: -2, -3, ... for its systems. (-1: the user's datasets.)"""
+
 RATTLE_ANG: Final = 0.05
 """Root mean square of the displacement of a coordinate: a stretched bond costs 0.1 eV, as at a thousand kelvin, and is
 still described by its harmonic and cubic terms."""
@@ -248,3 +251,8 @@ def _reference_advice(probe: SystemProbe) -> str:
 
 def _driver_advice() -> str:
     return f"Name another driver, or let the reference drive (initial_sampling: aimd). {INSIST}"
+
+
+def is_probe(frame: Frame) -> bool:
+    """Whether a structure was labelled to probe the reference."""
+    return frame.trajectory <= FIRST_TRAJECTORY

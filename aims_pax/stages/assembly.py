@@ -27,9 +27,9 @@ from aims_pax.settings import (
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
     from aims_pax.batch import ForceModel
-    from aims_pax.campaign.recording import NoRecorder, TrajectoryRecorder
     from aims_pax.committee import Committee, EpochPlan
     from aims_pax.sampling import BatchedSampler, TrajectoryStart
+    from aims_pax.stages.recording import NoRecorder, TrajectoryRecorder
 
 EQUILIBRATION_CHUNK: Final = 5
 """MD steps of equilibration between two moments at which a run can be left: few, for the driver may take a second for
@@ -194,6 +194,21 @@ def embedded_settings(project: Project) -> TbliteSettings:
     )
 
 
+def driver_words(project: Project) -> str:
+    """What drives the initial MD, in words."""
+    settings = project.initial
+    match settings.driver:
+        case "reference":
+            return "the reference itself"
+        case "tblite":
+            return embedded_settings(project).method
+        case "mace-mp" | "mace-off" | "mace" as family:
+            model = settings.foundational_model_settings
+            return f"{family} {('small' if model is None else model.mace_model).rsplit('/', 1)[-1]}"
+        case path:
+            return path
+
+
 def _embedded_calculator(settings: TbliteSettings):  # type: ignore[no-untyped-def]
     from tblite.ase import TBLite
 
@@ -287,7 +302,7 @@ def initial_plan(settings: InitialDatasetSettings) -> "EpochPlan":
 
 def recorder(project: Project, stage: Stage, folder: RunFolder) -> "TrajectoryRecorder | NoRecorder":
     """What saves the frames of the MD, if that was asked for."""
-    from aims_pax.campaign.recording import NoRecorder, TrajectoryRecorder
+    from aims_pax.stages.recording import NoRecorder, TrajectoryRecorder
 
     settings = project.initial if stage is Stage.INITIAL else project.active
     if not settings.save_trajectories:

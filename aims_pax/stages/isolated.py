@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, cast
 
-from aims_pax.campaign.memory import Memory, recalling
 from aims_pax.dataset.store import RunStore
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import Project
+from aims_pax.stages.memory import Memory, recalling
 
 KEY: Final = "isolated_atoms"
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from aims_pax.campaign.activities import Activity, Part, Stopwatch
-from aims_pax.campaign.memory import Memory
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
+from aims_pax.stages.activities import Activity, Part, Stopwatch
+from aims_pax.stages.memory import Memory
 
 
 class Clock:

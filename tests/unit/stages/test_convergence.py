@@ -2,10 +2,10 @@
 
 import pytest
 
-from aims_pax.campaign.convergence import ConvergenceState, stored_convergence
-from aims_pax.campaign.memory import Memory
 from aims_pax.learner.annealing import Annealing
 from aims_pax.learner.stagnation import Stagnation
+from aims_pax.stages.convergence import ConvergenceState, stored_convergence
+from aims_pax.stages.memory import Memory
 
 LATE = "in the last 10 epochs at the full rate"
 FALLING = tuple(0.9**epoch for epoch in range(20))

@@ -3,11 +3,11 @@
 import logging
 from dataclasses import replace
 
-from aims_pax.campaign.probing import is_probe
 from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Frame, Split, Stage
 from aims_pax.settings import Project
+from aims_pax.stages.sanity import is_probe
 
 diary = logging.getLogger("aims_pax.active")
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aims_pax.campaign import isolated
-from aims_pax.campaign.isolated import isolated_atoms
-from aims_pax.campaign.memory import Memory
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Frame, Label, LabelFailure
+from aims_pax.stages import isolated
+from aims_pax.stages.isolated import isolated_atoms
+from aims_pax.stages.memory import Memory
 
 from ...integration.projects import loaded, water_project
 

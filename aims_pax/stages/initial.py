@@ -8,12 +8,6 @@ from typing import NoReturn
 
 import numpy as np
 
-from aims_pax.campaign.activities import Activity, Stopwatch
-from aims_pax.campaign.memory import Memory
-from aims_pax.campaign.probing import is_probe
-from aims_pax.campaign.recording import NoRecorder, TrajectoryRecorder
-from aims_pax.campaign.training import CommitteeTrainer
-from aims_pax.campaign.wrecks import WreckWatch, require_something_to_learn, stuck_words
 from aims_pax.committee import Committee, EpochPlan
 from aims_pax.dataset.splits import distribute, place_all
 from aims_pax.dataset.store import RunStore
@@ -45,6 +39,12 @@ from aims_pax.learner.initial import (
 from aims_pax.learner.quota import Quota
 from aims_pax.protocols import LabelDone, Observer, Status
 from aims_pax.sampling import Advanced, BatchedSampler, TrajectoryCheckpoint
+from aims_pax.stages.activities import Activity, Stopwatch
+from aims_pax.stages.memory import Memory
+from aims_pax.stages.recording import NoRecorder, TrajectoryRecorder
+from aims_pax.stages.sanity import is_probe
+from aims_pax.stages.trainer import CommitteeTrainer
+from aims_pax.stages.wrecks import WreckWatch, require_something_to_learn, stuck_words
 
 diary = logging.getLogger("aims_pax.initial")
 
@@ -73,7 +73,7 @@ class Shares:
 
 @dataclass(frozen=True, slots=True)
 class InitialParts:
-    """What initial dataset generation is made of; assembled in :mod:`aims_pax.campaign.assembly`.
+    """What initial dataset generation is made of; assembled in :mod:`aims_pax.stages.assembly`.
 
     Parameters
     ----------

@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aims_pax.campaign import isolated
-from aims_pax.campaign.memory import Memory
 from aims_pax.dataset.extxyz import Dataset, Keys, read_dataset
 from aims_pax.dataset.foreign import unit_remarks, virials_key
 from aims_pax.dataset.store import RunStore
@@ -14,6 +12,8 @@ from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import Frame, Split, Stage
 from aims_pax.settings import ActiveLearningSettings, MiscSettings, Project
 from aims_pax.settings.methods.charges import told_by
+from aims_pax.stages import isolated
+from aims_pax.stages.memory import Memory
 
 diary = logging.getLogger("aims_pax.run")
 

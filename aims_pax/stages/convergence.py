@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from aims_pax.campaign.activities import Activity, Stopwatch
-from aims_pax.campaign.memory import Memory, recalling
-from aims_pax.campaign.training import CommitteeTrainer
 from aims_pax.committee import Committee, EpochPlan
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.learner.annealing import LATE_LOSSES, Annealing, AnnealingRules
 from aims_pax.learner.journal import from_text
 from aims_pax.settings.stage import StageSettings
+from aims_pax.stages.activities import Activity, Stopwatch
+from aims_pax.stages.memory import Memory, recalling
+from aims_pax.stages.trainer import CommitteeTrainer
 
 diary = logging.getLogger("aims_pax.convergence")
 

@@ -7,9 +7,9 @@ import ase.io
 import numpy as np
 import pytest
 
-from aims_pax.campaign.recording import TrajectoryRecorder
 from aims_pax.frame import Frame
 from aims_pax.sampling import Advanced
+from aims_pax.stages.recording import TrajectoryRecorder
 
 
 class Walker:
