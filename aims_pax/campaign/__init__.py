@@ -3,18 +3,18 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aims_pax.campaign.results import Summary
     from aims_pax.campaign.run import run_campaign
+    from aims_pax.outcome.results import Summary
 else:
 
     def __getattr__(name: str) -> object:
         # PyTorch and MACE take seconds to import, and `aims-pax check` needs neither.
         from importlib import import_module
 
-        homes = {"Summary": "results", "run_campaign": "run"}
+        homes = {"Summary": "aims_pax.outcome.results", "run_campaign": "aims_pax.campaign.run"}
         if name not in homes:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{homes[name]}"), name)
+        return getattr(import_module(homes[name]), name)
 
 
 __all__ = ["Summary", "run_campaign"]

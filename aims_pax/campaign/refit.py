@@ -9,10 +9,10 @@ import logging
 from pathlib import Path
 
 from aims_pax.campaign.opened import Run
-from aims_pax.campaign.product import write_committee, write_product
 from aims_pax.campaign.reopening import checkpoint_before_convergence
-from aims_pax.campaign.results import Summary
 from aims_pax.committee import Committee, EpochPlan, devices_of
+from aims_pax.outcome.product import write_committee, write_product
+from aims_pax.outcome.results import Summary
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.convergence import FINAL_CONVERGENCE, ConvergenceState, annealing_rules, stored_convergence
 

@@ -5,12 +5,9 @@ import logging
 from aims_pax.campaign.fingerprint import claim
 from aims_pax.campaign.opened import Progress, Run, opened
 from aims_pax.campaign.probing import forget, probe_run, take_over
-from aims_pax.campaign.provenance import learned_from, product_of
 from aims_pax.campaign.refit import refit
 from aims_pax.campaign.reopening import keep_before_convergence, reopen, set_aside_results
-from aims_pax.campaign.results import Summary, read_summary, write_results
 from aims_pax.campaign.sessions import ending_barren_sessions
-from aims_pax.campaign.verdict import Case, give_verdict, with_verdict
 from aims_pax.committee import Committee
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
@@ -20,6 +17,9 @@ from aims_pax.learner.active import begin
 from aims_pax.learner.initial import InitialState, resumed
 from aims_pax.learner.quota import Quota
 from aims_pax.learner.state import State, StopReason
+from aims_pax.outcome.provenance import learned_from, product_of
+from aims_pax.outcome.results import Summary, read_summary, write_results
+from aims_pax.outcome.verdict import Case, give_verdict, with_verdict
 from aims_pax.protocols import Observer, Status
 from aims_pax.reference.registry import build_reference
 from aims_pax.sampling import ReferenceForces

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aims_pax.campaign.evaluate import evaluate_models
 from aims_pax.campaign.opened import Progress
-from aims_pax.campaign.product import COMMITTEE_FOLDER, best_of, write_committee, write_product
-from aims_pax.campaign.results import write_datasets, write_results
 from aims_pax.committee import Committee, devices_of
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.lock import owner_of
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import ModelError
 from aims_pax.frame import Split
+from aims_pax.outcome.evaluate import evaluate_models
+from aims_pax.outcome.product import COMMITTEE_FOLDER, best_of, write_committee, write_product
+from aims_pax.outcome.results import write_datasets, write_results
 from aims_pax.report.figures import draw_run
 from aims_pax.settings import Project
 from aims_pax.stages import assembly

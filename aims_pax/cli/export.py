@@ -46,7 +46,7 @@ def _exported(folder: Path, out: Path | None, *, with_models: bool) -> list[str]
         from aims_pax.campaign.snapshot import export_snapshot
 
         return list(export_snapshot(project, out).lines())
-    from aims_pax.campaign.results import export_datasets
+    from aims_pax.outcome.results import export_datasets
 
     written = export_datasets(project, out or project.run_folder / "results")
     return [f"wrote {path} ({n_structures} structures)" for path, n_structures in written.items()]

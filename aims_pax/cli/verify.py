@@ -16,10 +16,10 @@ from aims_pax.departure import Departure
 from aims_pax.errors import Problem, UserError
 
 if TYPE_CHECKING:
-    from aims_pax.campaign.heldout import HeldoutSet
-    from aims_pax.campaign.heldout_plan import HeldoutPlan
-    from aims_pax.campaign.verify import Subject, Verification
     from aims_pax.frame import Frame
+    from aims_pax.outcome.heldout import HeldoutSet
+    from aims_pax.outcome.heldout_plan import HeldoutPlan
+    from aims_pax.outcome.verify import Subject, Verification
     from aims_pax.settings import Project
 
 
@@ -105,10 +105,10 @@ def verify(
     project = load(folder, (), parsl_config)
     target = out or project.run_folder / "verify"
 
-    from aims_pax.campaign.drivers import usual_driver
-    from aims_pax.campaign.heldout_plan import HeldoutPlan
-    from aims_pax.campaign.verify import Drive, Subject, Verification, Wishes, measure_heldout, try_dynamics
     from aims_pax.committee import cuda_is_usable
+    from aims_pax.outcome.drivers import usual_driver
+    from aims_pax.outcome.heldout_plan import HeldoutPlan
+    from aims_pax.outcome.verify import Drive, Subject, Verification, Wishes, measure_heldout, try_dynamics
 
     if device is Device.CUDA and not cuda_is_usable():
         raise UserError(Problem("--device cuda", "PyTorch finds no usable GPU here.", " | ".join(Device)))
@@ -192,7 +192,7 @@ def _made(
     line: "ProgressLine",
 ) -> Path:
     """The held-out set, made or gone on with, once its cost was said."""
-    from aims_pax.campaign.heldout import HeldoutParts, HeldoutSet
+    from aims_pax.outcome.heldout import HeldoutParts, HeldoutSet
 
     parts = HeldoutParts(
         subject.project,
@@ -214,8 +214,8 @@ def _made(
 
 
 def _say_cost(plan: "HeldoutPlan", made: "HeldoutSet", folder: Path, *, yes: bool) -> None:
-    from aims_pax.campaign.drivers import driver_name
     from aims_pax.campaign.forecast import duration
+    from aims_pax.outcome.drivers import driver_name
 
     cost = made.cost()
     if not cost.n_labels:

@@ -9,12 +9,12 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from aims_pax.campaign.evaluate import evaluate_models
 from aims_pax.cli.commands import program
 from aims_pax.committee import Committee, load_models
 from aims_pax.dataset.extxyz import Keys, read_extxyz, write_extxyz
 from aims_pax.errors import ModelError
 from aims_pax.frame import FloatArray, Frame, Label, LabelledFrame, Split
+from aims_pax.outcome.evaluate import evaluate_models
 from aims_pax.settings import MaceSettings
 
 torch.set_num_threads(1)

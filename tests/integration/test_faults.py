@@ -15,7 +15,6 @@ from ase import Atoms
 from ase.build import molecule
 
 from aims_pax.atoms import frame_of
-from aims_pax.campaign.results import read_summary
 from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
@@ -26,6 +25,7 @@ from aims_pax.labelling.desk import LabelDesk
 from aims_pax.labelling.faults import POLICIES
 from aims_pax.labelling.workers.config_file import load_config
 from aims_pax.labelling.workers.parsl import ParslPool
+from aims_pax.outcome.results import read_summary
 from aims_pax.settings.methods.reference import (
     AseCalculatorSettings,
     PyscfSettings,

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from aims_pax.campaign.verdict import Case, give_verdict, span_of
 from aims_pax.committee import Committee
 from aims_pax.departure import Departed, Departure, Reason
 from aims_pax.evaluation import Learned, Verdict, Word
 from aims_pax.frame import Label, LabelledFrame, Split
+from aims_pax.outcome.verdict import Case, give_verdict, span_of
 from aims_pax.settings import Project, load_project
 
 from .projects import copper_project, run, water_project

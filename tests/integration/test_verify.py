@@ -9,14 +9,14 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from aims_pax.campaign.conditions import Grounds, conditions_of, trial_runs
-from aims_pax.campaign.heldout import HeldoutParts, HeldoutSet
-from aims_pax.campaign.heldout_plan import HeldoutPlan
 from aims_pax.cli.commands import program
 from aims_pax.committee import farthest_points, load_models, structure_descriptors
 from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.departure import Departed, Departure, Reason
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
+from aims_pax.outcome.conditions import Grounds, conditions_of, trial_runs
+from aims_pax.outcome.heldout import HeldoutParts, HeldoutSet
+from aims_pax.outcome.heldout_plan import HeldoutPlan
 from aims_pax.settings import Project, load_project
 
 from .projects import water_project

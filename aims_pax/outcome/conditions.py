@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.campaign.trial import TrialRun
 from aims_pax.evaluation.bonds import BONDED, BondGraph, graphs_of
 from aims_pax.evaluation.stability import DISORDERED
 from aims_pax.frame import Frame, LabelledFrame
+from aims_pax.outcome.trial import TrialRun
 from aims_pax.sampling import Ensemble, TrajectoryStart
 from aims_pax.settings import MDSettings, Project
 

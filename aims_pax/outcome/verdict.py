@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from aims_pax.campaign.conditions import Grounds, conditions_of, trial_runs
-from aims_pax.campaign.results import Summary, wall_times
-from aims_pax.campaign.trial import Moment, Span, Trial, TrialParts
 from aims_pax.committee import Ensemble, devices_of, load_models
 from aims_pax.departure import Departure
 from aims_pax.evaluation.metrics import evaluate
 from aims_pax.evaluation.verdict import Evidence, Learned, Measured, Verdict, judge
 from aims_pax.frame import LabelledFrame, Split
+from aims_pax.outcome.conditions import Grounds, conditions_of, trial_runs
+from aims_pax.outcome.results import Summary, wall_times
+from aims_pax.outcome.trial import Moment, Span, Trial, TrialParts
 from aims_pax.protocols import Score
 from aims_pax.selection import SCORES
 from aims_pax.settings import Project

@@ -14,9 +14,6 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.campaign.conditions import SEEDS_APART
-from aims_pax.campaign.drivers import driver_forces, driver_name
-from aims_pax.campaign.heldout_plan import OVERSAMPLED, Cost, HeldoutPlan, Select
 from aims_pax.committee import Ensemble, farthest_points, structure_descriptors
 from aims_pax.dataset.extxyz import write_extxyz
 from aims_pax.dataset.run_folder import RunFolder
@@ -25,6 +22,9 @@ from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped, Problem, UserError
 from aims_pax.frame import Frame, Label, Split, Stage
 from aims_pax.labelling.desk import LabelDesk
+from aims_pax.outcome.conditions import SEEDS_APART
+from aims_pax.outcome.drivers import driver_forces, driver_name
+from aims_pax.outcome.heldout_plan import OVERSAMPLED, Cost, HeldoutPlan, Select
 from aims_pax.protocols import LabelDone
 from aims_pax.sampling import BatchedSampler, CalculatorForces, ReferenceForces, TrajectoryStart
 from aims_pax.sampling import Ensemble as MDEnsemble

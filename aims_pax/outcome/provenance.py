@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from aims_pax.campaign.product import COMMITTEE_FOLDER
-from aims_pax.campaign.results import read_summary
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.errors import Problem, StoreError, UserError
 from aims_pax.evaluation.verdict import Learned
 from aims_pax.frame import Split
 from aims_pax.learner.journal import from_text
 from aims_pax.learner.state import State
+from aims_pax.outcome.product import COMMITTEE_FOLDER
+from aims_pax.outcome.results import read_summary
 from aims_pax.settings import Project
 from aims_pax.stages.assembly import run_folder, seeds_of
 from aims_pax.stages.convergence import FINAL_CONVERGENCE, stored_convergence

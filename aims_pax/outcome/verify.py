@@ -10,10 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from aims_pax.campaign.conditions import Grounds, at_temperature, conditions_of, trial_runs
-from aims_pax.campaign.provenance import learned_of, product_of
-from aims_pax.campaign.trial import Span, Trial, TrialParts, TrialRun
-from aims_pax.campaign.verdict import measured_on, said, score_of
 from aims_pax.committee import Ensemble, devices_of, load_models
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.extxyz import read_extxyz
@@ -25,6 +21,10 @@ from aims_pax.evaluation.intervals import rate_interval, wilson
 from aims_pax.evaluation.stability import RunRecord, watched_ps
 from aims_pax.evaluation.verdict import Evidence, Learned, Measured, Verdict, judge, run_json
 from aims_pax.frame import LabelledFrame
+from aims_pax.outcome.conditions import Grounds, at_temperature, conditions_of, trial_runs
+from aims_pax.outcome.provenance import learned_of, product_of
+from aims_pax.outcome.trial import Span, Trial, TrialParts, TrialRun
+from aims_pax.outcome.verdict import measured_on, said, score_of
 from aims_pax.report.stability import RunTrace, draw_stability
 from aims_pax.settings import Project
 from aims_pax.stages.imported import extxyz_keys

@@ -11,8 +11,6 @@ from typing import Any, Final
 import numpy as np
 
 import aims_pax
-from aims_pax.campaign.evaluate import Evaluation, evaluate_models
-from aims_pax.campaign.product import COMMITTEE_FOLDER, Product, best_of, write_committee, write_product
 from aims_pax.committee import Committee
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.extxyz import Keys, write_extxyz
@@ -24,6 +22,8 @@ from aims_pax.labelling.desk import SLOW_LABEL, WORKERS_LOST
 from aims_pax.learner.initial import InitialState
 from aims_pax.learner.journal import from_text
 from aims_pax.learner.state import State
+from aims_pax.outcome.evaluate import Evaluation, evaluate_models
+from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, write_committee, write_product
 from aims_pax.report.figures import draw_run
 from aims_pax.settings import Project
 from aims_pax.stages.activities import Activity, Part, Stopwatch

@@ -1,0 +1,1 @@
+"""What a run leaves, and whether it is to be believed."""
