@@ -29,12 +29,12 @@ from ase.build import bulk
 
 from aims_pax.atoms import frame_of
 from aims_pax.batch import AtomBatch
-from aims_pax.campaign.pace import RECORD_S
-from aims_pax.campaign.plan import Pace, Workload, mean_outcome
 from aims_pax.committee import EpochPlan, EpochReport, Prediction
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
+from aims_pax.forecast.pace import RECORD_S
+from aims_pax.forecast.simulation import Pace, Workload, mean_outcome
 from aims_pax.frame import Frame, LabelFailure, LabelledFrame, Split, Stage
 from aims_pax.labelling.desk import LabelDesk
 from aims_pax.labelling.workers.configuration import local_config

@@ -63,7 +63,7 @@ def check(
     }[command]
     project = load(folder, stages, parsl_config)
 
-    from aims_pax.campaign.check import check_project
+    from aims_pax.checking.check import check_project
 
     report = check_project(project, stages)
     for line in (*_understood(project, stages), "", *(_wrapped(f"- {fact}", indent=2) for fact in report.facts)):
@@ -84,7 +84,7 @@ def check(
 
 def _understood(project: "Project", stages: "tuple[Stage, ...]") -> Iterator[str]:
     """Structures and quantities as they were read."""
-    from aims_pax.campaign.understood import quantities, structures
+    from aims_pax.checking.understood import quantities, structures
 
     yield "Structures"
     yield from (f"  {line}" for line in structures(project))

@@ -75,7 +75,7 @@ def _run(folder: Path, stages: Sequence[str], parsl_config: str | None, watch: S
     from rich.console import Console
 
     from aims_pax.campaign import run_campaign
-    from aims_pax.campaign.check import check_project
+    from aims_pax.checking.check import check_project
     from aims_pax.report.live import LiveView
     from aims_pax.report.logs import open_logs
     from aims_pax.report.outlet import Outlet

@@ -14,9 +14,9 @@ from aims_pax.cli.launch import ProjectFolder
 from aims_pax.errors import Problem, UserError
 
 if TYPE_CHECKING:
-    from aims_pax.campaign.forecast import Forecast
-    from aims_pax.campaign.standing import Standing
-    from aims_pax.campaign.timetable import Outlook, StageForecasts
+    from aims_pax.forecast.standing import Standing
+    from aims_pax.forecast.timetable import Outlook, StageForecasts
+    from aims_pax.forecast.workers import Forecast
     from aims_pax.frame import Stage
     from aims_pax.settings import Project
 
@@ -86,10 +86,10 @@ def plan(
     numbers = _numbers(workers)
     project, stages = _project(folder, command)
 
-    from aims_pax.campaign.amounts import parts_ahead
-    from aims_pax.campaign.pace import Wishes
-    from aims_pax.campaign.standing import read_standing
-    from aims_pax.campaign.timetable import Outlook
+    from aims_pax.forecast.amounts import parts_ahead
+    from aims_pax.forecast.pace import Wishes
+    from aims_pax.forecast.standing import read_standing
+    from aims_pax.forecast.timetable import Outlook
 
     wishes = Wishes(label_s, md_steps_per_s, epoch_s, pick_rate, trajectories, labels, driver_step_s)
     standing = read_standing(project)
@@ -118,10 +118,10 @@ def _foretell(
     project: "Project", outlook: "Outlook", numbers: list[int], *, json_file: Path | None, figure: Path | None
 ) -> None:
     """Measure, then print and write what was asked for."""
-    from aims_pax.campaign.amounts import parts_ahead
-    from aims_pax.campaign.forecast import doubled, forecast
-    from aims_pax.campaign.pace import measure, workload_of
-    from aims_pax.campaign.timetable import WIDTH, forecast_by_stage, workers_of
+    from aims_pax.forecast.amounts import parts_ahead
+    from aims_pax.forecast.pace import measure, workload_of
+    from aims_pax.forecast.timetable import WIDTH, forecast_by_stage, workers_of
+    from aims_pax.forecast.workers import doubled, forecast
     from aims_pax.frame import Stage
     from aims_pax.stages.activities import Part
 
@@ -186,7 +186,7 @@ def _numbers(text: str) -> list[int]:
 
 def _print_workers(found: "Forecast", *, is_asked: bool) -> None:
     """How busy workers would be; where labels take next to no time, that there is nothing to be gained by them."""
-    from aims_pax.campaign.timetable import WIDTH
+    from aims_pax.forecast.timetable import WIDTH
 
     if found.are_labels_negligible and not is_asked:
         share = f"{found.outcomes[0].busy_workers:.1%}"
@@ -203,7 +203,7 @@ def _print_table(found: "Forecast") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from aims_pax.campaign.forecast import duration
+    from aims_pax.forecast.workers import duration
 
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("workers", "labels", "makespan", "busy workers", "busy", "node-hours"):

@@ -214,7 +214,7 @@ def _made(
 
 
 def _say_cost(plan: "HeldoutPlan", made: "HeldoutSet", folder: Path, *, yes: bool) -> None:
-    from aims_pax.campaign.forecast import duration
+    from aims_pax.forecast.workers import duration
     from aims_pax.outcome.drivers import driver_name
 
     cost = made.cost()

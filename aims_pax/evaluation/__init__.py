@@ -1,7 +1,7 @@
 """How wrong models are, measured against labels; whether their dynamics holds; what to make of both."""
 
 from aims_pax.evaluation.metrics import Errors, Evaluation, MemberPrediction, evaluate
-from aims_pax.evaluation.tables import evaluation_json, evaluation_table
+from aims_pax.evaluation.shown import evaluation_json, evaluation_table
 from aims_pax.evaluation.verdict import Learned, Verdict, Word
 
 __all__ = [

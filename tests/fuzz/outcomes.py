@@ -80,7 +80,7 @@ def require_said(problems: tuple[Problem, ...]) -> None:
 
 def project_outcome(folder: Path) -> str:
     """Load and check a project, which changes nothing; ``refused``, ``found wanting`` or ``good``."""
-    from aims_pax.campaign.check import check_project
+    from aims_pax.checking.check import check_project
 
     before = sorted(folder.rglob("*"))
     with within_limits():

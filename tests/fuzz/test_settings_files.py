@@ -31,7 +31,7 @@ def _no_network(tmp_path_factory: pytest.TempPathFactory) -> Any:
             patch.setenv(name, "http://127.0.0.1:9")
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("AIMS_SPECIES_DIR", raising=False)
-        import aims_pax.campaign.check  # noqa: F401  its imports take seconds, which are nobody's fault here
+        import aims_pax.checking.check  # noqa: F401  its imports take seconds, which are nobody's fault here
 
         yield
 

@@ -50,7 +50,7 @@ def preload() -> None:
         import torch
 
         import aims_pax.campaign
-        import aims_pax.campaign.check
+        import aims_pax.checking.check
         import aims_pax.cli.commands
         import aims_pax.labelling.workers.parsl
         import aims_pax.report.live  # noqa: F401

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aims_pax.campaign.check import check_project
+from aims_pax.checking.check import check_project
 from aims_pax.frame import Stage
 from aims_pax.settings import Project, load_project
 from aims_pax.stages import assembly

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from aims_pax.campaign.plan import crew
 from aims_pax.dataset.splits import place_all
+from aims_pax.forecast.simulation import crew
 from aims_pax.learner.initial import (
     AwaitRoundLabel,
     DistributeRound,

@@ -10,11 +10,11 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 from aims_pax.atoms import atoms_of
-from aims_pax.campaign.amounts import amount_facts, initial_policies, initial_train_size, n_probes
-from aims_pax.campaign.continuation import continuation_facts, continuation_problems, earlier_run
-from aims_pax.campaign.remarks import Asked, doubts
+from aims_pax.checking.continuation import continuation_facts, continuation_problems, earlier_run
+from aims_pax.checking.remarks import Asked, doubts
 from aims_pax.committee.hardware import runs_on_cpu
 from aims_pax.errors import Doubt, Problem, RunLocked, UserError
+from aims_pax.forecast.amounts import amount_facts, initial_policies, initial_train_size, n_probes
 from aims_pax.frame import Frame, Stage
 from aims_pax.reference.by_system import in_charge
 from aims_pax.reference.dispersion import Dispersion

@@ -6,11 +6,11 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.campaign.amounts import DEFAULT_LABELS, DEFAULT_PICK_RATE, PICK_RATE_FACTOR, Span, initial_train_size
-from aims_pax.campaign.plan import Pace, Workload
-from aims_pax.campaign.speed import Measured, Speed, measured_driver, measured_labels, measured_speed
-from aims_pax.campaign.standing import Standing
 from aims_pax.dataset.store import STORE_NAME, RunStore
+from aims_pax.forecast.amounts import DEFAULT_LABELS, DEFAULT_PICK_RATE, PICK_RATE_FACTOR, Span, initial_train_size
+from aims_pax.forecast.simulation import Pace, Workload
+from aims_pax.forecast.speed import Measured, Speed, measured_driver, measured_labels, measured_speed
+from aims_pax.forecast.standing import Standing
 from aims_pax.frame import Stage
 from aims_pax.learner.state import Policy
 from aims_pax.settings import Project

@@ -6,12 +6,12 @@ import yaml
 from ase import Atoms
 from ase.io import write
 
-from aims_pax.campaign.amounts import DEFAULT_LABELS, DEFAULT_PICK_RATE
-from aims_pax.campaign.pace import Wishes, measure, workload_of
-from aims_pax.campaign.speed import measured_driver, measured_labels, measured_speed
 from aims_pax.dataset.records import CheckRow
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import CampaignStopped
+from aims_pax.forecast.amounts import DEFAULT_LABELS, DEFAULT_PICK_RATE
+from aims_pax.forecast.pace import Wishes, measure, workload_of
+from aims_pax.forecast.speed import measured_driver, measured_labels, measured_speed
 from aims_pax.frame import Label, Split, Stage
 from aims_pax.settings import LocalCluster, Project, load_project
 

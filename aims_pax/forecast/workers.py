@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.campaign.plan import WELL_USED, Outcome, Workload, mean_outcome, worth_having
-from aims_pax.report.plan import PlanCurve, draw_plan
+from aims_pax.forecast.simulation import WELL_USED, Outcome, Workload, mean_outcome, worth_having
+from aims_pax.report.workers import PlanCurve, draw_plan
 
 MORE_TRAJECTORIES: Final = (1.5, 2.0, 3.0)
 """How many times the trajectories are tried, to keep idle workers busy."""

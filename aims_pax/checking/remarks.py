@@ -9,7 +9,7 @@ from math import isinf, sqrt
 from pathlib import Path
 from typing import Final
 
-from aims_pax.campaign.understood import embedded_method, time_span
+from aims_pax.checking.understood import embedded_method, time_span
 from aims_pax.errors import Doubt
 from aims_pax.frame import Frame, Stage
 from aims_pax.settings import MDSettings, Project, TbliteSettings

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from aims_pax.campaign.amounts import (
+from aims_pax.forecast.amounts import (
     WORDS,
     Amounts,
     Span,
@@ -18,12 +18,12 @@ from aims_pax.campaign.amounts import (
     initial_train_size,
     rounds_work,
 )
-from aims_pax.campaign.forecast import duration
-from aims_pax.campaign.pace import NO_WISHES, RECORD_S, Wishes, pick_rates, workload_of
-from aims_pax.campaign.plan import OWN_PROCESS, Outcome, Workload, mean_outcome
-from aims_pax.campaign.rounds import play_rounds
-from aims_pax.campaign.speed import Measured, Speed, measured_speed
-from aims_pax.campaign.standing import Standing
+from aims_pax.forecast.pace import NO_WISHES, RECORD_S, Wishes, pick_rates, workload_of
+from aims_pax.forecast.rounds import play_rounds
+from aims_pax.forecast.simulation import OWN_PROCESS, Outcome, Workload, mean_outcome
+from aims_pax.forecast.speed import Measured, Speed, measured_speed
+from aims_pax.forecast.standing import Standing
+from aims_pax.forecast.workers import duration
 from aims_pax.frame import Stage
 from aims_pax.learner.initial import InitialPolicy
 from aims_pax.settings import InlineCluster, LocalCluster, Project, SlurmCluster
@@ -87,7 +87,7 @@ class StageForecasts:
     Parameters
     ----------
     n_workers : int
-        :data:`aims_pax.campaign.plan.OWN_PROCESS` where the campaign labels by itself.
+        :data:`aims_pax.forecast.simulation.OWN_PROCESS` where the campaign labels by itself.
     n_nodes : int
         Nodes that are paid for while labels are computed; 0 where none are.
     """

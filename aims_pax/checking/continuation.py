@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aims_pax.campaign.amounts import amount_facts
 from aims_pax.campaign.fingerprint import changed_settings, changes
 from aims_pax.campaign.opened import Progress
 from aims_pax.campaign.reopening import Renewal, renewal, unreached_goals, what_to_raise
-from aims_pax.campaign.standing import Standing, standing_of
 from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.errors import Problem, StructureError
+from aims_pax.forecast.amounts import amount_facts
+from aims_pax.forecast.standing import Standing, standing_of
 from aims_pax.frame import Stage
 from aims_pax.learner.state import State
 from aims_pax.settings import Project

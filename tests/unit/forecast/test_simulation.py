@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aims_pax.campaign.forecast import doubled, duration, forecast
-from aims_pax.campaign.plan import OWN_PROCESS, WELL_USED, Pace, Workload, simulate, worth_having
+from aims_pax.forecast.simulation import OWN_PROCESS, WELL_USED, Pace, Workload, simulate, worth_having
+from aims_pax.forecast.workers import doubled, duration, forecast
 from aims_pax.learner.active import begin
 from aims_pax.learner.quota import Quota
 from aims_pax.learner.state import Phase, Policy, StopReason

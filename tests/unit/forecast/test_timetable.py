@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from aims_pax.campaign.amounts import Span
 from aims_pax.campaign.opened import Progress
-from aims_pax.campaign.pace import Wishes
-from aims_pax.campaign.speed import Measured, Speed
-from aims_pax.campaign.standing import Standing
-from aims_pax.campaign.timetable import (
+from aims_pax.forecast.amounts import Span
+from aims_pax.forecast.pace import Wishes
+from aims_pax.forecast.speed import Measured, Speed
+from aims_pax.forecast.standing import Standing
+from aims_pax.forecast.timetable import (
     RESULTS_S,
     VERDICT_EFFORT,
     WIDTH,

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.image import imread
 
-from aims_pax.report.plan import PlanCurve, draw_plan
+from aims_pax.report.workers import PlanCurve, draw_plan
 
 
 def curve(name: str, loss: float) -> PlanCurve:

@@ -6,10 +6,10 @@ from math import ceil, inf, isinf
 from typing import Final
 
 from aims_pax.campaign.opened import PART_OF, Progress
-from aims_pax.campaign.plan import OWN_PROCESS
-from aims_pax.campaign.rounds import RoundsOutcome, RoundsWork, play_rounds
-from aims_pax.campaign.standing import Standing
 from aims_pax.dataset.extxyz import read_extxyz
+from aims_pax.forecast.rounds import RoundsOutcome, RoundsWork, play_rounds
+from aims_pax.forecast.simulation import OWN_PROCESS
+from aims_pax.forecast.standing import Standing
 from aims_pax.frame import Stage
 from aims_pax.learner.annealing import COOLING_SHARE
 from aims_pax.learner.initial import InitialPolicy, InitialState, resumed

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from aims_pax.campaign.plan import OWN_PROCESS
-from aims_pax.campaign.rounds import RoundsWork, play_rounds
+from aims_pax.forecast.rounds import RoundsWork, play_rounds
+from aims_pax.forecast.simulation import OWN_PROCESS
 from aims_pax.learner.initial import InitialPolicy, InitialState
 
 WORK = RoundsWork(

@@ -9,7 +9,8 @@ import yaml
 from ase import Atoms
 from ase.io import write
 
-from aims_pax.campaign.amounts import (
+from aims_pax.campaign.opened import Progress
+from aims_pax.forecast.amounts import (
     Amounts,
     Span,
     all_initial_train_size,
@@ -20,8 +21,7 @@ from aims_pax.campaign.amounts import (
     initial_train_size,
     parts_ahead,
 )
-from aims_pax.campaign.opened import Progress
-from aims_pax.campaign.standing import Standing
+from aims_pax.forecast.standing import Standing
 from aims_pax.frame import Stage
 from aims_pax.learner.active import begin
 from aims_pax.learner.initial import InitialState
