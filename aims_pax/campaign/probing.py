@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.campaign.opened import Run
+from aims_pax.campaign.session import Run
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.departure import Departure, Reason

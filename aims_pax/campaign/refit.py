@@ -8,8 +8,8 @@ that the run states are those of the models before.
 import logging
 from pathlib import Path
 
-from aims_pax.campaign.opened import Run
 from aims_pax.campaign.reopening import checkpoint_before_convergence
+from aims_pax.campaign.session import Run
 from aims_pax.committee import Committee, EpochPlan, devices_of
 from aims_pax.outcome.product import write_committee, write_product
 from aims_pax.outcome.results import Summary

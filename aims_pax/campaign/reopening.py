@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aims_pax.campaign.fingerprint import changed_settings, changes, claim
-from aims_pax.campaign.opened import Progress, Run
+from aims_pax.campaign.session import Progress, Run
 from aims_pax.dataset.durable import replacing_bytes
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.learner.active import reopened

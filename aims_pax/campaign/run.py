@@ -2,12 +2,12 @@
 
 import logging
 
+from aims_pax.campaign.barren import ending_barren_sessions
 from aims_pax.campaign.fingerprint import claim
-from aims_pax.campaign.opened import Progress, Run, opened
 from aims_pax.campaign.probing import forget, probe_run, take_over
 from aims_pax.campaign.refit import refit
 from aims_pax.campaign.reopening import keep_before_convergence, reopen, set_aside_results
-from aims_pax.campaign.sessions import ending_barren_sessions
+from aims_pax.campaign.session import Progress, Run, opened
 from aims_pax.committee import Committee
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure

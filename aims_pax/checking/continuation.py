@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from aims_pax.campaign.fingerprint import changed_settings, changes
-from aims_pax.campaign.opened import Progress
 from aims_pax.campaign.reopening import Renewal, renewal, unreached_goals, what_to_raise
+from aims_pax.campaign.session import Progress
 from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.errors import Problem, StructureError

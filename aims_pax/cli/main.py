@@ -12,7 +12,7 @@ from aims_pax.departure import Reason
 def run_program() -> None:
     """Entry point of ``aims-pax``."""
     with _left_without_delay():
-        from aims_pax.cli.commands import program
+        from aims_pax.cli.program import program
 
         program()
 
@@ -20,7 +20,7 @@ def run_program() -> None:
 def run_idg() -> None:
     """Entry point of ``aims-pax-idg``, the same as ``aims-pax idg``."""
     with _left_without_delay():
-        from aims_pax.cli.commands import idg_program
+        from aims_pax.cli.program import idg_program
 
         idg_program()
 
@@ -28,7 +28,7 @@ def run_idg() -> None:
 def run_al() -> None:
     """Entry point of ``aims-pax-al``, the same as ``aims-pax al``."""
     with _left_without_delay():
-        from aims_pax.cli.commands import al_program
+        from aims_pax.cli.program import al_program
 
         al_program()
 

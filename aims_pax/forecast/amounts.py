@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from math import ceil, inf, isinf
 from typing import Final
 
-from aims_pax.campaign.opened import PART_OF, Progress
+from aims_pax.campaign.session import PART_OF, Progress
 from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.forecast.rounds import RoundsOutcome, RoundsWork, play_rounds
 from aims_pax.forecast.simulation import OWN_PROCESS

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from aims_pax.campaign.opened import Progress
+from aims_pax.campaign.session import Progress
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.learner.initial import InitialState
 from aims_pax.learner.state import State

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from aims_pax.cli.commands import program
+from aims_pax.cli.program import program
 from aims_pax.errors import UserError
 from aims_pax.settings import load_project
 from aims_pax.settings.reading.document import Document, read_document

@@ -15,7 +15,7 @@ from tblite.ase import TBLite
 from typer.testing import CliRunner
 
 from aims_pax.campaign import Summary
-from aims_pax.cli.commands import program
+from aims_pax.cli.program import program
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import FloatArray, Split, Stage
 from aims_pax.selection import SCORES

@@ -16,7 +16,7 @@ from ase.io import write
 from mace.calculators import MACECalculator
 from typer.testing import CliRunner
 
-from aims_pax.cli.commands import program
+from aims_pax.cli.program import program
 from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import AimsPaxError

@@ -9,7 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from aims_pax.cli.commands import program
+from aims_pax.cli.program import program
 from aims_pax.committee import Committee, load_models
 from aims_pax.dataset.extxyz import Keys, read_extxyz, write_extxyz
 from aims_pax.errors import ModelError

@@ -14,7 +14,7 @@ from ase.io import write
 from typer.testing import CliRunner
 
 from aims_pax.campaign import run_campaign
-from aims_pax.cli.commands import program
+from aims_pax.cli.program import program
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departed, Departure, Reason
 from aims_pax.errors import UserError

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from aims_pax.campaign.opened import Progress
-from aims_pax.cli.commands import program
+from aims_pax.campaign.session import Progress
+from aims_pax.cli.program import program
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.learner.state import Phase, State

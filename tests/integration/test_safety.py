@@ -11,7 +11,7 @@ from ase.build import molecule
 from typer.testing import CliRunner
 
 from aims_pax.atoms import frame_of
-from aims_pax.cli.commands import program
+from aims_pax.cli.program import program
 from aims_pax.committee import Committee
 from aims_pax.errors import ModelError
 from aims_pax.labelling.result import RESULT_FILE, read_finished

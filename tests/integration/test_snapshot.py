@@ -9,7 +9,7 @@ from mace.calculators import MACECalculator
 from typer.testing import CliRunner
 
 from aims_pax.campaign.snapshot import Snapshot, export_snapshot, newest_committee
-from aims_pax.cli.commands import program
+from aims_pax.cli.program import program
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import ModelError, StoreError

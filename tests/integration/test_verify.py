@@ -9,7 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from aims_pax.cli.commands import program
+from aims_pax.cli.program import program
 from aims_pax.committee import farthest_points, load_models, structure_descriptors
 from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.departure import Departed, Departure, Reason

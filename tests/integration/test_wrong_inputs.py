@@ -14,8 +14,8 @@ from ase.build import molecule
 from typer.testing import CliRunner
 
 from aims_pax.campaign.fingerprint import claim
-from aims_pax.campaign.opened import Progress
-from aims_pax.cli.commands import program
+from aims_pax.campaign.session import Progress
+from aims_pax.cli.program import program
 from aims_pax.dataset.store import RunStore
 from aims_pax.settings import load_project
 from aims_pax.stages.assembly import run_folder

@@ -51,7 +51,7 @@ def preload() -> None:
 
         import aims_pax.campaign
         import aims_pax.checking.check
-        import aims_pax.cli.commands
+        import aims_pax.cli.program
         import aims_pax.labelling.workers.parsl
         import aims_pax.report.live  # noqa: F401
 

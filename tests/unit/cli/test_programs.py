@@ -6,7 +6,7 @@ import pytest
 
 from aims_pax import __version__
 from aims_pax.cli.boundary import kept_words
-from aims_pax.cli.commands import program
+from aims_pax.cli.program import program
 
 HEAVY = ("ase", "mace", "matplotlib", "numpy", "parsl", "pydantic", "pyscf", "scipy", "tblite", "torch")
 
@@ -57,7 +57,7 @@ def test_stage_programs_take_a_project_folder(entry: str) -> None:
 
 
 def test_starting_the_program_imports_nothing_heavy() -> None:
-    code = "import sys, aims_pax.cli.commands; print(*{name.split('.')[0] for name in sys.modules})"
+    code = "import sys, aims_pax.cli.program; print(*{name.split('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert not set(HEAVY) & set(done.stdout.split())
 
@@ -83,7 +83,7 @@ sys.meta_path.insert(0, Interrupted())
 def test_entry_points_import_nothing_before_they_run() -> None:
     code = "import sys, aims_pax.cli.main; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert not {"typer", "aims_pax.cli.boundary", "aims_pax.cli.commands"} & set(done.stdout.split())
+    assert not {"typer", "aims_pax.cli.boundary", "aims_pax.cli.program"} & set(done.stdout.split())
 
 
 def test_ctrl_c_after_a_command_shows_no_traceback() -> None:

@@ -9,7 +9,7 @@ import yaml
 from ase import Atoms
 from ase.io import write
 
-from aims_pax.campaign.opened import Progress
+from aims_pax.campaign.session import Progress
 from aims_pax.forecast.amounts import (
     Amounts,
     Span,

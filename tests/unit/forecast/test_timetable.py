@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aims_pax.campaign.opened import Progress
+from aims_pax.campaign.session import Progress
 from aims_pax.forecast.amounts import Span
 from aims_pax.forecast.pace import Wishes
 from aims_pax.forecast.speed import Measured, Speed

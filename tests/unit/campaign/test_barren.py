@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aims_pax.campaign.sessions import ending_barren_sessions
+from aims_pax.campaign.barren import ending_barren_sessions
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departed, Reason

@@ -7,12 +7,12 @@ from typing import Final
 
 from typer.testing import CliRunner
 
-from aims_pax.cli.commands import program
+from aims_pax.cli.program import program
 
 CHECK: Final = """
 import sys
 from typer.testing import CliRunner
-from aims_pax.cli.commands import program
+from aims_pax.cli.program import program
 result = CliRunner().invoke(program, ["check", sys.argv[1]])
 assert result.exit_code == 0, result.output
 print(*(name for name in ("torch", "mace", "parsl", "pyscf", "tblite.ase") if name in sys.modules))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from aims_pax.cli.commands import program
+from aims_pax.cli.program import program
 from aims_pax.settings import load_project
 
 HYDROGEN = "2\n\nH 0 0 0\nH 0 0 0.74\n"

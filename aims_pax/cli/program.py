@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from aims_pax import __version__
-from aims_pax.cli import al, check, evaluate, explain, export, idg, init, plan, references, run, schema, verify
+from aims_pax.cli.commands import al, check, evaluate, explain, export, idg, init, plan, references, run, schema, verify
 
 HELP: Final = {"help_option_names": ["-h", "--help"]}
 """How help is asked for, of the program and of each command."""

@@ -6,7 +6,7 @@ from ase.build import molecule
 from ase.io import write
 from typer.testing import CliRunner, Result
 
-from aims_pax.cli.commands import program
+from aims_pax.cli.program import program
 
 
 def references(*arguments: str) -> Result:

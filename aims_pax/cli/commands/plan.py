@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from aims_pax.cli.boundary import guarded
-from aims_pax.cli.check import StageChoice
+from aims_pax.cli.commands.check import StageChoice
 from aims_pax.cli.launch import ProjectFolder
 from aims_pax.errors import Problem, UserError
 

@@ -7,8 +7,8 @@ import pytest
 from matplotlib.image import imread
 from typer.testing import CliRunner, Result
 
-from aims_pax.campaign.opened import Progress
-from aims_pax.cli.commands import program
+from aims_pax.campaign.session import Progress
+from aims_pax.cli.program import program
 from aims_pax.dataset.store import RunStore
 from aims_pax.learner.active import begin
 from aims_pax.learner.quota import Quota

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aims_pax.cli.boundary import guarded
-from aims_pax.cli.evaluate import Device
+from aims_pax.cli.commands.evaluate import Device
 from aims_pax.cli.launch import ParslConfig, ProjectFolder, load
 from aims_pax.cli.progress import ProgressLine
 from aims_pax.cli.signals import SignalWatch
