@@ -43,7 +43,7 @@ from aims_pax.committee.mace.graph import ModelInput, model_input
 from aims_pax.committee.mace.model import frame_of as asked_by
 from aims_pax.committee.mace.model import run_model
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
-from aims_pax.sampling import BatchedSampler, Ensemble, TrajectoryStart
+from aims_pax.sampling import BatchedSampler, StatisticalEnsemble, TrajectoryStart
 from aims_pax.settings.mace import MaceSettings
 
 N_MEMBERS = 4
@@ -152,7 +152,9 @@ def measured(
 
 def sampling(case: Case, n_trajectories: int, mode: str) -> tuple[Way, AtomBatch]:
     """MD steps of all trajectories from one and the same structure, and the batch of it."""
-    start = TrajectoryStart(frame_of(case.atoms), Ensemble.NVT, TEMPERATURE_K, TIMESTEP_FS, FRICTION_PER_FS, 7)
+    start = TrajectoryStart(
+        frame_of(case.atoms), StatisticalEnsemble.NVT, TEMPERATURE_K, TIMESTEP_FS, FRICTION_PER_FS, 7
+    )
     forces = CommitteeForces(case.committee, member=0 if mode == "member" else None)
     sampler = BatchedSampler([start] * n_trajectories, forces, device=case.committee.device)
     everyone = range(n_trajectories)

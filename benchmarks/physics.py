@@ -21,7 +21,7 @@ from ase.io import read
 from aims_pax.batch import ForceModel
 from aims_pax.committee import CommitteeForces, load_models
 from aims_pax.frame import Frame
-from aims_pax.sampling import BatchedSampler, Ensemble, TrajectoryStart
+from aims_pax.sampling import BatchedSampler, StatisticalEnsemble, TrajectoryStart
 from aims_pax.sampling.analytic import Springs
 
 
@@ -53,7 +53,7 @@ def temperature(
     forces: ForceModel, atoms: Atoms, *, what: str, target_k: float, n_trajectories: int, n_samples: int
 ) -> Measurement:
     """Relative deviation of the mean kinetic temperature from that of the thermostat."""
-    start = TrajectoryStart(frame_of(atoms), Ensemble.NVT, target_k, 0.5, 0.02, 7)
+    start = TrajectoryStart(frame_of(atoms), StatisticalEnsemble.NVT, target_k, 0.5, 0.02, 7)
     sampler = BatchedSampler([start] * n_trajectories, forces)
     everyone = range(n_trajectories)
     sampler.advance(everyone, 800)  # eight relaxation times of the thermostat
@@ -68,7 +68,7 @@ def temperature(
 
 def drift(forces: ForceModel, atoms: Atoms, *, n_trajectories: int, n_steps: int) -> Measurement:
     """Largest drift of the total energy in NVE at 0.5 fs."""
-    start = TrajectoryStart(frame_of(atoms), Ensemble.NVE, 300.0, 0.5, 0.0, 3)
+    start = TrajectoryStart(frame_of(atoms), StatisticalEnsemble.NVE, 300.0, 0.5, 0.0, 3)
     sampler = BatchedSampler([start] * n_trajectories, forces)
     everyone, chunk = range(n_trajectories), 20
     energies = []

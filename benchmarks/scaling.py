@@ -43,7 +43,7 @@ from aims_pax.learner.active import begin
 from aims_pax.learner.quota import Quota
 from aims_pax.learner.state import Policy
 from aims_pax.protocols import LabelJob, MemberErrors, Status
-from aims_pax.sampling import BatchedSampler, Ensemble, TrajectoryStart
+from aims_pax.sampling import BatchedSampler, StatisticalEnsemble, TrajectoryStart
 from aims_pax.selection import SCORES
 from aims_pax.settings.methods.reference import AseCalculatorSettings
 from aims_pax.stages.active import ActiveLearning, ActiveParts
@@ -254,7 +254,7 @@ def active_learning(case: Case, store: RunStore, pool: ParslPool, stopwatch: Sto
     """The stage as a campaign assembles it, but for its committee."""
     folder = RunFolder(root, root / "labels")
     committee = Springs(case, crystal())
-    starts = [TrajectoryStart(crystal(), Ensemble.NVT, 300.0, 1.0, 0.01, seed=1)] * case.trajectories
+    starts = [TrajectoryStart(crystal(), StatisticalEnsemble.NVT, 300.0, 1.0, 0.01, seed=1)] * case.trajectories
     parts = ActiveParts(
         store=store,
         memory=Memory(store, folder),

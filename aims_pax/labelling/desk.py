@@ -13,9 +13,9 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, Stage
-from aims_pax.labelling.faults import POLICIES
-from aims_pax.labelling.in_flight import Vigil, duration
-from aims_pax.labelling.patience import Watchdog, pool_dead
+from aims_pax.labelling.faults import REMEDIES
+from aims_pax.labelling.in_flight import InFlight, duration
+from aims_pax.labelling.patience import Patience, pool_dead
 from aims_pax.labelling.result import discard, read_finished
 from aims_pax.protocols import LabelDone, LabelJob, Pool
 
@@ -74,8 +74,8 @@ class LabelDesk:
         self._n_failures: Counter[int] = Counter()
         self._n_in_row = 0
         self._stopped: CampaignStopped | None = None
-        self._vigil = Vigil(store.recent_wall_s)
-        self._watchdog = Watchdog(pool, self._vigil, patience_s=no_progress_s)
+        self._in_flight = InFlight(store.recent_wall_s)
+        self._patience = Patience(pool, self._in_flight, patience_s=no_progress_s)
         self._look_s = min(LOOK_S, no_progress_s)
         self._looked = time.monotonic()
         self._n_lost = pool.n_lost
@@ -102,7 +102,7 @@ class LabelDesk:
         if job.start_before is not None and time.time() >= job.start_before:
             self._hold(label_id)
             return
-        self._vigil.sent(job)
+        self._in_flight.sent(job)
         self._pool.submit(job)
 
     def resume(self) -> list[LabelDone]:
@@ -134,7 +134,7 @@ class LabelDesk:
             that it is computed when the run goes on.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        self._watchdog.calm()
+        self._patience.calm()
         while self._departure.reason is None and not self.only_held:
             left_s = self._look_s if deadline is None else min(self._look_s, max(0.0, deadline - time.monotonic()))
             arrived = [] if self._stopped else self._pool.collect(timeout_s=left_s)
@@ -149,7 +149,7 @@ class LabelDesk:
                 continue
             if self._pool.n_in_flight == 0 or (deadline is not None and time.monotonic() >= deadline):
                 break
-            self._watchdog.look()
+            self._patience.look()
         return []
 
     def record(self, done: LabelDone) -> Answer:
@@ -170,11 +170,11 @@ class LabelDesk:
 
     def _is_final(self, done: LabelDone) -> bool:
         """Whether the learner is to hear of this answer. If not, the label is held, or asked for again."""
-        self._watchdog.calm()
-        self._vigil.ended(done.label_id)
+        self._patience.calm()
+        self._in_flight.ended(done.label_id)
         if isinstance(done.result, Label):
             self._n_in_row = 0
-            self._vigil.labelled(self._frames[done.label_id].system, done.result.wall_s)
+            self._in_flight.labelled(self._frames[done.label_id].system, done.result.wall_s)
             self._ask_again()
             return True
         if self._stopped is not None:
@@ -186,14 +186,14 @@ class LabelDesk:
 
     def _is_given_up(self, label_id: int, failure: LabelFailure) -> bool:
         """Do about a failed attempt what the table says; True when no other is made."""
-        policy = POLICIES[failure.reason]
-        self._n_in_row = 0 if policy.n_in_row is None else self._n_in_row + 1
+        remedy = REMEDIES[failure.reason]
+        self._n_in_row = 0 if remedy.n_in_row is None else self._n_in_row + 1
         if failure.reason is FailureReason.WORKER_LOST and (outlook := self._pool.outlook()).is_dead:
             self._stopped = pool_dead(outlook.words)
             return False
-        is_place = policy.n_in_row is not None and self._n_in_row >= policy.n_in_row
+        is_place = remedy.n_in_row is not None and self._n_in_row >= remedy.n_in_row
         n_alike = 1 + sum(earlier.reason is failure.reason for earlier in self._store.failures_of(label_id))
-        if not is_place and policy.n_attempts is not None and n_alike >= policy.n_attempts:
+        if not is_place and remedy.n_attempts is not None and n_alike >= remedy.n_attempts:
             return True
         with self._store.transaction():
             self._store.add_failure(label_id, failure)
@@ -202,7 +202,7 @@ class LabelDesk:
         if not is_place:
             diary.warning("label %d  %s, and is asked for again: %s", label_id, failure.reason, failure.message)
             self.send(label_id)
-        elif self._vigil.n_computing:
+        elif self._in_flight.n_computing:
             # Workers elsewhere may be sound. One that fails its labels at once would take this one again and again.
             self._put_off.add(label_id)
             diary.warning(
@@ -225,7 +225,7 @@ class LabelDesk:
     def _hold(self, label_id: int) -> None:
         """Leave a label in the books for the next session."""
         self._held.add(label_id)
-        usual_s = self._vigil.longest_s(self._frames[label_id].system) or 0.0
+        usual_s = self._in_flight.longest_s(self._frames[label_id].system) or 0.0
         diary.info(
             "label %d  waits for the next session: it may take %s, and the campaign leaves before that",
             *(label_id, duration(usual_s)),
@@ -245,10 +245,10 @@ class LabelDesk:
         if time.monotonic() - self._looked < self._look_s:
             return []
         self._looked = time.monotonic()
-        for slow in self._vigil.newly_slow():
+        for slow in self._in_flight.newly_slow():
             diary.warning("%s", slow)
             self._store.append_journal(SLOW_LABEL, dataclasses.asdict(slow))
-        found = [(label_id, read_finished(self._job(label_id))) for label_id in self._vigil.in_flight]
+        found = [(label_id, read_finished(self._job(label_id))) for label_id in self._in_flight.label_ids]
         unreported = [LabelDone(label_id, result) for label_id, result in found if result is not None]
         for done in unreported:
             self._pool.withdraw(done.label_id)
@@ -257,7 +257,7 @@ class LabelDesk:
 
     def _job(self, label_id: int) -> LabelJob:
         frame, ends_at = self._frames[label_id], self._departure.ends_at
-        longest_s = None if ends_at is None else self._vigil.longest_s(frame.system)
+        longest_s = None if ends_at is None else self._in_flight.longest_s(frame.system)
         start_before = None if ends_at is None or longest_s is None else ends_at - longest_s
         return LabelJob(
             label_id, frame, self._folder.label(label_id), 1 + self._n_failures[label_id], start_before=start_before

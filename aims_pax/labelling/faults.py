@@ -11,7 +11,7 @@ MAX_IN_ROW: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class Remedy:
     """What is done about one kind of fault.
 
     Parameters
@@ -43,21 +43,21 @@ class Policy:
         return f"{done}; {self.n_in_row} such answers in a row stop the campaign, if no other label is under way"
 
 
-POLICIES: Final[Mapping[FailureReason, Policy]] = {
-    FailureReason.NOT_CONVERGED: Policy("the self-consistency cycle stopped without converging", 1),
-    FailureReason.UNPHYSICAL: Policy(
+REMEDIES: Final[Mapping[FailureReason, Remedy]] = {
+    FailureReason.NOT_CONVERGED: Remedy("the self-consistency cycle stopped without converging", 1),
+    FailureReason.UNPHYSICAL: Remedy(
         "energy or forces are not finite, are for another number of atoms, or exceed `REFERENCE.max_force_ev_per_ang`",
         1,
     ),
-    FailureReason.WALLTIME: Policy("the calculation took longer than `REFERENCE.walltime_s`", 1),
-    FailureReason.CRASHED: Policy("the engine ended by an error or a signal", 2),
-    FailureReason.CUT_SHORT: Policy("the engine's output stops before its end", 2),
-    FailureReason.OUT_OF_MEMORY: Policy("the engine was refused memory, or was ended by SIGKILL from outside", 2),
-    FailureReason.WORKER_LOST: Policy(
+    FailureReason.WALLTIME: Remedy("the calculation took longer than `REFERENCE.walltime_s`", 1),
+    FailureReason.CRASHED: Remedy("the engine ended by an error or a signal", 2),
+    FailureReason.CUT_SHORT: Remedy("the engine's output stops before its end", 2),
+    FailureReason.OUT_OF_MEMORY: Remedy("the engine was refused memory, or was ended by SIGKILL from outside", 2),
+    FailureReason.WORKER_LOST: Remedy(
         "the worker, its node or its batch job disappeared, more often than Parsl retries by itself", 2, MAX_IN_ROW
     ),
-    FailureReason.MISSING_EXECUTABLE: Policy("the engine was not found on the worker's node", None, MAX_IN_ROW),
-    FailureReason.SCRATCH: Policy(
+    FailureReason.MISSING_EXECUTABLE: Remedy("the engine was not found on the worker's node", None, MAX_IN_ROW),
+    FailureReason.SCRATCH: Remedy(
         "the folder of the calculation can't be written there: disk or quota full, read-only, or gone",
         None,
         MAX_IN_ROW,
@@ -68,5 +68,5 @@ POLICIES: Final[Mapping[FailureReason, Policy]] = {
 
 def as_markdown() -> str:
     """The table as docs/durability.md shows it."""
-    rows = [f"| {reason} | {policy.meaning} | {policy.consequence()} |" for reason, policy in POLICIES.items()]
+    rows = [f"| {reason} | {remedy.meaning} | {remedy.consequence()} |" for reason, remedy in REMEDIES.items()]
     return "\n".join(["| Fault | How it shows | What is done |", "| --- | --- | --- |", *rows])

@@ -68,7 +68,7 @@ class _Sent:
     earlier: frozenset[str]
 
 
-class Vigil:
+class InFlight:
     """Watches over the labels that a pool was given.
 
     Parameters
@@ -86,7 +86,7 @@ class Vigil:
         self._slow: set[int] = set()
 
     @property
-    def in_flight(self) -> tuple[int, ...]:
+    def label_ids(self) -> tuple[int, ...]:
         """Labels that the pool has."""
         return tuple(self._sent)
 

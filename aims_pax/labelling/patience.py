@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from aims_pax.errors import PoolDead
-from aims_pax.labelling.in_flight import Vigil, duration
+from aims_pax.labelling.in_flight import InFlight, duration
 from aims_pax.protocols import Pool
 
 diary = logging.getLogger("aims_pax.labels")
@@ -15,13 +15,13 @@ MAX_SHOWN: Final = 20
 """Labels that are named one by one."""
 
 
-class Watchdog:
+class Patience:
     """Says what a campaign waits for that has had no answer for long.
 
     Parameters
     ----------
     pool : Pool
-    vigil : Vigil
+    in_flight : InFlight
     patience_s : float, s
         `MISC.no_progress_s`.
     clock : callable
@@ -29,9 +29,9 @@ class Watchdog:
     """
 
     def __init__(
-        self, pool: Pool, vigil: Vigil, *, patience_s: float, clock: Callable[[], float] = time.monotonic
+        self, pool: Pool, in_flight: InFlight, *, patience_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._pool, self._vigil, self._patience_s, self._clock = pool, vigil, patience_s, clock
+        self._pool, self._in_flight, self._patience_s, self._clock = pool, in_flight, patience_s, clock
         self.calm()
 
     def calm(self) -> None:
@@ -51,7 +51,7 @@ class Watchdog:
         if waited_s < self._due_s:
             return
         self._due_s = waited_s + self._patience_s
-        outlook, states = self._pool.outlook(), self._vigil.states()
+        outlook, states = self._pool.outlook(), self._in_flight.states()
         diary.warning(
             "nothing has come for %s (MISC.no_progress_s); %d labels are waited for. %s",
             *(duration(waited_s), self._pool.n_in_flight, outlook.words),

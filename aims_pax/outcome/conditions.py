@@ -11,7 +11,7 @@ from aims_pax.evaluation.bonds import BONDED, BondGraph, graphs_of
 from aims_pax.evaluation.stability import DISORDERED
 from aims_pax.frame import Frame, LabelledFrame
 from aims_pax.outcome.trial import TrialRun
-from aims_pax.sampling import Ensemble, TrajectoryStart
+from aims_pax.sampling import StatisticalEnsemble, TrajectoryStart
 from aims_pax.settings import MDSettings, Project
 
 SEEDS_APART: Final = 2**40
@@ -129,7 +129,7 @@ def _shuffled(places: Sequence[Place], rng: np.random.Generator) -> "cycle[Place
 def _start(frame: Frame, md: MDSettings, seed: int) -> TrajectoryStart:
     return TrajectoryStart(
         frame=replace(frame, trajectory=0, md_step=0, generation=0),
-        ensemble=Ensemble(md.stat_ensemble),
+        ensemble=StatisticalEnsemble(md.stat_ensemble),
         temperature_k=md.temperature,
         timestep_fs=md.timestep,
         friction_per_fs=md.friction,

@@ -13,14 +13,13 @@ from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.extxyz import Keys, read_dataset
 from aims_pax.dataset.foreign import unit_remarks
 from aims_pax.errors import Problem
-from aims_pax.evaluation import Evaluation as Errors
-from aims_pax.evaluation import evaluate, evaluation_json, evaluation_table
+from aims_pax.evaluation import Evaluation, evaluate, evaluation_json, evaluation_table
 from aims_pax.frame import Label
 from aims_pax.report.figures import Parity, draw_parity
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Evaluation:
+class MeasuredModels:
     """How far some models are from the labels of one file.
 
     Parameters
@@ -29,7 +28,7 @@ class Evaluation:
         What to call each model.
     data : Path
         The labelled structures.
-    errors : aims_pax.evaluation.Evaluation
+    errors : Evaluation
         Of each model and of their mean.
     labels, predictions : sequences
         What was compared, structure by structure.
@@ -41,7 +40,7 @@ class Evaluation:
 
     names: tuple[str, ...]
     data: Path
-    errors: Errors
+    errors: Evaluation
     labels: Sequence[Label]
     predictions: Sequence[FramePrediction]
     product: tuple[str, int] | None = None
@@ -74,7 +73,7 @@ class Evaluation:
         draw_parity(self._parity(), paths[2])
         return paths
 
-    def of_product(self, name: str, member: int) -> "Evaluation":
+    def of_product(self, name: str, member: int) -> "MeasuredModels":
         """The same, with one of the models as what is handed over."""
         return replace(self, product=(name, member))
 
@@ -96,7 +95,7 @@ def evaluate_models(
     device: str = "auto",
     keys: Keys | None = None,
     names: Sequence[str] | None = None,
-) -> Evaluation:
+) -> MeasuredModels:
     """Measure models, together a committee, on the labelled structures of an extended XYZ file.
 
     Parameters
@@ -126,7 +125,7 @@ def evaluate_models(
     )
     called = _names(models) if names is None else tuple(names)
     remarks = tuple(unit_remarks(data, labelled))
-    return Evaluation(called, data, evaluate(labels, predictions), labels, predictions, remarks=remarks)
+    return MeasuredModels(called, data, evaluate(labels, predictions), labels, predictions, remarks=remarks)
 
 
 def _names(models: Sequence[Path]) -> tuple[str, ...]:

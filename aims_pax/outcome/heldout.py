@@ -26,8 +26,7 @@ from aims_pax.outcome.conditions import SEEDS_APART
 from aims_pax.outcome.drivers import driver_forces, driver_name
 from aims_pax.outcome.heldout_plan import OVERSAMPLED, Cost, HeldoutPlan, Select
 from aims_pax.protocols import LabelDone
-from aims_pax.sampling import BatchedSampler, CalculatorForces, ReferenceForces, TrajectoryStart
-from aims_pax.sampling import Ensemble as MDEnsemble
+from aims_pax.sampling import BatchedSampler, CalculatorForces, ReferenceForces, StatisticalEnsemble, TrajectoryStart
 from aims_pax.sampling.state import pack_arrays, unpack_arrays
 from aims_pax.settings import Project
 from aims_pax.stages import assembly
@@ -320,7 +319,7 @@ class HeldoutSet:
         starts = [
             TrajectoryStart(
                 frame=self._start_frame(run),
-                ensemble=MDEnsemble.NVT,
+                ensemble=StatisticalEnsemble.NVT,
                 temperature_k=plan.temperature_k,
                 timestep_fs=md.timestep,
                 friction_per_fs=md.friction,

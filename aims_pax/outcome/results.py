@@ -22,7 +22,7 @@ from aims_pax.labelling.desk import SLOW_LABEL, WORKERS_LOST
 from aims_pax.learner.initial import InitialState
 from aims_pax.learner.journal import from_text
 from aims_pax.learner.state import State
-from aims_pax.outcome.evaluate import Evaluation, evaluate_models
+from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
 from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, write_committee, write_product
 from aims_pax.report.figures import draw_run
 from aims_pax.settings import Project
@@ -149,7 +149,7 @@ def wall_times(stopwatch: Stopwatch) -> dict[str, dict[str, float]]:
 
 def write_models(
     project: Project, store: RunStore, committee: Committee, convergence: ConvergenceState | None, results: Path
-) -> tuple[Product, Evaluation | None]:
+) -> tuple[Product, MeasuredModels | None]:
     """Write the files of all members, measure them, and hand over the best of those that were trained to the end."""
     name, keys = project.mace.general.name_exp, extxyz_keys(project.settings.misc)
     ended = () if convergence is None else convergence.members

@@ -8,8 +8,7 @@ from typing import Final
 import numpy as np
 
 from aims_pax.batch import ForceModel
-from aims_pax.committee import CommitteeForces
-from aims_pax.committee import Ensemble as Committee
+from aims_pax.committee import CommitteeForces, Ensemble
 from aims_pax.departure import Departure
 from aims_pax.evaluation.bonds import BondGraph
 from aims_pax.evaluation.stability import (
@@ -23,7 +22,7 @@ from aims_pax.evaluation.stability import (
 )
 from aims_pax.frame import FloatArray
 from aims_pax.protocols import Score
-from aims_pax.sampling import BatchedSampler, Ensemble, TrajectoryStart
+from aims_pax.sampling import BatchedSampler, StatisticalEnsemble, TrajectoryStart
 from aims_pax.selection import SCORES
 
 LOOKS_PER_DEVIATION: Final = 5
@@ -59,7 +58,7 @@ class TrialRun:
     def conditions(self) -> Conditions:
         """How it moves."""
         start = self.start
-        is_nvt = start.ensemble is Ensemble.NVT
+        is_nvt = start.ensemble is StatisticalEnsemble.NVT
         return Conditions(
             system=start.frame.system,
             ensemble=str(start.ensemble),
@@ -118,7 +117,7 @@ class TrialParts:
 
     Parameters
     ----------
-    committee : Committee
+    committee : Ensemble
         Models of one generation.
     driver : int or None
         The member that moves the atoms; None: the mean of all.
@@ -130,7 +129,7 @@ class TrialParts:
         Told of every look.
     """
 
-    committee: Committee
+    committee: Ensemble
     driver: int | None = 0
     score: Score = SCORES["max_atomic_sd"]
     departure: Departure = field(default_factory=Departure)
@@ -215,7 +214,7 @@ class Trial:
         length_ps = min(max(TAIL_SHARE * least_ps, TAIL_LEAST_PS), TAIL_MOST_PS)
         free = self._sampler(
             [
-                replace(run.start, frame=sampler.frame(index), ensemble=Ensemble.NVE)
+                replace(run.start, frame=sampler.frame(index), ensemble=StatisticalEnsemble.NVE)
                 for index, run in enumerate(self._runs)
             ]
         )

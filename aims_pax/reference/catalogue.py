@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from aims_pax.reference.process.leash import leashed
-from aims_pax.reference.programs.engine_table import ENGINES as TABLE
-from aims_pax.reference.programs.engine_table import Engine, is_for_molecules_only
-from aims_pax.settings.methods.engines import ENGINES, GpawSettings
-from aims_pax.settings.methods.reference import REFERENCES
+from aims_pax.reference.programs.engine_table import ENGINES, Engine, is_for_molecules_only
+from aims_pax.settings.methods.engines import ENGINE_SETTINGS, GpawSettings
+from aims_pax.settings.methods.reference import REFERENCE_SETTINGS
 
 VERSION_S: Final = 5.0
 """Longest time for a program to tell its version."""
@@ -59,10 +58,10 @@ def catalogue() -> list[Availability]:
 
     Imports no engine and never raises.
     """
-    with ThreadPoolExecutor(len(ENGINES)) as threads:
-        engines = dict(zip(ENGINES, threads.map(_engine, ENGINES), strict=True))
+    with ThreadPoolExecutor(len(ENGINE_SETTINGS)) as threads:
+        engines = dict(zip(ENGINE_SETTINGS, threads.map(_engine, ENGINE_SETTINGS), strict=True))
     found = {one.type: one for one in _embedded()} | engines
-    return [found[kind] for kind in REFERENCES]
+    return [found[kind] for kind in REFERENCE_SETTINGS]
 
 
 def _embedded() -> list[Availability]:
@@ -107,11 +106,11 @@ def _package(
 
 def _engine(kind: str) -> Availability:
     """A program that ASE drives."""
-    engine = TABLE[ENGINES[kind]]
-    stress = MOLECULES_ONLY if is_for_molecules_only(ENGINES[kind]) else "yes" if engine.stress else "no"
-    if ENGINES[kind] is GpawSettings:
+    engine = ENGINES[ENGINE_SETTINGS[kind]]
+    stress = MOLECULES_ONLY if is_for_molecules_only(ENGINE_SETTINGS[kind]) else "yes" if engine.stress else "no"
+    if ENGINE_SETTINGS[kind] is GpawSettings:
         return _package(kind, engine.title, "gpaw", engine.install, stress=stress)
-    program = shlex.split(ENGINES[kind].model_fields["command"].default)[0]
+    program = shlex.split(ENGINE_SETTINGS[kind].model_fields["command"].default)[0]
     where = shutil.which(program)
     told = None if where is None else version_told(engine, where)
     return Availability(kind, f"{engine.title} ({program})", told, where, engine.install, stress=stress)

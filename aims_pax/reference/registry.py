@@ -14,7 +14,7 @@ from aims_pax.reference.process.supervised import Supervised
 from aims_pax.reference.programs.engines import EngineReference
 from aims_pax.reference.programs.fhi_aims import FhiAimsReference
 from aims_pax.settings.methods.asi import AsiInput
-from aims_pax.settings.methods.engines import ENGINES
+from aims_pax.settings.methods.engines import ENGINE_SETTINGS
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
 from aims_pax.settings.methods.reference import (
     AseCalculatorSettings,
@@ -25,14 +25,14 @@ from aims_pax.settings.methods.reference import (
     TeacherSettings,
 )
 
-REFERENCES: Final[dict[type[Any], Callable[[Any], Reference]]] = {
+BUILDERS: Final[dict[type[Any], Callable[[Any], Reference]]] = {
     TbliteSettings: TbliteReference,
     PyscfSettings: PyscfReference,
     TeacherSettings: TeacherReference,
     AseCalculatorSettings: CalculatorReference,
     FhiAimsInput: FhiAimsReference,
     AsiInput: AsiReference,
-    **dict.fromkeys(ENGINES.values(), EngineReference),
+    **dict.fromkeys(ENGINE_SETTINGS.values(), EngineReference),
 }
 """Settings class of every engine, and what makes its reference. No engine is imported before it is used."""
 
@@ -65,4 +65,4 @@ def _shared(by_system: Mapping[str, ReferenceSettings]) -> dict[str, Reference]:
 
 def build_engine(settings: ReferenceSettings) -> Reference:
     """The reference itself with its dispersion correction, to be used in the process that asks."""
-    return dispersed(REFERENCES[type(settings)](settings), settings)
+    return dispersed(BUILDERS[type(settings)](settings), settings)

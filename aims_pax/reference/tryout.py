@@ -14,7 +14,7 @@ from aims_pax.errors import Problem, ReferenceUnavailable, SettingsError
 from aims_pax.frame import Frame, Label, LabelFailure
 from aims_pax.protocols import Reference
 from aims_pax.reference.registry import build_reference
-from aims_pax.settings.methods.reference import REFERENCES, ReferenceSettings
+from aims_pax.settings.methods.reference import REFERENCE_SETTINGS, ReferenceSettings
 from aims_pax.settings.reading.document import Document
 from aims_pax.settings.sections import aims_pax_reading, read_settings
 
@@ -97,7 +97,7 @@ def settings_of_type(kind: str) -> ReferenceSettings:
 
 def _without_defaults(kind: str) -> list[Problem]:
     """What to do about a type that exists, and needs settings that only a project can give."""
-    if kind not in REFERENCES:
+    if kind not in REFERENCE_SETTINGS:
         return []
     advice = "Write them into a project (aims-pax init FOLDER, then its section REFERENCE): aims-pax references FOLDER."
     return [Problem("--type", f"{kind} can't be tried with its defaults alone.", "", advice)]

@@ -3,14 +3,14 @@
 from aims_pax.sampling.calculator import CalculatorForces, ReferenceForces
 from aims_pax.sampling.dispersed import DispersedForces
 from aims_pax.sampling.sampler import BatchedSampler
-from aims_pax.sampling.state import Advanced, Ensemble, TrajectoryCheckpoint, TrajectoryStart
+from aims_pax.sampling.state import Advanced, StatisticalEnsemble, TrajectoryCheckpoint, TrajectoryStart
 
 __all__ = [
     "Advanced",
     "BatchedSampler",
     "CalculatorForces",
     "DispersedForces",
-    "Ensemble",
+    "StatisticalEnsemble",
     "ReferenceForces",
     "TrajectoryCheckpoint",
     "TrajectoryStart",

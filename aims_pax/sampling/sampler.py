@@ -15,7 +15,7 @@ from aims_pax.sampling.neighbours import NearBatch, SkinLists, symbol
 from aims_pax.sampling.noise import NoiseStream
 from aims_pax.sampling.state import (
     Advanced,
-    Ensemble,
+    StatisticalEnsemble,
     TrajectoryCheckpoint,
     TrajectoryStart,
     pack_arrays,
@@ -133,7 +133,7 @@ class BatchedSampler:
     def kinetic_temperature(self, trajectory: int) -> float:
         """Temperature of the momenta of one trajectory, K. In NVE its centre of mass doesn't count."""
         start = self._starts[trajectory]
-        fixed = 3 if start.ensemble == Ensemble.NVE and start.frame.n_atoms > 1 else 0
+        fixed = 3 if start.ensemble == StatisticalEnsemble.NVE and start.frame.n_atoms > 1 else 0
         return 2 * self._kinetic_energy(trajectory) / ((3 * start.frame.n_atoms - fixed) * BOLTZMANN_EV_PER_K)
 
     def total_energy(self, trajectory: int) -> float:
@@ -167,7 +167,7 @@ class BatchedSampler:
         self._positions[atoms] = self._tensor(checkpoint.positions)
         self._momenta[atoms] = (
             self._drawn_momenta(trajectory, draw=int(self._rewinds[trajectory]))
-            if start.ensemble == Ensemble.NVE
+            if start.ensemble == StatisticalEnsemble.NVE
             else self._tensor(checkpoint.momenta)
         )
         self._generations[trajectory] = _STALE
@@ -309,7 +309,7 @@ class BatchedSampler:
             timestep_fs=per_atom([start.timestep_fs for start in self._starts]),
             temperature_k=per_atom([start.temperature_k for start in self._starts]),
             friction_per_fs=per_atom(
-                [start.friction_per_fs if start.ensemble == Ensemble.NVT else 0.0 for start in self._starts]
+                [start.friction_per_fs if start.ensemble == StatisticalEnsemble.NVT else 0.0 for start in self._starts]
             ),
         )
 

@@ -14,7 +14,7 @@ from aims_pax.errors import StoreError
 from aims_pax.frame import FloatArray, Frame
 
 
-class Ensemble(StrEnum):
+class StatisticalEnsemble(StrEnum):
     """What a trajectory keeps constant."""
 
     NVT = "nvt"
@@ -31,7 +31,7 @@ class TrajectoryStart:
     ----------
     frame : Frame
         The structure at step 0.
-    ensemble : Ensemble
+    ensemble : StatisticalEnsemble
     temperature_k : float, K
         Of the initial momenta and, in NVT, of the thermostat.
     timestep_fs : float, fs
@@ -43,7 +43,7 @@ class TrajectoryStart:
     """
 
     frame: Frame
-    ensemble: Ensemble
+    ensemble: StatisticalEnsemble
     temperature_k: float
     timestep_fs: float
     friction_per_fs: float

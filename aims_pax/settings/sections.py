@@ -15,7 +15,7 @@ from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.fhi_aims import FhiAimsSettings
 from aims_pax.settings.methods.reference import (
     REFERENCE_ALIASES,
-    REFERENCES,
+    REFERENCE_SETTINGS,
     AseCalculatorSettings,
     ReferenceSettings,
     TbliteSettings,
@@ -168,7 +168,7 @@ def _read_reference(
     if data is not None:
         if isinstance(data, Mapping) and data.get("type") == "teacher" and "calculator" in data:
             return reading.section(AseCalculatorSettings, data, ("REFERENCE",))
-        reference: ReferenceSettings | None = _tagged(reading, REFERENCES, data, ("REFERENCE",))
+        reference: ReferenceSettings | None = _tagged(reading, REFERENCE_SETTINGS, data, ("REFERENCE",))
         return reference
     if taught:
         return teachers[0]

@@ -311,12 +311,12 @@ def recorder(project: Project, stage: Stage, folder: RunFolder) -> "TrajectoryRe
 
 
 def _start(frame: Frame, md: MDSettings, stage: Stage) -> "TrajectoryStart":
-    from aims_pax.sampling import Ensemble, TrajectoryStart
+    from aims_pax.sampling import StatisticalEnsemble, TrajectoryStart
 
     # The stages have noise of their own: otherwise active learning would begin with the moves of the initial MD.
     return TrajectoryStart(
         frame=frame,
-        ensemble=Ensemble(md.stat_ensemble),
+        ensemble=StatisticalEnsemble(md.stat_ensemble),
         temperature_k=md.temperature,
         timestep_fs=md.timestep,
         friction_per_fs=md.friction,

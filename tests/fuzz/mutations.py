@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, MDSettings, MiscSettings
 from aims_pax.settings.cluster import CLUSTERS
 from aims_pax.settings.mace import MACE_SECTIONS
-from aims_pax.settings.methods.reference import REFERENCES
+from aims_pax.settings.methods.reference import REFERENCE_SETTINGS
 
 SECTIONS: Final = (
     "INITIAL_DATASET_GENERATION",
@@ -28,7 +28,7 @@ NAMES: Final = sorted(
         name
         for model in (
             *(InitialDatasetSettings, ActiveLearningSettings, MDSettings, MiscSettings),
-            *(*CLUSTERS.values(), *REFERENCES.values(), *MACE_SECTIONS.values()),
+            *(*CLUSTERS.values(), *REFERENCE_SETTINGS.values(), *MACE_SECTIONS.values()),
         )
         for name in (*model.model_fields, *model.ALIASES)
     }

@@ -22,7 +22,7 @@ from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, Stage
 from aims_pax.labelling.desk import LabelDesk
-from aims_pax.labelling.faults import POLICIES
+from aims_pax.labelling.faults import REMEDIES
 from aims_pax.labelling.workers.config_file import load_config
 from aims_pax.labelling.workers.parsl import ParslPool
 from aims_pax.outcome.results import read_summary
@@ -210,7 +210,7 @@ def test_fault_is_tried_as_often_as_the_table_says_and_each_attempt_is_kept(
     provoked: dict[str, Provoked], name: str
 ) -> None:
     failures = provoked[name].failures
-    n_attempts = POLICIES[FAULTY[name].reason].n_attempts
+    n_attempts = REMEDIES[FAULTY[name].reason].n_attempts
     assert n_attempts is not None
     assert [one.reason for one in failures] == [FAULTY[name].reason] * n_attempts
     if FAULTY[name].reason.is_infrastructure:

@@ -18,7 +18,7 @@ from aims_pax.atoms import frame_of
 from aims_pax.errors import SettingsError
 from aims_pax.frame import Frame, Label
 from aims_pax.labelling.workers.config_file import load_config
-from aims_pax.labelling.workers.outlook import BlockWatch
+from aims_pax.labelling.workers.outlook import BlockOutlook
 from aims_pax.labelling.workers.parsl import ParslPool
 from aims_pax.protocols import LabelJob
 from aims_pax.settings.methods.reference import AseCalculatorSettings
@@ -175,7 +175,7 @@ def test_jobs_that_stay_pending_are_reported_and_start_when_they_can(
     other = slurm.occupy("--exclusive", f"--nodes={slurm.n_nodes}")
     pool = open_pool(engine("Told", log=str(tmp_path / "log"), wall_s=0.1), "slurm_node_per_label", max_blocks=1)
     now = 0.0
-    watch = BlockWatch(pool._kernel.queues, clock=lambda: now)
+    watch = BlockOutlook(pool._kernel.queues, clock=lambda: now)
     submit(pool, tmp_path, range(2))
     assert pool.collect(timeout_s=8) == []
     assert [job.state for job in slurm.jobs() if job.number != other] == ["PENDING"]

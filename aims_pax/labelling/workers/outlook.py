@@ -48,7 +48,7 @@ class _Seen:
     next_line_s: float = FIRST_LINE_S
 
 
-class BlockWatch:
+class BlockOutlook:
     """Writes into the diary what becomes of blocks, in a thread that sleeps most of the time.
 
     Parameters

@@ -25,7 +25,7 @@ from aims_pax.labelling.result import decode
 from aims_pax.labelling.worker import label_on_worker
 from aims_pax.labelling.workers.blocks import BlockQueue, Ledger, cancel_command
 from aims_pax.labelling.workers.configuration import CountedLosses, GuardedExecutor, guard
-from aims_pax.labelling.workers.outlook import BlockWatch
+from aims_pax.labelling.workers.outlook import BlockOutlook
 from aims_pax.labelling.workers.probe import await_probes, look_around
 from aims_pax.protocols import LabelDone, LabelJob, PoolOutlook
 from aims_pax.reference.process.leash import ending
@@ -236,7 +236,7 @@ class ParslKernel:
         if self._ledger is not None and self._ledger.n_left_over:
             diary.info("%d batch jobs of an earlier run that was killed were cancelled", self._ledger.n_left_over)
         self.queues = tuple(BlockQueue(executor, self._ledger) for executor in blocks)
-        self._watch = BlockWatch(self.queues)
+        self._outlook = BlockOutlook(self.queues)
         self._ready: queue.SimpleQueue[DataFlowKernel | BaseException] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._broken = threading.Event()
@@ -248,7 +248,7 @@ class ParslKernel:
             self._broken.set()
             self.close()
             raise
-        self._watch.start()
+        self._outlook.start()
 
     @property
     def n_lost(self) -> int:
@@ -257,7 +257,7 @@ class ParslKernel:
 
     def outlook(self) -> PoolOutlook:
         """What may be hoped for from the blocks."""
-        return self._watch.outlook()
+        return self._outlook.outlook()
 
     def settle(self, label: str) -> None:
         """Ask the batch system less often, now that workers of this executor have been seen."""
@@ -268,7 +268,7 @@ class ParslKernel:
     def close(self) -> None:
         """End Parsl, its interchange and its blocks; by force when it does not end by itself."""
         self._closing.set()
-        self._watch.close()
+        self._outlook.close()
         # Without its interchange, Parsl waits for an answer that never comes.
         self._thread.join(1.0 if self._broken.is_set() else CLOSING_S)
         if self._thread.is_alive() and not self._broken.is_set():

@@ -34,7 +34,7 @@ STDERR: Final = "stderr.txt"
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class EngineRun:
     """One calculation of a program.
 
     Parameters
@@ -108,7 +108,7 @@ class Engine:
     """
 
     title: str
-    calculator: Callable[[Run], "BaseCalculator"]
+    calculator: Callable[[EngineRun], "BaseCalculator"]
     unconverged: str
     outputs: tuple[str, ...]
     install: str
@@ -118,7 +118,7 @@ class Engine:
     require_whole: Callable[[str, int], None] | None = None
 
 
-def _program(run: Run) -> Any:
+def _program(run: EngineRun) -> Any:
     """The profile of ASE's older calculators, which leave error output on the terminal."""
     from ase.calculators.calculator import StandardProfile
 
@@ -130,14 +130,14 @@ def _program(run: Run) -> Any:
     return Program(run.words)
 
 
-def _abinit(run: Run) -> "BaseCalculator":
+def _abinit(run: EngineRun) -> "BaseCalculator":
     from ase.calculators.abinit import Abinit, AbinitProfile
 
     profile = AbinitProfile(run.words, pp_paths=[str(run.settings.pseudo_dir)])
     return Abinit(profile=profile, directory=run.folder, **run.arguments(optstress=int(run.want_stress), chksymtnons=0))
 
 
-def _castep(run: Run) -> "BaseCalculator":
+def _castep(run: EngineRun) -> "BaseCalculator":
     from ase.calculators.castep import Castep
 
     arguments = run.arguments(
@@ -166,7 +166,7 @@ def _castep(run: Run) -> "BaseCalculator":
     return calculator
 
 
-def _cp2k(run: Run) -> "BaseCalculator":
+def _cp2k(run: EngineRun) -> "BaseCalculator":
     from ase.calculators.cp2k import CP2K
 
     arguments = run.arguments(
@@ -177,7 +177,7 @@ def _cp2k(run: Run) -> "BaseCalculator":
     return CP2K(label="cp2k", command=command, **arguments)
 
 
-def _dftb(run: Run) -> "BaseCalculator":
+def _dftb(run: EngineRun) -> "BaseCalculator":
     from ase.calculators.dftb import Dftb
 
     folder = run.settings.pseudo_dir
@@ -185,7 +185,7 @@ def _dftb(run: Run) -> "BaseCalculator":
     return Dftb(label="dftb", directory=str(run.folder), profile=_program(run), **own, **run.arguments())
 
 
-def _espresso(run: Run) -> "BaseCalculator":
+def _espresso(run: EngineRun) -> "BaseCalculator":
     from ase.calculators.espresso import Espresso, EspressoProfile
 
     elements = sorted(set(run.atoms.get_chemical_symbols()))
@@ -202,14 +202,14 @@ def _espresso(run: Run) -> "BaseCalculator":
     )
 
 
-def _gpaw(run: Run) -> "BaseCalculator":
+def _gpaw(run: EngineRun) -> "BaseCalculator":
     from gpaw import GPAW
 
     mesh = {} if run.kpts is None else {"kpts": {"size": run.kpts, "gamma": True}}
     return GPAW(txt=str(run.folder / "gpaw.txt"), **{**mesh, **deepcopy(run.settings.parameters)})
 
 
-def _nwchem(run: Run) -> "BaseCalculator":
+def _nwchem(run: EngineRun) -> "BaseCalculator":
     from ase.calculators.nwchem import NWChem
 
     # The multiplicity goes by the atoms' magnetic moments, from which ASE writes that of any theory.
@@ -217,7 +217,7 @@ def _nwchem(run: Run) -> "BaseCalculator":
     return NWChem(label=str(run.folder / "nwchem"), profile=_program(run), **run.arguments(charge=run.charge))
 
 
-def _orca(run: Run) -> "BaseCalculator":
+def _orca(run: EngineRun) -> "BaseCalculator":
     from ase.calculators.orca import ORCA, OrcaProfile
 
     arguments = run.arguments(charge=run.charge, mult=run.multiplicity)
@@ -227,14 +227,14 @@ def _orca(run: Run) -> "BaseCalculator":
     return ORCA(profile=OrcaProfile(run.words), directory=run.folder, **arguments)
 
 
-def _siesta(run: Run) -> "BaseCalculator":
+def _siesta(run: EngineRun) -> "BaseCalculator":
     from ase.calculators.siesta import Siesta
 
     folder, spin = str(run.settings.pseudo_dir), "collinear" if run.is_magnetic else "non-polarized"
     return Siesta(profile=_program(run), directory=str(run.folder), **run.arguments(pseudo_path=folder, spin=spin))
 
 
-def _vasp(run: Run) -> "BaseCalculator":
+def _vasp(run: EngineRun) -> "BaseCalculator":
     from ase.calculators.vasp import Vasp
 
     os.environ[Vasp.VASP_PP_PATH] = str(run.settings.pseudo_dir)  # there is no other way to tell ASE

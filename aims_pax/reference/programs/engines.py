@@ -25,7 +25,7 @@ from aims_pax.reference.programs.engine_output import judged, require_whole, ver
 from aims_pax.reference.programs.engine_table import (
     ENGINES,
     Engine,
-    Run,
+    EngineRun,
     is_for_molecules_only,
 )
 from aims_pax.reference.programs.espresso import PROTOCOLS, espresso_problems
@@ -128,7 +128,7 @@ class EngineReference:
         require_whole(engine, folder, n_atoms=frame.n_atoms)
         return seen
 
-    def _run(self, frame: Frame, folder: Path, *, want_stress: bool) -> Run:
+    def _run(self, frame: Frame, folder: Path, *, want_stress: bool) -> EngineRun:
         """One calculation as the table wants it.
 
         Raises
@@ -147,7 +147,7 @@ class EngineReference:
             )
         if isinstance(settings, KPointEngineSettings) and frame.pbc.any():
             kpts = k_mesh(atoms, settings)
-        return Run(
+        return EngineRun(
             settings=settings,
             folder=folder,
             command=leashed(_located(command)) if (command := self._command) else [],
@@ -191,7 +191,7 @@ def k_mesh(atoms: "Atoms", settings: KPointEngineSettings) -> tuple[int, int, in
     return int(mesh[0]), int(mesh[1]), int(mesh[2])
 
 
-def _computed(engine: Engine, run: Run) -> Observables:
+def _computed(engine: Engine, run: EngineRun) -> Observables:
     """The numbers of one calculation; the calculator is closed whatever happens."""
     calculator = None
     try:
@@ -207,7 +207,7 @@ def _computed(engine: Engine, run: Run) -> Observables:
                 close()
 
 
-def _results(calculator: "BaseCalculator", run: Run) -> Observables:
+def _results(calculator: "BaseCalculator", run: EngineRun) -> Observables:
     wanted = ["energy", "forces", *(["stress"] if run.want_stress else [])]
     run.atoms.calc = calculator  # CASTEP's input is written by way of it
     if isinstance(run.settings, GpawSettings):

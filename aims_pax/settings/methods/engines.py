@@ -199,7 +199,7 @@ class NwchemSettings(MoleculeEngineSettings):
     command: Command = Field("nwchem", description=_COMMAND)
 
 
-ENGINES: Final[Mapping[str, type[EngineSettings]]] = {
+ENGINE_SETTINGS: Final[Mapping[str, type[EngineSettings]]] = {
     "abinit": AbinitSettings,
     "castep": CastepSettings,
     "cp2k": Cp2kSettings,

@@ -8,7 +8,7 @@ from annotated_types import Ge, Le
 from pydantic import Field
 
 from aims_pax.settings.methods.asi import AsiSettings
-from aims_pax.settings.methods.engines import ENGINES, EngineSettings
+from aims_pax.settings.methods.engines import ENGINE_SETTINGS, EngineSettings
 from aims_pax.settings.methods.fhi_aims import FhiAimsSettings
 from aims_pax.settings.methods.limits import LabelLimits
 from aims_pax.settings.methods.models import MACE_OFF_NAMES, Device, Dtype, ModelNameOrFile, is_file
@@ -111,14 +111,14 @@ ReferenceSettings = (
     | EngineSettings
 )
 
-REFERENCES: Final[dict[str, type[ReferenceSettings]]] = {
+REFERENCE_SETTINGS: Final[dict[str, type[ReferenceSettings]]] = {
     "tblite": TbliteSettings,
     "pyscf": PyscfSettings,
     "teacher": TeacherSettings,
     "ase-calculator": AseCalculatorSettings,
     "fhi-aims": FhiAimsSettings,
     "asi": AsiSettings,
-    **ENGINES,
+    **ENGINE_SETTINGS,
 }
 """The sections that REFERENCE.type chooses from; a teacher with the key `calculator` is an ASE calculator."""
 

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from aims_pax.settings.changing import GOALS, when
 from aims_pax.settings.cluster import CLUSTERS, SystemResources
 from aims_pax.settings.mace import MACE_SECTIONS
-from aims_pax.settings.methods.reference import REFERENCES
+from aims_pax.settings.methods.reference import REFERENCE_SETTINGS
 from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, NOT_YET_VALUES, Absent
 from aims_pax.settings.reading.kinds import allowed, meaning, shown
 from aims_pax.settings.reading.validation import nested_section
@@ -21,7 +21,10 @@ from aims_pax.settings.words.page import OF_AIMS, PLAIN_SECTIONS, REQUIRED, defa
 AIMS_PAX_FILE: Final = "aims_PAX.yaml"
 MACE_FILE: Final = "mace.yaml"
 
-CHOSEN_BY_TYPE: Final[Mapping[str, Mapping[str, type[Section]]]] = {"CLUSTER": CLUSTERS, "REFERENCE": REFERENCES}
+CHOSEN_BY_TYPE: Final[Mapping[str, Mapping[str, type[Section]]]] = {
+    "CLUSTER": CLUSTERS,
+    "REFERENCE": REFERENCE_SETTINGS,
+}
 """Sections whose settings depend on their own `type`."""
 
 UNITS: Final = ("eV/Å³", "eV/Å", "eV", "1/Å", "Å", "K", "1/fs", "fs", "s", "MB", "Hartree", "µB", "elementary charges")

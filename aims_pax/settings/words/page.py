@@ -13,7 +13,7 @@ from aims_pax.settings.initial import InitialDatasetSettings
 from aims_pax.settings.mace import MACE_SECTIONS
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.dispersion import DispersionSettings
-from aims_pax.settings.methods.reference import REFERENCES
+from aims_pax.settings.methods.reference import REFERENCE_SETTINGS
 from aims_pax.settings.misc import MiscSettings
 from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, Absent
 from aims_pax.settings.reading.kinds import allowed
@@ -64,7 +64,7 @@ def reference_page() -> str:
         parts += _other_keys(model, NOT_YET.get(name, {}), FHI_AIMS.get(name, {}))
     parts += ["### CLUSTER", _CLUSTER, *_choices(CLUSTERS)]
     parts += _other_keys(None, NOT_YET["CLUSTER.parsl_options"], FHI_AIMS["CLUSTER"])
-    parts += ["### REFERENCE", _REFERENCE, *_choices(REFERENCES)]
+    parts += ["### REFERENCE", _REFERENCE, *_choices(REFERENCE_SETTINGS)]
     parts += [*_tables(DispersionSettings, "Settings of `dispersion`, which every type has:")]
     parts += ["## mace.yaml"]
     for name, model in MACE_SECTIONS.items():

@@ -7,7 +7,7 @@ from typing import Final
 
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.settings.methods.engines import BoxedEngineSettings, MoleculeEngineSettings
-from aims_pax.settings.methods.reference import REFERENCE_ALIASES, REFERENCES, PyscfSettings
+from aims_pax.settings.methods.reference import REFERENCE_ALIASES, REFERENCE_SETTINGS, PyscfSettings
 
 CRYSTAL, MOLECULE = "crystal|", "molecule|"
 """Marks of lines that are written for periodic structures only, or for molecules only."""
@@ -229,12 +229,12 @@ def known_reference(named: str) -> str:
     near = get_close_matches(meant, TEXTS, n=1)
     advice = f"Did you mean {near[0]}? " if near else ""
     found = f"{named!r} is not a reference that a project can be written for."
-    listed = " | ".join(kind for kind in REFERENCES if kind in TEXTS)
+    listed = " | ".join(kind for kind in REFERENCE_SETTINGS if kind in TEXTS)
     raise SettingsError(Problem("--reference", found, listed, f"{advice}aims-pax references says what each is."))
 
 
 def labels_crystals(kind: str) -> bool:
     """Whether a reference computes periodic structures, and then their stress, too."""
-    settings = REFERENCES[kind]
+    settings = REFERENCE_SETTINGS[kind]
     molecules_only = issubclass(settings, MoleculeEngineSettings) and not issubclass(settings, BoxedEngineSettings)
     return not molecules_only and settings is not PyscfSettings

@@ -14,7 +14,7 @@ from aims_pax.settings.cluster import CLUSTERS, ParslOptions
 from aims_pax.settings.initial import InitialDatasetSettings
 from aims_pax.settings.mace import MACE_SECTIONS
 from aims_pax.settings.md import MDSettings
-from aims_pax.settings.methods.reference import REFERENCES
+from aims_pax.settings.methods.reference import REFERENCE_SETTINGS
 from aims_pax.settings.misc import MiscSettings
 from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, Absent
 from aims_pax.settings.section import Section
@@ -33,7 +33,7 @@ def aims_pax_schema() -> Json:
         "MISC": MiscSettings,
     }
     clusters: list[type[Section]] = [*CLUSTERS.values()]
-    references: list[type[Section]] = [*REFERENCES.values()]
+    references: list[type[Section]] = [*REFERENCE_SETTINGS.values()]
     absent = {name: {**NOT_YET.get(name, {}), **FHI_AIMS.get(name, {})} for name in {*NOT_YET, *FHI_AIMS}}
     definitions = _definitions([*plain.values(), *clusters, *references])
     for name, model in plain.items():

@@ -14,7 +14,7 @@ from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped, PoolDead
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, Stage
 from aims_pax.labelling.desk import LabelDesk
-from aims_pax.labelling.faults import POLICIES, Policy, as_markdown
+from aims_pax.labelling.faults import REMEDIES, Remedy, as_markdown
 from aims_pax.labelling.result import encode, write_result
 from aims_pax.protocols import LabelDone, LabelJob, PoolOutlook
 
@@ -84,12 +84,12 @@ def answered(desk: LabelDesk) -> list[LabelDone]:
     return answers
 
 
-GIVEN_UP = [(reason, policy.n_attempts) for reason, policy in POLICIES.items() if policy.n_attempts is not None]
+GIVEN_UP = [(reason, remedy.n_attempts) for reason, remedy in REMEDIES.items() if remedy.n_attempts is not None]
 
 
 def test_every_reason_that_can_be_stored_has_its_policy() -> None:
-    assert set(POLICIES) == set(FailureReason) - {FailureReason.NOT_STARTED}
-    assert {reason for reason, policy in POLICIES.items() if policy.n_in_row is not None} == {
+    assert set(REMEDIES) == set(FailureReason) - {FailureReason.NOT_STARTED}
+    assert {reason for reason, remedy in REMEDIES.items() if remedy.n_in_row is not None} == {
         reason for reason in FailureReason if reason.is_infrastructure
     }
 
@@ -111,7 +111,7 @@ def test_label_is_given_up_after_as_many_attempts_as_the_table_says(
         assert store.given_up() == {reason: 1}
 
 
-@pytest.mark.parametrize("reason", [reason for reason, policy in POLICIES.items() if policy.n_attempts != 1])
+@pytest.mark.parametrize("reason", [reason for reason, remedy in REMEDIES.items() if remedy.n_attempts != 1])
 def test_label_that_comes_at_its_next_attempt_is_a_label(
     reason: FailureReason, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -266,18 +266,18 @@ def test_label_of_any_attempt_is_an_answer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "words"),
+    ("remedy", "words"),
     [
-        (Policy("", 1), "the structure is given up"),
-        (Policy("", 2), "the label is asked for again; after 2 attempts the structure is given up"),
+        (Remedy("", 1), "the structure is given up"),
+        (Remedy("", 2), "the label is asked for again; after 2 attempts the structure is given up"),
         (
-            Policy("", None, 3),
+            Remedy("", None, 3),
             "the label is asked for again; 3 such answers in a row stop the campaign, if no other label is under way",
         ),
     ],
 )
-def test_consequences_are_said_in_words(policy: Policy, words: str) -> None:
-    assert policy.consequence() == words
+def test_consequences_are_said_in_words(remedy: Remedy, words: str) -> None:
+    assert remedy.consequence() == words
 
 
 def test_documentation_shows_the_table() -> None:

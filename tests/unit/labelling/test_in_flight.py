@@ -13,8 +13,8 @@ from aims_pax.departure import Departure, Reason
 from aims_pax.errors import PoolDead
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, Stage
 from aims_pax.labelling.desk import SLOW_LABEL, WORKERS_LOST, LabelDesk
-from aims_pax.labelling.in_flight import Vigil, duration
-from aims_pax.labelling.patience import Watchdog
+from aims_pax.labelling.in_flight import InFlight, duration
+from aims_pax.labelling.patience import Patience
 from aims_pax.protocols import LabelDone, LabelJob, PoolOutlook
 
 
@@ -84,18 +84,18 @@ def begin(job: LabelJob, clock: float, *, host: str = "node-03", process: int = 
 
 def test_label_far_slower_than_its_peers_is_reported_once(tmp_path: Path) -> None:
     clock = Clock()
-    vigil = Vigil(lambda system, n: [180.0] * 7, clock=clock)
+    in_flight = InFlight(lambda system, n: [180.0] * 7, clock=clock)
     job = LabelJob(17, frame(1), tmp_path / "17")
-    vigil.sent(job)
+    in_flight.sent(job)
     begin(job, clock.now)
     clock.now += 5 * 180.0 - 1
-    assert list(vigil.newly_slow()) == []
+    assert list(in_flight.newly_slow()) == []
     clock.now += 42 * 60.0 - 5 * 180.0 + 1
-    (slow,) = vigil.newly_slow()
+    (slow,) = in_flight.newly_slow()
     assert str(slow) == (
         "label 17 has been computing for 42 min on node-03 (process 4711); the median of 7 others was 3 min"
     )
-    assert list(vigil.newly_slow()) == []
+    assert list(in_flight.newly_slow()) == []
 
 
 @pytest.mark.parametrize(("peers_s", "elapsed_s"), [([10.0] * 4, 1e5), ([2.0] * 20, 55.0)])
@@ -103,27 +103,27 @@ def test_few_peers_or_less_than_a_minute_make_no_label_slow(
     peers_s: list[float], elapsed_s: float, tmp_path: Path
 ) -> None:
     clock = Clock()
-    vigil = Vigil(lambda system, n: peers_s, clock=clock)
+    in_flight = InFlight(lambda system, n: peers_s, clock=clock)
     job = LabelJob(1, frame(1), tmp_path / "1")
-    vigil.sent(job)
+    in_flight.sent(job)
     begin(job, clock.now)
     clock.now += elapsed_s
-    assert list(vigil.newly_slow()) == []
+    assert list(in_flight.newly_slow()) == []
 
 
 def test_attempts_that_were_over_before_are_not_under_way(tmp_path: Path) -> None:
     clock = Clock()
-    vigil = Vigil(lambda system, n: [1.0] * 9, clock=clock)
+    in_flight = InFlight(lambda system, n: [1.0] * 9, clock=clock)
     job = LabelJob(1, frame(1), tmp_path / "1")
     begin(job, clock.now - 9000.0)
-    vigil.sent(job)
-    assert vigil.states() == ["label 1 (hydrogen) has not begun"]
-    assert list(vigil.newly_slow()) == []
+    in_flight.sent(job)
+    assert in_flight.states() == ["label 1 (hydrogen) has not begun"]
+    assert list(in_flight.newly_slow()) == []
     begin(job, clock.now, process=5)
     clock.now += 90.0
-    assert vigil.states() == ["label 1 (hydrogen) has been computing for 90 s on node-03 (process 5)"]
-    vigil.ended(1)
-    assert vigil.states() == []
+    assert in_flight.states() == ["label 1 (hydrogen) has been computing for 90 s on node-03 (process 5)"]
+    in_flight.ended(1)
+    assert in_flight.states() == []
 
 
 @pytest.mark.parametrize(
@@ -161,11 +161,11 @@ def test_times_of_an_earlier_session_are_known(tmp_path: Path) -> None:
         for md_step in range(1, 31):
             store.add_label(store.add_job(frame(md_step), Stage.ACTIVE), label(float(md_step)))
         store.add_label(store.add_job(frame(99, "water"), Stage.ACTIVE), label(1e6))
-        vigil = Vigil(store.recent_wall_s)
-        assert vigil.longest_s("hydrogen") == 30.0
-        vigil.labelled("hydrogen", 77.0)
-        assert vigil.longest_s("hydrogen") == 77.0
-        assert vigil.longest_s("ice") is None
+        in_flight = InFlight(store.recent_wall_s)
+        assert in_flight.longest_s("hydrogen") == 30.0
+        in_flight.labelled("hydrogen", 77.0)
+        assert in_flight.longest_s("hydrogen") == 77.0
+        assert in_flight.longest_s("ice") is None
 
 
 def test_label_that_could_not_finish_in_time_is_held_for_the_next_session(
@@ -208,47 +208,47 @@ def test_nothing_is_waited_for_when_the_campaign_is_asked_to_leave(tmp_path: Pat
         assert desk.collect(timeout_s=None) == []
 
 
-def watchdog_of(pool: PatientPool, folder: Path, clock: Clock, *, n_labels: int = 2) -> Watchdog:
-    vigil = Vigil(lambda system, n: [], clock=clock)
+def patience_of(pool: PatientPool, folder: Path, clock: Clock, *, n_labels: int = 2) -> Patience:
+    in_flight = InFlight(lambda system, n: [], clock=clock)
     for label_id in range(1, n_labels + 1):
         job = LabelJob(label_id, frame(label_id), folder / str(label_id))
-        vigil.sent(job)
+        in_flight.sent(job)
         pool.submit(job)
     begin(pool.jobs[1], clock.now)
-    return Watchdog(pool, vigil, patience_s=3600.0, clock=clock)
+    return Patience(pool, in_flight, patience_s=3600.0, clock=clock)
 
 
 def test_watchdog_says_what_is_waited_for_again_and_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
-    watchdog = watchdog_of(PatientPool(), tmp_path, clock)
+    patience = patience_of(PatientPool(), tmp_path, clock)
     with caplog.at_level(logging.WARNING):
         clock.now += 3599.0
-        watchdog.look()
+        patience.look()
         assert caplog.messages == []
         clock.now += 1.0
-        watchdog.look()
-        watchdog.look()
+        patience.look()
+        patience.look()
         assert caplog.messages == [
             "nothing has come for 60 min (MISC.no_progress_s); 2 labels are waited for. 2 blocks run",
             "  label 1 (hydrogen) has been computing for 60 min on node-03 (process 4711)",
             "  label 2 (hydrogen) has not begun",
         ]
         clock.now += 3600.0
-        watchdog.look()
+        patience.look()
         assert "nothing has come for 2.0 h" in caplog.text
-        watchdog.calm()
+        patience.calm()
         caplog.clear()
         clock.now += 3599.0
-        watchdog.look()
+        patience.look()
         assert caplog.messages == []
 
 
 def test_watchdog_names_some_of_many_labels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
-    watchdog = watchdog_of(PatientPool(), tmp_path, clock, n_labels=25)
+    patience = patience_of(PatientPool(), tmp_path, clock, n_labels=25)
     clock.now += 3600.0
     with caplog.at_level(logging.WARNING):
-        watchdog.look()
+        patience.look()
     assert len(caplog.messages) == 22
     assert caplog.messages[-1] == "  and 5 more"
 

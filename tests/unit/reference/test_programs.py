@@ -20,8 +20,8 @@ from aims_pax.reference.programs.engine_table import ENGINES
 from aims_pax.reference.programs.engines import EngineReference, k_mesh
 from aims_pax.reference.programs.espresso import input_data
 from aims_pax.reference.registry import build_reference
-from aims_pax.settings.methods.engines import ENGINES as SETTINGS
 from aims_pax.settings.methods.engines import (
+    ENGINE_SETTINGS,
     AbinitSettings,
     CastepSettings,
     Cp2kSettings,
@@ -34,7 +34,7 @@ from aims_pax.settings.methods.engines import (
     SiestaSettings,
     VaspSettings,
 )
-from aims_pax.settings.methods.reference import REFERENCES
+from aims_pax.settings.methods.reference import REFERENCE_SETTINGS
 
 from ... import programs
 
@@ -114,7 +114,7 @@ def test_initial_moments_reach_the_program(kind: str, tmp_path: Path) -> None:
             assert line in text, text
 
 
-PROGRAMS = sorted(set(SETTINGS) - {"gpaw"})
+PROGRAMS = sorted(set(ENGINE_SETTINGS) - {"gpaw"})
 WITHOUT_SHELL = sorted(set(PROGRAMS) - {"cp2k"})
 """CP2K talks to ASE, and writes no input before its shell has answered."""
 
@@ -192,7 +192,7 @@ def test_program_that_says_it_did_not_converge_gives_no_label(kind: str, code: i
 def test_program_that_is_killed_says_so(kind: str, tmp_path: Path) -> None:
     command = stand_in(tmp_path, ends="os.kill(os.getpid(), signal.SIGKILL)")
     found = failure(EngineReference(settings_of(kind, tmp_path, command=command)), tmp_path, kind=kind)
-    assert ENGINES[SETTINGS[kind]].title in found.message
+    assert ENGINES[ENGINE_SETTINGS[kind]].title in found.message
     if kind in ("castep", "vasp"):  # there ASE keeps the signal to itself
         assert found.reason is FailureReason.CRASHED
         return
@@ -268,7 +268,7 @@ def children() -> set[str]:
 )
 def test_version_is_read_from_the_output(kind: str, name: str, printed: str, expected: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(printed, encoding="utf-8")
-    assert version_printed(ENGINES[SETTINGS[kind]], tmp_path) == expected
+    assert version_printed(ENGINES[ENGINE_SETTINGS[kind]], tmp_path) == expected
 
 
 # -- k points, cells, spins -----------------------------------------------------------------------------------------
@@ -426,7 +426,7 @@ def test_free_atoms_of_a_molecular_program_have_their_own_spin(tmp_path: Path) -
 
 def test_catalogue_knows_every_reference_and_finds_those_that_are_here() -> None:
     found = {one.type: one for one in catalogue()}
-    assert list(found) == list(REFERENCES)
+    assert list(found) == list(REFERENCE_SETTINGS)
     assert found["tblite"].version is not None
     assert found["orca"].stress == "molecules only"
     assert all(one.install for one in found.values())

@@ -8,7 +8,7 @@ import torch
 from ase import Atoms
 
 from aims_pax.frame import Frame
-from aims_pax.sampling import Ensemble, TrajectoryStart
+from aims_pax.sampling import StatisticalEnsemble, TrajectoryStart
 
 torch.set_num_threads(1)
 
@@ -40,8 +40,8 @@ def cluster() -> Frame:
 def starts(crystal: Frame, cluster: Frame) -> Sequence[TrajectoryStart]:
     """Crystals and clusters, warm and cold, with different time steps, frictions and ensembles."""
     return (
-        TrajectoryStart(crystal, Ensemble.NVT, 40.0, 4.0, 0.001, 42),
-        TrajectoryStart(cluster, Ensemble.NVT, 20.0, 2.0, 0.01, 42),
-        TrajectoryStart(cluster, Ensemble.NVE, 15.0, 5.0, 0.0, 42),
-        TrajectoryStart(crystal, Ensemble.NVT, 70.0, 1.0, 0.05, 42),
+        TrajectoryStart(crystal, StatisticalEnsemble.NVT, 40.0, 4.0, 0.001, 42),
+        TrajectoryStart(cluster, StatisticalEnsemble.NVT, 20.0, 2.0, 0.01, 42),
+        TrajectoryStart(cluster, StatisticalEnsemble.NVE, 15.0, 5.0, 0.0, 42),
+        TrajectoryStart(crystal, StatisticalEnsemble.NVT, 70.0, 1.0, 0.05, 42),
     )

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from aims_pax.frame import Frame
-from aims_pax.sampling import BatchedSampler, Ensemble, TrajectoryStart
+from aims_pax.sampling import BatchedSampler, StatisticalEnsemble, TrajectoryStart
 from aims_pax.sampling.analytic import LennardJones, Springs
 from aims_pax.sampling.langevin import Coefficients, kick, kick_drift, maxwell_boltzmann
 from aims_pax.units import AMU_ANG2_PER_FS2_EV, BOLTZMANN_EV_PER_K
@@ -21,7 +21,7 @@ def independent_oscillators(n_replicas: int) -> Frame:
 
 def single_atoms(n: int, **settings: float) -> list[TrajectoryStart]:
     frame = Frame("atom", 0, 0, 0, np.array([6]), np.zeros((1, 3)))
-    return [TrajectoryStart(frame, Ensemble.NVT, seed=k, **settings) for k in range(n)]  # type: ignore[arg-type]
+    return [TrajectoryStart(frame, StatisticalEnsemble.NVT, seed=k, **settings) for k in range(n)]  # type: ignore[arg-type]
 
 
 def test_harmonic_oscillators_have_the_temperature_and_the_width_of_their_thermostat() -> None:
@@ -62,7 +62,7 @@ def test_positions_of_a_harmonic_mode_are_exact_at_large_steps() -> None:
 
 def test_without_friction_the_step_is_velocity_verlet(cluster: Frame) -> None:
     model = LennardJones()
-    start = TrajectoryStart(cluster, Ensemble.NVE, 30.0, 5.0, 0.0, 1)
+    start = TrajectoryStart(cluster, StatisticalEnsemble.NVE, 30.0, 5.0, 0.0, 1)
     sampler = BatchedSampler([start], model)
     before = sampler.checkpoint(0)
     sampler.advance([0], 1)
@@ -77,7 +77,7 @@ def test_without_friction_the_step_is_velocity_verlet(cluster: Frame) -> None:
 
 
 def test_nve_conserves_energy_of_molecules_and_crystals(crystal: Frame, cluster: Frame) -> None:
-    starts = [TrajectoryStart(frame, Ensemble.NVE, 60.0, 0.5, 0.0, 1) for frame in (crystal, cluster)]
+    starts = [TrajectoryStart(frame, StatisticalEnsemble.NVE, 60.0, 0.5, 0.0, 1) for frame in (crystal, cluster)]
     sampler = BatchedSampler(starts, LennardJones())
     times, energies = [], []
     for chunk in range(41):

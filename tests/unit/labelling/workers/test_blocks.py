@@ -28,7 +28,7 @@ from aims_pax.labelling.workers.configuration import (
     give_up_after_failures,
     retry_cost,
 )
-from aims_pax.labelling.workers.outlook import CONNECTING_S, EMPTY_S, BlockWatch
+from aims_pax.labelling.workers.outlook import CONNECTING_S, EMPTY_S, BlockOutlook
 from aims_pax.labelling.workers.undertaker import cancel_all
 from aims_pax.protocols import PoolOutlook
 
@@ -290,7 +290,7 @@ def test_waiting_is_told_with_its_reason_less_and_less_often(slurm: FakeSlurm, t
     executor.scale_out_facade(1)
     executor.tasks[1] = None
     now = 0.0
-    watch = BlockWatch([queue], clock=lambda: now)
+    watch = BlockOutlook([queue], clock=lambda: now)
     assert [line for _, line in watch.news()] == ["executor dft: 0 jobs run, 1 are pending in the queue"]
     told = []
     for minute in range(1, 11):
@@ -309,7 +309,7 @@ def test_a_refusal_and_a_failed_block_are_told_once(slurm: FakeSlurm, tmp_path: 
     slurm.refuses_jobs()
     executor = executor_of(SlurmProvider(), tmp_path)
     queue = BlockQueue(executor, None)
-    watch = BlockWatch([queue])
+    watch = BlockOutlook([queue])
     executor.scale_out_facade(1)
     (line,) = [line for _, line in watch.news()]
     assert "a job was refused, and is tried again: sbatch: error: invalid partition specified: nowhere" in line
@@ -329,7 +329,7 @@ def test_a_refusal_and_a_failed_block_are_told_once(slurm: FakeSlurm, tmp_path: 
 
 def test_pending_blocks_are_a_hope_and_said_with_their_reason(slurm: FakeSlurm, tmp_path: Path) -> None:
     executor = executor_of(SlurmProvider(), tmp_path)
-    watch = BlockWatch([BlockQueue(executor, None)])
+    watch = BlockOutlook([BlockQueue(executor, None)])
     assert watch.outlook() == PoolOutlook("no executor has labels to compute", is_dead=False)
     executor.scale_out_facade(1)
     executor.tasks[1] = None
@@ -342,7 +342,7 @@ def test_refused_block_is_a_hope(slurm: FakeSlurm, tmp_path: Path) -> None:
     slurm.refuses_jobs()
     executor = executor_of(SlurmProvider(), tmp_path)
     now = 0.0
-    watch = BlockWatch([BlockQueue(executor, None)], clock=lambda: now)
+    watch = BlockOutlook([BlockQueue(executor, None)], clock=lambda: now)
     executor.scale_out_facade(1)
     executor.tasks[1] = None
     list(watch.news())
@@ -358,7 +358,7 @@ def test_executor_with_labels_that_has_no_block_and_asks_for_none_is_dead_after_
 ) -> None:
     executor = executor_of(SlurmProvider(), tmp_path)
     now = 0.0
-    watch = BlockWatch([BlockQueue(executor, None)], clock=lambda: now)
+    watch = BlockOutlook([BlockQueue(executor, None)], clock=lambda: now)
     executor.scale_out_facade(1)
     executor._status["0"] = JobStatus(JobState.MISSING)
     (tmp_path / "parsl.dft.block-0.12.stderr").write_text("conda: command not found\n", encoding="utf-8")
@@ -379,7 +379,7 @@ def test_block_whose_workers_are_never_heard_of_is_dead_after_a_while(
 ) -> None:
     executor = executor_of(SlurmProvider(), tmp_path)
     now, nodes = 0.0, [{"worker_count": 4}, {"worker_count": 4}]
-    watch = BlockWatch([BlockQueue(executor, None)], clock=lambda: now)
+    watch = BlockOutlook([BlockQueue(executor, None)], clock=lambda: now)
     monkeypatch.setattr(executor, "connected_managers", lambda: nodes)
     executor.scale_out_facade(1)
     executor._status["0"] = JobStatus(JobState.RUNNING)
@@ -396,7 +396,7 @@ def test_block_whose_workers_are_never_heard_of_is_dead_after_a_while(
 
 def test_executor_that_was_given_up_is_dead_and_another_with_labels_is_a_hope(slurm: FakeSlurm, tmp_path: Path) -> None:
     broken, sound = (executor_of(SlurmProvider(), tmp_path) for _ in range(2))
-    watch = BlockWatch([BlockQueue(broken, None), BlockQueue(sound, None)])
+    watch = BlockOutlook([BlockQueue(broken, None), BlockQueue(sound, None)])
     broken.set_bad_state_and_fail_all(TooManyFailedBlocks("10 blocks in a row came to nothing"))
     assert watch.outlook() == PoolOutlook("executor dft was given up: 10 blocks in a row came to nothing", is_dead=True)
     sound.scale_out_facade(1)

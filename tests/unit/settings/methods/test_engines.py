@@ -8,7 +8,13 @@ import pytest
 from aims_pax.reference.registry import build_reference
 from aims_pax.sampling import DispersedForces
 from aims_pax.settings.methods.dispersion import DispersionSettings
-from aims_pax.settings.methods.engines import ENGINES, CastepSettings, EspressoSettings, GpawSettings, OrcaSettings
+from aims_pax.settings.methods.engines import (
+    ENGINE_SETTINGS,
+    CastepSettings,
+    EspressoSettings,
+    GpawSettings,
+    OrcaSettings,
+)
 from aims_pax.stages.assembly import driver_forces, run_folder
 
 from .conftest import AL, IDG, MD
@@ -65,10 +71,10 @@ def test_settings_that_mean_nothing_are_refused(folder: Any, text: str, said: st
     assert said.lower() in message.lower()
 
 
-@pytest.mark.parametrize("kind", sorted(ENGINES))
+@pytest.mark.parametrize("kind", sorted(ENGINE_SETTINGS))
 def test_each_program_has_its_reference(kind: str, tmp_path: Any) -> None:
-    needs_folder = "pseudo_dir" in ENGINES[kind].model_fields
-    settings = ENGINES[kind](**({"pseudo_dir": tmp_path} if needs_folder else {}))
+    needs_folder = "pseudo_dir" in ENGINE_SETTINGS[kind].model_fields
+    settings = ENGINE_SETTINGS[kind](**({"pseudo_dir": tmp_path} if needs_folder else {}))
     assert build_reference(settings).name
 
 

@@ -14,7 +14,7 @@ from aims_pax.reference.by_system import in_charge
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import Project, TbliteSettings, load_project
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
-from aims_pax.settings.methods.reference import REFERENCES
+from aims_pax.settings.methods.reference import REFERENCE_SETTINGS
 from aims_pax.settings.words.reference_text import TEXTS, labels_crystals
 from aims_pax.settings.words.starting import Wanted
 from aims_pax.settings.words.template import NewProject
@@ -77,7 +77,7 @@ def with_files(folder: Path, kind: str) -> Project:
     return load_project(folder)
 
 
-@pytest.mark.parametrize("kind", REFERENCES)
+@pytest.mark.parametrize("kind", REFERENCE_SETTINGS)
 @pytest.mark.parametrize("what", ["molecule", "crystal"])
 def test_every_reference_has_a_template_that_lacks_nothing_but_programs_and_files(
     what: str, kind: str, tmp_path: Path
@@ -111,8 +111,8 @@ def test_unknown_reference_is_told_with_all_that_there_are(tmp_path: Path) -> No
         SettingsError, match=r"'expresso' is not a reference(.|\n)*vasp\n  Did you mean espresso\?"
     ) as e:
         write_project(target, reference="expresso")
-    assert all(kind in str(e.value) for kind in REFERENCES)
-    assert set(TEXTS) == set(REFERENCES)
+    assert all(kind in str(e.value) for kind in REFERENCE_SETTINGS)
+    assert set(TEXTS) == set(REFERENCE_SETTINGS)
     assert not target.exists()
 
 
