@@ -10,8 +10,8 @@ __all__ = [
     "BatchedSampler",
     "CalculatorForces",
     "DispersedForces",
-    "StatisticalEnsemble",
     "ReferenceForces",
+    "StatisticalEnsemble",
     "TrajectoryCheckpoint",
     "TrajectoryStart",
 ]

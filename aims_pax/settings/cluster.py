@@ -11,6 +11,7 @@ from annotated_types import Ge, Le
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo
 
 from aims_pax.errors import Problem, SettingsError
+from aims_pax.settings.reading import sbatch
 from aims_pax.settings.reading.command import COMMAND_KEYS, PLACEHOLDERS, filled
 from aims_pax.settings.reading.kinds import (
     Arguments,
@@ -24,7 +25,6 @@ from aims_pax.settings.reading.kinds import (
     misfit,
     resolved,
 )
-from aims_pax.settings.reading.validation import sbatch
 from aims_pax.settings.section import Contradiction, Section
 
 

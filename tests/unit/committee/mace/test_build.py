@@ -13,7 +13,7 @@ from aims_pax.errors import ModelError, ShapeError
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
 from aims_pax.settings.mace import MaceSettings
 
-from .toys import crystals, molecules, settings
+from ..toys import crystals, molecules, settings
 
 
 def with_architecture(**changed: object) -> MaceSettings:

@@ -20,7 +20,7 @@ from aims_pax.committee.mace.model import run_model
 from aims_pax.errors import ModelError
 from aims_pax.settings.mace import MaceSettings
 
-from .toys import crystals, frame_of, mixed_frames, molecules, settings, weights
+from ..toys import crystals, frame_of, mixed_frames, molecules, settings, weights
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="PyTorch's compiler needs g++")
 

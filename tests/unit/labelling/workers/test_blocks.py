@@ -32,7 +32,7 @@ from aims_pax.labelling.workers.outlook import CONNECTING_S, EMPTY_S, BlockOutlo
 from aims_pax.labelling.workers.undertaker import cancel_all
 from aims_pax.protocols import PoolOutlook
 
-from .conftest import FakeSlurm
+from ..conftest import FakeSlurm
 
 
 def executor_of(provider: Any, folder: Path) -> Any:

@@ -16,7 +16,7 @@ from aims_pax.labelling.workers.cluster import cluster_config, placed
 from aims_pax.labelling.workers.configuration import guard
 from aims_pax.settings.cluster import LocalCluster, ParslCluster, SlurmCluster
 
-from .conftest import FakeSlurm
+from ..conftest import FakeSlurm
 
 LINES = "#SBATCH --partition=cpu\n#SBATCH --ntasks-per-node=128\n#SBATCH --time=48:00:00\n"
 

@@ -10,7 +10,7 @@ from aims_pax.errors import SettingsError
 from aims_pax.labelling.workers.config_file import load_config
 from aims_pax.labelling.workers.configuration import GuardedExecutor, guard, local_config
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[4]
 HEADER = "from parsl.config import Config\nfrom parsl.executors import ThreadPoolExecutor\n"
 THREADS = "Config(executors=[ThreadPoolExecutor(label='threads', max_threads=n)])"
 

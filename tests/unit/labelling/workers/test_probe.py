@@ -13,7 +13,7 @@ from aims_pax.labelling.workers.blocks import BlockQueue
 from aims_pax.labelling.workers.configuration import GuardedExecutor
 from aims_pax.labelling.workers.probe import ANSWER_S, Surroundings, await_probes
 
-from .conftest import FakeSlurm
+from ..conftest import FakeSlurm
 
 FOUND = Surroundings("n1", "3.11", ())
 RUNNING, PENDING = JobState.RUNNING, JobState.PENDING

@@ -23,7 +23,7 @@ from aims_pax.reference.registry import build_reference
 from aims_pax.settings.methods.asi import AsiInput, AsiSettings, read_asi_inputs
 from aims_pax.settings.systems import System
 
-from ...asi import libraries
+from ....asi import libraries
 
 pytestmark = pytest.mark.skipif(libraries.missing() is not None, reason=str(libraries.missing()))
 

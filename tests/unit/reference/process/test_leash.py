@@ -10,7 +10,7 @@ import pytest
 
 from aims_pax.reference.process.leash import NOT_FOUND, SCRATCH, SIGNALLED, ending, kept, leashed, missing_program
 
-from ...processes import is_alive, within
+from ....processes import is_alive, within
 
 STARTER = """
 import subprocess, sys, time

@@ -20,7 +20,7 @@ from aims_pax.reference.process.supervised import Supervised
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings.methods.reference import AseCalculatorSettings, TbliteSettings
 
-from ...processes import is_alive, within
+from ....processes import is_alive, within
 
 ENGINE = '''
 """An engine that does what the height of the first atom says: 1 crash, 2 hang, 3 hang with the GIL, 4 exit, 5 wait,

@@ -20,7 +20,7 @@ from aims_pax.reference.programs.aims_output import Ending, observables, require
 from aims_pax.reference.programs.fhi_aims import FhiAimsReference, control_text
 from aims_pax.reference.registry import build_reference
 
-from ...aims.standin import aims_input
+from ....aims.standin import aims_input
 
 SAMPLES = Path(ase.__file__).parent / "test" / "testdata" / "aims"
 """Outputs of the real program, which come with ASE."""

@@ -5,7 +5,7 @@ import pytest
 from aims_pax.settings.methods.asi import AsiInput
 from aims_pax.settings.methods.reference import ReferencesBySystem
 
-from .conftest import AL, IDG, MD, ProjectFolder
+from ..conftest import AL, IDG, MD, ProjectFolder
 
 ASI = """\
 REFERENCE:

@@ -17,7 +17,7 @@ from aims_pax.settings.methods.engines import (
 )
 from aims_pax.stages.assembly import driver_forces, run_folder
 
-from .conftest import AL, IDG, MD
+from ..conftest import AL, IDG, MD
 
 
 @pytest.mark.parametrize(

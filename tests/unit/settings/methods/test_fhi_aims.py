@@ -10,7 +10,7 @@ import pytest
 from aims_pax.settings import FhiAimsSettings, Project
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
 
-from ...aims.standin import species, write_species
+from ....aims.standin import species, write_species
 
 IDG = "INITIAL_DATASET_GENERATION:\n  n_points_per_sampling_step_idg: 2\n  max_initial_set_size: 10\n"
 AL = "ACTIVE_LEARNING:\n  num_trajectories: 2\n  max_train_set_size: 20\n"

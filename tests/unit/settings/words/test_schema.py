@@ -11,7 +11,7 @@ from aims_pax.settings.reading.kinds import meaning
 from aims_pax.settings.words.page import reference_page
 from aims_pax.settings.words.schema import aims_pax_schema, mace_schema, write_schemas
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def properties(schema: dict[str, Any], model: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from aims_pax.settings.words.starting import Wanted
 from aims_pax.settings.words.template import NewProject
 from aims_pax.settings.words.template import write_project as written_project
 
-from ...aims.standin import write_species
+from ....aims.standin import write_species
 
 HYDROGEN = "2\n\nH 0 0 0\nH 0 0 0.74\n"
 
