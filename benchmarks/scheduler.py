@@ -30,7 +30,7 @@ from ase.build import molecule
 from aims_pax.committee.mace.elements import Elements
 from aims_pax.committee.mace.graph import LabelledGraph, ModelFrame
 from aims_pax.committee.replay import RandomSubset, points_of_epoch
-from aims_pax.dataset.records import CheckRow
+from aims_pax.dataset.records import ScoreRow
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Frame, Label, LabelledFrame, Split, Stage
@@ -154,7 +154,7 @@ def fill(store: RunStore, n_labels: int, n_checks: int) -> None:
                 store.assign(label_id, point.split, None)
     for start in range(0, n_checks, 100_000):
         rows = range(start, min(start + 100_000, n_checks))
-        store.append_checks(CheckRow(row, row % N_TRAJECTORIES, 20 * row, row // 100, 0.1, 0.2, False) for row in rows)
+        store.append_scores(ScoreRow(row, row % N_TRAJECTORIES, 20 * row, row // 100, 0.1, 0.2, False) for row in rows)
 
 
 def growth(n_labels: int, n_checks: int) -> Growth:
@@ -176,7 +176,7 @@ def growth(n_labels: int, n_checks: int) -> Growth:
             counting_s = seconds_since(started)
             commit_s = commits(store, Memory(store, RunFolder(folder, folder)), state, first=n_checks)
             before, started = memory_mib(), time.perf_counter()
-            checks = store.checks()
+            checks = store.scores()
             checks_s, held_mib = seconds_since(started), memory_mib() - before
             assert len(checks) >= n_checks
     return Growth("store", n_labels, n_checks, size_mib, opening_s, counting_s, commit_s, checks_s, held_mib)
@@ -189,7 +189,7 @@ def commits(store: RunStore, memory: Memory, state: State, *, first: int) -> flo
         numbers = range(first + turn * N_TRAJECTORIES, first + (turn + 1) * N_TRAJECTORIES)
         started = time.perf_counter()
         with store.transaction():
-            store.append_checks(CheckRow(n, n % N_TRAJECTORIES, 20 * n, 1, 0.1, 0.2, False) for n in numbers)
+            store.append_scores(ScoreRow(n, n % N_TRAJECTORIES, 20 * n, 1, 0.1, 0.2, False) for n in numbers)
             memory.keep("learner.active", state)
         times.append(seconds_since(started))
     return float(np.median(times))

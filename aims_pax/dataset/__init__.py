@@ -5,7 +5,7 @@
 and ``blobs`` (arrays as bytes). ``splits`` says who learns from what; ``extxyz`` is the way to other programs.
 """
 
-from aims_pax.dataset.records import CheckRow, Counts, EpochRow, JobStatus, JournalEntry, StoredJob
+from aims_pax.dataset.records import Counts, EpochRow, JobStatus, JournalEntry, ScoreRow, StoredJob
 from aims_pax.dataset.store import RunStore
 
-__all__ = ["CheckRow", "Counts", "EpochRow", "JobStatus", "JournalEntry", "RunStore", "StoredJob"]
+__all__ = ["Counts", "EpochRow", "JobStatus", "JournalEntry", "RunStore", "ScoreRow", "StoredJob"]

@@ -8,37 +8,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aims_pax.dataset.database import Row
-from aims_pax.dataset.records import CHECK_DTYPE, EPOCH_DTYPE, CheckRow, EpochRow, JournalEntry
+from aims_pax.dataset.records import EPOCH_DTYPE, SCORE_DTYPE, EpochRow, JournalEntry, ScoreRow
 from aims_pax.dataset.tables import Tables
 
 _EPOCH_COLUMNS = ", ".join(EPOCH_DTYPE.names or ())
 
 
 class HistoryTables(Tables):
-    """Checks, learning curves, the journal, and named states."""
+    """Scores, learning curves, the journal, and named states."""
 
-    def append_checks(self, rows: Iterable[CheckRow]) -> None:
-        """Add uncertainty checks.
+    def append_scores(self, rows: Iterable[ScoreRow]) -> None:
+        """Add scores of structures.
 
         Raises
         ------
         StoreError
-            A check of this number is there already.
+            A score of this number is there already.
         """
         with self.transaction():
             self._database.execute_many(
                 "INSERT INTO checks (number, trajectory, md_step, generation, score, threshold, picked) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (_check_columns(row) for row in rows),
+                (_score_columns(row) for row in rows),
             )
 
-    def last_check(self) -> int | None:
-        """Highest number of a check; None before the first one."""
-        row = self._database.first("SELECT max(number) FROM checks")
-        return None if row is None else row[0]
-
-    def checks(self, after: int | None = None) -> NDArray[np.void]:
-        """Uncertainty checks in the order of their numbers, with the fields of ``CHECK_DTYPE``.
+    def scores(self, after: int | None = None) -> NDArray[np.void]:
+        """Scores in the order of their numbers, with the fields of ``SCORE_DTYPE``.
 
         Parameters
         ----------
@@ -49,7 +44,7 @@ class HistoryTables(Tables):
             "SELECT number, trajectory, md_step, generation, score, threshold, picked FROM checks "
             "WHERE number > ? ORDER BY number"
         )
-        return self._database.table(sql, -(2**63) if after is None else after, dtype=CHECK_DTYPE)
+        return self._database.table(sql, -(2**63) if after is None else after, dtype=SCORE_DTYPE)
 
     def add_epochs(self, rows: Iterable[EpochRow]) -> None:
         """Add epochs to the learning curves."""
@@ -114,8 +109,8 @@ class HistoryTables(Tables):
         return None if row is None else str(row[0])
 
 
-def _check_columns(row: CheckRow) -> Row:
-    numbers = int(row.check), int(row.trajectory), int(row.md_step), int(row.generation)
+def _score_columns(row: ScoreRow) -> Row:
+    numbers = int(row.number), int(row.trajectory), int(row.md_step), int(row.generation)
     return *numbers, float(row.score), float(row.threshold), bool(row.picked)
 
 

@@ -45,22 +45,22 @@ class StoredJob:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckRow:
-    """One uncertainty check.
+class ScoreRow:
+    """How one structure on the way was judged.
 
     Parameters
     ----------
-    check : int
-        Number of this check within the run.
+    number : int
+        Number of this score within the run.
     trajectory, md_step, generation : int
-        What was checked, and the committee that judged it.
+        What was judged, and the committee that judged it.
     score, threshold : float, eV/Å
         The threshold is the one that the score was compared with; it may be infinite.
     picked : bool
         Whether the structure was sent to the reference.
     """
 
-    check: int
+    number: int
     trajectory: int
     md_step: int
     generation: int
@@ -69,9 +69,9 @@ class CheckRow:
     picked: bool
 
 
-CHECK_DTYPE = np.dtype(
+SCORE_DTYPE = np.dtype(
     [
-        ("check", np.int64),
+        ("number", np.int64),
         ("trajectory", np.int32),
         ("md_step", np.int64),
         ("generation", np.int32),
@@ -80,7 +80,7 @@ CHECK_DTYPE = np.dtype(
         ("picked", np.bool_),
     ]
 )
-"""Fields of :class:`CheckRow`, as an array holds them."""
+"""Fields of :class:`ScoreRow`, as an array holds them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ STORE_NAME = "run.db"
 
 
 class RunStore(LabelTables, HistoryTables):
-    """Everything of a run that must outlive it: structures, labels, splits, checks, errors, states and the journal.
+    """Everything of a run that must outlive it: structures, labels, splits, scores, errors, states and the journal.
 
     Every method that writes is durable when it returns; within :meth:`transaction` all of them are, together, when
     the block ends. Opening costs the same for any size of run. A store belongs to the thread that opened it.

@@ -165,7 +165,7 @@ def _earlier(project: Project) -> Earlier:
         for point in store.labelled():
             if point.label.wall_s > 0:
                 times.setdefault(point.frame.system, []).append(point.label.wall_s)
-        checks = store.checks()
+        checks = store.scores()
     judged = checks[np.isfinite(checks["threshold"])]
     rate = float(judged["picked"].mean()) if len(judged) >= MIN_CHECKS else None
     return Earlier({name: tuple(seconds) for name, seconds in times.items()}, rate or None)

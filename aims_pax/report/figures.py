@@ -56,7 +56,7 @@ def draw_run(
     folder : Path
         Where the PNGs go; made when missing.
     epochs : (n_epochs,), fields of :data:`aims_pax.dataset.records.EPOCH_DTYPE`
-    checks : (n_checks,), fields of :data:`aims_pax.dataset.records.CHECK_DTYPE`
+    checks : (n_checks,), fields of :data:`aims_pax.dataset.records.SCORE_DTYPE`
     busy_s : mapping of activity to seconds
     wall_s : float
         Wall time of the whole run.
@@ -124,7 +124,7 @@ def draw_checks(checks: NDArray[np.void], path: Path) -> None:
 
     Parameters
     ----------
-    checks : (n_checks,), fields of :data:`aims_pax.dataset.records.CHECK_DTYPE`
+    checks : (n_checks,), fields of :data:`aims_pax.dataset.records.SCORE_DTYPE`
         At least one, in the order they were made.
     path : Path
     """

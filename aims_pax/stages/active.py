@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aims_pax.committee import Committee
-from aims_pax.dataset.records import CheckRow
+from aims_pax.dataset.records import ScoreRow
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure, Reason
 from aims_pax.frame import Label, LabelFailure, LabelledFrame, Stage
@@ -93,8 +93,8 @@ class ActiveLearning:
         self._parts, self._clock = parts, clock
         self.state = state
         self._wrecks = WreckWatch()
-        self._checks: list[CheckRow] = []
-        self._noted: list[CheckRow] = []
+        self._checks: list[ScoreRow] = []
+        self._noted: list[ScoreRow] = []
         self._journal: list[tuple[str, dict[str, Any]]] = []
         self._checkpoints: dict[int, bytes] = {}  # packed: all are stored at every commit, and few have changed
         self._last_commit = clock()
@@ -189,8 +189,8 @@ class ActiveLearning:
         consequences = self._transition(ChunkDone(index, n_steps, score))
         threshold = self.state.threshold
         self._checks.append(
-            CheckRow(
-                check=threshold.n_checks,
+            ScoreRow(
+                number=threshold.n_checks,
                 trajectory=index,
                 md_step=moved.md_step,
                 generation=self._parts.committee.generation,
@@ -333,7 +333,7 @@ class ActiveLearning:
     def _write_state(self) -> None:
         """Everything that a resumed run needs, of one and the same moment."""
         memory = self._parts.memory
-        self._parts.store.append_checks(self._checks)
+        self._parts.store.append_scores(self._checks)
         self._noted, self._checks = self._checks, []
         for kind, payload in self._journal:
             self._parts.store.append_journal(kind, payload)

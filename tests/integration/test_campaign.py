@@ -104,7 +104,7 @@ def test_counts_of_the_summary_balance(finished: Finished) -> None:
     assert content["training_structures_of_each_member"] == [n_train, n_train]
     assert n_train > MAX_TRAIN, "members had structures of their own while they learned"
     with RunStore.open_readonly(finished.folder) as store:
-        assert content["uncertainty_checks"] == len(store.checks()) == len(finished.forces)
+        assert content["uncertainty_checks"] == len(store.scores()) == len(finished.forces)
     assert content["stopped_because"]["active"] == "the training set has reached max_train_set_size"
     assert content["epochs"]["of_each_member"] == [content["epochs"]["initial"] + content["epochs"]["active"] + 4] * 2
 
@@ -159,7 +159,7 @@ def test_finished_run_says_so_and_trains_nothing(finished: Finished, caplog: pyt
 
 def test_every_score_is_equation_1_of_the_forces_of_the_committee(finished: Finished) -> None:
     with RunStore.open_readonly(finished.folder) as store:
-        checks = store.checks()
+        checks = store.scores()
     for check, forces in zip(checks, finished.forces, strict=True):
         n_members, n_atoms, _ = forces.shape
         deviations = []
@@ -175,11 +175,11 @@ def test_every_score_is_equation_1_of_the_forces_of_the_committee(finished: Fini
 
 def test_every_threshold_is_equation_2_of_the_scores_before_it(finished: Finished) -> None:
     with RunStore.open_readonly(finished.folder) as store:
-        checks = store.checks()
+        checks = store.scores()
     n_moving = sum(n_train < FREEZE_AT for n_train in finished.train_sizes)
     assert 15 < n_moving < len(checks) - 5, "the run must show the threshold moving, and frozen"
     for number, check in enumerate(checks, start=1):
-        assert check["check"] == number
+        assert check["number"] == number
         if number <= 10:
             assert check["threshold"] == math.inf
             assert not check["picked"]

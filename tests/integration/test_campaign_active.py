@@ -67,7 +67,7 @@ def test_uncertainty_type_is_the_measure_that_picks(
     folder = active_project(tmp_path, initial_copper, active_changes(uncertainty_type=kind, max_train_set_size=3))
     run(folder, stages=ACTIVE)
     with RunStore.open_readonly(folder) as store:
-        checks = store.checks()
+        checks = store.scores()
     expected = [MEASURES[kind](deviations(forces)) for forces in scored]
     assert len(expected) > 10
     np.testing.assert_allclose(checks["score"], expected, rtol=1e-9)
@@ -98,7 +98,7 @@ def test_max_md_steps_ends_every_trajectory_at_this_step(
     assert content["stopped_because"]["active"] == "every trajectory has made max_MD_steps or has failed"
     assert content["md_steps_active"] == 2 * 13
     with RunStore.open_readonly(folder) as store:
-        checks = store.checks()
+        checks = store.scores()
     for trajectory in (0, 1):
         assert checks["md_step"][checks["trajectory"] == trajectory].tolist() == [4, 8, 12, 13]
 
@@ -276,7 +276,7 @@ def test_trajectories_move_by_the_mean_or_by_one_member(
     folder = copper_project(tmp_path, changes=changes)
     run(folder)
     with RunStore.open_readonly(folder) as store:
-        n_checks = len(store.checks())
+        n_checks = len(store.scores())
     assert n_checks == 10
     if mode == "mean":
         assert set(asked) == {None}

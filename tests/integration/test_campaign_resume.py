@@ -63,7 +63,7 @@ def outcome_of(folder: Path) -> Outcome:
         ]
         keys = ("learner.initial", "learner.active", "stagnations", "sampler.active", "checkpoints.active")
         states = {key: store.load_state(key) for key in keys}
-        return Outcome(labels, store.checks().tobytes(), store.epochs().tobytes(), states, weights_of(folder))
+        return Outcome(labels, store.scores().tobytes(), store.epochs().tobytes(), states, weights_of(folder))
 
 
 def weights_of(folder: Path) -> dict[str, bytes]:

@@ -73,7 +73,7 @@ def test_raised_goal_has_a_finished_run_learn_on(project: Path, caplog: pytest.L
     before, summary = labels_of(project), summary_of(project / "results")
     models = {path.name: path.read_bytes() for path in (project / "results").glob("**/*.model")}
     with RunStore.open_readonly(project) as store:
-        checks, epochs = store.checks(), store.epochs()
+        checks, epochs = store.scores(), store.epochs()
     settled(project, max_train_set_size=7)
     with caplog.at_level("INFO"):
         run(project)
@@ -82,7 +82,7 @@ def test_raised_goal_has_a_finished_run_learn_on(project: Path, caplog: pytest.L
     assert [one.label_id for one in after[: len(before)]] == [one.label_id for one in before]
     assert len(after) > len(before)
     with RunStore.open_readonly(project) as store:
-        assert store.checks()[: len(checks)].tobytes() == checks.tobytes()
+        assert store.scores()[: len(checks)].tobytes() == checks.tobytes()
         learned = store.epochs()
         state = memory_of(project, store).recall("learner.active", State)
     assert state is not None

@@ -33,7 +33,7 @@ def read_all(folder: Path) -> None:
             store.failures_of(job.label_id)
         list(store.labelled())
         list(store.journal())
-        store.checks()
+        store.scores()
         store.epochs()
         store.counts()
         store.load_state("sampler")

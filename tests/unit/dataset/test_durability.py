@@ -241,12 +241,11 @@ def test_resuming_reads_no_table_as_a_whole(tmp_path: Path, frame: Callable[...,
         list(store.jobs(JobStatus.SUBMITTED))
         list(store.labelled(after=10))
         list(store.journal(after=10))
-        store.checks(after=10)
-        store.last_check()
+        store.scores(after=10)
         store.load_state("learner")
         store.get_meta("fingerprint")
         connection.set_trace_callback(None)
-        assert len(statements) == 7
+        assert len(statements) == 6
         for statement in statements:
             steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
             assert not [step for step in steps if step.startswith(("SCAN", "USE TEMP"))], (statement, steps)

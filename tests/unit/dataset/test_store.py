@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from aims_pax.dataset import CheckRow, EpochRow, JobStatus, JournalEntry, RunStore
+from aims_pax.dataset import EpochRow, JobStatus, JournalEntry, RunStore, ScoreRow
 from aims_pax.errors import StoreError
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, Split, Stage
 from aims_pax.protocols import MemberErrors
@@ -239,28 +239,26 @@ def test_counts_follow_from_what_is_stored(store: RunStore, frame: MakeFrame, la
     assert (counts.n_failures, counts.n_train, counts.n_valid) == (1, 1, 1)
 
 
-def test_checks_come_back_in_order_with_infinities(store: RunStore) -> None:
-    store.append_checks([CheckRow(2, 1, 50, 3, 0.3, 0.2, True)])
-    store.append_checks([CheckRow(1, 0, 25, 3, 0.1, math.inf, False), CheckRow(3, 0, 75, 4, math.nan, 0.2, False)])
-    checks = store.checks()
-    assert checks["check"].tolist() == [1, 2, 3]
-    assert checks["threshold"].tolist() == [math.inf, 0.2, 0.2]
-    assert checks["picked"].tolist() == [False, True, False]
-    assert math.isnan(checks["score"][2])
-    assert store.checks(after=2)["md_step"].tolist() == [75]
-    assert store.last_check() == 3
+def test_scores_come_back_in_order_with_infinities(store: RunStore) -> None:
+    store.append_scores([ScoreRow(2, 1, 50, 3, 0.3, 0.2, True)])
+    store.append_scores([ScoreRow(1, 0, 25, 3, 0.1, math.inf, False), ScoreRow(3, 0, 75, 4, math.nan, 0.2, False)])
+    scores = store.scores()
+    assert scores["number"].tolist() == [1, 2, 3]
+    assert scores["threshold"].tolist() == [math.inf, 0.2, 0.2]
+    assert scores["picked"].tolist() == [False, True, False]
+    assert math.isnan(scores["score"][2])
+    assert store.scores(after=2)["md_step"].tolist() == [75]
 
 
-def test_check_is_never_replaced(store: RunStore) -> None:
-    store.append_checks([CheckRow(1, 0, 25, 3, 0.1, 0.2, False)])
+def test_score_is_never_replaced(store: RunStore) -> None:
+    store.append_scores([ScoreRow(1, 0, 25, 3, 0.1, 0.2, False)])
     with pytest.raises(StoreError, match=r"UNIQUE constraint failed: checks\.number"):
-        store.append_checks([CheckRow(2, 0, 50, 3, 0.1, 0.2, False), CheckRow(1, 0, 25, 3, 0.5, 0.2, False)])
-    assert store.checks()["score"].tolist() == [0.1]
+        store.append_scores([ScoreRow(2, 0, 50, 3, 0.1, 0.2, False), ScoreRow(1, 0, 25, 3, 0.5, 0.2, False)])
+    assert store.scores()["score"].tolist() == [0.1]
 
 
 def test_run_without_history_gives_empty_tables(store: RunStore) -> None:
-    assert len(store.checks()) == len(store.epochs()) == 0
-    assert store.last_check() is None
+    assert len(store.scores()) == len(store.epochs()) == 0
     assert list(store.journal()) == list(store.labelled()) == list(store.jobs()) == []
     assert store.counts().n_requested == 0
     assert store.label_wall_s() == 0.0
@@ -307,10 +305,10 @@ def test_numpy_numbers_are_stored_as_numbers(store: RunStore, frame: MakeFrame, 
     one = replace(frame(), trajectory=np.int64(4), md_step=np.int64(50))
     store.add_label(store.add_job(one, Stage.ACTIVE), replace(label(), energy=np.float64(-3.0)))
     store.assign(1, Split.TRAINING, member=np.int64(1))  # type: ignore[arg-type]
-    store.append_checks([CheckRow(np.int64(1), 0, 25, 3, np.float64(0.1), 0.2, np.bool_(True))])  # type: ignore[arg-type]
+    store.append_scores([ScoreRow(np.int64(1), 0, 25, 3, np.float64(0.1), 0.2, np.bool_(True))])  # type: ignore[arg-type]
     (found,) = store.labelled()
     assert (found.frame.trajectory, found.frame.md_step, found.member) == (4, 50, 1)
-    assert bool(store.checks()["picked"][0])
+    assert bool(store.scores()["picked"][0])
 
 
 def test_failed_transaction_leaves_nothing(store: RunStore, frame: MakeFrame) -> None:

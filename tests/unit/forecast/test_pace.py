@@ -6,7 +6,7 @@ import yaml
 from ase import Atoms
 from ase.io import write
 
-from aims_pax.dataset.records import CheckRow
+from aims_pax.dataset.records import ScoreRow
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import CampaignStopped
 from aims_pax.forecast.amounts import DEFAULT_LABELS, DEFAULT_PICK_RATE
@@ -94,9 +94,9 @@ def test_run_in_the_folder_tells_how_long_labels_took_and_how_often_they_were_as
         label = Label(-1.0, frame.positions * 0.01, None, "EMT", wall_s=42.0)
         store.add_label(label_id, label)
         store.assign(label_id, Split.TRAINING, None)
-        infinite = [CheckRow(n, 0, 4 * n, 0, 0.1, float("inf"), False) for n in range(1, 12)]
-        judged = [CheckRow(n, 0, 4 * n, 0, 0.1, 0.1, n % 4 == 0) for n in range(12, 112)]
-        store.append_checks(infinite + judged)
+        infinite = [ScoreRow(n, 0, 4 * n, 0, 0.1, float("inf"), False) for n in range(1, 12)]
+        judged = [ScoreRow(n, 0, 4 * n, 0, 0.1, 0.1, n % 4 == 0) for n in range(12, 112)]
+        store.append_scores(infinite + judged)
     workload, _ = workload_of(project, Wishes(None, 500.0, 2.0))
     assert workload.pace.label_s == (42.0,)
     assert workload.pace.pick_rate == pytest.approx(0.25)

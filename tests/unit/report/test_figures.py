@@ -7,7 +7,7 @@ import pytest
 from matplotlib.image import imread
 from numpy.typing import NDArray
 
-from aims_pax.dataset.records import CHECK_DTYPE, EPOCH_DTYPE
+from aims_pax.dataset.records import EPOCH_DTYPE, SCORE_DTYPE
 from aims_pax.report.figures import (
     DENSE,
     Parity,
@@ -31,7 +31,7 @@ def _epochs(n_epochs: int, *, n_converged: int = 0) -> NDArray[np.void]:
 
 
 def _checks(n: int, *, n_without_threshold: int) -> NDArray[np.void]:
-    checks = np.zeros(n, dtype=CHECK_DTYPE)
+    checks = np.zeros(n, dtype=SCORE_DTYPE)
     checks["score"] = np.linspace(0.3, 0.1, n)
     checks["threshold"] = np.where(np.arange(n) < n_without_threshold, np.inf, 0.2)
     checks["picked"] = checks["score"] > checks["threshold"]
@@ -87,7 +87,7 @@ def test_drawing_leaves_matplotlib_as_it_was(tmp_path: Path) -> None:
 def test_run_without_checks_or_measured_errors_draws_only_what_it_has(tmp_path: Path) -> None:
     epochs = _epochs(3)
     epochs["force_mae_ev_per_ang"] = np.nan
-    none = np.zeros(0, dtype=CHECK_DTYPE)
+    none = np.zeros(0, dtype=SCORE_DTYPE)
     drawn = draw_run(tmp_path, epochs=epochs, checks=none, busy_s={"training": 1.0}, wall_s=1.5)
     assert [path.name for path in drawn] == ["time.png"]
 
