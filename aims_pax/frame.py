@@ -83,6 +83,10 @@ class Frame:
     cell : (3, 3), Å
         Rows are the lattice vectors; zeros for a molecule.
     pbc : (3,) bool
+    charge : int or None
+        Total charge, e; None: as the settings of the reference say.
+    spin : int or None
+        Spin multiplicity 2S + 1; None: as the settings of the reference say.
     """
 
     system: str
@@ -93,6 +97,8 @@ class Frame:
     positions: FloatArray
     cell: FloatArray = field(default_factory=lambda: np.zeros((3, 3)))
     pbc: BoolArray = field(default_factory=lambda: np.zeros(3, dtype=np.bool_))
+    charge: int | None = None
+    spin: int | None = None
 
     def __post_init__(self) -> None:
         if self.numbers.ndim != 1 or self.positions.shape != (len(self.numbers), 3):

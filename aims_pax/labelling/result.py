@@ -26,6 +26,8 @@ FORMAT: Final = 1
 def fingerprint(frame: Frame) -> str:
     """Digest of a frame's identity and geometry: a result may be given to this frame and to no other."""
     digest = hashlib.sha256(f"{frame.system}\0{frame.trajectory}\0{frame.md_step}\0{frame.generation}".encode())
+    if (frame.charge, frame.spin) != (None, None):
+        digest.update(f"\0{frame.charge}\0{frame.spin}".encode())
     for array, kind in ((frame.numbers, "<i8"), (frame.positions, "<f8"), (frame.cell, "<f8"), (frame.pbc, "|b1")):
         digest.update(np.ascontiguousarray(array, dtype=kind).tobytes())
     return digest.hexdigest()

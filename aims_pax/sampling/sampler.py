@@ -124,6 +124,8 @@ class BatchedSampler:
             positions=self._positions[self._atoms[trajectory]].cpu().numpy().copy(),
             cell=start.cell,
             pbc=start.pbc,
+            charge=start.charge,
+            spin=start.spin,
         )
 
     def batch(self, trajectories: Sequence[int]) -> AtomBatch:

@@ -6,7 +6,7 @@ than nothing only where the method has no minimum near by at all.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -55,7 +55,7 @@ def rattled(frame: Frame, index: int) -> Frame:
     drawn = rng.normal(size=frame.positions.shape)
     # Scaled, since the nine numbers of a small molecule may happen to be half as large as they should.
     moved = frame.positions + drawn * (RATTLE_ANG / np.sqrt(np.mean(drawn**2)))
-    return Frame(frame.system, frame.trajectory, 1, frame.generation, frame.numbers, moved, frame.cell, frame.pbc)
+    return replace(frame, md_step=1, positions=moved)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
-from aims_pax.labelling.result import RESULT_FILE, decode, discard, encode, read_finished, write_result
+from aims_pax.labelling.result import RESULT_FILE, decode, discard, encode, fingerprint, read_finished, write_result
 from aims_pax.protocols import LabelJob
 
 FRAME = Frame("water", 3, 250, 7, np.array([8, 1, 1]), np.arange(9.0).reshape(3, 3))
@@ -51,11 +51,17 @@ def test_a_failure_survives_the_file(reason: FailureReason) -> None:
         replace(FRAME, positions=FRAME.positions + 1e-12),
         replace(FRAME, numbers=np.array([8, 1, 9])),
         replace(FRAME, pbc=np.array([True, True, True])),
+        replace(FRAME, charge=1),
+        replace(FRAME, spin=3),
     ],
-    ids=["step", "trajectory", "positions", "elements", "periodicity"],
+    ids=["step", "trajectory", "positions", "elements", "periodicity", "charge", "spin"],
 )
 def test_a_result_is_not_given_to_another_frame(other: Frame) -> None:
     assert decode(encode(LABEL, FRAME), other) is None
+
+
+def test_a_frame_without_charge_or_spin_has_the_fingerprint_that_older_results_carry() -> None:
+    assert fingerprint(FRAME) == "0cb19f7c4cb427a4de90a2024c62eadb56ab7a07bd9983f3053e85f6dbf6c9e0"
 
 
 @given(cut=st.integers(0, 400), noise=st.binary(max_size=40))

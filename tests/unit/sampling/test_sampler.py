@@ -1,6 +1,7 @@
 """Trajectories are independent, exactly resumable, rewindable, and stop before anything unphysical spreads."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -107,6 +108,13 @@ def test_frames_carry_their_identity(starts: Starts) -> None:
     before = frame.positions.copy()
     sampler.advance([1], 12)
     assert np.array_equal(frame.positions, before)
+
+
+def test_frames_keep_the_charge_and_spin_of_their_start(cluster: Frame) -> None:
+    start = TrajectoryStart(replace(cluster, charge=-1, spin=2), StatisticalEnsemble.NVT, 20.0, 2.0, 0.01, 42)
+    sampler = BatchedSampler([start], LennardJones())
+    sampler.advance([0], 2)
+    assert (sampler.frame(0).charge, sampler.frame(0).spin) == (-1, 2)
 
 
 def test_the_batch_holds_where_the_trajectories_stand(starts: Starts) -> None:
