@@ -173,6 +173,10 @@ class LabelledFrame:
     split : Split
     member : int or None
         The committee member that alone uses it; None when all members share it.
+    stage : str
+        Name of the stage that the frame comes from; empty when it was not asked of a run store.
+    source : str
+        What picked the frame, or where it was taken from; empty when that was not noted.
     """
 
     label_id: int
@@ -180,3 +184,5 @@ class LabelledFrame:
     label: Label
     split: Split
     member: int | None = None
+    stage: str = ""
+    source: str = ""

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,6 @@ class Database:
             version_of(connection)  # before anything is written into a file that is not ours
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
             connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
             upgrade(connection)
         if is_new:
@@ -58,17 +57,17 @@ class Database:
 
     @classmethod
     def open_readonly(cls, path: Path) -> "Database":
-        """Open an existing file beside a campaign that may be writing it."""
+        """Open an existing file beside a campaign that may be writing it.
+
+        Of an older file, what it holds at this moment is read in the present version; the file itself stays as it is.
+        """
         with _translated(path):
             connection = sqlite3.connect(
                 _readonly_address(path), uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
             )
         with _closed_on_error(connection), _translated(path):
-            if (version := version_of(connection)) < len(UPGRADES):
-                raise StoreError(
-                    f"this run was written by an older aims_pax (store version {version}); "
-                    "continue it once, and its store is brought up to date"
-                )
+            if version_of(connection) < len(UPGRADES):
+                connection = _upgraded_copy(connection)
         return cls(path, connection)
 
     def close(self) -> None:
@@ -195,6 +194,19 @@ def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
     except BaseException:
         connection.close()
         raise
+
+
+def _upgraded_copy(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """The content of an older file in the present version, to be read only; the file is closed.
+
+    The copy is a file without a name, which goes with its connection: a run may be larger than the memory.
+    """
+    copy = sqlite3.connect("", isolation_level=None)
+    with _closed_on_error(copy), closing(connection):
+        connection.backup(copy)
+        upgrade(copy)
+        copy.execute("PRAGMA query_only = ON")
+    return copy
 
 
 def _identity(path: Path) -> tuple[tuple[int, int] | None, ...]:

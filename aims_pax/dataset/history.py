@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aims_pax.dataset.database import Row
-from aims_pax.dataset.records import EPOCH_DTYPE, SCORE_DTYPE, EpochRow, JournalEntry, ScoreRow
+from aims_pax.dataset.records import EPOCH_DTYPE, SCORE_DTYPE, EpochRow, JournalEntry, ScoreRow, Series
 from aims_pax.dataset.tables import Tables
 
 _EPOCH_COLUMNS = ", ".join(EPOCH_DTYPE.names or ())
@@ -23,28 +23,68 @@ class HistoryTables(Tables):
         Raises
         ------
         StoreError
-            A score of this number is there already.
+            A score of this number is there already, in the same series.
         """
         with self.transaction():
+            known: dict[tuple[str, str, str], int] = {series: number for number, series in self.series().items()}
             self._database.execute_many(
-                "INSERT INTO checks (number, trajectory, md_step, generation, score, threshold, picked) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (_score_columns(row) for row in rows),
+                "INSERT INTO scores (series, number, trajectory, md_step, generation, score, threshold, picked) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                ((self._number_of((row.stage, row.selector, row.kind), known), *_score_columns(row)) for row in rows),
             )
 
-    def scores(self, after: int | None = None) -> NDArray[np.void]:
-        """Scores in the order of their numbers, with the fields of ``SCORE_DTYPE``.
+    def _number_of(self, series: tuple[str, str, str], known: dict[tuple[str, str, str], int]) -> int:
+        """Number of a series, among those that are known or as the next one."""
+        number = known.get(series)
+        if number is None:
+            number = self._database.execute(
+                "INSERT INTO series (stage, selector, kind) VALUES (?, ?, ?)", tuple(map(str, series))
+            ).lastrowid
+            assert number is not None
+            known[series] = number
+        return number
+
+    def series(self) -> dict[int, Series]:
+        """Who has judged structures in this run, by number."""
+        rows = self._database.rows("SELECT series, stage, selector, kind FROM series ORDER BY series")
+        return {number: Series(*names) for number, *names in rows}
+
+    def scores(
+        self,
+        after: int | None = None,
+        *,
+        stage: str | None = None,
+        selector: str | None = None,
+        kind: str | None = None,
+    ) -> NDArray[np.void]:
+        """Scores, series by series and in each of them in the order of their numbers.
 
         Parameters
         ----------
         after : int or None
             Only those with a higher number than this.
+        stage, selector, kind : str or None
+            Only those of this stage, selector and kind; None: of all.
+
+        Returns
+        -------
+        (n_scores,), fields of ``SCORE_DTYPE``
         """
+        wanted = (stage, selector, kind)
+        chosen = [
+            number
+            for number, series in self.series().items()
+            if all(name is None or str(name) == own for name, own in zip(wanted, series, strict=True))
+        ]
         sql = (
-            "SELECT number, trajectory, md_step, generation, score, threshold, picked FROM checks "
-            "WHERE number > ? ORDER BY number"
+            "SELECT series, number, trajectory, md_step, generation, score, threshold, picked FROM scores "
+            "WHERE series = ? AND number > ? ORDER BY number"
         )
-        return self._database.table(sql, -(2**63) if after is None else after, dtype=SCORE_DTYPE)
+        first = -(2**63) if after is None else after
+        tables = [self._database.table(sql, number, first, dtype=SCORE_DTYPE) for number in chosen]
+        if len(tables) == 1:  # the usual case, without a second copy of what may be 10^7 rows
+            return tables[0]
+        return np.concatenate([np.zeros(0, dtype=SCORE_DTYPE), *tables])
 
     def add_epochs(self, rows: Iterable[EpochRow]) -> None:
         """Add epochs to the learning curves."""

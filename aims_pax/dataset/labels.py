@@ -1,4 +1,4 @@
-"""Requests for labels, their answers, and the dataset that grows from them."""
+"""Requests for labels, and their answers."""
 
 import json
 import math
@@ -7,76 +7,107 @@ from typing import Any
 
 import numpy as np
 
-from aims_pax.dataset.blobs import bool_array, bool_blob, float_array, float_blob, int_array, int_blob
+from aims_pax.dataset.blobs import float_array, float_blob
 from aims_pax.dataset.database import Row
-from aims_pax.dataset.records import Counts, JobStatus, StoredJob
-from aims_pax.dataset.tables import Tables
+from aims_pax.dataset.records import OWN_REFERENCE, JobStatus, StoredJob
+from aims_pax.dataset.structures import FRAME, StructureTables, frame_of_row
 from aims_pax.errors import StoreError
-from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, LabelledFrame, Split, Stage
+from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 
-_FRAME = "system, trajectory, md_step, generation, numbers, positions, cell, pbc"
+LABEL = "labels.energy, labels.forces, labels.stress, labels.reference, labels.wall_s"
+"""Columns of which a label is made."""
 
-_LABEL = "labels.energy, labels.forces, labels.stress, labels.reference, labels.wall_s"
 
+class LabelTables(StructureTables):
+    """What was asked of references, and what they answered.
 
-class LabelTables(Tables):
-    """What was asked of the reference, what it answered, and who learns from it."""
+    A structure has at most one label by each reference. References are told apart by keys of their own;
+    :data:`OWN_REFERENCE`, the project's, is meant wherever none is named.
+    """
 
-    def add_job(self, frame: Frame, stage: Stage) -> int:
-        """Note that a label of this frame is asked for; its number is the result.
+    def add_job(self, frame: Frame, stage: str, *, source: str = "", reference: str = OWN_REFERENCE) -> int:
+        """Keep a new structure and note that its label is asked for; the number of the label is the result.
+
+        Parameters
+        ----------
+        frame : Frame
+        stage : str
+            Name of the stage that the frame comes from, and that asks.
+        source : str
+            What picked it, or where it was taken from.
+        reference : str
 
         Raises
         ------
         StoreError
-            A label of the same stage, trajectory and MD step was asked for before.
+            There is a structure of the same stage, trajectory and MD step.
         """
-        row = (stage.value, frame.system, int(frame.trajectory), int(frame.md_step), int(frame.generation))
         with self.transaction():
-            label_id = self._database.execute(
-                "INSERT INTO jobs (stage, system, trajectory, md_step, generation, status, submitted_at) "
-                "VALUES (?, ?, ?, ?, ?, 'submitted', ?)",
-                (*row, self._clock()),
-            ).lastrowid
-            assert label_id is not None
-            self._database.execute(
-                "INSERT INTO structures (label_id, pbc, cell, numbers, positions) VALUES (?, ?, ?, ?, ?)",
-                (
-                    label_id,
-                    bool_blob(frame.pbc),
-                    float_blob(frame.cell),
-                    int_blob(frame.numbers),
-                    float_blob(frame.positions),
-                ),
-            )
+            return self.request(self.add_structure(frame, stage, source=source), stage=stage, reference=reference)
+
+    def request(self, structure_id: int, *, stage: str, reference: str = OWN_REFERENCE) -> int:
+        """Note that a label of a structure is asked for; its number is the result.
+
+        Raises
+        ------
+        StoreError
+            It was asked for before, or there is no such structure.
+        """
+        label_id = self._database.execute(
+            "INSERT INTO jobs (structure_id, reference, stage, status, submitted_at) VALUES (?, ?, ?, ?, ?)",
+            (structure_id, reference, str(stage), JobStatus.SUBMITTED.value, self._clock()),
+        ).lastrowid
+        assert label_id is not None
         return label_id
 
     def resubmit(self, label_id: int) -> None:
         """Ask again for a label that failed; its earlier failures stay on record."""
         self._move(label_id, JobStatus.FAILED, JobStatus.SUBMITTED)
 
-    def jobs(self, status: JobStatus | None = None) -> Iterator[StoredJob]:
-        """Requested labels in the order of the requests: those of one status, or all.
+    def jobs(self, status: JobStatus | None = None, *, reference: str = OWN_REFERENCE) -> Iterator[StoredJob]:
+        """Requested labels of a reference in the order of the requests: those of one status, or all.
 
         Jobs whose status changes while they are read are read as they are when their turn comes.
         """
-        which = "" if status is None else f"AND status = '{status.value}'"
+        # The plus keeps SQLite from reading all jobs by their index only to sort them.
+        which = "+jobs.reference = ?" if status is None else f"jobs.reference = ? AND jobs.status = '{status.value}'"
         sql = (
-            f"SELECT label_id, stage, status, (SELECT count(*) FROM failures WHERE failures.label_id = jobs.label_id), "
-            f"{_FRAME} FROM jobs JOIN structures USING (label_id) WHERE label_id > ? {which} ORDER BY label_id LIMIT ?"
+            "SELECT jobs.label_id, jobs.structure_id, structures.source, jobs.stage, jobs.reference, jobs.status, "
+            f"(SELECT count(*) FROM failures WHERE failures.label_id = jobs.label_id), {FRAME} FROM jobs "
+            f"CROSS JOIN structures USING (structure_id) WHERE {which} AND jobs.label_id > ? "
+            "ORDER BY jobs.label_id LIMIT ?"
         )
-        for label_id, stage, found, n_failures, *frame in self._pages(sql, after=0):
+        for label_id, structure_id, source, stage, which, found, n_failures, *frame in self._pages(
+            sql, reference, after=0
+        ):
             with self._database.decoding():
-                job = StoredJob(label_id, _frame(frame), Stage(stage), JobStatus(found), n_failures)
+                job = StoredJob(
+                    label_id=label_id,
+                    structure_id=structure_id,
+                    frame=frame_of_row(frame),
+                    source=source,
+                    stage=stage,
+                    reference=which,
+                    status=JobStatus(found),
+                    n_failures=n_failures,
+                )
             yield job
 
     def frame_of(self, label_id: int) -> Frame:
         """The frame for which this label was asked."""
         row = self._database.first(
-            f"SELECT {_FRAME} FROM jobs JOIN structures USING (label_id) WHERE label_id = ?", label_id
+            f"SELECT {FRAME} FROM jobs JOIN structures USING (structure_id) WHERE label_id = ?", label_id
         )
         if row is None:
-            raise StoreError(f"label {label_id} was never asked for")
-        return _frame(row)
+            raise _unknown(label_id)
+        return frame_of_row(row)
+
+    def structure_of(self, label_id: int) -> int:
+        """Number of the structure for which this label was asked."""
+        row = self._database.first("SELECT structure_id FROM jobs WHERE label_id = ?", label_id)
+        if row is None:
+            raise _unknown(label_id)
+        return int(row[0])
 
     def _move(self, label_id: int, before: JobStatus, after: JobStatus) -> None:
         changed = self._database.execute(
@@ -139,8 +170,17 @@ class LabelTables(Tables):
 
     def label_of(self, label_id: int) -> Label | None:
         """The label with this number; None when it has not been received."""
-        row = self._database.first(f"SELECT {_LABEL} FROM labels WHERE label_id = ?", label_id)
+        row = self._database.first(f"SELECT {LABEL} FROM labels WHERE label_id = ?", label_id)
         return None if row is None else self._label(label_id, row)
+
+    def labels_of(self, structure_id: int) -> dict[str, Label]:
+        """All labels of one structure, by their references, in the order of the requests."""
+        rows = self._database.rows(
+            f"SELECT jobs.reference, label_id, {LABEL} FROM jobs JOIN labels USING (label_id) WHERE structure_id = ? "
+            "ORDER BY label_id",
+            structure_id,
+        )
+        return {reference: self._label(label_id, row) for reference, label_id, *row in rows}
 
     def failures_of(self, label_id: int) -> list[LabelFailure]:
         """All failed attempts at one label, oldest first."""
@@ -151,28 +191,40 @@ class LabelTables(Tables):
             return [LabelFailure(FailureReason(reason), *rest) for reason, *rest in rows]
 
     def recent_wall_s(self, system: str, n: int) -> list[float]:
-        """Seconds that each of the last `n` labels of a system took, oldest first."""
+        """Seconds that each of the last `n` labels of a system took, of those received, in the order of requests."""
         rows = self._database.rows(
-            "SELECT wall_s FROM labels JOIN jobs USING (label_id) WHERE system = ? ORDER BY received_at DESC LIMIT ?",
-            *(system, n),
+            "SELECT labels.wall_s FROM jobs CROSS JOIN labels USING (label_id) "
+            "CROSS JOIN structures USING (structure_id) "
+            "WHERE structures.system = ? AND +jobs.reference = ? ORDER BY jobs.label_id DESC LIMIT ?",
+            *(system, OWN_REFERENCE, n),
         )
         return [wall_s for (wall_s,) in reversed(rows)]
 
-    def failed_attempts(self) -> dict[FailureReason, int]:
+    def failed_attempts(self, *, reference: str = OWN_REFERENCE) -> dict[FailureReason, int]:
         """How many attempts have failed for each reason, also of labels that were received in the end."""
-        rows = self._database.rows("SELECT reason, count(*) FROM failures GROUP BY reason ORDER BY min(failure)")
-        with self._database.decoding():
-            return {FailureReason(reason): n for reason, n in rows}
-
-    def given_up(self) -> dict[FailureReason, int]:
-        """How many labels were given up, by the reason of their last failure."""
         rows = self._database.rows(
-            "SELECT reason, count(*) FROM failures WHERE failure IN ("
-            "SELECT max(failure) FROM failures JOIN jobs USING (label_id) WHERE status = 'failed' GROUP BY label_id"
-            ") GROUP BY reason ORDER BY min(failure)"
+            "SELECT reason, count(*) FROM failures CROSS JOIN jobs USING (label_id) WHERE +jobs.reference = ? "
+            "GROUP BY reason ORDER BY min(failure)",
+            reference,
         )
         with self._database.decoding():
             return {FailureReason(reason): n for reason, n in rows}
+
+    def given_up(self, *, reference: str = OWN_REFERENCE) -> dict[FailureReason, int]:
+        """How many labels were given up, by the reason of their last failure."""
+        rows = self._database.rows(
+            "SELECT reason, count(*) FROM failures WHERE failure IN ("
+            "SELECT max(failure) FROM failures JOIN jobs USING (label_id) WHERE reference = ? AND status = 'failed' "
+            "GROUP BY label_id) GROUP BY reason ORDER BY min(failure)",
+            reference,
+        )
+        with self._database.decoding():
+            return {FailureReason(reason): n for reason, n in rows}
+
+    def label_wall_s(self) -> float:
+        """Seconds that all reference calculations took together, failed ones included. Reads every label."""
+        row = self._database.first("SELECT (SELECT total(wall_s) FROM labels) + (SELECT total(wall_s) FROM failures)")
+        return float(row[0]) if row else 0.0
 
     def _label(self, label_id: int, row: Row | list[Any]) -> Label:
         energy, forces, stress, reference, wall_s = row
@@ -187,80 +239,9 @@ class LabelTables(Tables):
                 extras={name: float_array(blob, *json.loads(shape)) for name, shape, blob in extras},
             )
 
-    def assign(self, label_id: int, split: Split, member: int | None = None) -> None:
-        """Give a labelled structure its place in the dataset, for its whole life.
 
-        Parameters
-        ----------
-        label_id : int
-        split : Split
-        member : int or None
-            The committee member that alone uses it; None when all share it.
-        """
-        alone = None if member is None else int(member)
-        self._database.execute(
-            "INSERT INTO assignments (label_id, split, member) VALUES (?, ?, ?)", (label_id, split.value, alone)
-        )
-
-    def labelled(self, after: int = 0) -> Iterator[LabelledFrame]:
-        """The dataset in the order of assignment.
-
-        Parameters
-        ----------
-        after : int
-            How many structures to pass over, because they were read before.
-        """
-        sql = (
-            f"SELECT position, label_id, split, member, {_LABEL}, {_FRAME} FROM assignments "
-            "JOIN labels USING (label_id) JOIN jobs USING (label_id) JOIN structures USING (label_id) "
-            "WHERE position > ? ORDER BY position LIMIT ?"
-        )
-        for _, label_id, split, member, *rest in self._pages(sql, after=after):
-            with self._database.decoding():
-                point = LabelledFrame(label_id, _frame(rest[5:]), self._label(label_id, rest[:5]), Split(split), member)
-            yield point
-
-    def unassigned(self, stage: Stage) -> list[int]:
-        """Numbers of the labels of one stage that were received and have no place in the dataset yet."""
-        rows = self._database.rows(
-            "SELECT label_id FROM jobs WHERE status = 'done' AND stage = ? "
-            "AND NOT EXISTS (SELECT 1 FROM assignments WHERE assignments.label_id = jobs.label_id) ORDER BY label_id",
-            stage.value,
-        )
-        return [label_id for (label_id,) in rows]
-
-    def counts(self) -> Counts:
-        """How much the run holds."""
-        status: dict[str, int] = dict(self._database.rows("SELECT status, count(*) FROM jobs GROUP BY status"))
-        split: dict[str, int] = dict(self._database.rows("SELECT split, count(*) FROM assignments GROUP BY split"))
-        (n_failures,) = self._database.rows("SELECT count(*) FROM failures")[0]
-        return Counts(
-            n_in_flight=status.get(JobStatus.SUBMITTED, 0),
-            n_received=status.get(JobStatus.DONE, 0),
-            n_failed=status.get(JobStatus.FAILED, 0),
-            n_failures=n_failures,
-            n_train=split.get(Split.TRAINING, 0),
-            n_valid=split.get(Split.VALIDATION, 0),
-        )
-
-    def label_wall_s(self) -> float:
-        """Seconds that all reference calculations took together, failed ones included. Reads every label."""
-        row = self._database.first("SELECT (SELECT total(wall_s) FROM labels) + (SELECT total(wall_s) FROM failures)")
-        return float(row[0]) if row else 0.0
-
-
-def _frame(row: Row | list[Any]) -> Frame:
-    system, trajectory, md_step, generation, numbers, positions, cell, pbc = row
-    return Frame(
-        system=system,
-        trajectory=trajectory,
-        md_step=md_step,
-        generation=generation,
-        numbers=int_array(numbers, -1),
-        positions=float_array(positions, -1, 3),
-        cell=float_array(cell, 3, 3),
-        pbc=bool_array(pbc, 3),
-    )
+def _unknown(label_id: int) -> StoreError:
+    return StoreError(f"label {label_id} was never asked for")
 
 
 def _check_label(label_id: int, label: Label, frame: Frame) -> None:

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from aims_pax.frame import Frame, Stage
+from aims_pax.frame import Frame
 from aims_pax.protocols import MemberErrors
+
+OWN_REFERENCE: Final = ""
+"""Key of a project's own reference, which is meant wherever none is named."""
 
 
 class JobStatus(StrEnum):
@@ -30,16 +33,25 @@ class StoredJob:
     ----------
     label_id : int
         From 1, in the order of the requests.
+    structure_id : int
     frame : Frame
-    stage : Stage
+    source : str
+        What picked the frame, or where it was taken from; empty when that was not noted.
+    stage : str
+        Name of the stage that asked for the label. A frame of one stage may be labelled again in another.
+    reference : str
+        Key of the method that was asked, :data:`OWN_REFERENCE` for the project's own.
     status : JobStatus
     n_failures : int
         Attempts that gave no label.
     """
 
     label_id: int
+    structure_id: int
     frame: Frame
-    stage: Stage
+    source: str
+    stage: str
+    reference: str
     status: JobStatus
     n_failures: int
 
@@ -51,13 +63,17 @@ class ScoreRow:
     Parameters
     ----------
     number : int
-        Number of this score within the run.
+        Number of this score among those of the same stage, selector and kind.
     trajectory, md_step, generation : int
         What was judged, and the committee that judged it.
-    score, threshold : float, eV/Å
-        The threshold is the one that the score was compared with; it may be infinite.
+    score, threshold : float
+        In the unit of their kind, eV/Å for deviations of forces. The threshold is the one that the score was compared
+        with; it may be infinite.
     picked : bool
         Whether the structure was sent to the reference.
+    stage, selector, kind : str
+        Who judged: the name of the stage, what selects there, and what of the structure it looks at
+        (``max_atomic_sd``, ...); empty when it was not noted.
     """
 
     number: int
@@ -67,10 +83,22 @@ class ScoreRow:
     score: float
     threshold: float
     picked: bool
+    stage: str = "active"
+    selector: str = "moving threshold"
+    kind: str = ""
+
+
+class Series(NamedTuple):
+    """Scores that are numbered together: those of one stage, selector and kind."""
+
+    stage: str
+    selector: str
+    kind: str
 
 
 SCORE_DTYPE = np.dtype(
     [
+        ("series", np.int32),
         ("number", np.int64),
         ("trajectory", np.int32),
         ("md_step", np.int64),
@@ -80,7 +108,7 @@ SCORE_DTYPE = np.dtype(
         ("picked", np.bool_),
     ]
 )
-"""Fields of :class:`ScoreRow`, as an array holds them."""
+"""Fields of :class:`ScoreRow`, as an array holds them; the store says which series that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +177,7 @@ class Counts:
     n_failures : int
         Attempts that gave no label, also of labels that were received in the end.
     n_train, n_valid : int
-        Labelled structures by split, over all members.
+        Structures by split, over all members.
     """
 
     n_in_flight: int
@@ -162,3 +190,8 @@ class Counts:
     @property
     def n_requested(self) -> int:
         return self.n_in_flight + self.n_received + self.n_failed
+
+    @property
+    def n_placed(self) -> int:
+        """Structures that have a place in the dataset."""
+        return self.n_train + self.n_valid

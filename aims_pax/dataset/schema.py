@@ -4,8 +4,11 @@ The version of a file is SQLite's ``user_version``. ``UPGRADES[n]`` turns versio
 empty file. A released upgrade is never edited: a new version is a new function at the end.
 
 Columns with large arrays stand last, so that SQLite need not read over them. Structures have a table of their own,
-which keeps ``jobs`` small enough to be counted in milliseconds. Diagnostics (scores, losses) may be NULL, which is how
-SQLite stores a NaN: a diverging model must not end a run. Energies may not.
+which keeps ``jobs`` small enough to be counted in milliseconds. Diagnostics (scores, losses, predictions) may be NULL,
+which is how SQLite stores a NaN: a diverging model must not end a run. Energies of labels may not.
+
+Version 2 sets structures apart from labels. What may grow (names of stages, splits, selectors, references) is free
+text, and the program says what it knows of it.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +18,8 @@ from aims_pax.errors import StoreError
 
 APPLICATION_ID = 0x61505831
 """Marks an SQLite file as a run store ("aPX1")."""
+
+_DAMAGED = "the file is damaged: restore it from a copy"
 
 _VERSION_1 = (
     """CREATE TABLE meta (
@@ -107,15 +112,115 @@ _VERSION_1 = (
 )
 
 
+_STRUCTURES = """(
+        structure_id INTEGER PRIMARY KEY,
+        stage TEXT NOT NULL,
+        source TEXT NOT NULL,
+        system TEXT NOT NULL,
+        trajectory INTEGER NOT NULL,
+        md_step INTEGER NOT NULL,
+        generation INTEGER NOT NULL,
+        charge INTEGER,
+        spin INTEGER,
+        pbc BLOB NOT NULL,
+        cell BLOB NOT NULL,
+        numbers BLOB NOT NULL,
+        positions BLOB NOT NULL,
+        UNIQUE (stage, trajectory, md_step)
+    )"""
+
+_JOBS = """(
+        label_id INTEGER PRIMARY KEY,
+        structure_id INTEGER NOT NULL REFERENCES structures,
+        reference TEXT NOT NULL,
+        stage TEXT NOT NULL,
+        status TEXT NOT NULL,
+        submitted_at REAL NOT NULL,
+        UNIQUE (structure_id, reference)
+    )"""
+
+_SPLITS = """(
+        position INTEGER PRIMARY KEY,
+        structure_id INTEGER NOT NULL UNIQUE REFERENCES structures,
+        split TEXT NOT NULL,
+        member INTEGER
+    )"""
+
+_SERIES = """(
+        series INTEGER PRIMARY KEY,
+        stage TEXT NOT NULL,
+        selector TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        UNIQUE (stage, selector, kind)
+    )"""
+
+_SCORES = """(
+        series INTEGER NOT NULL REFERENCES series,
+        number INTEGER NOT NULL,
+        trajectory INTEGER NOT NULL,
+        md_step INTEGER NOT NULL,
+        generation INTEGER NOT NULL,
+        score REAL,
+        threshold REAL,
+        picked INTEGER NOT NULL,
+        PRIMARY KEY (series, number)
+    ) WITHOUT ROWID"""
+
+_VERSION_2 = (
+    # All that a label of version 1 said of its structure, and of the structure's place in the dataset.
+    f"CREATE TABLE new_structures {_STRUCTURES}",
+    """INSERT INTO new_structures
+        SELECT label_id, stage, '', system, trajectory, md_step, generation, NULL, NULL, pbc, cell, numbers, positions
+        FROM jobs JOIN structures USING (label_id) ORDER BY label_id""",
+    f"CREATE TABLE new_jobs {_JOBS}",
+    "INSERT INTO new_jobs SELECT label_id, label_id, '', stage, status, submitted_at FROM jobs ORDER BY label_id",
+    f"CREATE TABLE splits {_SPLITS}",
+    "INSERT INTO splits SELECT position, label_id, split, member FROM assignments ORDER BY position",
+    f"CREATE TABLE series {_SERIES}",
+    "INSERT INTO series SELECT 1, 'active', 'moving threshold', '' WHERE EXISTS (SELECT 1 FROM checks)",
+    f"CREATE TABLE scores {_SCORES}",
+    """INSERT INTO scores
+        SELECT 1, number, trajectory, md_step, generation, score, threshold, picked FROM checks ORDER BY number""",
+)
+
+_VERSION_2_TAKES_AWAY = (
+    "DROP TABLE structures",
+    "DROP TABLE jobs",
+    "DROP TABLE assignments",
+    "DROP TABLE checks",
+    "ALTER TABLE new_structures RENAME TO structures",
+    "ALTER TABLE new_jobs RENAME TO jobs",
+    "CREATE INDEX jobs_by_status ON jobs (reference, status)",
+)
+
+_SAME_ROWS = {"jobs": ("new_jobs", "new_structures"), "assignments": ("splits",), "checks": ("scores",)}
+"""Tables of version 1, and those that have a row for each of theirs in version 2."""
+
+
 def _create(connection: Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     for statement in _VERSION_1:
         connection.execute(statement)
 
 
+def _set_structures_apart(connection: Connection) -> None:
+    for statement in _VERSION_2:
+        connection.execute(statement)
+    for before, after in _SAME_ROWS.items():
+        for table in after:
+            if _n_rows(connection, table) != _n_rows(connection, before):
+                raise StoreError(f"not every row of {before} can be brought into {table}; {_DAMAGED}")
+    for statement in _VERSION_2_TAKES_AWAY:
+        connection.execute(statement)
+
+
+def _n_rows(connection: Connection, table: str) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
 Upgrade = Callable[[Connection], None]
 
-UPGRADES: tuple[Upgrade, ...] = (_create,)
+UPGRADES: tuple[Upgrade, ...] = (_create, _set_structures_apart)
 
 
 def version_of(connection: Connection, *, newest: int = len(UPGRADES)) -> int:
@@ -142,14 +247,25 @@ def version_of(connection: Connection, *, newest: int = len(UPGRADES)) -> int:
 def upgrade(connection: Connection, upgrades: Sequence[Upgrade] = UPGRADES) -> None:
     """Bring an open file to the newest version, one version per transaction.
 
-    An upgrade that fails leaves the file at the version before it.
+    An upgrade that fails leaves the file at the version before it. Foreign keys are off meanwhile, without which no
+    table can be replaced that others refer to; each upgrade has to leave them whole.
+
+    Raises
+    ------
+    StoreError
+        The file is damaged, and an upgrade would lose something.
     """
+    connection.execute("PRAGMA foreign_keys = OFF")
     for version in range(version_of(connection, newest=len(upgrades)), len(upgrades)):
         connection.execute("BEGIN IMMEDIATE")
         try:
             upgrades[version](connection)
+            if (broken := connection.execute("PRAGMA foreign_key_check").fetchone()) is not None:
+                raise StoreError(f"row {broken[1]} of {broken[0]} belongs to no row of {broken[2]}; {_DAMAGED}")
             connection.execute(f"PRAGMA user_version = {version + 1}")
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # SQLite itself rolls back where the disk is full
+                connection.execute("ROLLBACK")
             raise
+    connection.execute("PRAGMA foreign_keys = ON")

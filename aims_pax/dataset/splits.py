@@ -1,9 +1,95 @@
-"""Who learns from what: training or validation by quota, and each member's own part of the initial dataset."""
+"""Who learns from what: training or validation by quota, each member's own part of the initial dataset, for life."""
+
+from collections.abc import Iterator
 
 import numpy as np
 
-from aims_pax.frame import IntArray, Split
+from aims_pax.dataset.labels import LABEL, LabelTables
+from aims_pax.dataset.records import OWN_REFERENCE, Counts, JobStatus
+from aims_pax.dataset.structures import FRAME, frame_of_row
+from aims_pax.errors import StoreError
+from aims_pax.frame import IntArray, LabelledFrame, Split
 from aims_pax.learner.quota import Quota
+
+
+class SplitTables(LabelTables):
+    """The dataset: structures in the order in which they were given their places."""
+
+    def assign(self, label_id: int, split: Split, member: int | None = None) -> None:
+        """Give a labelled structure its place in the dataset, for its whole life and by whatever reference.
+
+        Parameters
+        ----------
+        label_id : int
+        split : Split
+        member : int or None
+            The committee member that alone uses it; None when all share it.
+
+        Raises
+        ------
+        StoreError
+            The label was not received, or its structure has a place already.
+        """
+        alone = None if member is None else int(member)
+        placed = self._database.execute(
+            "INSERT INTO splits (structure_id, split, member) "
+            "SELECT jobs.structure_id, ?, ? FROM jobs JOIN labels USING (label_id) WHERE label_id = ?",
+            (split.value, alone, label_id),
+        )
+        if placed.rowcount != 1:
+            raise StoreError(f"label {label_id} has not been received: its structure can't have a place in the dataset")
+
+    def labelled(self, after: int = 0, *, reference: str = OWN_REFERENCE) -> Iterator[LabelledFrame]:
+        """The dataset in the order of assignment, with the labels of one reference.
+
+        Parameters
+        ----------
+        after : int
+            How many structures to pass over, because they were read before.
+        reference : str
+            Structures that it has not labelled are left out.
+        """
+        # CROSS JOIN: read in the order of the places, whatever SQLite thinks of it.
+        sql = (
+            "SELECT splits.position, jobs.label_id, splits.split, splits.member, structures.stage, structures.source, "
+            f"{LABEL}, {FRAME} FROM splits "
+            "CROSS JOIN jobs ON jobs.structure_id = splits.structure_id AND jobs.reference = ? "
+            "CROSS JOIN labels ON labels.label_id = jobs.label_id "
+            "CROSS JOIN structures ON structures.structure_id = splits.structure_id "
+            "WHERE splits.position > ? ORDER BY splits.position LIMIT ?"
+        )
+        for _, label_id, split, member, stage, source, *rest in self._pages(sql, reference, after=after):
+            with self._database.decoding():
+                label, frame = self._label(label_id, rest[:5]), frame_of_row(rest[5:])
+                point = LabelledFrame(label_id, frame, label, Split(split), member, stage, source)
+            yield point
+
+    def unassigned(self, stage: str) -> list[int]:
+        """Numbers of the labels that one stage has asked for and received, of structures without a place yet."""
+        rows = self._database.rows(
+            "SELECT label_id FROM jobs WHERE reference = ? AND status = ? AND stage = ? AND NOT EXISTS "
+            "(SELECT 1 FROM splits WHERE splits.structure_id = jobs.structure_id) ORDER BY label_id",
+            *(OWN_REFERENCE, JobStatus.DONE.value, str(stage)),
+        )
+        return [label_id for (label_id,) in rows]
+
+    def counts(self, *, reference: str = OWN_REFERENCE) -> Counts:
+        """How much the run holds: labels of one reference, and the splits of all structures."""
+        status: dict[str, int] = dict(
+            self._database.rows("SELECT status, count(*) FROM jobs WHERE reference = ? GROUP BY status", reference)
+        )
+        split: dict[str, int] = dict(self._database.rows("SELECT split, count(*) FROM splits GROUP BY split"))
+        (n_failures,) = self._database.rows(
+            "SELECT count(*) FROM failures CROSS JOIN jobs USING (label_id) WHERE +jobs.reference = ?", reference
+        )[0]
+        return Counts(
+            n_in_flight=status.get(JobStatus.SUBMITTED, 0),
+            n_received=status.get(JobStatus.DONE, 0),
+            n_failed=status.get(JobStatus.FAILED, 0),
+            n_failures=n_failures,
+            n_train=split.get(Split.TRAINING, 0),
+            n_valid=split.get(Split.VALIDATION, 0),
+        )
 
 
 def place_all(quota: Quota, n_points: int) -> tuple[Quota, tuple[Split, ...]]:

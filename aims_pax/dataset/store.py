@@ -7,14 +7,14 @@ from typing import Self
 
 from aims_pax.dataset.database import Database
 from aims_pax.dataset.history import HistoryTables
-from aims_pax.dataset.labels import LabelTables
 from aims_pax.dataset.lock import RunLock
+from aims_pax.dataset.splits import SplitTables
 from aims_pax.errors import Problem, UserError
 
 STORE_NAME = "run.db"
 
 
-class RunStore(LabelTables, HistoryTables):
+class RunStore(SplitTables, HistoryTables):
     """Everything of a run that must outlive it: structures, labels, splits, scores, errors, states and the journal.
 
     Every method that writes is durable when it returns; within :meth:`transaction` all of them are, together, when

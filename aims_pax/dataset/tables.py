@@ -28,13 +28,14 @@ class Tables:
         """
         return self._database.unflushed_transaction()
 
-    def _pages(self, sql: str, *, after: int) -> Iterator[Row]:
+    def _pages(self, sql: str, *parameters: object, after: int) -> Iterator[Row]:
         """Rows of a query that is ordered by its first column, a page at a time.
 
-        Nothing stays open between two pages, so that the store may be written while it is read.
+        The last parameters of the query are the value after which a page begins, and the size of a page. Nothing stays
+        open between two pages, so that the store may be written while it is read.
         """
         while True:
-            page = self._database.rows(sql, after, _PAGE)
+            page = self._database.rows(sql, *parameters, after, _PAGE)
             yield from page
             if len(page) < _PAGE:
                 return

@@ -112,7 +112,7 @@ class LabelDesk:
         """
         finished = []
         for job in self._store.jobs(JobStatus.SUBMITTED):
-            if job.stage is not self._stage:
+            if job.stage != self._stage:
                 continue
             self._frames[job.label_id], self._n_failures[job.label_id] = job.frame, job.n_failures
             result = read_finished(self._job(job.label_id))

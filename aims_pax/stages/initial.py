@@ -302,7 +302,7 @@ class InitialDataset:
         quotas = list(self._shares.quotas)
         rng = np.random.default_rng((parts.seed, self.state.n_round))
         counts = parts.store.counts()
-        n_before = counts.n_train + counts.n_valid
+        n_before = counts.n_placed
         with parts.stopwatch.during(Activity.RECORDING), parts.store.transaction():
             for label_id in probed:  # beside the quotas: no member's share is smaller or larger for them
                 parts.store.assign(label_id, Split.TRAINING)

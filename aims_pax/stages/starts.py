@@ -40,7 +40,7 @@ def starting_frames(project: Project, store: RunStore) -> list[Frame]:
 
 def _initial_structures(store: RunStore) -> dict[str, list[Frame]]:
     """Training structures that the initial MD has sampled, by system, in their order."""
-    initial = {job.label_id for job in store.jobs(JobStatus.DONE) if job.stage is Stage.INITIAL}
+    initial = {job.label_id for job in store.jobs(JobStatus.DONE) if job.stage == Stage.INITIAL}
     found: dict[str, list[tuple[int, Frame]]] = {}
     for one in store.labelled():
         if one.label_id in initial and one.split is Split.TRAINING and not is_probe(one.frame):

@@ -178,7 +178,7 @@ def labels_of(folder: Path) -> list[LabelledFrame]:
 def jobs_of(folder: Path, stage: Stage) -> list[StoredJob]:
     """All labels that one stage has asked for."""
     with RunStore.open_readonly(folder) as store:
-        return [job for job in store.jobs() if job.stage is stage]
+        return [job for job in store.jobs() if job.stage == stage]
 
 
 def in_child(work: Callable[[], object]) -> int:

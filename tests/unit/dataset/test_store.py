@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from aims_pax.dataset import EpochRow, JobStatus, JournalEntry, RunStore, ScoreRow
+from aims_pax.dataset.records import OWN_REFERENCE
 from aims_pax.errors import StoreError
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, Split, Stage
 from aims_pax.protocols import MemberErrors
@@ -77,6 +78,8 @@ def labelled_pairs(draw: st.DrawFn) -> tuple[Frame, Label]:
         positions=array(n_atoms, 3),
         cell=array(3, 3),
         pbc=draw(hnp.arrays(np.bool_, 3)),
+        charge=draw(st.none() | st.integers(-9, 9)),
+        spin=draw(st.none() | st.integers(1, 9)),
     )
     extras = {name: array(*shape) for name, shape in draw(st.dictionaries(st.text("abc"), SHAPES, max_size=2)).items()}
     stress = draw(st.none() | hnp.arrays(np.float64, 6, elements=finite))
@@ -101,9 +104,70 @@ def test_any_label_comes_back_as_it_was(pairs: list[tuple[Frame, Label]]) -> Non
 def test_same_frame_is_never_asked_for_twice(store: RunStore, frame: MakeFrame) -> None:
     store.add_job(frame(25), Stage.ACTIVE)
     store.add_job(frame(25), Stage.INITIAL)
-    with pytest.raises(StoreError, match=r"UNIQUE constraint failed: jobs\.stage, jobs\.trajectory, jobs\.md_step"):
+    with pytest.raises(StoreError, match=r"UNIQUE constraint failed: structures\.stage, structures\.traj"):
         store.add_job(frame(25), Stage.ACTIVE)
     assert store.counts().n_requested == 2
+
+
+def test_stage_of_any_name_is_kept_with_what_picked_the_structure(
+    store: RunStore, frame: MakeFrame, label: MakeLabel
+) -> None:
+    store.add_label(store.add_job(frame(25), "collect 2", source="strain"), label())
+    store.add_job(frame(25), "learn")
+    (job, later) = store.jobs()
+    assert (job.stage, job.source, job.reference) == ("collect 2", "strain", OWN_REFERENCE)
+    assert (later.stage, later.source) == ("learn", "")
+    assert store.unassigned("collect 2") == [1]
+    store.assign(1, Split.TRAINING)
+    (point,) = store.labelled()
+    assert (point.stage, point.source) == ("collect 2", "strain")
+
+
+def test_structure_has_a_label_by_each_reference(store: RunStore, frame: MakeFrame, label: MakeLabel) -> None:
+    first = store.add_job(frame(25), Stage.ACTIVE)
+    store.add_label(first, label(energy=-1.0))
+    structure_id = store.structure_of(first)
+    again = store.request(structure_id, stage="relabel", reference="pbe0")
+    assert again != first
+    assert_same(store.frame_of(again), frame(25))
+    store.add_label(again, label(energy=-2.0))
+    assert {name: one.energy for name, one in store.labels_of(structure_id).items()} == {"": -1.0, "pbe0": -2.0}
+    with pytest.raises(StoreError, match=r"UNIQUE constraint failed: jobs\.structure_id, jobs\.reference"):
+        store.request(structure_id, stage="relabel", reference="pbe0")
+    with pytest.raises(StoreError, match="FOREIGN KEY constraint failed"):
+        store.request(99, stage="relabel", reference="pbe0")
+    with pytest.raises(StoreError, match="label 99 was never asked for"):
+        store.structure_of(99)
+
+
+def test_each_reference_is_counted_and_read_by_itself(store: RunStore, frame: MakeFrame, label: MakeLabel) -> None:
+    for label_id in requests_(store, frame, 3):
+        store.add_label(label_id, label(energy=-1.0))
+        store.assign(label_id, Split.TRAINING)
+    asked = [store.request(store.structure_of(n), stage="relabel", reference="pbe0") for n in (3, 1)]
+    store.add_label(asked[0], label(energy=-2.0))
+    store.add_failure(asked[1], LabelFailure(FailureReason.CRASHED, "signal 11"))
+    assert store.counts().n_requested == store.counts().n_train == 3
+    theirs = store.counts(reference="pbe0")
+    assert (theirs.n_requested, theirs.n_received, theirs.n_failed, theirs.n_failures) == (2, 1, 1, 1)
+    assert store.counts().n_failures == 0
+    assert [point.label.energy for point in store.labelled()] == [-1.0, -1.0, -1.0]
+    (relabelled,) = store.labelled(reference="pbe0")
+    assert (relabelled.label_id, relabelled.label.energy, relabelled.frame.md_step) == (asked[0], -2.0, 75)
+    assert [job.label_id for job in store.jobs()] == [1, 2, 3]
+    assert [(job.structure_id, job.stage) for job in store.jobs(reference="pbe0")] == [(3, "relabel"), (1, "relabel")]
+    assert store.failed_attempts() == store.given_up() == {}
+    assert store.failed_attempts(reference="pbe0") == store.given_up(reference="pbe0") == {FailureReason.CRASHED: 1}
+    with pytest.raises(StoreError, match=r"UNIQUE constraint failed: splits\.structure_id"):
+        store.assign(asked[0], Split.VALIDATION)
+
+
+def test_recent_times_are_those_of_one_system(store: RunStore, frame: MakeFrame, label: MakeLabel) -> None:
+    for n in range(1, 5):
+        one = replace(frame(n), system="ethanol" if n % 2 else "water")
+        store.add_label(store.add_job(one, Stage.ACTIVE), replace(label(), wall_s=float(n)))
+    assert store.recent_wall_s("ethanol", 9) == [1.0, 3.0]
+    assert store.recent_wall_s("water", 1) == [4.0]
 
 
 def test_label_is_answered_exactly_once(store: RunStore, frame: MakeFrame, label: MakeLabel) -> None:
@@ -219,11 +283,11 @@ def test_dataset_is_read_in_the_order_of_assignment(store: RunStore, frame: Make
 
 def test_place_in_the_dataset_is_for_life(store: RunStore, frame: MakeFrame, label: MakeLabel) -> None:
     (label_id,) = requests_(store, frame, 1)
-    with pytest.raises(StoreError, match="FOREIGN KEY constraint failed"):
+    with pytest.raises(StoreError, match="label 1 has not been received: its structure can't have a place"):
         store.assign(label_id, Split.TRAINING)
     store.add_label(label_id, label())
     store.assign(label_id, Split.TRAINING)
-    with pytest.raises(StoreError, match="UNIQUE constraint failed"):
+    with pytest.raises(StoreError, match=r"UNIQUE constraint failed: splits\.structure_id"):
         store.assign(label_id, Split.VALIDATION)
 
 
@@ -252,9 +316,42 @@ def test_scores_come_back_in_order_with_infinities(store: RunStore) -> None:
 
 def test_score_is_never_replaced(store: RunStore) -> None:
     store.append_scores([ScoreRow(1, 0, 25, 3, 0.1, 0.2, False)])
-    with pytest.raises(StoreError, match=r"UNIQUE constraint failed: checks\.number"):
+    with pytest.raises(StoreError, match=r"UNIQUE constraint failed: scores\.series, scores\.number"):
         store.append_scores([ScoreRow(2, 0, 50, 3, 0.1, 0.2, False), ScoreRow(1, 0, 25, 3, 0.5, 0.2, False)])
     assert store.scores()["score"].tolist() == [0.1]
+
+
+def test_scores_are_told_apart_by_stage_selector_and_kind(store: RunStore) -> None:
+    def row(number: int, score: float, **who: str) -> ScoreRow:
+        return ScoreRow(number, 0, 25 * number, 3, score, math.inf, False, **who)
+
+    best = {"stage": "learn", "selector": "best of window"}
+    store.append_scores([row(1, 0.1), row(1, 0.2, **best, kind="max"), row(1, 0.3, **best, kind="mean")])
+    store.append_scores([row(2, 0.4, **best, kind="max"), row(2, 0.5)])
+    assert store.scores(stage="learn", kind="max")["score"].tolist() == [0.2, 0.4]
+    assert store.scores(stage=Stage.ACTIVE)["score"].tolist() == [0.1, 0.5]
+    assert store.scores(stage="never run")["score"].tolist() == []
+    everything = store.scores()
+    series = store.series()
+    assert [series[number] for number in everything["series"].tolist()] == [
+        *[("active", "moving threshold", "")] * 2,
+        *[("learn", "best of window", "max")] * 2,
+        ("learn", "best of window", "mean"),
+    ]
+    assert everything["number"].tolist() == [1, 2, 1, 2, 1]
+
+
+def test_series_that_was_taken_back_is_made_again(store: RunStore) -> None:
+    def judge_and_fail() -> None:
+        with store.transaction():
+            store.append_scores([ScoreRow(1, 0, 25, 3, 0.1, 0.2, False)])
+            raise KeyboardInterrupt("by hand")
+
+    with pytest.raises(KeyboardInterrupt, match="by hand"):
+        judge_and_fail()
+    assert store.series() == {}
+    store.append_scores([ScoreRow(1, 0, 25, 3, 0.1, 0.2, False)])
+    assert len(store.scores()) == 1
 
 
 def test_run_without_history_gives_empty_tables(store: RunStore) -> None:
