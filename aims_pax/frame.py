@@ -30,6 +30,8 @@ class Split(StrEnum):
     """Gradients are taken on it."""
     VALIDATION = "validation"
     """Errors, learning-rate decisions and stopping are measured on it."""
+    TEST = "test"
+    """Nothing is learned from it and nothing decided by it: it says how wrong the models are."""
 
 
 class FailureReason(StrEnum):

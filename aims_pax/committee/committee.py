@@ -161,7 +161,9 @@ class Committee(Ensemble):
         return self._members[member].learning_rate
 
     def add(self, labelled: Sequence[LabelledFrame]) -> None:
-        """Give points to their member, or to all members; points that are known already (by label_id) are left out.
+        """Give points to their member, or to all members.
+
+        Points for testing, which no committee is to know, and points that are known already (by label_id) are left out.
 
         Raises
         ------
@@ -170,7 +172,7 @@ class Committee(Ensemble):
         """
         e0 = atomic_energies(self._models[0])
         for point in labelled:
-            if point.label_id in self._neighbour_counts:
+            if point.split is Split.TEST or point.label_id in self._neighbour_counts:
                 continue
             graph = LabelledGraph.build(point, self._for_model, atomic_energies_ev=e0)
             owners = range(self.n_members) if point.member is None else (point.member,)

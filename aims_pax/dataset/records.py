@@ -126,7 +126,7 @@ class EpochRow:
         Mean loss over the epoch, in the loss function's own unit.
     errors : MemberErrors or None
         On the validation set after it; None when they were not measured.
-    n_train, n_valid : int
+    n_train, n_valid, n_test : int
         Structures of this member.
     """
 
@@ -176,7 +176,7 @@ class Counts:
         Requested labels by :class:`JobStatus`.
     n_failures : int
         Attempts that gave no label, also of labels that were received in the end.
-    n_train, n_valid : int
+    n_train, n_valid, n_test : int
         Structures by split, over all members.
     """
 
@@ -186,6 +186,7 @@ class Counts:
     n_failures: int
     n_train: int
     n_valid: int
+    n_test: int = 0
 
     @property
     def n_requested(self) -> int:
@@ -194,4 +195,4 @@ class Counts:
     @property
     def n_placed(self) -> int:
         """Structures that have a place in the dataset."""
-        return self.n_train + self.n_valid
+        return self.n_train + self.n_valid + self.n_test

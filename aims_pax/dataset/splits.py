@@ -89,6 +89,7 @@ class SplitTables(LabelTables):
             n_failures=n_failures,
             n_train=split.get(Split.TRAINING, 0),
             n_valid=split.get(Split.VALIDATION, 0),
+            n_test=split.get(Split.TEST, 0),
         )
 
 

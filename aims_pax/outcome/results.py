@@ -167,10 +167,10 @@ def write_models(
 
 
 def write_datasets(store: RunStore, folder: Path, keys: Keys) -> dict[Path, int]:
-    """Write training.extxyz and validation.extxyz; returns how many structures each of them holds."""
+    """Write training.extxyz, validation.extxyz and, where there is one, test.extxyz; returns how many each holds."""
     folder.mkdir(parents=True, exist_ok=True)
     written = {}
-    for split in Split:
+    for split in Split if store.counts().n_test else (Split.TRAINING, Split.VALIDATION):
         path = folder / f"{split}.extxyz"
         written[path] = write_extxyz(path, (point for point in store.labelled() if point.split is split), keys)
     return written

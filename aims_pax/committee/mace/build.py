@@ -34,14 +34,15 @@ def dataset_statistics(
     *,
     isolated_atoms_ev: Mapping[int, float],
 ) -> DatasetStatistics:
-    """The constants of the models, from the training points (from all points when there is none for training).
+    """The constants of the models, from the training points (from those for validation when there is none).
 
     Parameters
     ----------
     isolated_atoms_ev : mapping of atomic number to eV
         As the reference says; energies written into the settings come first, and elements in neither are fitted.
     """
-    points = [point for point in labelled if point.split is Split.TRAINING] or labelled
+    points = [point for point in labelled if point.split is Split.TRAINING]
+    points = points or [point for point in labelled if point.split is Split.VALIDATION]
     known = {**isolated_atoms_ev, **(architecture.atomic_energies or {})}
     e0 = fit_atomic_energies(points, elements, known=known)
     shift, spread = mean_residual_energy(points, elements, e0)

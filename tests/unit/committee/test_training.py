@@ -17,7 +17,7 @@ from aims_pax.committee.replay import points_of_epoch
 from aims_pax.errors import ModelError, ShapeError
 from aims_pax.frame import Split
 
-from .toys import carbon, crystals, equal, mixed_frames, molecules, point, settings, weights
+from .toys import carbon, crystals, equal, ethanol, mixed_frames, molecules, point, settings, weights
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +69,16 @@ def test_every_training_is_a_new_generation(committee: Committee) -> None:
     assert committee.generation == 2
     committee.train(0)
     assert committee.generation == 2
+
+
+def test_structures_for_testing_are_nothing_to_a_committee() -> None:
+    known = molecules(3, n_valid=1)
+    unseen = [point(9, ethanol(np.random.default_rng(9)), Split.TEST)]
+    one, other = (Committee.build(settings(), points, seeds=(1,)) for points in (known, [*known, *unseen]))
+    other.add(unseen)
+    assert (other.n_train(0), other.n_valid(0)) == (one.n_train(0), one.n_valid(0)) == (3, 1)
+    for first, second in zip(weights(one), weights(other), strict=True):
+        assert torch.equal(first, second)
 
 
 def test_reports_come_by_epoch_and_member_and_the_last_is_validated(committee: Committee) -> None:

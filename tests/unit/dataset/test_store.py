@@ -291,6 +291,16 @@ def test_place_in_the_dataset_is_for_life(store: RunStore, frame: MakeFrame, lab
         store.assign(label_id, Split.VALIDATION)
 
 
+def test_structures_for_testing_are_counted_by_themselves(store: RunStore, frame: MakeFrame, label: MakeLabel) -> None:
+    for label_id, split in zip(requests_(store, frame, 3), Split, strict=True):
+        store.add_label(label_id, label())
+        store.assign(label_id, split)
+    counts = store.counts()
+    assert (counts.n_train, counts.n_valid, counts.n_test, counts.n_placed) == (1, 1, 1, 3)
+    assert [point.split for point in store.labelled()] == list(Split)
+    assert [point.split for point in store.labelled(after=counts.n_placed - 1)] == [Split.TEST]
+
+
 def test_counts_follow_from_what_is_stored(store: RunStore, frame: MakeFrame, label: MakeLabel) -> None:
     requests_(store, frame, 5)
     for label_id in (1, 2, 3):
