@@ -163,6 +163,74 @@ class LabelFailure:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class CommitteePrediction:
+    """What a committee says of a frame that it has not learned from: the mean of its members, and their deviation.
+
+    A deviation is the root mean square of what the members differ from their mean, number by number. That of an atom
+    (aims-PAX, Eq. 1) is the root mean square of its three.
+
+    Parameters
+    ----------
+    generation : int
+        Of the committee.
+    energy, energy_deviation : float, eV
+    forces, forces_deviation : (n_atoms, 3), eV/Å
+    stress, stress_deviation : (6,), eV/Å³, or None
+        In the sign and order of :class:`Label`; None where it was not computed.
+    """
+
+    generation: int
+    energy: float
+    energy_deviation: float
+    forces: FloatArray
+    forces_deviation: FloatArray
+    stress: FloatArray | None = None
+    stress_deviation: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        if self.forces.ndim != 2 or self.forces.shape[1] != 3 or self.forces_deviation.shape != self.forces.shape:
+            raise ShapeError(
+                f"forces {self.forces.shape} and their deviation {self.forces_deviation.shape} must be (n_atoms, 3)"
+            )
+        shapes = [None if one is None else one.shape for one in (self.stress, self.stress_deviation)]
+        if shapes not in ([None, None], [(6,), (6,)]):
+            raise ShapeError(f"stress and its deviation must both be (6,) or None, not {shapes[0]} and {shapes[1]}")
+
+    @classmethod
+    def of_members(
+        cls, energies: FloatArray, forces: FloatArray, stresses: FloatArray | None = None, *, generation: int
+    ) -> "CommitteePrediction":
+        """The prediction of a committee from those of its members.
+
+        Parameters
+        ----------
+        energies : (n_members,), eV
+        forces : (n_members, n_atoms, 3), eV/Å
+        stresses : (n_members, 6), eV/Å³, or None
+        generation : int
+
+        Raises
+        ------
+        ShapeError
+            Fewer than two members: a deviation is undefined.
+        """
+        if energies.ndim != 1 or len(energies) < 2 or forces.shape[:1] != energies.shape:
+            raise ShapeError(
+                f"energies {energies.shape} and forces {forces.shape} must be (n_members,) and (n_members, n_atoms, 3) "
+                "of at least two members"
+            )
+        return cls(
+            generation=generation,
+            energy=float(energies.mean()),
+            energy_deviation=float(energies.std()),
+            forces=forces.mean(axis=0),
+            forces_deviation=forces.std(axis=0),
+            stress=None if stresses is None else stresses.mean(axis=0),
+            stress_deviation=None if stresses is None else stresses.std(axis=0),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class LabelledFrame:
     """A frame with its label and its place in the dataset.
 

@@ -3,8 +3,8 @@
 ``store`` is the run's one durable file (SQLite), built from ``database`` (connection, transactions), ``schema``
 (tables and their upgrades), ``lock`` (one run folder, one campaign), ``records`` (the values that go in and come out)
 and ``blobs`` (arrays as bytes). What it holds: ``structures`` with their origin, ``labels`` that were asked of
-references, ``splits`` (who learns from what), ``history`` (scores, learning curves, events, states). ``extxyz`` is the
-way to other programs.
+references, ``splits`` (who learns from what), ``predictions`` of the committee before it learned, ``history`` (scores,
+learning curves, events, states). ``extxyz`` is the way to other programs.
 """
 
 from aims_pax.dataset.records import Counts, EpochRow, JobStatus, JournalEntry, ScoreRow, StoredJob

@@ -99,14 +99,14 @@ class LabelTables(StructureTables):
             f"SELECT {FRAME} FROM jobs JOIN structures USING (structure_id) WHERE label_id = ?", label_id
         )
         if row is None:
-            raise _unknown(label_id)
+            raise unknown(label_id)
         return frame_of_row(row)
 
     def structure_of(self, label_id: int) -> int:
         """Number of the structure for which this label was asked."""
         row = self._database.first("SELECT structure_id FROM jobs WHERE label_id = ?", label_id)
         if row is None:
-            raise _unknown(label_id)
+            raise unknown(label_id)
         return int(row[0])
 
     def _move(self, label_id: int, before: JobStatus, after: JobStatus) -> None:
@@ -240,7 +240,8 @@ class LabelTables(StructureTables):
             )
 
 
-def _unknown(label_id: int) -> StoreError:
+def unknown(label_id: int) -> StoreError:
+    """What is said of a number that no label has."""
     return StoreError(f"label {label_id} was never asked for")
 
 

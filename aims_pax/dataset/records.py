@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from aims_pax.frame import Frame
+from aims_pax.frame import CommitteePrediction, Frame, Label
 from aims_pax.protocols import MemberErrors
 
 OWN_REFERENCE: Final = ""
@@ -54,6 +54,28 @@ class StoredJob:
     reference: str
     status: JobStatus
     n_failures: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictedLabel:
+    """A label beside what the committee had said of its frame before it learned from it.
+
+    Parameters
+    ----------
+    label_id : int
+    frame : Frame
+    stage, source : str
+        Of the frame, as in :class:`~aims_pax.frame.LabelledFrame`.
+    label : Label
+    prediction : CommitteePrediction
+    """
+
+    label_id: int
+    frame: Frame
+    stage: str
+    source: str
+    label: Label
+    prediction: CommitteePrediction
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,6 +146,17 @@ _SPLITS = """(
         member INTEGER
     )"""
 
+_PREDICTIONS = """(
+        structure_id INTEGER PRIMARY KEY REFERENCES structures,
+        generation INTEGER NOT NULL,
+        energy REAL,
+        energy_deviation REAL,
+        stress BLOB,
+        stress_deviation BLOB,
+        forces BLOB NOT NULL,
+        forces_deviation BLOB NOT NULL
+    )"""
+
 _SERIES = """(
         series INTEGER PRIMARY KEY,
         stage TEXT NOT NULL,
@@ -176,6 +187,7 @@ _VERSION_2 = (
     "INSERT INTO new_jobs SELECT label_id, label_id, '', stage, status, submitted_at FROM jobs ORDER BY label_id",
     f"CREATE TABLE splits {_SPLITS}",
     "INSERT INTO splits SELECT position, label_id, split, member FROM assignments ORDER BY position",
+    f"CREATE TABLE predictions {_PREDICTIONS}",
     f"CREATE TABLE series {_SERIES}",
     "INSERT INTO series SELECT 1, 'active', 'moving threshold', '' WHERE EXISTS (SELECT 1 FROM checks)",
     f"CREATE TABLE scores {_SCORES}",

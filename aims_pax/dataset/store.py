@@ -8,14 +8,15 @@ from typing import Self
 from aims_pax.dataset.database import Database
 from aims_pax.dataset.history import HistoryTables
 from aims_pax.dataset.lock import RunLock
+from aims_pax.dataset.predictions import PredictionTables
 from aims_pax.dataset.splits import SplitTables
 from aims_pax.errors import Problem, UserError
 
 STORE_NAME = "run.db"
 
 
-class RunStore(SplitTables, HistoryTables):
-    """Everything of a run that must outlive it: structures, labels, splits, scores, errors, states and the journal.
+class RunStore(SplitTables, PredictionTables, HistoryTables):
+    """Everything of a run that must outlive it: structures, labels, splits, predictions, scores, errors, states, events.
 
     Every method that writes is durable when it returns; within :meth:`transaction` all of them are, together, when
     the block ends. Opening costs the same for any size of run. A store belongs to the thread that opened it.

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,24 +18,10 @@ from aims_pax.errors import StoreError
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, Split, Stage
 from aims_pax.protocols import MemberErrors
 
+from .sameness import assert_same
+
 MakeFrame = Callable[..., Frame]
 MakeLabel = Callable[..., Label]
-
-
-def assert_same(found: object, expected: object) -> None:
-    """Equal in every field; arrays bit for bit, with their type."""
-    assert type(found) is type(expected)
-    for field in fields(expected):  # type: ignore[arg-type]
-        one, other = getattr(found, field.name), getattr(expected, field.name)
-        if isinstance(other, np.ndarray):
-            assert one.dtype == other.dtype
-            assert one.shape == other.shape
-            assert one.tobytes() == other.tobytes()
-        elif isinstance(other, dict):
-            assert one.keys() == other.keys()
-            assert all(one[key].tobytes() == other[key].tobytes() for key in other)
-        else:
-            assert one == other
 
 
 def requests_(store: RunStore, frame: MakeFrame, n: int) -> list[int]:
