@@ -39,18 +39,21 @@ from aims_pax.frame import Frame, LabelFailure, LabelledFrame, Split, Stage
 from aims_pax.labelling.desk import LabelDesk
 from aims_pax.labelling.workers.configuration import local_config
 from aims_pax.labelling.workers.parsl import ParslPool
-from aims_pax.learner.active import begin
-from aims_pax.learner.quota import Quota
-from aims_pax.learner.state import Policy
+from aims_pax.learner.cadence import PerLabel
+from aims_pax.learner.quota import Quota, SplitCounts
+from aims_pax.learner.selectors import MovingThreshold
+from aims_pax.learner.state import Rules
+from aims_pax.learner.transition import begin
 from aims_pax.protocols import LabelJob, MemberErrors, Status
 from aims_pax.sampling import BatchedSampler, StatisticalEnsemble, TrajectoryStart
 from aims_pax.selection import SCORES
 from aims_pax.settings.methods.reference import AseCalculatorSettings
-from aims_pax.stages.active import ActiveLearning, ActiveParts
 from aims_pax.stages.activities import Activity, Stopwatch
+from aims_pax.stages.bench import Bench
+from aims_pax.stages.loop import GoesBackTo, Loop, LoopParts
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.recording import NoRecorder
-from aims_pax.stages.trainer import CommitteeTrainer, Stagnations
+from aims_pax.stages.trainer import Stagnations
 
 STEPS_PER_CHECK = 10
 EPOCHS_PER_LABEL = 2
@@ -83,13 +86,12 @@ class Case:
         return self.training_s / EPOCHS_PER_LABEL
 
     @property
-    def policy(self) -> Policy:
-        return Policy(
+    def rules(self) -> Rules:
+        return Rules(
+            selectors=(MovingThreshold(c_x=0.0, quiet_limit_steps=50_000),),
+            cadence=PerLabel(EPOCHS_PER_LABEL, epochs_per_slice=1),
+            quota=Quota(VALID_RATIO),
             skip_steps=STEPS_PER_CHECK,
-            quiet_limit_steps=50_000,
-            freeze_train_size=math.inf,
-            epochs_per_label=EPOCHS_PER_LABEL,
-            epochs_per_slice=1,
             max_failures=3,
             max_train_size=self.goal,
         )
@@ -97,9 +99,7 @@ class Case:
     def predicted_efficiency(self) -> float:
         """What the queueing simulation says of the same settings."""
         pace = Pace((self.label_s,), 0.0, self.step_s, self.epoch_s, PICK_RATE, RECORD_S)
-        return mean_outcome(
-            Workload(self.policy, pace, self.trajectories, VALID_RATIO), n_workers=self.workers
-        ).efficiency
+        return mean_outcome(Workload(self.rules, pace, self.trajectories), n_workers=self.workers).efficiency
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,31 +250,33 @@ def run(case: Case, folder: Path) -> Record:
     )
 
 
-def active_learning(case: Case, store: RunStore, pool: ParslPool, stopwatch: Stopwatch, root: Path) -> ActiveLearning:
+def active_learning(case: Case, store: RunStore, pool: ParslPool, stopwatch: Stopwatch, root: Path) -> Loop:
     """The stage as a campaign assembles it, but for its committee."""
     folder = RunFolder(root, root / "labels")
     committee = Springs(case, crystal())
     starts = [TrajectoryStart(crystal(), StatisticalEnsemble.NVT, 300.0, 1.0, 0.01, seed=1)] * case.trajectories
-    parts = ActiveParts(
+    departure = Departure()
+    bench = Bench(
+        stage=Stage.ACTIVE,
         store=store,
         memory=Memory(store, folder),
-        desk=LabelDesk(store, pool, folder, Stage.ACTIVE, keeps_folders=False, departure=Departure()),
-        sampler=BatchedSampler(starts, committee),
-        recorder=NoRecorder(),
-        committee=committee,
-        trainer=CommitteeTrainer(
-            committee, EpochPlan(), stagnations=Stagnations.begin(committee.n_members, patience=10, margin=0.002)
-        ),
-        score=SCORES["max_atomic_sd"],
-        policy=case.policy,
+        desk=LabelDesk(store, pool, folder, Stage.ACTIVE, keeps_folders=False, departure=departure),
         stopwatch=stopwatch,
         observer=Unwatched(),
-        departure=Departure(),
-        moves_checkpoints=True,
-        n_epochs_before=0,
+        departure=departure,
     )
-    state = begin(case.policy, n_trajectories=case.trajectories, c_x=0.0, valid_ratio=VALID_RATIO, n_initial_train=0)
-    return ActiveLearning(parts, state)
+    parts = LoopParts(
+        rules=case.rules,
+        sampler=BatchedSampler(starts, committee),
+        recorder=NoRecorder(),
+        goes_back_to=GoesBackTo.LAST_LABEL,
+        plan=EpochPlan(),
+        build_committee=lambda _: committee,
+        score=SCORES["max_atomic_sd"],
+    )
+    state = begin(case.rules, n_trajectories=case.trajectories)
+    stagnations = Stagnations.begin(committee.n_members, patience=10, margin=0.002)
+    return Loop(bench, parts, state, committee=committee, stagnations=stagnations)
 
 
 def cases(arguments: argparse.Namespace) -> list[Case]:
@@ -297,10 +299,10 @@ def goal_of(n_labels: int, n_trajectories: int) -> int:
 
     A label more than whole waves would cost a wave. In flight are, when it stops, at most the other trajectories'.
     """
-    quota = Quota(VALID_RATIO)
+    counts = SplitCounts()
     for _ in range(n_labels - n_trajectories + 1):
-        quota, _split = quota.place()
-    return quota.n_train
+        counts, _split = Quota(VALID_RATIO).place(counts)
+    return counts.n_train
 
 
 def show(record: Record) -> None:

@@ -25,6 +25,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from aims_pax.decide import decide
+from aims_pax.transition import begin, transition
 from ase.build import molecule
 
 from aims_pax.committee.mace.elements import Elements
@@ -34,18 +36,19 @@ from aims_pax.dataset.records import ScoreRow
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Frame, Label, LabelledFrame, Split, Stage
-from aims_pax.learner import active as learner
+from aims_pax.learner.cadence import PerLabel
 from aims_pax.learner.events import Advance, ChunkDone, EpochsDone, LabelArrived, SubmitLabel, Train
-from aims_pax.learner.state import Phase, Policy, State
+from aims_pax.learner.quota import Quota
+from aims_pax.learner.selectors import MovingThreshold
+from aims_pax.learner.state import Phase, Rules, State
 from aims_pax.stages.memory import Memory
 
 N_TRAJECTORIES = 32
-POLICY = Policy(
+RULES = Rules(
+    selectors=(MovingThreshold(c_x=0.0, quiet_limit_steps=50_000),),
+    cadence=PerLabel(epochs_per_label=2, epochs_per_slice=1),
+    quota=Quota(0.1),
     skip_steps=20,
-    quiet_limit_steps=50_000,
-    freeze_train_size=float("inf"),
-    epochs_per_label=2,
-    epochs_per_slice=1,
     max_failures=10,
 )
 
@@ -103,30 +106,30 @@ def seconds_since(started: float) -> float:
 
 def decisions(n_rows: int, every: int) -> Iterator[Decisions]:
     """A campaign of the learner alone, told of so many times, whenever so many checks have been made."""
-    state: State = learner.begin(POLICY, n_trajectories=N_TRAJECTORIES, c_x=0.0, valid_ratio=0.1, n_initial_train=10)
+    state: State = begin(RULES, n_trajectories=N_TRAJECTORIES, n_initial_train=10)
     dice = np.random.default_rng(1)
     n_decisions, started, told = 0, time.perf_counter(), 0
     while n_rows:
-        command = learner.decide(state, POLICY)
+        command = decide(state, RULES)
         match command:
             case Advance(trajectories, n_steps):
                 for trajectory in trajectories:
                     event = ChunkDone(trajectory, n_steps, float(dice.exponential(0.1)))
-                    state, wanted = learner.transition(state, event, POLICY)
+                    state, wanted = transition(state, event, RULES)
                     n_decisions += 1
                     if any(isinstance(one, SubmitLabel) for one in wanted):
                         arrived = LabelArrived(trajectory, state.trajectories[trajectory].md_step)
-                        state, _ = learner.transition(state, arrived, POLICY)
+                        state, _ = transition(state, arrived, RULES)
                         n_decisions += 1
             case Train(n_epochs):
-                state, _ = learner.transition(state, EpochsDone(n_epochs, 0.05), POLICY)
+                state, _ = transition(state, EpochsDone(n_epochs, 0.05), RULES)
                 n_decisions += 1
             case _:
                 raise SystemExit(f"unexpected: {command}")
-        if state.threshold.n_checks >= told + every:
+        if state.memories[0].n_scores >= told + every:
             rate = n_decisions / seconds_since(started)
-            yield Decisions("decisions", state.threshold.n_checks, state.n_received, rate, memory_mib())
-            n_rows, told = n_rows - 1, state.threshold.n_checks
+            yield Decisions("decisions", state.memories[0].n_scores, state.n_received, rate, memory_mib())
+            n_rows, told = n_rows - 1, state.memories[0].n_scores
             n_decisions, started = 0, time.perf_counter()
 
 
@@ -159,10 +162,10 @@ def fill(store: RunStore, n_labels: int, n_checks: int) -> None:
 
 def growth(n_labels: int, n_checks: int) -> Growth:
     """A store of this size, opened and used."""
-    state = learner.begin(POLICY, n_trajectories=N_TRAJECTORIES, c_x=0.0, valid_ratio=0.1, n_initial_train=10)
+    state = begin(RULES, n_trajectories=N_TRAJECTORIES, n_initial_train=10)
     for _ in range(13):
         for index in state.in_phase(Phase.RUNNING):
-            state, _ = learner.transition(state, ChunkDone(index, 20, 0.1), POLICY)
+            state, _ = transition(state, ChunkDone(index, 20, 0.1), RULES)
     with tempfile.TemporaryDirectory(prefix="aims-pax-scheduler-") as name:
         folder = Path(name)
         with RunStore.open(folder) as store:

@@ -8,6 +8,7 @@ for nine atoms is faster than two.
 """
 
 import math
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,9 +26,9 @@ from aims_pax.atoms import atoms_of, frame_of
 from aims_pax.committee import Committee, EpochPlan
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Label, LabelledFrame, Split
+from aims_pax.learner import selectors
 from aims_pax.learner.annealing import Annealing, AnnealingRules
-from aims_pax.learner.quota import Quota
-from aims_pax.learner.threshold import Threshold
+from aims_pax.learner.quota import Quota, SplitCounts
 from aims_pax.reference.registry import build_reference
 from aims_pax.selection import SCORES
 from aims_pax.settings import Project
@@ -112,7 +113,8 @@ def walkers_of(project: Project, committee: Committee) -> list[Walker]:
 def learn(project: Project, run: SerialRun, walkers: Sequence[Walker]) -> None:
     """Step every trajectory in its turn, label what is uncertain, and train for each point by itself."""
     settings, reference = project.active, build_reference(project.reference)
-    threshold, quota = Threshold(settings.c_x), Quota(settings.valid_ratio)
+    selector, memory = selectors.MovingThreshold(settings.c_x, quiet_limit_steps=sys.maxsize), selectors.Memory()
+    quota, counts = Quota(settings.valid_ratio), SplitCounts()
     committee, score = run.committee, SCORES[settings.uncertainty_type]
     plan = EpochPlan(valid_skip=settings.valid_skip, validates_last=False)
     label_id = sum(committee.n_train(m) + committee.n_valid(m) for m in range(committee.n_members))
@@ -136,8 +138,9 @@ def learn(project: Project, run: SerialRun, walkers: Sequence[Walker]) -> None:
                 deviation = score(walker.atoms.calc.results["forces_comm"].astype(float))
             if not math.isfinite(deviation):
                 raise SystemExit(f"trajectory {index} has become unphysical")
-            threshold = threshold.after(deviation)
-            if deviation <= threshold.value:
+            seen = selectors.Observation(index, run.n_md_steps, 0, deviation, counts.n_train)
+            memory, reason = selector.judged(memory, seen)
+            if reason is None:
                 continue
             with run.during("labelling"):
                 frame = frame_of(walker.atoms, system="ethanol", trajectory=index, md_step=run.n_md_steps)
@@ -145,7 +148,7 @@ def learn(project: Project, run: SerialRun, walkers: Sequence[Walker]) -> None:
             if not isinstance(label, Label):
                 raise SystemExit(f"trajectory {index} came to a structure without a label: {label.message}")
             label_id, run.n_labels = label_id + 1, run.n_labels + 1
-            quota, split = quota.place()
+            counts, split = quota.place(counts)
             committee.add([LabelledFrame(label_id, frame, label, split, None)])
             walker.epochs_left = settings.epochs_per_worker if split is Split.TRAINING else 0
         is_done = min(committee.n_train(member) for member in range(committee.n_members)) >= goal

@@ -30,15 +30,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from aims_pax.decide import decide
+from aims_pax.transition import begin, transition
 from ethanol import MODELS, labelled_ethanol, mace_settings
 
 from aims_pax.committee import Committee, EpochPlan, RandomSubset
 from aims_pax.committee.cores import side_by_side
 from aims_pax.committee.mace.graph import join_graphs
 from aims_pax.frame import LabelledFrame, Split
-from aims_pax.learner import active as learner
+from aims_pax.learner.cadence import PerLabel
 from aims_pax.learner.events import Advance, AwaitLabel, ChunkDone, EpochsDone, Finish, LabelArrived, SubmitLabel, Train
-from aims_pax.learner.state import Policy
+from aims_pax.learner.quota import Quota
+from aims_pax.learner.selectors import MovingThreshold
+from aims_pax.learner.state import Rules
 
 Clock = Callable[[], float]
 
@@ -160,16 +164,15 @@ def throughput(
 
 def schedule(n_trajectories: int, goal: int, *, label_rounds: int) -> Iterator[tuple[int, int, int]]:
     """What a run trains: structures of the set, epochs of this slice, points for training that came before it."""
-    policy = Policy(
+    rules = Rules(
+        selectors=(MovingThreshold(c_x=0.0, quiet_limit_steps=50_000),),
+        cadence=PerLabel(EPOCHS_PER_LABEL, epochs_per_slice=1),
+        quota=Quota(VALID_RATIO),
         skip_steps=20,
-        quiet_limit_steps=50_000,
-        freeze_train_size=math.inf,
-        epochs_per_label=EPOCHS_PER_LABEL,
-        epochs_per_slice=1,
         max_failures=3,
         max_train_size=goal,
     )
-    state = learner.begin(policy, n_trajectories=n_trajectories, c_x=0.0, valid_ratio=VALID_RATIO, n_initial_train=10)
+    state = begin(rules, n_trajectories=n_trajectories, n_initial_train=10)
     dice = np.random.default_rng(1)
     due: dict[int, int] = {}
     n_rounds = n_before = 0
@@ -177,21 +180,21 @@ def schedule(n_trajectories: int, goal: int, *, label_rounds: int) -> Iterator[t
         for trajectory in [one for one, when in due.items() if when <= n_rounds]:
             del due[trajectory]
             arrived = LabelArrived(trajectory, state.trajectories[trajectory].md_step)
-            state, _ = learner.transition(state, arrived, policy)
-        match learner.decide(state, policy):
+            state, _ = transition(state, arrived, rules)
+        match decide(state, rules):
             case Advance(trajectories, n_steps):
                 n_rounds += 1
                 for trajectory in trajectories:
                     if state.stopping is None:
                         event = ChunkDone(trajectory, n_steps, float(dice.exponential()))
-                        state, wanted = learner.transition(state, event, policy)
+                        state, wanted = transition(state, event, rules)
                         due |= {
                             one.trajectory: n_rounds + label_rounds for one in wanted if isinstance(one, SubmitLabel)
                         }
             case Train(n_epochs):
                 yield state.train_size, n_epochs, state.train_size - n_before
                 n_before = state.train_size
-                state, _ = learner.transition(state, EpochsDone(n_epochs, None), policy)
+                state, _ = transition(state, EpochsDone(n_epochs, None), rules)
             case AwaitLabel():
                 n_rounds = min(due.values())
             case Finish():

@@ -12,11 +12,13 @@ from aims_pax.campaign.fingerprint import changed_settings, changes, claim
 from aims_pax.campaign.session import Progress, Run
 from aims_pax.dataset.durable import replacing_bytes
 from aims_pax.errors import Problem, SettingsError
-from aims_pax.learner.active import reopened
+from aims_pax.frame import Stage
+from aims_pax.learner.decide import reopened
 from aims_pax.learner.state import State, StopReason
 from aims_pax.settings import Project
 from aims_pax.settings.changing import CONVERGENCE, GOALS, When, when
 from aims_pax.stages import assembly
+from aims_pax.stages.states import recall_state
 
 diary = logging.getLogger("aims_pax.run")
 
@@ -90,7 +92,7 @@ def renewal(
         return None
     changed = list(_renewing(project, settings))
     because = "; ".join(f"{_key(name)} was {_shown(before)}, and is {_shown(now)}" for name, before, now in changed)
-    if changed and reopened(state, assembly.active_policy(project)) != state:
+    if changed and reopened(state, assembly.active_rules(project)) != state:
         return Renewal(Kind.LEARNING, because)
     more = {_key(name) for name, before, now in changed if MORE.get(_key(name), 0) * (float(now) - float(before)) > 0}
     # A convergence under way reads its limits anew as it goes on, but its members are those that it began with.
@@ -132,7 +134,7 @@ def reopen(run: Run) -> None:
         Settings have changed, too, that belong to what the run is.
     """
     stored = run.store.get_meta("settings")
-    state = run.memory.recall("learner.active", State)
+    state = recall_state(run.store, Stage.ACTIVE)
     renewed = renewal(run.project, progress=run.progress, settings=stored, state=state)
     if renewed is None:
         return
@@ -179,8 +181,8 @@ def set_aside_results(run: Run) -> None:
 
 
 def _learn_on(run: Run) -> None:
-    from aims_pax.stages.active import REOPENED  # not above: `aims-pax check` is spared PyTorch
     from aims_pax.stages.convergence import FINAL_CONVERGENCE
+    from aims_pax.stages.loop import REOPENED  # not above: `aims-pax check` is spared PyTorch
 
     generation = run.memory.recall_json(BEFORE)
     has_converged = run.memory.recall_bytes(FINAL_CONVERGENCE) is not None

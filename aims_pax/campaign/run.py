@@ -13,21 +13,18 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped, Problem, UserError
 from aims_pax.frame import Label, LabelFailure, Split, Stage
-from aims_pax.learner.active import begin
-from aims_pax.learner.initial import InitialState, resumed
-from aims_pax.learner.quota import Quota
-from aims_pax.learner.state import State, StopReason
+from aims_pax.learner.state import Phase, StopReason
+from aims_pax.learner.transition import begin
 from aims_pax.outcome.provenance import learned_from, product_of
 from aims_pax.outcome.results import Summary, read_summary, write_results
 from aims_pax.outcome.verdict import Case, give_verdict, with_verdict
-from aims_pax.protocols import Observer, Status
+from aims_pax.protocols import Observer
 from aims_pax.reference.registry import build_reference
-from aims_pax.sampling import ReferenceForces
+from aims_pax.sampling import BatchedSampler, ReferenceForces
 from aims_pax.selection import SCORES
 from aims_pax.settings import Project
 from aims_pax.settings.stage import StageSettings
 from aims_pax.stages import assembly
-from aims_pax.stages.active import ActiveLearning, ActiveParts
 from aims_pax.stages.activities import Activity, Part
 from aims_pax.stages.convergence import (
     FINAL_CONVERGENCE,
@@ -38,9 +35,12 @@ from aims_pax.stages.convergence import (
     stored_convergence,
 )
 from aims_pax.stages.imported import import_datasets
-from aims_pax.stages.initial import InitialDataset, InitialParts, Shares
+from aims_pax.stages.loop import GoesBackTo, Loop, LoopParts
 from aims_pax.stages.starts import starting_frames
-from aims_pax.stages.trainer import MIN_RESET_PATIENCE, CommitteeTrainer, Stagnations
+from aims_pax.stages.states import STOPPED_INITIALLY, recall_state
+from aims_pax.stages.status import convergence_status
+from aims_pax.stages.trainer import MIN_RESET_PATIENCE, Stagnations
+from aims_pax.stages.wrecks import stuck_words
 
 diary = logging.getLogger("aims_pax.run")
 
@@ -108,7 +108,9 @@ def _judged(run: Run, summary: Summary) -> Summary:
     n_epochs = _epochs_trained(run, besides="")
 
     def show(words: str) -> None:
-        run.observer.show(_status_of_convergence(run, committee, n_epochs, None, words))
+        run.observer.show(
+            convergence_status(run.store.counts(), committee, n_epochs=n_epochs, force_mae=None, activity=words)
+        )
 
     run.stopwatch.enter(Part.VERDICT)
     with run.stopwatch.during(Activity.VERIFYING):
@@ -172,30 +174,42 @@ def _sample_initial(run: Run) -> None:
         forces = assembly.driver_forces(project, reference, run.folder)
         sampler = assembly.initial_sampler(project, forces)
         committee = run.committee()
-    owners = settings.ensemble_size if settings.distinct_model_sets else 1
-    parts = InitialParts(
-        store=run.store,
-        memory=run.memory,
-        desk=run.desk(Stage.INITIAL),
+    parts = LoopParts(
+        rules=assembly.initial_rules(project),
         sampler=sampler,
         recorder=assembly.recorder(project, Stage.INITIAL, run.folder),
+        goes_back_to=GoesBackTo.LAST_CHUNK,
+        plan=assembly.initial_plan(settings),
+        build_committee=run.build_committee,
         forget_history=assembly.forget_history(project, forces),
         known_label=forces.result_of if isinstance(forces, ReferenceForces) else _unknown,
-        build_committee=run.build_committee,
-        plan=assembly.initial_plan(settings),
-        policy=assembly.initial_policy(project),
-        stopwatch=run.stopwatch,
-        observer=run.observer,
-        departure=run.departure,
-        skip_steps=settings.skip_step_initial,
-        n_systems=len(project.systems),
-        distinct=settings.distinct_model_sets,
+        quiet_commit_s=2.0,
+        reasons=STOPPED_INITIALLY,
         labels_per_line=settings.progress_dft_update,
         seed=project.mace.general.seed,
     )
-    shares = run.memory.recall("shares", Shares) or Shares((Quota(settings.valid_ratio),) * owners)
-    state = run.memory.recall("learner.initial", InitialState) or InitialState()
-    InitialDataset(parts, resumed(state, parts.policy), shares=shares, committee=committee).run()
+    state = recall_state(run.store, Stage.INITIAL) or begin(
+        parts.rules, n_trajectories=len(project.systems), n_owners=assembly.n_owners(settings)
+    )
+    loop = Loop(run.bench(Stage.INITIAL), parts, state, committee=committee)
+    if loop.run() is StopReason.ALL_FAILED:
+        raise CampaignStopped(_why_nothing_is_sampled(loop, sampler))
+
+
+def _why_nothing_is_sampled(loop: Loop, sampler: BatchedSampler) -> str:
+    """What to say of an initial stage whose driver or reference failed again and again."""
+    failed = loop.state.in_phase(Phase.FAILED)
+    if failed:
+        stopped = [moved for moved in loop.stuck if moved.trajectory in failed]
+        names = [sampler.frame(moved.trajectory).system for moved in stopped]
+        return stuck_words(stopped, names, n_times=max(loop.state.trajectories[index].failures for index in failed))
+    last = (
+        "" if loop.last_failure is None else f", the last time {loop.last_failure.reason}: {loop.last_failure.message}"
+    )
+    return (
+        f"the reference failed for {loop.state.n_failed_in_row} structures in a row{last}. The folders of the "
+        "calculations (CLUSTER.calc_dir) hold what it said. Mend it, then the same command tries again"
+    )
 
 
 def _unknown(_frame: object) -> Label | LabelFailure | None:
@@ -222,40 +236,29 @@ def _finish_active(run: Run) -> None:
 
 def _learn_actively(run: Run) -> StopReason:
     project, settings = run.project, run.project.active
-    policy = assembly.active_policy(project)
+    rules = assembly.active_rules(project)
     with run.stopwatch.during(Activity.STARTING):
         committee = run.existing_committee()
         sampler = assembly.active_sampler(project, committee, frames=starting_frames(project, run.store))
-    state = run.memory.recall("learner.active", State)
+    state = recall_state(run.store, Stage.ACTIVE)
     stagnations = run.memory.recall("stagnations", Stagnations)
     if state is None or stagnations is None:
         _reset_optimizers(run, committee)
-        state = begin(
-            policy,
-            n_trajectories=settings.num_trajectories,
-            c_x=settings.c_x,
-            valid_ratio=settings.valid_ratio,
-            n_initial_train=min(committee.n_train(member) for member in range(committee.n_members)),
-        )
+        n_initial_train = min(committee.n_train(member) for member in range(committee.n_members))
+        state = begin(rules, n_trajectories=settings.num_trajectories, n_initial_train=n_initial_train)
         patience = max(settings.epochs_per_worker, MIN_RESET_PATIENCE)
         stagnations = Stagnations.begin(committee.n_members, patience=patience, margin=settings.margin)
-    parts = ActiveParts(
-        store=run.store,
-        memory=run.memory,
-        desk=run.desk(Stage.ACTIVE),
+    parts = LoopParts(
+        rules=rules,
         sampler=sampler,
         recorder=assembly.recorder(project, Stage.ACTIVE, run.folder),
-        committee=committee,
-        trainer=CommitteeTrainer(committee, assembly.active_plan(settings), stagnations=stagnations),
+        goes_back_to=GoesBackTo.LAST_LABEL if settings.update_md_checkpoints else GoesBackTo.START,
+        plan=assembly.active_plan(settings),
+        build_committee=run.build_committee,
         score=SCORES[settings.uncertainty_type],
-        policy=policy,
-        stopwatch=run.stopwatch,
-        observer=run.observer,
-        departure=run.departure,
-        moves_checkpoints=settings.update_md_checkpoints,
-        n_epochs_before=_epochs_trained(run, besides="learner.active"),
+        n_epochs_before=_epochs_trained(run, besides=Stage.ACTIVE),
     )
-    return ActiveLearning(parts, state).run()
+    return Loop(run.bench(Stage.ACTIVE), parts, state, committee=committee, stagnations=stagnations).run()
 
 
 def _reset_optimizers(run: Run, committee: Committee) -> None:
@@ -288,20 +291,28 @@ def _converge(run: Run, settings: StageSettings, *, key: str, best_only: bool) -
 
     def show(n_epochs: int, force_mae: float | None) -> None:
         activity = f"converging, epoch {n_epochs} of at most {rules.max_epochs}"
-        run.observer.show(_status_of_convergence(run, committee, n_epochs_before + n_epochs, force_mae, activity))
+        run.observer.show(
+            convergence_status(
+                run.store.counts(),
+                committee,
+                n_epochs=n_epochs_before + n_epochs,
+                force_mae=force_mae,
+                activity=activity,
+            )
+        )
 
     convergence.run(members, show=show)
 
 
 def _epochs_trained(run: Run, *, besides: str) -> int:
-    """Epochs of the parts of a run that are over or under way, without the one that is stored by this key."""
+    """Epochs of the parts of a run that are over or under way, without the one that is stored by this name."""
     states = {
-        "learner.initial": run.memory.recall("learner.initial", InitialState),
+        Stage.INITIAL: recall_state(run.store, Stage.INITIAL),
         INITIAL_CONVERGENCE: stored_convergence(run.memory, INITIAL_CONVERGENCE),
-        "learner.active": run.memory.recall("learner.active", State),
+        Stage.ACTIVE: recall_state(run.store, Stage.ACTIVE),
         FINAL_CONVERGENCE: stored_convergence(run.memory, FINAL_CONVERGENCE),
     }
-    return sum(state.n_epochs for key, state in states.items() if state is not None and key != besides)
+    return sum(state.n_epochs for name, state in states.items() if state is not None and name != besides)
 
 
 def _best_member(committee: Committee) -> int:
@@ -310,30 +321,4 @@ def _best_member(committee: Committee) -> int:
     return min(
         range(committee.n_members),
         key=lambda member: float("inf") if (e := errors[member]) is None else e.force_mae_ev_per_ang,
-    )
-
-
-def _status_of_convergence(
-    run: Run, committee: Committee, n_epochs: int, force_mae: float | None, activity: str
-) -> Status:
-    """No trajectory moves; the epochs are those of the whole run."""
-    counts = run.store.counts()
-    return Status(
-        stage="convergence",
-        n_running=0,
-        n_waiting=0,
-        n_training=0,
-        n_finished=0,
-        n_labels_requested=counts.n_requested,
-        n_labels_received=counts.n_received,
-        n_labels_failed=counts.n_failed,
-        n_train=committee.n_train(0),
-        n_valid=committee.n_valid(0),
-        train_goal=None,
-        md_steps=0,
-        epochs=n_epochs,
-        threshold=float("inf"),
-        last_score=None,
-        force_mae_ev_per_ang=force_mae,
-        activity=activity,
     )

@@ -15,6 +15,7 @@ from aims_pax.protocols import Observer, Pool
 from aims_pax.settings import Project
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Activity, Part, Stopwatch
+from aims_pax.stages.bench import Bench
 from aims_pax.stages.isolated import isolated_atoms
 from aims_pax.stages.memory import Memory
 
@@ -90,6 +91,18 @@ class Run:
             keeps_folders=not self.project.settings.cluster.clean_dirs,
             departure=self.departure,
             no_progress_s=self.project.settings.misc.no_progress_s,
+        )
+
+    def bench(self, stage: Stage) -> Bench:
+        """What a stage works with."""
+        return Bench(
+            stage=stage,
+            store=self.store,
+            memory=self.memory,
+            desk=self.desk(stage),
+            stopwatch=self.stopwatch,
+            observer=self.observer,
+            departure=self.departure,
         )
 
     def wake(self) -> None:

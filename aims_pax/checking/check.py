@@ -14,7 +14,7 @@ from aims_pax.checking.continuation import continuation_facts, continuation_prob
 from aims_pax.checking.remarks import Asked, doubts
 from aims_pax.committee.hardware import runs_on_cpu
 from aims_pax.errors import Doubt, Problem, RunLocked, UserError
-from aims_pax.forecast.amounts import amount_facts, initial_policies, initial_train_size, n_probes
+from aims_pax.forecast.amounts import amount_facts, initial_rules, initial_train_size, n_probes
 from aims_pax.frame import Frame, Stage
 from aims_pax.reference.by_system import in_charge
 from aims_pax.reference.dispersion import Dispersion
@@ -92,7 +92,7 @@ def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
         problems += error.problems
     except UserError:
         pass  # the folder can't be written to, which was said above
-    ends = Stage.INITIAL in stages and initial_policies(project)[-1] is not None
+    ends = Stage.INITIAL in stages and initial_rules(project)[-1] is not None
     n_initial_train = initial_train_size(project) if ends else None
     return CheckReport(tuple(problems), tuple(facts), doubts(Asked(project, stages, n_initial_train)))
 

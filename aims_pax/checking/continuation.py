@@ -21,6 +21,7 @@ from aims_pax.settings.project import BOTH_STAGES
 from aims_pax.stages import assembly
 from aims_pax.stages.imported import extxyz_keys
 from aims_pax.stages.memory import Memory
+from aims_pax.stages.states import recall_state
 
 DOING: Final = {
     Progress.INITIAL: "the initial dataset is being made",
@@ -90,8 +91,8 @@ def earlier_run(project: Project) -> EarlierRun | None:
             settings=store.get_meta("settings"),
             checkpoint=memory.committee_checkpoint(),
             n_labels=n_labels,
-            learner=memory.recall("learner.active", State),
-            standing=standing_of(memory, n_labels=n_labels),
+            learner=recall_state(store, Stage.ACTIVE),
+            standing=standing_of(store, memory, n_labels=n_labels),
         )
 
 

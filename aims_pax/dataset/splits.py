@@ -9,7 +9,7 @@ from aims_pax.dataset.records import OWN_REFERENCE, Counts, JobStatus
 from aims_pax.dataset.structures import FRAME, frame_of_row
 from aims_pax.errors import StoreError
 from aims_pax.frame import IntArray, LabelledFrame, Split
-from aims_pax.learner.quota import Quota
+from aims_pax.learner.quota import Quota, SplitCounts
 
 
 class SplitTables(LabelTables):
@@ -93,16 +93,16 @@ class SplitTables(LabelTables):
         )
 
 
-def place_all(quota: Quota, n_points: int) -> tuple[Quota, tuple[Split, ...]]:
-    """Places of the next `n_points` points, one after the other, and the quota after them.
+def place_all(quota: Quota, counts: SplitCounts, n_points: int) -> tuple[SplitCounts, tuple[Split, ...]]:
+    """The counts after the next `n_points` points, and their places, one after the other.
 
     After each of them ``abs(n_valid - ratio * n) <= 1`` holds, see :class:`aims_pax.learner.quota.Quota`.
     """
     splits = []
     for _ in range(n_points):
-        quota, split = quota.place()
+        counts, split = quota.place(counts)
         splits.append(split)
-    return quota, tuple(splits)
+    return counts, tuple(splits)
 
 
 def distribute(n_points: int, n_members: int, rng: np.random.Generator) -> tuple[IntArray, ...]:

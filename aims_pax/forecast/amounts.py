@@ -7,14 +7,14 @@ from typing import Final
 
 from aims_pax.campaign.session import PART_OF, Progress
 from aims_pax.dataset.extxyz import read_extxyz
-from aims_pax.forecast.rounds import RoundsOutcome, RoundsWork, play_rounds
-from aims_pax.forecast.simulation import OWN_PROCESS
+from aims_pax.forecast.crew import OWN_PROCESS
+from aims_pax.forecast.simulation import DriverPace, Outcome, Workload, simulate
 from aims_pax.forecast.standing import Standing
 from aims_pax.frame import Stage
 from aims_pax.learner.annealing import COOLING_SHARE
-from aims_pax.learner.initial import InitialPolicy, InitialState, resumed
-from aims_pax.learner.state import Phase, Policy
-from aims_pax.settings import InitialDatasetSettings, Project
+from aims_pax.learner.cadence import PerLabel, PerRound
+from aims_pax.learner.state import Phase, Rules
+from aims_pax.settings import Project
 from aims_pax.settings.misc import VERDICT_LEAST_PS, VERDICT_MOST_PS
 from aims_pax.settings.stage import StageSettings
 from aims_pax.stages import assembly
@@ -185,43 +185,36 @@ def amount_facts(
 # -- the initial stage ----------------------------------------------------------------------------------------
 
 
-def initial_policies(project: Project) -> tuple[InitialPolicy, InitialPolicy, InitialPolicy | None]:
+def initial_rules(project: Project) -> tuple[Rules, Rules, Rules | None]:
     """Rules whose end can be foreseen: it ends as early as it may, as is likely, as late as it may (None: open)."""
-    policy = assembly.initial_policy(project)
-    limited = replace(policy, desired_force_mae=None)
-    if policy.desired_force_mae is None:
+    rules = assembly.initial_rules(project)
+    limited = replace(rules, desired_force_mae=None)
+    if rules.desired_force_mae is None:
         return limited, limited, limited
-    early = replace(limited, max_epochs=min(policy.max_epochs, policy.epochs_per_round))
-    if not (isinf(policy.max_epochs) and isinf(policy.max_train_size)):
+    assert isinstance(rules.cadence, PerRound)
+    epochs_per_round = rules.cadence.epochs_per_round
+    early = replace(limited, max_epochs=min(rules.max_epochs, epochs_per_round))
+    if not (isinf(rules.max_epochs) and rules.max_train_size is None):
         return early, limited, limited
-    return early, replace(limited, max_epochs=DEFAULT_ROUNDS * policy.epochs_per_round), None
+    return early, replace(limited, max_epochs=DEFAULT_ROUNDS * epochs_per_round), None
 
 
-def rounds_work(project: Project, policy: InitialPolicy, standing: Standing | None) -> RoundsWork:
+def initial_work(project: Project, rules: Rules, standing: Standing | None) -> Workload[DriverPace]:
     """An initial stage in which nothing takes any time."""
-    settings, n_systems = project.initial, len(project.systems)
-    state = InitialState() if standing is None or standing.initial is None else standing.initial
-    return RoundsWork(
-        policy=policy,
-        skip_steps=settings.skip_step_initial,
-        driver_step_s=(0.0,) * n_systems,
-        label_s=(0.0,) * n_systems,
-        n_owners=_owners(settings),
-        valid_ratio=settings.valid_ratio,
-        epoch_s=lambda _: 0.0,
-        state=resumed(state, policy),
+    n_systems = len(project.systems)
+    return Workload(
+        rules=rules,
+        pace=DriverPace((0.0,) * n_systems, (0.0,) * n_systems, lambda _: 0.0),
+        n_trajectories=n_systems,
+        n_owners=assembly.n_owners(project.initial),
+        state=None if standing is None else standing.initial,
     )
 
 
-def _owners(settings: InitialDatasetSettings) -> int:
-    """Members that have initial structures of their own; 1 where all share them."""
-    return settings.ensemble_size if settings.distinct_model_sets else 1
-
-
-def _played(project: Project, standing: Standing | None) -> tuple[RoundsOutcome, RoundsOutcome, RoundsOutcome | None]:
-    early, likely, late = initial_policies(project)
-    low, mid = (play_rounds(rounds_work(project, one, standing), n_workers=OWN_PROCESS) for one in (early, likely))
-    high = None if late is None else play_rounds(rounds_work(project, late, standing), n_workers=OWN_PROCESS)
+def _played(project: Project, standing: Standing | None) -> tuple[Outcome, Outcome, Outcome | None]:
+    early, likely, late = initial_rules(project)
+    low, mid = (simulate(initial_work(project, one, standing), n_workers=OWN_PROCESS) for one in (early, likely))
+    high = None if late is None else simulate(initial_work(project, late, standing), n_workers=OWN_PROCESS)
     return low, mid, high
 
 
@@ -254,8 +247,8 @@ def initial_train_size(project: Project, standing: Standing | None = None) -> in
         return len(read_extxyz(path, extxyz_keys(project.settings.misc))) + n_probes(project)
     if project.settings.initial is None:
         return 0
-    _, likely, _ = initial_policies(project)
-    return play_rounds(rounds_work(project, likely, standing), n_workers=OWN_PROCESS).n_train + n_probes(project)
+    _, likely, _ = initial_rules(project)
+    return simulate(initial_work(project, likely, standing), n_workers=OWN_PROCESS).n_train + n_probes(project)
 
 
 def n_probes(project: Project) -> int:
@@ -270,13 +263,13 @@ def all_initial_train_size(project: Project, standing: Standing | None = None) -
     if active is not None and active.initial_train_dataset is not None:
         given = active.initial_train_dataset
         return n_own * (len(given) if isinstance(given, Mapping) else 1) + n_shared
-    return n_shared + (n_own if project.settings.initial is None else n_own * _owners(project.initial))
+    return n_shared + (n_own if project.settings.initial is None else n_own * assembly.n_owners(project.initial))
 
 
 def final_train_size(project: Project, n_labels: float, *, standing: Standing | None = None) -> int:
     """Training structures of the final convergence: all of them, after so many more labels of active learning."""
     state = None if standing is None else standing.active
-    n_before = 0 if state is None else state.quota.n_train
+    n_before = 0 if state is None else state.counts[0].n_train
     n_more = round((1 - project.active.valid_ratio) * n_labels)
     return all_initial_train_size(project, standing) + n_before + n_more
 
@@ -290,47 +283,52 @@ def pick_rates(likely: float = DEFAULT_PICK_RATE, *, factor: float = PICK_RATE_F
 
 
 def _active_amounts(project: Project, standing: Standing | None) -> Amounts:
-    policy, rates = assembly.active_policy(project), pick_rates()
+    rules, rates = assembly.active_rules(project), pick_rates()
     state = None if standing is None else standing.active
     if state is not None and state.stopping is not None:
-        return _last_labels(policy, len(state.in_phase(Phase.WAITING)), len(state.in_phase(Phase.TRAINING)))
+        return _last_labels(rules, len(state.in_phase(Phase.WAITING)), len(state.in_phase(Phase.TRAINING)))
     n_trajectories = project.active.num_trajectories
-    labels = _labels_to_goal(project, policy, standing, rates)
-    every = policy.skip_steps
+    labels = _labels_to_goal(project, rules, standing, rates)
+    every = rules.skip_steps
     steps = Span(labels.low * every / rates.high, labels.likely * every / rates.likely, labels.high * every / rates.low)
-    if policy.max_md_steps is not None:
-        made = 0 if state is None else sum(one.md_step for one in state.trajectories)
-        most = max(0, n_trajectories * policy.max_md_steps - made)
+    if rules.max_md_steps is not None:
+        made = 0 if state is None else state.md_steps
+        most = max(0, n_trajectories * rules.max_md_steps - made)
         steps = Span(min(steps.low, most), min(steps.likely, most), min(steps.high, most))
-    epochs = labels.times(policy.epochs_per_label)
+    epochs = labels.times(_epochs_per_label(rules))
     return Amounts(Part.ACTIVE, labels, steps, replace(epochs, low=epochs.low / n_trajectories))
 
 
-def _last_labels(policy: Policy, n_waiting: int, n_training: int) -> Amounts:
+def _last_labels(rules: Rules, n_waiting: int, n_training: int) -> Amounts:
     """What a stage has to do that takes no more structures."""
-    n_epochs = policy.epochs_per_label * (n_waiting + n_training)
+    n_epochs = _epochs_per_label(rules) * (n_waiting + n_training)
     return Amounts(Part.ACTIVE, Span.exactly(n_waiting), NOTHING, Span(0.0, n_epochs, n_epochs))
 
 
-def _labels_to_goal(project: Project, policy: Policy, standing: Standing | None, rates: Span) -> Span:
+def _epochs_per_label(rules: Rules) -> int:
+    assert isinstance(rules.cadence, PerLabel)
+    return rules.cadence.epochs_per_label
+
+
+def _labels_to_goal(project: Project, rules: Rules, standing: Standing | None, rates: Span) -> Span:
     """Labels until the first of the goals is reached; those in flight then are computed, too."""
     state = None if standing is None else standing.active
     n_trajectories, ratio = project.active.num_trajectories, project.active.valid_ratio
     limits = []
-    if policy.max_train_size is not None:
+    if rules.max_train_size is not None:
         n_now = initial_train_size(project, standing) if state is None else state.train_size
-        goal = max(0, ceil((policy.max_train_size - n_now) / (1 - ratio)))
+        goal = max(0, ceil((rules.max_train_size - n_now) / (1 - ratio)))
         limits.append(Span(goal, goal, goal + n_trajectories - 1 if goal else 0))
-    if policy.max_md_steps is not None:
-        made = 0 if state is None else sum(one.md_step for one in state.trajectories)
-        n_checks = max(0, n_trajectories * policy.max_md_steps - made) // policy.skip_steps
+    if rules.max_md_steps is not None:
+        made = 0 if state is None else state.md_steps
+        n_checks = max(0, n_trajectories * rules.max_md_steps - made) // rules.skip_steps
         limits.append(Span(n_checks * rates.low, n_checks * rates.likely, n_checks * rates.high))
-    if not isinf(policy.max_epochs):
-        left = max(0.0, policy.max_epochs - (0 if state is None else state.n_epochs)) / policy.epochs_per_label
+    if not isinf(rules.max_epochs):
+        left = max(0.0, rules.max_epochs - (0 if state is None else state.n_epochs)) / _epochs_per_label(rules)
         limits.append(Span(left, left, left * n_trajectories))
     if not limits:
         return Span(0.0, DEFAULT_LABELS, inf)
-    least = 0.0 if policy.desired_force_mae is not None else min(span.low for span in limits)
+    least = 0.0 if rules.desired_force_mae is not None else min(span.low for span in limits)
     return Span(least, min(span.likely for span in limits), min(span.high for span in limits))
 
 

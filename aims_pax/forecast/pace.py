@@ -12,7 +12,8 @@ from aims_pax.forecast.simulation import Pace, Workload
 from aims_pax.forecast.speed import Measured, Speed, measured_driver, measured_labels, measured_speed
 from aims_pax.forecast.standing import Standing
 from aims_pax.frame import Stage
-from aims_pax.learner.state import Policy
+from aims_pax.learner.cadence import PerLabel
+from aims_pax.learner.state import Rules
 from aims_pax.settings import Project
 from aims_pax.stages import assembly
 
@@ -97,7 +98,7 @@ def measure(project: Project, stages: tuple[Stage, ...], wishes: Wishes = NO_WIS
 
 def workload_of(
     project: Project, wishes: Wishes, *, measured: Measured | None = None, standing: Standing | None = None
-) -> tuple[Workload, list[str]]:
+) -> tuple[Workload[Pace], list[str]]:
     """The active learning of a project, or what is left of it, as it would go on this machine.
 
     Parameters
@@ -115,10 +116,10 @@ def workload_of(
     speed = times.speed or measured_speed(project, wishes.n_trajectories or project.active.num_trajectories)
     n_trajectories = wishes.n_trajectories or project.active.num_trajectories
     rates, pick_fact = pick_rates(project, wishes)
-    policy, n_initial, goal_fact = _goal(project, wishes, standing)
+    rules, n_initial, goal_fact = _goal(project, wishes, standing)
     state = None if standing is None or wishes.n_trajectories is not None else standing.active
     n_now = n_initial if state is None else state.train_size
-    n_mean = _mean_train_size(project, policy, n_now, n_trajectories, rates.likely)
+    n_mean = _mean_train_size(project, rules, n_now, n_trajectories, rates.likely)
     epoch_s = speed.epoch_s(n_mean)
     together = n_trajectories / (speed.batch_step_s + n_trajectories * speed.trajectory_step_s)
     pace = Pace(
@@ -132,15 +133,16 @@ def workload_of(
     )
     how = "measured with untrained models of mace.yaml" if wishes.md_steps_per_s is None else "given"
     epoch_how = f"measured, for {n_mean} structures" if wishes.epoch_s is None else "given"
+    assert isinstance(rules.cadence, PerLabel)
+    epochs_per_label = rules.cadence.epochs_per_label
     facts = [
         *times.facts,
         f"MD: {together:,.0f} steps/s of {n_trajectories} trajectories together ({how})".replace(",", " "),
-        f"training: {epoch_s:.2g} s an epoch ({epoch_how}), {policy.epochs_per_label} epochs for a label",
+        f"training: {epoch_s:.2g} s an epoch ({epoch_how}), {epochs_per_label} epochs for a label",
         pick_fact,
         goal_fact,
     ]
-    ratio = project.active.valid_ratio
-    return Workload(policy, pace, n_trajectories, ratio, n_initial_train=n_initial, state=state), facts
+    return Workload(rules, pace, n_trajectories, n_initial_train=n_initial, state=state), facts
 
 
 def pick_rates(project: Project, wishes: Wishes = NO_WISHES) -> tuple[Span, str]:
@@ -213,31 +215,31 @@ def _drawn_labels(project: Project, times: Measured, n_trajectories: int) -> tup
     return drawn if len(set(drawn)) > 1 else drawn[:1]
 
 
-def _goal(project: Project, wishes: Wishes, standing: Standing | None) -> tuple[Policy, int, str]:
+def _goal(project: Project, wishes: Wishes, standing: Standing | None) -> tuple[Rules, int, str]:
     """Rules whose end can be foreseen, the structures that are there before, and how it is said."""
-    n_initial, policy = initial_train_size(project, standing), assembly.active_policy(project)
-    policy = replace(policy, desired_force_mae=None)
-    limits = (policy.max_train_size, policy.max_md_steps, None if isinf(policy.max_epochs) else policy.max_epochs)
+    n_initial, rules = initial_train_size(project, standing), assembly.active_rules(project)
+    rules = replace(rules, desired_force_mae=None)
+    limits = (rules.max_train_size, rules.max_md_steps, None if isinf(rules.max_epochs) else rules.max_epochs)
     n_labels = wishes.n_labels
     if n_labels is None and all(limit is None for limit in limits):
         n_labels = DEFAULT_LABELS
     if n_labels is not None:
         n_train = n_initial + ceil(n_labels * (1 - project.active.valid_ratio))
-        policy = replace(policy, max_train_size=n_train, max_md_steps=None, max_epochs=float("inf"))
+        rules = replace(rules, max_train_size=n_train, max_md_steps=None, max_epochs=float("inf"))
         how = "given" if wishes.n_labels is not None else "an assumption: desired_acc alone sets no number"
-        return policy, n_initial, f"goal: {n_labels} labels ({how})"
+        return rules, n_initial, f"goal: {n_labels} labels ({how})"
     words = ("structures in the training set", "MD steps of each trajectory", "epochs")
     said = " or ".join(f"{limit:g} {word}" for limit, word in zip(limits, words, strict=True) if limit is not None)
-    return policy, n_initial, f"goal: {said}, beginning with {n_initial} structures"
+    return rules, n_initial, f"goal: {said}, beginning with {n_initial} structures"
 
 
-def _mean_train_size(project: Project, policy: Policy, n_now: int, n_trajectories: int, pick_rate: float) -> int:
+def _mean_train_size(project: Project, rules: Rules, n_now: int, n_trajectories: int, pick_rate: float) -> int:
     """Training structures of an epoch, on average over the stage."""
     added = [DEFAULT_LABELS]
-    if policy.max_train_size is not None:
-        added = [policy.max_train_size - n_now]
-    elif policy.max_md_steps is not None:
-        added = [round(n_trajectories * policy.max_md_steps / policy.skip_steps * pick_rate)]
+    if rules.max_train_size is not None:
+        added = [rules.max_train_size - n_now]
+    elif rules.max_md_steps is not None:
+        added = [round(n_trajectories * rules.max_md_steps / rules.skip_steps * pick_rate)]
     mean = max(1, n_now + added[0] // 2)
     subset = project.active.train_subset_size
     return mean if subset is None else min(mean, subset)

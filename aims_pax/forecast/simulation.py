@@ -1,34 +1,78 @@
-"""How many workers a campaign keeps busy: its learner, played against a clock that is only counted.
+"""What a stage takes: its learner, played against a clock that is only counted.
 
-The decisions are those of :mod:`aims_pax.learner.active` itself; sampling, training and labels take the time that
-they are said to take.
+The decisions are those of :mod:`aims_pax.learner` itself; sampling, training and labels take the time that they are
+said to take.
 """
 
-import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from statistics import fmean
-from typing import Final, Protocol
+from typing import Final, Generic, Protocol, TypeVar, assert_never
 
-from aims_pax.learner.active import begin, decide, resumed, transition
-from aims_pax.learner.events import Advance, AwaitLabel, ChunkDone, EpochsDone, Finish, LabelArrived, SubmitLabel, Train
-from aims_pax.learner.state import Phase, Policy, State
-from aims_pax.learner.threshold import Threshold
+from aims_pax.dataset.splits import place_all
+from aims_pax.forecast.crew import crew
+from aims_pax.learner.decide import decide, resumed
+from aims_pax.learner.events import (
+    Advance,
+    Ask,
+    Asked,
+    AwaitLabel,
+    ChunkDone,
+    Distribute,
+    Distributed,
+    EpochsDone,
+    Event,
+    Finish,
+    LabelArrived,
+    Train,
+)
+from aims_pax.learner.quota import SplitCounts
+from aims_pax.learner.selectors import Memory
+from aims_pax.learner.state import Phase, Pick, Rules, State
+from aims_pax.learner.transition import begin, transition
 
 WELL_USED: Final = 0.9
 """Share of its time that a worker computes, below which another worker is called wasted."""
-
-OWN_PROCESS: Final = 0
-"""Number of workers where there are none: the campaign computes its labels itself, and does nothing else meanwhile."""
 
 _THRESHOLD, _QUIET, _UNSURE = 1.0, 0.0, 2.0
 """A frozen threshold and two scores: which structures cross is drawn, not predicted."""
 
 
+class Times(Protocol):
+    """How long everything takes, s."""
+
+    @property
+    def pick_rate(self) -> float:
+        """Fraction of the structures that are judged by their score after which a label is asked for."""
+        ...
+
+    @property
+    def record_s(self) -> float:
+        """What the campaign's own process does for each label besides: storing it, handing it out."""
+        ...
+
+    @property
+    def checkpoint_s(self) -> float:
+        """Writing the committee, after each visit to training."""
+        ...
+
+    def step_s(self, trajectories: Sequence[int]) -> float:
+        """One MD step of these trajectories."""
+        ...
+
+    def label_s_of(self, trajectory: int, rng: Random) -> float:
+        """One label of a structure of this trajectory."""
+        ...
+
+    def epoch_s_of(self, n_train: int) -> float:
+        """One epoch of the whole committee, on so many training structures."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long everything takes.
+    """How long everything takes where the committee drives all trajectories in one batch.
 
     Parameters
     ----------
@@ -40,10 +84,8 @@ class Pace:
         One epoch of the whole committee.
     pick_rate : float
         Fraction of the uncertainty checks after which a label is asked for, 0 < fraction <= 1.
-    record_s : float
-        What the campaign's own process does for each label besides: storing it, handing it out.
-    checkpoint_s : float
-        Writing the committee, after each visit to training.
+    record_s, checkpoint_s : float
+        See :class:`Times`.
     """
 
     label_s: tuple[float, ...]
@@ -54,26 +96,71 @@ class Pace:
     record_s: float = 0.0
     checkpoint_s: float = 0.0
 
+    def step_s(self, trajectories: Sequence[int]) -> float:
+        return self.batch_step_s + len(trajectories) * self.trajectory_step_s
+
+    def label_s_of(self, trajectory: int, rng: Random) -> float:
+        return rng.choice(self.label_s)
+
+    def epoch_s_of(self, n_train: int) -> float:
+        return self.epoch_s
+
 
 @dataclass(frozen=True, slots=True)
-class Workload:
-    """An active-learning stage that is to be simulated.
+class DriverPace:
+    """How long everything takes where another driver moves the systems one after the other.
 
     Parameters
     ----------
-    policy : Policy
+    driver_step_s, label_s : tuple of float
+        One MD step and one label of each system; a label takes 0 where the driver has computed it already.
+    epoch_s : callable
+        One epoch of all members, by the training structures of a member.
+    record_s, checkpoint_s : float
+        See :class:`Times`.
+    """
+
+    driver_step_s: tuple[float, ...]
+    label_s: tuple[float, ...]
+    epoch_s: Callable[[int], float]
+    record_s: float = 0.0
+    checkpoint_s: float = 0.0
+    pick_rate: float = 1.0
+
+    def step_s(self, trajectories: Sequence[int]) -> float:
+        return sum(self.driver_step_s[index] for index in trajectories)
+
+    def label_s_of(self, trajectory: int, rng: Random) -> float:
+        return self.label_s[trajectory]
+
+    def epoch_s_of(self, n_train: int) -> float:
+        return self.epoch_s(n_train)
+
+
+AnyPace = TypeVar("AnyPace", bound=Times, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload(Generic[AnyPace]):
+    """A stage that is to be simulated.
+
+    Parameters
+    ----------
+    rules : Rules
         Its goals must be some that end without forces: structures, MD steps or epochs.
     n_initial_train : int
         Training structures that it starts from.
+    n_owners : int
+        Members that have points of their own; 1 when all share all points.
     state : State or None
         Where a run that has begun stands; what follows is then what it has still to do.
     """
 
-    policy: Policy
-    pace: Pace
+    rules: Rules
+    pace: AnyPace
     n_trajectories: int
-    valid_ratio: float = 0.1
     n_initial_train: int = 0
+    n_owners: int = 1
     state: State | None = None
 
 
@@ -122,12 +209,12 @@ class Outcome:
         return self.n_workers * self.makespan_s / 3600
 
 
-def simulate(workload: Workload, *, n_workers: int, seed: int = 0) -> Outcome:
-    """Play one active-learning stage on a number of workers, none of which fails or starts late."""
-    return _Stage(workload, n_workers, Random(seed)).play()
+def simulate(workload: Workload[Times], *, n_workers: int, seed: int = 0) -> Outcome:
+    """Play one stage on a number of workers, none of which fails or starts late."""
+    return _Play(workload, n_workers, Random(seed)).play()
 
 
-def mean_outcome(workload: Workload, *, n_workers: int, n_plays: int = 3) -> Outcome:
+def mean_outcome(workload: Workload[Times], *, n_workers: int, n_plays: int = 3) -> Outcome:
     """The mean of some plays that differ in what is drawn: which structures are picked, and how long labels take."""
     plays = [simulate(workload, n_workers=n_workers, seed=seed) for seed in range(n_plays)]
     return Outcome(
@@ -151,140 +238,96 @@ def worth_having(outcomes: Sequence[Outcome]) -> Outcome:
     return used[-1] if used else by_size[0]
 
 
-class Crew(Protocol):
-    """Whoever computes labels."""
+class _Play:
+    """The shell of :mod:`aims_pax.stages.loop` with nothing in it but time."""
 
-    def submit(self, number: int, *, now_s: float, label_s: float) -> float:
-        """Ask for a label; returns how long the campaign itself is held up by it, s."""
-
-    def next_done_s(self) -> float:
-        """When the next label is done."""
-
-    def done(self, now_s: float) -> list[int]:
-        """Numbers of the labels that are done by now, first come first."""
-
-
-class Workers:
-    """Equal workers that serve labels in the order in which they are asked for."""
-
-    def __init__(self, n_workers: int) -> None:
-        self._free_at = [0.0] * n_workers
-        self._done_at: list[tuple[float, int]] = []
-
-    def submit(self, number: int, *, now_s: float, label_s: float) -> float:
-        done_s = max(now_s, heapq.heappop(self._free_at)) + label_s
-        heapq.heappush(self._free_at, done_s)
-        heapq.heappush(self._done_at, (done_s, number))
-        return 0.0
-
-    def next_done_s(self) -> float:
-        return self._done_at[0][0]
-
-    def done(self, now_s: float) -> list[int]:
-        found = []
-        while self._done_at and self._done_at[0][0] <= now_s:
-            found.append(heapq.heappop(self._done_at)[1])
-        return found
-
-
-class OwnProcess:
-    """The campaign itself, which computes a label at the moment it is asked for."""
-
-    def __init__(self) -> None:
-        self._done: list[int] = []
-        self._done_s = 0.0
-
-    def submit(self, number: int, *, now_s: float, label_s: float) -> float:
-        self._done.append(number)
-        self._done_s = now_s + label_s
-        return label_s
-
-    def next_done_s(self) -> float:
-        return self._done_s
-
-    def done(self, now_s: float) -> list[int]:
-        found, self._done = self._done, []
-        return found
-
-
-def crew(n_workers: int) -> Crew:
-    """So many workers, or the campaign's own process for :data:`OWN_PROCESS`."""
-    return OwnProcess() if n_workers == OWN_PROCESS else Workers(n_workers)
-
-
-class _Stage:
-    """The shell of :mod:`aims_pax.stages.active` with nothing in it but time."""
-
-    def __init__(self, workload: Workload, n_workers: int, rng: Random) -> None:
-        self._workload, self._policy, self._pace = workload, workload.policy, workload.pace
+    def __init__(self, workload: Workload[Times], n_workers: int, rng: Random) -> None:
+        self._workload, self._rules, self._pace = workload, workload.rules, workload.pace
         self._n_workers, self._rng = n_workers, rng
         self._workers = crew(n_workers)
+        self._asked: list[Pick] = []
         self._now_s = 0.0
         self._labels_s = self._sampling_s = self._training_s = self._waiting_s = 0.0
 
     def play(self) -> Outcome:
         begun = self._begun()
-        state = replace(begun, threshold=Threshold(0.0, frozen_at=_THRESHOLD))
-        for index in state.in_phase(Phase.WAITING):
-            self._submit(index)
+        self._state = replace(begun, memories=(Memory(frozen_at=_THRESHOLD),) * len(self._rules.selectors))
+        for pick in begun.in_flight:
+            self._submit(pick)
         while True:
-            state = self._answered(state)
-            match decide(state, self._policy):
+            self._answered()
+            match decide(self._state, self._rules):
                 case Advance(trajectories, n_steps):
-                    state = self._advanced(state, trajectories, n_steps)
+                    self._advanced(trajectories, n_steps)
+                case Ask():
+                    self._feed(Asked())
+                case Distribute():
+                    self._feed(Distributed(self._shared()))
                 case Train(n_epochs):
-                    self._training_s += self._passes(n_epochs * self._pace.epoch_s + self._pace.checkpoint_s)
-                    state, _ = transition(state, EpochsDone(n_epochs, None), self._policy)
+                    epoch_s = self._pace.epoch_s_of(self._state.train_size)
+                    self._training_s += self._passes(n_epochs * epoch_s + self._pace.checkpoint_s)
+                    self._feed(EpochsDone(n_epochs, None))
                 case AwaitLabel():
                     self._waiting_s += self._passes(max(0.0, self._workers.next_done_s() - self._now_s))
                 case Finish():
-                    return self._outcome(begun, state)
+                    return self._outcome(begun)
+                case command:
+                    assert_never(command)
 
     def _begun(self) -> State:
         work = self._workload
         if work.state is not None:
-            return resumed(work.state, self._policy)
+            return resumed(work.state, self._rules)
         return begin(
-            self._policy,
+            self._rules,
             n_trajectories=work.n_trajectories,
-            c_x=0.0,
-            valid_ratio=work.valid_ratio,
             n_initial_train=work.n_initial_train,
+            n_owners=work.n_owners,
         )
 
-    def _answered(self, state: State) -> State:
-        for index in self._workers.done(self._now_s):
-            self._passes(self._pace.record_s)
-            state, _ = transition(state, LabelArrived(index, state.trajectories[index].md_step), self._policy)
-        return state
+    def _feed(self, event: Event) -> None:
+        known = set(self._state.in_flight)
+        self._state, _ = transition(self._state, event, self._rules)
+        for pick in self._state.in_flight:
+            if pick not in known:
+                self._submit(pick)
 
-    def _advanced(self, state: State, trajectories: tuple[int, ...], n_steps: int) -> State:
-        step_s = self._pace.batch_step_s + len(trajectories) * self._pace.trajectory_step_s
-        self._sampling_s += self._passes(n_steps * step_s)
+    def _answered(self) -> None:
+        for number in self._workers.done(self._now_s):
+            self._passes(self._pace.record_s)
+            pick = self._asked[number]
+            self._feed(LabelArrived(pick.trajectory, pick.md_step))
+
+    def _advanced(self, trajectories: tuple[int, ...], n_steps: int) -> None:
+        self._sampling_s += self._passes(n_steps * self._pace.step_s(trajectories))
         for index in trajectories:
-            if state.trajectories[index].phase is not Phase.RUNNING:
+            if self._state.trajectories[index].phase is not Phase.RUNNING:
                 continue  # the stage has come to its end within this batch
             score = _UNSURE if self._rng.random() < self._pace.pick_rate else _QUIET
-            state, consequences = transition(state, ChunkDone(index, n_steps, score), self._policy)
-            for consequence in consequences:
-                if isinstance(consequence, SubmitLabel):
-                    self._submit(consequence.trajectory)
-        return state
+            self._feed(ChunkDone(index, n_steps, score))
 
-    def _submit(self, trajectory: int) -> None:
-        label_s = self._rng.choice(self._pace.label_s)
+    def _shared(self) -> tuple[SplitCounts, ...]:
+        counts, quota = self._state.counts, self._rules.quota
+        share = self._state.n_in_round // len(counts)
+        return tuple(place_all(quota, one, share)[0] for one in counts)
+
+    def _submit(self, pick: Pick) -> None:
+        label_s = self._pace.label_s_of(pick.trajectory, self._rng)
         self._labels_s += label_s
-        self._waiting_s += self._passes(self._workers.submit(trajectory, now_s=self._now_s, label_s=label_s))
+        self._asked.append(pick)
+        number = len(self._asked) - 1
+        self._waiting_s += self._passes(self._workers.submit(number, now_s=self._now_s, label_s=label_s))
 
     def _passes(self, seconds: float) -> float:
         self._now_s += seconds
         return seconds
 
-    def _outcome(self, begun: State, state: State) -> Outcome:
+    def _outcome(self, begun: State) -> Outcome:
+        state = self._state
         return Outcome(
             n_workers=self._n_workers,
             n_labels=state.n_received - begun.n_received,
-            n_md_steps=_md_steps(state) - _md_steps(begun),
+            n_md_steps=state.md_steps - begun.md_steps,
             n_epochs=state.n_epochs - begun.n_epochs,
             n_train=state.train_size,
             makespan_s=self._now_s,
@@ -293,7 +336,3 @@ class _Stage:
             training_s=self._training_s,
             waiting_s=self._waiting_s,
         )
-
-
-def _md_steps(state: State) -> int:
-    return sum(trajectory.md_step for trajectory in state.trajectories)

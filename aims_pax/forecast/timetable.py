@@ -14,18 +14,18 @@ from aims_pax.forecast.amounts import (
     amounts_ahead,
     convergence_epochs,
     final_train_size,
-    initial_policies,
+    initial_rules,
     initial_train_size,
-    rounds_work,
+    initial_work,
 )
+from aims_pax.forecast.crew import OWN_PROCESS
 from aims_pax.forecast.pace import NO_WISHES, RECORD_S, Wishes, pick_rates, workload_of
-from aims_pax.forecast.rounds import play_rounds
-from aims_pax.forecast.simulation import OWN_PROCESS, Outcome, Workload, mean_outcome
+from aims_pax.forecast.simulation import DriverPace, Outcome, Pace, Workload, mean_outcome, simulate
 from aims_pax.forecast.speed import Measured, Speed, measured_speed
 from aims_pax.forecast.standing import Standing
 from aims_pax.forecast.workers import duration
 from aims_pax.frame import Stage
-from aims_pax.learner.initial import InitialPolicy
+from aims_pax.learner.state import Rules
 from aims_pax.settings import InlineCluster, LocalCluster, Project, SlurmCluster
 from aims_pax.settings.misc import VERDICT_LIMIT_S, VERDICT_LIMIT_SHARE, VERDICT_SHARE
 from aims_pax.settings.project import BOTH_STAGES
@@ -87,7 +87,7 @@ class StageForecasts:
     Parameters
     ----------
     n_workers : int
-        :data:`aims_pax.forecast.simulation.OWN_PROCESS` where the campaign labels by itself.
+        :data:`aims_pax.forecast.crew.OWN_PROCESS` where the campaign labels by itself.
     n_nodes : int
         Nodes that are paid for while labels are computed; 0 where none are.
     """
@@ -223,23 +223,23 @@ class _Timetable:
         return StageForecast(amounts, Span.exactly(seconds))
 
     def _initial(self, amounts: Amounts) -> StageForecast:
-        early, likely, late = initial_policies(self._project)
+        early, likely, late = initial_rules(self._project)
         high = inf if late is None else self._rounds_s(late)
         return StageForecast(amounts, Span(self._rounds_s(early), self._rounds_s(likely), high))
 
-    def _rounds_s(self, policy: InitialPolicy) -> float:
+    def _rounds_s(self, rules: Rules) -> float:
         project, measured = self._project, self._measured
         names = [system.name for system in project.systems]
         is_known = project.initial.driver == "reference"
-        work = replace(
-            rounds_work(project, policy, self._outlook.standing),
+        pace = DriverPace(
             driver_step_s=tuple(measured.driver_step_s[name] for name in names),
             label_s=tuple(0.0 if is_known else float(np.mean(measured.label_s[name])) for name in names),
             epoch_s=self._speed.epoch_s,
             checkpoint_s=self._speed.checkpoint_s,
             record_s=RECORD_S,
         )
-        return play_rounds(work, n_workers=self._n_workers).makespan_s
+        work = replace(initial_work(project, rules, self._outlook.standing), pace=pace)
+        return simulate(work, n_workers=self._n_workers).makespan_s
 
     def _initial_convergence(self, amounts: Amounts) -> StageForecast:
         n_train = initial_train_size(self._project, self._outlook.standing)
@@ -268,7 +268,7 @@ class _Timetable:
         )
         return StageForecast(found, span(self._makespan_s))
 
-    def _played(self, workload: Workload, rate: float) -> Outcome:
+    def _played(self, workload: Workload[Pace], rate: float) -> Outcome:
         pace = replace(workload.pace, pick_rate=rate)
         return mean_outcome(replace(workload, pace=pace), n_workers=self._n_workers)
 

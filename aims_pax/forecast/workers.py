@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.forecast.simulation import WELL_USED, Outcome, Workload, mean_outcome, worth_having
+from aims_pax.forecast.simulation import WELL_USED, Outcome, Pace, Workload, mean_outcome, worth_having
 from aims_pax.report.workers import PlanCurve, draw_plan
 
 MORE_TRAJECTORIES: Final = (1.5, 2.0, 3.0)
@@ -24,7 +24,7 @@ FEW_LABELS: Final = 0.05
 class Forecast:
     """Outcomes of one workload, ascending in their number of workers."""
 
-    workload: Workload
+    workload: Workload[Pace]
     outcomes: tuple[Outcome, ...]
 
     @property
@@ -94,7 +94,7 @@ class Forecast:
         return "MD and training are the limit there: a faster device for the models would help."
 
 
-def forecast(workload: Workload, n_workers: Sequence[int]) -> Forecast:
+def forecast(workload: Workload[Pace], n_workers: Sequence[int]) -> Forecast:
     """Simulate a workload on each of these numbers of workers."""
     return Forecast(workload, tuple(mean_outcome(workload, n_workers=n) for n in sorted(set(n_workers))))
 

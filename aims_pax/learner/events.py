@@ -3,16 +3,18 @@
 from dataclasses import dataclass
 
 from aims_pax.frame import Split
-from aims_pax.learner.state import PickReason, StopReason
+from aims_pax.learner.quota import SplitCounts
+from aims_pax.learner.selectors import PickReason
+from aims_pax.learner.state import StopReason
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkDone:
-    """A trajectory made `n_steps` and its new structure was scored (eV/Å)."""
+    """A trajectory made `n_steps`; the score of its new structure (eV/Å), where the committee was asked."""
 
     trajectory: int
     n_steps: int
-    score: float
+    score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +27,38 @@ class ChunkUnphysical:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """The structures that trajectories offer are asked for, as many as the round lacks."""
+
+
+@dataclass(frozen=True, slots=True)
 class LabelArrived:
-    """The label of the structure at which this trajectory waits, identified by its MD step, has been stored."""
+    """The label of a structure in flight, identified by its MD step, has been stored.
+
+    Parameters
+    ----------
+    error : float or None, eV/Å
+        Of the forces that the committee had predicted for it; None where it was not asked.
+    """
+
+    trajectory: int
+    md_step: int
+    error: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFailed:
+    """There will be no label of this structure."""
 
     trajectory: int
     md_step: int
 
 
 @dataclass(frozen=True, slots=True)
-class LabelFailed:
-    """There will be no label of the structure at which this trajectory waits."""
+class Distributed:
+    """The labels of a round were given to the members, who have so many points of this loop by now."""
 
-    trajectory: int
-    md_step: int
+    counts: tuple[SplitCounts, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +69,7 @@ class EpochsDone:
     force_mae: float | None
 
 
-Event = ChunkDone | ChunkUnphysical | LabelArrived | LabelFailed | EpochsDone
+Event = ChunkDone | ChunkUnphysical | Asked | LabelArrived | LabelFailed | Distributed | EpochsDone
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +104,16 @@ class Advance:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """Have structures labelled that trajectories stand at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Distribute:
+    """Give each member its share of the labels of this round."""
+
+
+@dataclass(frozen=True, slots=True)
 class Train:
     """Train the committee."""
 
@@ -96,10 +127,10 @@ class AwaitLabel:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The campaign is over."""
+    """The loop is over."""
 
     reason: StopReason
 
 
 Consequence = SubmitLabel | KeepLabel | Rewind
-Command = Advance | Train | AwaitLabel | Finish
+Command = Advance | Ask | Distribute | Train | AwaitLabel | Finish

@@ -6,6 +6,14 @@ from aims_pax.frame import Split
 
 
 @dataclass(frozen=True, slots=True)
+class SplitCounts:
+    """Points of a dataset so far, by split."""
+
+    n_train: int = 0
+    n_valid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Quota:
     """A dataset that is split as it grows.
 
@@ -16,16 +24,12 @@ class Quota:
     ----------
     ratio : float
         Fraction of points meant for validation, 0 < ratio < 1.
-    n_train, n_valid : int
-        Points so far.
     """
 
     ratio: float
-    n_train: int = 0
-    n_valid: int = 0
 
-    def place(self) -> tuple["Quota", Split]:
-        """Where the next point goes, and the quota after it."""
-        if self.n_valid < self.ratio * (self.n_train + self.n_valid):
-            return replace(self, n_valid=self.n_valid + 1), Split.VALIDATION
-        return replace(self, n_train=self.n_train + 1), Split.TRAINING
+    def place(self, counts: SplitCounts) -> tuple[SplitCounts, Split]:
+        """The counts after the next point, and where it goes."""
+        if counts.n_valid < self.ratio * (counts.n_train + counts.n_valid):
+            return replace(counts, n_valid=counts.n_valid + 1), Split.VALIDATION
+        return replace(counts, n_train=counts.n_train + 1), Split.TRAINING

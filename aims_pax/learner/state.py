@@ -1,17 +1,18 @@
-"""Phases, rules and state of active learning: all that the learner knows, as frozen values."""
+"""Phases, rules and state of a loop of sampling, labelling and learning, as frozen values."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from aims_pax.learner.quota import Quota
-from aims_pax.learner.threshold import Threshold
+from aims_pax.learner.cadence import Cadence
+from aims_pax.learner.quota import Quota, SplitCounts
+from aims_pax.learner.selectors import Memory, Selector
 
 
 class Phase(StrEnum):
     """What one trajectory is doing."""
 
     RUNNING = "running"
-    """It moves, and its structures are checked every `skip_step_mlff` steps."""
+    """It moves, and its structures are judged every `skip_steps` steps."""
     WAITING = "waiting"
     """Its last structure is being labelled; it stands still."""
     TRAINING = "training"
@@ -25,17 +26,8 @@ class Phase(StrEnum):
 LIVE = frozenset({Phase.RUNNING, Phase.WAITING, Phase.TRAINING})
 
 
-class PickReason(StrEnum):
-    """Why a structure was sent to the reference."""
-
-    UNSURE = "deviation above threshold"
-    """Its score was above the threshold."""
-    QUIET = "no crossing for too long"
-    """The trajectory went `uncert_not_crossed_limit` MD steps without a crossing."""
-
-
 class StopReason(StrEnum):
-    """Why a campaign takes no more structures."""
+    """Why a loop takes no more structures."""
 
     TRAIN_SIZE = "the training set has reached max_train_set_size"
     """Every member trains on as many structures as were asked for."""
@@ -59,21 +51,24 @@ class Turn(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """The rules of one campaign; never changes while it runs.
+class Rules:
+    """The rules of one loop; they never change while it runs, and are no part of its state.
 
     Parameters
     ----------
+    selectors : tuple of Selector
+        Each judges every structure; the first that wants it has it labelled.
+    cadence : Cadence
+    quota : Quota
+        Which labels validate.
     skip_steps : int
-        MD steps between uncertainty checks.
-    quiet_limit_steps : int
-        MD steps without a crossing after which a structure is labelled anyway.
-    freeze_train_size : float
-        Training-set size at which the threshold stops moving; may be infinite.
-    epochs_per_label, epochs_per_slice : int
-        Epochs that each label is worth, and epochs trained at one visit.
+        MD steps between two structures that are judged.
     max_failures : int
-        Consecutive failures (labels, unphysical MD) after which a trajectory is given up.
+        Failures in a row after which a trajectory is given up, where each waits for its own labels; else labels
+        failing in a row, of whatever trajectory, after which nothing sensible is left to do.
+    equilibration_steps, steps_per_chunk : int
+        MD steps before the first structure is judged, and how many of them are made at once; between two chunks a run
+        may be left.
     max_md_steps : int or None
         MD steps of each trajectory.
     max_train_size : int or None
@@ -83,12 +78,13 @@ class Policy:
         Total epochs; may be infinite.
     """
 
+    selectors: tuple[Selector, ...]
+    cadence: Cadence
+    quota: Quota
     skip_steps: int
-    quiet_limit_steps: int
-    freeze_train_size: float
-    epochs_per_label: int
-    epochs_per_slice: int
     max_failures: int
+    equilibration_steps: int = 0
+    steps_per_chunk: int = 1
     max_md_steps: int | None = None
     max_train_size: int | None = None
     desired_force_mae: float | None = None
@@ -108,7 +104,9 @@ class Trajectory:
     epochs_left : int
         Epochs still to be trained for its newest label.
     failures : int
-        Failures since its last label.
+        Failures since its last label; of those that keep step, since their last structure.
+    is_through : bool
+        Of those that keep step: it has made its steps, and others have not.
     """
 
     phase: Phase = Phase.RUNNING
@@ -116,6 +114,16 @@ class Trajectory:
     quiet_steps: int = 0
     epochs_left: int = 0
     failures: int = 0
+    is_through: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A structure that is being labelled: where it was taken, and which selector wanted it."""
+
+    trajectory: int
+    md_step: int
+    selector: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +133,26 @@ class State:
     Parameters
     ----------
     trajectories : tuple of Trajectory
-    threshold : Threshold
-    quota : Quota
-        Points of active learning by split.
+    memories : tuple of Memory
+        What each selector remembers.
+    counts : tuple of SplitCounts
+        Points of this loop by split: of each member where each has points of its own, else one for all.
+    in_flight : tuple of Pick
+        Labels that were asked for and have not been answered, in the order in which they were asked for.
+    offered : tuple of int
+        Trajectories that stand at a structure which was picked, and is asked for as soon as a round needs it.
     n_initial_train : int
-        Training structures that a member had before active learning.
-    n_requested, n_received, n_failed : int
-        Labels; those in flight are the rest.
+        Training structures that a member had before.
+    n_received, n_failed : int
+        Labels.
+    n_failed_in_row : int
+        Labels failed since the last one that succeeded.
+    n_round, n_in_round : int
+        Complete rounds, and labels of the one that is being collected.
+    epochs_due : int
+        Epochs that the last complete round is still owed.
+    n_equilibrated : int
+        MD steps of equilibration that were made.
     n_epochs : int
     force_mae : float or None, eV/Å
         Mean over members at the newest validation.
@@ -140,21 +161,37 @@ class State:
     """
 
     trajectories: tuple[Trajectory, ...]
-    threshold: Threshold
-    quota: Quota
+    memories: tuple[Memory, ...]
+    counts: tuple[SplitCounts, ...] = (SplitCounts(),)
+    in_flight: tuple[Pick, ...] = ()
+    offered: tuple[int, ...] = ()
     n_initial_train: int = 0
-    n_requested: int = 0
     n_received: int = 0
     n_failed: int = 0
+    n_failed_in_row: int = 0
+    n_round: int = 0
+    n_in_round: int = 0
+    epochs_due: int = 0
+    n_equilibrated: int = 0
     n_epochs: int = 0
     force_mae: float | None = None
     turn: Turn = Turn.SAMPLE
     stopping: StopReason | None = None
 
     @property
+    def n_requested(self) -> int:
+        """Labels that were asked for."""
+        return self.n_received + self.n_failed + len(self.in_flight)
+
+    @property
     def train_size(self) -> int:
-        """Training structures of one member: its share of the initial dataset and all of active learning."""
-        return self.n_initial_train + self.quota.n_train
+        """Training structures of one member: what it had before, and the least that any has got from this loop."""
+        return self.n_initial_train + min(counts.n_train for counts in self.counts)
+
+    @property
+    def md_steps(self) -> int:
+        """MD steps of all trajectories."""
+        return sum(trajectory.md_step for trajectory in self.trajectories)
 
     def in_phase(self, phase: Phase) -> tuple[int, ...]:
         """Indices of the trajectories in a phase."""

@@ -8,15 +8,15 @@ import numpy as np
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.errors import Problem, StoreError, UserError
 from aims_pax.evaluation.verdict import Learned
-from aims_pax.frame import Split
-from aims_pax.learner.journal import from_text
-from aims_pax.learner.state import State
+from aims_pax.frame import Split, Stage
+from aims_pax.learner.transition import threshold
 from aims_pax.outcome.product import COMMITTEE_FOLDER
 from aims_pax.outcome.results import read_summary
 from aims_pax.settings import Project
-from aims_pax.stages.assembly import run_folder, seeds_of
+from aims_pax.stages.assembly import active_rules, run_folder, seeds_of
 from aims_pax.stages.convergence import FINAL_CONVERGENCE, stored_convergence
 from aims_pax.stages.memory import Memory
+from aims_pax.stages.states import recall_state
 
 
 def product_of(project: Project) -> tuple[Path, ...]:
@@ -59,8 +59,9 @@ def learned_of(project: Project) -> Learned | None:
 def learned_from(project: Project, store: RunStore) -> Learned:
     """The same from its store, while the run is open or later."""
     sizes = [point.frame.n_atoms for point in store.labelled() if point.split is Split.TRAINING]
-    active = store.load_state("learner.active")
-    threshold = None if active is None else from_text(State, active.decode()).threshold.value
+    active = recall_state(store, Stage.ACTIVE)
+    is_known = active is not None and project.settings.active is not None
+    value = threshold(active, active_rules(project)) if is_known and active else None
     state = stored_convergence(Memory(store, run_folder(project)), FINAL_CONVERGENCE)
     falls = (
         []
@@ -76,7 +77,7 @@ def learned_from(project: Project, store: RunStore) -> Learned:
         n_atoms=sum(sizes),
         is_converged=state is not None,
         fall_at_cap=max((fall for fall in falls if fall is not None), default=None),
-        threshold_ev_per_ang=threshold if threshold is not None and np.isfinite(threshold) else None,
+        threshold_ev_per_ang=value if value is not None and np.isfinite(value) else None,
     )
 
 

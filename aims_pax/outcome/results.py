@@ -19,17 +19,17 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.errors import StoreError
 from aims_pax.frame import Split, Stage
 from aims_pax.labelling.desk import SLOW_LABEL, WORKERS_LOST
-from aims_pax.learner.initial import InitialState
-from aims_pax.learner.journal import from_text
-from aims_pax.learner.state import State
+from aims_pax.learner.transition import threshold
 from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
 from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, write_committee, write_product
 from aims_pax.report.figures import draw_run
 from aims_pax.settings import Project
 from aims_pax.stages.activities import Activity, Part, Stopwatch
+from aims_pax.stages.assembly import active_rules
 from aims_pax.stages.convergence import FINAL_CONVERGENCE, ConvergenceState, stored_convergence
 from aims_pax.stages.imported import extxyz_keys
 from aims_pax.stages.memory import Memory
+from aims_pax.stages.states import STOPPED_INITIALLY, recall_state
 
 PACKAGES = ("torch", "mace-torch", "e3nn", "ase", "parsl", "numpy", "vesin", "tblite", "pydantic")
 
@@ -214,9 +214,9 @@ def _content(
     product: Product,
 ) -> dict[str, Any]:
     counts = store.counts()
-    initial, active = _state(store, "learner.initial", InitialState), _state(store, "learner.active", State)
+    initial, active = recall_state(store, Stage.INITIAL), recall_state(store, Stage.ACTIVE)
     stop = {
-        Stage.INITIAL: None if initial is None else initial.stopping,
+        Stage.INITIAL: None if initial is None else initial.stopping and STOPPED_INITIALLY.get(initial.stopping),
         Stage.ACTIVE: None if active is None else active.stopping,
     }
     epochs = store.epochs()
@@ -238,9 +238,9 @@ def _content(
         },
         "faults": _faults(store),
         "training_structures_of_each_member": [committee.n_train(member) for member in range(committee.n_members)],
-        "md_steps_active": 0 if active is None else sum(trajectory.md_step for trajectory in active.trajectories),
-        "uncertainty_checks": 0 if active is None else active.threshold.n_checks,
-        "threshold_ev_per_ang": None if active is None else _finite(active.threshold.value),
+        "md_steps_active": 0 if active is None else active.md_steps,
+        "uncertainty_checks": 0 if active is None else active.memories[0].n_scores,
+        "threshold_ev_per_ang": None if active is None else _finite(threshold(active, active_rules(project))),
         "epochs": {
             str(Stage.INITIAL): 0 if initial is None else initial.n_epochs,
             str(Stage.ACTIVE): 0 if active is None else active.n_epochs,
@@ -276,11 +276,6 @@ def _faults(store: RunStore) -> dict[str, Any]:
         "attempts_lost_with_workers": sum(entry.payload["n"] for entry in journal if entry.kind == WORKERS_LOST),
         "slow_labels": sum(entry.kind == SLOW_LABEL for entry in journal),
     }
-
-
-def _state(store: RunStore, key: str, kind: type) -> Any:
-    data = store.load_state(key)
-    return None if data is None else from_text(kind, data.decode())
 
 
 def _finite(value: float) -> float | None:

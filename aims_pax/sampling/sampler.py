@@ -112,6 +112,10 @@ class BatchedSampler:
             for k in trajectories
         ]
 
+    def md_step(self, trajectory: int) -> int:
+        """MD steps that a trajectory has made."""
+        return int(self._md_steps[trajectory])
+
     def frame(self, trajectory: int) -> Frame:
         """The structure where a trajectory stands, under its identity."""
         start = self._starts[trajectory].frame

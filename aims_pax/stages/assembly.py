@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.frame import Frame, LabelledFrame, Stage
-from aims_pax.learner.initial import InitialPolicy
-from aims_pax.learner.state import Policy
+from aims_pax.learner.cadence import PerLabel, PerRound
+from aims_pax.learner.quota import Quota
+from aims_pax.learner.selectors import EveryStructure, MovingThreshold
+from aims_pax.learner.state import Rules
 from aims_pax.protocols import Pool, Reference
 from aims_pax.reference.ase_adapter import import_callable
 from aims_pax.reference.dispersion import Dispersion
@@ -226,19 +228,28 @@ def initial_sampler(project: Project, forces: "ForceModel") -> "BatchedSampler":
     return BatchedSampler(starts, forces, device=devices_of(project.mace.misc.device)[0])
 
 
-def initial_policy(project: Project) -> InitialPolicy:
+def n_owners(settings: InitialDatasetSettings) -> int:
+    """Members that have initial structures of their own; 1 where all share them."""
+    return settings.ensemble_size if settings.distinct_model_sets else 1
+
+
+def initial_rules(project: Project) -> Rules:
     """The rules of the initial stage."""
     settings = project.initial
-    owners = settings.ensemble_size if settings.distinct_model_sets else 1
-    return InitialPolicy(
-        labels_per_round=settings.n_points_per_sampling_step_idg * owners * len(project.systems),
-        epochs_per_round=settings.intermediate_epochs_idg,
+    return Rules(
+        selectors=(EveryStructure(),),
+        cadence=PerRound(
+            labels_per_round=settings.n_points_per_sampling_step_idg * n_owners(settings) * len(project.systems),
+            epochs_per_round=settings.intermediate_epochs_idg,
+        ),
+        quota=Quota(settings.valid_ratio),
+        skip_steps=settings.skip_step_initial,
         max_failures=settings.max_consecutive_failures,
-        max_epochs=settings.max_initial_epochs,
-        max_train_size=settings.max_initial_set_size,
-        desired_force_mae=settings.desired_force_mae_ev_per_ang,
         equilibration_steps=settings.equilibration_steps,
         steps_per_chunk=EQUILIBRATION_CHUNK,
+        max_train_size=_whole(settings.max_initial_set_size),
+        desired_force_mae=settings.desired_force_mae_ev_per_ang,
+        max_epochs=settings.max_initial_epochs,
     )
 
 
@@ -265,15 +276,20 @@ def active_sampler(
     return BatchedSampler(starts, CommitteeForces(committee, member=member), device=committee.device)
 
 
-def active_policy(project: Project) -> Policy:
+def active_rules(project: Project) -> Rules:
     """The rules of active learning."""
     settings = project.active
-    return Policy(
+    return Rules(
+        selectors=(
+            MovingThreshold(
+                c_x=settings.c_x,
+                quiet_limit_steps=settings.uncert_not_crossed_limit,
+                freeze_train_size=settings.freeze_threshold_dataset,
+            ),
+        ),
+        cadence=PerLabel(epochs_per_label=settings.epochs_per_worker, epochs_per_slice=settings.intermediate_epochs_al),
+        quota=Quota(settings.valid_ratio),
         skip_steps=settings.skip_step_mlff,
-        quiet_limit_steps=settings.uncert_not_crossed_limit,
-        freeze_train_size=settings.freeze_threshold_dataset,
-        epochs_per_label=settings.epochs_per_worker,
-        epochs_per_slice=settings.intermediate_epochs_al,
         max_failures=settings.max_consecutive_failures,
         max_md_steps=_whole(settings.max_MD_steps),
         max_train_size=_whole(settings.max_train_set_size),

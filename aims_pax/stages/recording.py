@@ -1,11 +1,12 @@
 """Frames of the MD for a person to look at, one extended XYZ file for each trajectory."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from aims_pax.atoms import atoms_of
 from aims_pax.frame import Frame
-from aims_pax.sampling import Advanced, BatchedSampler
+from aims_pax.sampling import BatchedSampler
 from aims_pax.xyz import drop_cut_off
 
 
@@ -27,27 +28,23 @@ class TrajectoryRecorder:
     def __init__(self, folder: Path, stage: str, *, interval_steps: int) -> None:
         self._folder, self._stage, self._interval = folder, stage, interval_steps
         self._whole: set[Path] = set()
+        self._noted: dict[int, list[Frame]] = {}
 
-    def advance(self, sampler: BatchedSampler, trajectories: Sequence[int], n_steps: int) -> list[Advanced]:
-        """Move trajectories as :meth:`BatchedSampler.advance` does, and save their frames on the way."""
-        final: dict[int, Advanced] = {}
-        frames: dict[int, list[Frame]] = {trajectory: [] for trajectory in trajectories}
-        moving, left = list(trajectories), n_steps
-        reached = {trajectory: sampler.frame(trajectory).md_step for trajectory in trajectories}
-        while moving and left:
-            some = min(left, *(self._interval - reached[trajectory] % self._interval for trajectory in moving))
-            advanced = sampler.advance(moving, some)
-            final.update({moved.trajectory: moved for moved in advanced})
-            reached = {moved.trajectory: moved.md_step for moved in advanced}
-            moving = [moved.trajectory for moved in advanced if moved.problem is None]
-            left -= some
-            for trajectory in moving:
-                if reached[trajectory] % self._interval == 0:
-                    frames[trajectory].append(sampler.frame(trajectory))
-        for trajectory, passed in frames.items():
-            if passed:
-                self._append(trajectory, passed)
-        return [final[trajectory] for trajectory in trajectories]
+    def steps_to_next(self, sampler: BatchedSampler, trajectory: int) -> int:
+        """MD steps of a trajectory until its next frame is to be saved."""
+        return self._interval - sampler.md_step(trajectory) % self._interval
+
+    def note(self, sampler: BatchedSampler, trajectories: Sequence[int]) -> None:
+        """Keep the frames of those trajectories that stand where one is to be saved, until :meth:`write`."""
+        for trajectory in trajectories:
+            if sampler.md_step(trajectory) % self._interval == 0:
+                self._noted.setdefault(trajectory, []).append(sampler.frame(trajectory))
+
+    def write(self) -> None:
+        """Write the frames that were kept."""
+        for trajectory, passed in self._noted.items():
+            self._append(trajectory, passed)
+        self._noted.clear()
 
     def _append(self, trajectory: int, frames: Sequence[Frame]) -> None:
         from ase.io import write
@@ -64,8 +61,14 @@ class TrajectoryRecorder:
 
 
 class NoRecorder:
-    """Moves trajectories and saves nothing."""
+    """Saves nothing."""
 
-    def advance(self, sampler: BatchedSampler, trajectories: Sequence[int], n_steps: int) -> list[Advanced]:
-        """Move trajectories as :meth:`BatchedSampler.advance` does."""
-        return sampler.advance(trajectories, n_steps)
+    def steps_to_next(self, sampler: BatchedSampler, trajectory: int) -> int:
+        """More than are ever made at once."""
+        return sys.maxsize
+
+    def note(self, sampler: BatchedSampler, trajectories: Sequence[int]) -> None:
+        """Keep nothing."""
+
+    def write(self) -> None:
+        """Write nothing."""

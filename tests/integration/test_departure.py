@@ -21,9 +21,8 @@ from aims_pax.departure import Departure
 from aims_pax.frame import Stage
 from aims_pax.labelling.workers.parsl import ParslPool
 from aims_pax.settings import load_project
-from aims_pax.stages.active import ActiveLearning
 from aims_pax.stages.convergence import Convergence
-from aims_pax.stages.initial import InitialDataset
+from aims_pax.stages.loop import Loop
 from aims_pax.stages.trainer import CommitteeTrainer
 
 from ..processes import within
@@ -223,11 +222,11 @@ def test_campaign_leaves_in_every_part_of_its_work_and_goes_on(project: Project)
     convergence = {"converge_al": True, "convergence_patience": 5, "max_convergence_epochs": 12}
     sessions = project({"ACTIVE_LEARNING": {**convergence, "c_x": -0.3}})
     moments = [
-        (Ask(InitialDataset, "_sample", signal.SIGTERM, call=2), "SIGTERM", 143),
+        (Ask(Loop, "_advance", signal.SIGTERM, call=2), "SIGTERM", 143),
         (Ask(CommitteeTrainer, "train", signal.SIGUSR1, call=1), "SIGUSR1", 75),
-        (Ask(ActiveLearning, "_advance", signal.SIGINT, call=2), "Ctrl-C", 130),
-        (Ask(ActiveLearning, "_advance", signal.SIGHUP, call=2), "SIGHUP (its terminal was closed)", 129),
-        (Ask(ActiveLearning, "_train", signal.SIGTERM, call=1), "SIGTERM", 143),
+        (Ask(Loop, "_scored", signal.SIGINT, call=2), "Ctrl-C", 130),
+        (Ask(Loop, "_scored", signal.SIGHUP, call=2), "SIGHUP (its terminal was closed)", 129),
+        (Ask(Loop, "_train", signal.SIGTERM, call=1), "SIGTERM", 143),
         (Ask(Convergence, "_judged", signal.SIGUSR1, call=3), "SIGUSR1", 75),
         (Ask(Convergence, "_judged", signal.SIGINT, call=2), "Ctrl-C", 130),
     ]

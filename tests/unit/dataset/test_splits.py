@@ -6,18 +6,18 @@ from hypothesis import strategies as st
 
 from aims_pax.dataset.splits import distribute, place_all
 from aims_pax.frame import Split
-from aims_pax.learner.quota import Quota
+from aims_pax.learner.quota import Quota, SplitCounts
 
 
 @given(st.floats(0.01, 0.99), st.lists(st.integers(0, 30), max_size=6))
 def test_quota_is_kept_over_any_sequence_of_rounds(ratio: float, rounds: list[int]) -> None:
-    quota, splits = Quota(ratio), []
+    counts, splits = SplitCounts(), []
     for n_points in rounds:
-        quota, placed = place_all(quota, n_points)
+        counts, placed = place_all(Quota(ratio), counts, n_points)
         splits += placed
         for n in range(1, len(splits) + 1):
             assert abs(splits[:n].count(Split.VALIDATION) - ratio * n) <= 1
-    assert (quota.n_train, quota.n_valid) == (splits.count(Split.TRAINING), splits.count(Split.VALIDATION))
+    assert (counts.n_train, counts.n_valid) == (splits.count(Split.TRAINING), splits.count(Split.VALIDATION))
 
 
 @given(st.integers(0, 200), st.integers(1, 9), st.integers(0, 2**32))

@@ -23,9 +23,8 @@ from aims_pax.forecast.amounts import (
 )
 from aims_pax.forecast.standing import Standing
 from aims_pax.frame import Stage
-from aims_pax.learner.active import begin
-from aims_pax.learner.initial import InitialState
-from aims_pax.learner.quota import Quota
+from aims_pax.learner.quota import SplitCounts
+from aims_pax.learner.transition import begin
 from aims_pax.settings import MDSettings, Project, load_project
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Part
@@ -132,16 +131,18 @@ def test_parts_of_each_command(tmp_path: Path) -> None:
 
 
 def test_resumed_initial_stage_has_the_rest_of_its_rounds(tmp_path: Path) -> None:
-    state = InitialState(n_round=1, n_received=3, n_epochs=5, train_size=3)
-    initial = ahead(project_in(tmp_path), standing=Standing(Progress.INITIAL, initial=state))[Part.INITIAL]
+    project = project_in(tmp_path)
+    state = begin(assembly.initial_rules(project), n_trajectories=1, n_owners=2)
+    state = replace(state, counts=(SplitCounts(3, 1),) * 2, n_received=11, n_round=1, n_in_round=3, n_epochs=5)
+    initial = ahead(project, standing=Standing(Progress.INITIAL, initial=state))[Part.INITIAL]
     assert initial.labels == Span.exactly(5)
     assert initial.epochs == Span.exactly(5)
 
 
 def test_resumed_active_learning_has_what_its_goal_still_lacks(tmp_path: Path) -> None:
     project = project_in(tmp_path)
-    state = begin(assembly.active_policy(project), n_trajectories=3, c_x=0.0, valid_ratio=0.1, n_initial_train=7)
-    state = replace(state, quota=Quota(0.1, 20, 2), n_received=22, n_requested=22)
+    state = begin(assembly.active_rules(project), n_trajectories=3, n_initial_train=7)
+    state = replace(state, counts=(SplitCounts(20, 2),), n_received=22)
     found = ahead(project, standing=Standing(Progress.ACTIVE, active=state, n_labels=38))
     assert set(found) == {Part.STARTING, Part.ACTIVE, Part.CONVERGENCE, Part.VERDICT, Part.RESULTS}
     assert found[Part.ACTIVE].labels == Span(4, 4, 6)  # three more train

@@ -50,22 +50,22 @@ def test_what_the_user_says_is_taken_over(tmp_path: Path) -> None:
     assert pace.batch_step_s + 3 * pace.trajectory_step_s == pytest.approx(3 / 500.0)
     assert (pace.epoch_s, pace.pick_rate) == (2.0, 0.2)
     assert (workload.n_trajectories, workload.n_initial_train) == (3, 7)
-    assert workload.policy.max_train_size == 30
+    assert workload.rules.max_train_size == 30
     assert sum("given" in fact for fact in facts) == 4
 
 
 def test_number_of_labels_replaces_the_goals_of_the_project(tmp_path: Path) -> None:
     project = project_in(tmp_path, max_MD_steps=100)
     workload, _ = workload_of(project, Wishes(60.0, 500.0, 2.0, 0.2, n_labels=100))
-    assert workload.policy.max_train_size == 7 + 90
-    assert workload.policy.max_md_steps is None
+    assert workload.rules.max_train_size == 7 + 90
+    assert workload.rules.max_md_steps is None
 
 
 def test_goal_that_no_simulation_can_reach_is_replaced_and_said(tmp_path: Path) -> None:
     project = project_in(tmp_path, max_train_set_size=None, desired_acc=0.01)
     workload, facts = workload_of(project, KNOWN)
-    assert workload.policy.desired_force_mae is None
-    assert workload.policy.max_train_size == 7 + 0.9 * DEFAULT_LABELS
+    assert workload.rules.desired_force_mae is None
+    assert workload.rules.max_train_size == 7 + 0.9 * DEFAULT_LABELS
     assert "an assumption: desired_acc alone sets no number" in facts[-1]
 
 

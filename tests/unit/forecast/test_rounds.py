@@ -4,55 +4,68 @@ from dataclasses import replace
 
 import pytest
 
-from aims_pax.forecast.rounds import RoundsWork, play_rounds
-from aims_pax.forecast.simulation import OWN_PROCESS
-from aims_pax.learner.initial import InitialPolicy, InitialState
+from aims_pax.forecast.crew import OWN_PROCESS
+from aims_pax.forecast.simulation import DriverPace, Workload, simulate
+from aims_pax.learner.cadence import PerRound
+from aims_pax.learner.quota import Quota, SplitCounts
+from aims_pax.learner.selectors import EveryStructure
+from aims_pax.learner.state import Pick, Rules
+from aims_pax.learner.transition import begin
 
-WORK = RoundsWork(
-    policy=InitialPolicy(labels_per_round=8, epochs_per_round=5, max_failures=3, max_train_size=6),
+RULES = Rules(
+    selectors=(EveryStructure(),),
+    cadence=PerRound(labels_per_round=8, epochs_per_round=5),
+    quota=Quota(0.1),
     skip_steps=10,
-    driver_step_s=(0.1,),
-    label_s=(2.0,),
-    n_owners=2,
-    valid_ratio=0.1,
-    epoch_s=lambda n_train: 0.5 * n_train,
+    max_failures=3,
+    max_train_size=6,
 )
+PACE = DriverPace(driver_step_s=(0.1,), label_s=(2.0,), epoch_s=lambda n_train: 0.5 * n_train)
+WORK = Workload(RULES, PACE, n_trajectories=1, n_owners=2)
 """Two rounds of eight labels; a member trains on three structures, then on seven."""
 
 EPOCHS_S = 5 * 0.5 * (3 + 7)
 
 
 def test_own_process_does_one_thing_after_the_other() -> None:
-    outcome = play_rounds(WORK, n_workers=OWN_PROCESS)
+    outcome = simulate(WORK, n_workers=OWN_PROCESS)
     assert (outcome.n_labels, outcome.n_md_steps, outcome.n_epochs, outcome.n_train) == (16, 160, 10, 7)
     assert outcome.makespan_s == pytest.approx(16 * (1.0 + 2.0) + EPOCHS_S)
 
 
 def test_worker_labels_while_the_driver_moves_on() -> None:
-    outcome = play_rounds(WORK, n_workers=1)
+    outcome = simulate(WORK, n_workers=1)
     # In each round the first structure takes a second, and labels of two seconds then follow one another.
     assert outcome.makespan_s == pytest.approx(2 * (1.0 + 8 * 2.0) + EPOCHS_S)
 
 
 def test_with_many_workers_the_driver_is_the_limit() -> None:
-    outcome = play_rounds(WORK, n_workers=8)
+    outcome = simulate(WORK, n_workers=8)
     assert outcome.makespan_s == pytest.approx(2 * (8 * 1.0 + 2.0) + EPOCHS_S)
 
 
 def test_systems_move_one_after_the_other_and_have_labels_of_their_own() -> None:
-    work = replace(WORK, driver_step_s=(0.1, 0.3), label_s=(2.0, 4.0))
-    outcome = play_rounds(work, n_workers=OWN_PROCESS)
+    work = replace(WORK, pace=replace(PACE, driver_step_s=(0.1, 0.3), label_s=(2.0, 4.0)), n_trajectories=2)
+    outcome = simulate(work, n_workers=OWN_PROCESS)
     assert outcome.n_md_steps == 2 * 4 * 2 * 10
     assert outcome.makespan_s == pytest.approx(2 * 4 * (10 * 0.4 + 6.0) + EPOCHS_S)
 
 
 def test_writing_is_counted() -> None:
-    outcome = play_rounds(replace(WORK, record_s=0.25, checkpoint_s=3.0), n_workers=OWN_PROCESS)
+    outcome = simulate(replace(WORK, pace=replace(PACE, record_s=0.25, checkpoint_s=3.0)), n_workers=OWN_PROCESS)
     assert outcome.makespan_s == pytest.approx(16 * 3.25 + EPOCHS_S + 2 * 3.0)
 
 
 def test_what_is_left_is_played_on_from_where_the_stage_stands() -> None:
-    state = InitialState(n_round=1, n_received=5, n_in_flight=2, n_epochs=5, train_size=3)
-    outcome = play_rounds(replace(WORK, state=state), n_workers=OWN_PROCESS)
+    state = replace(
+        begin(RULES, n_trajectories=1, n_owners=2),
+        counts=(SplitCounts(3, 1),) * 2,
+        in_flight=(Pick(0, 140), Pick(0, 150)),
+        n_received=13,
+        n_round=1,
+        n_in_round=5,
+        n_epochs=5,
+    )
+    outcome = simulate(replace(WORK, state=state), n_workers=OWN_PROCESS)
     assert (outcome.n_labels, outcome.n_md_steps, outcome.n_epochs, outcome.n_train) == (3, 10, 5, 7)
     assert outcome.makespan_s == pytest.approx(3 * 2.0 + 1.0 + 5 * 0.5 * 7)

@@ -1,31 +1,32 @@
 """The queueing simulation: what can be said of it without simulating."""
 
-import math
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aims_pax.forecast.simulation import OWN_PROCESS, WELL_USED, Pace, Workload, simulate, worth_having
+from aims_pax.forecast.crew import OWN_PROCESS
+from aims_pax.forecast.simulation import WELL_USED, Pace, Workload, simulate, worth_having
 from aims_pax.forecast.workers import doubled, duration, forecast
-from aims_pax.learner.active import begin
-from aims_pax.learner.quota import Quota
-from aims_pax.learner.state import Phase, Policy, StopReason
+from aims_pax.learner.cadence import PerLabel
+from aims_pax.learner.quota import Quota, SplitCounts
+from aims_pax.learner.selectors import MovingThreshold
+from aims_pax.learner.state import Phase, Pick, Rules, StopReason
+from aims_pax.learner.transition import begin
 
-POLICY = Policy(
+RULES = Rules(
+    selectors=(MovingThreshold(c_x=0.0, quiet_limit_steps=50_000),),
+    cadence=PerLabel(epochs_per_label=2, epochs_per_slice=1),
+    quota=Quota(0.1),
     skip_steps=10,
-    quiet_limit_steps=50_000,
-    freeze_train_size=math.inf,
-    epochs_per_label=2,
-    epochs_per_slice=1,
     max_failures=3,
     max_train_size=50,
 )
 FREE = Pace((100.0,), batch_step_s=0.0, trajectory_step_s=0.0, epoch_s=0.0, pick_rate=1.0)
 """MD and training take no time, and every check asks for a label."""
 
-WORK = Workload(POLICY, FREE, n_trajectories=8)
+WORK = Workload(RULES, FREE, n_trajectories=8)
 
 
 def test_one_worker_takes_the_sum_of_all_labels() -> None:
@@ -43,7 +44,7 @@ def test_labels_that_vary_are_added_up() -> None:
 
 def test_own_process_computes_labels_and_nothing_else_meanwhile() -> None:
     pace = replace(FREE, batch_step_s=1.0, epoch_s=7.0, checkpoint_s=3.0)
-    outcome = simulate(Workload(POLICY, pace, n_trajectories=1), n_workers=OWN_PROCESS)
+    outcome = simulate(Workload(RULES, pace, n_trajectories=1), n_workers=OWN_PROCESS)
     # Each label: ten steps, the label, and two visits to training with a checkpoint each.
     assert outcome.makespan_s == pytest.approx(outcome.n_labels * (10.0 + 100.0 + 14.0 + 6.0))
     together = simulate(replace(WORK, pace=pace), n_workers=OWN_PROCESS)
@@ -53,9 +54,15 @@ def test_own_process_computes_labels_and_nothing_else_meanwhile() -> None:
 
 
 def test_stage_that_has_begun_is_played_to_its_end() -> None:
-    state = begin(POLICY, n_trajectories=4, c_x=0.0, valid_ratio=0.1, n_initial_train=7)
+    state = begin(RULES, n_trajectories=4, n_initial_train=7)
     waiting = replace(state.trajectories[0], phase=Phase.WAITING, md_step=40)
-    state = replace(state, trajectories=(waiting, *state.trajectories[1:]), quota=Quota(0.1, 40, 5), n_received=45)
+    state = replace(
+        state,
+        trajectories=(waiting, *state.trajectories[1:]),
+        in_flight=(Pick(0, 40),),
+        counts=(SplitCounts(40, 5),),
+        n_received=45,
+    )
     outcome = simulate(replace(WORK, n_trajectories=4, state=state), n_workers=4)
     assert 3 <= outcome.n_labels <= 3 + 4, "47 of 50 train; those in flight at the goal are learned, too"
     assert outcome.n_train >= 50
@@ -84,7 +91,7 @@ def test_free_trajectories_as_many_as_workers_keep_all_of_them_busy() -> None:
 
 def test_one_trajectory_waits_learns_and_moves_in_turn() -> None:
     pace = replace(FREE, batch_step_s=1.0, trajectory_step_s=0.5, epoch_s=7.0, record_s=0.25)
-    outcome = simulate(Workload(POLICY, pace, n_trajectories=1), n_workers=4)
+    outcome = simulate(Workload(RULES, pace, n_trajectories=1), n_workers=4)
     # Each label: ten steps of 1.5 s, the label itself, storing it, and two epochs.
     assert outcome.makespan_s == pytest.approx(outcome.n_labels * (15.0 + 100.0 + 0.25 + 14.0))
     assert outcome.sampling_s == pytest.approx(15.0 * outcome.n_labels)
@@ -98,25 +105,25 @@ def test_labels_that_arrive_together_share_their_epochs() -> None:
 
 
 def test_pick_rate_is_the_fraction_of_checks_that_ask_for_a_label() -> None:
-    policy = replace(POLICY, max_train_size=2000)
+    rules = replace(RULES, max_train_size=2000)
     pace = replace(FREE, trajectory_step_s=1.0, pick_rate=0.25)
-    outcome = simulate(Workload(policy, pace, n_trajectories=4), n_workers=4)
-    n_checks = outcome.sampling_s / POLICY.skip_steps
+    outcome = simulate(Workload(rules, pace, n_trajectories=4), n_workers=4)
+    n_checks = outcome.sampling_s / RULES.skip_steps
     # A binomial fraction of some 9000 checks: its standard deviation is 0.0046.
     assert outcome.n_labels / n_checks == pytest.approx(0.25, abs=0.02)
 
 
 def test_quiet_trajectories_are_labelled_by_the_learners_own_rule() -> None:
-    policy = replace(POLICY, quiet_limit_steps=30)
+    rules = replace(RULES, selectors=(MovingThreshold(c_x=0.0, quiet_limit_steps=30),))
     pace = replace(FREE, trajectory_step_s=1.0, pick_rate=1e-12)
-    outcome = simulate(Workload(policy, pace, n_trajectories=1), n_workers=1)
+    outcome = simulate(Workload(rules, pace, n_trajectories=1), n_workers=1)
     assert outcome.sampling_s == pytest.approx(30.0 * outcome.n_labels)
 
 
 @pytest.mark.parametrize("limit", [{"max_md_steps": 200}, {"max_epochs": 20}])
 def test_other_goals_end_it_too(limit: dict[str, int]) -> None:
-    policy = replace(POLICY, max_train_size=None, **limit)
-    outcome = simulate(Workload(policy, FREE, n_trajectories=3), n_workers=2)
+    rules = replace(RULES, max_train_size=None, **limit)
+    outcome = simulate(Workload(rules, FREE, n_trajectories=3), n_workers=2)
     assert 0 < outcome.n_labels <= 60
 
 
@@ -133,13 +140,13 @@ def test_time_and_labels_are_conserved(
     n_workers: int, n_trajectories: int, step_s: float, epoch_s: float, pick_rate: float, seed: int
 ) -> None:
     pace = Pace((60.0, 100.0), 0.1, step_s, epoch_s, pick_rate, record_s=0.01)
-    outcome = simulate(Workload(POLICY, pace, n_trajectories), n_workers=n_workers, seed=seed)
+    outcome = simulate(Workload(RULES, pace, n_trajectories), n_workers=n_workers, seed=seed)
     own_s = outcome.sampling_s + outcome.training_s + outcome.waiting_s + 0.01 * outcome.n_labels
     assert own_s == pytest.approx(outcome.makespan_s)
     assert 60.0 * outcome.n_labels <= outcome.labels_s <= 100.0 * outcome.n_labels
     assert outcome.busy_workers <= min(n_workers, n_trajectories) + 1e-9
     # The goal, and no more than what was in flight when it was reached: one label of each trajectory.
-    n_goal = POLICY.max_train_size / 0.9
+    n_goal = RULES.max_train_size / 0.9
     assert n_goal - 2 <= outcome.n_labels <= n_goal + n_trajectories + 2
 
 
@@ -165,13 +172,13 @@ def test_advice_names_more_trajectories_where_they_are_what_is_missing() -> None
 
 
 def test_advice_says_when_the_models_are_the_limit() -> None:
-    policy = replace(POLICY, max_train_size=500)
-    found = forecast(replace(WORK, policy=policy, pace=replace(FREE, trajectory_step_s=4.0)), [1, 8])
+    rules = replace(RULES, max_train_size=500)
+    found = forecast(replace(WORK, rules=rules, pace=replace(FREE, trajectory_step_s=4.0)), [1, 8])
     assert "MD and training are the limit there" in found.advice()
 
 
 def test_advice_says_when_there_are_too_few_labels() -> None:
-    found = forecast(replace(WORK, policy=replace(POLICY, max_train_size=5), n_trajectories=4), [1, 32])
+    found = forecast(replace(WORK, rules=replace(RULES, max_train_size=5), n_trajectories=4), [1, 32])
     assert "too few labels for so many" in found.advice()
 
 

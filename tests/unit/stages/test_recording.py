@@ -9,6 +9,7 @@ import pytest
 
 from aims_pax.frame import Frame
 from aims_pax.sampling import Advanced
+from aims_pax.stages.moving import advance
 from aims_pax.stages.recording import TrajectoryRecorder
 
 
@@ -22,6 +23,9 @@ class Walker:
         self._md_step += n_steps
         return [Advanced(trajectory, self._md_step, None) for trajectory in trajectories]
 
+    def md_step(self, trajectory: int) -> int:
+        return self._md_step
+
     def frame(self, trajectory: int) -> Frame:
         positions = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.7 + 0.001 * self._md_step]])
         return Frame("hydrogen", trajectory, self._md_step, 0, np.array([1, 1]), positions)
@@ -30,7 +34,7 @@ class Walker:
 def record(folder: Path, *, since: int, n_steps: int) -> Path:
     """Let a campaign that stands at a step make some more."""
     recorder = TrajectoryRecorder(folder, "active", interval_steps=2)
-    recorder.advance(Walker(since), [0], n_steps)  # type: ignore[arg-type]
+    advance(Walker(since), [0], n_steps, recorder=recorder)  # type: ignore[arg-type]
     return folder / "active_000.extxyz"
 
 

@@ -10,11 +10,13 @@ from typer.testing import CliRunner, Result
 from aims_pax.campaign.session import Progress
 from aims_pax.cli.program import program
 from aims_pax.dataset.store import RunStore
-from aims_pax.learner.active import begin
-from aims_pax.learner.quota import Quota
+from aims_pax.frame import Stage
+from aims_pax.learner.quota import SplitCounts
+from aims_pax.learner.transition import begin
 from aims_pax.settings import load_project
 from aims_pax.stages import assembly
 from aims_pax.stages.memory import Memory
+from aims_pax.stages.states import keep_state
 
 KNOWN = (
     "--label-s",
@@ -98,9 +100,8 @@ def stands_at(folder: Path, progress: Progress, *, n_train: int = 0) -> None:
         memory = Memory(store, assembly.run_folder(project))
         memory.keep_json("progress", str(progress))
         if n_train:
-            policy = assembly.active_policy(project)
-            state = begin(policy, n_trajectories=8, c_x=0.0, valid_ratio=0.1, n_initial_train=7)
-            memory.keep("learner.active", replace(state, quota=Quota(0.1, n_train, n_train // 9)))
+            state = begin(assembly.active_rules(project), n_trajectories=8, n_initial_train=7)
+            keep_state(store, Stage.ACTIVE, replace(state, counts=(SplitCounts(n_train, n_train // 9),)))
 
 
 def test_plan_of_a_run_that_has_begun_says_what_is_left(project: Path) -> None:

@@ -1,4 +1,4 @@
-"""The state machine of active learning: every row of the design's table, then thousands of random campaigns."""
+"""The loop in which each label is learned at once: every row of the design's table, then thousands of campaigns."""
 
 from dataclasses import replace
 from random import Random
@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aims_pax.frame import Split
-from aims_pax.learner.active import OutOfTurn, begin, decide, reopened, resumed, transition
+from aims_pax.learner.cadence import PerLabel
+from aims_pax.learner.decide import decide, reopened, resumed
 from aims_pax.learner.events import (
     Advance,
     AwaitLabel,
@@ -26,27 +27,30 @@ from aims_pax.learner.events import (
     Train,
 )
 from aims_pax.learner.journal import from_text, to_text
-from aims_pax.learner.state import LIVE, Phase, PickReason, Policy, State, StopReason
+from aims_pax.learner.quota import Quota
+from aims_pax.learner.selectors import MovingThreshold, PickReason
+from aims_pax.learner.state import LIVE, Phase, Rules, State, StopReason
+from aims_pax.learner.transition import OutOfTurn, begin, threshold, transition
 
-POLICY = Policy(
+SELECTOR = MovingThreshold(c_x=0.0, quiet_limit_steps=1000)
+RULES = Rules(
+    selectors=(SELECTOR,),
+    cadence=PerLabel(epochs_per_label=2, epochs_per_slice=1),
+    quota=Quota(0.1),
     skip_steps=25,
-    quiet_limit_steps=1000,
-    freeze_train_size=float("inf"),
-    epochs_per_label=2,
-    epochs_per_slice=1,
     max_failures=3,
     max_train_size=50,
 )
 
 
 def start(n_trajectories: int = 2) -> State:
-    return begin(POLICY, n_trajectories=n_trajectories, c_x=0.0, valid_ratio=0.1, n_initial_train=10)
+    return begin(RULES, n_trajectories=n_trajectories, n_initial_train=10)
 
 
-def play(state: State, *events: Event, policy: Policy = POLICY) -> tuple[State, tuple[Consequence, ...]]:
+def play(state: State, *events: Event, rules: Rules = RULES) -> tuple[State, tuple[Consequence, ...]]:
     consequences: tuple[Consequence, ...] = ()
     for event in events:
-        state, consequences = transition(state, event, policy)
+        state, consequences = transition(state, event, rules)
     return state, consequences
 
 
@@ -85,13 +89,13 @@ def test_quiet_limit_counts_md_steps_of_one_trajectory() -> None:
 
 
 def test_last_md_step_finishes_a_trajectory() -> None:
-    policy = replace(POLICY, max_md_steps=60)
-    state, _ = play(start(), *quiet_checks(2), policy=policy)
-    assert decide(state, policy) == Advance((1,), 25)
-    state, _ = play(state, *quiet_checks(2, trajectory=1), policy=policy)
-    assert decide(state, policy) == Advance((0, 1), 10)
-    state, _ = play(state, ChunkDone(0, 10, 0.1), ChunkDone(1, 10, 0.1), policy=policy)
-    assert decide(state, policy) == Finish(StopReason.MD_STEPS)
+    rules = replace(RULES, max_md_steps=60)
+    state, _ = play(start(), *quiet_checks(2), rules=rules)
+    assert decide(state, rules) == Advance((1,), 25)
+    state, _ = play(state, *quiet_checks(2, trajectory=1), rules=rules)
+    assert decide(state, rules) == Advance((0, 1), 10)
+    state, _ = play(state, ChunkDone(0, 10, 0.1), ChunkDone(1, 10, 0.1), rules=rules)
+    assert decide(state, rules) == Finish(StopReason.MD_STEPS)
 
 
 def test_unphysical_md_rewinds_to_the_checkpoint() -> None:
@@ -128,7 +132,7 @@ def test_too_many_failures_in_a_row_fail_a_trajectory() -> None:
     state, consequences = play(start(), unphysical, unphysical, unphysical)
     assert state.trajectories[0].phase is Phase.FAILED
     assert consequences == ()
-    assert decide(state, POLICY) == Advance((1,), 25)
+    assert decide(state, RULES) == Advance((1,), 25)
 
 
 def test_a_label_ends_a_row_of_failures() -> None:
@@ -142,88 +146,92 @@ def test_campaign_whose_trajectories_all_failed_stops_and_says_so() -> None:
     state = start(1)
     for _ in range(3):
         state, _ = play(state, ChunkUnphysical(0, 1, "forces are not finite"))
-    assert decide(state, POLICY) == Finish(StopReason.ALL_FAILED)
+    assert decide(state, RULES) == Finish(StopReason.ALL_FAILED)
 
 
 def test_sampling_and_training_take_turns() -> None:
     state, _ = play(waiting(), LabelArrived(0, 300))
-    assert decide(state, POLICY) == Train(1)
+    assert decide(state, RULES) == Train(1)
     state, _ = play(state, EpochsDone(1, None))
-    assert decide(state, POLICY) == Advance((1,), 25)
+    assert decide(state, RULES) == Advance((1,), 25)
     state, _ = play(state, ChunkDone(1, 25, 0.1))
-    assert decide(state, POLICY) == Train(1)
+    assert decide(state, RULES) == Train(1)
 
 
 def test_campaign_blocks_only_when_everything_waits() -> None:
     state = waiting()
-    assert decide(state, POLICY) == Advance((1,), 25)
+    assert decide(state, RULES) == Advance((1,), 25)
     state, _ = play(state, ChunkDone(1, 25, 9.0))
-    assert decide(state, POLICY) == AwaitLabel()
+    assert decide(state, RULES) == AwaitLabel()
 
 
 def test_labels_in_flight_are_kept_and_learned_when_the_goal_is_reached() -> None:
-    policy = replace(POLICY, max_train_size=11)
-    state, _ = play(waiting(), ChunkDone(1, 25, 9.0), LabelArrived(0, 300), policy=policy)
+    rules = replace(RULES, max_train_size=11)
+    state, _ = play(waiting(), ChunkDone(1, 25, 9.0), LabelArrived(0, 300), rules=rules)
     assert state.stopping is StopReason.TRAIN_SIZE
-    assert decide(state, policy) == Train(1)
-    state, _ = play(state, EpochsDone(2, None), policy=policy)
-    assert decide(state, policy) == AwaitLabel()
-    state, consequences = play(state, LabelArrived(1, 25), policy=policy)
+    assert decide(state, rules) == Train(1)
+    state, _ = play(state, EpochsDone(2, None), rules=rules)
+    assert decide(state, rules) == AwaitLabel()
+    state, consequences = play(state, LabelArrived(1, 25), rules=rules)
     assert consequences == (KeepLabel(1, Split.VALIDATION),)
-    state, _ = play(state, EpochsDone(2, None), policy=policy)
-    assert decide(state, policy) == Finish(StopReason.TRAIN_SIZE)
+    state, _ = play(state, EpochsDone(2, None), rules=rules)
+    assert decide(state, rules) == Finish(StopReason.TRAIN_SIZE)
 
 
 def test_last_epoch_stops_training_but_keeps_labels_in_flight() -> None:
-    policy = replace(POLICY, max_epochs=1)
-    state, _ = play(waiting(), ChunkDone(1, 25, 9.0), LabelArrived(0, 300), policy=policy)
-    assert decide(state, policy) == Train(1)
-    state, _ = play(state, EpochsDone(1, None), policy=policy)
-    assert decide(state, policy) == AwaitLabel()
-    state, _ = play(state, LabelArrived(1, 25), policy=policy)
-    assert decide(state, policy) == Finish(StopReason.EPOCHS)
+    rules = replace(RULES, max_epochs=1)
+    state, _ = play(waiting(), ChunkDone(1, 25, 9.0), LabelArrived(0, 300), rules=rules)
+    assert decide(state, rules) == Train(1)
+    state, _ = play(state, EpochsDone(1, None), rules=rules)
+    assert decide(state, rules) == AwaitLabel()
+    state, _ = play(state, LabelArrived(1, 25), rules=rules)
+    assert decide(state, rules) == Finish(StopReason.EPOCHS)
 
 
 def test_force_mae_at_the_goal_stops_the_campaign() -> None:
-    policy = replace(POLICY, desired_force_mae=0.05)
-    state, _ = play(waiting(), LabelArrived(0, 300), EpochsDone(2, 0.05), policy=policy)
-    assert decide(state, policy) == Finish(StopReason.FORCE_MAE)
+    rules = replace(RULES, desired_force_mae=0.05)
+    state, _ = play(waiting(), LabelArrived(0, 300), EpochsDone(2, 0.05), rules=rules)
+    assert decide(state, rules) == Finish(StopReason.FORCE_MAE)
 
 
 def test_campaign_that_starts_at_its_goal_asks_for_nothing() -> None:
-    policy = replace(POLICY, max_train_size=10)
-    state = begin(policy, n_trajectories=2, c_x=0.0, valid_ratio=0.1, n_initial_train=10)
-    assert decide(state, policy) == Finish(StopReason.TRAIN_SIZE)
+    rules = replace(RULES, max_train_size=10)
+    state = begin(rules, n_trajectories=2, n_initial_train=10)
+    assert decide(state, rules) == Finish(StopReason.TRAIN_SIZE)
 
 
 def test_threshold_freezes_at_its_training_set_size() -> None:
-    policy = replace(POLICY, freeze_train_size=11)
-    state, _ = play(waiting(), LabelArrived(0, 300), policy=policy)
-    frozen = state.threshold.value
-    state, _ = play(state, *[ChunkDone(1, 25, 0.0)] * 30, policy=policy)
-    assert state.threshold.value == frozen
+    rules = replace(RULES, selectors=(replace(SELECTOR, freeze_train_size=11),))
+    state, _ = play(waiting(), LabelArrived(0, 300), rules=rules)
+    frozen = threshold(state, rules)
+    state, _ = play(state, *[ChunkDone(1, 25, 0.0)] * 30, rules=rules)
+    assert threshold(state, rules) == frozen
 
 
 @pytest.mark.parametrize("event", [LabelArrived(0, 300), LabelFailed(1, 0), LabelArrived(0, 299)])
 def test_label_that_nobody_waits_for_is_refused(event: Event) -> None:
     state = start() if getattr(event, "md_step", 0) != 299 else waiting()
     with pytest.raises(OutOfTurn, match="arrived while it was"):
-        transition(state, event, POLICY)
+        transition(state, event, RULES)
 
 
 def test_trajectory_that_waits_does_not_move() -> None:
     with pytest.raises(OutOfTurn, match="moved while it was waiting"):
-        transition(waiting(), ChunkDone(0, 25, 0.1), POLICY)
+        transition(waiting(), ChunkDone(0, 25, 0.1), RULES)
 
 
 @st.composite
-def policies(draw: st.DrawFn) -> Policy:
-    return Policy(
-        skip_steps=draw(st.integers(1, 30)),
+def rulebooks(draw: st.DrawFn) -> Rules:
+    selector = MovingThreshold(
+        c_x=draw(st.floats(-0.3, 0.3)),
         quiet_limit_steps=draw(st.integers(1, 500)),
         freeze_train_size=draw(st.sampled_from([5.0, 15.0, float("inf")])),
-        epochs_per_label=draw(st.integers(1, 4)),
-        epochs_per_slice=draw(st.integers(1, 4)),
+    )
+    return Rules(
+        selectors=(selector,),
+        cadence=PerLabel(draw(st.integers(1, 4)), draw(st.integers(1, 4))),
+        quota=Quota(draw(st.floats(0.05, 0.6))),
+        skip_steps=draw(st.integers(1, 30)),
         max_failures=draw(st.integers(1, 4)),
         max_md_steps=draw(st.integers(1, 2000)),
         max_train_size=draw(st.none() | st.integers(1, 40)),
@@ -232,15 +240,17 @@ def policies(draw: st.DrawFn) -> Policy:
     )
 
 
-def check_invariants(state: State, in_flight: set[int], history: list[float]) -> None:
-    assert set(state.in_phase(Phase.WAITING)) == in_flight
+def check_invariants(state: State, rules: Rules, in_flight: set[int], history: list[float]) -> None:
+    (counts,), (memory,), (selector,) = state.counts, state.memories, rules.selectors
+    assert isinstance(selector, MovingThreshold)
+    assert set(state.in_phase(Phase.WAITING)) == in_flight == {pick.trajectory for pick in state.in_flight}
     assert state.n_requested == state.n_received + state.n_failed + len(in_flight)
-    assert state.quota.n_train + state.quota.n_valid == state.n_received
-    assert abs(state.quota.n_valid - state.quota.ratio * state.n_received) <= 1.0
+    assert counts.n_train + counts.n_valid == state.n_received
+    assert abs(counts.n_valid - rules.quota.ratio * state.n_received) <= 1.0
     assert all((t.epochs_left > 0) == (t.phase is Phase.TRAINING) for t in state.trajectories)
-    if state.threshold.frozen_at is None and len(history) > 10:
+    if memory.frozen_at is None and len(history) > 10:
         last = history[-400:]
-        assert state.threshold.value == pytest.approx((1 + state.threshold.c_x) * sum(last) / len(last), rel=1e-12)
+        assert threshold(state, rules) == pytest.approx((1 + selector.c_x) * sum(last) / len(last), rel=1e-12)
 
 
 class RandomCampaign:
@@ -252,71 +262,70 @@ class RandomCampaign:
         self.history: list[float] = []
         self.frozen: float | None = None
 
-    def run(self, policy: Policy) -> StopReason:
+    def run(self, rules: Rules) -> StopReason:
         """Play on to the end; labels fail, trajectories explode, and the state goes through text at any moment."""
         random = self.random
         for _ in range(20_000):
             if random.random() < 0.05:
                 self.state = from_text(State, to_text(self.state))
             if self.in_flight and random.random() < 0.3:
-                self._answer(policy)
-            command = decide(self.state, policy)
+                self._answer(rules)
+            command = decide(self.state, rules)
             match command:
                 case Advance():
-                    self._advance(command, policy)
+                    self._advance(command, rules)
                 case Train(n_epochs):
                     assert n_epochs >= 1
-                    self._feed(EpochsDone(n_epochs, random.random() if random.random() < 0.5 else None), policy)
+                    self._feed(EpochsDone(n_epochs, random.random() if random.random() < 0.5 else None), rules)
                 case AwaitLabel():
                     assert self.in_flight
-                    self._answer(policy)
+                    self._answer(rules)
                 case Finish(reason):
                     return reason
-            if self.state.threshold.frozen_at is not None:
-                assert self.frozen in (None, self.state.threshold.frozen_at)
-                self.frozen = self.state.threshold.frozen_at
+            frozen_at = self.state.memories[0].frozen_at
+            if frozen_at is not None:
+                assert self.frozen in (None, frozen_at)
+                self.frozen = frozen_at
         pytest.fail("the campaign did not end")
 
-    def _advance(self, command: Advance, policy: Policy) -> None:
+    def _advance(self, command: Advance, rules: Rules) -> None:
         assert command.n_steps >= 1
         for index in command.trajectories:
             if self.state.trajectories[index].phase is not Phase.RUNNING:
                 continue  # the campaign stopped within this batch
             if self.random.random() < 0.05:
                 n_steps = self.random.randint(0, command.n_steps)
-                self._feed(ChunkUnphysical(index, n_steps, "exploded"), policy)
+                self._feed(ChunkUnphysical(index, n_steps, "exploded"), rules)
                 continue
             self.history.append(self.random.random())
-            self._feed(ChunkDone(index, command.n_steps, self.history[-1]), policy)
+            self._feed(ChunkDone(index, command.n_steps, self.history[-1]), rules)
 
-    def _answer(self, policy: Policy) -> None:
+    def _answer(self, rules: Rules) -> None:
         index = self.random.choice(sorted(self.in_flight))
         self.in_flight.remove(index)
         kind = LabelFailed if self.random.random() < 0.2 else LabelArrived
-        self._feed(kind(index, self.state.trajectories[index].md_step), policy)
+        self._feed(kind(index, self.state.trajectories[index].md_step), rules)
 
-    def _feed(self, event: Event, policy: Policy) -> None:
+    def _feed(self, event: Event, rules: Rules) -> None:
         before = self.state.trajectories
-        self.state, consequences = transition(self.state, event, policy)
+        self.state, consequences = transition(self.state, event, rules)
         for consequence in consequences:
             if isinstance(consequence, SubmitLabel):
                 self.in_flight.add(consequence.trajectory)
         for old, new in zip(before, self.state.trajectories, strict=True):
             assert old.phase in (Phase.RUNNING,) or old.md_step == new.md_step
-        check_invariants(self.state, self.in_flight, self.history)
+        check_invariants(self.state, rules, self.in_flight, self.history)
 
 
-def random_campaign(policy: Policy, *, n: int, ratio: float, seed: int) -> RandomCampaign:
-    random = Random(seed)
-    c_x = random.uniform(-0.3, 0.3)
-    return RandomCampaign(begin(policy, n_trajectories=n, c_x=c_x, valid_ratio=ratio, n_initial_train=3), random)
+def random_campaign(rules: Rules, *, n: int, seed: int) -> RandomCampaign:
+    return RandomCampaign(begin(rules, n_trajectories=n, n_initial_train=3), Random(seed))
 
 
 @settings(max_examples=300, deadline=None)
-@given(policies(), st.integers(1, 6), st.floats(0.05, 0.6), st.integers(0, 2**32))
-def test_random_campaigns_keep_every_invariant_and_end(policy: Policy, n: int, ratio: float, seed: int) -> None:
-    campaign = random_campaign(policy, n=n, ratio=ratio, seed=seed)
-    campaign.run(policy)
+@given(rulebooks(), st.integers(1, 6), st.integers(0, 2**32))
+def test_random_campaigns_keep_every_invariant_and_end(rules: Rules, n: int, seed: int) -> None:
+    campaign = random_campaign(rules, n=n, seed=seed)
+    campaign.run(rules)
     state = campaign.state
     assert not campaign.in_flight
     assert all(trajectory.phase not in LIVE for trajectory in state.trajectories)
@@ -324,43 +333,41 @@ def test_random_campaigns_keep_every_invariant_and_end(policy: Policy, n: int, r
 
 
 @settings(max_examples=300, deadline=None)
-@given(policies(), policies(), st.integers(1, 6), st.floats(0.05, 0.6), st.integers(0, 2**32))
-def test_random_campaigns_go_on_where_their_goals_ask_for_more(
-    policy: Policy, others: Policy, n: int, ratio: float, seed: int
-) -> None:
+@given(rulebooks(), rulebooks(), st.integers(1, 6), st.integers(0, 2**32))
+def test_random_campaigns_go_on_where_their_goals_ask_for_more(rules: Rules, others: Rules, n: int, seed: int) -> None:
     """Whatever the new goals are: a run is opened again only if they leave something to do, and ends once more."""
-    campaign = random_campaign(policy, n=n, ratio=ratio, seed=seed)
-    reason = campaign.run(policy)
+    campaign = random_campaign(rules, n=n, seed=seed)
+    reason = campaign.run(rules)
     before = campaign.state
     goals = {key: getattr(others, key) for key in ("max_md_steps", "max_train_size", "desired_force_mae", "max_epochs")}
-    policy = replace(policy, **goals)
-    campaign.state = reopened(before, policy)
+    rules = replace(rules, **goals)
+    campaign.state = reopened(before, rules)
     if campaign.state == before:
-        assert campaign.run(policy) is reason
+        assert campaign.run(rules) is reason
         return
-    assert isinstance(decide(campaign.state, policy), Advance)
+    assert isinstance(decide(campaign.state, rules), Advance)
     assert replace(campaign.state, trajectories=(), stopping=None) == replace(before, trajectories=(), stopping=None)
     for old, new in zip(before.trajectories, campaign.state.trajectories, strict=True):
         assert replace(new, phase=old.phase) == old
         assert old.phase is Phase.FINISHED or new.phase is old.phase
-    campaign.run(policy)
+    campaign.run(rules)
     assert not campaign.in_flight
     assert campaign.state.n_received >= before.n_received
 
 
 def ended() -> State:
     """A run of two trajectories that has reached its eleventh training structure."""
-    policy = replace(POLICY, max_train_size=11)
-    return play(waiting(), LabelArrived(0, 300), EpochsDone(2, 0.04), policy=policy)[0]
+    rules = replace(RULES, max_train_size=11)
+    return play(waiting(), LabelArrived(0, 300), EpochsDone(2, 0.04), rules=rules)[0]
 
 
 def test_run_that_has_reached_its_goal_goes_on_when_it_is_raised() -> None:
     state = ended()
     assert state.stopping is StopReason.TRAIN_SIZE
-    again = reopened(state, replace(POLICY, max_train_size=12))
+    again = reopened(state, replace(RULES, max_train_size=12))
     assert again.stopping is None
     assert again.in_phase(Phase.RUNNING) == (0, 1)
-    assert again.threshold == state.threshold
+    assert again.memories == state.memories
 
 
 @pytest.mark.parametrize(
@@ -373,57 +380,57 @@ def test_run_that_has_reached_its_goal_goes_on_when_it_is_raised() -> None:
     ],
 )
 def test_run_stays_finished_when_its_goals_leave_nothing_to_do(goals: dict[str, float]) -> None:
-    assert reopened(ended(), replace(POLICY, **goals)) == ended()
+    assert reopened(ended(), replace(RULES, **goals)) == ended()
 
 
 def test_only_trajectories_with_steps_left_go_on() -> None:
-    again = reopened(ended(), replace(POLICY, max_train_size=20, max_md_steps=100))
+    again = reopened(ended(), replace(RULES, max_train_size=20, max_md_steps=100))
     assert again.in_phase(Phase.RUNNING) == (1,)
 
 
 def test_trajectories_that_had_made_all_their_steps_go_on_when_more_are_allowed() -> None:
-    policy = replace(POLICY, max_md_steps=25)
-    state, _ = play(start(), ChunkDone(0, 25, 0.1), ChunkDone(1, 25, 0.1), policy=policy)
+    rules = replace(RULES, max_md_steps=25)
+    state, _ = play(start(), ChunkDone(0, 25, 0.1), ChunkDone(1, 25, 0.1), rules=rules)
     assert state.stopping is StopReason.MD_STEPS
-    assert decide(reopened(state, POLICY), POLICY) == Advance((0, 1), 25)
+    assert decide(reopened(state, RULES), RULES) == Advance((0, 1), 25)
 
 
 def test_run_that_goes_on_under_a_goal_that_it_had_reached_once_stays_stopped() -> None:
-    policy = replace(POLICY, desired_force_mae=0.05)
-    state, _ = play(waiting(), ChunkDone(1, 25, 9.0), LabelArrived(0, 300), EpochsDone(2, 0.05), policy=policy)
-    state, _ = play(state, LabelArrived(1, 25), EpochsDone(1, 0.08), policy=policy)
-    assert resumed(state, policy).stopping is StopReason.FORCE_MAE
+    rules = replace(RULES, desired_force_mae=0.05)
+    state, _ = play(waiting(), ChunkDone(1, 25, 9.0), LabelArrived(0, 300), EpochsDone(2, 0.05), rules=rules)
+    state, _ = play(state, LabelArrived(1, 25), EpochsDone(1, 0.08), rules=rules)
+    assert resumed(state, rules).stopping is StopReason.FORCE_MAE
 
 
 def test_lowered_goals_finish_what_is_past_them_when_a_run_goes_on() -> None:
     state, _ = play(start(), *quiet_checks(4), *quiet_checks(1, trajectory=1))
-    policy = replace(POLICY, max_md_steps=50)
-    state = resumed(state, policy)
+    rules = replace(RULES, max_md_steps=50)
+    state = resumed(state, rules)
     assert state.in_phase(Phase.FINISHED) == (0,)
-    assert decide(state, policy) == Advance((1,), 25)
+    assert decide(state, rules) == Advance((1,), 25)
 
 
 def test_lowered_number_of_epochs_ends_training_when_a_run_goes_on() -> None:
     state, _ = play(waiting(), LabelArrived(0, 300), EpochsDone(1, None))
-    policy = replace(POLICY, max_epochs=1)
-    assert decide(resumed(state, policy), policy) == Finish(StopReason.EPOCHS)
+    rules = replace(RULES, max_epochs=1)
+    assert decide(resumed(state, rules), rules) == Finish(StopReason.EPOCHS)
 
 
 def test_run_that_goes_on_under_the_same_rules_is_unchanged() -> None:
     for state in (start(), waiting(), play(waiting(), LabelArrived(0, 300))[0]):
-        assert resumed(state, POLICY) == state
+        assert resumed(state, RULES) == state
 
 
 def test_trajectories_that_all_failed_are_tried_again_when_a_run_goes_on() -> None:
     state = start(1)
     for _ in range(3):
         state, _ = play(state, ChunkUnphysical(0, 1, "forces are not finite"))
-    assert decide(resumed(state, POLICY), POLICY) == Advance((0,), 25)
+    assert decide(resumed(state, RULES), RULES) == Advance((0,), 25)
 
 
 def test_threshold_of_a_large_initial_set_freezes_at_its_first_finite_value() -> None:
-    policy = replace(POLICY, freeze_train_size=10)
-    state, _ = play(start(), *quiet_checks(11), policy=policy)
-    frozen = state.threshold.value
-    state, _ = play(state, *[ChunkDone(1, 25, 0.05)] * 30, policy=policy)
-    assert state.threshold.value == frozen
+    rules = replace(RULES, selectors=(replace(SELECTOR, freeze_train_size=10),))
+    state, _ = play(start(), *quiet_checks(11), rules=rules)
+    frozen = threshold(state, rules)
+    state, _ = play(state, *[ChunkDone(1, 25, 0.05)] * 30, rules=rules)
+    assert threshold(state, rules) == frozen

@@ -1,0 +1,497 @@
+"""One loop: trajectories sample, a pool labels, a committee learns; what happens next is decided by the learner.
+
+What differs between one loop and another is said by its rules (which structures are labelled, who waits, when the
+committee trains) and by its parts (what drives the MD, where a failed trajectory goes back to).
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+import numpy as np
+
+from aims_pax.committee import Committee, EpochPlan
+from aims_pax.dataset.records import ScoreRow
+from aims_pax.departure import Reason
+from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame
+from aims_pax.labelling.desk import Answer
+from aims_pax.learner.decide import decide, reopened, resumed
+from aims_pax.learner.events import (
+    Advance,
+    Ask,
+    Asked,
+    AwaitLabel,
+    ChunkDone,
+    ChunkUnphysical,
+    Command,
+    Consequence,
+    Distribute,
+    Distributed,
+    EpochsDone,
+    Event,
+    Finish,
+    KeepLabel,
+    LabelArrived,
+    LabelFailed,
+    Rewind,
+    SubmitLabel,
+    Train,
+)
+from aims_pax.learner.state import Phase, Rules, State, StopReason, Trajectory
+from aims_pax.learner.transition import equilibration_left, threshold, transition
+from aims_pax.protocols import LabelDone, Score
+from aims_pax.sampling import Advanced, BatchedSampler, TrajectoryCheckpoint
+from aims_pax.stages.activities import Activity
+from aims_pax.stages.bench import Bench
+from aims_pax.stages.memory import pack, unpack
+from aims_pax.stages.moving import advance
+from aims_pax.stages.recording import NoRecorder, TrajectoryRecorder
+from aims_pax.stages.sharing import Round
+from aims_pax.stages.states import keep_state
+from aims_pax.stages.status import LabelsBefore, loop_status
+from aims_pax.stages.telling import Diary
+from aims_pax.stages.trainer import CommitteeTrainer, Stagnations
+from aims_pax.stages.wrecks import WreckWatch
+
+REOPENED: Final = "reopened"
+"""Name under which the store keeps that a run which had ended is to go on under goals that ask for more."""
+
+
+class GoesBackTo(StrEnum):
+    """Where a trajectory goes back to when it fails."""
+
+    LAST_CHUNK = "last chunk"
+    """Its last sound structure that it came to."""
+    LAST_LABEL = "last label"
+    """Its last labelled structure."""
+    START = "start"
+    """Where it began."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopParts:
+    """What a loop is made of; assembled in :mod:`aims_pax.stages.assembly`.
+
+    Parameters
+    ----------
+    rules : Rules
+    sampler : BatchedSampler
+    recorder : TrajectoryRecorder or NoRecorder
+    goes_back_to : GoesBackTo
+    plan : EpochPlan
+        What belongs to each epoch.
+    build_committee : callable
+        Makes the committee from the first labels, where there is none.
+    score : Score or None
+        How much the committee disagrees; None where no selector asks.
+    forget_history : callable
+        Makes the driver compute the next step without its past; called before each chunk.
+    known_label : callable
+        The label of a structure, where the driver is the reference itself and has computed it already
+        (`initial_sampling: aimd`); else None.
+    quiet_commit_s : float, s
+        Uneventful MD that an interruption may cost: a commit is made at least this often.
+    n_epochs_before : int
+        Epochs that the members were trained in earlier stages, for the display.
+    reasons : mapping of StopReason to str
+        Why it stopped, in words of its own.
+    labels_per_line : int
+        Labels of a round between two lines of progress in the diary.
+    seed : int
+        Of the distribution of points to members.
+    """
+
+    rules: Rules
+    sampler: BatchedSampler
+    recorder: TrajectoryRecorder | NoRecorder
+    goes_back_to: GoesBackTo
+    plan: EpochPlan
+    build_committee: Callable[[Sequence[LabelledFrame]], Committee]
+    score: Score | None = None
+    forget_history: Callable[[], None] = lambda: None
+    known_label: Callable[[Frame], Label | LabelFailure | None] = lambda _frame: None
+    quiet_commit_s: float = 10.0
+    n_epochs_before: int = 0
+    reasons: Mapping[StopReason, str] = field(default_factory=dict)
+    labels_per_line: int = 1
+    seed: int = 0
+
+
+class Loop:
+    """One stage of sampling, labelling and learning, from wherever the store says that it stands to its end.
+
+    Parameters
+    ----------
+    committee : Committee or None
+        As the run has left it; None until the first round of labels.
+    stagnations : Stagnations or None
+        Of its members, where optimizers are reset.
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        parts: LoopParts,
+        state: State,
+        *,
+        committee: Committee | None,
+        stagnations: Stagnations | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._bench, self._parts, self._clock = bench, parts, clock
+        self.state = state
+        self.stuck: list[Advanced] = []
+        self.last_failure: LabelFailure | None = None
+        self._diary = Diary(bench.stage, parts.rules, reasons=parts.reasons, labels_per_line=parts.labels_per_line)
+        self._trainer = None if committee is None else CommitteeTrainer(committee, parts.plan, stagnations=stagnations)
+        self._wrecks = WreckWatch()
+        self._first_labels: list[Label] = []
+        self._checks: list[ScoreRow] = []
+        self._scores: dict[int, tuple[float, float]] = {}
+        self._journal: list[tuple[str, dict[str, Any]]] = []
+        self._checkpoints: dict[int, bytes] = {}  # packed: all are stored at every commit, and few have changed
+        self._picks: list[SubmitLabel] = []
+        self._to_send: list[tuple[int, Frame]] = []
+        self._last_commit = clock()
+        self._n_initial_valid = 0 if committee is None else committee.n_valid(0) - state.counts[0].n_valid
+        self._before = LabelsBefore.of(bench.store.counts(), state)
+
+    def run(self) -> StopReason:
+        """Go on until the learner says that it is over; returns why.
+
+        Raises
+        ------
+        Departed
+            The campaign was asked to leave; this moment is stored.
+        """
+        with self._bench.departure.cooperating():
+            self._resume()
+            while True:
+                self._answers(self._collect(timeout_s=0.0))
+                if self._bench.departure.reason is not None:
+                    self._commit()
+                    self._bench.departure.leave()
+                command = decide(self.state, self._parts.rules)
+                self._show(command)
+                match command:
+                    case Advance():
+                        self._advance(command)
+                    case Ask():
+                        self._transition(Asked())
+                        self._commit()
+                    case Distribute():
+                        self._distribute()
+                    case Train(n_epochs):
+                        self._train(n_epochs)
+                    case AwaitLabel():
+                        self._await_labels()
+                    case Finish(reason):
+                        self._commit()
+                        return reason
+
+    def _resume(self) -> None:
+        """Take over the stored positions, noise streams and checkpoints, and the labels in flight."""
+        sampler, memory = self._parts.sampler, self._bench.memory
+        stored = memory.recall_bytes(f"sampler.{self._bench.stage}")
+        if stored is not None:
+            sampler.load(stored)
+        packed = memory.recall_bytes(f"checkpoints.{self._bench.stage}")
+        self._checkpoints = (
+            {index: sampler.checkpoint(index).to_bytes() for index in range(len(self.state.trajectories))}
+            if packed is None
+            else {int(name): data for name, data in unpack(packed).items()}
+        )
+        before, is_reopened = self.state, memory.recall_json(REOPENED) is not None
+        if is_reopened:
+            self.state = reopened(self.state, self._parts.rules)
+        self.state = resumed(self.state, self._parts.rules)
+        for index in self.state.in_phase(Phase.RUNNING):
+            if _ended_by_a_failure(before.trajectories[index]):
+                self._go_back(index)
+        if is_reopened or stored is None:
+            with self._committing():
+                memory.forget(REOPENED)
+        with self._bench.stopwatch.during(Activity.LABELLING):
+            finished = self._bench.desk.resume()
+        self._answers(finished)
+
+    # -- sampling ---------------------------------------------------------------------------------------------
+
+    def _advance(self, command: Advance) -> None:
+        parts, stopwatch = self._parts, self._bench.stopwatch
+        is_equilibrating = equilibration_left(self.state, parts.rules) > 0
+        if is_equilibrating and self.state.n_equilibrated == 0:
+            self._diary.equilibrating()
+        with stopwatch.during(Activity.SAMPLING):
+            parts.forget_history()
+            advanced = advance(parts.sampler, command.trajectories, command.n_steps, recorder=parts.recorder)
+        scores: dict[int, float | None] = {}
+        if parts.score is not None:
+            sound = [moved.trajectory for moved in advanced if moved.problem is None]
+            with stopwatch.during(Activity.CHECKING):
+                scores = dict(zip(sound, self._scored(sound, parts.score), strict=True))
+        self.stuck = []
+        for moved in advanced:
+            is_running = self.state.trajectories[moved.trajectory].phase is Phase.RUNNING
+            if is_running:  # else the loop has come to its end within this batch
+                self._heard(moved, scores)
+        is_over = is_equilibrating and equilibration_left(self.state, parts.rules) == 0
+        if self._picks or is_over or self._clock() - self._last_commit > parts.quiet_commit_s:
+            self._commit()
+        if is_over:
+            n_all = range(len(self.state.trajectories))
+            self._diary.equilibrated(float(np.mean([parts.sampler.kinetic_temperature(index) for index in n_all])))
+
+    def _heard(self, moved: Advanced, scores: dict[int, float | None]) -> None:
+        """Tell the learner of one trajectory's chunk."""
+        index, score = moved.trajectory, scores.get(moved.trajectory)
+        n_steps = moved.md_step - self.state.trajectories[index].md_step
+        problem = moved.problem
+        if problem is None and index in scores and score is None:
+            problem = "the forces of a committee member are not finite"
+        if problem is not None:
+            self._diary.stopped(index, moved.md_step, problem)
+            self.stuck.append(moved)
+            self._transition(ChunkUnphysical(index, n_steps, problem))
+            return
+        if self._parts.goes_back_to is GoesBackTo.LAST_CHUNK:
+            self._checkpoints[index] = self._parts.sampler.checkpoint(index).to_bytes()
+        consequences = self._transition(ChunkDone(index, n_steps, score))
+        if score is not None:
+            self._note_score(moved, score, is_picked=bool(consequences))
+
+    def _note_score(self, moved: Advanced, score: float, *, is_picked: bool) -> None:
+        value = threshold(self.state, self._parts.rules)
+        self._scores[moved.trajectory] = score, value
+        self._checks.append(
+            ScoreRow(
+                number=self.state.memories[0].n_scores,
+                trajectory=moved.trajectory,
+                md_step=moved.md_step,
+                generation=self._committee.generation,
+                score=score,
+                threshold=value,
+                picked=is_picked,
+            )
+        )
+        self._diary.judged(moved.trajectory, moved.md_step, score)
+
+    def _scored(self, trajectories: Sequence[int], score: Score) -> list[float | None]:
+        """Committee deviation of the structures at which these trajectories stand, eV/Å; None if it is not finite."""
+        if not trajectories:
+            return []
+        batch = self._parts.sampler.batch(trajectories)
+        forces = self._committee.opinions(batch).forces.cpu().numpy()
+        scores: list[float | None] = []
+        start = 0
+        for n_atoms in batch.n_atoms.tolist():
+            value = score(forces[:, start : start + n_atoms])
+            scores.append(value if math.isfinite(value) else None)
+            start += n_atoms
+        return scores
+
+    # -- labels -----------------------------------------------------------------------------------------------
+
+    def _collect(self, *, timeout_s: float | None) -> list[LabelDone]:
+        with self._bench.stopwatch.during(Activity.LABELLING):
+            return self._bench.desk.collect(timeout_s=timeout_s)
+
+    def _await_labels(self) -> None:
+        """Wait for a label; leave when no more come before the walltime."""
+        self._answers(self._collect(timeout_s=None))
+        if self._bench.desk.only_held:
+            self._bench.departure.ask(Reason.WALLTIME)
+
+    def _answers(self, done: Sequence[LabelDone]) -> None:
+        """Store labels together with what the learner makes of them, then let the committee have them.
+
+        Those that arrived together are committed together: a wave of labels costs one commit, not one each.
+        """
+        if not done:
+            return
+        answers: list[Answer] = []
+        labelled: list[LabelledFrame] = []
+        with self._committing(flushed=True):
+            for one in done:
+                answer = self._bench.desk.record(one)
+                answers.append(answer)
+                self._wrecks.note(answer.result)
+                if isinstance(answer.result, Label):
+                    labelled += self._labelled(answer, answer.result)
+                else:
+                    self._failed(answer, answer.result)
+        if labelled:
+            self._committee.add(labelled)
+        for answer in answers:
+            self._bench.desk.tidy(answer)
+        self._send()
+
+    def _labelled(self, answer: Answer, label: Label) -> list[LabelledFrame]:
+        """Place a label in the dataset, if it is not one of a round, which is placed as a whole."""
+        index = answer.frame.trajectory
+        consequences = self._transition(LabelArrived(index, answer.frame.md_step))
+        splits = [one.split for one in consequences if isinstance(one, KeepLabel)]
+        if not splits:
+            if self.state.n_round == 0:
+                self._first_labels.append(label)
+            self._diary.collected(label, self.state)
+            return []
+        self._bench.store.assign(answer.label_id, splits[0], None)
+        if self._parts.goes_back_to is GoesBackTo.LAST_LABEL:
+            self._checkpoints[index] = self._parts.sampler.checkpoint(index).to_bytes()
+        if self._trainer is not None:
+            self._trainer.dataset_grew(splits[0])
+        sizes = self.state.train_size, self.state.counts[0].n_valid + self._n_initial_valid
+        self._diary.kept(answer, label, splits[0], sizes=sizes)
+        return [LabelledFrame(answer.label_id, answer.frame, label, splits[0], None)]
+
+    def _failed(self, answer: Answer, failure: LabelFailure) -> None:
+        self.last_failure = failure
+        self._diary.failed(answer, failure)
+        self._transition(LabelFailed(answer.frame.trajectory, answer.frame.md_step))
+
+    # -- training ---------------------------------------------------------------------------------------------
+
+    @property
+    def _committee(self) -> Committee:
+        assert self._trainer is not None, "there is a committee as soon as anything was learned"
+        return self._trainer.committee
+
+    def _distribute(self) -> None:
+        """Give each member its share of the round, or all of it to all members."""
+        store, rules, n_round = self._bench.store, self._parts.rules, self.state.n_round
+        waiting = Round.waiting(store, self._bench.stage)
+        if n_round == 0:
+            waiting.require_something_to_learn(self._first_labels)
+        rng = np.random.default_rng((self._parts.seed, n_round))
+        with self._committing(flushed=True):
+            self._transition(Distributed(waiting.shared(store, self.state.counts, rules.quota, rng)))
+        placed = list(store.labelled(after=waiting.n_before))
+        if self._trainer is None:
+            with self._bench.stopwatch.during(Activity.STARTING):
+                self._trainer = CommitteeTrainer(self._parts.build_committee(placed), self._parts.plan)
+        self._committee.add(placed)
+        self._diary.distributed(
+            self.state.n_round, len(waiting.label_ids), self.state.counts, n_probed=len(waiting.probed)
+        )
+
+    def _train(self, n_epochs: int) -> None:
+        memory, stopwatch = self._bench.memory, self._bench.stopwatch
+        assert self._trainer is not None
+        with stopwatch.during(Activity.TRAINING):
+            force_mae = self._trainer.train(n_epochs)
+        self._transition(EpochsDone(n_epochs, force_mae))
+        with stopwatch.during(Activity.RECORDING):
+            checkpoint = memory.write_committee(self._committee)
+        with self._committing(flushed=True):
+            self._trainer.record(self._bench.store)
+            memory.keep_committee(checkpoint)
+        with stopwatch.during(Activity.RECORDING):
+            memory.forget_other_checkpoints()
+        self._send()
+
+    # -- state ------------------------------------------------------------------------------------------------
+
+    def _transition(self, event: Event) -> tuple[Consequence, ...]:
+        """What the learner makes of an event; trajectories go back at once, picks wait for the next commit."""
+        before = self.state
+        self.state, consequences = transition(before, event, self._parts.rules)
+        if not isinstance(event, ChunkDone):  # quiet ones have a table of their own
+            self._journal.append((type(event).__name__, dataclasses.asdict(event)))
+        for consequence in consequences:
+            match consequence:
+                case SubmitLabel():
+                    self._picks.append(consequence)
+                case Rewind(index):
+                    self._go_back(index)
+                    self._diary.rewound(index)
+        if self.state.stopping is not None and before.stopping is None:
+            self._diary.stopping(self.state.stopping)
+        return consequences
+
+    def _go_back(self, index: int) -> None:
+        self._parts.sampler.rewind(index, TrajectoryCheckpoint.from_bytes(self._checkpoints[index]))
+
+    def _commit(self) -> None:
+        """Store this moment together with the labels that it asks for, and only then have them computed."""
+        with self._committing():
+            pass
+        self._send()
+
+    @contextmanager
+    def _committing(self, *, flushed: bool = False) -> Iterator[None]:
+        """Store what is done within, with everything that a resumed run needs, of one and the same moment.
+
+        Parameters
+        ----------
+        flushed : bool
+            Whether to wait for the disk: for what was paid for.
+        """
+        store = self._bench.store
+        transaction = store.transaction if flushed else store.unflushed_transaction
+        with self._bench.stopwatch.during(Activity.RECORDING), transaction():
+            yield
+            self._request()
+            self._write_state()
+        self._last_commit = self._clock()
+
+    def _request(self) -> None:
+        """Enter the structures that are to be labelled into the books."""
+        for pick in self._picks:
+            frame = self._parts.sampler.frame(pick.trajectory)
+            label_id = self._bench.desk.request(frame)
+            self._to_send.append((label_id, frame))
+            self._diary.picked(pick, frame.md_step, label_id, score=self._scores.get(pick.trajectory))
+        self._picks.clear()
+
+    def _send(self) -> None:
+        """Have the labels computed that were committed; those that the driver knows are answered at once."""
+        to_send, self._to_send = self._to_send, []
+        known: list[LabelDone] = []
+        for label_id, frame in to_send:
+            label = self._parts.known_label(frame)
+            if label is not None:
+                known.append(LabelDone(label_id, label))
+                continue
+            with self._bench.stopwatch.during(Activity.LABELLING):
+                self._bench.desk.send(label_id)
+        self._answers(known)
+
+    def _write_state(self) -> None:
+        memory, store, stage = self._bench.memory, self._bench.store, self._bench.stage
+        store.append_scores(self._checks)
+        self._checks = []
+        for kind, payload in self._journal:
+            store.append_journal(kind, payload)
+        self._journal.clear()
+        keep_state(store, stage, self.state)
+        if self._trainer is not None and self._trainer.stagnations is not None:
+            memory.keep("stagnations", self._trainer.stagnations)
+        memory.keep_bytes(f"sampler.{stage}", self._parts.sampler.save())
+        checkpoints = {str(index): data for index, data in self._checkpoints.items()}
+        memory.keep_bytes(f"checkpoints.{stage}", pack(checkpoints))
+        memory.keep_time(self._bench.stopwatch)
+
+    def _show(self, command: Command) -> None:
+        counts = self.state.counts[0]
+        self._bench.observer.show(
+            loop_status(
+                self._bench.stage,
+                self.state,
+                self._parts.rules,
+                command,
+                before=self._before,
+                n_valid=counts.n_valid if self._trainer is None else self._trainer.committee.n_valid(0),
+                n_epochs_before=self._parts.n_epochs_before,
+            )
+        )
+
+
+def _ended_by_a_failure(trajectory: Trajectory) -> bool:
+    """Whether it may stand at a structure that no MD can go on from: what ends is not put back any more."""
+    return trajectory.phase is Phase.FAILED or (trajectory.phase is Phase.FINISHED and trajectory.failures > 0)

@@ -1,0 +1,113 @@
+"""Where a run stands, for whoever looks at it: built here, whatever the stage."""
+
+from dataclasses import dataclass
+
+from aims_pax.committee import Committee
+from aims_pax.dataset.records import Counts
+from aims_pax.learner.cadence import PerRound
+from aims_pax.learner.events import Advance, Ask, AwaitLabel, Command, Distribute, Finish, Train
+from aims_pax.learner.state import LIVE, Phase, Rules, State
+from aims_pax.learner.transition import equilibration_left, threshold
+from aims_pax.protocols import Status
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsBefore:
+    """Labels of a run that were asked for before its present stage."""
+
+    n_requested: int
+    n_received: int
+    n_failed: int
+
+    @classmethod
+    def of(cls, counts: Counts, state: State) -> "LabelsBefore":
+        """From all labels of the run, and the state of the loop that has a part in them."""
+        return cls(
+            counts.n_requested - state.n_requested,
+            counts.n_received - state.n_received,
+            counts.n_failed - state.n_failed,
+        )
+
+
+def loop_status(
+    stage: str,
+    state: State,
+    rules: Rules,
+    command: Command,
+    *,
+    before: LabelsBefore,
+    n_valid: int,
+    n_epochs_before: int,
+) -> Status:
+    """Where a loop stands when it is about to do something.
+
+    Parameters
+    ----------
+    n_valid : int
+        Validation structures of the first member.
+    n_epochs_before : int
+        Epochs that the members were trained in earlier stages.
+    """
+    all_train = isinstance(rules.cadence, PerRound) and isinstance(command, Train | Distribute)
+    newest = next((memory.scores[-1] for memory in state.memories if memory.scores), None)
+    return Status(
+        stage=stage,
+        n_running=0 if all_train else len(state.in_phase(Phase.RUNNING)),
+        n_waiting=len(state.in_flight),
+        n_training=len(state.trajectories) if all_train else len(state.in_phase(Phase.TRAINING)),
+        n_finished=sum(trajectory.phase not in LIVE for trajectory in state.trajectories),
+        n_labels_requested=before.n_requested + state.n_requested,
+        n_labels_received=before.n_received + state.n_received,
+        n_labels_failed=before.n_failed + state.n_failed,
+        n_train=state.train_size,
+        n_valid=n_valid,
+        train_goal=rules.max_train_size,
+        md_steps=state.md_steps,
+        epochs=n_epochs_before + state.n_epochs,
+        threshold=threshold(state, rules),
+        last_score=newest,
+        force_mae_ev_per_ang=state.force_mae,
+        activity=_activity(state, rules, command),
+    )
+
+
+def convergence_status(
+    counts: Counts, committee: Committee, *, n_epochs: int, force_mae: float | None, activity: str
+) -> Status:
+    """Where a run stands while no trajectory moves; the epochs are those of the whole run."""
+    return Status(
+        stage="convergence",
+        n_running=0,
+        n_waiting=0,
+        n_training=0,
+        n_finished=0,
+        n_labels_requested=counts.n_requested,
+        n_labels_received=counts.n_received,
+        n_labels_failed=counts.n_failed,
+        n_train=committee.n_train(0),
+        n_valid=committee.n_valid(0),
+        train_goal=None,
+        md_steps=0,
+        epochs=n_epochs,
+        threshold=float("inf"),
+        last_score=None,
+        force_mae_ev_per_ang=force_mae,
+        activity=activity,
+    )
+
+
+def _activity(state: State, rules: Rules, command: Command) -> str:
+    """What is being done, in words."""
+    match command:
+        case Advance() if equilibration_left(state, rules):
+            return f"equilibrating, step {state.n_equilibrated} of {rules.equilibration_steps}"
+        case Train() | Distribute():
+            return "training"
+        case Finish():
+            return "finished"
+        case Advance() | Ask() | AwaitLabel() if isinstance(rules.cadence, PerRound):
+            return "sampling and labelling"
+        case AwaitLabel():
+            return "waiting for labels"
+        case _:
+            return "sampling"

@@ -1,0 +1,105 @@
+"""What a loop writes into the diary, a line for each thing that happened."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from aims_pax.frame import Label, LabelFailure, Split
+from aims_pax.labelling.desk import Answer
+from aims_pax.learner.cadence import PerRound
+from aims_pax.learner.events import SubmitLabel
+from aims_pax.learner.quota import SplitCounts
+from aims_pax.learner.selectors import PickReason
+from aims_pax.learner.state import Rules, State, StopReason
+
+
+class Diary:
+    """The diary of one stage.
+
+    Parameters
+    ----------
+    stage : str
+        Names the logger.
+    reasons : mapping of StopReason to str
+        Why it stopped, in words of its own.
+    labels_per_line : int
+        Labels of a round between two lines of progress (`progress_dft_update`).
+    """
+
+    def __init__(
+        self, stage: str, rules: Rules, *, reasons: Mapping[StopReason, str], labels_per_line: int = 1
+    ) -> None:
+        self._log = logging.getLogger(f"aims_pax.{stage}")
+        self._rules, self._reasons, self._labels_per_line = rules, reasons, labels_per_line
+        self._is_round = isinstance(rules.cadence, PerRound)
+
+    def equilibrating(self) -> None:
+        self._log.info(
+            "equilibrating: %d MD steps of each starting structure, not labelled", self._rules.equilibration_steps
+        )
+
+    def equilibrated(self, temperature_k: float) -> None:
+        self._log.info("equilibrated: kinetic temperature now %.0f K; structures are labelled from here", temperature_k)
+
+    def stopped(self, trajectory: int, md_step: int, problem: str) -> None:
+        name = f"system {trajectory}" if self._is_round else f"traj {trajectory:02d}"
+        self._log.warning("%s  step %s  stopped: %s", name, grouped(md_step), problem)
+
+    def judged(self, trajectory: int, md_step: int, score: float) -> None:
+        self._log.debug("traj %02d  step %s  deviation %.4f eV/Å", trajectory, grouped(md_step), score)
+
+    def picked(self, pick: SubmitLabel, md_step: int, label_id: int, *, score: tuple[float, float] | None) -> None:
+        """A structure was asked for; `score` is its own and the threshold of that moment."""
+        if self._is_round:
+            self._log.debug("system %d  step %s  -> label %d", pick.trajectory, grouped(md_step), label_id)
+            return
+        reason = str(pick.reason)
+        if pick.reason is PickReason.UNSURE and score is not None:
+            reason = f"deviation {score[0]:.3f} > {score[1]:.3f} eV/Å"
+        self._log.info("traj %02d  step %s  %s  -> label %d", pick.trajectory, grouped(md_step), reason, label_id)
+
+    def kept(self, answer: Answer, label: Label, split: Split, *, sizes: tuple[int, int]) -> None:
+        """A label was put into a split; `sizes` are those of a member's training and validation sets."""
+        self._log.info(
+            "traj %02d  step %s  label %d after %.1f s  -> %s set (%d + %d)",
+            *(answer.frame.trajectory, grouped(answer.frame.md_step), answer.label_id, label.wall_s, split, *sizes),
+        )
+
+    def collected(self, label: Label, state: State) -> None:
+        """A label belongs to a round that is not complete."""
+        assert isinstance(self._rules.cadence, PerRound)
+        if state.n_in_round % self._labels_per_line == 0:
+            self._log.info(
+                "round %d  %d of %d labels, the last one after %.1f s",
+                *(state.n_round + 1, state.n_in_round, self._rules.cadence.labels_per_round, label.wall_s),
+            )
+
+    def failed(self, answer: Answer, failure: LabelFailure) -> None:
+        where = f"traj {answer.frame.trajectory:02d}  step {grouped(answer.frame.md_step)}  "
+        self._log.warning(
+            "%slabel %d failed, %s: %s",
+            *("" if self._is_round else where, answer.label_id, failure.reason, failure.message),
+        )
+
+    def distributed(self, n_round: int, n_labels: int, counts: Sequence[SplitCounts], *, n_probed: int) -> None:
+        if n_probed:
+            self._log.info("round %d  %d structures of the probe train every member, too", n_round, n_probed)
+        self._log.info(
+            "round %d  %d labels distributed: each member has %d + %d structures",
+            *(n_round, n_labels, counts[0].n_train, counts[0].n_valid),
+        )
+
+    def rewound(self, trajectory: int) -> None:
+        if not self._is_round:
+            self._log.info("traj %02d  back to its checkpoint", trajectory)
+
+    def stopping(self, reason: StopReason) -> None:
+        """No more structures are taken."""
+        if self._is_round and reason is StopReason.ALL_FAILED:
+            return  # told by whoever ends the campaign
+        words = "initial dataset complete: %s" if self._is_round else "no further structures are taken: %s"
+        self._log.info(words, self._reasons.get(reason, str(reason)))
+
+
+def grouped(number: int) -> str:
+    """12400 as 12 400."""
+    return f"{number:,}".replace(",", " ")
