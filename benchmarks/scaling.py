@@ -50,8 +50,9 @@ from aims_pax.selection import SCORES
 from aims_pax.settings.methods.reference import AseCalculatorSettings
 from aims_pax.stages.activities import Activity, Stopwatch
 from aims_pax.stages.bench import Bench
-from aims_pax.stages.loop import GoesBackTo, Loop, LoopParts
+from aims_pax.stages.loop import Loop
 from aims_pax.stages.memory import Memory
+from aims_pax.stages.parts import GoesBackTo, LoopParts
 from aims_pax.stages.recording import NoRecorder
 from aims_pax.stages.trainer import Stagnations
 

@@ -35,7 +35,8 @@ from aims_pax.stages.convergence import (
     stored_convergence,
 )
 from aims_pax.stages.imported import import_datasets
-from aims_pax.stages.loop import GoesBackTo, Loop, LoopParts
+from aims_pax.stages.loop import Loop
+from aims_pax.stages.parts import GoesBackTo, LoopParts
 from aims_pax.stages.starts import starting_frames
 from aims_pax.stages.states import STOPPED_INITIALLY, recall_state
 from aims_pax.stages.status import convergence_status

@@ -103,3 +103,8 @@ def _tried_again(state: State) -> State:
         return state
     trajectories = tuple(replace(one, phase=Phase.RUNNING, failures=0) for one in state.trajectories)
     return replace(state, trajectories=trajectories, n_failed_in_row=0, stopping=None)
+
+
+def ended_by_a_failure(trajectory: Trajectory) -> bool:
+    """Whether it may stand at a structure that no MD can go on from: what ends is not put back any more."""
+    return trajectory.phase is Phase.FAILED or (trajectory.phase is Phase.FINISHED and trajectory.failures > 0)

@@ -5,22 +5,18 @@ committee trains) and by its parts (what drives the MD, where a failed trajector
 """
 
 import dataclasses
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
 
-from aims_pax.committee import Committee, EpochPlan
-from aims_pax.dataset.records import ScoreRow
+from aims_pax.committee import Committee
 from aims_pax.departure import Reason
 from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame
 from aims_pax.labelling.desk import Answer
-from aims_pax.learner.decide import decide, reopened, resumed
+from aims_pax.learner.decide import decide, ended_by_a_failure, reopened, resumed
 from aims_pax.learner.events import (
     Advance,
     Ask,
@@ -42,15 +38,16 @@ from aims_pax.learner.events import (
     SubmitLabel,
     Train,
 )
-from aims_pax.learner.state import Phase, Rules, State, StopReason, Trajectory
+from aims_pax.learner.state import Phase, State, StopReason
 from aims_pax.learner.transition import equilibration_left, threshold, transition
-from aims_pax.protocols import LabelDone, Score
-from aims_pax.sampling import Advanced, BatchedSampler, TrajectoryCheckpoint
+from aims_pax.protocols import LabelDone
+from aims_pax.sampling import Advanced, TrajectoryCheckpoint
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
+from aims_pax.stages.judging import Judgements, committee_scores
 from aims_pax.stages.memory import pack, unpack
 from aims_pax.stages.moving import advance
-from aims_pax.stages.recording import NoRecorder, TrajectoryRecorder
+from aims_pax.stages.parts import GoesBackTo, LoopParts
 from aims_pax.stages.sharing import Round
 from aims_pax.stages.states import keep_state
 from aims_pax.stages.status import LabelsBefore, loop_status
@@ -60,66 +57,6 @@ from aims_pax.stages.wrecks import WreckWatch
 
 REOPENED: Final = "reopened"
 """Name under which the store keeps that a run which had ended is to go on under goals that ask for more."""
-
-
-class GoesBackTo(StrEnum):
-    """Where a trajectory goes back to when it fails."""
-
-    LAST_CHUNK = "last chunk"
-    """Its last sound structure that it came to."""
-    LAST_LABEL = "last label"
-    """Its last labelled structure."""
-    START = "start"
-    """Where it began."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoopParts:
-    """What a loop is made of; assembled in :mod:`aims_pax.stages.assembly`.
-
-    Parameters
-    ----------
-    rules : Rules
-    sampler : BatchedSampler
-    recorder : TrajectoryRecorder or NoRecorder
-    goes_back_to : GoesBackTo
-    plan : EpochPlan
-        What belongs to each epoch.
-    build_committee : callable
-        Makes the committee from the first labels, where there is none.
-    score : Score or None
-        How much the committee disagrees; None where no selector asks.
-    forget_history : callable
-        Makes the driver compute the next step without its past; called before each chunk.
-    known_label : callable
-        The label of a structure, where the driver is the reference itself and has computed it already
-        (`initial_sampling: aimd`); else None.
-    quiet_commit_s : float, s
-        Uneventful MD that an interruption may cost: a commit is made at least this often.
-    n_epochs_before : int
-        Epochs that the members were trained in earlier stages, for the display.
-    reasons : mapping of StopReason to str
-        Why it stopped, in words of its own.
-    labels_per_line : int
-        Labels of a round between two lines of progress in the diary.
-    seed : int
-        Of the distribution of points to members.
-    """
-
-    rules: Rules
-    sampler: BatchedSampler
-    recorder: TrajectoryRecorder | NoRecorder
-    goes_back_to: GoesBackTo
-    plan: EpochPlan
-    build_committee: Callable[[Sequence[LabelledFrame]], Committee]
-    score: Score | None = None
-    forget_history: Callable[[], None] = lambda: None
-    known_label: Callable[[Frame], Label | LabelFailure | None] = lambda _frame: None
-    quiet_commit_s: float = 10.0
-    n_epochs_before: int = 0
-    reasons: Mapping[StopReason, str] = field(default_factory=dict)
-    labels_per_line: int = 1
-    seed: int = 0
 
 
 class Loop:
@@ -151,8 +88,7 @@ class Loop:
         self._trainer = None if committee is None else CommitteeTrainer(committee, parts.plan, stagnations=stagnations)
         self._wrecks = WreckWatch()
         self._first_labels: list[Label] = []
-        self._checks: list[ScoreRow] = []
-        self._scores: dict[int, tuple[float, float]] = {}
+        self._judgements = Judgements()
         self._journal: list[tuple[str, dict[str, Any]]] = []
         self._checkpoints: dict[int, bytes] = {}  # packed: all are stored at every commit, and few have changed
         self._picks: list[SubmitLabel] = []
@@ -211,7 +147,7 @@ class Loop:
             self.state = reopened(self.state, self._parts.rules)
         self.state = resumed(self.state, self._parts.rules)
         for index in self.state.in_phase(Phase.RUNNING):
-            if _ended_by_a_failure(before.trajectories[index]):
+            if ended_by_a_failure(before.trajectories[index]):
                 self._go_back(index)
         if is_reopened or stored is None:
             with self._committing():
@@ -234,7 +170,8 @@ class Loop:
         if parts.score is not None:
             sound = [moved.trajectory for moved in advanced if moved.problem is None]
             with stopwatch.during(Activity.CHECKING):
-                scores = dict(zip(sound, self._scored(sound, parts.score), strict=True))
+                found = committee_scores(self._committee, parts.sampler, sound, parts.score)
+            scores = dict(zip(sound, found, strict=True))
         self.stuck = []
         for moved in advanced:
             is_running = self.state.trajectories[moved.trajectory].phase is Phase.RUNNING
@@ -263,37 +200,15 @@ class Loop:
             self._checkpoints[index] = self._parts.sampler.checkpoint(index).to_bytes()
         consequences = self._transition(ChunkDone(index, n_steps, score))
         if score is not None:
-            self._note_score(moved, score, is_picked=bool(consequences))
-
-    def _note_score(self, moved: Advanced, score: float, *, is_picked: bool) -> None:
-        value = threshold(self.state, self._parts.rules)
-        self._scores[moved.trajectory] = score, value
-        self._checks.append(
-            ScoreRow(
+            self._judgements.note(
+                moved,
+                score,
                 number=self.state.memories[0].n_scores,
-                trajectory=moved.trajectory,
-                md_step=moved.md_step,
+                threshold=threshold(self.state, self._parts.rules),
                 generation=self._committee.generation,
-                score=score,
-                threshold=value,
-                picked=is_picked,
+                is_picked=bool(consequences),
             )
-        )
-        self._diary.judged(moved.trajectory, moved.md_step, score)
-
-    def _scored(self, trajectories: Sequence[int], score: Score) -> list[float | None]:
-        """Committee deviation of the structures at which these trajectories stand, eV/Å; None if it is not finite."""
-        if not trajectories:
-            return []
-        batch = self._parts.sampler.batch(trajectories)
-        forces = self._committee.opinions(batch).forces.cpu().numpy()
-        scores: list[float | None] = []
-        start = 0
-        for n_atoms in batch.n_atoms.tolist():
-            value = score(forces[:, start : start + n_atoms])
-            scores.append(value if math.isfinite(value) else None)
-            start += n_atoms
-        return scores
+            self._diary.judged(index, moved.md_step, score)
 
     # -- labels -----------------------------------------------------------------------------------------------
 
@@ -446,7 +361,7 @@ class Loop:
             frame = self._parts.sampler.frame(pick.trajectory)
             label_id = self._bench.desk.request(frame)
             self._to_send.append((label_id, frame))
-            self._diary.picked(pick, frame.md_step, label_id, score=self._scores.get(pick.trajectory))
+            self._diary.picked(pick, frame.md_step, label_id, score=self._judgements.newest(pick.trajectory))
         self._picks.clear()
 
     def _send(self) -> None:
@@ -464,8 +379,7 @@ class Loop:
 
     def _write_state(self) -> None:
         memory, store, stage = self._bench.memory, self._bench.store, self._bench.stage
-        store.append_scores(self._checks)
-        self._checks = []
+        self._judgements.write(store)
         for kind, payload in self._journal:
             store.append_journal(kind, payload)
         self._journal.clear()
@@ -490,8 +404,3 @@ class Loop:
                 n_epochs_before=self._parts.n_epochs_before,
             )
         )
-
-
-def _ended_by_a_failure(trajectory: Trajectory) -> bool:
-    """Whether it may stand at a structure that no MD can go on from: what ends is not put back any more."""
-    return trajectory.phase is Phase.FAILED or (trajectory.phase is Phase.FINISHED and trajectory.failures > 0)

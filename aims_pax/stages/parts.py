@@ -1,0 +1,72 @@
+"""What a loop is made of, besides the bench that every stage works with."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from aims_pax.committee import Committee, EpochPlan
+from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame
+from aims_pax.learner.state import Rules, StopReason
+from aims_pax.protocols import Score
+from aims_pax.sampling import BatchedSampler
+from aims_pax.stages.recording import NoRecorder, TrajectoryRecorder
+
+
+class GoesBackTo(StrEnum):
+    """Where a trajectory goes back to when it fails."""
+
+    LAST_CHUNK = "last chunk"
+    """Its last sound structure that it came to."""
+    LAST_LABEL = "last label"
+    """Its last labelled structure."""
+    START = "start"
+    """Where it began."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopParts:
+    """What a loop is made of; assembled in :mod:`aims_pax.stages.assembly`.
+
+    Parameters
+    ----------
+    rules : Rules
+    sampler : BatchedSampler
+    recorder : TrajectoryRecorder or NoRecorder
+    goes_back_to : GoesBackTo
+    plan : EpochPlan
+        What belongs to each epoch.
+    build_committee : callable
+        Makes the committee from the first labels, where there is none.
+    score : Score or None
+        How much the committee disagrees; None where no selector asks.
+    forget_history : callable
+        Makes the driver compute the next step without its past; called before each chunk.
+    known_label : callable
+        The label of a structure, where the driver is the reference itself and has computed it already
+        (`initial_sampling: aimd`); else None.
+    quiet_commit_s : float, s
+        Uneventful MD that an interruption may cost: a commit is made at least this often.
+    n_epochs_before : int
+        Epochs that the members were trained in earlier stages, for the display.
+    reasons : mapping of StopReason to str
+        Why it stopped, in words of its own.
+    labels_per_line : int
+        Labels of a round between two lines of progress in the diary.
+    seed : int
+        Of the distribution of points to members.
+    """
+
+    rules: Rules
+    sampler: BatchedSampler
+    recorder: TrajectoryRecorder | NoRecorder
+    goes_back_to: GoesBackTo
+    plan: EpochPlan
+    build_committee: Callable[[Sequence[LabelledFrame]], Committee]
+    score: Score | None = None
+    forget_history: Callable[[], None] = lambda: None
+    known_label: Callable[[Frame], Label | LabelFailure | None] = lambda _frame: None
+    quiet_commit_s: float = 10.0
+    n_epochs_before: int = 0
+    reasons: Mapping[StopReason, str] = field(default_factory=dict)
+    labels_per_line: int = 1
+    seed: int = 0
