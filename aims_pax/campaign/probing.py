@@ -17,7 +17,6 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.campaign.session import Run
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.departure import Departure, Reason
@@ -29,8 +28,11 @@ from aims_pax.protocols import Pool
 from aims_pax.reference.by_system import in_charge
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import Project
+from aims_pax.settings.stage import INITIAL
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Activity
+from aims_pax.stages.bench import Bench
+from aims_pax.stages.driver import driver_forces, driver_words
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.sanity import (
     FIRST_TRAJECTORY,
@@ -57,7 +59,7 @@ def probe_frames(project: Project) -> list[tuple[Frame, Frame]]:
     return [(start, rattled(start, index)) for index, start in enumerate(starts)]
 
 
-def probe_run(run: Run, stages: tuple[Stage, ...]) -> ProbeResult | None:
+def probe_run(run: Bench, stages: tuple[Stage, ...]) -> ProbeResult | None:
     """The first act of a new run; None where MISC.probe is false.
 
     Raises
@@ -115,7 +117,7 @@ def probe_project(
             store,
             pool,
             folder,
-            Stage.INITIAL,
+            INITIAL,
             keeps_folders=not project.settings.cluster.clean_dirs,
             departure=departure,
             no_progress_s=project.settings.misc.no_progress_s,
@@ -132,7 +134,7 @@ def probe_project(
         insane = any(True for one in systems.values() for _ in one.complaints())
     if insane:
         _forget_results(folder.root)
-    has_driver = Stage.INITIAL in stages and project.initial.driver != "reference"
+    has_driver = INITIAL in stages and project.initial.driver != "reference"
     return ProbeResult(systems, _probe_driver(project) if has_driver else None)
 
 
@@ -150,7 +152,7 @@ def take_over(result: ProbeResult | None, store: RunStore, memory: Memory, *, sp
     for one in result.systems.values():
         for frame, label in zip(one.frames, one.results, strict=True):
             assert isinstance(label, Label), "a probe without a label is not sane"
-            label_ids.append(store.add_job(frame, Stage.INITIAL))
+            label_ids.append(store.add_job(frame, INITIAL))
             store.add_label(label_ids[-1], label)
             if split is not None:
                 store.assign(label_ids[-1], split)
@@ -236,7 +238,7 @@ def _probe_driver(project: Project) -> DriverProbe:
     from aims_pax.committee import devices_of
 
     pairs = [(system.frame, rattled(system.frame, index)) for index, system in enumerate(project.systems)]
-    model = assembly.driver_forces(project, build_reference(project.reference), assembly.run_folder(project))
+    model = driver_forces(project, build_reference(project.reference), assembly.run_folder(project))
     device = devices_of(project.mace.misc.device)[0]
     energies, forces, step_s = [], [], 0.0
     for which in (0, 1):
@@ -252,4 +254,4 @@ def _probe_driver(project: Project) -> DriverProbe:
         pair[0].system: response(pair, (energies[0][index], energies[1][index]), (forces[0][index], forces[1][index]))
         for index, pair in enumerate(pairs)
     }
-    return DriverProbe(assembly.driver_words(project), responses, step_s)
+    return DriverProbe(driver_words(project), responses, step_s)

@@ -8,20 +8,20 @@ that the run states are those of the models before.
 import logging
 from pathlib import Path
 
-from aims_pax.campaign.reopening import checkpoint_before_convergence
-from aims_pax.campaign.session import Run
 from aims_pax.committee import Committee, EpochPlan, devices_of
 from aims_pax.outcome.product import write_committee, write_product
 from aims_pax.outcome.results import Summary
 from aims_pax.stages.activities import Activity
-from aims_pax.stages.convergence import FINAL_CONVERGENCE, ConvergenceState, annealing_rules, stored_convergence
+from aims_pax.stages.bench import Bench
+from aims_pax.stages.converge import FINAL_CONVERGENCE, checkpoint_before_convergence
+from aims_pax.stages.convergence import ConvergenceState, annealing_rules, stored_convergence
 
 diary = logging.getLogger("aims_pax.convergence")
 
 UNMEASURED = EpochPlan(valid_skip=10**9, validates_last=False)
 
 
-def refit(run: Run, summary: Summary) -> Summary:
+def refit(run: Bench, summary: Summary) -> Summary:
     """Replace the models of the results by such that have learned the validation structures, too.
 
     An interruption costs the epochs of this training: it begins anew, and comes to the same weights.
@@ -43,7 +43,7 @@ def refit(run: Run, summary: Summary) -> Summary:
     return _replaced(run, committee, state, summary)
 
 
-def _committee(run: Run, before: Path) -> Committee:
+def _committee(run: Bench, before: Path) -> Committee:
     """The committee as learning left it, with all labels for training."""
     misc = run.project.mace.misc
     committee = Committee.load(before, device=devices_of(misc.device), compiled=misc.compile)
@@ -52,7 +52,7 @@ def _committee(run: Run, before: Path) -> Committee:
     return committee
 
 
-def _repeat(run: Run, committee: Committee, state: ConvergenceState) -> None:
+def _repeat(run: Bench, committee: Committee, state: ConvergenceState) -> None:
     """The epochs and learning rates of the convergence that was measured."""
     rules = annealing_rules(run.project.active)
     pairs = list(zip(state.members, state.annealings, strict=True))
@@ -68,7 +68,7 @@ def _repeat(run: Run, committee: Committee, state: ConvergenceState) -> None:
                 run.departure.leave()
 
 
-def _replaced(run: Run, committee: Committee, state: ConvergenceState, summary: Summary) -> Summary:
+def _replaced(run: Bench, committee: Committee, state: ConvergenceState, summary: Summary) -> Summary:
     """The results with these models in the place of those that were measured."""
     name, member = run.project.mace.general.name_exp, str(summary.content["product"]["member"])
     paths = write_committee(committee, summary.folder, name, trained_to_the_end=state.members)

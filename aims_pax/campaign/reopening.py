@@ -1,32 +1,28 @@
 """A run that had come to its end goes on, because its settings now ask for more than it was ended by."""
 
 import logging
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, Final
 
 from aims_pax.campaign.fingerprint import changed_settings, changes, claim
-from aims_pax.campaign.session import Progress, Run
-from aims_pax.dataset.durable import replacing_bytes
+from aims_pax.campaign.session import Progress, progress_of
 from aims_pax.errors import Problem, SettingsError
-from aims_pax.frame import Stage
 from aims_pax.learner.decide import reopened
 from aims_pax.learner.state import State, StopReason
 from aims_pax.settings import Project
 from aims_pax.settings.changing import CONVERGENCE, GOALS, When, when
+from aims_pax.settings.stage import ACTIVE
 from aims_pax.stages import assembly
+from aims_pax.stages.bench import Bench
+from aims_pax.stages.converge import BEFORE, copy_before_convergence, keep_before_convergence
 from aims_pax.stages.states import recall_state
 
 diary = logging.getLogger("aims_pax.run")
 
 ENDED: Final = (Progress.CONVERGENCE, Progress.FINISHED)
 """Parts of a run in which no more structures are taken."""
-
-BEFORE: Final = "before_convergence"
-"""Name of the committee as learning left it: in the store its generation, in checkpoints/ its file."""
 
 NEW_RESULTS: Final = "new_results"
 """Name under which the store keeps that results/ holds those of an end that was not the last."""
@@ -121,7 +117,7 @@ def unreached_goals(project: Project, *, progress: Progress, settings: str, stat
             )
 
 
-def reopen(run: Run) -> None:
+def reopen(run: Bench) -> None:
     """Open a run again that has ended, or is being converged, if its settings now ask for more.
 
     With :attr:`Kind.LEARNING` the committee is the one that learning left, before its convergence; then it is as if
@@ -134,8 +130,8 @@ def reopen(run: Run) -> None:
         Settings have changed, too, that belong to what the run is.
     """
     stored = run.store.get_meta("settings")
-    state = recall_state(run.store, Stage.ACTIVE)
-    renewed = renewal(run.project, progress=run.progress, settings=stored, state=state)
+    state = recall_state(run.store, ACTIVE)
+    renewed = renewal(run.project, progress=progress_of(run.memory), settings=stored, state=state)
     if renewed is None:
         return
     if stored is not None and (problems := changed_settings(stored, run.project)):
@@ -147,26 +143,7 @@ def reopen(run: Run) -> None:
         _converge_again(run)
 
 
-def keep_before_convergence(run: Run) -> None:
-    """Keep a copy of the committee as learning leaves it; convergence then goes on with the other."""
-    checkpoint = run.memory.committee_checkpoint()
-    if checkpoint is None:
-        return
-    copy = _copy(run)
-    if checkpoint != copy:
-        with checkpoint.open("rb") as source, replacing_bytes(copy) as target:
-            shutil.copyfileobj(source, target)
-    with run.store.transaction():
-        run.memory.keep_json(BEFORE, run.existing_committee().generation)
-
-
-def checkpoint_before_convergence(run: Run) -> Path | None:
-    """The committee as learning left it; None where that was not kept."""
-    copy = _copy(run)
-    return copy if copy.is_file() and run.memory.recall_json(BEFORE) is not None else None
-
-
-def set_aside_results(run: Run) -> None:
+def set_aside_results(run: Bench) -> None:
     """Keep the results of an earlier end of this run under another name, once new ones are to be written."""
     if run.memory.recall_json(NEW_RESULTS) is None:
         return
@@ -180,22 +157,22 @@ def set_aside_results(run: Run) -> None:
         run.memory.forget(NEW_RESULTS)
 
 
-def _learn_on(run: Run) -> None:
-    from aims_pax.stages.convergence import FINAL_CONVERGENCE
+def _learn_on(run: Bench) -> None:
+    from aims_pax.stages.converge import FINAL_CONVERGENCE
     from aims_pax.stages.loop import REOPENED  # not above: `aims-pax check` is spared PyTorch
 
     generation = run.memory.recall_json(BEFORE)
     has_converged = run.memory.recall_bytes(FINAL_CONVERGENCE) is not None
-    goes_back = has_converged and generation is not None and _copy(run).is_file()
+    goes_back = has_converged and generation is not None and copy_before_convergence(run).is_file()
     if goes_back:
         diary.info("learning goes on with the committee as it was before its convergence")
     elif has_converged:
         _start_optimizers_afresh(run)
     with run.store.transaction():
         if goes_back:
-            run.memory.keep_committee(_copy(run))
+            run.memory.keep_committee(copy_before_convergence(run))
             run.store.forget_epochs(after_generation=int(str(generation)))
-        if run.progress is Progress.FINISHED:
+        if progress_of(run.memory) is Progress.FINISHED:
             run.memory.keep_json(NEW_RESULTS, True)
         run.memory.forget(FINAL_CONVERGENCE)
         run.memory.keep_json(REOPENED, True)
@@ -203,47 +180,36 @@ def _learn_on(run: Run) -> None:
         claim(run.store, run.project)
 
 
-def _converge_again(run: Run) -> None:
+def _converge_again(run: Bench) -> None:
     """From the best weights so far."""
-    from aims_pax.stages.convergence import FINAL_CONVERGENCE
+    from aims_pax.stages.converge import FINAL_CONVERGENCE
 
     if run.memory.recall_bytes(FINAL_CONVERGENCE) is None:
         keep_before_convergence(run)
-    elif run.progress is Progress.CONVERGENCE:
+    elif progress_of(run.memory) is Progress.CONVERGENCE:
         run.existing_committee().end_convergence()
-        _keep_committee(run)
+        run.keep_committee(run.existing_committee())
     with run.store.transaction():
-        if run.progress is Progress.FINISHED:
+        if progress_of(run.memory) is Progress.FINISHED:
             run.memory.keep_json(NEW_RESULTS, True)
         run.memory.forget(FINAL_CONVERGENCE)
         run.memory.keep_json("progress", str(Progress.CONVERGENCE))
         claim(run.store, run.project)
 
 
-def _start_optimizers_afresh(run: Run) -> None:
+def _start_optimizers_afresh(run: Bench) -> None:
     from aims_pax.stages.trainer import MIN_RESET_PATIENCE, Stagnations
 
     committee = run.existing_committee()
     diary.info("the committee before its convergence was not kept: the converged one learns on")
     for member in range(committee.n_members):
         committee.reset_optimizer(member)
-    _keep_committee(run)
+    run.keep_committee(run.existing_committee())
     active = run.project.active
     patience = max(active.epochs_per_worker, MIN_RESET_PATIENCE)
     with run.store.transaction():
         stagnations = Stagnations.begin(committee.n_members, patience=patience, margin=active.margin)
         run.memory.keep("stagnations", stagnations)
-
-
-def _keep_committee(run: Run) -> None:
-    checkpoint = run.memory.write_committee(run.existing_committee())
-    with run.store.transaction():
-        run.memory.keep_committee(checkpoint)
-    run.memory.forget_other_checkpoints()
-
-
-def _copy(run: Run) -> Path:
-    return run.folder.checkpoints / f"{BEFORE}.pt"
 
 
 def _renewing(project: Project, settings: str) -> Iterator[tuple[str, Any, Any]]:

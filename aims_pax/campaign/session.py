@@ -1,26 +1,17 @@
-"""One run folder while a process works in it: its store, its clock, its pool and its committee."""
+"""A process that works in a run folder, and how far the run in it has come."""
 
-import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
-from aims_pax.errors import CampaignStopped
-from aims_pax.frame import LabelledFrame, Stage
-from aims_pax.labelling.desk import LabelDesk
-from aims_pax.protocols import Observer, Pool
+from aims_pax.protocols import Observer
 from aims_pax.settings import Project
-from aims_pax.stages import assembly
-from aims_pax.stages.activities import Activity, Part, Stopwatch
+from aims_pax.stages.activities import Activity, Part
 from aims_pax.stages.bench import Bench
-from aims_pax.stages.isolated import isolated_atoms
 from aims_pax.stages.memory import Memory
-
-if TYPE_CHECKING:
-    from aims_pax.committee import Committee
 
 
 class Progress(StrEnum):
@@ -49,122 +40,27 @@ PART_OF: Final[Mapping[Progress | None, Part]] = {
 """What the time is counted to while a run stands there."""
 
 
-class Run:
-    """One run folder, opened: its store, its clock, and the pool as soon as a label is needed."""
+def progress_of(memory: Memory) -> Progress | None:
+    """Which part of a run comes next; None for a new run."""
+    return memory.recall_member("progress", Progress)
 
-    def __init__(self, project: Project, store: RunStore, observer: Observer, departure: Departure) -> None:
-        self.project, self.store, self.observer, self.departure = project, store, observer, departure
-        self.folder = assembly.run_folder(project, run_id=_run_id(store))
-        self.memory = Memory(store, self.folder)
-        self.stopwatch = Stopwatch()
-        self.memory.recall_time(self.stopwatch)
-        self.stopwatch.enter(PART_OF[self.progress])
-        self._pool: Pool | None = None
-        self._committee: Committee | None = None
 
-    @property
-    def progress(self) -> Progress | None:
-        """Which part comes next; None for a new run."""
-        return self.memory.recall_member("progress", Progress)
-
-    def proceed(self, progress: Progress) -> None:
-        """Note that another part comes next."""
-        self.stopwatch.enter(PART_OF[progress])
-        with self.stopwatch.during(Activity.RECORDING), self.store.transaction():
-            self.memory.keep_json("progress", str(progress))
-            self.memory.keep_time(self.stopwatch)
-
-    def pool(self) -> Pool:
-        """Where labels are computed. The workers are started at the first call and serve all stages."""
-        if self._pool is None:
-            with self.stopwatch.during(Activity.STARTING):
-                self._pool = assembly.build_pool(self.project)
-        return self._pool
-
-    def desk(self, stage: Stage) -> LabelDesk:
-        """Where a stage asks for labels."""
-        return LabelDesk(
-            self.store,
-            self.pool(),
-            self.folder,
-            stage,
-            keeps_folders=not self.project.settings.cluster.clean_dirs,
-            departure=self.departure,
-            no_progress_s=self.project.settings.misc.no_progress_s,
-        )
-
-    def bench(self, stage: Stage) -> Bench:
-        """What a stage works with."""
-        return Bench(
-            stage=stage,
-            store=self.store,
-            memory=self.memory,
-            desk=self.desk(stage),
-            stopwatch=self.stopwatch,
-            observer=self.observer,
-            departure=self.departure,
-        )
-
-    def wake(self) -> None:
-        """Wait no longer for labels if the campaign is to leave; called in any thread."""
-        if self.departure.reason is not None and (pool := self._pool) is not None:
-            pool.wake()
-
-    def close(self) -> None:
-        """Release the workers; they are started again if a label is needed after all."""
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
-
-    def committee(self) -> "Committee | None":
-        """The committee with all its points, as the store knows it; None before the first round of labels."""
-        from aims_pax.committee import Committee, devices_of
-
-        if self._committee is None:
-            labelled = list(self.store.labelled())
-            checkpoint = self.memory.committee_checkpoint()
-            if checkpoint is not None:
-                misc = self.project.mace.misc
-                self._committee = Committee.load(checkpoint, device=devices_of(misc.device), compiled=misc.compile)
-                self._committee.add(labelled)
-            elif labelled:
-                self.build_committee(labelled)
-        return self._committee
-
-    def build_committee(self, labelled: Sequence[LabelledFrame]) -> "Committee":
-        """A new committee from the first labels, with free atoms computed by the reference."""
-        isolated = isolated_atoms(self.project, self.store, self.memory, self.folder.calculations / "isolated")
-        self._committee = assembly.build_committee(self.project, labelled, isolated_atoms_ev=isolated)
-        return self._committee
-
-    def existing_committee(self) -> "Committee":
-        """The committee of a run that has had its first labels.
-
-        Raises
-        ------
-        CampaignStopped
-            There is none.
-        """
-        committee = self.committee()
-        if committee is None:
-            raise CampaignStopped("this run has no labelled structures yet")
-        return committee
+def proceed(bench: Bench, progress: Progress) -> None:
+    """Note that another part comes next."""
+    bench.stopwatch.enter(PART_OF[progress])
+    with bench.stopwatch.during(Activity.RECORDING), bench.store.transaction():
+        bench.memory.keep_json("progress", str(progress))
+        bench.memory.keep_time(bench.stopwatch)
 
 
 @contextmanager
-def opened(project: Project, store: RunStore, observer: Observer, departure: Departure) -> Iterator[Run]:
-    """A run whose workers are released at the end, and which hears of a departure meanwhile."""
-    run = Run(project, store, observer, departure)
-    departure.listeners.append(run.wake)
+def opened(project: Project, store: RunStore, observer: Observer, departure: Departure) -> Iterator[Bench]:
+    """The bench of a run, whose workers are released at the end, and which hears of a departure meanwhile."""
+    bench = Bench(project, store, observer, departure)
+    bench.stopwatch.enter(PART_OF[progress_of(bench.memory)])
+    departure.listeners.append(bench.wake)
     try:
-        yield run
+        yield bench
     finally:
-        departure.listeners.remove(run.wake)
-        run.close()
-
-
-def _run_id(store: RunStore) -> str:
-    """A name of this run that no other run has; drawn at its start."""
-    run_id = store.get_meta("run_id") or secrets.token_hex(4)
-    store.set_meta("run_id", run_id)
-    return run_id
+        departure.listeners.remove(bench.wake)
+        bench.close()

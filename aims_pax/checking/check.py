@@ -7,9 +7,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 from aims_pax.atoms import atoms_of
+from aims_pax.campaign.course import asked_for
 from aims_pax.checking.continuation import continuation_facts, continuation_problems, earlier_run
 from aims_pax.checking.remarks import Asked, doubts
 from aims_pax.committee.hardware import runs_on_cpu
@@ -17,9 +17,6 @@ from aims_pax.errors import Doubt, Problem, RunLocked, UserError
 from aims_pax.forecast.amounts import amount_facts, initial_rules, initial_train_size, n_probes
 from aims_pax.frame import Frame, Stage
 from aims_pax.reference.by_system import in_charge
-from aims_pax.reference.dispersion import Dispersion
-from aims_pax.reference.embedded.model_file import elements_of, published_file, published_urls
-from aims_pax.reference.embedded.teacher import made_calculator
 from aims_pax.reference.process.leash import NOT_HERE
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import (
@@ -31,6 +28,7 @@ from aims_pax.settings import (
     SlurmCluster,
     TeacherSettings,
 )
+from aims_pax.settings.stage import INITIAL
 from aims_pax.stages import assembly
 
 MIN_FREE_BYTES = 500 * 2**20
@@ -41,8 +39,6 @@ BYTES_PER_EDGE, BYTES_PER_EDGE_AND_FEATURE = 20e3, 480.0
 """Memory of a training step for each directed pair, plus that for each pair and message feature (channels times
 (L + 1)²), with two layers in float32. Fitted to peak memory on silicon from 16 to 128 channels and L = 0 to 2, which
 it gives within 20 %."""
-
-NETWORK_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +70,7 @@ def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
         *_device_problems(project),
         *_reference_problems(project),
         *_cluster_problems(project),
-        *(_driver_problems(project) if Stage.INITIAL in stages else ()),
+        *(problem for stage in asked_for(stages) for problem in stage.problems(project)),
     ]
     facts = list(_facts(project, stages))
     try:
@@ -92,7 +88,7 @@ def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
         problems += error.problems
     except UserError:
         pass  # the folder can't be written to, which was said above
-    ends = Stage.INITIAL in stages and initial_rules(project)[-1] is not None
+    ends = INITIAL in stages and initial_rules(project)[-1] is not None
     n_initial_train = initial_train_size(project) if ends else None
     return CheckReport(tuple(problems), tuple(facts), doubts(Asked(project, stages, n_initial_train)))
 
@@ -217,83 +213,13 @@ def _cluster_problems(project: Project) -> Iterator[Problem]:
         yield Problem("CLUSTER.parsl_config", found, "", "Remove the call of exit from that file.")
 
 
-def _driver_problems(project: Project) -> Iterator[Problem]:
-    settings = project.initial
-    family, model = settings.driver, settings.foundational_model_settings
-    where = "INITIAL_DATASET_GENERATION.foundational_model"
-    try:
-        if family == "tblite":
-            yield from _embedded_driver_problems(project, where)
-        elif family in ("mace-mp", "mace-off", "mace"):
-            yield from _model_problems(project, where, family, "small" if model is None else model.mace_model)
-        elif family != "reference":
-            made_calculator(family, {} if model is None else model.arguments, key=where)
-    except UserError as error:
-        yield from error.problems
-    if model is not None and model.correction is not None:
-        numbers = [number for system in project.systems for number in system.frame.numbers.tolist()]
-        for problem in Dispersion(model.correction).problems(numbers):
-            yield Problem(f"{where}_settings.dispersion", f"Dispersion can't be added: {problem}.")
-
-
-def _embedded_driver_problems(project: Project, where: str) -> Iterator[Problem]:
-    """Tight binding knows elements to radon, and cells of a certain size."""
-    settings = assembly.embedded_settings(project)
-    embedded = build_reference(settings)
-    advice = "Name a driver that can: foundational_model, or initial_sampling: aimd."
-    found = {
-        problem
-        for system in project.systems
-        for problem in embedded.problems(system.frame.numbers.tolist(), periodic=bool(system.frame.pbc.any()))
-    }
-    for problem in sorted(found):
-        yield Problem(where, f"The embedded {settings.method} drives the initial MD, and can't: {problem}.", "", advice)
-
-
-def _model_problems(project: Project, where: str, family: str, name: str) -> Iterator[Problem]:
-    """A model must load and know the elements; one that is still to be downloaded must be in reach."""
-    file = Path(name) if Path(name).is_file() else published_file(family, name)
-    if file is None:
-        reason = _unreachable_reason(family, name)
-        if reason is not None:
-            found = f"The model {family} {name} is not on this machine, and can't be downloaded ({reason})."
-            advice = "Fetch its file elsewhere and name it by mace_model, or leave the model out: GFN2-xTB then drives."
-            yield Problem(where, found, "", advice)
-        return
-    known = elements_of(file)
-    if known is None:
-        from aims_pax.committee import load_foundation
-
-        known = load_foundation(family, str(file), device="cpu").numbers
-    foreign = [number for number in project.elements if number not in known]
-    if foreign:
-        from ase.data import chemical_symbols
-
-        symbols, all_known = (", ".join(chemical_symbols[z] for z in numbers) for numbers in (foreign, known))
-        yield Problem(
-            where,
-            found=f"The model {name} does not know the elements {symbols}.",
-            allowed=f"structures of {all_known}",
-            advice="Choose a model that was trained on them, or leave the model out: GFN2-xTB then drives the MD.",
-        )
-
-
-def _unreachable_reason(family: str, name: str) -> str | None:
-    """Why a published model can't be downloaded here; None when its server answers."""
-    try:
-        with urlopen(Request(published_urls(family)[name], method="HEAD"), timeout=NETWORK_TIMEOUT_S):
-            return None
-    except OSError as error:
-        return str(getattr(error, "reason", error))
-
-
 # -- what a run would do --------------------------------------------------------------------------------------
 
 
 def _facts(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
     yield f"labels: {build_reference(project.reference).name}, {_where_labelled(project)}"
-    if Stage.INITIAL in stages:
-        yield f"initial dataset: MD driven by {assembly.driver_words(project)}"
+    for stage in asked_for(stages):
+        yield from stage.facts(project)
     yield _model_fact(project)
     for key, path in _pickles(project, stages):
         yield f"trust: {key} ({path}) is a Python pickle, and loading it runs what is in it; know where it comes from"
@@ -304,7 +230,7 @@ def _pickles(project: Project, stages: tuple[Stage, ...]) -> Iterator[tuple[str,
     reference, named = project.settings.reference, []
     if isinstance(reference, TeacherSettings):
         named.append(("the model that labels", reference.model))
-    if Stage.INITIAL in stages and project.initial.foundational_model_settings is not None:
+    if INITIAL in stages and project.initial.foundational_model_settings is not None:
         settings = project.initial.foundational_model_settings
         named.append(("INITIAL_DATASET_GENERATION.foundational_model_settings.mace_model", settings.mace_model))
     for key, model in named:

@@ -18,6 +18,7 @@ from aims_pax.learner.state import State
 from aims_pax.settings import Project
 from aims_pax.settings.changing import CONVERGENCE, When, when
 from aims_pax.settings.project import BOTH_STAGES
+from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.stages import assembly
 from aims_pax.stages.imported import extxyz_keys
 from aims_pax.stages.memory import Memory
@@ -91,7 +92,7 @@ def earlier_run(project: Project) -> EarlierRun | None:
             settings=store.get_meta("settings"),
             checkpoint=memory.committee_checkpoint(),
             n_labels=n_labels,
-            learner=recall_state(store, Stage.ACTIVE),
+            learner=recall_state(store, ACTIVE),
             standing=standing_of(store, memory, n_labels=n_labels),
         )
 
@@ -101,7 +102,7 @@ def continuation_problems(project: Project, stages: tuple[Stage, ...], earlier: 
     if earlier is None or earlier.progress is None:
         yield from _new_run_problems(project, stages)
         return
-    if earlier.progress is Progress.INITIAL and Stage.INITIAL not in stages:
+    if earlier.progress is Progress.INITIAL and INITIAL not in stages:
         yield Problem(
             where=str(project.run_folder),
             found="The initial dataset of this run is not complete.",
@@ -110,7 +111,7 @@ def continuation_problems(project: Project, stages: tuple[Stage, ...], earlier: 
     if earlier.settings is not None:
         yield from changed_settings(earlier.settings, project)
         yield from _initial_goals_missed(project, earlier.settings, earlier.progress)
-        if Stage.ACTIVE in stages:
+        if ACTIVE in stages:
             progress, settings, state = earlier.progress, earlier.settings, earlier.learner
             yield from unreached_goals(project, progress=progress, settings=settings, state=state)
     goes_on = earlier.progress is not Progress.FINISHED or earlier.renewal(project) is not None
@@ -133,7 +134,7 @@ def continuation_facts(
         return
     else:
         yield f"the run in {project.run_folder} goes on from {earlier.n_labels} labels: {DOING[earlier.progress]}"
-    sections = {Stage.INITIAL: project.settings.initial, Stage.ACTIVE: project.settings.active}
+    sections = {INITIAL: project.settings.initial, ACTIVE: project.settings.active}
     there = tuple(stage for stage in stages if sections[stage] is not None)
     for _, fact in amount_facts(project, there, standing=earlier.standing):
         yield f"left of it: {fact}"
@@ -151,11 +152,11 @@ def _new_run_problems(project: Project, stages: tuple[Stage, ...]) -> Iterator[P
         )
     active = project.settings.active
     given = active is not None and active.initial_train_dataset is not None
-    if Stage.INITIAL not in stages and not given:
+    if INITIAL not in stages and not given:
         yield NO_INITIAL_DATASET
-    if Stage.INITIAL not in stages and given:
+    if INITIAL not in stages and given:
         yield from _dataset_problems(project)
-    if Stage.INITIAL in stages and Stage.ACTIVE in stages and given:
+    if INITIAL in stages and ACTIVE in stages and given:
         yield Problem(
             where="ACTIVE_LEARNING.initial_train_dataset",
             found="names an initial dataset, and aims-pax run would make one of its own.",

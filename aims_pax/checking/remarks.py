@@ -16,6 +16,7 @@ from aims_pax.settings import MDSettings, Project, TbliteSettings
 from aims_pax.settings.methods.reference import PyscfSettings
 from aims_pax.settings.remarks import structure_remarks
 from aims_pax.settings.section import Section
+from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.stages.imported import dataset_remarks
 from aims_pax.structures.composition import is_crystal
 
@@ -112,8 +113,8 @@ def numbers(asked: Asked) -> Iterator[Doubt]:
 def _sections(asked: Asked) -> dict[str, Section]:
     project, settings = asked.project, asked.project.settings
     stages = {
-        "INITIAL_DATASET_GENERATION": settings.initial if Stage.INITIAL in asked.stages else None,
-        "ACTIVE_LEARNING": settings.active if Stage.ACTIVE in asked.stages else None,
+        "INITIAL_DATASET_GENERATION": settings.initial if INITIAL in asked.stages else None,
+        "ACTIVE_LEARNING": settings.active if ACTIVE in asked.stages else None,
     }
     return {name: section for name, section in stages.items() if section is not None} | {
         "TRAINING": project.mace.training,
@@ -203,7 +204,7 @@ def _motions(asked: Asked) -> Iterator[tuple[tuple[str | int, ...], MDSettings, 
 def goal_that_is_met(asked: Asked) -> Iterator[Doubt]:
     """Active learning that is over before its first label."""
     active, n_train = asked.project.settings.active, asked.n_initial_train
-    if active is None or Stage.ACTIVE not in asked.stages or n_train is None or active.max_train_set_size > n_train:
+    if active is None or ACTIVE not in asked.stages or n_train is None or active.max_train_set_size > n_train:
         return
     yield Doubt(
         asked.project.where("ACTIVE_LEARNING", "max_train_set_size"),
@@ -217,7 +218,7 @@ def goal_that_is_met(asked: Asked) -> Iterator[Doubt]:
 def limits_out_of_reach(asked: Asked) -> Iterator[Doubt]:
     """Limits that another limit ends before."""
     active = asked.project.settings.active
-    if active is None or Stage.ACTIVE not in asked.stages:
+    if active is None or ACTIVE not in asked.stages:
         return
     for key, end, why in (
         ("uncert_not_crossed_limit", "max_MD_steps", "trajectories end before it"),
@@ -261,7 +262,7 @@ def crystals_under_gfn2(asked: Asked) -> Iterator[Doubt]:
     """GFN2-xTB has no sane surface for many crystals: MgO gains 2.7 eV when its atoms are moved by 0.05 Å."""
     project, reference = asked.project, asked.project.settings.reference
     labels = isinstance(reference, TbliteSettings) and reference.method == "GFN2-xTB"
-    drives = Stage.INITIAL in asked.stages and embedded_method(project) == "GFN2-xTB"
+    drives = INITIAL in asked.stages and embedded_method(project) == "GFN2-xTB"
     if not (labels or drives):
         return
     found = [system.name for system in project.systems if is_crystal(system.frame)]
@@ -282,7 +283,7 @@ def crystals_under_gfn2(asked: Asked) -> Iterator[Doubt]:
 def files(asked: Asked) -> Iterator[Doubt]:
     """What structure files and the user's own datasets hold that is hardly meant."""
     remarks = structure_remarks(asked.project)
-    if Stage.INITIAL not in asked.stages:
+    if INITIAL not in asked.stages:
         remarks += dataset_remarks(asked.project)
     for remark in remarks:
         yield Doubt(remark.where, remark.found, remark.allowed, remark.advice)

@@ -10,8 +10,9 @@ import numpy as np
 from aims_pax.frame import Frame, Stage
 from aims_pax.settings import MDSettings, Project
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
+from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.settings.systems import System
-from aims_pax.stages import assembly
+from aims_pax.stages.driver import driver_words, embedded_settings
 from aims_pax.structures.composition import formula
 
 MAX_SYSTEMS: Final = 12
@@ -49,9 +50,9 @@ def _counted(number: int, noun: str) -> str:
 def quantities(project: Project, stages: tuple[Stage, ...]) -> Iterator[tuple[str, str]]:
     """Name and value of everything that a run does, with units."""
     yield "MD", "; ".join(_motions(project))
-    if Stage.INITIAL in stages:
+    if INITIAL in stages:
         yield from _initial(project)
-    if Stage.ACTIVE in stages:
+    if ACTIVE in stages:
         yield from _active(project)
     yield from _models(project)
 
@@ -62,7 +63,7 @@ def _initial(project: Project) -> Iterator[tuple[str, str]]:
     whose = "its own" if settings.distinct_model_sets else "shared"
     yield (
         "initial stage",
-        f"{assembly.driver_words(project)} drives; a structure every {every}; each member's are {whose}",
+        f"{driver_words(project)} drives; a structure every {every}; each member's are {whose}",
     )
     if settings.equilibration_steps:
         n_computed = settings.equilibration_steps * len(project.systems)
@@ -155,7 +156,7 @@ def time_span(time_fs: float) -> str:
 def embedded_method(project: Project) -> str | None:
     """The method of the embedded driver; None where something else drives, or nothing does."""
     initial = project.settings.initial
-    return None if initial is None or initial.driver != "tblite" else assembly.embedded_settings(project).method
+    return None if initial is None or initial.driver != "tblite" else embedded_settings(project).method
 
 
 def _cell(frame: Frame) -> str:

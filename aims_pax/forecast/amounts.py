@@ -16,7 +16,7 @@ from aims_pax.learner.cadence import PerLabel, PerRound
 from aims_pax.learner.state import Phase, Rules
 from aims_pax.settings import Project
 from aims_pax.settings.misc import VERDICT_LEAST_PS, VERDICT_MOST_PS
-from aims_pax.settings.stage import StageSettings
+from aims_pax.settings.stage import ACTIVE, INITIAL, StageSettings
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Part
 from aims_pax.stages.imported import extxyz_keys
@@ -124,15 +124,15 @@ def expected_convergence_epochs(settings: StageSettings, n_train: int) -> int:
 def parts_ahead(project: Project, stages: tuple[Stage, ...], standing: Standing | None) -> tuple[Part, ...]:
     """The parts of a run that are still to come or under way, in their order."""
     now = PART_OF[None if standing is None else standing.progress]
-    converges_first = Stage.INITIAL not in stages or project.initial.converge_initial
+    converges_first = INITIAL not in stages or project.initial.converge_initial
     if standing is not None and standing.progress is Progress.INITIAL:
         converges_first = project.initial.converge_initial
     wanted = {
         Part.STARTING: now is not Part.RESULTS,
-        Part.INITIAL: Stage.INITIAL in stages,
+        Part.INITIAL: INITIAL in stages,
         Part.INITIAL_CONVERGENCE: converges_first or now is Part.INITIAL_CONVERGENCE,
-        Part.ACTIVE: Stage.ACTIVE in stages,
-        Part.CONVERGENCE: Stage.ACTIVE in stages and project.active.converge_al,
+        Part.ACTIVE: ACTIVE in stages,
+        Part.CONVERGENCE: ACTIVE in stages and project.active.converge_al,
         Part.RESULTS: now is not Part.RESULTS,
     }
     order = list(WORDS)
@@ -155,7 +155,7 @@ def amounts_ahead(
     }
     ahead = parts_ahead(project, stages, standing)
     amounts = [found[part](project, standing) if part in found else Amounts(part) for part in ahead]
-    if Stage.ACTIVE in stages and Part.RESULTS in ahead and project.settings.misc.verdict_ps != 0:
+    if ACTIVE in stages and Part.RESULTS in ahead and project.settings.misc.verdict_ps != 0:
         amounts.insert(len(amounts) - 1, Amounts(Part.VERDICT, md_steps=verdict_steps(project)))
     return tuple(amounts)
 

@@ -15,6 +15,7 @@ from aims_pax.frame import Stage
 from aims_pax.learner.cadence import PerLabel
 from aims_pax.learner.state import Rules
 from aims_pax.settings import Project
+from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.stages import assembly
 
 RECORD_S: Final = 0.01
@@ -86,12 +87,12 @@ def measure(project: Project, stages: tuple[Stage, ...], wishes: Wishes = NO_WIS
     """
     label_s, label_fact = _label_times(project, wishes)
     facts, driver_step_s = [label_fact], dict[str, float]()
-    if Stage.INITIAL in stages:
+    if INITIAL in stages:
         driver_step_s, driver_fact = _driver_times(project, wishes, label_s)
         facts.append(driver_fact)
     speed = None
     if wishes.md_steps_per_s is None or wishes.epoch_s is None:
-        n_trajectories = wishes.n_trajectories or project.active.num_trajectories if Stage.ACTIVE in stages else 0
+        n_trajectories = wishes.n_trajectories or project.active.num_trajectories if ACTIVE in stages else 0
         speed = measured_speed(project, n_trajectories)
     return Measured(label_s, driver_step_s, _as_said(project, speed, wishes), tuple(facts))
 
@@ -112,7 +113,7 @@ def workload_of(
     list of str
         Where its numbers come from.
     """
-    times = measured or measure(project, (Stage.ACTIVE,), wishes)
+    times = measured or measure(project, (ACTIVE,), wishes)
     speed = times.speed or measured_speed(project, wishes.n_trajectories or project.active.num_trajectories)
     n_trajectories = wishes.n_trajectories or project.active.num_trajectories
     rates, pick_fact = pick_rates(project, wishes)

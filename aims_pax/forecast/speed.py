@@ -23,6 +23,7 @@ from aims_pax.sampling import BatchedSampler
 from aims_pax.settings import LocalCluster, Project
 from aims_pax.settings.systems import System
 from aims_pax.stages import assembly
+from aims_pax.stages.driver import driver_forces
 
 MEASURED_S: Final = 1.0
 """How long MD is timed, at least, s."""
@@ -129,7 +130,7 @@ def measured_driver(project: Project) -> tuple[dict[str, float], str]:
     """
     with TemporaryDirectory(prefix="aims-pax-driver-") as scratch:
         folder = RunFolder(Path(scratch), Path(scratch))
-        forces = assembly.driver_forces(project, build_reference(project.reference), folder)
+        forces = driver_forces(project, build_reference(project.reference), folder)
         sampler = assembly.initial_sampler(project, forces)
         troubles: list[str] = []
 

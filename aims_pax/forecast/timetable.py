@@ -29,6 +29,7 @@ from aims_pax.learner.state import Rules
 from aims_pax.settings import InlineCluster, LocalCluster, Project, SlurmCluster
 from aims_pax.settings.misc import VERDICT_LIMIT_S, VERDICT_LIMIT_SHARE, VERDICT_SHARE
 from aims_pax.settings.project import BOTH_STAGES
+from aims_pax.settings.stage import ACTIVE
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Part
 
@@ -155,7 +156,7 @@ def forecast_by_stage(project: Project, measured: Measured, *, outlook: Outlook 
         The whole run, when not given.
     """
     if measured.speed is None:
-        n_trajectories = project.active.num_trajectories if Stage.ACTIVE in outlook.stages else 0
+        n_trajectories = project.active.num_trajectories if ACTIVE in outlook.stages else 0
         measured = replace(measured, speed=measured_speed(project, n_trajectories))
     return _Timetable(project, measured, outlook).forecasts()
 

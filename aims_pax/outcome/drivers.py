@@ -11,6 +11,8 @@ from aims_pax.reference.registry import build_reference
 from aims_pax.sampling import CalculatorForces, ReferenceForces
 from aims_pax.settings import Project
 from aims_pax.stages import assembly
+from aims_pax.stages.driver import driver_forces as run_driver_forces
+from aims_pax.stages.driver import embedded_settings
 
 
 def usual_driver(project: Project) -> str:
@@ -24,7 +26,7 @@ def driver_name(by: str, project: Project) -> str:
     if by != "driver" or project.settings.initial is None:
         return names.get(by, by)
     driver = project.initial.driver
-    return assembly.embedded_settings(project).method if driver == "tblite" else names.get(driver, driver)
+    return embedded_settings(project).method if driver == "tblite" else names.get(driver, driver)
 
 
 def driver_forces(by: str, project: Project, product: Ensemble) -> ForceModel:
@@ -52,9 +54,9 @@ def driver_forces(by: str, project: Project, product: Ensemble) -> ForceModel:
         return ReferenceForces(build_reference(project.reference), folder, want_stress=assembly.wants_stress(project))
     if by == "driver" and project.settings.initial is not None:
         if project.initial.driver == "tblite":
-            return _tight_binding(assembly.embedded_settings(project).method, project)
+            return _tight_binding(embedded_settings(project).method, project)
         folder_of_run = RunFolder(project.run_folder, project.label_folder / "heldout-driver")
-        return assembly.driver_forces(project, build_reference(project.reference), folder_of_run)
+        return run_driver_forces(project, build_reference(project.reference), folder_of_run)
     if by in ("GFN1-xTB", "GFN2-xTB"):
         return _tight_binding(by, project)
     if by in ("mace-mp", "mace-off"):

@@ -20,7 +20,7 @@ from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped, Problem, UserError
-from aims_pax.frame import Frame, Label, Split, Stage
+from aims_pax.frame import Frame, Label, Split
 from aims_pax.labelling.desk import LabelDesk
 from aims_pax.outcome.conditions import SEEDS_APART
 from aims_pax.outcome.drivers import driver_forces, driver_name
@@ -29,6 +29,7 @@ from aims_pax.protocols import LabelDone
 from aims_pax.sampling import BatchedSampler, CalculatorForces, ReferenceForces, StatisticalEnsemble, TrajectoryStart
 from aims_pax.sampling.state import pack_arrays, unpack_arrays
 from aims_pax.settings import Project
+from aims_pax.settings.stage import INITIAL
 from aims_pax.stages import assembly
 from aims_pax.stages.imported import extxyz_keys
 
@@ -236,7 +237,7 @@ class HeldoutSet:
             self._store,
             pool,
             RunFolder(self._parts.folder, calculations),
-            Stage.INITIAL,
+            INITIAL,
             keeps_folders=not project.settings.cluster.clean_dirs,
             departure=self._parts.departure,
             no_progress_s=project.settings.misc.no_progress_s,

@@ -8,13 +8,15 @@ import numpy as np
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.errors import Problem, StoreError, UserError
 from aims_pax.evaluation.verdict import Learned
-from aims_pax.frame import Split, Stage
+from aims_pax.frame import Split
 from aims_pax.learner.transition import threshold
 from aims_pax.outcome.product import COMMITTEE_FOLDER
 from aims_pax.outcome.results import read_summary
 from aims_pax.settings import Project
+from aims_pax.settings.stage import ACTIVE
 from aims_pax.stages.assembly import active_rules, run_folder, seeds_of
-from aims_pax.stages.convergence import FINAL_CONVERGENCE, stored_convergence
+from aims_pax.stages.converge import FINAL_CONVERGENCE
+from aims_pax.stages.convergence import stored_convergence
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.states import recall_state
 
@@ -59,7 +61,7 @@ def learned_of(project: Project) -> Learned | None:
 def learned_from(project: Project, store: RunStore) -> Learned:
     """The same from its store, while the run is open or later."""
     sizes = [point.frame.n_atoms for point in store.labelled() if point.split is Split.TRAINING]
-    active = recall_state(store, Stage.ACTIVE)
+    active = recall_state(store, ACTIVE)
     is_known = active is not None and project.settings.active is not None
     value = threshold(active, active_rules(project)) if is_known and active else None
     state = stored_convergence(Memory(store, run_folder(project)), FINAL_CONVERGENCE)

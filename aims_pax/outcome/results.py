@@ -17,16 +17,18 @@ from aims_pax.dataset.extxyz import Keys, write_extxyz
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import StoreError
-from aims_pax.frame import Split, Stage
+from aims_pax.frame import Split
 from aims_pax.labelling.desk import SLOW_LABEL, WORKERS_LOST
 from aims_pax.learner.transition import threshold
 from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
 from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, write_committee, write_product
 from aims_pax.report.figures import draw_run
 from aims_pax.settings import Project
+from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.stages.activities import Activity, Part, Stopwatch
 from aims_pax.stages.assembly import active_rules
-from aims_pax.stages.convergence import FINAL_CONVERGENCE, ConvergenceState, stored_convergence
+from aims_pax.stages.converge import FINAL_CONVERGENCE
+from aims_pax.stages.convergence import ConvergenceState, stored_convergence
 from aims_pax.stages.imported import extxyz_keys
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.states import STOPPED_INITIALLY, recall_state
@@ -214,10 +216,10 @@ def _content(
     product: Product,
 ) -> dict[str, Any]:
     counts = store.counts()
-    initial, active = recall_state(store, Stage.INITIAL), recall_state(store, Stage.ACTIVE)
+    initial, active = recall_state(store, INITIAL), recall_state(store, ACTIVE)
     stop = {
-        Stage.INITIAL: None if initial is None else initial.stopping and STOPPED_INITIALLY.get(initial.stopping),
-        Stage.ACTIVE: None if active is None else active.stopping,
+        INITIAL: None if initial is None else initial.stopping and STOPPED_INITIALLY.get(initial.stopping),
+        ACTIVE: None if active is None else active.stopping,
     }
     epochs = store.epochs()
     return {
@@ -242,8 +244,8 @@ def _content(
         "uncertainty_checks": 0 if active is None else active.memories[0].n_scores,
         "threshold_ev_per_ang": None if active is None else _finite(threshold(active, active_rules(project))),
         "epochs": {
-            str(Stage.INITIAL): 0 if initial is None else initial.n_epochs,
-            str(Stage.ACTIVE): 0 if active is None else active.n_epochs,
+            str(INITIAL): 0 if initial is None else initial.n_epochs,
+            str(ACTIVE): 0 if active is None else active.n_epochs,
             "of_each_member": [
                 int(epochs["epoch"][epochs["member"] == member].max(initial=0)) for member in range(committee.n_members)
             ],

@@ -1,14 +1,21 @@
 """What INITIAL_DATASET_GENERATION and ACTIVE_LEARNING have in common."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Final
 
 from annotated_types import Ge, Le
 from pydantic import Field
 
+from aims_pax.frame import Stage
 from aims_pax.settings.methods.reference import TeacherSettings
 from aims_pax.settings.reading.kinds import Count, Fraction, NotNegative, Whole
 from aims_pax.settings.section import Contradiction, Section
+
+INITIAL: Final = Stage.INITIAL
+"""The stage that INITIAL_DATASET_GENERATION describes; its name in the store of a run."""
+
+ACTIVE: Final = Stage.ACTIVE
+"""The stage that ACTIVE_LEARNING describes."""
 
 
 class StageSettings(Section):

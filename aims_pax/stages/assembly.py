@@ -2,20 +2,18 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from aims_pax.dataset.run_folder import RunFolder
-from aims_pax.frame import Frame, LabelledFrame, Stage
+from aims_pax.frame import Frame, LabelledFrame
 from aims_pax.learner.cadence import PerLabel, PerRound
 from aims_pax.learner.quota import Quota
 from aims_pax.learner.selectors import EveryStructure, MovingThreshold
 from aims_pax.learner.state import Rules
-from aims_pax.protocols import Pool, Reference
-from aims_pax.reference.ase_adapter import import_callable
-from aims_pax.reference.dispersion import Dispersion
+from aims_pax.protocols import Pool
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import (
     ActiveLearningSettings,
@@ -24,7 +22,6 @@ from aims_pax.settings import (
     MDSettings,
     Project,
     SlurmCluster,
-    TbliteSettings,
 )
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
@@ -138,93 +135,12 @@ def build_committee(
 # -- initial dataset ------------------------------------------------------------------------------------------
 
 
-def driver_forces(project: Project, reference: Reference, folder: RunFolder) -> "ForceModel":
-    """What drives the MD of initial dataset generation, with its dispersion correction."""
-    from aims_pax.sampling import DispersedForces
-
-    model, settings = _driving_model(project, reference, folder), project.initial.foundational_model_settings
-    if settings is None or settings.correction is None:
-        return model
-    return DispersedForces(model, Dispersion(settings.correction))
-
-
-def _driving_model(project: Project, reference: Reference, folder: RunFolder) -> "ForceModel":
-    """The same without correction."""
-    from aims_pax.committee import CommitteeForces, devices_of, load_foundation
-    from aims_pax.sampling import CalculatorForces, ReferenceForces
-
-    settings = project.initial
-    model = settings.foundational_model_settings
-    match settings.driver:
-        case "reference":
-            return ReferenceForces(reference, folder.calculations / "aimd", want_stress=wants_stress(project))
-        case "tblite":
-            return CalculatorForces(lambda: _embedded_calculator(embedded_settings(project)))
-        case "mace-mp" | "mace-off" | "mace" as family:
-            name = "small" if model is None else model.mace_model
-            return CommitteeForces(load_foundation(family, name, device=devices_of(project.mace.misc.device)))
-        case path:
-            make = import_callable(path, key="INITIAL_DATASET_GENERATION.foundational_model")
-            arguments = {} if model is None else dict(model.arguments)
-            return CalculatorForces(lambda: make(**arguments))
-
-
-def forget_history(project: Project, forces: "ForceModel") -> Callable[[], None]:
-    """What makes the embedded driver forget the wave functions of earlier steps.
-
-    They change its forces in the seventh digit, and an interruption loses them: a run that goes on samples the same
-    structures only when they are forgotten at the same steps without an interruption, too. A calculator of the user's
-    own may be slow to make anew, and keeps its past.
-    """
-    from aims_pax.sampling import CalculatorForces
-
-    if project.initial.driver == "tblite" and isinstance(forces, CalculatorForces):
-        return forces.forget
-    return lambda: None
-
-
-def embedded_settings(project: Project) -> TbliteSettings:
-    """The embedded driver, with the charge and spin of the reference where that has them, and a tblite's method."""
-    reference = project.settings.reference
-    method = project.initial.embedded_method
-    if method is None:
-        method = reference.method if isinstance(reference, TbliteSettings) else "GFN2-xTB"
-    return TbliteSettings(
-        method=method,
-        charge=getattr(reference, "charge", 0),
-        multiplicity=getattr(reference, "multiplicity", 1),
-    )
-
-
-def driver_words(project: Project) -> str:
-    """What drives the initial MD, in words."""
-    settings = project.initial
-    match settings.driver:
-        case "reference":
-            return "the reference itself"
-        case "tblite":
-            return embedded_settings(project).method
-        case "mace-mp" | "mace-off" | "mace" as family:
-            model = settings.foundational_model_settings
-            return f"{family} {('small' if model is None else model.mace_model).rsplit('/', 1)[-1]}"
-        case path:
-            return path
-
-
-def _embedded_calculator(settings: TbliteSettings):  # type: ignore[no-untyped-def]
-    from tblite.ase import TBLite
-
-    return TBLite(method=settings.method, charge=settings.charge, multiplicity=settings.multiplicity, verbosity=0)
-
-
 def initial_sampler(project: Project, forces: "ForceModel") -> "BatchedSampler":
     """One trajectory for each starting structure."""
     from aims_pax.committee import devices_of
     from aims_pax.sampling import BatchedSampler
 
-    starts = [
-        _start(system.frame, project.md_for(index), Stage.INITIAL) for index, system in enumerate(project.systems)
-    ]
+    starts = [_start(system.frame, project.md_for(index), noise=0) for index, system in enumerate(project.systems)]
     return BatchedSampler(starts, forces, device=devices_of(project.mace.misc.device)[0])
 
 
@@ -271,7 +187,7 @@ def active_sampler(
 
     if frames is None:
         frames = [project.system_for(index).frame for index in range(project.active.num_trajectories)]
-    starts = [_start(frame, project.md_for(index), Stage.ACTIVE) for index, frame in enumerate(frames)]
+    starts = [_start(frame, project.md_for(index), noise=1) for index, frame in enumerate(frames)]
     member = 0 if project.md_for(0).propagate_with == "member" else None
     return BatchedSampler(starts, CommitteeForces(committee, member=member), device=committee.device)
 
@@ -316,17 +232,18 @@ def initial_plan(settings: InitialDatasetSettings) -> "EpochPlan":
     return EpochPlan(schedule=settings.scheduler_initial, valid_skip=settings.valid_skip)
 
 
-def recorder(project: Project, stage: Stage, folder: RunFolder) -> "TrajectoryRecorder | NoRecorder":
+def recorder(
+    settings: InitialDatasetSettings | ActiveLearningSettings, stage: str, folder: RunFolder
+) -> "TrajectoryRecorder | NoRecorder":
     """What saves the frames of the MD, if that was asked for."""
     from aims_pax.stages.recording import NoRecorder, TrajectoryRecorder
 
-    settings = project.initial if stage is Stage.INITIAL else project.active
     if not settings.save_trajectories:
         return NoRecorder()
     return TrajectoryRecorder(folder.trajectories, stage, interval_steps=settings.save_trajectories_interval)
 
 
-def _start(frame: Frame, md: MDSettings, stage: Stage) -> "TrajectoryStart":
+def _start(frame: Frame, md: MDSettings, *, noise: int) -> "TrajectoryStart":
     from aims_pax.sampling import StatisticalEnsemble, TrajectoryStart
 
     # The stages have noise of their own: otherwise active learning would begin with the moves of the initial MD.
@@ -336,7 +253,7 @@ def _start(frame: Frame, md: MDSettings, stage: Stage) -> "TrajectoryStart":
         temperature_k=md.temperature,
         timestep_fs=md.timestep,
         friction_per_fs=md.friction,
-        seed=2 * md.seed + (stage is Stage.ACTIVE),
+        seed=2 * md.seed + noise,
     )
 
 

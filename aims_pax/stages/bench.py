@@ -1,32 +1,112 @@
-"""What every stage works with: the store of its run, its desk for labels, its clock, and those who look and ask."""
+"""What every stage works with: the store of its run, a desk for labels, the committee, the clock, and who looks on."""
 
-from dataclasses import dataclass
+import secrets
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
-from aims_pax.frame import Stage
+from aims_pax.errors import CampaignStopped
+from aims_pax.frame import LabelledFrame, Stage
 from aims_pax.labelling.desk import LabelDesk
-from aims_pax.protocols import Observer
-from aims_pax.stages.activities import Stopwatch
+from aims_pax.protocols import Observer, Pool
+from aims_pax.settings import Project
+from aims_pax.stages import assembly
+from aims_pax.stages.activities import Activity, Stopwatch
+from aims_pax.stages.isolated import isolated_atoms
 from aims_pax.stages.memory import Memory
 
+if TYPE_CHECKING:
+    from aims_pax.committee import Committee
 
-@dataclass(frozen=True, slots=True)
+
 class Bench:
-    """The bench of one stage.
+    """One run folder while a process works in it: its store, its clock, and the pool as soon as a label is needed."""
 
-    Parameters
-    ----------
-    stage : Stage
-        Its name, under which the store keeps its state.
-    desk : LabelDesk
-        Where it asks for labels.
-    """
+    def __init__(self, project: Project, store: RunStore, observer: Observer, departure: Departure) -> None:
+        self.project, self.store, self.observer, self.departure = project, store, observer, departure
+        self.folder = assembly.run_folder(project, run_id=_run_id(store))
+        self.memory = Memory(store, self.folder)
+        self.stopwatch = Stopwatch()
+        self.memory.recall_time(self.stopwatch)
+        self._pool: Pool | None = None
+        self._committee: Committee | None = None
 
-    stage: Stage
-    store: RunStore
-    memory: Memory
-    desk: LabelDesk
-    stopwatch: Stopwatch
-    observer: Observer
-    departure: Departure
+    def pool(self) -> Pool:
+        """Where labels are computed. The workers are started at the first call and serve all stages."""
+        if self._pool is None:
+            with self.stopwatch.during(Activity.STARTING):
+                self._pool = assembly.build_pool(self.project)
+        return self._pool
+
+    def desk(self, stage: str) -> LabelDesk:
+        """Where a stage asks for labels."""
+        return LabelDesk(
+            self.store,
+            self.pool(),
+            self.folder,
+            Stage(stage),
+            keeps_folders=not self.project.settings.cluster.clean_dirs,
+            departure=self.departure,
+            no_progress_s=self.project.settings.misc.no_progress_s,
+        )
+
+    def wake(self) -> None:
+        """Wait no longer for labels if the campaign is to leave; called in any thread."""
+        if self.departure.reason is not None and (pool := self._pool) is not None:
+            pool.wake()
+
+    def close(self) -> None:
+        """Release the workers; they are started again if a label is needed after all."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+    def committee(self) -> "Committee | None":
+        """The committee with all its points, as the store knows it; None before the first round of labels."""
+        from aims_pax.committee import Committee, devices_of
+
+        if self._committee is None:
+            labelled = list(self.store.labelled())
+            checkpoint = self.memory.committee_checkpoint()
+            if checkpoint is not None:
+                misc = self.project.mace.misc
+                self._committee = Committee.load(checkpoint, device=devices_of(misc.device), compiled=misc.compile)
+                self._committee.add(labelled)
+            elif labelled:
+                self.build_committee(labelled)
+        return self._committee
+
+    def build_committee(self, labelled: Sequence[LabelledFrame]) -> "Committee":
+        """A new committee from the first labels, with free atoms computed by the reference."""
+        isolated = isolated_atoms(self.project, self.store, self.memory, self.folder.calculations / "isolated")
+        self._committee = assembly.build_committee(self.project, labelled, isolated_atoms_ev=isolated)
+        return self._committee
+
+    def existing_committee(self) -> "Committee":
+        """The committee of a run that has had its first labels.
+
+        Raises
+        ------
+        CampaignStopped
+            There is none.
+        """
+        committee = self.committee()
+        if committee is None:
+            raise CampaignStopped("this run has no labelled structures yet")
+        return committee
+
+    def keep_committee(self, committee: "Committee") -> None:
+        """Write the committee, and let it be the one that the run goes on with."""
+        with self.stopwatch.during(Activity.RECORDING):
+            checkpoint = self.memory.write_committee(committee)
+            with self.store.transaction():
+                self.memory.keep_committee(checkpoint)
+            self.memory.forget_other_checkpoints()
+
+
+def _run_id(store: RunStore) -> str:
+    """A name of this run that no other run has; drawn at its start."""
+    run_id = store.get_meta("run_id") or secrets.token_hex(4)
+    store.set_meta("run_id", run_id)
+    return run_id

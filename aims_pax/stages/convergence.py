@@ -25,10 +25,6 @@ COMMIT_S = 15.0
 LEVEL: Final = 0.01
 """A loss that fell by less than this part is called level."""
 
-INITIAL_CONVERGENCE: Final = "convergence.initial"
-FINAL_CONVERGENCE: Final = "convergence.active"
-"""Names of the states of both convergences in the store."""
-
 
 @dataclass(frozen=True, slots=True)
 class ConvergenceState:

@@ -9,9 +9,10 @@ from aims_pax.dataset.extxyz import Dataset, Keys, read_dataset
 from aims_pax.dataset.foreign import unit_remarks, virials_key
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, StructureError
-from aims_pax.frame import Frame, Split, Stage
+from aims_pax.frame import Frame, Split
 from aims_pax.settings import ActiveLearningSettings, MiscSettings, Project
 from aims_pax.settings.methods.charges import told_by
+from aims_pax.settings.stage import INITIAL
 from aims_pax.stages import isolated
 from aims_pax.stages.memory import Memory
 
@@ -64,7 +65,7 @@ def import_datasets(project: Project, store: RunStore, memory: Memory) -> None:
         for frame, label in share.dataset.structures:
             # Frames from files have no trajectory of this run: negative numbers keep them apart from those.
             number += 1
-            label_id = store.add_job(replace(frame, trajectory=-1, md_step=number, generation=0), Stage.INITIAL)
+            label_id = store.add_job(replace(frame, trajectory=-1, md_step=number, generation=0), INITIAL)
             store.add_label(label_id, label)
             store.assign(label_id, share.split, share.member)
     energies = free_atoms_ev(project, shares)

@@ -14,7 +14,7 @@ import numpy as np
 
 from aims_pax.committee import Committee
 from aims_pax.departure import Reason
-from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame
+from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame, Stage
 from aims_pax.labelling.desk import Answer
 from aims_pax.learner.decide import decide, ended_by_a_failure, reopened, resumed
 from aims_pax.learner.events import (
@@ -64,6 +64,8 @@ class Loop:
 
     Parameters
     ----------
+    stage : str
+        Its name, under which the store keeps its state.
     committee : Committee or None
         As the run has left it; None until the first round of labels.
     stagnations : Stagnations or None
@@ -73,6 +75,7 @@ class Loop:
     def __init__(
         self,
         bench: Bench,
+        stage: str,
         parts: LoopParts,
         state: State,
         *,
@@ -80,11 +83,12 @@ class Loop:
         stagnations: Stagnations | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._bench, self._parts, self._clock = bench, parts, clock
+        self._bench, self._stage, self._parts, self._clock = bench, stage, parts, clock
+        self._desk = bench.desk(stage)
         self.state = state
         self.stuck: list[Advanced] = []
         self.last_failure: LabelFailure | None = None
-        self._diary = Diary(bench.stage, parts.rules, reasons=parts.reasons, labels_per_line=parts.labels_per_line)
+        self._diary = Diary(stage, parts.rules, reasons=parts.reasons, labels_per_line=parts.labels_per_line)
         self._trainer = None if committee is None else CommitteeTrainer(committee, parts.plan, stagnations=stagnations)
         self._wrecks = WreckWatch()
         self._first_labels: list[Label] = []
@@ -133,10 +137,10 @@ class Loop:
     def _resume(self) -> None:
         """Take over the stored positions, noise streams and checkpoints, and the labels in flight."""
         sampler, memory = self._parts.sampler, self._bench.memory
-        stored = memory.recall_bytes(f"sampler.{self._bench.stage}")
+        stored = memory.recall_bytes(f"sampler.{self._stage}")
         if stored is not None:
             sampler.load(stored)
-        packed = memory.recall_bytes(f"checkpoints.{self._bench.stage}")
+        packed = memory.recall_bytes(f"checkpoints.{self._stage}")
         self._checkpoints = (
             {index: sampler.checkpoint(index).to_bytes() for index in range(len(self.state.trajectories))}
             if packed is None
@@ -153,7 +157,7 @@ class Loop:
             with self._committing():
                 memory.forget(REOPENED)
         with self._bench.stopwatch.during(Activity.LABELLING):
-            finished = self._bench.desk.resume()
+            finished = self._desk.resume()
         self._answers(finished)
 
     # -- sampling ---------------------------------------------------------------------------------------------
@@ -214,12 +218,12 @@ class Loop:
 
     def _collect(self, *, timeout_s: float | None) -> list[LabelDone]:
         with self._bench.stopwatch.during(Activity.LABELLING):
-            return self._bench.desk.collect(timeout_s=timeout_s)
+            return self._desk.collect(timeout_s=timeout_s)
 
     def _await_labels(self) -> None:
         """Wait for a label; leave when no more come before the walltime."""
         self._answers(self._collect(timeout_s=None))
-        if self._bench.desk.only_held:
+        if self._desk.only_held:
             self._bench.departure.ask(Reason.WALLTIME)
 
     def _answers(self, done: Sequence[LabelDone]) -> None:
@@ -233,7 +237,7 @@ class Loop:
         labelled: list[LabelledFrame] = []
         with self._committing(flushed=True):
             for one in done:
-                answer = self._bench.desk.record(one)
+                answer = self._desk.record(one)
                 answers.append(answer)
                 self._wrecks.note(answer.result)
                 if isinstance(answer.result, Label):
@@ -243,7 +247,7 @@ class Loop:
         if labelled:
             self._committee.add(labelled)
         for answer in answers:
-            self._bench.desk.tidy(answer)
+            self._desk.tidy(answer)
         self._send()
 
     def _labelled(self, answer: Answer, label: Label) -> list[LabelledFrame]:
@@ -280,7 +284,7 @@ class Loop:
     def _distribute(self) -> None:
         """Give each member its share of the round, or all of it to all members."""
         store, rules, n_round = self._bench.store, self._parts.rules, self.state.n_round
-        waiting = Round.waiting(store, self._bench.stage)
+        waiting = Round.waiting(store, Stage(self._stage))
         if n_round == 0:
             waiting.require_something_to_learn(self._first_labels)
         rng = np.random.default_rng((self._parts.seed, n_round))
@@ -359,7 +363,7 @@ class Loop:
         """Enter the structures that are to be labelled into the books."""
         for pick in self._picks:
             frame = self._parts.sampler.frame(pick.trajectory)
-            label_id = self._bench.desk.request(frame)
+            label_id = self._desk.request(frame)
             self._to_send.append((label_id, frame))
             self._diary.picked(pick, frame.md_step, label_id, score=self._judgements.newest(pick.trajectory))
         self._picks.clear()
@@ -374,11 +378,11 @@ class Loop:
                 known.append(LabelDone(label_id, label))
                 continue
             with self._bench.stopwatch.during(Activity.LABELLING):
-                self._bench.desk.send(label_id)
+                self._desk.send(label_id)
         self._answers(known)
 
     def _write_state(self) -> None:
-        memory, store, stage = self._bench.memory, self._bench.store, self._bench.stage
+        memory, store, stage = self._bench.memory, self._bench.store, self._stage
         self._judgements.write(store)
         for kind, payload in self._journal:
             store.append_journal(kind, payload)
@@ -395,7 +399,7 @@ class Loop:
         counts = self.state.counts[0]
         self._bench.observer.show(
             loop_status(
-                self._bench.stage,
+                self._stage,
                 self.state,
                 self._parts.rules,
                 command,

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.store import RunStore
-from aims_pax.frame import Frame, Split, Stage
+from aims_pax.frame import Frame, Split
 from aims_pax.settings import Project
+from aims_pax.settings.stage import INITIAL
 from aims_pax.stages.sanity import is_probe
 
 diary = logging.getLogger("aims_pax.active")
@@ -40,7 +41,7 @@ def starting_frames(project: Project, store: RunStore) -> list[Frame]:
 
 def _initial_structures(store: RunStore) -> dict[str, list[Frame]]:
     """Training structures that the initial MD has sampled, by system, in their order."""
-    initial = {job.label_id for job in store.jobs(JobStatus.DONE) if job.stage == Stage.INITIAL}
+    initial = {job.label_id for job in store.jobs(JobStatus.DONE) if job.stage == INITIAL}
     found: dict[str, list[tuple[int, Frame]]] = {}
     for one in store.labelled():
         if one.label_id in initial and one.split is Split.TRAINING and not is_probe(one.frame):

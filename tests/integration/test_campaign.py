@@ -76,7 +76,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
         return SCORES["max_atomic_sd"](scored)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("aims_pax.campaign.run.SCORES", {"max_atomic_sd": recorded})
+        patch.setattr("aims_pax.selection.SCORES", {"max_atomic_sd": recorded})
         summary = run(folder, observer=watcher)
     return Finished(folder, summary, forces, train_sizes)
 

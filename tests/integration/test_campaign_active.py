@@ -63,7 +63,7 @@ def test_uncertainty_type_is_the_measure_that_picks(
         scored.append(forces.copy())
         return SCORES[kind](forces)
 
-    monkeypatch.setattr("aims_pax.campaign.run.SCORES", {kind: recorded})
+    monkeypatch.setattr("aims_pax.selection.SCORES", {kind: recorded})
     folder = active_project(tmp_path, initial_copper, active_changes(uncertainty_type=kind, max_train_set_size=3))
     run(folder, stages=ACTIVE)
     with RunStore.open_readonly(folder) as store:

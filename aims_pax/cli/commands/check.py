@@ -13,6 +13,7 @@ import typer
 from aims_pax.cli.boundary import guarded
 from aims_pax.cli.launch import ParslConfig, ProjectFolder, load
 from aims_pax.errors import UserError
+from aims_pax.settings.stage import ACTIVE, INITIAL
 
 if TYPE_CHECKING:
     from aims_pax.frame import Stage
@@ -54,12 +55,11 @@ def check(
     Looks at settings, files, structures, elements, executables, devices and disk. Computes and creates nothing, unless
     it is to probe.
     """
-    from aims_pax.frame import Stage
 
     stages = {
-        StageChoice.RUN: (Stage.INITIAL, Stage.ACTIVE),
-        StageChoice.IDG: (Stage.INITIAL,),
-        StageChoice.AL: (Stage.ACTIVE,),
+        StageChoice.RUN: (INITIAL, ACTIVE),
+        StageChoice.IDG: (INITIAL,),
+        StageChoice.AL: (ACTIVE,),
     }[command]
     project = load(folder, stages, parsl_config)
 

@@ -12,6 +12,7 @@ from aims_pax.cli.boundary import guarded
 from aims_pax.cli.commands.check import StageChoice
 from aims_pax.cli.launch import ProjectFolder
 from aims_pax.errors import Problem, UserError
+from aims_pax.settings.stage import ACTIVE, INITIAL
 
 if TYPE_CHECKING:
     from aims_pax.forecast.standing import Standing
@@ -108,10 +109,10 @@ def _project(folder: Path, command: StageChoice | None) -> "tuple[Project, tuple
     if command is not None:
         stages = tuple(Stage(stage) for stage in STAGES[command])
         return load_project(folder, stages=stages), stages
-    project = load_project(folder, stages=(Stage.ACTIVE,))
+    project = load_project(folder, stages=(ACTIVE,))
     if project.settings.initial is None or project.active.initial_train_dataset is not None:
-        return project, (Stage.ACTIVE,)
-    return load_project(folder, stages=(Stage.INITIAL, Stage.ACTIVE)), (Stage.INITIAL, Stage.ACTIVE)
+        return project, (ACTIVE,)
+    return load_project(folder, stages=(INITIAL, ACTIVE)), (INITIAL, ACTIVE)
 
 
 def _foretell(
@@ -122,11 +123,10 @@ def _foretell(
     from aims_pax.forecast.pace import measure, workload_of
     from aims_pax.forecast.timetable import WIDTH, forecast_by_stage, workers_of
     from aims_pax.forecast.workers import doubled, forecast
-    from aims_pax.frame import Stage
     from aims_pax.stages.activities import Part
 
     ahead = parts_ahead(project, outlook.stages, outlook.standing)
-    part_of = {Stage.INITIAL: Part.INITIAL, Stage.ACTIVE: Part.ACTIVE}
+    part_of = {INITIAL: Part.INITIAL, ACTIVE: Part.ACTIVE}
     measured = measure(project, tuple(stage for stage in outlook.stages if part_of[stage] in ahead), outlook.wishes)
     facts, found = list(measured.facts), None
     if Part.ACTIVE in ahead:

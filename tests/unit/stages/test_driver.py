@@ -8,6 +8,7 @@ from aims_pax.checking.check import check_project
 from aims_pax.frame import Stage
 from aims_pax.settings import Project, load_project
 from aims_pax.stages import assembly
+from aims_pax.stages.driver import driver_forces, embedded_settings
 
 from ...integration.projects import water_project
 
@@ -34,7 +35,7 @@ def test_embedded_driver_has_the_method_that_was_asked_for(
 ) -> None:
     chosen = project(tmp_path, reference, driver)
     assert chosen.initial.driver == "tblite"
-    assert assembly.embedded_settings(chosen).method == method
+    assert embedded_settings(chosen).method == method
     assert any(fact == f"initial dataset: MD driven by {method}" for fact in check_project(chosen, tuple(Stage)).facts)
 
 
@@ -49,7 +50,7 @@ def test_gfn1_drives_by_its_own_forces(tmp_path: Path) -> None:
     for method in ("GFN1-xTB", "GFN2-xTB"):
         chosen = project(tmp_path / method, {"type": "tblite"}, method)
         reference = build_reference(chosen.reference)
-        forces = assembly.driver_forces(chosen, reference, RunFolder(tmp_path, tmp_path))
+        forces = driver_forces(chosen, reference, RunFolder(tmp_path, tmp_path))
         sampler = assembly.initial_sampler(chosen, forces)
         atoms = atoms_of(sampler.frame(0))
         atoms.calc = TBLite(method=method, verbosity=0)

@@ -1,0 +1,83 @@
+"""Active learning: the committee drives, and asks for labels where it is unsure."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from aims_pax.errors import CampaignStopped, Problem
+from aims_pax.learner.state import Rules, State, StopReason
+from aims_pax.learner.transition import begin
+from aims_pax.settings import Project
+from aims_pax.settings.stage import ACTIVE
+from aims_pax.stages import assembly
+from aims_pax.stages.activities import Activity
+from aims_pax.stages.bench import Bench
+from aims_pax.stages.starts import starting_frames
+from aims_pax.stages.states import recall_state
+
+if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
+    from aims_pax.committee import Committee
+    from aims_pax.stages.trainer import Stagnations
+
+
+class ActiveLearning:
+    """Trajectories that the committee drives until its goal is reached; then no more labels are needed."""
+
+    name = str(ACTIVE)
+
+    def problems(self, project: Project) -> Iterator[Problem]:
+        """None that could be told for nothing."""
+        return iter(())
+
+    def facts(self, project: Project) -> Iterator[str]:
+        """None besides its amounts."""
+        return iter(())
+
+    def run(self, bench: Bench) -> None:
+        """Learn until a goal is reached, and release the workers: nodes should not idle while models converge."""
+        from aims_pax.selection import SCORES
+        from aims_pax.stages.epochs import epochs_trained
+        from aims_pax.stages.loop import Loop
+        from aims_pax.stages.parts import GoesBackTo, LoopParts
+
+        project, settings = bench.project, bench.project.active
+        rules = assembly.active_rules(project)
+        with bench.stopwatch.during(Activity.STARTING):
+            committee = bench.existing_committee()
+            sampler = assembly.active_sampler(project, committee, frames=starting_frames(project, bench.store))
+        state, stagnations = self._begun(bench, committee, rules)
+        parts = LoopParts(
+            rules=rules,
+            sampler=sampler,
+            recorder=assembly.recorder(settings, self.name, bench.folder),
+            goes_back_to=GoesBackTo.LAST_LABEL if settings.update_md_checkpoints else GoesBackTo.START,
+            plan=assembly.active_plan(settings),
+            build_committee=bench.build_committee,
+            score=SCORES[settings.uncertainty_type],
+            n_epochs_before=epochs_trained(bench, besides=self.name),
+        )
+        reason = Loop(bench, self.name, parts, state, committee=committee, stagnations=stagnations).run()
+        bench.close()
+        if reason is StopReason.ALL_FAILED:
+            raise CampaignStopped(
+                "every trajectory has failed too often in a row; the log says how each of them failed. If it was the "
+                "reference, mend it, then the same command tries again. If it was the MD, start anew with a lower "
+                "MD.timestep or MD.temperature, or a larger initial dataset"
+            )
+
+    def _begun(self, bench: Bench, committee: "Committee", rules: Rules) -> "tuple[State, Stagnations]":
+        """Where it stands; a new one begins at the full learning rate, since it has no schedule."""
+        from aims_pax.stages.trainer import MIN_RESET_PATIENCE, Stagnations
+
+        settings = bench.project.active
+        state, stagnations = recall_state(bench.store, self.name), bench.memory.recall("stagnations", Stagnations)
+        if state is not None and stagnations is not None:
+            return state, stagnations
+        for member in range(committee.n_members):
+            committee.reset_optimizer(member)
+        bench.keep_committee(committee)
+        n_initial_train = min(committee.n_train(member) for member in range(committee.n_members))
+        patience = max(settings.epochs_per_worker, MIN_RESET_PATIENCE)
+        return (
+            begin(rules, n_trajectories=settings.num_trajectories, n_initial_train=n_initial_train),
+            Stagnations.begin(committee.n_members, patience=patience, margin=settings.margin),
+        )

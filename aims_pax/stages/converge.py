@@ -1,0 +1,118 @@
+"""The committee trained to the end on a finished dataset, as a stage."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from aims_pax.dataset.durable import replacing_bytes
+from aims_pax.errors import Problem
+from aims_pax.settings import Project
+from aims_pax.stages.activities import Activity
+from aims_pax.stages.bench import Bench
+
+if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
+    from aims_pax.committee import Committee
+
+INITIAL_CONVERGENCE: Final = "convergence.initial"
+FINAL_CONVERGENCE: Final = "convergence.active"
+"""Names of the states of both convergences in the store."""
+
+BEFORE: Final = "before_convergence"
+"""Name of the committee as learning left it: in the store its generation, in checkpoints/ its file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Converge:
+    """A last training.
+
+    Parameters
+    ----------
+    name : str
+    key : str
+        Name of its state in the store.
+    is_final : bool
+        Whether it trains those members that are to be handed over, on everything that was paid for; else all members,
+        each on what it has.
+    """
+
+    name: str
+    key: str
+    is_final: bool
+
+    def problems(self, project: Project) -> Iterator[Problem]:
+        """None."""
+        return iter(())
+
+    def facts(self, project: Project) -> Iterator[str]:
+        """None besides its epochs."""
+        return iter(())
+
+    def run(self, bench: Bench) -> None:
+        """Train as long as that helps."""
+        from aims_pax.stages.convergence import Convergence, ConvergenceParts, annealing_rules
+        from aims_pax.stages.epochs import epochs_trained
+        from aims_pax.stages.status import convergence_status
+
+        project = bench.project
+        settings = project.active if self.is_final else project.settings.initial or project.active
+        with bench.stopwatch.during(Activity.STARTING):
+            committee = bench.existing_committee()
+        if self.is_final and bench.memory.recall_bytes(self.key) is None:
+            keep_before_convergence(bench)
+        with bench.stopwatch.during(Activity.STARTING):
+            if self.is_final:
+                committee.share_points()
+        rules = annealing_rules(settings)
+        parts = ConvergenceParts(committee, bench.store, bench.memory, bench.stopwatch, bench.departure)
+        convergence = Convergence(parts, rules, valid_skip=settings.valid_skip, key=self.key)
+        best_only = self.is_final and project.active.converge_best
+        members = (best_member(committee),) if best_only else tuple(range(committee.n_members))
+        n_before = epochs_trained(bench, besides=self.key)
+
+        def show(n_epochs: int, force_mae: float | None) -> None:
+            bench.observer.show(
+                convergence_status(
+                    bench.store.counts(),
+                    committee,
+                    n_epochs=n_before + n_epochs,
+                    force_mae=force_mae,
+                    activity=f"converging, epoch {n_epochs} of at most {rules.max_epochs}",
+                )
+            )
+
+        convergence.run(members, show=show)
+
+
+def best_member(committee: "Committee") -> int:
+    """The member of the lowest validation force MAE."""
+    errors = committee.errors()
+    return min(
+        range(committee.n_members),
+        key=lambda member: float("inf") if (e := errors[member]) is None else e.force_mae_ev_per_ang,
+    )
+
+
+def keep_before_convergence(bench: Bench) -> None:
+    """Keep a copy of the committee as learning leaves it; convergence then goes on with the other."""
+    checkpoint = bench.memory.committee_checkpoint()
+    if checkpoint is None:
+        return
+    copy = copy_before_convergence(bench)
+    if checkpoint != copy:
+        with checkpoint.open("rb") as source, replacing_bytes(copy) as target:
+            shutil.copyfileobj(source, target)
+    with bench.store.transaction():
+        bench.memory.keep_json(BEFORE, bench.existing_committee().generation)
+
+
+def checkpoint_before_convergence(bench: Bench) -> Path | None:
+    """The committee as learning left it; None where that was not kept."""
+    copy = copy_before_convergence(bench)
+    return copy if copy.is_file() and bench.memory.recall_json(BEFORE) is not None else None
+
+
+def copy_before_convergence(bench: Bench) -> Path:
+    """Where the committee is kept as learning leaves it."""
+    return bench.folder.checkpoints / f"{BEFORE}.pt"

@@ -1,0 +1,178 @@
+"""What drives the MD of the initial dataset: tight binding, a foundation model, any calculator, or the reference."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.request import Request, urlopen
+
+from aims_pax.dataset.run_folder import RunFolder
+from aims_pax.errors import Problem, UserError
+from aims_pax.protocols import Reference
+from aims_pax.reference.ase_adapter import import_callable
+from aims_pax.reference.dispersion import Dispersion
+from aims_pax.reference.embedded.model_file import elements_of, published_file, published_urls
+from aims_pax.reference.embedded.teacher import made_calculator
+from aims_pax.reference.registry import build_reference
+from aims_pax.settings import Project, TbliteSettings
+from aims_pax.stages.assembly import wants_stress
+
+if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
+    from aims_pax.batch import ForceModel
+
+NETWORK_TIMEOUT_S: Final = 10.0
+
+
+def driver_forces(project: Project, reference: Reference, folder: RunFolder) -> "ForceModel":
+    """What drives the MD of initial dataset generation, with its dispersion correction."""
+    from aims_pax.sampling import DispersedForces
+
+    model, settings = _driving_model(project, reference, folder), project.initial.foundational_model_settings
+    if settings is None or settings.correction is None:
+        return model
+    return DispersedForces(model, Dispersion(settings.correction))
+
+
+def _driving_model(project: Project, reference: Reference, folder: RunFolder) -> "ForceModel":
+    """The same without correction."""
+    from aims_pax.committee import CommitteeForces, devices_of, load_foundation
+    from aims_pax.sampling import CalculatorForces, ReferenceForces
+
+    settings = project.initial
+    model = settings.foundational_model_settings
+    match settings.driver:
+        case "reference":
+            return ReferenceForces(reference, folder.calculations / "aimd", want_stress=wants_stress(project))
+        case "tblite":
+            return CalculatorForces(lambda: _embedded_calculator(embedded_settings(project)))
+        case "mace-mp" | "mace-off" | "mace" as family:
+            name = "small" if model is None else model.mace_model
+            return CommitteeForces(load_foundation(family, name, device=devices_of(project.mace.misc.device)))
+        case path:
+            make = import_callable(path, key="INITIAL_DATASET_GENERATION.foundational_model")
+            arguments = {} if model is None else dict(model.arguments)
+            return CalculatorForces(lambda: make(**arguments))
+
+
+def forget_history(project: Project, forces: "ForceModel") -> Callable[[], None]:
+    """What makes the embedded driver forget the wave functions of earlier steps.
+
+    They change its forces in the seventh digit, and an interruption loses them: a run that goes on samples the same
+    structures only when they are forgotten at the same steps without an interruption, too. A calculator of the user's
+    own may be slow to make anew, and keeps its past.
+    """
+    from aims_pax.sampling import CalculatorForces
+
+    if project.initial.driver == "tblite" and isinstance(forces, CalculatorForces):
+        return forces.forget
+    return lambda: None
+
+
+def embedded_settings(project: Project) -> TbliteSettings:
+    """The embedded driver, with the charge and spin of the reference where that has them, and a tblite's method."""
+    reference = project.settings.reference
+    method = project.initial.embedded_method
+    if method is None:
+        method = reference.method if isinstance(reference, TbliteSettings) else "GFN2-xTB"
+    return TbliteSettings(
+        method=method,
+        charge=getattr(reference, "charge", 0),
+        multiplicity=getattr(reference, "multiplicity", 1),
+    )
+
+
+def driver_words(project: Project) -> str:
+    """What drives the initial MD, in words."""
+    settings = project.initial
+    match settings.driver:
+        case "reference":
+            return "the reference itself"
+        case "tblite":
+            return embedded_settings(project).method
+        case "mace-mp" | "mace-off" | "mace" as family:
+            model = settings.foundational_model_settings
+            return f"{family} {('small' if model is None else model.mace_model).rsplit('/', 1)[-1]}"
+        case path:
+            return path
+
+
+def _embedded_calculator(settings: TbliteSettings):  # type: ignore[no-untyped-def]
+    from tblite.ase import TBLite
+
+    return TBLite(method=settings.method, charge=settings.charge, multiplicity=settings.multiplicity, verbosity=0)
+
+
+# -- what can be wrong with it --------------------------------------------------------------------------------
+
+
+def driver_problems(project: Project) -> Iterator[Problem]:
+    """Why the initial MD can't be driven as it should be.
+
+    Computes nothing; of a published model that is not on this machine its server is asked.
+    """
+    settings = project.initial
+    family, model = settings.driver, settings.foundational_model_settings
+    where = "INITIAL_DATASET_GENERATION.foundational_model"
+    try:
+        if family == "tblite":
+            yield from _embedded_driver_problems(project, where)
+        elif family in ("mace-mp", "mace-off", "mace"):
+            yield from _model_problems(project, where, family, "small" if model is None else model.mace_model)
+        elif family != "reference":
+            made_calculator(family, {} if model is None else model.arguments, key=where)
+    except UserError as error:
+        yield from error.problems
+    if model is not None and model.correction is not None:
+        numbers = [number for system in project.systems for number in system.frame.numbers.tolist()]
+        for problem in Dispersion(model.correction).problems(numbers):
+            yield Problem(f"{where}_settings.dispersion", f"Dispersion can't be added: {problem}.")
+
+
+def _embedded_driver_problems(project: Project, where: str) -> Iterator[Problem]:
+    """Tight binding knows elements to radon, and cells of a certain size."""
+    settings = embedded_settings(project)
+    embedded = build_reference(settings)
+    advice = "Name a driver that can: foundational_model, or initial_sampling: aimd."
+    found = {
+        problem
+        for system in project.systems
+        for problem in embedded.problems(system.frame.numbers.tolist(), periodic=bool(system.frame.pbc.any()))
+    }
+    for problem in sorted(found):
+        yield Problem(where, f"The embedded {settings.method} drives the initial MD, and can't: {problem}.", "", advice)
+
+
+def _model_problems(project: Project, where: str, family: str, name: str) -> Iterator[Problem]:
+    """A model must load and know the elements; one that is still to be downloaded must be in reach."""
+    file = Path(name) if Path(name).is_file() else published_file(family, name)
+    if file is None:
+        reason = _unreachable_reason(family, name)
+        if reason is not None:
+            found = f"The model {family} {name} is not on this machine, and can't be downloaded ({reason})."
+            advice = "Fetch its file elsewhere and name it by mace_model, or leave the model out: GFN2-xTB then drives."
+            yield Problem(where, found, "", advice)
+        return
+    known = elements_of(file)
+    if known is None:
+        from aims_pax.committee import load_foundation
+
+        known = load_foundation(family, str(file), device="cpu").numbers
+    foreign = [number for number in project.elements if number not in known]
+    if foreign:
+        from ase.data import chemical_symbols
+
+        symbols, all_known = (", ".join(chemical_symbols[z] for z in numbers) for numbers in (foreign, known))
+        yield Problem(
+            where,
+            found=f"The model {name} does not know the elements {symbols}.",
+            allowed=f"structures of {all_known}",
+            advice="Choose a model that was trained on them, or leave the model out: GFN2-xTB then drives the MD.",
+        )
+
+
+def _unreachable_reason(family: str, name: str) -> str | None:
+    """Why a published model can't be downloaded here; None when its server answers."""
+    try:
+        with urlopen(Request(published_urls(family)[name], method="HEAD"), timeout=NETWORK_TIMEOUT_S):
+            return None
+    except OSError as error:
+        return str(getattr(error, "reason", error))
