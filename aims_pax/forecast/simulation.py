@@ -28,7 +28,6 @@ from aims_pax.learner.events import (
     Train,
 )
 from aims_pax.learner.quota import SplitCounts
-from aims_pax.learner.selectors import Memory
 from aims_pax.learner.state import Phase, Pick, Rules, State
 from aims_pax.learner.transition import begin, transition
 
@@ -251,7 +250,7 @@ class _Play:
 
     def play(self) -> Outcome:
         begun = self._begun()
-        self._state = replace(begun, memories=(Memory(frozen_at=_THRESHOLD),) * len(self._rules.selectors))
+        self._state = replace(begun, memories=tuple(replace(one, frozen_at=_THRESHOLD) for one in begun.memories))
         for pick in begun.in_flight:
             self._submit(pick)
         while True:

@@ -12,7 +12,7 @@ from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped
-from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, Stage
+from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.labelling.faults import REMEDIES
 from aims_pax.labelling.in_flight import InFlight, duration
 from aims_pax.labelling.patience import Patience, pool_dead
@@ -59,7 +59,7 @@ class LabelDesk:
         store: RunStore,
         pool: Pool,
         folder: RunFolder,
-        stage: Stage,
+        stage: str,
         *,
         keeps_folders: bool,
         departure: Departure,

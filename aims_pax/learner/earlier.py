@@ -7,6 +7,8 @@ the labels in flight of the initial stage were only counted.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from aims_pax.learner.selectors import EveryStructure, MovingThreshold
+
 InFlight = Sequence[tuple[int, int]]
 """Trajectory and MD step of each label that was asked for and is not answered, in the order of asking."""
 
@@ -29,14 +31,19 @@ def of_active_learning(data: Mapping[str, Any]) -> dict[str, Any]:
     """The state of active learning of version 1."""
     threshold, quota = data["threshold"], data["quota"]
     picks = [
-        {"trajectory": index, "md_step": one["md_step"], "selector": 0}
+        {"trajectory": index, "md_step": one["md_step"], "selector": MovingThreshold.NAME}
         for index, one in enumerate(data["trajectories"])
         if one["phase"] == "waiting"
     ]
     return {
         "trajectories": data["trajectories"],
         "memories": [
-            {"scores": threshold["scores"], "n_scores": threshold["n_checks"], "frozen_at": threshold["frozen_at"]}
+            {
+                "selector": MovingThreshold.NAME,
+                "scores": threshold["scores"],
+                "n_scores": threshold["n_checks"],
+                "frozen_at": threshold["frozen_at"],
+            }
         ],
         "counts": [{"n_train": quota["n_train"], "n_valid": quota["n_valid"]}],
         "in_flight": picks,
@@ -63,13 +70,17 @@ def of_initial_dataset(
     phase = "running" if stopping is None else "finished"
     return {
         "trajectories": [{"phase": phase, "md_step": md_step} for md_step in md_steps],
-        "memories": [{}],
+        "memories": [{"selector": EveryStructure.NAME}],
         "counts": [{"n_train": quota["n_train"], "n_valid": quota["n_valid"]} for quota in quotas] or [{}],
-        "in_flight": [{"trajectory": index, "md_step": md_step} for index, md_step in in_flight],
-        "offered": list(range(next_system, len(md_steps))) if next_system else [],
+        "in_flight": [_due(index, md_step) for index, md_step in in_flight],
+        "offered": [_due(index, md_steps[index]) for index in range(next_system, len(md_steps))] if next_system else [],
         "n_received": sum(quota["n_train"] + quota["n_valid"] for quota in quotas) + data["n_received"],
         "n_in_round": data["n_received"],
         "n_equilibrated": data.get("n_equilibrated", 0),
         "stopping": None if stopping is None else STOPPED_INITIALLY[stopping],
         **{key: data[key] for key in ("n_failed", "n_failed_in_row", "n_round", "epochs_due", "n_epochs", "force_mae")},
     }
+
+
+def _due(trajectory: int, md_step: int) -> dict[str, Any]:
+    return {"trajectory": trajectory, "md_step": md_step, "selector": EveryStructure.NAME}

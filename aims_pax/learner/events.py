@@ -74,18 +74,23 @@ Event = ChunkDone | ChunkUnphysical | Asked | LabelArrived | LabelFailed | Distr
 
 @dataclass(frozen=True, slots=True)
 class SubmitLabel:
-    """Have the reference label where this trajectory stands."""
+    """Have the reference label where this trajectory stands, for one of the selectors."""
 
     trajectory: int
     reason: PickReason
+    selector: str
 
 
 @dataclass(frozen=True, slots=True)
 class KeepLabel:
-    """Put the label just arrived into this split; its structure is the trajectory's checkpoint from now on."""
+    """Put the label just arrived into this split, or nowhere yet.
+
+    If the committee learns from it, its structure is the trajectory's checkpoint from now on.
+    """
 
     trajectory: int
-    split: Split
+    split: Split | None
+    is_learned: bool = True
 
 
 @dataclass(frozen=True, slots=True)

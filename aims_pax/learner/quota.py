@@ -12,6 +12,16 @@ class SplitCounts:
     n_train: int = 0
     n_valid: int = 0
 
+    def with_one_more(self, split: Split | None) -> "SplitCounts":
+        """The counts after a point that no quota has placed; those of other splits are not counted."""
+        match split:
+            case Split.TRAINING:
+                return replace(self, n_train=self.n_train + 1)
+            case Split.VALIDATION:
+                return replace(self, n_valid=self.n_valid + 1)
+            case _:
+                return self
+
 
 @dataclass(frozen=True, slots=True)
 class Quota:

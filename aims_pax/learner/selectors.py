@@ -6,10 +6,17 @@ A selector is a rule and never changes; what it remembers is a :class:`Memory`, 
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final, Protocol
+from random import Random
+from typing import ClassVar, Final, Protocol
+
+from aims_pax.frame import Split
 
 WINDOW: Final = 400
 """Scores that the moving average covers (aims-PAX, Eq. 2; the number is VASP's)."""
+
+RANDOM_RATE: Final = 0.2
+"""Chance of each structure to be taken at random for each label that their share lacks: the one that comes next would
+always be of the trajectory that happens to follow the last pick."""
 
 MIN_SCORES: Final = 10
 """The threshold is infinite until more scores than this have been seen."""
@@ -24,6 +31,17 @@ class PickReason(StrEnum):
     """The trajectory went `uncert_not_crossed_limit` MD steps without a crossing."""
     DUE = "the next structure of its trajectory"
     """Structures are taken at regular intervals, whatever the models say of them."""
+    RANDOM = "taken at random"
+    """It measures errors, and was not chosen for them."""
+
+
+class Purpose(StrEnum):
+    """What the labels of a selector are for."""
+
+    LEARN = "learn"
+    """The committee learns from them; a trajectory may wait for them."""
+    JUDGE = "judge"
+    """The committee is judged by them, and does not learn them while it runs; no trajectory waits for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +57,10 @@ class Observation:
         How much the committee disagrees; None where it is not asked.
     train_size : int
         Training structures of a member.
+    n_steps : int
+        MD steps since the structure before it that was judged.
+    n_asked : int
+        Labels that the loop has asked for.
     """
 
     trajectory: int
@@ -46,6 +68,8 @@ class Observation:
     quiet_steps: int
     score: float | None
     train_size: int
+    n_steps: int = 0
+    n_asked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +78,41 @@ class Memory:
 
     Parameters
     ----------
+    selector : str
+        Its name.
     scores : tuple of float, eV/Å
         The newest at most 400, oldest first.
     n_scores : int
         Scores seen in all.
     frozen_at : float or None, eV/Å
         The threshold that stays once the training set is large enough; None while it moves.
+    n_picked, n_labelled : int
+        Structures that this selector has had labelled, and labels that have come of them.
     """
 
+    selector: str
     scores: tuple[float, ...] = ()
     n_scores: int = 0
     frozen_at: float | None = None
+    n_picked: int = 0
+    n_labelled: int = 0
 
 
 class Selector(Protocol):
-    """A rule that says which structures are labelled, and whether a label is learned from."""
+    """A rule that says which structures are labelled, and what for."""
 
     @property
-    def scores(self) -> bool:
-        """Whether it needs to know how much the committee disagrees."""
+    def name(self) -> str:
+        """What it is called in the store. No two selectors of a loop have the same."""
+        ...
+
+    @property
+    def purpose(self) -> Purpose:
+        """What its labels are for."""
+        ...
+
+    def split_of(self, memory: Memory) -> Split | None:
+        """Where its next label goes, for those that judge; None: nowhere while the loop runs."""
         ...
 
     def judged(self, memory: Memory, seen: Observation) -> tuple[Memory, PickReason | None]:
@@ -102,9 +142,18 @@ class Selector(Protocol):
 class EveryStructure:
     """Takes every structure that a trajectory comes to: its steps between two of them are the interval."""
 
+    NAME: ClassVar = "every structure"
+
     @property
-    def scores(self) -> bool:
-        return False
+    def name(self) -> str:
+        return self.NAME
+
+    @property
+    def purpose(self) -> Purpose:
+        return Purpose.LEARN
+
+    def split_of(self, memory: Memory) -> Split | None:
+        return None
 
     def judged(self, memory: Memory, seen: Observation) -> tuple[Memory, PickReason | None]:
         return memory, PickReason.DUE
@@ -141,9 +190,18 @@ class MovingThreshold:
     quiet_limit_steps: int
     freeze_train_size: float = math.inf
 
+    NAME: ClassVar = "moving threshold"
+
     @property
-    def scores(self) -> bool:
-        return True
+    def name(self) -> str:
+        return self.NAME
+
+    @property
+    def purpose(self) -> Purpose:
+        return Purpose.LEARN
+
+    def split_of(self, memory: Memory) -> Split | None:
+        return None
 
     def value(self, memory: Memory) -> float:
         if memory.frozen_at is not None:
@@ -171,3 +229,95 @@ class MovingThreshold:
         if train_size < self.freeze_train_size or memory.frozen_at is not None or math.isinf(value):
             return memory
         return replace(memory, frozen_at=value)
+
+
+@dataclass(frozen=True, slots=True)
+class RandomShare:
+    """Takes structures of the MD at random, as many as make up a share of all labels.
+
+    Their errors are those of the MD that the models are for: nobody has picked them. They validate and test in turn.
+
+    Parameters
+    ----------
+    share : float
+        Of all labels of the loop, 0 < share < 1.
+    seed : int
+    """
+
+    share: float
+    seed: int
+
+    NAME: ClassVar = "random share"
+
+    @property
+    def name(self) -> str:
+        return self.NAME
+
+    @property
+    def purpose(self) -> Purpose:
+        return Purpose.JUDGE
+
+    def split_of(self, memory: Memory) -> Split | None:
+        return Split.TEST if memory.n_labelled % 2 else Split.VALIDATION
+
+    def judged(self, memory: Memory, seen: Observation) -> tuple[Memory, PickReason | None]:
+        """Whether the share is too small, and this structure is drawn. The draw depends on nothing but where it is."""
+        n_lacking = math.floor(self.share * (seen.n_asked + 1)) - memory.n_picked
+        if n_lacking < 1:
+            return memory, None
+        drawn = Random(f"{self.seed} {seen.trajectory} {seen.md_step}").random()
+        return memory, PickReason.RANDOM if drawn < n_lacking * RANDOM_RATE else None
+
+    def compared(self, memory: Memory, error: float | None) -> tuple[Memory, bool]:
+        return memory, False
+
+    def grown(self, memory: Memory, train_size: int) -> Memory:
+        return memory
+
+    def value(self, memory: Memory) -> float:
+        return math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class FixedSteps:
+    """Takes a structure of each trajectory every so many MD steps, to see what scores are worth.
+
+    Its labels have no place in the dataset while the loop runs.
+
+    Parameters
+    ----------
+    interval_steps : int
+
+    Notes
+    -----
+    aims-PAX, Fig. 2 (`analysis`, `analysis_skip`).
+    """
+
+    interval_steps: int
+
+    NAME: ClassVar = "analysis"
+
+    @property
+    def name(self) -> str:
+        return self.NAME
+
+    @property
+    def purpose(self) -> Purpose:
+        return Purpose.JUDGE
+
+    def split_of(self, memory: Memory) -> Split | None:
+        return None
+
+    def judged(self, memory: Memory, seen: Observation) -> tuple[Memory, PickReason | None]:
+        """Whether a multiple of the interval was passed with the newest steps."""
+        passed = seen.md_step // self.interval_steps > (seen.md_step - seen.n_steps) // self.interval_steps
+        return memory, PickReason.DUE if passed else None
+
+    def compared(self, memory: Memory, error: float | None) -> tuple[Memory, bool]:
+        return memory, False
+
+    def grown(self, memory: Memory, train_size: int) -> Memory:
+        return memory
+
+    def value(self, memory: Memory) -> float:
+        return math.inf

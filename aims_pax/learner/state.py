@@ -1,6 +1,6 @@
 """Phases, rules and state of a loop of sampling, labelling and learning, as frozen values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from aims_pax.learner.cadence import Cadence
@@ -57,7 +57,8 @@ class Rules:
     Parameters
     ----------
     selectors : tuple of Selector
-        Each judges every structure; the first that wants it has it labelled.
+        Each judges every structure. Of several that want it, one that judges models by it has it before one whose label
+        is learned; else errors would be measured where nobody was unsure.
     cadence : Cadence
     quota : Quota
         Which labels validate.
@@ -119,11 +120,11 @@ class Trajectory:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """A structure that is being labelled: where it was taken, and which selector wanted it."""
+    """A structure that is being labelled: where it was taken, and the name of the selector that wanted it."""
 
     trajectory: int
     md_step: int
-    selector: int = 0
+    selector: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +135,14 @@ class State:
     ----------
     trajectories : tuple of Trajectory
     memories : tuple of Memory
-        What each selector remembers.
+        What selectors remember, also those that the rules have no longer.
     counts : tuple of SplitCounts
         Points of this loop by split: of each member where each has points of its own, else one for all.
     in_flight : tuple of Pick
         Labels that were asked for and have not been answered, in the order in which they were asked for.
-    offered : tuple of int
-        Trajectories that stand at a structure which was picked, and is asked for as soon as a round needs it.
+    offered : tuple of Pick
+        Structures that were picked, at which their trajectories stand, and that are asked for as soon as a round needs
+        them.
     n_initial_train : int
         Training structures that a member had before.
     n_received, n_failed : int
@@ -161,10 +163,10 @@ class State:
     """
 
     trajectories: tuple[Trajectory, ...]
-    memories: tuple[Memory, ...]
+    memories: tuple[Memory, ...] = ()
     counts: tuple[SplitCounts, ...] = (SplitCounts(),)
     in_flight: tuple[Pick, ...] = ()
-    offered: tuple[int, ...] = ()
+    offered: tuple[Pick, ...] = ()
     n_initial_train: int = 0
     n_received: int = 0
     n_failed: int = 0
@@ -192,6 +194,17 @@ class State:
     def md_steps(self) -> int:
         """MD steps of all trajectories."""
         return sum(trajectory.md_step for trajectory in self.trajectories)
+
+    def memory_of(self, selector: str) -> Memory:
+        """What the selector of this name remembers."""
+        return next((memory for memory in self.memories if memory.selector == selector), Memory(selector))
+
+    def remembering(self, memory: Memory) -> "State":
+        """The state in which its selector remembers this."""
+        if all(one.selector != memory.selector for one in self.memories):
+            return replace(self, memories=(*self.memories, memory))
+        memories = tuple(memory if one.selector == memory.selector else one for one in self.memories)
+        return replace(self, memories=memories)
 
     def in_phase(self, phase: Phase) -> tuple[int, ...]:
         """Indices of the trajectories in a phase."""

@@ -7,6 +7,7 @@ consequences out and feeds the events back.
 from dataclasses import replace
 
 from aims_pax.errors import AimsPaxError
+from aims_pax.frame import Split
 from aims_pax.learner.cadence import PerLabel, PerRound
 from aims_pax.learner.events import (
     Asked,
@@ -23,7 +24,7 @@ from aims_pax.learner.events import (
     SubmitLabel,
 )
 from aims_pax.learner.quota import SplitCounts
-from aims_pax.learner.selectors import Memory, Observation, PickReason
+from aims_pax.learner.selectors import Memory, Observation, PickReason, Purpose, Selector
 from aims_pax.learner.state import LIVE, Phase, Pick, Rules, State, StopReason, Trajectory, Turn
 
 Changed = tuple[State, tuple[Consequence, ...]]
@@ -45,7 +46,7 @@ def begin(rules: Rules, *, n_trajectories: int, n_initial_train: int = 0, n_owne
     """
     state = State(
         trajectories=(Trajectory(),) * n_trajectories,
-        memories=(Memory(),) * len(rules.selectors),
+        memories=tuple(Memory(selector.name) for selector in rules.selectors),
         counts=(SplitCounts(),) * n_owners,
         n_initial_train=n_initial_train,
     )
@@ -70,9 +71,9 @@ def transition(state: State, event: Event, rules: Rules) -> Changed:
         case LabelArrived():
             state, consequences = _label_arrived(state, event, rules)
         case LabelFailed(index, md_step):
-            state, _ = _answered(state, index, md_step)
+            state, pick = _answered(state, index, md_step)
             state = replace(state, n_failed=state.n_failed + 1, n_failed_in_row=state.n_failed_in_row + 1)
-            if isinstance(rules.cadence, PerLabel):
+            if isinstance(rules.cadence, PerLabel) and _waits(state, pick):
                 state, consequences = _failure(state, index, rules)
         case Asked():
             state, consequences = _asked(state, rules)
@@ -97,7 +98,7 @@ def equilibration_left(state: State, rules: Rules) -> int:
 
 def threshold(state: State, rules: Rules) -> float:
     """The lowest score above which a structure is picked, eV/Å; infinite where no score decides."""
-    return min(selector.value(memory) for selector, memory in zip(rules.selectors, state.memories, strict=True))
+    return min(selector.value(state.memory_of(selector.name)) for selector in rules.selectors)
 
 
 def n_wanted(state: State, rules: Rules) -> int:
@@ -183,24 +184,48 @@ def _chunk_done(state: State, event: ChunkDone, rules: Rules) -> Changed:
         state = _with(state, event.trajectory, moved)
         everyone_is = all(state.trajectories[index].is_through for index in state.in_phase(Phase.RUNNING))
         return _step_kept(state, event.n_steps, rules) if everyone_is else state, ()
-    state, picked_by, reason = _judged(replace(state, turn=Turn.TRAIN), event.trajectory, moved, event.score, rules)
-    if reason is None:
+    seen = _seen(state, event.trajectory, moved, n_steps=event.n_steps, score=event.score)
+    state, wanted = _judged(replace(state, turn=Turn.TRAIN), seen, rules)
+    if wanted is None:
         return _with(state, event.trajectory, _onwards(state, moved, rules)), ()
-    pick = Pick(event.trajectory, moved.md_step, picked_by)
-    state = _with(state, event.trajectory, replace(moved, phase=Phase.WAITING, quiet_steps=0))
-    return replace(state, in_flight=(*state.in_flight, pick)), (SubmitLabel(event.trajectory, reason),)
+    selector, reason = wanted
+    if selector.purpose is Purpose.LEARN:
+        moved = replace(moved, phase=Phase.WAITING, quiet_steps=0)
+    else:
+        moved = _onwards(state, moved, rules)
+    state = _picked(_with(state, event.trajectory, moved), Pick(event.trajectory, moved.md_step, selector.name))
+    return state, (SubmitLabel(event.trajectory, reason, selector.name),)
 
 
-def _judged(
-    state: State, index: int, moved: Trajectory, score: float | None, rules: Rules
-) -> tuple[State, int, PickReason | None]:
-    """What all selectors make of a structure: who wants it, the first of them, and why."""
-    seen = Observation(index, moved.md_step, moved.quiet_steps, score, state.train_size)
-    verdicts = [selector.judged(memory, seen) for selector, memory in zip(rules.selectors, state.memories, strict=True)]
-    state = replace(state, memories=tuple(memory for memory, _ in verdicts))
-    return next(
-        ((state, number, reason) for number, (_, reason) in enumerate(verdicts) if reason is not None), (state, 0, None)
+def _seen(state: State, index: int, moved: Trajectory, *, n_steps: int, score: float | None) -> Observation:
+    return Observation(
+        trajectory=index,
+        md_step=moved.md_step,
+        quiet_steps=moved.quiet_steps,
+        score=score,
+        train_size=state.train_size,
+        n_steps=n_steps,
+        n_asked=state.n_requested,
     )
+
+
+def _judged(state: State, seen: Observation, rules: Rules) -> tuple[State, tuple[Selector, PickReason] | None]:
+    """What all selectors make of a structure: who has it, and why; None when nobody wants it."""
+    wanting: list[tuple[Selector, PickReason]] = []
+    for selector in rules.selectors:
+        memory, reason = selector.judged(state.memory_of(selector.name), seen)
+        state = state.remembering(memory)
+        if reason is not None:
+            wanting.append((selector, reason))
+    judging = [one for one in wanting if one[0].purpose is Purpose.JUDGE]
+    return state, next(iter([*judging, *wanting]), None)
+
+
+def _picked(state: State, pick: Pick) -> State:
+    """The state with one more label in flight."""
+    memory = state.memory_of(pick.selector)
+    state = state.remembering(replace(memory, n_picked=memory.n_picked + 1))
+    return replace(state, in_flight=(*state.in_flight, pick))
 
 
 def _step_kept(state: State, n_steps: int, rules: Rules) -> State:
@@ -211,20 +236,22 @@ def _step_kept(state: State, n_steps: int, rules: Rules) -> State:
     if is_equilibrating:
         return replace(state, n_equilibrated=state.n_equilibrated + n_steps)
     for index in state.in_phase(Phase.RUNNING):
-        state, _, reason = _judged(state, index, state.trajectories[index], None, rules)
-        if reason is not None:
-            state = replace(state, offered=(*state.offered, index))
+        seen = _seen(state, index, state.trajectories[index], n_steps=n_steps, score=None)
+        state, wanted = _judged(state, seen, rules)
+        if wanted is not None:
+            pick = Pick(index, state.trajectories[index].md_step, wanted[0].name)
+            state = replace(state, offered=(*state.offered, pick))
     return state
 
 
 def _asked(state: State, rules: Rules) -> Changed:
     """Ask for offered structures, as many as the round lacks."""
     taken = state.offered[: n_wanted(state, rules)]
-    picks = tuple(Pick(index, state.trajectories[index].md_step) for index in taken)
-    for index in taken:
-        state = _with(state, index, replace(state.trajectories[index], quiet_steps=0))
-    state = replace(state, offered=state.offered[len(taken) :], in_flight=(*state.in_flight, *picks))
-    return state, tuple(SubmitLabel(index, PickReason.DUE) for index in taken)
+    for pick in taken:
+        trajectory = replace(state.trajectories[pick.trajectory], quiet_steps=0)
+        state = _picked(_with(state, pick.trajectory, trajectory), pick)
+    state = replace(state, offered=state.offered[len(taken) :])
+    return state, tuple(SubmitLabel(pick.trajectory, PickReason.DUE, pick.selector) for pick in taken)
 
 
 def _failure(state: State, index: int, rules: Rules) -> Changed:
@@ -255,13 +282,21 @@ def _answered(state: State, index: int, md_step: int) -> tuple[State, Pick]:
     return replace(state, in_flight=tuple(one for one in state.in_flight if one is not pick)), pick
 
 
+def _waits(state: State, pick: Pick) -> bool:
+    """Whether the trajectory stands still for this label."""
+    trajectory = state.trajectories[pick.trajectory]
+    return trajectory.phase is Phase.WAITING and trajectory.md_step == pick.md_step
+
+
 def _label_arrived(state: State, event: LabelArrived, rules: Rules) -> Changed:
     state, pick = _answered(state, event.trajectory, event.md_step)
     state = replace(state, n_received=state.n_received + 1, n_failed_in_row=0)
-    memory, _ = rules.selectors[pick.selector].compared(state.memories[pick.selector], event.error)
-    state = replace(state, memories=_replaced(state.memories, pick.selector, memory))
+    state, is_learned, own_split = _compared(state, pick, event.error, rules)
     if isinstance(rules.cadence, PerRound):
         return replace(state, n_in_round=state.n_in_round + 1), ()
+    if not is_learned:
+        counts = state.counts[0].with_one_more(own_split)
+        return replace(state, counts=(counts,)), (KeepLabel(event.trajectory, own_split, is_learned=False),)
     counts, split = rules.quota.place(state.counts[0])
     trajectory = replace(state.trajectories[event.trajectory], failures=0, epochs_left=rules.cadence.epochs_per_label)
     if state.n_epochs < rules.max_epochs:
@@ -272,14 +307,25 @@ def _label_arrived(state: State, event: LabelArrived, rules: Rules) -> Changed:
     return _grown(state, rules), (KeepLabel(event.trajectory, split),)
 
 
+def _compared(state: State, pick: Pick, error: float | None, rules: Rules) -> tuple[State, bool, Split | None]:
+    """What its selector makes of a label: whether it is learned, and if not, where it goes.
+
+    That of a selector which the rules have no longer goes nowhere: the final training takes it.
+    """
+    selector = next((one for one in rules.selectors if one.name == pick.selector), None)
+    if selector is None:
+        return state, False, None
+    memory = state.memory_of(pick.selector)
+    split = selector.split_of(memory)
+    memory, is_learned = selector.compared(replace(memory, n_labelled=memory.n_labelled + 1), error)
+    return state.remembering(memory), is_learned, split
+
+
 def _grown(state: State, rules: Rules) -> State:
     """Let selectors know how large the training set is."""
-    pairs = zip(rules.selectors, state.memories, strict=True)
-    return replace(state, memories=tuple(selector.grown(memory, state.train_size) for selector, memory in pairs))
-
-
-def _replaced(memories: tuple[Memory, ...], number: int, memory: Memory) -> tuple[Memory, ...]:
-    return (*memories[:number], memory, *memories[number + 1 :])
+    for selector in rules.selectors:
+        state = state.remembering(selector.grown(state.memory_of(selector.name), state.train_size))
+    return state
 
 
 def _distributed(state: State, counts: tuple[SplitCounts, ...], rules: Rules) -> State:

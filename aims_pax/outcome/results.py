@@ -19,6 +19,7 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.errors import StoreError
 from aims_pax.frame import Split
 from aims_pax.labelling.desk import SLOW_LABEL, WORKERS_LOST
+from aims_pax.learner.selectors import MovingThreshold
 from aims_pax.learner.transition import threshold
 from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
 from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, write_committee, write_product
@@ -241,7 +242,7 @@ def _content(
         "faults": _faults(store),
         "training_structures_of_each_member": [committee.n_train(member) for member in range(committee.n_members)],
         "md_steps_active": 0 if active is None else active.md_steps,
-        "uncertainty_checks": 0 if active is None else active.memories[0].n_scores,
+        "uncertainty_checks": 0 if active is None else active.memory_of(MovingThreshold.NAME).n_scores,
         "threshold_ev_per_ang": None if active is None else _finite(threshold(active, active_rules(project))),
         "epochs": {
             str(INITIAL): 0 if initial is None else initial.n_epochs,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped
-from aims_pax.frame import LabelledFrame, Stage
+from aims_pax.frame import LabelledFrame
 from aims_pax.labelling.desk import LabelDesk
 from aims_pax.protocols import Observer, Pool
 from aims_pax.settings import Project
@@ -45,7 +45,7 @@ class Bench:
             self.store,
             self.pool(),
             self.folder,
-            Stage(stage),
+            stage,
             keeps_folders=not self.project.settings.cluster.clean_dirs,
             departure=self.departure,
             no_progress_s=self.project.settings.misc.no_progress_s,

@@ -14,7 +14,7 @@ import numpy as np
 
 from aims_pax.committee import Committee
 from aims_pax.departure import Reason
-from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame, Stage
+from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame
 from aims_pax.labelling.desk import Answer
 from aims_pax.learner.decide import decide, ended_by_a_failure, reopened, resumed
 from aims_pax.learner.events import (
@@ -38,6 +38,7 @@ from aims_pax.learner.events import (
     SubmitLabel,
     Train,
 )
+from aims_pax.learner.selectors import MovingThreshold
 from aims_pax.learner.state import Phase, State, StopReason
 from aims_pax.learner.transition import equilibration_left, threshold, transition
 from aims_pax.protocols import LabelDone
@@ -207,7 +208,7 @@ class Loop:
             self._judgements.note(
                 moved,
                 score,
-                number=self.state.memories[0].n_scores,
+                number=self.state.memory_of(MovingThreshold.NAME).n_scores,
                 threshold=threshold(self.state, self._parts.rules),
                 generation=self._committee.generation,
                 is_picked=bool(consequences),
@@ -254,20 +255,22 @@ class Loop:
         """Place a label in the dataset, if it is not one of a round, which is placed as a whole."""
         index = answer.frame.trajectory
         consequences = self._transition(LabelArrived(index, answer.frame.md_step))
-        splits = [one.split for one in consequences if isinstance(one, KeepLabel)]
-        if not splits:
+        kept = next((one for one in consequences if isinstance(one, KeepLabel)), None)
+        if kept is None:
             if self.state.n_round == 0:
                 self._first_labels.append(label)
             self._diary.collected(label, self.state)
             return []
-        self._bench.store.assign(answer.label_id, splits[0], None)
-        if self._parts.goes_back_to is GoesBackTo.LAST_LABEL:
+        if kept.is_learned and self._parts.goes_back_to is GoesBackTo.LAST_LABEL:
             self._checkpoints[index] = self._parts.sampler.checkpoint(index).to_bytes()
-        if self._trainer is not None:
-            self._trainer.dataset_grew(splits[0])
         sizes = self.state.train_size, self.state.counts[0].n_valid + self._n_initial_valid
-        self._diary.kept(answer, label, splits[0], sizes=sizes)
-        return [LabelledFrame(answer.label_id, answer.frame, label, splits[0], None)]
+        self._diary.kept(answer, label, kept.split, sizes=sizes)
+        if kept.split is None:
+            return []
+        self._bench.store.assign(answer.label_id, kept.split, None)
+        if self._trainer is not None:
+            self._trainer.dataset_grew(kept.split)
+        return [LabelledFrame(answer.label_id, answer.frame, label, kept.split, None)]
 
     def _failed(self, answer: Answer, failure: LabelFailure) -> None:
         self.last_failure = failure
@@ -284,7 +287,7 @@ class Loop:
     def _distribute(self) -> None:
         """Give each member its share of the round, or all of it to all members."""
         store, rules, n_round = self._bench.store, self._parts.rules, self.state.n_round
-        waiting = Round.waiting(store, Stage(self._stage))
+        waiting = Round.waiting(store, self._stage)
         if n_round == 0:
             waiting.require_something_to_learn(self._first_labels)
         rng = np.random.default_rng((self._parts.seed, n_round))

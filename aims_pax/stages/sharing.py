@@ -7,7 +7,7 @@ import numpy as np
 
 from aims_pax.dataset.splits import distribute, place_all
 from aims_pax.dataset.store import RunStore
-from aims_pax.frame import Label, Split, Stage
+from aims_pax.frame import Label, Split
 from aims_pax.learner.quota import Quota, SplitCounts
 from aims_pax.stages.sanity import is_probe
 from aims_pax.stages.wrecks import require_something_to_learn
@@ -31,7 +31,7 @@ class Round:
     n_before: int
 
     @classmethod
-    def waiting(cls, store: RunStore, stage: Stage) -> "Round":
+    def waiting(cls, store: RunStore, stage: str) -> "Round":
         """What this stage has labelled and nobody has."""
         waiting = store.unassigned(stage)
         probed = [label_id for label_id in waiting if is_probe(store.frame_of(label_id))]

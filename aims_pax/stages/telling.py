@@ -57,11 +57,12 @@ class Diary:
             reason = f"deviation {score[0]:.3f} > {score[1]:.3f} eV/Å"
         self._log.info("traj %02d  step %s  %s  -> label %d", pick.trajectory, grouped(md_step), reason, label_id)
 
-    def kept(self, answer: Answer, label: Label, split: Split, *, sizes: tuple[int, int]) -> None:
-        """A label was put into a split; `sizes` are those of a member's training and validation sets."""
+    def kept(self, answer: Answer, label: Label, split: Split | None, *, sizes: tuple[int, int]) -> None:
+        """A label was put into a split, or aside; `sizes` are those of a member's training and validation sets."""
+        whither = "aside" if split is None else f"{split} set"
         self._log.info(
-            "traj %02d  step %s  label %d after %.1f s  -> %s set (%d + %d)",
-            *(answer.frame.trajectory, grouped(answer.frame.md_step), answer.label_id, label.wall_s, split, *sizes),
+            "traj %02d  step %s  label %d after %.1f s  -> %s (%d + %d)",
+            *(answer.frame.trajectory, grouped(answer.frame.md_step), answer.label_id, label.wall_s, whither, *sizes),
         )
 
     def collected(self, label: Label, state: State) -> None:

@@ -71,7 +71,7 @@ def test_quiet_check_keeps_a_trajectory_running() -> None:
 
 def test_score_above_threshold_asks_for_a_label() -> None:
     state, consequences = play(start(), *quiet_checks(11), ChunkDone(0, 25, 9.0))
-    assert consequences == (SubmitLabel(0, PickReason.UNSURE),)
+    assert consequences == (SubmitLabel(0, PickReason.UNSURE, SELECTOR.name),)
     assert state.in_phase(Phase.WAITING) == (0,)
     assert state.trajectories[0].quiet_steps == 0
 
@@ -85,7 +85,7 @@ def test_quiet_limit_counts_md_steps_of_one_trajectory() -> None:
     state, consequences = play(start(), *quiet_checks(39))
     assert consequences == ()
     _, consequences = play(state, *quiet_checks(1))
-    assert consequences == (SubmitLabel(0, PickReason.QUIET),)
+    assert consequences == (SubmitLabel(0, PickReason.QUIET, SELECTOR.name),)
 
 
 def test_last_md_step_finishes_a_trajectory() -> None:

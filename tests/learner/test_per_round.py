@@ -62,6 +62,13 @@ def consequences_of(event: Event, state: State, rules: Rules = RULES) -> tuple[C
     return transition(state, event, rules)[1]
 
 
+EVERY = EveryStructure.NAME
+
+
+def due(trajectory: int, md_step: int) -> Pick:
+    return Pick(trajectory, md_step, EVERY)
+
+
 def sampled(n: int) -> list[Event]:
     """A single system that has come to its next structure, which is asked for, again and again."""
     return [ChunkDone(0, 25), Asked()] * n
@@ -95,7 +102,7 @@ def test_nothing_is_sampled_before_the_equilibration_is_over() -> None:
     assert decide(state, EQUILIBRATING) == Advance((0,), 25)
     state, _ = transition(state, ChunkDone(0, 25), EQUILIBRATING)
     assert decide(state, EQUILIBRATING) == Ask()
-    assert consequences_of(Asked(), state, EQUILIBRATING) == (SubmitLabel(0, PickReason.DUE),)
+    assert consequences_of(Asked(), state, EQUILIBRATING) == (SubmitLabel(0, PickReason.DUE, EVERY),)
 
 
 @pytest.mark.parametrize(
@@ -130,8 +137,8 @@ def test_systems_keep_step_and_are_asked_for_in_their_order() -> None:
     state = play(ChunkDone(1, 25), state=state)
     assert decide(state, RULES) == Ask()
     state, consequences = transition(state, Asked(), RULES)
-    assert consequences == (SubmitLabel(0, PickReason.DUE), SubmitLabel(1, PickReason.DUE))
-    assert state.in_flight == (Pick(0, 25), Pick(1, 28))
+    assert consequences == (SubmitLabel(0, PickReason.DUE, EVERY), SubmitLabel(1, PickReason.DUE, EVERY))
+    assert state.in_flight == (due(0, 25), due(1, 28))
     assert decide(state, RULES) == Advance((0, 1), 25)
 
 
@@ -140,17 +147,17 @@ def test_structure_that_a_round_does_not_need_is_the_first_of_the_next_one() -> 
     together: list[Event] = [*[ChunkDone(index, 25) for index in (0, 1, 2)], Asked()]
     state = play(*together, *together, state=start(n_systems=3))
     assert [(pick.trajectory, pick.md_step) for pick in state.in_flight] == [(0, 25), (1, 25), (2, 25), (0, 50)]
-    assert state.offered == (1, 2)
+    assert state.offered == (due(1, 50), due(2, 50))
     state = play(LabelFailed(1, 25), state=state)
     assert decide(state, RULES) == Ask(), "another one instead of that which failed"
     state, consequences = transition(state, Asked(), RULES)
-    assert consequences == (SubmitLabel(1, PickReason.DUE),)
+    assert consequences == (SubmitLabel(1, PickReason.DUE, EVERY),)
     state = play(*[LabelArrived(pick.trajectory, pick.md_step) for pick in state.in_flight], state=state)
     rules = replace(RULES, max_train_size=9)
     state = play(given_to_members(1), EpochsDone(5, None), state=state, rules=rules)
     assert decide(state, rules) == Ask()
     state, consequences = transition(state, Asked(), rules)
-    assert consequences == (SubmitLabel(2, PickReason.DUE),)
+    assert consequences == (SubmitLabel(2, PickReason.DUE, EVERY),)
     assert decide(state, rules) == Advance((0, 1, 2), 25)
 
 
@@ -306,10 +313,10 @@ def of_version_1(data: dict[str, Any], shares: dict[str, Any] | None) -> State:
 def test_state_of_version_1_goes_on_where_it_stood() -> None:
     rules = replace(RULES, max_train_size=9)
     state = of_version_1(VERSION_1, SHARES)
-    assert state.in_flight == (Pick(1, 50), Pick(0, 75))
+    assert state.in_flight == (due(1, 50), due(0, 75))
     assert (state.n_received, state.n_failed, state.n_requested) == (9, 3, 14)
     assert state.counts == (SplitCounts(3, 1),) * 2
-    assert state.offered == (1,)
+    assert state.offered == (due(1, 75),)
     assert (state.n_round, state.n_in_round, state.train_size, state.n_epochs) == (1, 1, 3, 5)
     assert decide(state, rules) == Ask()
 
@@ -340,6 +347,6 @@ def test_active_learning_of_version_1_goes_on_where_it_stood() -> None:
     state = from_text(State, json.dumps(earlier.of_active_learning(data)))
     assert state.n_requested == 11
     assert state.train_size == 17
-    assert state.in_flight == (Pick(1, 60),)
+    assert state.in_flight == (Pick(1, 60, "moving threshold"),)
     assert (state.memories[0].scores, state.memories[0].n_scores) == ((0.1, 0.2), 12)
     assert not earlier.is_present(data)

@@ -24,7 +24,7 @@ def seen(score: float | None, *, quiet_steps: int = 0, train_size: int = 0) -> O
 
 
 def memory_after(values: list[float], selector: MovingThreshold, *, train_size: int = 0) -> Memory:
-    memory = Memory()
+    memory = Memory(selector.name)
     for value in values:
         memory, _ = selector.judged(memory, seen(value, train_size=train_size))
     return memory
@@ -73,5 +73,5 @@ def test_structure_above_the_threshold_is_picked_and_so_is_one_after_a_quiet_tim
 
 
 def test_every_structure_is_due_where_no_score_decides() -> None:
-    assert EveryStructure().judged(Memory(), seen(None)) == (Memory(), PickReason.DUE)
-    assert math.isinf(EveryStructure().value(Memory()))
+    assert EveryStructure().judged(Memory("any"), seen(None)) == (Memory("any"), PickReason.DUE)
+    assert math.isinf(EveryStructure().value(Memory("any")))

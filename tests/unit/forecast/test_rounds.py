@@ -60,7 +60,7 @@ def test_what_is_left_is_played_on_from_where_the_stage_stands() -> None:
     state = replace(
         begin(RULES, n_trajectories=1, n_owners=2),
         counts=(SplitCounts(3, 1),) * 2,
-        in_flight=(Pick(0, 140), Pick(0, 150)),
+        in_flight=(Pick(0, 140, RULES.selectors[0].name), Pick(0, 150, RULES.selectors[0].name)),
         n_received=13,
         n_round=1,
         n_in_round=5,

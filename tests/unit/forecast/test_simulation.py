@@ -59,7 +59,7 @@ def test_stage_that_has_begun_is_played_to_its_end() -> None:
     state = replace(
         state,
         trajectories=(waiting, *state.trajectories[1:]),
-        in_flight=(Pick(0, 40),),
+        in_flight=(Pick(0, 40, RULES.selectors[0].name),),
         counts=(SplitCounts(40, 5),),
         n_received=45,
     )
