@@ -16,7 +16,7 @@ STORE_NAME = "run.db"
 
 
 class RunStore(SplitTables, PredictionTables, HistoryTables):
-    """Everything of a run that must outlive it: structures, labels, splits, predictions, scores, errors, states, events.
+    """Everything of a run that must outlive it: structures, labels, splits, predictions, scores, states and events.
 
     Every method that writes is durable when it returns; within :meth:`transaction` all of them are, together, when
     the block ends. Opening costs the same for any size of run. A store belongs to the thread that opened it.

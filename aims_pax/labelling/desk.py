@@ -90,9 +90,15 @@ class LabelDesk:
         """Whether labels are in the books, and all of them wait for the next session: nothing will come in this one."""
         return bool(self._frames) and self._held >= self._frames.keys()
 
-    def request(self, frame: Frame) -> int:
-        """Enter a label into the books; returns its number."""
-        label_id = self._store.add_job(frame, self._stage)
+    def request(self, frame: Frame, *, source: str = "") -> int:
+        """Enter a label into the books; returns its number.
+
+        Parameters
+        ----------
+        source : str
+            What has picked the frame.
+        """
+        label_id = self._store.add_job(frame, self._stage, source=source)
         self._frames[label_id] = frame
         return label_id
 

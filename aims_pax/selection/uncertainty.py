@@ -55,6 +55,23 @@ def ensemble_sd(forces: FloatArray) -> float:
     return float(np.sqrt((_atomic_deviations(forces) ** 2).mean()))
 
 
+def max_atomic_error(predicted: FloatArray, reference: FloatArray) -> float:
+    """Largest per-atom error of one structure, in the measure of :func:`max_atomic_sd`, eV/Å.
+
+    Parameters
+    ----------
+    predicted, reference : (n_atoms, 3), eV/Å
+
+    Raises
+    ------
+    ShapeError
+        They are of different structures.
+    """
+    if predicted.shape != reference.shape:
+        raise ShapeError(f"forces {predicted.shape} and {reference.shape} do not belong together")
+    return float(np.sqrt(np.square(predicted - reference).sum(axis=1) / 3).max())
+
+
 SCORES: Mapping[str, Score] = {
     "max_atomic_sd": max_atomic_sd,
     "mean_atomic_sd": mean_atomic_sd,

@@ -52,6 +52,7 @@ class ActiveLearning:
             goes_back_to=GoesBackTo.LAST_LABEL if settings.update_md_checkpoints else GoesBackTo.START,
             plan=assembly.active_plan(settings),
             build_committee=bench.build_committee,
+            wants_stress=assembly.wants_stress(project),
             score=SCORES[settings.uncertainty_type],
             n_epochs_before=epochs_trained(bench, besides=self.name),
         )

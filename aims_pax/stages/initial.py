@@ -55,6 +55,7 @@ class InitialDataset:
             goes_back_to=GoesBackTo.LAST_CHUNK,
             plan=assembly.initial_plan(settings),
             build_committee=bench.build_committee,
+            wants_stress=assembly.wants_stress(project),
             forget_history=forget_history(project, forces),
             known_label=forces.result_of if isinstance(forces, ReferenceForces) else lambda _frame: None,
             quiet_commit_s=QUIET_COMMIT_S,

@@ -1,30 +1,77 @@
 """How much a committee disagrees about the structures that trajectories have come to, and what is kept of it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from aims_pax.committee import Committee
+import numpy as np
+
+from aims_pax.batch import AtomBatch
+from aims_pax.committee import Committee, Prediction
 from aims_pax.dataset.records import ScoreRow
 from aims_pax.dataset.store import RunStore
+from aims_pax.frame import CommitteePrediction, FloatArray
 from aims_pax.protocols import Score
 from aims_pax.sampling import Advanced, BatchedSampler
 
 
-def committee_scores(
-    committee: Committee, sampler: BatchedSampler, trajectories: Sequence[int], score: Score
-) -> list[float | None]:
-    """Committee deviation of the structures at which trajectories stand, eV/Å; None if it is not finite."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Opinion:
+    """What the members of a committee say of one structure.
+
+    Parameters
+    ----------
+    generation : int
+    energies : (M,), eV
+    forces : (M, n_atoms, 3), eV/Å
+    stress : (M, 6), eV/Å³, or None
+    """
+
+    generation: int
+    energies: FloatArray
+    forces: FloatArray
+    stress: FloatArray | None = None
+
+    def prediction(self) -> CommitteePrediction:
+        """Mean and deviation."""
+        return CommitteePrediction.of_members(self.energies, self.forces, self.stress, generation=self.generation)
+
+
+def opinions(committee: Committee, sampler: BatchedSampler, trajectories: Sequence[int]) -> dict[int, Opinion]:
+    """What the committee says of the structures at which some trajectories stand."""
     if not trajectories:
-        return []
+        return {}
     batch = sampler.batch(trajectories)
-    forces = committee.opinions(batch).forces.cpu().numpy()
-    scores: list[float | None] = []
-    start = 0
-    for n_atoms in batch.n_atoms.tolist():
-        value = score(forces[:, start : start + n_atoms])
-        scores.append(value if math.isfinite(value) else None)
-        start += n_atoms
-    return scores
+    return _by_trajectory(committee.opinions(batch), batch, trajectories, committee.generation)
+
+
+def opinions_with_stress(
+    committee: Committee, sampler: BatchedSampler, trajectories: Sequence[int]
+) -> dict[int, Opinion]:
+    """The same with stress, which takes one more pass of all members."""
+    if not trajectories:
+        return {}
+    batch = sampler.batch(trajectories)
+    return _by_trajectory(committee.evaluate(batch, want_stress=True), batch, trajectories, committee.generation)
+
+
+def _by_trajectory(
+    said: Prediction, batch: AtomBatch, trajectories: Sequence[int], generation: int
+) -> dict[int, Opinion]:
+    energies, forces = said.energies.cpu().numpy(), said.forces.cpu().numpy()
+    stress = None if said.stress is None else said.stress.cpu().numpy()
+    ends = np.cumsum(batch.n_atoms.tolist()).tolist()
+    found = {}
+    for row, (trajectory, end, n_atoms) in enumerate(zip(trajectories, ends, batch.n_atoms.tolist(), strict=True)):
+        own = None if stress is None or np.isnan(stress[:, row]).any() else stress[:, row]
+        found[trajectory] = Opinion(generation, energies[:, row], forces[:, end - n_atoms : end], own)
+    return found
+
+
+def scores_of(found: Mapping[int, Opinion], score: Score) -> dict[int, float | None]:
+    """Committee deviation of each structure, eV/Å; None if it is not finite."""
+    scores = {trajectory: score(opinion.forces) for trajectory, opinion in found.items()}
+    return {trajectory: value if math.isfinite(value) else None for trajectory, value in scores.items()}
 
 
 class Judgements:

@@ -14,7 +14,7 @@ import numpy as np
 
 from aims_pax.committee import Committee
 from aims_pax.departure import Reason
-from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame
+from aims_pax.frame import Label, LabelFailure, LabelledFrame
 from aims_pax.labelling.desk import Answer
 from aims_pax.learner.decide import decide, ended_by_a_failure, reopened, resumed
 from aims_pax.learner.events import (
@@ -43,12 +43,14 @@ from aims_pax.learner.state import Phase, State, StopReason
 from aims_pax.learner.transition import equilibration_left, threshold, transition
 from aims_pax.protocols import LabelDone
 from aims_pax.sampling import Advanced, TrajectoryCheckpoint
+from aims_pax.selection import max_atomic_error
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
-from aims_pax.stages.judging import Judgements, committee_scores
+from aims_pax.stages.judging import Judgements, Opinion, opinions, opinions_with_stress, scores_of
 from aims_pax.stages.memory import pack, unpack
 from aims_pax.stages.moving import advance
 from aims_pax.stages.parts import GoesBackTo, LoopParts
+from aims_pax.stages.requests import Requests
 from aims_pax.stages.sharing import Round
 from aims_pax.stages.states import keep_state
 from aims_pax.stages.status import LabelsBefore, loop_status
@@ -91,13 +93,13 @@ class Loop:
         self.last_failure: LabelFailure | None = None
         self._diary = Diary(stage, parts.rules, reasons=parts.reasons, labels_per_line=parts.labels_per_line)
         self._trainer = None if committee is None else CommitteeTrainer(committee, parts.plan, stagnations=stagnations)
+        self._requests = Requests(self._desk, bench.store, parts, self._diary)
         self._wrecks = WreckWatch()
         self._first_labels: list[Label] = []
         self._judgements = Judgements()
         self._journal: list[tuple[str, dict[str, Any]]] = []
         self._checkpoints: dict[int, bytes] = {}  # packed: all are stored at every commit, and few have changed
-        self._picks: list[SubmitLabel] = []
-        self._to_send: list[tuple[int, Frame]] = []
+        self._opinions: dict[int, Opinion] = {}
         self._last_commit = clock()
         self._n_initial_valid = 0 if committee is None else committee.n_valid(0) - state.counts[0].n_valid
         self._before = LabelsBefore.of(bench.store.counts(), state)
@@ -113,7 +115,7 @@ class Loop:
         with self._bench.departure.cooperating():
             self._resume()
             while True:
-                self._answers(self._collect(timeout_s=0.0))
+                self._hear(timeout_s=0.0)
                 if self._bench.departure.reason is not None:
                     self._commit()
                     self._bench.departure.leave()
@@ -175,15 +177,15 @@ class Loop:
         if parts.score is not None:
             sound = [moved.trajectory for moved in advanced if moved.problem is None]
             with stopwatch.during(Activity.CHECKING):
-                found = committee_scores(self._committee, parts.sampler, sound, parts.score)
-            scores = dict(zip(sound, found, strict=True))
+                self._opinions = opinions(self._committee, parts.sampler, sound)
+                scores = scores_of(self._opinions, parts.score)
         self.stuck = []
         for moved in advanced:
             is_running = self.state.trajectories[moved.trajectory].phase is Phase.RUNNING
             if is_running:  # else the loop has come to its end within this batch
                 self._heard(moved, scores)
         is_over = is_equilibrating and equilibration_left(self.state, parts.rules) == 0
-        if self._picks or is_over or self._clock() - self._last_commit > parts.quiet_commit_s:
+        if self._requests.are_waiting or is_over or self._clock() - self._last_commit > parts.quiet_commit_s:
             self._commit()
         if is_over:
             n_all = range(len(self.state.trajectories))
@@ -217,13 +219,15 @@ class Loop:
 
     # -- labels -----------------------------------------------------------------------------------------------
 
-    def _collect(self, *, timeout_s: float | None) -> list[LabelDone]:
+    def _hear(self, *, timeout_s: float | None) -> None:
+        """Take the labels that have come."""
         with self._bench.stopwatch.during(Activity.LABELLING):
-            return self._desk.collect(timeout_s=timeout_s)
+            done = self._desk.collect(timeout_s=timeout_s)
+        self._answers(done)
 
     def _await_labels(self) -> None:
         """Wait for a label; leave when no more come before the walltime."""
-        self._answers(self._collect(timeout_s=None))
+        self._hear(timeout_s=None)
         if self._desk.only_held:
             self._bench.departure.ask(Reason.WALLTIME)
 
@@ -254,7 +258,9 @@ class Loop:
     def _labelled(self, answer: Answer, label: Label) -> list[LabelledFrame]:
         """Place a label in the dataset, if it is not one of a round, which is placed as a whole."""
         index = answer.frame.trajectory
-        consequences = self._transition(LabelArrived(index, answer.frame.md_step))
+        prediction = self._bench.store.prediction_of(answer.label_id)
+        error = None if prediction is None else max_atomic_error(prediction.forces, label.forces)
+        consequences = self._transition(LabelArrived(index, answer.frame.md_step, error))
         kept = next((one for one in consequences if isinstance(one, KeepLabel)), None)
         if kept is None:
             if self.state.n_round == 0:
@@ -328,7 +334,7 @@ class Loop:
         for consequence in consequences:
             match consequence:
                 case SubmitLabel():
-                    self._picks.append(consequence)
+                    self._requests.want(consequence)
                 case Rewind(index):
                     self._go_back(index)
                     self._diary.rewound(index)
@@ -358,30 +364,24 @@ class Loop:
         transaction = store.transaction if flushed else store.unflushed_transaction
         with self._bench.stopwatch.during(Activity.RECORDING), transaction():
             yield
-            self._request()
+            self._requests.enter(self._predicted, self._judgements)
             self._write_state()
         self._last_commit = self._clock()
 
-    def _request(self) -> None:
-        """Enter the structures that are to be labelled into the books."""
-        for pick in self._picks:
-            frame = self._parts.sampler.frame(pick.trajectory)
-            label_id = self._desk.request(frame)
-            self._to_send.append((label_id, frame))
-            self._diary.picked(pick, frame.md_step, label_id, score=self._judgements.newest(pick.trajectory))
-        self._picks.clear()
+    def _predicted(self, trajectories: Sequence[int]) -> dict[int, Opinion]:
+        """What the committee says of structures that are asked for; nothing where there is none yet."""
+        if self._trainer is None or not trajectories:
+            return {}
+        if self._parts.wants_stress:
+            return opinions_with_stress(self._committee, self._parts.sampler, trajectories)
+        known = {index: self._opinions[index] for index in trajectories if index in self._opinions}
+        rest = [index for index in trajectories if index not in known]
+        return known | opinions(self._committee, self._parts.sampler, rest)
 
     def _send(self) -> None:
         """Have the labels computed that were committed; those that the driver knows are answered at once."""
-        to_send, self._to_send = self._to_send, []
-        known: list[LabelDone] = []
-        for label_id, frame in to_send:
-            label = self._parts.known_label(frame)
-            if label is not None:
-                known.append(LabelDone(label_id, label))
-                continue
-            with self._bench.stopwatch.during(Activity.LABELLING):
-                self._desk.send(label_id)
+        with self._bench.stopwatch.during(Activity.LABELLING):
+            known = self._requests.send()
         self._answers(known)
 
     def _write_state(self) -> None:
@@ -399,15 +399,6 @@ class Loop:
         memory.keep_time(self._bench.stopwatch)
 
     def _show(self, command: Command) -> None:
-        counts = self.state.counts[0]
-        self._bench.observer.show(
-            loop_status(
-                self._stage,
-                self.state,
-                self._parts.rules,
-                command,
-                before=self._before,
-                n_valid=counts.n_valid if self._trainer is None else self._trainer.committee.n_valid(0),
-                n_epochs_before=self._parts.n_epochs_before,
-            )
-        )
+        committee = None if self._trainer is None else self._trainer.committee
+        status = loop_status(self._stage, self.state, self._parts, command, before=self._before, committee=committee)
+        self._bench.observer.show(status)

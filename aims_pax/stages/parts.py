@@ -39,6 +39,8 @@ class LoopParts:
         Makes the committee from the first labels, where there is none.
     score : Score or None
         How much the committee disagrees; None where no selector asks.
+    wants_stress : bool
+        Whether what the committee says of picked structures is kept with stress.
     forget_history : callable
         Makes the driver compute the next step without its past; called before each chunk.
     known_label : callable
@@ -63,6 +65,7 @@ class LoopParts:
     plan: EpochPlan
     build_committee: Callable[[Sequence[LabelledFrame]], Committee]
     score: Score | None = None
+    wants_stress: bool = False
     forget_history: Callable[[], None] = lambda: None
     known_label: Callable[[Frame], Label | LabelFailure | None] = lambda _frame: None
     quiet_commit_s: float = 10.0

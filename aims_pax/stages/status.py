@@ -9,6 +9,7 @@ from aims_pax.learner.events import Advance, Ask, AwaitLabel, Command, Distribut
 from aims_pax.learner.state import LIVE, Phase, Rules, State
 from aims_pax.learner.transition import equilibration_left, threshold
 from aims_pax.protocols import Status
+from aims_pax.stages.parts import LoopParts
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +31,16 @@ class LabelsBefore:
 
 
 def loop_status(
-    stage: str,
-    state: State,
-    rules: Rules,
-    command: Command,
-    *,
-    before: LabelsBefore,
-    n_valid: int,
-    n_epochs_before: int,
+    stage: str, state: State, parts: LoopParts, command: Command, *, before: LabelsBefore, committee: Committee | None
 ) -> Status:
     """Where a loop stands when it is about to do something.
 
     Parameters
     ----------
-    n_valid : int
-        Validation structures of the first member.
-    n_epochs_before : int
-        Epochs that the members were trained in earlier stages.
+    committee : Committee or None
+        None where the first labels are still being collected.
     """
+    rules = parts.rules
     all_train = isinstance(rules.cadence, PerRound) and isinstance(command, Train | Distribute)
     newest = next((memory.scores[-1] for memory in state.memories if memory.scores), None)
     return Status(
@@ -60,10 +53,10 @@ def loop_status(
         n_labels_received=before.n_received + state.n_received,
         n_labels_failed=before.n_failed + state.n_failed,
         n_train=state.train_size,
-        n_valid=n_valid,
+        n_valid=state.counts[0].n_valid if committee is None else committee.n_valid(0),
         train_goal=rules.max_train_size,
         md_steps=state.md_steps,
-        epochs=n_epochs_before + state.n_epochs,
+        epochs=parts.n_epochs_before + state.n_epochs,
         threshold=threshold(state, rules),
         last_score=newest,
         force_mae_ev_per_ang=state.force_mae,
