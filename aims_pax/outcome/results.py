@@ -21,7 +21,9 @@ from aims_pax.frame import Split
 from aims_pax.labelling.desk import SLOW_LABEL, WORKERS_LOST
 from aims_pax.learner.selectors import MovingThreshold
 from aims_pax.learner.transition import threshold
+from aims_pax.outcome.analysis import write_analysis
 from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
+from aims_pax.outcome.origins import errors_by_origin, origin_lines
 from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, write_committee, write_product
 from aims_pax.report.figures import draw_run
 from aims_pax.settings import Project
@@ -66,16 +68,17 @@ class Summary:
 
     def lines(self) -> list[str]:
         """What a person wants to know when a run ends."""
-        labels, wall, errors = (self.content[key] for key in ("labels", "wall_s", "errors_on_validation_set"))
-        measured = "there are no validation structures: errors were not measured" if errors is None else errors["text"]
+        labels, wall = self.content["labels"], self.content["wall_s"]
         spent = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in wall.items() if seconds >= 0.5)
         return [
             f"labels: {labels['received']} of {labels['asked']} asked for "
-            f"({labels['failed']} failed); {labels['training']} train, {labels['validation']} validate",
+            f"({labels['failed']} failed); {labels['training']} train, {labels['validation']} validate"
+            + (f", {labels['test']} test" if labels.get("test") else ""),
             f"time: {sum(wall.values()):.0f} s ({spent})",
             *self._fault_lines(),
             *self._product_lines(),
-            *str(measured).splitlines(),
+            *self._error_lines(),
+            *self._analysis_lines(),
             *self._verdict_lines(),
             f"results are in {self.folder}",
         ]
@@ -98,6 +101,27 @@ class Summary:
             f"product: {model} ({product['member']}), {trained_on}",
             *(f"training: {ending}" for ending in self.content["training_ended"].split("; ")),
             *([f"errors: {measured}"] if product.get("learned_validation_structures") else []),
+        ]
+
+    def _error_lines(self) -> list[str]:
+        """Errors on test structures where there are any, else on those for validation."""
+        errors = self.content.get("errors_on_test_set") or self.content["errors_on_validation_set"]
+        if errors is None:
+            return ["there are no validation structures: errors were not measured"]
+        by_origin = self.content.get("errors_by_origin", [])
+        told = ["force MAE of the product by where structures come from (95 %):", *origin_lines(by_origin)]
+        return [*str(errors["text"]).splitlines(), *(told if len(by_origin) > 1 else [])]
+
+    def _analysis_lines(self) -> list[str]:
+        """What the committee's deviation is worth, where that was looked at."""
+        found = self.content.get("analysis")
+        if not found or found["pearson"] is None:
+            return []
+        ratio = found["error_over_score"]
+        larger = "" if ratio is None else f"; errors are {ratio:.2g} times the deviation"
+        return [
+            f"analysis: deviation and true error correlate by {found['pearson']:.2f} "
+            f"({found['n_unbiased']} labels not picked for their deviation){larger}"
         ]
 
     def _verdict_lines(self) -> list[str]:
@@ -126,9 +150,9 @@ def write_results(
         if convergence is not None:
             committee.share_points()
         committee.centre_energies()
-        product, evaluation = write_models(project, store, committee, convergence, results)
-        content = _content(project, store, committee, convergence, product)
-        content["errors_on_validation_set"] = None if evaluation is None else evaluation.record()
+        product, measured = write_models(project, store, committee, convergence, results)
+        content = _content(project, store, committee, convergence, product) | measured
+        content["analysis"] = write_analysis(store, results)
     wall = stopwatch.seconds()
     content |= wall_times(stopwatch)
     draw_run(
@@ -152,21 +176,44 @@ def wall_times(stopwatch: Stopwatch) -> dict[str, dict[str, float]]:
 
 def write_models(
     project: Project, store: RunStore, committee: Committee, convergence: ConvergenceState | None, results: Path
-) -> tuple[Product, MeasuredModels | None]:
-    """Write the files of all members, measure them, and hand over the best of those that were trained to the end."""
+) -> tuple[Product, dict[str, Any]]:
+    """Write the files of all members, measure them, and hand over the best of those that were trained to the end.
+
+    It is chosen on validation structures. Test structures, which nothing was decided on, give the stated errors where
+    there are any.
+
+    Returns
+    -------
+    Product
+    dict
+        Errors as summary.json has them.
+    """
     name, keys = project.mace.general.name_exp, extxyz_keys(project.settings.misc)
     ended = () if convergence is None else convergence.members
     paths = write_committee(committee, results, name, trained_to_the_end=ended)
-    candidates = ended or tuple(range(committee.n_members))
-    if not store.counts().n_valid:
-        return write_product(paths, results, name, best=candidates[0]), None
-    validation = results / f"{Split.VALIDATION}.extxyz"
-    evaluation = evaluate_models(paths, validation, device=str(committee.device), keys=keys, names=committee.names)
-    best = best_of([errors.force_mae_ev_per_ang for errors in evaluation.errors.members], candidates)
+    candidates, counts = ended or tuple(range(committee.n_members)), store.counts()
+
+    def measured(split: Split) -> MeasuredModels:
+        data = results / f"{split}.extxyz"
+        return evaluate_models(paths, data, device=str(committee.device), keys=keys, names=committee.names)
+
+    errors: dict[str, Any] = {"errors_on_validation_set": None, "errors_on_test_set": None, "errors_by_origin": []}
+    validation = measured(Split.VALIDATION) if counts.n_valid else None
+    best = candidates[0]
+    if validation is not None:
+        best = best_of([one.force_mae_ev_per_ang for one in validation.errors.members], candidates)
     product = write_product(paths, results, name, best=best)
-    evaluation = evaluation.of_product(product.model.name, best)
-    evaluation.write(results)
-    return product, evaluation
+    test = measured(Split.TEST) if counts.n_test else None
+    for split, found in ((Split.VALIDATION, validation), (Split.TEST, test)):
+        if found is None:
+            continue
+        of_product = found.of_product(product.model.name, best)
+        of_product.write(results)  # the later one, of test structures, is what a person finds
+        errors[f"errors_on_{split}_set"] = of_product.record()
+        points = [point for point in store.labelled() if point.split is split]
+        by_origin = errors_by_origin(points, found.predictions, member=best)
+        errors["errors_by_origin"] += [one.record() for one in by_origin]
+    return product, errors
 
 
 def write_datasets(store: RunStore, folder: Path, keys: Keys) -> dict[Path, int]:
@@ -238,6 +285,7 @@ def _content(
             "in_flight": counts.n_in_flight,
             "training": counts.n_train,
             "validation": counts.n_valid,
+            "test": counts.n_test,
         },
         "faults": _faults(store),
         "training_structures_of_each_member": [committee.n_train(member) for member in range(committee.n_members)],

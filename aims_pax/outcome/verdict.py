@@ -113,16 +113,20 @@ def score_of(project: Project) -> Score:
 
 
 def measured_on(labelled: Sequence[LabelledFrame], ensemble: Ensemble) -> Measured | None:
-    """Errors of the first model on the labels for validation; None when there are none."""
-    points = [point for point in labelled if point.split is Split.VALIDATION]
-    if not points:
+    """Errors of the first model on test structures, or on those for validation; None when there are none."""
+    by_split = {
+        split: [point for point in labelled if point.split is split] for split in (Split.TEST, Split.VALIDATION)
+    }
+    split = next((split for split, points in by_split.items() if points), None)
+    if split is None:
         return None
+    points = by_split[split]
     labels = [point.label for point in points]
     errors = evaluate(labels, ensemble.predict([point.frame for point in points])).members[0]
     forces = np.concatenate([label.forces.ravel() for label in labels])
     return Measured(
         n_structures=len(points),
-        what="validation structures",
+        what=f"{split} structures",
         force_mae_ev_per_ang=errors.force_mae_ev_per_ang,
         force_rmse_ev_per_ang=errors.force_rmse_ev_per_ang,
         rms_force_ev_per_ang=float(np.sqrt(np.mean(forces**2))),

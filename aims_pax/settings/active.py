@@ -77,6 +77,21 @@ class ActiveLearningSettings(StageSettings):
         description="Whether the final convergence is then made once more, on the validation structures, too. It has "
         "the same epochs and learning rates; the stated errors are those of the models before.",
     )
+    random_label_share: Annotated[float, Ge(0), Le(0.5)] = Field(
+        0.0,
+        description="Share of the labels that is taken from the MD at random. They validate and test in turn, and none "
+        "of them trains: errors on them are those of the MD that the models are for. Those on test structures are the "
+        "stated ones.",
+    )
+    analysis: bool = Field(
+        False,
+        description="Whether structures are also labelled on fixed steps, to see what the uncertainty is worth. Their "
+        "labels train nobody while active learning runs.",
+    )
+    analysis_skip: Count = Field(50, description="MD steps of a trajectory between two labels of analysis.")
+    train_on_analysis: bool = Field(
+        True, description="Whether the final convergence trains on the labels of analysis. false: nothing ever does."
+    )
     initial_train_dataset: PathOrNamed | None = Field(
         None,
         description="Labelled structures to start from, when there is no initial dataset generation. One file "

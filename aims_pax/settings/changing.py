@@ -30,8 +30,12 @@ MAY_CHANGE: Final = (
     "progress_dft_update",
     "save_trajectories",
     "save_trajectories_interval",
+    "random_label_share",
+    "analysis",
+    "analysis_skip",
+    "train_on_analysis",
 )
-"""Settings that a run may be continued with: goals, and what is tolerated, shown or saved."""
+"""Settings that a run may be continued with: goals, and what is tolerated, shown, saved or labelled for judging."""
 
 PLACES: Final = (
     *("CLUSTER.", "MISC.", "mace.yaml: MISC."),

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,7 +11,7 @@ from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.frame import Frame, LabelledFrame
 from aims_pax.learner.cadence import PerLabel, PerRound
 from aims_pax.learner.quota import Quota
-from aims_pax.learner.selectors import EveryStructure, MovingThreshold
+from aims_pax.learner.selectors import EveryStructure, FixedSteps, MovingThreshold, RandomShare, Selector
 from aims_pax.learner.state import Rules
 from aims_pax.protocols import Pool
 from aims_pax.reference.registry import build_reference
@@ -196,13 +196,7 @@ def active_rules(project: Project) -> Rules:
     """The rules of active learning."""
     settings = project.active
     return Rules(
-        selectors=(
-            MovingThreshold(
-                c_x=settings.c_x,
-                quiet_limit_steps=settings.uncert_not_crossed_limit,
-                freeze_train_size=settings.freeze_threshold_dataset,
-            ),
-        ),
+        selectors=tuple(active_selectors(settings, seed=project.mace.general.seed)),
         cadence=PerLabel(epochs_per_label=settings.epochs_per_worker, epochs_per_slice=settings.intermediate_epochs_al),
         quota=Quota(settings.valid_ratio),
         skip_steps=settings.skip_step_mlff,
@@ -212,6 +206,19 @@ def active_rules(project: Project) -> Rules:
         desired_force_mae=settings.desired_acc or None,
         max_epochs=settings.max_epochs,
     )
+
+
+def active_selectors(settings: ActiveLearningSettings, *, seed: int) -> Iterator[Selector]:
+    """Who has structures labelled: the threshold, and those that judge."""
+    yield MovingThreshold(
+        c_x=settings.c_x,
+        quiet_limit_steps=settings.uncert_not_crossed_limit,
+        freeze_train_size=settings.freeze_threshold_dataset,
+    )
+    if settings.random_label_share:
+        yield RandomShare(settings.random_label_share, seed=seed)
+    if settings.analysis:
+        yield FixedSteps(settings.analysis_skip)
 
 
 def active_plan(settings: ActiveLearningSettings) -> "EpochPlan":

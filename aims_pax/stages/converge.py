@@ -1,5 +1,6 @@
 """The committee trained to the end on a finished dataset, as a stage."""
 
+import logging
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from aims_pax.dataset.durable import replacing_bytes
 from aims_pax.errors import Problem
+from aims_pax.frame import Split
 from aims_pax.settings import Project
+from aims_pax.settings.stage import ACTIVE
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax
 INITIAL_CONVERGENCE: Final = "convergence.initial"
 FINAL_CONVERGENCE: Final = "convergence.active"
 """Names of the states of both convergences in the store."""
+
+diary = logging.getLogger("aims_pax.convergence")
 
 BEFORE: Final = "before_convergence"
 """Name of the committee as learning left it: in the store its generation, in checkpoints/ its file."""
@@ -60,6 +65,8 @@ class Converge:
         with bench.stopwatch.during(Activity.STARTING):
             committee = bench.existing_committee()
         if self.is_final and bench.memory.recall_bytes(self.key) is None:
+            if project.active.train_on_analysis:
+                train_on_the_rest(bench, committee)
             keep_before_convergence(bench)
         with bench.stopwatch.during(Activity.STARTING):
             if self.is_final:
@@ -92,6 +99,18 @@ def best_member(committee: "Committee") -> int:
         range(committee.n_members),
         key=lambda member: float("inf") if (e := errors[member]) is None else e.force_mae_ev_per_ang,
     )
+
+
+def train_on_the_rest(bench: Bench, committee: "Committee") -> None:
+    """Let labels train that had no place while active learning ran: those that were made to judge it."""
+    store = bench.store
+    label_ids, n_before = store.unassigned(ACTIVE), store.counts().n_placed
+    with store.transaction():
+        for label_id in label_ids:
+            store.assign(label_id, Split.TRAINING)
+    committee.add(list(store.labelled(after=n_before)))
+    if label_ids:
+        diary.info("%d labels of analysis train the final models, too", len(label_ids))
 
 
 def keep_before_convergence(bench: Bench) -> None:

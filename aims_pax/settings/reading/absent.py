@@ -41,7 +41,9 @@ def _npt(what: str, *neutral: Any) -> Absent:
     return Absent((None, *neutral), f"{what} belongs to NPT, which is not in this version. Remove it.")
 
 
-_ANALYSIS: Final = "Scores, thresholds and errors are always recorded; figures of them are in results/."
+_ANALYSIS: Final = (
+    "Nothing is judged before there are models. ACTIVE_LEARNING.analysis labels structures for statistics."
+)
 _FINE_TUNING: Final = "Fine-tuning of foundation models"
 _ONE_PROPERTY_SET: Final = "Labels are energies, forces and stress in this version. Remove it."
 
@@ -50,8 +52,6 @@ NOT_YET: Final[Mapping[str, Mapping[str, Absent]]] = {
         "analysis": Absent((None, False), f"{_ANALYSIS} Remove it."),
     },
     "ACTIVE_LEARNING": {
-        "analysis": Absent((None, False), f"{_ANALYSIS} Remove it."),
-        "analysis_skip": Absent((None, 50), f"{_ANALYSIS} Remove it."),
         "use_foundational": _later(
             "Driving active learning by a foundation model",
             "The committee drives it; a foundation model drives initial dataset generation. Set it to false.",

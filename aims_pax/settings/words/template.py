@@ -58,6 +58,7 @@ ACTIVE_LEARNING:                         # the committee drives, and asks for la
   c_x: 0.0                               # threshold = (1 + c_x) times the mean uncertainty; below 0 labels more
   epochs_per_worker: 2                   # epochs trained for each new label
   valid_ratio: 0.1                       # fraction of the labels used for validation
+  random_label_share: 0.1                # of the labels, taken at random to measure errors: they validate and test
   converge_best: false                   # at the end all models are trained to convergence; true: the best alone
   max_convergence_epochs: 200            # at most, half of them at a falling learning rate; they decide the error
 
