@@ -35,28 +35,38 @@ class Split(StrEnum):
 
 
 class FailureReason(StrEnum):
-    """Why a reference calculation gave no label."""
+    """Why a reference calculation gave no label; `meaning` says how that shows."""
 
-    NOT_CONVERGED = "not converged"
-    """The self-consistency cycle stopped without converging."""
-    CRASHED = "crashed"
-    """The engine ended by an error or a signal."""
-    UNPHYSICAL = "unphysical"
-    """The numbers are not finite, of the wrong shape, or beyond the sanity limit on forces."""
-    WALLTIME = "walltime"
-    """The calculation took longer than it was allowed to."""
-    OUT_OF_MEMORY = "out of memory"
-    """The engine was refused memory, or the system ended it for what it took."""
-    CUT_SHORT = "output cut short"
-    """The engine's output stops before its end, or lacks what it should hold."""
-    MISSING_EXECUTABLE = "missing executable"
-    """The engine was not found where the label was computed."""
-    SCRATCH = "scratch unusable"
-    """The folder of the calculation can't be written where the label was computed: full, read-only, or gone."""
-    WORKER_LOST = "worker lost"
-    """The worker or its batch job disappeared; the calculation itself is not to blame."""
-    NOT_STARTED = "not started"
-    """It could not have ended before the campaign has to leave. Never stored: nothing was tried."""
+    NOT_CONVERGED = "not converged", "the self-consistency cycle stopped without converging"
+    CRASHED = "crashed", "the engine ended by an error or a signal"
+    UNPHYSICAL = (
+        "unphysical",
+        "energy or forces are not finite, are for another number of atoms, or exceed `REFERENCE.max_force_ev_per_ang`",
+    )
+    WALLTIME = "walltime", "the calculation took longer than `REFERENCE.walltime_s`"
+    OUT_OF_MEMORY = "out of memory", "the engine was refused memory, or was ended by SIGKILL from outside"
+    CUT_SHORT = "output cut short", "the engine's output stops before its end, or lacks what it should hold"
+    MISSING_EXECUTABLE = "missing executable", "the engine was not found on the worker's node"
+    SCRATCH = (
+        "scratch unusable",
+        "the folder of the calculation can't be written there: disk or quota full, read-only, or gone",
+    )
+    WORKER_LOST = (
+        "worker lost",
+        "the worker, its node or its batch job disappeared, more often than Parsl retries by itself",
+    )
+    NOT_STARTED = (
+        "not started",
+        "it could not have ended before the campaign has to leave; nothing was tried, and it is never stored",
+    )
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str = "") -> "FailureReason":
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
 
     @property
     def is_infrastructure(self) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aims_pax.frame import FailureReason
+from aims_pax.learner.state import WreckRule
 
 MAX_IN_ROW: Final = 3
 """A label whose workers fail it, after the pool's own retries, may have met a bad node; this many in a row have not."""
@@ -16,8 +17,6 @@ class Remedy:
 
     Parameters
     ----------
-    meaning : str
-        How it shows, for the documentation.
     n_attempts : int or None
         A label that has failed so often for this reason is given up: its trajectory goes back to its checkpoint.
         None: never.
@@ -26,7 +25,6 @@ class Remedy:
         computed meanwhile; else these labels wait until one has come. None: they don't.
     """
 
-    meaning: str
     n_attempts: int | None
     n_in_row: int | None = None
 
@@ -44,29 +42,29 @@ class Remedy:
 
 
 REMEDIES: Final[Mapping[FailureReason, Remedy]] = {
-    FailureReason.NOT_CONVERGED: Remedy("the self-consistency cycle stopped without converging", 1),
-    FailureReason.UNPHYSICAL: Remedy(
-        "energy or forces are not finite, are for another number of atoms, or exceed `REFERENCE.max_force_ev_per_ang`",
-        1,
-    ),
-    FailureReason.WALLTIME: Remedy("the calculation took longer than `REFERENCE.walltime_s`", 1),
-    FailureReason.CRASHED: Remedy("the engine ended by an error or a signal", 2),
-    FailureReason.CUT_SHORT: Remedy("the engine's output stops before its end", 2),
-    FailureReason.OUT_OF_MEMORY: Remedy("the engine was refused memory, or was ended by SIGKILL from outside", 2),
-    FailureReason.WORKER_LOST: Remedy(
-        "the worker, its node or its batch job disappeared, more often than Parsl retries by itself", 2, MAX_IN_ROW
-    ),
-    FailureReason.MISSING_EXECUTABLE: Remedy("the engine was not found on the worker's node", None, MAX_IN_ROW),
-    FailureReason.SCRATCH: Remedy(
-        "the folder of the calculation can't be written there: disk or quota full, read-only, or gone",
-        None,
-        MAX_IN_ROW,
-    ),
+    FailureReason.NOT_CONVERGED: Remedy(1),
+    FailureReason.UNPHYSICAL: Remedy(1),
+    FailureReason.WALLTIME: Remedy(1),
+    FailureReason.CRASHED: Remedy(2),
+    FailureReason.CUT_SHORT: Remedy(2),
+    FailureReason.OUT_OF_MEMORY: Remedy(2),
+    FailureReason.WORKER_LOST: Remedy(2, MAX_IN_ROW),
+    FailureReason.MISSING_EXECUTABLE: Remedy(None, MAX_IN_ROW),
+    FailureReason.SCRATCH: Remedy(None, MAX_IN_ROW),
 }
 """Every reason but NOT_STARTED, by which nothing was tried: such a label stays in the books for the next session."""
+
+WRECKS: Final = WreckRule(n_recent=8, n_most=4, pause_epochs=40, max_pauses=2)
+"""Unphysical labels in series. A healthy run of DFT has no unphysical label among eight, rarely two."""
 
 
 def as_markdown() -> str:
     """The table as docs/durability.md shows it."""
-    rows = [f"| {reason} | {remedy.meaning} | {remedy.consequence()} |" for reason, remedy in REMEDIES.items()]
-    return "\n".join(["| Fault | How it shows | What is done |", "| --- | --- | --- |", *rows])
+    rows = [f"| {reason} | {reason.meaning} | {remedy.consequence()} |" for reason, remedy in REMEDIES.items()]
+    series = (
+        f"| unphysical in series | more than {WRECKS.n_most} of {WRECKS.n_recent} labels of active learning in a row | "
+        "no structure is picked, trajectories go back to their checkpoints, and the committee is trained for "
+        f"{WRECKS.pause_epochs} epochs; when that was done {WRECKS.max_pauses} times in a row, the campaign stops with "
+        "advice |"
+    )
+    return "\n".join(["| Fault | How it shows | What is done |", "| --- | --- | --- |", *rows, series])

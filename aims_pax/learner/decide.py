@@ -28,6 +28,8 @@ def decide(state: State, rules: Rules) -> Command:
 
 def _of_labels(state: State, rules: Rules, cadence: PerLabel) -> Command:
     running, training = state.in_phase(Phase.RUNNING), state.in_phase(Phase.TRAINING)
+    if state.pause_epochs and state.stopping is None:
+        return Train(int(min(cadence.epochs_per_slice, state.pause_epochs, rules.max_epochs - state.n_epochs)))
     if training and (state.turn is Turn.TRAIN or not running):
         wanted = min(cadence.epochs_per_slice, max(state.trajectories[i].epochs_left for i in training))
         return Train(int(min(wanted, rules.max_epochs - state.n_epochs)))
@@ -74,7 +76,7 @@ def reopened(state: State, rules: Rules) -> State:
 
     Not for a run whose rules have not changed: its force MAE may have risen above the goal after it had stopped there.
     """
-    if state.stopping in (None, StopReason.ALL_FAILED):
+    if state.stopping in (None, StopReason.ALL_FAILED, StopReason.WRECKS):
         return state
     trajectories = tuple(
         replace(one, phase=Phase.RUNNING) if one.phase is Phase.FINISHED and not steps_used_up(one, rules) else one
@@ -95,14 +97,14 @@ def resumed(state: State, rules: Rules) -> State:
 
 
 def _tried_again(state: State) -> State:
-    """The state in which a loop goes on that stopped because all had failed: every trajectory runs again.
+    """The state in which a loop goes on that stopped for failures: every trajectory runs again.
 
     Their user has mended what was wrong. The shell puts them back to their checkpoints.
     """
-    if state.stopping is not StopReason.ALL_FAILED:
+    if state.stopping not in (StopReason.ALL_FAILED, StopReason.WRECKS):
         return state
     trajectories = tuple(replace(one, phase=Phase.RUNNING, failures=0) for one in state.trajectories)
-    return replace(state, trajectories=trajectories, n_failed_in_row=0, stopping=None)
+    return replace(state, trajectories=trajectories, n_failed_in_row=0, n_pauses=0, stopping=None)
 
 
 def ended_by_a_failure(trajectory: Trajectory) -> bool:

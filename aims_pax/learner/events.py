@@ -48,10 +48,17 @@ class LabelArrived:
 
 @dataclass(frozen=True, slots=True)
 class LabelFailed:
-    """There will be no label of this structure."""
+    """There will be no label of this structure.
+
+    Parameters
+    ----------
+    is_unphysical : bool
+        Whether the structure is to blame: it falls apart.
+    """
 
     trajectory: int
     md_step: int
+    is_unphysical: bool = False
 
 
 @dataclass(frozen=True, slots=True)

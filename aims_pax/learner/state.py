@@ -39,6 +39,8 @@ class StopReason(StrEnum):
     """No trajectory is left that could move."""
     ALL_FAILED = "every trajectory has failed too often in a row"
     """Nothing sensible is left to do."""
+    WRECKS = "most structures that the MD comes to fall apart, however the models are trained"
+    """Labels would be wasted."""
 
 
 class Turn(StrEnum):
@@ -48,6 +50,26 @@ class Turn(StrEnum):
     """The running trajectories advance."""
     TRAIN = "train"
     """The committee trains for a slice of epochs."""
+
+
+@dataclass(frozen=True, slots=True)
+class WreckRule:
+    """What is done about labels that turn out to be unphysical in series.
+
+    Parameters
+    ----------
+    n_recent, n_most : int
+        Of so many labels in a row, so many may be unphysical. With one more, picking pauses.
+    pause_epochs : int
+        That the committee is trained for meanwhile.
+    max_pauses : int
+        Pauses in a row after which the next one ends the loop; a row ends with a series that is sound.
+    """
+
+    n_recent: int
+    n_most: int
+    pause_epochs: int
+    max_pauses: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +99,8 @@ class Rules:
     desired_force_mae : float or None, eV/Å
     max_epochs : float
         Total epochs; may be infinite.
+    wrecks : WreckRule or None
+        Where each label is learned at once; None: nothing is done.
     """
 
     selectors: tuple[Selector, ...]
@@ -90,6 +114,7 @@ class Rules:
     max_train_size: int | None = None
     desired_force_mae: float | None = None
     max_epochs: float = float("inf")
+    wrecks: WreckRule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +180,12 @@ class State:
         Epochs that the last complete round is still owed.
     n_equilibrated : int
         MD steps of equilibration that were made.
+    recent : tuple of bool
+        Whether each of the newest labels of the present series was unphysical.
+    n_pauses : int
+        Pauses of picking since the last sound series.
+    pause_epochs : int
+        Epochs that are still to be trained before picking goes on.
     n_epochs : int
     force_mae : float or None, eV/Å
         Mean over members at the newest validation.
@@ -175,6 +206,9 @@ class State:
     n_in_round: int = 0
     epochs_due: int = 0
     n_equilibrated: int = 0
+    recent: tuple[bool, ...] = ()
+    n_pauses: int = 0
+    pause_epochs: int = 0
     n_epochs: int = 0
     force_mae: float | None = None
     turn: Turn = Turn.SAMPLE

@@ -25,6 +25,7 @@ from aims_pax.learner.events import (
 )
 from aims_pax.learner.quota import SplitCounts
 from aims_pax.learner.selectors import Memory, Observation, PickReason, Purpose, Selector
+from aims_pax.learner.series import series_looked_at
 from aims_pax.learner.state import LIVE, Phase, Pick, Rules, State, StopReason, Trajectory, Turn
 
 Changed = tuple[State, tuple[Consequence, ...]]
@@ -70,11 +71,14 @@ def transition(state: State, event: Event, rules: Rules) -> Changed:
             state, consequences = _failure(_with(state, index, moved), index, rules)
         case LabelArrived():
             state, consequences = _label_arrived(state, event, rules)
-        case LabelFailed(index, md_step):
+        case LabelFailed(index, md_step, is_unphysical):
             state, pick = _answered(state, index, md_step)
             state = replace(state, n_failed=state.n_failed + 1, n_failed_in_row=state.n_failed_in_row + 1)
             if isinstance(rules.cadence, PerLabel) and _waits(state, pick):
                 state, consequences = _failure(state, index, rules)
+            if is_unphysical:
+                state, back = series_looked_at(state, rules, is_unphysical=True)
+                consequences += tuple(one for one in back if one not in consequences)
         case Asked():
             state, consequences = _asked(state, rules)
         case Distributed(counts):
@@ -294,6 +298,7 @@ def _label_arrived(state: State, event: LabelArrived, rules: Rules) -> Changed:
     state, is_learned, own_split = _compared(state, pick, event.error, rules)
     if isinstance(rules.cadence, PerRound):
         return replace(state, n_in_round=state.n_in_round + 1), ()
+    state, _ = series_looked_at(state, rules, is_unphysical=False)
     if not is_learned:
         counts = state.counts[0].with_one_more(own_split)
         return replace(state, counts=(counts,)), (KeepLabel(event.trajectory, own_split, is_learned=False),)
@@ -343,6 +348,7 @@ def _epochs_done(state: State, event: EpochsDone, rules: Rules) -> State:
     state = replace(
         state,
         n_epochs=state.n_epochs + event.n_epochs,
+        pause_epochs=max(0, state.pause_epochs - event.n_epochs),
         force_mae=state.force_mae if event.force_mae is None else event.force_mae,
         turn=Turn.SAMPLE,
     )

@@ -34,6 +34,7 @@ from aims_pax.stages.converge import FINAL_CONVERGENCE
 from aims_pax.stages.convergence import ConvergenceState, stored_convergence
 from aims_pax.stages.imported import extxyz_keys
 from aims_pax.stages.memory import Memory
+from aims_pax.stages.parts import PICKING_PAUSED
 from aims_pax.stages.states import STOPPED_INITIALLY, recall_state
 
 PACKAGES = ("torch", "mace-torch", "e3nn", "ase", "parsl", "numpy", "vesin", "tblite", "pydantic")
@@ -42,6 +43,7 @@ FAULT_WORDS: Final = {
     "asked_again": "times a label was asked for again",
     "attempts_lost_with_workers": "attempts lost with their workers",
     "slow_labels": "labels far slower than their peers",
+    "pauses": "pauses, because labels were unphysical in series",
 }
 """Counts of summary.json's faults as the closing lines speak of them."""
 
@@ -326,6 +328,7 @@ def _faults(store: RunStore) -> dict[str, Any]:
         "asked_again": counts.n_failures - counts.n_failed,
         "attempts_lost_with_workers": sum(entry.payload["n"] for entry in journal if entry.kind == WORKERS_LOST),
         "slow_labels": sum(entry.kind == SLOW_LABEL for entry in journal),
+        "pauses": sum(entry.kind == PICKING_PAUSED for entry in journal),
     }
 
 

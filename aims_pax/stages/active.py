@@ -58,6 +58,13 @@ class ActiveLearning:
         )
         reason = Loop(bench, self.name, parts, state, committee=committee, stagnations=stagnations).run()
         bench.close()
+        if reason is StopReason.WRECKS:
+            raise CampaignStopped(
+                "most structures that are picked fall apart, and training on what there is has not mended it: labels "
+                "would be wasted. The initial dataset is too small for this MD. Begin another run with a larger "
+                "INITIAL_DATASET_GENERATION.max_initial_set_size, relaxed starting structures, or a lower MD.timestep "
+                "or MD.temperature; the same command trains and tries again"
+            )
         if reason is StopReason.ALL_FAILED:
             raise CampaignStopped(
                 "every trajectory has failed too often in a row; the log says how each of them failed. If it was the "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.frame import Frame, LabelledFrame
+from aims_pax.labelling.faults import WRECKS
 from aims_pax.learner.cadence import PerLabel, PerRound
 from aims_pax.learner.quota import Quota
 from aims_pax.learner.selectors import EveryStructure, FixedSteps, MovingThreshold, RandomShare, Selector
@@ -205,6 +206,7 @@ def active_rules(project: Project) -> Rules:
         max_train_size=_whole(settings.max_train_set_size),
         desired_force_mae=settings.desired_acc or None,
         max_epochs=settings.max_epochs,
+        wrecks=WRECKS,
     )
 
 

@@ -8,13 +8,13 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from aims_pax.committee import Committee
 from aims_pax.departure import Reason
-from aims_pax.frame import Label, LabelFailure, LabelledFrame
+from aims_pax.frame import FailureReason, Label, LabelFailure, LabelledFrame
 from aims_pax.labelling.desk import Answer
 from aims_pax.learner.decide import decide, ended_by_a_failure, reopened, resumed
 from aims_pax.learner.events import (
@@ -42,14 +42,14 @@ from aims_pax.learner.selectors import MovingThreshold
 from aims_pax.learner.state import Phase, State, StopReason
 from aims_pax.learner.transition import equilibration_left, threshold, transition
 from aims_pax.protocols import LabelDone
-from aims_pax.sampling import Advanced, TrajectoryCheckpoint
+from aims_pax.sampling import Advanced
 from aims_pax.selection import max_atomic_error
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
+from aims_pax.stages.checkpoints import Checkpoints
 from aims_pax.stages.judging import Judgements, Opinion, opinions, opinions_with_stress, scores_of
-from aims_pax.stages.memory import pack, unpack
 from aims_pax.stages.moving import advance
-from aims_pax.stages.parts import GoesBackTo, LoopParts
+from aims_pax.stages.parts import PICKING_PAUSED, REOPENED, GoesBackTo, LoopParts
 from aims_pax.stages.requests import Requests
 from aims_pax.stages.sharing import Round
 from aims_pax.stages.states import keep_state
@@ -57,9 +57,6 @@ from aims_pax.stages.status import LabelsBefore, loop_status
 from aims_pax.stages.telling import Diary
 from aims_pax.stages.trainer import CommitteeTrainer, Stagnations
 from aims_pax.stages.wrecks import WreckWatch
-
-REOPENED: Final = "reopened"
-"""Name under which the store keeps that a run which had ended is to go on under goals that ask for more."""
 
 
 class Loop:
@@ -98,7 +95,7 @@ class Loop:
         self._first_labels: list[Label] = []
         self._judgements = Judgements()
         self._journal: list[tuple[str, dict[str, Any]]] = []
-        self._checkpoints: dict[int, bytes] = {}  # packed: all are stored at every commit, and few have changed
+        self._checkpoints = Checkpoints(parts.sampler, packed=None)
         self._opinions: dict[int, Opinion] = {}
         self._last_commit = clock()
         self._n_initial_valid = 0 if committee is None else committee.n_valid(0) - state.counts[0].n_valid
@@ -144,18 +141,14 @@ class Loop:
         if stored is not None:
             sampler.load(stored)
         packed = memory.recall_bytes(f"checkpoints.{self._stage}")
-        self._checkpoints = (
-            {index: sampler.checkpoint(index).to_bytes() for index in range(len(self.state.trajectories))}
-            if packed is None
-            else {int(name): data for name, data in unpack(packed).items()}
-        )
+        self._checkpoints = Checkpoints(sampler, packed=packed)
         before, is_reopened = self.state, memory.recall_json(REOPENED) is not None
         if is_reopened:
             self.state = reopened(self.state, self._parts.rules)
         self.state = resumed(self.state, self._parts.rules)
         for index in self.state.in_phase(Phase.RUNNING):
             if ended_by_a_failure(before.trajectories[index]):
-                self._go_back(index)
+                self._checkpoints.go_back(index)
         if is_reopened or stored is None:
             with self._committing():
                 memory.forget(REOPENED)
@@ -204,7 +197,7 @@ class Loop:
             self._transition(ChunkUnphysical(index, n_steps, problem))
             return
         if self._parts.goes_back_to is GoesBackTo.LAST_CHUNK:
-            self._checkpoints[index] = self._parts.sampler.checkpoint(index).to_bytes()
+            self._checkpoints.take(index)
         consequences = self._transition(ChunkDone(index, n_steps, score))
         if score is not None:
             self._judgements.note(
@@ -244,7 +237,8 @@ class Loop:
             for one in done:
                 answer = self._desk.record(one)
                 answers.append(answer)
-                self._wrecks.note(answer.result)
+                if self._parts.rules.wrecks is None:
+                    self._wrecks.note(answer.result)
                 if isinstance(answer.result, Label):
                     labelled += self._labelled(answer, answer.result)
                 else:
@@ -268,7 +262,7 @@ class Loop:
             self._diary.collected(label, self.state)
             return []
         if kept.is_learned and self._parts.goes_back_to is GoesBackTo.LAST_LABEL:
-            self._checkpoints[index] = self._parts.sampler.checkpoint(index).to_bytes()
+            self._checkpoints.take(index)
         sizes = self.state.train_size, self.state.counts[0].n_valid + self._n_initial_valid
         self._diary.kept(answer, label, kept.split, sizes=sizes)
         if kept.split is None:
@@ -281,7 +275,8 @@ class Loop:
     def _failed(self, answer: Answer, failure: LabelFailure) -> None:
         self.last_failure = failure
         self._diary.failed(answer, failure)
-        self._transition(LabelFailed(answer.frame.trajectory, answer.frame.md_step))
+        is_unphysical = failure.reason is FailureReason.UNPHYSICAL
+        self._transition(LabelFailed(answer.frame.trajectory, answer.frame.md_step, is_unphysical))
 
     # -- training ---------------------------------------------------------------------------------------------
 
@@ -336,14 +331,14 @@ class Loop:
                 case SubmitLabel():
                     self._requests.want(consequence)
                 case Rewind(index):
-                    self._go_back(index)
+                    self._checkpoints.go_back(index)
                     self._diary.rewound(index)
+        if self.state.pause_epochs > before.pause_epochs:
+            self._journal.append((PICKING_PAUSED, {"n_pauses": self.state.n_pauses}))
+            self._diary.pausing(self.state.n_pauses)
         if self.state.stopping is not None and before.stopping is None:
             self._diary.stopping(self.state.stopping)
         return consequences
-
-    def _go_back(self, index: int) -> None:
-        self._parts.sampler.rewind(index, TrajectoryCheckpoint.from_bytes(self._checkpoints[index]))
 
     def _commit(self) -> None:
         """Store this moment together with the labels that it asks for, and only then have them computed."""
@@ -394,8 +389,7 @@ class Loop:
         if self._trainer is not None and self._trainer.stagnations is not None:
             memory.keep("stagnations", self._trainer.stagnations)
         memory.keep_bytes(f"sampler.{stage}", self._parts.sampler.save())
-        checkpoints = {str(index): data for index, data in self._checkpoints.items()}
-        memory.keep_bytes(f"checkpoints.{stage}", pack(checkpoints))
+        memory.keep_bytes(f"checkpoints.{stage}", self._checkpoints.to_bytes())
         memory.keep_time(self._bench.stopwatch)
 
     def _show(self, command: Command) -> None:

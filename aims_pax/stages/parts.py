@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from aims_pax.committee import Committee, EpochPlan
 from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame
@@ -10,6 +11,12 @@ from aims_pax.learner.state import Rules, StopReason
 from aims_pax.protocols import Score
 from aims_pax.sampling import BatchedSampler
 from aims_pax.stages.recording import NoRecorder, TrajectoryRecorder
+
+PICKING_PAUSED: Final = "PickingPaused"
+"""Kind of a journal entry: labels were unphysical in series, and the committee is trained before it picks again."""
+
+REOPENED: Final = "reopened"
+"""Name under which the store keeps that a run which had ended is to go on under goals that ask for more."""
 
 
 class GoesBackTo(StrEnum):

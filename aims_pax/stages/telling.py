@@ -93,6 +93,16 @@ class Diary:
         if not self._is_round:
             self._log.info("traj %02d  back to its checkpoint", trajectory)
 
+    def pausing(self, n_pauses: int) -> None:
+        """Labels were unphysical in series."""
+        rule = self._rules.wrecks
+        assert rule is not None
+        self._log.warning(
+            "more than %d of %d labels were unphysical: the MD runs into structures that fall apart. None is picked "
+            "until the committee has been trained for %d more epochs (pause %d of %d)",
+            *(rule.n_most, rule.n_recent, rule.pause_epochs, n_pauses, rule.max_pauses),
+        )
+
     def stopping(self, reason: StopReason) -> None:
         """No more structures are taken."""
         if self._is_round and reason is StopReason.ALL_FAILED:

@@ -15,7 +15,8 @@ from aims_pax.settings.methods.engines import (
     GpawSettings,
     OrcaSettings,
 )
-from aims_pax.stages.assembly import driver_forces, run_folder
+from aims_pax.stages.assembly import run_folder
+from aims_pax.stages.driver import driver_forces
 
 from ..conftest import AL, IDG, MD
 
