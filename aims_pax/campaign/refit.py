@@ -9,7 +9,7 @@ import logging
 from pathlib import Path
 
 from aims_pax.committee import Committee, EpochPlan, devices_of
-from aims_pax.outcome.product import write_committee, write_product
+from aims_pax.outcome.product import note_models, write_committee, write_product
 from aims_pax.outcome.results import Summary
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
@@ -72,6 +72,7 @@ def _replaced(run: Bench, committee: Committee, state: ConvergenceState, summary
     """The results with these models in the place of those that were measured."""
     name, member = run.project.mace.general.name_exp, str(summary.content["product"]["member"])
     paths = write_committee(committee, summary.folder, name, trained_to_the_end=state.members)
+    note_models(run.store, committee, paths)
     best = committee.names.index(member)
     write_product(paths, summary.folder, name, best=best)
     product = {

@@ -5,6 +5,7 @@ import logging
 from aims_pax.campaign.barren import ending_barren_sessions
 from aims_pax.campaign.course import CAMPAIGN, following, is_asked
 from aims_pax.campaign.fingerprint import claim
+from aims_pax.campaign.inputs import begin_session
 from aims_pax.campaign.probing import forget, probe_run, take_over
 from aims_pax.campaign.refit import refit
 from aims_pax.campaign.reopening import reopen, set_aside_results
@@ -61,6 +62,7 @@ def run_campaign(
             diary.info("this run is finished; its results are in %s", bench.folder.results)
             return read_summary(bench.folder.results)
         claim(store, project, is_new=progress is None)
+        begin_session(store, project)
         with ending_barren_sessions(store, bench.memory):
             if progress is None:
                 _begin(bench, stages)

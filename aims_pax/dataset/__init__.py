@@ -4,7 +4,8 @@
 (tables and their upgrades), ``lock`` (one run folder, one campaign), ``records`` (the values that go in and come out)
 and ``blobs`` (arrays as bytes). What it holds: ``structures`` with their origin, ``labels`` that were asked of
 references, ``splits`` (who learns from what), ``predictions`` of the committee before it learned, ``history`` (scores,
-learning curves, events, states). ``extxyz`` is the way to other programs.
+learning curves, events, states), ``sessions`` (who has worked on it, with what). ``extxyz`` is the way to other
+programs.
 """
 
 from aims_pax.dataset.records import Counts, EpochRow, JobStatus, JournalEntry, ScoreRow, StoredJob

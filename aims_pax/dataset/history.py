@@ -90,8 +90,8 @@ class HistoryTables(Tables):
         """Add epochs to the learning curves."""
         with self.transaction():
             self._database.execute_many(
-                f"INSERT INTO epochs ({_EPOCH_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (_epoch_columns(row) for row in rows),
+                f"INSERT INTO epochs ({_EPOCH_COLUMNS}, session) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                ((*_epoch_columns(row), self._session) for row in rows),
             )
 
     def epochs(self) -> NDArray[np.void]:

@@ -134,14 +134,15 @@ class LabelTables(StructureTables):
             _check_label(label_id, label, self.frame_of(label_id))
             stress = None if label.stress is None else float_blob(label.stress)
             self._database.execute(
-                "INSERT INTO labels (label_id, energy, wall_s, reference, received_at, stress, forces) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO labels (label_id, energy, wall_s, reference, received_at, session, stress, forces) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     label_id,
                     float(label.energy),
                     float(label.wall_s),
                     label.reference,
                     self._clock(),
+                    self._session,
                     stress,
                     float_blob(label.forces),
                 ),
@@ -157,7 +158,8 @@ class LabelTables(StructureTables):
         with self.transaction():
             self._move(label_id, JobStatus.SUBMITTED, JobStatus.FAILED)
             self._database.execute(
-                "INSERT INTO failures (label_id, reason, message, folder, wall_s, failed_at) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO failures (label_id, reason, message, folder, wall_s, failed_at, session) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
                     label_id,
                     failure.reason.value,
@@ -165,6 +167,7 @@ class LabelTables(StructureTables):
                     failure.folder,
                     float(failure.wall_s),
                     self._clock(),
+                    self._session,
                 ),
             )
 

@@ -179,6 +179,53 @@ EPOCH_DTYPE = np.dtype(
 
 
 @dataclass(frozen=True, slots=True)
+class StoredSession:
+    """One process that has worked on a run.
+
+    Parameters
+    ----------
+    number : int
+        From 1, in the order in which they began.
+    began_at : float
+        Seconds since 1970, UTC.
+    host : str
+    process : int
+    versions : mapping of str to str
+        Of this program, of Python, and of the packages that it stands on.
+    inputs : mapping of str to str
+        The texts that it began with, by their names: settings, inputs of engines, structures.
+    """
+
+    number: int
+    began_at: float
+    host: str
+    process: int
+    versions: Mapping[str, str]
+    inputs: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """A file of a model that was handed over.
+
+    Parameters
+    ----------
+    name : str
+        Of the file.
+    sha256 : str
+        Of its content, hexadecimal: by this a file is known again, wherever it was copied to.
+    member : int
+    generation : int
+        Of the committee.
+    """
+
+    name: str
+    sha256: str
+    member: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class JournalEntry:
     """One event of the run: its number from 1, when it was written (seconds since 1970, UTC), and what it was."""
 

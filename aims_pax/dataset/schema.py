@@ -8,7 +8,7 @@ which keeps ``jobs`` small enough to be counted in milliseconds. Diagnostics (sc
 which is how SQLite stores a NaN: a diverging model must not end a run. Energies of labels may not.
 
 Version 2 sets structures apart from labels. What may grow (names of stages, splits, selectors, references) is free
-text, and the program says what it knows of it.
+text, and the program says what it knows of it. Version 3 notes who has worked on a run, with what.
 """
 
 from collections.abc import Callable, Sequence
@@ -208,6 +208,33 @@ _VERSION_2_TAKES_AWAY = (
 _SAME_ROWS = {"jobs": ("new_jobs", "new_structures"), "assignments": ("splits",), "checks": ("scores",)}
 """Tables of version 1, and those that have a row for each of theirs in version 2."""
 
+_VERSION_3 = (
+    """CREATE TABLE texts (
+        digest TEXT PRIMARY KEY,
+        text TEXT NOT NULL
+    )""",
+    """CREATE TABLE sessions (
+        session INTEGER PRIMARY KEY,
+        began_at REAL NOT NULL,
+        host TEXT NOT NULL,
+        process INTEGER NOT NULL,
+        versions TEXT NOT NULL,
+        inputs TEXT NOT NULL
+    )""",
+    """CREATE TABLE models (
+        model INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        member INTEGER NOT NULL,
+        generation INTEGER NOT NULL,
+        written_at REAL NOT NULL,
+        session INTEGER REFERENCES sessions
+    )""",
+    "ALTER TABLE labels ADD COLUMN session INTEGER REFERENCES sessions",
+    "ALTER TABLE failures ADD COLUMN session INTEGER REFERENCES sessions",
+    "ALTER TABLE epochs ADD COLUMN session INTEGER REFERENCES sessions",
+)
+
 
 def _create(connection: Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -226,13 +253,18 @@ def _set_structures_apart(connection: Connection) -> None:
         connection.execute(statement)
 
 
+def _note_sessions(connection: Connection) -> None:
+    for statement in _VERSION_3:
+        connection.execute(statement)
+
+
 def _n_rows(connection: Connection, table: str) -> int:
     return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
 Upgrade = Callable[[Connection], None]
 
-UPGRADES: tuple[Upgrade, ...] = (_create, _set_structures_apart)
+UPGRADES: tuple[Upgrade, ...] = (_create, _set_structures_apart, _note_sessions)
 
 
 def version_of(connection: Connection, *, newest: int = len(UPGRADES)) -> int:

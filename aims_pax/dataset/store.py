@@ -9,13 +9,14 @@ from aims_pax.dataset.database import Database
 from aims_pax.dataset.history import HistoryTables
 from aims_pax.dataset.lock import RunLock
 from aims_pax.dataset.predictions import PredictionTables
+from aims_pax.dataset.sessions import SessionTables
 from aims_pax.dataset.splits import SplitTables
 from aims_pax.errors import Problem, UserError
 
 STORE_NAME = "run.db"
 
 
-class RunStore(SplitTables, PredictionTables, HistoryTables):
+class RunStore(SplitTables, PredictionTables, HistoryTables, SessionTables):
     """Everything of a run that must outlive it: structures, labels, splits, predictions, scores, states and events.
 
     Every method that writes is durable when it returns; within :meth:`transaction` all of them are, together, when
@@ -86,6 +87,11 @@ class RunStore(SplitTables, PredictionTables, HistoryTables):
                 )
             )
         return cls(Database.open_readonly(path), None, time.time)
+
+    @property
+    def is_readonly(self) -> bool:
+        """Whether it was opened to be looked at."""
+        return self._lock is None
 
     def __enter__(self) -> Self:
         return self

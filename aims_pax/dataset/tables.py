@@ -15,6 +15,7 @@ class Tables:
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
         self._clock = clock
+        self._session: int | None = None
 
     def transaction(self) -> AbstractContextManager[None]:
         """All that is written within the block, or none of it. Blocks may be nested; the outermost one commits."""

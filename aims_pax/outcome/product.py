@@ -1,5 +1,6 @@
 """The model that a run hands over, and the committee that it is the best member of."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Final
 
 from aims_pax.committee import Committee
 from aims_pax.dataset.durable import replacing, replacing_bytes
+from aims_pax.dataset.records import ModelRow
+from aims_pax.dataset.store import RunStore
 
 COMMITTEE_FOLDER: Final = "committee"
 README: Final = "README.txt"
@@ -60,6 +63,16 @@ def write_product(paths: Sequence[Path], folder: Path, name: str, *, best: int) 
     with replacing_bytes(model) as file:
         file.write(paths[best].read_bytes())
     return Product(model, paths[best].stem, tuple(paths))
+
+
+def note_models(store: RunStore, committee: Committee, paths: Sequence[Path]) -> None:
+    """Note the files of all members in the store of their run, unless that is only looked at."""
+    if not store.is_readonly:
+        digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+        store.add_models(
+            ModelRow(path.name, digest, member, committee.generation)
+            for member, (path, digest) in enumerate(zip(paths, digests, strict=True))
+        )
 
 
 def best_of(force_maes: Sequence[float | None], candidates: Sequence[int]) -> int:

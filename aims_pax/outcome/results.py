@@ -24,7 +24,7 @@ from aims_pax.learner.transition import threshold
 from aims_pax.outcome.analysis import write_analysis
 from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
 from aims_pax.outcome.origins import errors_by_origin, origin_lines
-from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, write_committee, write_product
+from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, note_models, write_committee, write_product
 from aims_pax.report.figures import draw_run
 from aims_pax.settings import Project
 from aims_pax.settings.stage import ACTIVE, INITIAL
@@ -153,6 +153,7 @@ def write_results(
             committee.share_points()
         committee.centre_energies()
         product, measured = write_models(project, store, committee, convergence, results)
+        note_models(store, committee, product.committee)
         content = _content(project, store, committee, convergence, product) | measured
         content["analysis"] = write_analysis(store, results)
     wall = stopwatch.seconds()

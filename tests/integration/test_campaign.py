@@ -1,5 +1,6 @@
 """A whole campaign, from one molecule to models with measured errors."""
 
+import hashlib
 import json
 import logging
 import math
@@ -207,6 +208,21 @@ def test_every_stored_label_is_what_the_reference_says_of_its_structure(finished
         atoms = Atoms(one.frame.numbers, positions=one.frame.positions, calculator=calculator)
         np.testing.assert_allclose(one.label.forces, atoms.get_forces(), atol=1e-9)
         assert one.label.energy == pytest.approx(atoms.get_potential_energy(), abs=1e-9)
+
+
+def test_every_label_and_model_leads_back_to_its_session_and_inputs(finished: Finished) -> None:
+    with RunStore.open_readonly(finished.folder) as store:
+        (session,) = store.sessions()
+        for point in store.labelled():
+            assert store.session_of(point.label_id) == session
+            assert store.session_of_generation(point.frame.generation) in (session, None)  # None: by no committee
+        models = list(finished.results.rglob("*.model"))
+        assert len(models) == len(store.models()) + 1, "the product is a copy of one member"
+        for path in models:
+            assert store.session_of_model(hashlib.sha256(path.read_bytes()).hexdigest()) == session
+    for name in ("aims_PAX.yaml", "mace.yaml", "water.xyz"):
+        assert session.inputs[name] == (finished.folder / name).read_text(encoding="utf-8")
+    assert {"aims_pax", "torch", "mace-torch", "tblite"} <= session.versions.keys()
 
 
 def test_exported_datasets_are_what_the_store_holds(finished: Finished) -> None:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from aims_pax.cli.commands import program
+from aims_pax.cli.program import program
 from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.schema import UPGRADES
 from aims_pax.dataset.store import RunStore
@@ -140,6 +140,10 @@ def test_an_old_finished_run_goes_on_when_its_goal_is_raised(old_finished_run: P
         if table != "epochs":  # those of the convergence belong to models that learn no more
             assert rows <= after[table], table
     assert (old_finished_run / "results.1" / "summary.json").is_file()
+    with RunStore.open_readonly(old_finished_run) as store:
+        (session,) = store.sessions()
+        made = {point.label_id: store.session_of(point.label_id) for point in store.labelled()}
+    assert [*made.values()] == [None] * len(before["labels"]) + [session] * (len(made) - len(before["labels"]))
 
 
 def test_a_checkpoint_of_a_newer_program_is_refused(old_run: Path) -> None:
