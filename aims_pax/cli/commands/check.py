@@ -13,7 +13,6 @@ import typer
 from aims_pax.cli.boundary import guarded
 from aims_pax.cli.launch import ParslConfig, ProjectFolder, load
 from aims_pax.errors import UserError
-from aims_pax.settings.stage import ACTIVE, INITIAL
 
 if TYPE_CHECKING:
     from aims_pax.frame import Stage
@@ -55,6 +54,8 @@ def check(
     Looks at settings, files, structures, elements, executables, devices and disk. Computes and creates nothing, unless
     it is to probe.
     """
+
+    from aims_pax.settings.stage import ACTIVE, INITIAL
 
     stages = {
         StageChoice.RUN: (INITIAL, ACTIVE),

@@ -12,7 +12,6 @@ from aims_pax.cli.boundary import guarded
 from aims_pax.cli.commands.check import StageChoice
 from aims_pax.cli.launch import ProjectFolder
 from aims_pax.errors import Problem, UserError
-from aims_pax.settings.stage import ACTIVE, INITIAL
 
 if TYPE_CHECKING:
     from aims_pax.forecast.standing import Standing
@@ -105,6 +104,7 @@ def _project(folder: Path, command: StageChoice | None) -> "tuple[Project, tuple
     """The project, read for the stages of a command; of none, for those that its files are made for."""
     from aims_pax.frame import Stage
     from aims_pax.settings import load_project
+    from aims_pax.settings.stage import ACTIVE, INITIAL
 
     if command is not None:
         stages = tuple(Stage(stage) for stage in STAGES[command])
@@ -123,6 +123,7 @@ def _foretell(
     from aims_pax.forecast.pace import measure, workload_of
     from aims_pax.forecast.timetable import WIDTH, forecast_by_stage, workers_of
     from aims_pax.forecast.workers import doubled, forecast
+    from aims_pax.settings.stage import ACTIVE, INITIAL
     from aims_pax.stages.activities import Part
 
     ahead = parts_ahead(project, outlook.stages, outlook.standing)

@@ -268,10 +268,10 @@ def test_label_of_any_attempt_is_an_answer(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("remedy", "words"),
     [
-        (Remedy("", 1), "the structure is given up"),
-        (Remedy("", 2), "the label is asked for again; after 2 attempts the structure is given up"),
+        (Remedy(1), "the structure is given up"),
+        (Remedy(2), "the label is asked for again; after 2 attempts the structure is given up"),
         (
-            Remedy("", None, 3),
+            Remedy(None, 3),
             "the label is asked for again; 3 such answers in a row stop the campaign, if no other label is under way",
         ),
     ],

@@ -66,7 +66,8 @@ def test_schema_knows_types_bounds_units_and_old_names() -> None:
         "type": "integer",
     }
     assert active["max_MD_steps"]["default"] == "inf"
-    assert active["analysis"]["enum"] == [None, False]
+    assert properties(schema, "InitialDatasetSettings")["analysis"]["enum"] == [None, False]
+    assert active["random_label_share"]["maximum"] == 0.5
     assert properties(mace_schema(), "ArchitectureSettings")["max_L"]["minimum"] == 0
 
 
