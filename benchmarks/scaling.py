@@ -50,11 +50,11 @@ from aims_pax.selection import SCORES
 from aims_pax.settings.methods.reference import AseCalculatorSettings
 from aims_pax.stages.activities import Activity, Stopwatch
 from aims_pax.stages.bench import Bench
-from aims_pax.stages.loop import Loop
+from aims_pax.stages.loop.parts import GoesBackTo, LoopParts
+from aims_pax.stages.loop.recording import NoRecorder
+from aims_pax.stages.loop.shell import Loop
+from aims_pax.stages.loop.trainer import Stagnations
 from aims_pax.stages.memory import Memory
-from aims_pax.stages.parts import GoesBackTo, LoopParts
-from aims_pax.stages.recording import NoRecorder
-from aims_pax.stages.trainer import Stagnations
 
 STEPS_PER_CHECK = 10
 EPOCHS_PER_LABEL = 2

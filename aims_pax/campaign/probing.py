@@ -24,6 +24,15 @@ from aims_pax.errors import RunLocked, UserError
 from aims_pax.frame import Frame, Label, LabelFailure, Split, Stage
 from aims_pax.labelling.desk import LabelDesk
 from aims_pax.labelling.result import RESULT_FILE, fingerprint
+from aims_pax.labelling.sanity import (
+    FIRST_TRAJECTORY,
+    RATTLE_ANG,
+    DriverProbe,
+    ProbeResult,
+    SystemProbe,
+    rattled,
+    response,
+)
 from aims_pax.protocols import Pool
 from aims_pax.reference.by_system import in_charge
 from aims_pax.reference.registry import build_reference
@@ -34,15 +43,6 @@ from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.driver import driver_forces, driver_words
 from aims_pax.stages.memory import Memory
-from aims_pax.stages.sanity import (
-    FIRST_TRAJECTORY,
-    RATTLE_ANG,
-    DriverProbe,
-    ProbeResult,
-    SystemProbe,
-    rattled,
-    response,
-)
 
 diary = logging.getLogger("aims_pax.run")
 

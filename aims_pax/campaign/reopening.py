@@ -159,7 +159,7 @@ def set_aside_results(run: Bench) -> None:
 
 def _learn_on(run: Bench) -> None:
     from aims_pax.stages.converge import FINAL_CONVERGENCE
-    from aims_pax.stages.parts import REOPENED  # not above: `aims-pax check` is spared PyTorch
+    from aims_pax.stages.loop.parts import REOPENED  # not above: `aims-pax check` is spared PyTorch
 
     generation = run.memory.recall_json(BEFORE)
     has_converged = run.memory.recall_bytes(FINAL_CONVERGENCE) is not None
@@ -198,7 +198,7 @@ def _converge_again(run: Bench) -> None:
 
 
 def _start_optimizers_afresh(run: Bench) -> None:
-    from aims_pax.stages.trainer import MIN_RESET_PATIENCE, Stagnations
+    from aims_pax.stages.loop.trainer import MIN_RESET_PATIENCE, Stagnations
 
     committee = run.existing_committee()
     diary.info("the committee before its convergence was not kept: the converged one learns on")

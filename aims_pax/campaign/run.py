@@ -24,7 +24,7 @@ from aims_pax.stages.activities import Activity, Part
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.epochs import epochs_trained
 from aims_pax.stages.imported import import_datasets
-from aims_pax.stages.status import convergence_status
+from aims_pax.stages.loop.status import convergence_status
 
 diary = logging.getLogger("aims_pax.run")
 

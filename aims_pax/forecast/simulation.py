@@ -238,7 +238,7 @@ def worth_having(outcomes: Sequence[Outcome]) -> Outcome:
 
 
 class _Play:
-    """The shell of :mod:`aims_pax.stages.loop` with nothing in it but time."""
+    """The shell of :mod:`aims_pax.stages.loop.shell` with nothing in it but time."""
 
     def __init__(self, workload: Workload[Times], n_workers: int, rng: Random) -> None:
         self._workload, self._rules, self._pace = workload, workload.rules, workload.pace

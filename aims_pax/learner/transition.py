@@ -1,6 +1,6 @@
 """What an event changes, and what has to be done at once: the first of the learner's two pure functions.
 
-The other is :func:`aims_pax.learner.decide.decide`. The shell in :mod:`aims_pax.stages.loop` carries commands and
+The other is :func:`aims_pax.learner.decide.decide`. The shell in :mod:`aims_pax.stages.loop.shell` carries commands and
 consequences out and feeds the events back.
 """
 

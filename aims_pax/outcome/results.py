@@ -33,8 +33,8 @@ from aims_pax.stages.assembly import active_rules
 from aims_pax.stages.converge import FINAL_CONVERGENCE
 from aims_pax.stages.convergence import ConvergenceState, stored_convergence
 from aims_pax.stages.imported import extxyz_keys
+from aims_pax.stages.loop.parts import PICKING_PAUSED
 from aims_pax.stages.memory import Memory
-from aims_pax.stages.parts import PICKING_PAUSED
 from aims_pax.stages.states import STOPPED_INITIALLY, recall_state
 
 PACKAGES = ("torch", "mace-torch", "e3nn", "ase", "parsl", "numpy", "vesin", "tblite", "pydantic")

@@ -16,7 +16,7 @@ from aims_pax.stages.states import recall_state
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
     from aims_pax.committee import Committee
-    from aims_pax.stages.trainer import Stagnations
+    from aims_pax.stages.loop.trainer import Stagnations
 
 
 class ActiveLearning:
@@ -36,8 +36,8 @@ class ActiveLearning:
         """Learn until a goal is reached, and release the workers: nodes should not idle while models converge."""
         from aims_pax.selection import SCORES
         from aims_pax.stages.epochs import epochs_trained
-        from aims_pax.stages.loop import Loop
-        from aims_pax.stages.parts import GoesBackTo, LoopParts
+        from aims_pax.stages.loop.parts import GoesBackTo, LoopParts
+        from aims_pax.stages.loop.shell import Loop
 
         project, settings = bench.project, bench.project.active
         rules = assembly.active_rules(project)
@@ -74,7 +74,7 @@ class ActiveLearning:
 
     def _begun(self, bench: Bench, committee: "Committee", rules: Rules) -> "tuple[State, Stagnations]":
         """Where it stands; a new one begins at the full learning rate, since it has no schedule."""
-        from aims_pax.stages.trainer import MIN_RESET_PATIENCE, Stagnations
+        from aims_pax.stages.loop.trainer import MIN_RESET_PATIENCE, Stagnations
 
         settings = bench.project.active
         state, stagnations = recall_state(bench.store, self.name), bench.memory.recall("stagnations", Stagnations)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax
     from aims_pax.batch import ForceModel
     from aims_pax.committee import Committee, EpochPlan
     from aims_pax.sampling import BatchedSampler, TrajectoryStart
-    from aims_pax.stages.recording import NoRecorder, TrajectoryRecorder
+    from aims_pax.stages.loop.recording import NoRecorder, TrajectoryRecorder
 
 EQUILIBRATION_CHUNK: Final = 5
 """MD steps of equilibration between two moments at which a run can be left: few, for the driver may take a second for
@@ -245,7 +245,7 @@ def recorder(
     settings: InitialDatasetSettings | ActiveLearningSettings, stage: str, folder: RunFolder
 ) -> "TrajectoryRecorder | NoRecorder":
     """What saves the frames of the MD, if that was asked for."""
-    from aims_pax.stages.recording import NoRecorder, TrajectoryRecorder
+    from aims_pax.stages.loop.recording import NoRecorder, TrajectoryRecorder
 
     if not settings.save_trajectories:
         return NoRecorder()

@@ -58,7 +58,7 @@ class Converge:
         """Train as long as that helps."""
         from aims_pax.stages.convergence import Convergence, ConvergenceParts, annealing_rules
         from aims_pax.stages.epochs import epochs_trained
-        from aims_pax.stages.status import convergence_status
+        from aims_pax.stages.loop.status import convergence_status
 
         project = bench.project
         settings = project.active if self.is_final else project.settings.initial or project.active

@@ -14,8 +14,8 @@ from aims_pax.learner.annealing import LATE_LOSSES, Annealing, AnnealingRules
 from aims_pax.learner.journal import from_text
 from aims_pax.settings.stage import StageSettings
 from aims_pax.stages.activities import Activity, Stopwatch
+from aims_pax.stages.loop.trainer import CommitteeTrainer
 from aims_pax.stages.memory import Memory, recalling
-from aims_pax.stages.trainer import CommitteeTrainer
 
 diary = logging.getLogger("aims_pax.convergence")
 

@@ -17,7 +17,7 @@ from aims_pax.stages.states import STOPPED_INITIALLY, recall_state
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
     from aims_pax.sampling import BatchedSampler
-    from aims_pax.stages.loop import Loop
+    from aims_pax.stages.loop.shell import Loop
 
 QUIET_COMMIT_S: Final = 2.0
 """Seconds of equilibration that a kill may cost."""
@@ -39,8 +39,8 @@ class InitialDataset:
     def run(self, bench: Bench) -> None:
         """Sample, label and train in rounds until the dataset is large or the models are good enough."""
         from aims_pax.sampling import ReferenceForces
-        from aims_pax.stages.loop import Loop
-        from aims_pax.stages.parts import GoesBackTo, LoopParts
+        from aims_pax.stages.loop.parts import GoesBackTo, LoopParts
+        from aims_pax.stages.loop.shell import Loop
 
         project, settings = bench.project, bench.project.initial
         with bench.stopwatch.during(Activity.STARTING):
@@ -73,7 +73,7 @@ class InitialDataset:
 
 def _why_nothing_is_sampled(loop: "Loop", sampler: "BatchedSampler") -> str:
     """What to say when the driver or the reference has failed again and again."""
-    from aims_pax.stages.wrecks import stuck_words
+    from aims_pax.stages.loop.wrecks import stuck_words
 
     state, failed = loop.state, loop.state.in_phase(Phase.FAILED)
     if failed:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Frame, Split
+from aims_pax.labelling.sanity import is_probe
 from aims_pax.settings import Project
 from aims_pax.settings.stage import INITIAL
-from aims_pax.stages.sanity import is_probe
 
 diary = logging.getLogger("aims_pax.active")
 

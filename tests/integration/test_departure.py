@@ -23,8 +23,8 @@ from aims_pax.frame import Stage
 from aims_pax.labelling.workers.parsl import ParslPool
 from aims_pax.settings import load_project
 from aims_pax.stages.convergence import Convergence
-from aims_pax.stages.loop import Loop
-from aims_pax.stages.trainer import CommitteeTrainer
+from aims_pax.stages.loop.shell import Loop
+from aims_pax.stages.loop.trainer import CommitteeTrainer
 
 from ..processes import within
 from ..unit.labelling.conftest import FakeSlurm

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from aims_pax.committee import Committee, EpochPlan
-from aims_pax.stages.trainer import LINE_AFTER_S, CommitteeTrainer
+from aims_pax.stages.loop.trainer import LINE_AFTER_S, CommitteeTrainer
 
 from ..committee.toys import molecules, settings
 

@@ -10,7 +10,7 @@ from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame
 from aims_pax.learner.state import Rules, StopReason
 from aims_pax.protocols import Score
 from aims_pax.sampling import BatchedSampler
-from aims_pax.stages.recording import NoRecorder, TrajectoryRecorder
+from aims_pax.stages.loop.recording import NoRecorder, TrajectoryRecorder
 
 PICKING_PAUSED: Final = "PickingPaused"
 """Kind of a journal entry: labels were unphysical in series, and the committee is trained before it picks again."""

@@ -7,9 +7,9 @@ from aims_pax.frame import Frame
 from aims_pax.labelling.desk import LabelDesk
 from aims_pax.learner.events import SubmitLabel
 from aims_pax.protocols import LabelDone
-from aims_pax.stages.judging import Judgements, Opinion
-from aims_pax.stages.parts import LoopParts
-from aims_pax.stages.telling import Diary
+from aims_pax.stages.loop.judging import Judgements, Opinion
+from aims_pax.stages.loop.parts import LoopParts
+from aims_pax.stages.loop.telling import Diary
 
 
 class Requests:

@@ -9,7 +9,7 @@ from aims_pax.learner.events import Advance, Ask, AwaitLabel, Command, Distribut
 from aims_pax.learner.state import LIVE, Phase, Rules, State
 from aims_pax.learner.transition import equilibration_left, threshold
 from aims_pax.protocols import Status
-from aims_pax.stages.parts import LoopParts
+from aims_pax.stages.loop.parts import LoopParts
 
 
 @dataclass(frozen=True, slots=True)

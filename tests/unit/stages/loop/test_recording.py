@@ -9,8 +9,8 @@ import pytest
 
 from aims_pax.frame import Frame
 from aims_pax.sampling import Advanced
-from aims_pax.stages.moving import advance
-from aims_pax.stages.recording import TrajectoryRecorder
+from aims_pax.stages.loop.moving import advance
+from aims_pax.stages.loop.recording import TrajectoryRecorder
 
 
 class Walker:

@@ -7,7 +7,7 @@ import pytest
 
 from aims_pax.errors import CampaignStopped
 from aims_pax.frame import FailureReason, Label, LabelFailure
-from aims_pax.stages.wrecks import WINDOW, WreckWatch, require_something_to_learn
+from aims_pax.stages.loop.wrecks import WINDOW, WreckWatch, require_something_to_learn
 
 WRECK = LabelFailure(FailureReason.UNPHYSICAL, "forces beyond reason")
 UNCONVERGED = LabelFailure(FailureReason.NOT_CONVERGED, "50 cycles")

@@ -9,7 +9,7 @@ from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 
 from aims_pax.frame import FailureReason, FloatArray, Frame, Label, LabelFailure
-from aims_pax.stages.sanity import RATTLE_ANG, Response, SystemProbe, rattled
+from aims_pax.labelling.sanity import RATTLE_ANG, Response, SystemProbe, rattled
 
 Method = Callable[[FloatArray], tuple[float, FloatArray]]
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from aims_pax.sampling import Advanced, BatchedSampler
-from aims_pax.stages.recording import NoRecorder, TrajectoryRecorder
+from aims_pax.stages.loop.recording import NoRecorder, TrajectoryRecorder
 
 
 def advance(

@@ -46,17 +46,17 @@ from aims_pax.sampling import Advanced
 from aims_pax.selection import max_atomic_error
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
-from aims_pax.stages.checkpoints import Checkpoints
-from aims_pax.stages.judging import Judgements, Opinion, opinions, opinions_with_stress, scores_of
-from aims_pax.stages.moving import advance
-from aims_pax.stages.parts import PICKING_PAUSED, REOPENED, GoesBackTo, LoopParts
-from aims_pax.stages.requests import Requests
-from aims_pax.stages.sharing import Round
+from aims_pax.stages.loop.checkpoints import Checkpoints
+from aims_pax.stages.loop.judging import Judgements, Opinion, opinions, opinions_with_stress, scores_of
+from aims_pax.stages.loop.moving import advance
+from aims_pax.stages.loop.parts import PICKING_PAUSED, REOPENED, GoesBackTo, LoopParts
+from aims_pax.stages.loop.requests import Requests
+from aims_pax.stages.loop.sharing import Round
+from aims_pax.stages.loop.status import LabelsBefore, loop_status
+from aims_pax.stages.loop.telling import Diary
+from aims_pax.stages.loop.trainer import CommitteeTrainer, Stagnations
+from aims_pax.stages.loop.wrecks import WreckWatch
 from aims_pax.stages.states import keep_state
-from aims_pax.stages.status import LabelsBefore, loop_status
-from aims_pax.stages.telling import Diary
-from aims_pax.stages.trainer import CommitteeTrainer, Stagnations
-from aims_pax.stages.wrecks import WreckWatch
 
 
 class Loop:

@@ -8,9 +8,9 @@ import numpy as np
 from aims_pax.dataset.splits import distribute, place_all
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Label, Split
+from aims_pax.labelling.sanity import is_probe
 from aims_pax.learner.quota import Quota, SplitCounts
-from aims_pax.stages.sanity import is_probe
-from aims_pax.stages.wrecks import require_something_to_learn
+from aims_pax.stages.loop.wrecks import require_something_to_learn
 
 
 @dataclass(frozen=True, slots=True)
