@@ -14,7 +14,7 @@ from aims_pax.frame import Stage
 from aims_pax.learner.annealing import COOLING_SHARE
 from aims_pax.learner.cadence import PerLabel, PerRound
 from aims_pax.learner.state import Phase, Rules
-from aims_pax.settings import Project
+from aims_pax.settings import ActiveLearningSettings, Project
 from aims_pax.settings.misc import VERDICT_LEAST_PS, VERDICT_MOST_PS
 from aims_pax.settings.stage import ACTIVE, INITIAL, StageSettings
 from aims_pax.stages import assembly
@@ -270,11 +270,17 @@ def final_train_size(project: Project, n_labels: float, *, standing: Standing | 
     """Training structures of the final convergence: all of them, after so many more labels of active learning."""
     state = None if standing is None else standing.active
     n_before = 0 if state is None else state.counts[0].n_train
-    n_more = round((1 - project.active.valid_ratio) * n_labels)
+    n_more = round(train_share(project.active) * n_labels)
     return all_initial_train_size(project, standing) + n_before + n_more
 
 
 # -- active learning ------------------------------------------------------------------------------------------
+
+
+def train_share(settings: ActiveLearningSettings) -> float:
+    """Part of the labels that trains: the quota validates, and half of the random share tests."""
+    placed = 1 - settings.random_label_share / 2
+    return placed - max(settings.valid_ratio * placed, settings.random_label_share / 2)
 
 
 def pick_rates(likely: float = DEFAULT_PICK_RATE, *, factor: float = PICK_RATE_FACTOR) -> Span:
@@ -296,6 +302,8 @@ def _active_amounts(project: Project, standing: Standing | None) -> Amounts:
         most = max(0, n_trajectories * rules.max_md_steps - made)
         steps = Span(min(steps.low, most), min(steps.likely, most), min(steps.high, most))
     epochs = labels.times(_epochs_per_label(rules))
+    if project.active.analysis:
+        labels = labels + steps.times(1 / project.active.analysis_skip)
     return Amounts(Part.ACTIVE, labels, steps, replace(epochs, low=epochs.low / n_trajectories))
 
 
@@ -313,11 +321,11 @@ def _epochs_per_label(rules: Rules) -> int:
 def _labels_to_goal(project: Project, rules: Rules, standing: Standing | None, rates: Span) -> Span:
     """Labels until the first of the goals is reached; those in flight then are computed, too."""
     state = None if standing is None else standing.active
-    n_trajectories, ratio = project.active.num_trajectories, project.active.valid_ratio
+    n_trajectories, share = project.active.num_trajectories, train_share(project.active)
     limits = []
     if rules.max_train_size is not None:
         n_now = initial_train_size(project, standing) if state is None else state.train_size
-        goal = max(0, ceil((rules.max_train_size - n_now) / (1 - ratio)))
+        goal = max(0, ceil((rules.max_train_size - n_now) / share))
         limits.append(Span(goal, goal, goal + n_trajectories - 1 if goal else 0))
     if rules.max_md_steps is not None:
         made = 0 if state is None else state.md_steps

@@ -7,7 +7,14 @@ from typing import Final
 import numpy as np
 
 from aims_pax.dataset.store import STORE_NAME, RunStore
-from aims_pax.forecast.amounts import DEFAULT_LABELS, DEFAULT_PICK_RATE, PICK_RATE_FACTOR, Span, initial_train_size
+from aims_pax.forecast.amounts import (
+    DEFAULT_LABELS,
+    DEFAULT_PICK_RATE,
+    PICK_RATE_FACTOR,
+    Span,
+    initial_train_size,
+    train_share,
+)
 from aims_pax.forecast.simulation import Pace, Workload
 from aims_pax.forecast.speed import Measured, Speed, measured_driver, measured_labels, measured_speed
 from aims_pax.forecast.standing import Standing
@@ -225,7 +232,7 @@ def _goal(project: Project, wishes: Wishes, standing: Standing | None) -> tuple[
     if n_labels is None and all(limit is None for limit in limits):
         n_labels = DEFAULT_LABELS
     if n_labels is not None:
-        n_train = n_initial + ceil(n_labels * (1 - project.active.valid_ratio))
+        n_train = n_initial + ceil(n_labels * train_share(project.active))
         rules = replace(rules, max_train_size=n_train, max_md_steps=None, max_epochs=float("inf"))
         how = "given" if wishes.n_labels is not None else "an assumption: desired_acc alone sets no number"
         return rules, n_initial, f"goal: {n_labels} labels ({how})"

@@ -176,3 +176,16 @@ def test_amounts_are_said_in_words(tmp_path: Path) -> None:
     assert said[Part.ACTIVE] == "active learning: 26 to 28 labels, 650 to 2 800 MD steps, 17 to 56 epochs"
     assert said[Part.CONVERGENCE] == "final convergence: 60 epochs"
     assert Part.STARTING not in said
+
+
+def test_labels_at_random_that_test_are_asked_for_besides_those_that_train(tmp_path: Path) -> None:
+    plain = ahead(project_in(tmp_path / "plain"))[Part.ACTIVE].labels
+    shared = ahead(project_in(tmp_path / "shared", active={"random_label_share": 0.4}))[Part.ACTIVE].labels
+    # Of ten labels four are random: two test, two validate, more than a tenth; six train instead of nine.
+    assert shared.likely == pytest.approx(plain.likely * 0.9 / 0.6, abs=1)
+
+
+def test_labels_of_analysis_are_counted_by_their_md_steps(tmp_path: Path) -> None:
+    plain = ahead(project_in(tmp_path / "plain"))[Part.ACTIVE]
+    analysed = ahead(project_in(tmp_path / "analysed", active={"analysis": True, "analysis_skip": 100}))[Part.ACTIVE]
+    assert analysed.labels.likely == pytest.approx(plain.labels.likely + plain.md_steps.likely / 100)
