@@ -8,9 +8,10 @@ from aims_pax.frame import Stage as StageName
 from aims_pax.settings import Project
 from aims_pax.settings.stage import ACTIVE
 from aims_pax.stages.active import ActiveLearning
-from aims_pax.stages.converge import FINAL_CONVERGENCE, INITIAL_CONVERGENCE, Converge
+from aims_pax.stages.converge import Converge
 from aims_pax.stages.initial import InitialDataset
 from aims_pax.stages.stage import Stage
+from aims_pax.stages.states import FINAL_CONVERGENCE, INITIAL_CONVERGENCE
 
 CAMPAIGN: Final[Mapping[Progress, Stage]] = {
     Progress.INITIAL: InitialDataset(),

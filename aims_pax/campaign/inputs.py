@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from aims_pax.dataset.sessions import installed_versions
 from aims_pax.dataset.store import RunStore
+from aims_pax.dataset.tables.sessions import installed_versions
 from aims_pax.settings import Project
 
 MOST_BYTES: Final = 2**20

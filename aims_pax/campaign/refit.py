@@ -13,8 +13,9 @@ from aims_pax.outcome.product import note_models, write_committee, write_product
 from aims_pax.outcome.results import Summary
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
-from aims_pax.stages.converge import FINAL_CONVERGENCE, checkpoint_before_convergence
+from aims_pax.stages.converge import checkpoint_before_convergence
 from aims_pax.stages.convergence import ConvergenceState, annealing_rules, stored_convergence
+from aims_pax.stages.states import FINAL_CONVERGENCE
 
 diary = logging.getLogger("aims_pax.convergence")
 

@@ -158,8 +158,8 @@ def set_aside_results(run: Bench) -> None:
 
 
 def _learn_on(run: Bench) -> None:
-    from aims_pax.stages.converge import FINAL_CONVERGENCE
     from aims_pax.stages.loop.parts import REOPENED  # not above: `aims-pax check` is spared PyTorch
+    from aims_pax.stages.states import FINAL_CONVERGENCE
 
     generation = run.memory.recall_json(BEFORE)
     has_converged = run.memory.recall_bytes(FINAL_CONVERGENCE) is not None
@@ -182,7 +182,7 @@ def _learn_on(run: Bench) -> None:
 
 def _converge_again(run: Bench) -> None:
     """From the best weights so far."""
-    from aims_pax.stages.converge import FINAL_CONVERGENCE
+    from aims_pax.stages.states import FINAL_CONVERGENCE
 
     if run.memory.recall_bytes(FINAL_CONVERGENCE) is None:
         keep_before_convergence(run)

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from aims_pax.dataset.database import Database
-from aims_pax.dataset.history import HistoryTables
 from aims_pax.dataset.lock import RunLock
-from aims_pax.dataset.predictions import PredictionTables
-from aims_pax.dataset.sessions import SessionTables
-from aims_pax.dataset.splits import SplitTables
+from aims_pax.dataset.tables.database import Database
+from aims_pax.dataset.tables.history import HistoryTables
+from aims_pax.dataset.tables.predictions import PredictionTables
+from aims_pax.dataset.tables.sessions import SessionTables
+from aims_pax.dataset.tables.splits import SplitTables
 from aims_pax.errors import Problem, UserError
 
 STORE_NAME = "run.db"

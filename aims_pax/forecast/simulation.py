@@ -10,7 +10,7 @@ from random import Random
 from statistics import fmean
 from typing import Final, Generic, Protocol, TypeVar, assert_never
 
-from aims_pax.dataset.splits import place_all
+from aims_pax.dataset.shares import place_all
 from aims_pax.forecast.crew import crew
 from aims_pax.learner.decide import decide, resumed
 from aims_pax.learner.events import (

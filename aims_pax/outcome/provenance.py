@@ -15,10 +15,9 @@ from aims_pax.outcome.results import read_summary
 from aims_pax.settings import Project
 from aims_pax.settings.stage import ACTIVE
 from aims_pax.stages.assembly import active_rules, run_folder, seeds_of
-from aims_pax.stages.converge import FINAL_CONVERGENCE
 from aims_pax.stages.convergence import stored_convergence
 from aims_pax.stages.memory import Memory
-from aims_pax.stages.states import recall_state
+from aims_pax.stages.states import FINAL_CONVERGENCE, recall_state
 
 
 def product_of(project: Project) -> tuple[Path, ...]:

@@ -30,12 +30,11 @@ from aims_pax.settings import Project
 from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.stages.activities import Activity, Part, Stopwatch
 from aims_pax.stages.assembly import active_rules
-from aims_pax.stages.converge import FINAL_CONVERGENCE
 from aims_pax.stages.convergence import ConvergenceState, stored_convergence
 from aims_pax.stages.imported import extxyz_keys
 from aims_pax.stages.loop.parts import PICKING_PAUSED
 from aims_pax.stages.memory import Memory
-from aims_pax.stages.states import STOPPED_INITIALLY, recall_state
+from aims_pax.stages.states import FINAL_CONVERGENCE, STOPPED_INITIALLY, recall_state
 
 PACKAGES = ("torch", "mace-torch", "e3nn", "ase", "parsl", "numpy", "vesin", "tblite", "pydantic")
 

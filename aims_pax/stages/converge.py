@@ -18,10 +18,6 @@ from aims_pax.stages.bench import Bench
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
     from aims_pax.committee import Committee
 
-INITIAL_CONVERGENCE: Final = "convergence.initial"
-FINAL_CONVERGENCE: Final = "convergence.active"
-"""Names of the states of both convergences in the store."""
-
 diary = logging.getLogger("aims_pax.convergence")
 
 BEFORE: Final = "before_convergence"

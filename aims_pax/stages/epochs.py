@@ -2,9 +2,8 @@
 
 from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.stages.bench import Bench
-from aims_pax.stages.converge import FINAL_CONVERGENCE, INITIAL_CONVERGENCE
 from aims_pax.stages.convergence import stored_convergence
-from aims_pax.stages.states import recall_state
+from aims_pax.stages.states import FINAL_CONVERGENCE, INITIAL_CONVERGENCE, recall_state
 
 
 def epochs_trained(bench: Bench, *, besides: str = "") -> int:

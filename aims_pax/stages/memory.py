@@ -7,9 +7,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from aims_pax.dataset.database import DAMAGED
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import STORE_NAME, RunStore
+from aims_pax.dataset.tables.database import DAMAGED
 from aims_pax.errors import StoreError
 from aims_pax.learner.journal import from_text, to_text
 from aims_pax.stages.activities import Stopwatch

@@ -19,6 +19,10 @@ STOPPED_INITIALLY: Final[Mapping[StopReason, str]] = {
 }
 """Why the initial stage stopped, by the names of its settings."""
 
+INITIAL_CONVERGENCE: Final = "convergence.initial"
+FINAL_CONVERGENCE: Final = "convergence.active"
+"""Names of the states of both convergences in the store."""
+
 
 def keep_state(store: RunStore, stage: str, state: State) -> None:
     """Remember where the loop of a stage stands."""

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from aims_pax.cli.program import program
 from aims_pax.dataset.records import JobStatus
-from aims_pax.dataset.schema import UPGRADES
 from aims_pax.dataset.store import RunStore
+from aims_pax.dataset.tables.schema import UPGRADES
 from aims_pax.errors import ModelError, StoreError
 from aims_pax.frame import Frame, Label, Stage
 from aims_pax.labelling.result import read_finished

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from aims_pax.atoms import frame_of
-from aims_pax.dataset.database import Database
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
+from aims_pax.dataset.tables.database import Database
 from aims_pax.departure import Departure
 from aims_pax.frame import Frame, Label, Stage
 from aims_pax.labelling import worker

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from aims_pax.reference.process.leash import SCRATCH
-from aims_pax.reference.process.messages import MARK, Ready, as_line, of_line
+from aims_pax.reference.process.messages import MARK, SIZE_VARIABLES, Ready, as_line, of_line
 
 LAST_MOMENTS_S: Final = 5.0
 """Time that an orderly end may take once nobody listens any more."""
@@ -26,9 +26,6 @@ LAST_MOMENTS_S: Final = 5.0
 POLL_S: Final = (0.0002, 0.01)
 """How long a rank that waits for work sleeps before it looks again, at first and at most; MPI's own waiting would keep
 its core busy."""
-
-SIZE_VARIABLES: Final = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
-"""Where launchers say how many ranks they have started."""
 
 
 class Alone:

@@ -12,6 +12,9 @@ from aims_pax.protocols import Reference
 MARK: Final = b"aims-pax-host:"
 """Begins each of our lines."""
 
+SIZE_VARIABLES: Final = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
+"""Where launchers say how many ranks they have started."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelRequest:

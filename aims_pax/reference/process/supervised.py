@@ -19,9 +19,17 @@ from typing import IO, Any, Final
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.protocols import Reference
 from aims_pax.reference.calculation import keep_failure, reason_said
-from aims_pax.reference.process.host import SIZE_VARIABLES
 from aims_pax.reference.process.leash import GRACE_S, ending, kept, missing_program
-from aims_pax.reference.process.messages import MARK, AtomRequest, LabelRequest, Ready, Request, as_line, of_line
+from aims_pax.reference.process.messages import (
+    MARK,
+    SIZE_VARIABLES,
+    AtomRequest,
+    LabelRequest,
+    Ready,
+    Request,
+    as_line,
+    of_line,
+)
 from aims_pax.settings.methods.reference import ReferenceSettings
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aims_pax.dataset.splits import distribute, place_all
+from aims_pax.dataset.shares import distribute, place_all
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Label, Split
 from aims_pax.labelling.sanity import is_probe

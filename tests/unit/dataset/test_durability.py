@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from aims_pax.dataset import JobStatus, RunStore, ScoreRow
-from aims_pax.dataset.database import Database
-from aims_pax.dataset.schema import UPGRADES, upgrade
+from aims_pax.dataset.tables.database import Database
+from aims_pax.dataset.tables.schema import UPGRADES, upgrade
 from aims_pax.errors import RunLocked, StoreError, UserError
 from aims_pax.frame import Frame, Label, Stage
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
-from aims_pax.dataset.database import Database, Row
+from aims_pax.dataset.tables.database import Database, Row
 
 _PAGE = 256
 """Rows with arrays that are held at once."""

@@ -10,9 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 import aims_pax
-from aims_pax.dataset.database import Row
 from aims_pax.dataset.records import ModelRow, StoredSession
-from aims_pax.dataset.tables import Tables
+from aims_pax.dataset.tables.base import Tables
+from aims_pax.dataset.tables.database import Row
 
 PACKAGES: Final = (
     *("numpy", "scipy", "torch", "mace-torch", "e3nn", "ase", "vesin", "parsl", "pydantic"),

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from aims_pax.dataset.blobs import float_array, float_blob
-from aims_pax.dataset.database import Row
 from aims_pax.dataset.records import OWN_REFERENCE, JobStatus, StoredJob
-from aims_pax.dataset.structures import FRAME, StructureTables, frame_of_row
+from aims_pax.dataset.tables.blobs import float_array, float_blob
+from aims_pax.dataset.tables.database import Row
+from aims_pax.dataset.tables.structures import FRAME, StructureTables, frame_of_row
 from aims_pax.errors import StoreError
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aims_pax.dataset.durable import flush_folder
-from aims_pax.dataset.schema import UPGRADES, upgrade, version_of
+from aims_pax.dataset.tables.schema import UPGRADES, upgrade, version_of
 from aims_pax.errors import ShapeError, StoreError
 
 BUSY_TIMEOUT_S = 30.0

@@ -12,14 +12,14 @@ import pytest
 import aims_pax
 from aims_pax.dataset import EpochRow, RunStore
 from aims_pax.dataset.records import ModelRow
-from aims_pax.dataset.sessions import installed_versions
+from aims_pax.dataset.tables.sessions import installed_versions
 from aims_pax.errors import StoreError
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, Split, Stage
 
 MakeFrame = Callable[..., Frame]
 MakeLabel = Callable[..., Label]
 
-DATA = Path(__file__).parents[2] / "data"
+DATA = Path(__file__).parents[3] / "data"
 
 
 def test_labels_epochs_and_models_belong_to_the_session_that_stored_them(

@@ -12,7 +12,7 @@ from aims_pax.errors import ShapeError, StoreError
 from aims_pax.frame import CommitteePrediction, Frame, Label, Split, Stage
 from aims_pax.selection import SCORES
 
-from .sameness import assert_same
+from ..sameness import assert_same
 
 MakeFrame = Callable[..., Frame]
 MakeLabel = Callable[..., Label]

@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from aims_pax.dataset.blobs import float_array, float_blob
-from aims_pax.dataset.database import Row
-from aims_pax.dataset.labels import LABEL, LabelTables, unknown
 from aims_pax.dataset.records import OWN_REFERENCE, PredictedLabel
-from aims_pax.dataset.structures import FRAME, frame_of_row
+from aims_pax.dataset.tables.blobs import float_array, float_blob
+from aims_pax.dataset.tables.database import Row
+from aims_pax.dataset.tables.labels import LABEL, LabelTables, unknown
+from aims_pax.dataset.tables.structures import FRAME, frame_of_row
 from aims_pax.errors import StoreError
 from aims_pax.frame import CommitteePrediction, FloatArray, Split
 

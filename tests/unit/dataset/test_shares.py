@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aims_pax.dataset.splits import distribute, place_all
+from aims_pax.dataset.shares import distribute, place_all
 from aims_pax.frame import Split
 from aims_pax.learner.quota import Quota, SplitCounts
 

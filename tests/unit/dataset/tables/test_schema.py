@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from aims_pax.dataset import RunStore
-from aims_pax.dataset.schema import UPGRADES, upgrade
+from aims_pax.dataset.tables.schema import UPGRADES, upgrade
 from aims_pax.errors import StoreError
 from aims_pax.frame import Frame
 
-DATA = Path(__file__).parents[2] / "data"
+DATA = Path(__file__).parents[3] / "data"
 """`interrupted_run` was killed in active learning of copper by EMT. `finished_run` is the water project of
 tests/integration/projects.py with its probe, a goal of 9 training structures and its best member converged for 4
 epochs, run to its end by a program of store version 1; its models and figures were left out."""

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aims_pax.dataset.database import Row
 from aims_pax.dataset.records import EPOCH_DTYPE, SCORE_DTYPE, EpochRow, JournalEntry, ScoreRow, Series
-from aims_pax.dataset.tables import Tables
+from aims_pax.dataset.tables.base import Tables
+from aims_pax.dataset.tables.database import Row
 
 _EPOCH_COLUMNS = ", ".join(EPOCH_DTYPE.names or ())
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from aims_pax.dataset.blobs import bool_array, bool_blob, float_array, float_blob, int_array, int_blob
-from aims_pax.dataset.database import Row
-from aims_pax.dataset.tables import Tables
+from aims_pax.dataset.tables.base import Tables
+from aims_pax.dataset.tables.blobs import bool_array, bool_blob, float_array, float_blob, int_array, int_blob
+from aims_pax.dataset.tables.database import Row
 from aims_pax.frame import Frame
 
 FRAME = ", ".join(
