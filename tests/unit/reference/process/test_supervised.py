@@ -215,7 +215,7 @@ def test_an_answer_to_an_interrupted_question_is_not_taken_for_the_next_one(
 @pytest.mark.parametrize("height", [2, 3], ids=["sleeping", "holding the interpreter"])
 def test_nothing_outlives_a_killed_worker(pids: Path, tmp_path: Path, height: int) -> None:
     (tmp_path / "tests_of_supervision.py").write_text(
-        "import numpy as np\nfrom ase.build import molecule\nfrom aims_pax.reference.ase_adapter import frame_of\n"
+        "import numpy as np\nfrom ase.build import molecule\nfrom aims_pax.atoms import frame_of\n"
         f"def frame():\n    atoms = molecule('H2O')\n    atoms.positions += np.array([0, 0, {height}]) - "
         "atoms.positions[0]\n    return frame_of(atoms, system='water')\n"
     )
