@@ -98,8 +98,8 @@ def write_extxyz(path: Path, labelled: Iterable[LabelledFrame], keys: Keys | Non
     """Write labelled structures; the number of them is the result.
 
     The file appears complete or not at all. Besides the reference values, each structure carries ``label_id``,
-    ``system``, ``trajectory``, ``md_step``, ``generation``, ``reference`` and, when one member alone uses it,
-    ``member``.
+    ``system``, ``trajectory``, ``md_step``, ``generation``, ``reference`` and, where there are such, ``charge``,
+    ``multiplicity`` and the ``member`` that alone uses it.
     """
     keys = keys or Keys()
     n_written = 0
@@ -207,6 +207,10 @@ def _block(structure: LabelledFrame, keys: Keys) -> str:
         facts = {"Lattice": _row(frame.cell)} | facts
     if label.stress is not None:
         facts[keys.stress] = _row(label.stress[list(_VOIGT_AS_MATRIX)])
+    if frame.charge is not None:
+        facts["charge"] = str(frame.charge)
+    if frame.spin is not None:
+        facts["multiplicity"] = str(frame.spin)  # other programs call the number of unpaired electrons spin
     if structure.member is not None:
         facts["member"] = str(structure.member)
     if "dipole" in label.extras:
@@ -264,6 +268,8 @@ def _entry(atoms: Any, index: int, path: Path, keys: Keys) -> _Entry:
         positions=_array(atoms.positions, "positions", (n_atoms, 3)),
         cell=np.array(atoms.cell, dtype=np.float64),
         pbc=np.array(atoms.pbc, dtype=np.bool_),
+        charge=_whole_or_none(charge_of(atoms.info)),
+        spin=_whole_or_none(atoms.info.get("multiplicity")),
     )
     energy = float(_array(_required(found, keys.energy, "energy"), keys.energy, ()))
     if is_free_atom(frame, found):
@@ -304,6 +310,13 @@ def _whole(found: dict[str, Any], key: str, default: int) -> int:
     if not isinstance(value, int | np.integer):
         raise ValueError(f"has {key} = {value}, which is not a whole number")
     return int(value)
+
+
+def _whole_or_none(value: object) -> int | None:
+    """A whole number, however it is written; None for anything else that other programs may have put there."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        return None
+    return int(value) if float(value).is_integer() else None
 
 
 def _array(values: ArrayLike, key: str, shape: tuple[int, ...]) -> FloatArray:

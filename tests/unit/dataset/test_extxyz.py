@@ -77,6 +77,7 @@ def any_labelled(draw: st.DrawFn) -> LabelledFrame:
     frame = Frame(
         draw(names | awkward), draw(st.integers(0, 99)), draw(st.integers(0, 10**9)), draw(st.integers(0, 99)),
         numbers, array(n_atoms, 3), array(3, 3), periodic,
+        draw(st.none() | st.integers(-9, 9)), draw(st.none() | st.integers(1, 9)),
     )  # fmt: skip
     extras = draw(st.sampled_from([{}, {"dipole": array(3)}, {"charges": array(n_atoms)}]))
     stress = draw(st.none() | hnp.arrays(np.float64, 6, elements=within(MAX_STRESS_EV_PER_ANG3)))
@@ -146,6 +147,23 @@ def test_structures_of_other_programs_get_an_identity(tmp_path: Path) -> None:
     assert (label.energy, label.reference, label.wall_s) == (-1.0, "water.xyz", 0.0)
     assert label.stress is not None
     assert label.stress.tolist() == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("said", "charge", "spin"),
+    [
+        ("charge=-1 multiplicity=2", -1, 2),
+        ("total_charge=1.0 multiplicity=3.0", 1, 3),
+        ("charge=0.5 multiplicity=high", None, None),
+        ("spin=2", None, None),
+    ],
+)
+def test_charge_and_multiplicity_are_read_where_they_are_whole(
+    said: str, charge: int | None, spin: int | None, tmp_path: Path
+) -> None:
+    (tmp_path / "data.xyz").write_text(f"{HEAD}:REF_forces:R:3 REF_energy=-1 {said}\nH 0 0 0 0 0 0\n")
+    ((frame, _),) = read_extxyz(tmp_path / "data.xyz")
+    assert (frame.charge, frame.spin) == (charge, spin)
 
 
 HEAD = '1\nLattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3'
