@@ -1,14 +1,11 @@
-"""What the interchangeable parts of a campaign offer to each other.
-
-A campaign is written against these; `aims_pax.campaign` alone names concrete classes.
-"""
+"""What turns frames into labels, and where that happens."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from aims_pax.frame import FloatArray, Frame, Label, LabelFailure
+from aims_pax.frame import Frame, Label, LabelFailure
 
 
 class Reference(Protocol):
@@ -125,65 +122,4 @@ class Pool(Protocol):
 
     def close(self) -> None:
         """Release the workers; leaves no process behind. May be called twice."""
-        ...
-
-
-class Score(Protocol):
-    """A measure of how much a committee disagrees about one structure."""
-
-    def __call__(self, forces: FloatArray) -> float:
-        """Score of forces (n_members, n_atoms, 3) in eV/Å; the unit of the result is eV/Å."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class MemberErrors:
-    """Errors of one member on its validation set after an epoch.
-
-    Parameters
-    ----------
-    loss : float
-        Validation loss, in the loss function's own unit.
-    energy_mae_ev_per_atom, force_mae_ev_per_ang : float
-    stress_mae_ev_per_ang3 : float or None
-    """
-
-    loss: float
-    energy_mae_ev_per_atom: float
-    force_mae_ev_per_ang: float
-    stress_mae_ev_per_ang3: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What a person wants to see of a running campaign at one glance."""
-
-    stage: str
-    n_running: int
-    n_waiting: int
-    n_training: int
-    n_finished: int
-    n_labels_requested: int
-    n_labels_received: int
-    n_labels_failed: int
-    n_train: int
-    n_valid: int
-    train_goal: int | None
-    md_steps: int
-    epochs: int
-    threshold: float
-    last_score: float | None
-    force_mae_ev_per_ang: float | None
-    activity: str
-
-
-class Observer(Protocol):
-    """Something that shows a campaign to a person."""
-
-    def show(self, status: Status) -> None:
-        """Take note of the newest status; must return at once."""
-        ...
-
-    def close(self) -> None:
-        """Leave the terminal as it was."""
         ...
