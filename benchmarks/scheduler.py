@@ -29,9 +29,10 @@ from aims_pax.decide import decide
 from aims_pax.transition import begin, transition
 from ase.build import molecule
 
+from aims_pax.committee import RandomSubset
 from aims_pax.committee.mace.elements import Elements
 from aims_pax.committee.mace.graph import LabelledGraph, ModelFrame
-from aims_pax.committee.replay import RandomSubset, points_of_epoch
+from aims_pax.committee.replay import points_of_epoch
 from aims_pax.dataset.records import ScoreRow
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore

@@ -3,27 +3,22 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from aims_pax.protocols import EpochPlan, EpochReport, FramePrediction, Prediction, RandomSubset
+
 if TYPE_CHECKING:
     from aims_pax.committee.committee import Committee
     from aims_pax.committee.device import cuda_is_usable, devices_of, missing_gpus, usable_gpus
-    from aims_pax.committee.ensemble import Ensemble, FramePrediction, Prediction
+    from aims_pax.committee.ensemble import Ensemble
     from aims_pax.committee.forces import CommitteeForces
     from aims_pax.committee.mace.compiled import why_nothing_compiles
     from aims_pax.committee.mace.descriptors import farthest_points, structure_descriptors
     from aims_pax.committee.mace.foundation import load_foundation
     from aims_pax.committee.mace.modelfile import load_models
-    from aims_pax.committee.member import EpochPlan, EpochReport
-    from aims_pax.committee.replay import RandomSubset
 
 _HOMES: Final = {
     "Committee": "committee",
     "CommitteeForces": "forces",
     "Ensemble": "ensemble",
-    "EpochPlan": "member",
-    "EpochReport": "member",
-    "FramePrediction": "ensemble",
-    "Prediction": "ensemble",
-    "RandomSubset": "replay",
     "cuda_is_usable": "device",
     "devices_of": "device",
     "farthest_points": "mace.descriptors",

@@ -27,11 +27,11 @@ from aims_pax.committee.mace.loss import WeightedLoss
 from aims_pax.committee.mace.model import Passes, atomic_energies, run_model
 from aims_pax.committee.mace.modelfile import save
 from aims_pax.committee.mace.statistics import DatasetStatistics
-from aims_pax.committee.member import EpochPlan, EpochReport, Member
+from aims_pax.committee.member import Member
 from aims_pax.committee.placement import home_of
 from aims_pax.errors import ShapeError
 from aims_pax.frame import LabelledFrame, Split
-from aims_pax.protocols import MemberErrors
+from aims_pax.protocols import EpochPlan, EpochReport, MemberErrors
 from aims_pax.settings.mace import MaceSettings
 
 log = logging.getLogger(__name__)

@@ -25,25 +25,9 @@ from aims_pax.committee.mace.model import (
 from aims_pax.committee.placement import Call, Placement
 from aims_pax.errors import ModelError, Problem
 from aims_pax.frame import FloatArray, Frame
+from aims_pax.protocols import FramePrediction, Prediction
 
 _FRAMES_PER_BATCH = 64
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Prediction:
-    """What M members say of a batch of B structures with N atoms; float64, without gradients.
-
-    Parameters
-    ----------
-    energies : (M, B), eV
-    forces : (M, N, 3), eV/Å
-    stress : (M, B, 6), eV/Å³, or None when it was not asked for
-        ASE's sign and Voigt order; NaN for structures without a periodic cell.
-    """
-
-    energies: Tensor
-    forces: Tensor
-    stress: Tensor | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,23 +42,6 @@ class _Remembered:
         """Whether these are the same structures, at the same positions to the last bit."""
         names = ("positions", "numbers", "n_atoms", "cells", "pbc")
         return all(torch.equal(getattr(self.batch, name), getattr(batch, name)) for name in names)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FramePrediction:
-    """What M members say of one frame.
-
-    Parameters
-    ----------
-    energies : (M,), eV
-    forces : (M, n_atoms, 3), eV/Å
-    stress : (M, 6), eV/Å³, or None
-        ASE's sign and Voigt order; None when not asked for, and for structures without a periodic cell.
-    """
-
-    energies: FloatArray
-    forces: FloatArray
-    stress: FloatArray | None
 
 
 class Ensemble:

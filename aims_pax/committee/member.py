@@ -15,55 +15,12 @@ from aims_pax.committee.mace.graph import LabelledGraph, Targets, join_graphs
 from aims_pax.committee.mace.loss import WeightedLoss, member_errors
 from aims_pax.committee.mace.model import Outputs, Passes, run_model
 from aims_pax.committee.mace.optimizer import Schedule, build_optimizer
-from aims_pax.committee.replay import RandomSubset, drawn, points_of_epoch
+from aims_pax.committee.replay import drawn, points_of_epoch
 from aims_pax.errors import ModelError, Problem
-from aims_pax.protocols import MemberErrors
+from aims_pax.protocols import EpochPlan, EpochReport, MemberErrors, RandomSubset
 from aims_pax.settings.mace import TrainingSettings
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class EpochReport:
-    """One epoch of one member.
-
-    Parameters
-    ----------
-    member : int
-    epoch : int
-        Epochs that this member has been trained in all, this one included.
-    train_loss : float
-        Mean loss of the epoch's batches, taken before each step, with the weights as they were.
-    errors : MemberErrors or None
-        On the validation set, with averaged weights; None for an epoch that was not validated.
-    """
-
-    member: int
-    epoch: int
-    train_loss: float
-    errors: MemberErrors | None
-
-
-@dataclass(frozen=True, slots=True)
-class EpochPlan:
-    """What belongs to each epoch of a training.
-
-    Parameters
-    ----------
-    schedule : bool
-        Let the learning rate fall.
-    valid_skip : int
-        Validate every so many epochs.
-    validates_last : bool
-        Validate the last epoch of each call in any case.
-    replay : RandomSubset or None
-        Train on a part of the points; on all when None.
-    """
-
-    schedule: bool = False
-    valid_skip: int = 1
-    validates_last: bool = True
-    replay: RandomSubset | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

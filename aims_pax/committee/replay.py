@@ -1,33 +1,14 @@
 """Which of its points a member trains on in an epoch."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 
 from aims_pax.committee.mace.graph import LabelledGraph
+from aims_pax.protocols import RandomSubset
 
 Item = TypeVar("Item")
-
-
-@dataclass(frozen=True, slots=True)
-class RandomSubset:
-    """Train on a random part of the data, always including what is new.
-
-    Parameters
-    ----------
-    n_train : int
-        Points of one epoch, drawn anew each time without repetition.
-    n_valid : int
-        Points that errors are measured on, drawn anew each time.
-    fresh_epochs : int
-        A point is part of every epoch until it has been trained on this often.
-    """
-
-    n_train: int
-    n_valid: int
-    fresh_epochs: int = 1
 
 
 def drawn(items: Sequence[Item], n_items: int, generator: torch.Generator) -> list[Item]:

@@ -27,11 +27,11 @@ from aims_pax.outcome.drivers import driver_forces, driver_name
 from aims_pax.outcome.heldout_plan import OVERSAMPLED, Cost, HeldoutPlan, Select
 from aims_pax.protocols import LabelDone
 from aims_pax.sampling import BatchedSampler, CalculatorForces, ReferenceForces, StatisticalEnsemble, TrajectoryStart
-from aims_pax.sampling.state import pack_arrays, unpack_arrays
 from aims_pax.settings import Project
 from aims_pax.settings.stage import INITIAL
 from aims_pax.stages import assembly
 from aims_pax.stages.imported import extxyz_keys
+from aims_pax.trajectory import pack_arrays, unpack_arrays
 
 diary = logging.getLogger("aims_pax.heldout")
 

@@ -3,7 +3,7 @@
 from aims_pax.sampling.calculator import CalculatorForces, ReferenceForces
 from aims_pax.sampling.dispersed import DispersedForces
 from aims_pax.sampling.sampler import BatchedSampler
-from aims_pax.sampling.state import Advanced, StatisticalEnsemble, TrajectoryCheckpoint, TrajectoryStart
+from aims_pax.trajectory import Advanced, StatisticalEnsemble, TrajectoryCheckpoint, TrajectoryStart
 
 __all__ = [
     "Advanced",

@@ -13,7 +13,7 @@ from aims_pax.frame import Frame
 from aims_pax.sampling.langevin import Coefficients, kick, kick_drift, maxwell_boltzmann
 from aims_pax.sampling.neighbours import NearBatch, SkinLists, symbol
 from aims_pax.sampling.noise import NoiseStream
-from aims_pax.sampling.state import (
+from aims_pax.trajectory import (
     Advanced,
     StatisticalEnsemble,
     TrajectoryCheckpoint,

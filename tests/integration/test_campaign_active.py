@@ -11,9 +11,8 @@ from ase import Atoms
 from ase.io import read, write
 
 from aims_pax.batch import AtomBatch
-from aims_pax.committee import Committee, RandomSubset
+from aims_pax.committee import Committee, Ensemble, Prediction, RandomSubset
 from aims_pax.committee import member as member_module
-from aims_pax.committee.ensemble import Ensemble, Prediction
 from aims_pax.dataset.extxyz import Keys
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import FloatArray, Split, Stage

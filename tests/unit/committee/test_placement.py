@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from aims_pax.batch import AtomBatch
-from aims_pax.committee import Committee, Prediction
+from aims_pax.committee import Committee, EpochPlan, Prediction
 from aims_pax.committee.checkpoint import _packed
 from aims_pax.committee.mace.averaging import AveragedModel
 from aims_pax.committee.mace.graph import ModelInput, join_graphs, model_input
 from aims_pax.committee.mace.model import Outputs, run_model
-from aims_pax.committee.member import EpochPlan, Member
+from aims_pax.committee.member import Member
 from aims_pax.committee.placement import Placement
 
 from .toys import equal, mixed_frames, molecules, settings, weights
