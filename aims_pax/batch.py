@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -12,6 +12,11 @@ from vesin import NeighborList
 
 from aims_pax.errors import ShapeError
 from aims_pax.frame import BoolArray, FloatArray, Frame, IntArray
+
+if TYPE_CHECKING:
+    from aims_pax.protocols import Driver
+
+    ForceModel = Driver  # as stages/ still calls it
 
 
 def neighbour_list(
@@ -105,7 +110,7 @@ class AtomBatch:
     shifts : (E, 3) float64, Å
         The displacement of the receiver that this is.
     trajectory : (B,) int64
-        The trajectory that each structure belongs to; lets a force model keep things per trajectory.
+        The trajectory that each structure belongs to; lets a driver keep things per trajectory.
     """
 
     numbers: Tensor
@@ -247,33 +252,3 @@ def ranges(first: Tensor, lengths: Tensor) -> Tensor:
     starts = torch.cumsum(lengths, dim=0) - lengths
     steps = torch.arange(int(lengths.sum()), device=first.device)
     return steps + torch.repeat_interleave(first - starts, lengths)
-
-
-@runtime_checkable
-class ExplainsFailures(Protocol):
-    """A force model that computes structure by structure, and knows why one of them got no forces."""
-
-    def failure_of(self, trajectory: int) -> str | None:
-        """Why the newest structure of a trajectory got none, in words; None when it got some."""
-        ...
-
-
-class ForceModel(Protocol):
-    """Something that gives energies and forces of a whole batch: what molecular dynamics is driven by."""
-
-    @property
-    def generation(self) -> int:
-        """Changes whenever the same structure would get other forces than before."""
-        ...
-
-    @property
-    def cutoff(self) -> float | None:
-        """Pairs up to this distance (Å) must be in the batch; None when the model needs no pairs."""
-        ...
-
-    def energies_forces(self, batch: AtomBatch) -> tuple[Tensor, Tensor]:
-        """Energies (B,) in eV and forces (N, 3) in eV/Å, float64, without gradients, on the batch's device.
-
-        A structure that can't be computed gets NaN; the others are not affected by it.
-        """
-        ...

@@ -62,7 +62,7 @@ class Advanced:
     problem : str or None
         Why it stopped early, with numbers; it stands at its last sound structure and needs to be rewound.
     lacks_forces : bool
-        Whether it stopped because its force model failed, for a reason of its own that `problem` tells.
+        Whether it stopped because its driver failed, for a reason of its own that `problem` tells.
     """
 
     trajectory: int

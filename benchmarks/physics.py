@@ -18,9 +18,9 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io import read
 
-from aims_pax.batch import ForceModel
 from aims_pax.committee import CommitteeForces, load_models
 from aims_pax.frame import Frame
+from aims_pax.protocols import Driver
 from aims_pax.sampling import BatchedSampler, StatisticalEnsemble, TrajectoryStart
 from aims_pax.sampling.analytic import Springs
 
@@ -50,7 +50,7 @@ def frame_of(atoms: Atoms, trajectory: int = 0) -> Frame:
 
 
 def temperature(
-    forces: ForceModel, atoms: Atoms, *, what: str, target_k: float, n_trajectories: int, n_samples: int
+    forces: Driver, atoms: Atoms, *, what: str, target_k: float, n_trajectories: int, n_samples: int
 ) -> Measurement:
     """Relative deviation of the mean kinetic temperature from that of the thermostat."""
     start = TrajectoryStart(frame_of(atoms), StatisticalEnsemble.NVT, target_k, 0.5, 0.02, 7)
@@ -66,7 +66,7 @@ def temperature(
     return Measurement(f"kinetic temperature, {what}", abs(np.mean(temperatures) / target_k - 1), 0.02, "")
 
 
-def drift(forces: ForceModel, atoms: Atoms, *, n_trajectories: int, n_steps: int) -> Measurement:
+def drift(forces: Driver, atoms: Atoms, *, n_trajectories: int, n_steps: int) -> Measurement:
     """Largest drift of the total energy in NVE at 0.5 fs."""
     start = TrajectoryStart(frame_of(atoms), StatisticalEnsemble.NVE, 300.0, 0.5, 0.0, 3)
     sampler = BatchedSampler([start] * n_trajectories, forces)

@@ -31,12 +31,10 @@ from aims_pax.committee.member import Member
 from aims_pax.committee.placement import home_of
 from aims_pax.errors import ShapeError
 from aims_pax.frame import LabelledFrame, Split
-from aims_pax.protocols import EpochPlan, EpochReport, MemberErrors
+from aims_pax.protocols import EVERY_EPOCH, EpochPlan, EpochReport, MemberErrors
 from aims_pax.settings.mace import MaceSettings
 
 log = logging.getLogger(__name__)
-
-_EVERY_EPOCH = EpochPlan()
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +209,7 @@ class Committee(Ensemble):
             member.train_graphs, member.valid_graphs = list(train_there), list(valid_there)
 
     def train(
-        self, n_epochs: int, *, members: Sequence[int] | None = None, plan: EpochPlan = _EVERY_EPOCH
+        self, n_epochs: int, *, members: Sequence[int] | None = None, plan: EpochPlan = EVERY_EPOCH
     ) -> list[EpochReport]:
         """Go on training some members (all when None) for some epochs; the next generation is then in use.
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from aims_pax.batch import ForceModel
 from aims_pax.committee import CommitteeForces, Ensemble, devices_of, load_foundation
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.errors import Problem, UserError
+from aims_pax.protocols import Driver
 from aims_pax.reference.ase_adapter import import_callable
 from aims_pax.reference.registry import build_reference
 from aims_pax.sampling import CalculatorForces, ReferenceForces
@@ -29,7 +29,7 @@ def driver_name(by: str, project: Project) -> str:
     return embedded_settings(project).method if driver == "tblite" else names.get(driver, driver)
 
 
-def driver_forces(by: str, project: Project, product: Ensemble) -> ForceModel:
+def driver_forces(by: str, project: Project, product: Ensemble) -> Driver:
     """What drives the MD, by its name.
 
     Parameters
@@ -71,7 +71,7 @@ def driver_forces(by: str, project: Project, product: Ensemble) -> ForceModel:
     raise UserError(Problem("--by", f"is {by!r}, and there is no such driver or file.", allowed))
 
 
-def _tight_binding(method: str, project: Project) -> ForceModel:
+def _tight_binding(method: str, project: Project) -> Driver:
     from tblite.ase import TBLite
 
     reference = project.settings.reference

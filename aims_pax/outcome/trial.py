@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.batch import ForceModel
 from aims_pax.committee import CommitteeForces, Ensemble
 from aims_pax.departure import Departure
 from aims_pax.evaluation.bonds import BondGraph
@@ -21,7 +20,7 @@ from aims_pax.evaluation.stability import (
     drift_of,
 )
 from aims_pax.frame import FloatArray
-from aims_pax.protocols import Score
+from aims_pax.protocols import Driver, Score
 from aims_pax.sampling import BatchedSampler, StatisticalEnsemble, TrajectoryStart
 from aims_pax.selection import SCORES
 
@@ -136,7 +135,7 @@ class TrialParts:
     show: Callable[[Moment], None] = lambda _moment: None
 
     @property
-    def forces(self) -> ForceModel:
+    def forces(self) -> Driver:
         """What moves the atoms."""
         return CommitteeForces(self.committee, member=self.driver)
 

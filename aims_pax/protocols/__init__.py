@@ -1,24 +1,39 @@
 """What the interchangeable parts of a campaign offer to each other.
 
-A campaign is written against these; `aims_pax.campaign` alone names concrete classes.
+A campaign is written against these; :mod:`aims_pax.stages.assembly` and its like alone name concrete classes. Importing
+them needs neither PyTorch nor any engine. A suite of tests for each comes with :mod:`aims_pax.testing.contracts`.
 """
 
 from aims_pax.protocols.labelling import LabelDone, LabelJob, Pool, PoolOutlook, Reference
 from aims_pax.protocols.learning import (
+    EVERY_EPOCH,
+    Committee,
     EpochPlan,
     EpochReport,
     FramePrediction,
     MemberErrors,
     Prediction,
+    Predictor,
     RandomSubset,
 )
+from aims_pax.protocols.motion import Driver, ExplainsFailures, ForgetsHistory, KnowsLabels, Sampler
 from aims_pax.protocols.scoring import Score
+from aims_pax.protocols.structures import NO_TRAJECTORY, Source
+from aims_pax.protocols.validation import Findings, Validator
 from aims_pax.protocols.watching import Observer, Status
 
 __all__ = [
+    "EVERY_EPOCH",
+    "NO_TRAJECTORY",
+    "Committee",
+    "Driver",
     "EpochPlan",
     "EpochReport",
+    "ExplainsFailures",
+    "Findings",
+    "ForgetsHistory",
     "FramePrediction",
+    "KnowsLabels",
     "LabelDone",
     "LabelJob",
     "MemberErrors",
@@ -26,8 +41,12 @@ __all__ = [
     "Pool",
     "PoolOutlook",
     "Prediction",
+    "Predictor",
     "RandomSubset",
     "Reference",
+    "Sampler",
     "Score",
+    "Source",
     "Status",
+    "Validator",
 ]

@@ -1,12 +1,17 @@
 """Models that predict, and models that are trained on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
 
-from aims_pax.frame import FloatArray
+from aims_pax.frame import FloatArray, Frame, LabelledFrame
 
 if TYPE_CHECKING:  # those who only name these types need no PyTorch
+    import torch
     from torch import Tensor
+
+    from aims_pax.batch import AtomBatch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,3 +126,163 @@ class EpochPlan:
     valid_skip: int = 1
     validates_last: bool = True
     replay: RandomSubset | None = None
+
+
+EVERY_EPOCH: Final = EpochPlan()
+"""All points, validated after every epoch, at a learning rate that stays."""
+
+
+class Predictor(Protocol):
+    """M models of one generation that predict for whole batches."""
+
+    @property
+    def n_members(self) -> int:
+        """M."""
+        ...
+
+    @property
+    def generation(self) -> int:
+        """Grows whenever a prediction would come out differently than before; 0 before any training."""
+        ...
+
+    @property
+    def cutoff(self) -> float | None:
+        """Pairs up to this distance (Å) must be in a batch; None when the models need no pairs."""
+        ...
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Atomic numbers of the elements that the models know, ascending."""
+        ...
+
+    @property
+    def device(self) -> "torch.device":
+        """Where batches come from and predictions are."""
+        ...
+
+    def evaluate(
+        self, batch: "AtomBatch", *, members: Sequence[int] | None = None, want_stress: bool = False
+    ) -> Prediction:
+        """Energies, forces and stress of a batch by some members (all of them when None), in their order.
+
+        Pairs beyond the cutoff do no harm.
+
+        Raises
+        ------
+        ModelError
+            A structure has an element that the models do not know.
+        """
+        ...
+
+    def opinions(self, batch: "AtomBatch") -> Prediction:
+        """Energies and forces of a batch by all members; cheap when the same structures come again."""
+        ...
+
+    def predict(self, frames: Sequence[Frame], *, want_stress: bool = False) -> list[FramePrediction]:
+        """Predictions of all members for each of some frames, in their order."""
+        ...
+
+
+class Committee(Predictor, Protocol):
+    """Models that go on learning: training always continues from the present weights.
+
+    A committee that was loaded, and was given its points again in their order, is the committee that was saved, to the
+    last bit of everything that it predicts and learns later.
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each member is called everywhere: ``{name}_{seed}``."""
+        ...
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """What the members differ by."""
+        ...
+
+    @property
+    def devices(self) -> "tuple[torch.device, ...]":
+        """Where members are; the first is :attr:`device`."""
+        ...
+
+    def n_train(self, member: int) -> int:
+        """Points that a member is trained on."""
+        ...
+
+    def n_valid(self, member: int) -> int:
+        """Points that a member's errors are measured on."""
+        ...
+
+    def add(self, labelled: Sequence[LabelledFrame]) -> None:
+        """Give points to their member, or to all members; points that are known already (by label_id) are left out.
+
+        Predictions stay what they are until training.
+
+        Raises
+        ------
+        ModelError
+            A structure has an element that the models do not know.
+        """
+        ...
+
+    def share_points(self, *, validation_trains: bool = False) -> None:
+        """Give every member all points, those that were one member's own included, in the order of their labels.
+
+        With `validation_trains` the validation points become training points, and nothing is left to measure on.
+        """
+        ...
+
+    def train(
+        self, n_epochs: int, *, members: Sequence[int] | None = None, plan: EpochPlan = EVERY_EPOCH
+    ) -> list[EpochReport]:
+        """Go on training some members (all when None) for some epochs; the next generation is then in use.
+
+        Returns
+        -------
+        list of EpochReport
+            By epoch, then by member.
+
+        Raises
+        ------
+        ShapeError
+            A member has no training point.
+        """
+        ...
+
+    def errors(self, members: Sequence[int] | None = None) -> list[MemberErrors | None]:
+        """Errors on the validation points, now; None for a member that has no validation point."""
+        ...
+
+    def reset_optimizer(self, member: int) -> None:
+        """Start a member's optimizer afresh, at the learning rate of the settings; its weights stay."""
+        ...
+
+    def set_learning_rate(self, member: int, *, factor: float) -> None:
+        """Let a member learn at a part of the rate of the settings from now on."""
+        ...
+
+    def begin_convergence(self, members: Sequence[int] | None = None) -> None:
+        """From now on keep each member's weights of least validation loss."""
+        ...
+
+    def end_convergence(self) -> None:
+        """Go back to the best weights since :meth:`begin_convergence`; a new generation."""
+        ...
+
+    def centre_energies(self) -> None:
+        """Let the mean energy error per atom of each member vanish on its training points; a new generation."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write everything that training depends on, apart from the points; the file appears complete or not at all.
+
+        Raises
+        ------
+        OSError
+            The folder can't be written to.
+        """
+        ...
+
+    def export(self, folder: Path, name: str, *, members: Sequence[int] | None = None) -> list[Path]:
+        """Write ``{name}_{seed}.model`` of each member: a file that predicts what the member predicts now."""
+        ...

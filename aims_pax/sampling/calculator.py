@@ -1,4 +1,4 @@
-"""Force models that are not a committee: ASE calculators, and the reference itself."""
+"""Drivers that are not a committee: ASE calculators, and the reference itself."""
 
 import logging
 from collections.abc import Callable

@@ -1,11 +1,12 @@
-"""A force model with London dispersion laid over it."""
+"""A driver with London dispersion laid over it."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from aims_pax.batch import AtomBatch, ExplainsFailures, ForceModel
+from aims_pax.batch import AtomBatch
 from aims_pax.frame import FloatArray, Frame
+from aims_pax.protocols import Driver, ExplainsFailures
 from aims_pax.reference.calculation import ENGINE_ERRORS, raised_words
 from aims_pax.reference.dispersion import Dispersion
 from aims_pax.sampling.calculator import failed, frames_of
@@ -16,11 +17,11 @@ class DispersedForces:
 
     Parameters
     ----------
-    model : ForceModel
+    model : Driver
     correction : Dispersion
     """
 
-    def __init__(self, model: ForceModel, correction: Dispersion) -> None:
+    def __init__(self, model: Driver, correction: Dispersion) -> None:
         self._model = model
         self._correction = correction
         self._failures: dict[int, str] = {}

@@ -7,9 +7,10 @@ import torch
 from ase.data import atomic_masses
 from torch import Tensor
 
-from aims_pax.batch import AtomBatch, ExplainsFailures, ForceModel
+from aims_pax.batch import AtomBatch
 from aims_pax.errors import ShapeError, StoreError
 from aims_pax.frame import Frame
+from aims_pax.protocols import Driver, ExplainsFailures
 from aims_pax.sampling.langevin import Coefficients, kick, kick_drift, maxwell_boltzmann
 from aims_pax.sampling.neighbours import NearBatch, SkinLists, symbol
 from aims_pax.sampling.noise import NoiseStream
@@ -31,13 +32,13 @@ class BatchedSampler:
     """Advances many trajectories at once; each can be checkpointed and rewound on its own.
 
     Phase space is float64 on one device. What one trajectory does depends neither on the others in the batch nor on
-    how many steps are asked for at a time, but for rounding inside the force model.
+    how many steps are asked for at a time, but for rounding inside the driver.
 
     Parameters
     ----------
     starts : sequence of TrajectoryStart
         Trajectory k is the k-th of them.
-    forces : ForceModel
+    driver : Driver
         When its generation changes, forces are computed anew before the next step.
     device : torch.device or str
     skin_ang : float, Å
@@ -52,7 +53,7 @@ class BatchedSampler:
     def __init__(
         self,
         starts: Sequence[TrajectoryStart],
-        forces: ForceModel,
+        driver: Driver,
         *,
         device: torch.device | str = "cpu",
         skin_ang: float = 0.5,
@@ -60,13 +61,13 @@ class BatchedSampler:
         min_distance_factor: float = 0.5,
     ) -> None:
         self._starts = tuple(starts)
-        self._model = forces
+        self._driver = driver
         self._device = torch.device(device)
         self._max_force = max_force_ev_per_ang
         frames = [start.frame for start in starts]
         self._lists = SkinLists(
             [_renumbered(frame, trajectory) for trajectory, frame in enumerate(frames)],
-            forces.cutoff,
+            driver.cutoff,
             skin_ang=skin_ang,
             min_distance_factor=min_distance_factor,
             device=self._device,
@@ -123,7 +124,7 @@ class BatchedSampler:
             system=start.system,
             trajectory=trajectory,
             md_step=int(self._md_steps[trajectory]),
-            generation=self._model.generation,
+            generation=self._driver.generation,
             numbers=start.numbers,
             positions=self._positions[self._atoms[trajectory]].cpu().numpy().copy(),
             cell=start.cell,
@@ -133,7 +134,7 @@ class BatchedSampler:
         )
 
     def batch(self, trajectories: Sequence[int]) -> AtomBatch:
-        """The structures where some trajectories stand, with pairs up to the force model's cutoff and a skin."""
+        """The structures where some trajectories stand, with pairs up to the driver's cutoff and a skin."""
         return self._gather(trajectories).batch
 
     def kinetic_temperature(self, trajectory: int) -> float:
@@ -241,7 +242,7 @@ class BatchedSampler:
 
     def _refresh_forces(self, trajectories: Sequence[int]) -> dict[int, str]:
         """Compute the forces that are missing or of an older generation; problems by trajectory."""
-        generation = self._model.generation
+        generation = self._driver.generation
         stale = [k for k in trajectories if self._generations[k] != generation]
         if not stale:
             return {}
@@ -256,13 +257,13 @@ class BatchedSampler:
         return {}
 
     def _evaluate(self, near: NearBatch) -> tuple[Tensor, Tensor, dict[int, str]]:
-        """Energies (B,), forces (N, 3) and problems by trajectory. Overlapping atoms never reach the force model."""
+        """Energies (B,), forces (N, 3) and problems by trajectory. Overlapping atoms never reach the driver."""
         batch = near.batch
         overlaps = near.overlaps()
         if overlaps:
             problems = {int(batch.trajectory[structure]): words for structure, words in overlaps.items()}
             return self._energies[:0], self._forces[:0], problems
-        energies, forces = self._model.energies_forces(batch)
+        energies, forces = self._driver.energies_forces(batch)
         energies, forces = energies.to(torch.float64), forces.to(torch.float64)
         # Strictly less, so that an infinite limit still stops infinite forces; NaN compares false.
         tame = (forces.square().sum(dim=1) < self._max_force**2) & energies.isfinite()[batch.structure]
@@ -286,8 +287,8 @@ class BatchedSampler:
         return f"the force on {name} is {float(size[worst]):.1f} eV/Å; the limit is {self._max_force:g} eV/Å"
 
     def _failure(self, trajectory: int) -> str | None:
-        """What the force model says of a trajectory that got no forces."""
-        return self._model.failure_of(trajectory) if isinstance(self._model, ExplainsFailures) else None
+        """What the driver says of a trajectory that got no forces."""
+        return self._driver.failure_of(trajectory) if isinstance(self._driver, ExplainsFailures) else None
 
     def _gather(self, trajectories: Sequence[int]) -> NearBatch:
         near = self._lists.gather(trajectories, self._positions[self._atom_indices(trajectories)])
