@@ -22,7 +22,7 @@ from aims_pax.committee import CommitteeForces, load_models
 from aims_pax.frame import Frame
 from aims_pax.protocols import Driver
 from aims_pax.sampling import BatchedSampler, StatisticalEnsemble, TrajectoryStart
-from aims_pax.sampling.analytic import Springs
+from aims_pax.testing.drivers import Tethers
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def measurements(models: list[Path], molecule: Atoms, *, quick: bool) -> Iterato
     """All measurements, one after the other."""
     n_samples = 20 if quick else 80
     carbon = Atoms("C", positions=[[0.0, 0.0, 0.0]])
-    springs = Springs(15.0)
+    springs = Tethers(15.0)
     yield temperature(springs, carbon, what="harmonic", target_k=300, n_trajectories=400, n_samples=n_samples)
     single = CommitteeForces(load_models(models[:1], device="cpu", dtype="float64"))
     yield temperature(single, molecule, what="MACE", target_k=300, n_trajectories=16, n_samples=n_samples)

@@ -10,7 +10,7 @@ from ase.calculators.lj import LennardJones as AseLennardJones
 from aims_pax.batch import AtomBatch
 from aims_pax.frame import FailureReason, FloatArray, Frame, Label, LabelFailure
 from aims_pax.sampling import BatchedSampler, CalculatorForces, ReferenceForces, StatisticalEnsemble, TrajectoryStart
-from aims_pax.sampling.analytic import LennardJones
+from aims_pax.testing.drivers import LennardJones
 
 
 class Fragile(AseLennardJones):  # type: ignore[misc]

@@ -6,15 +6,15 @@ import torch
 
 from aims_pax.frame import Frame
 from aims_pax.sampling import BatchedSampler, StatisticalEnsemble, TrajectoryStart
-from aims_pax.sampling.analytic import LennardJones, Springs
 from aims_pax.sampling.langevin import Coefficients, kick, kick_drift, maxwell_boltzmann
+from aims_pax.testing.drivers import LennardJones, Tethers
 from aims_pax.units import AMU_ANG2_PER_FS2_EV, BOLTZMANN_EV_PER_K
 
 KT_300 = BOLTZMANN_EV_PER_K * 300.0
 
 
 def independent_oscillators(n_replicas: int) -> Frame:
-    """Hydrogen and carbon atoms far apart, all to be tied to one point: a frame that only Springs can hold."""
+    """Hydrogen and carbon atoms far apart, all to be tied to one point: a frame that only Tethers can hold."""
     numbers = np.tile(np.array([1, 6]), n_replicas)
     return Frame("oscillators", 0, 0, 0, numbers, np.zeros((len(numbers), 3)))
 
@@ -28,7 +28,7 @@ def test_harmonic_oscillators_have_the_temperature_and_the_width_of_their_thermo
     # 400 carbon atoms, 3 degrees of freedom each, at w dt = 0.11: BAOAB's kinetic temperature is low by 0.3 %.
     settings = {"temperature_k": 300.0, "timestep_fs": 1.0, "friction_per_fs": 0.05}
     stiffness = 15.0
-    sampler = BatchedSampler(single_atoms(400, **settings), Springs(stiffness))
+    sampler = BatchedSampler(single_atoms(400, **settings), Tethers(stiffness))
     everyone = range(400)
     sampler.advance(everyone, 200)
     temperatures, widths = [], []

@@ -12,7 +12,7 @@ from aims_pax.batch import AtomBatch
 from aims_pax.errors import ShapeError, StoreError
 from aims_pax.frame import Frame
 from aims_pax.sampling import BatchedSampler, StatisticalEnsemble, TrajectoryStart
-from aims_pax.sampling.analytic import LennardJones, Springs
+from aims_pax.testing.drivers import LennardJones, Tethers
 from aims_pax.units import AMU_ANG2_PER_FS2_EV, BOLTZMANN_EV_PER_K
 
 Starts = Sequence[TrajectoryStart]
@@ -156,7 +156,7 @@ def test_rewinding_draws_new_momenta_where_there_is_no_noise(starts: Starts) -> 
 
 def test_the_first_step_after_a_rewind_is_driven_by_the_forces_there() -> None:
     frame = Frame("atom", 0, 0, 0, np.array([6]), np.array([[1.0, 0.0, 0.0]]))
-    sampler = BatchedSampler([TrajectoryStart(frame, StatisticalEnsemble.NVE, 300.0, 1.0, 0.0, 1)], Springs(5.0))
+    sampler = BatchedSampler([TrajectoryStart(frame, StatisticalEnsemble.NVE, 300.0, 1.0, 0.0, 1)], Tethers(5.0))
     checkpoint = sampler.checkpoint(0)
     sampler.advance([0], 50)
     sampler.rewind(0, checkpoint)
@@ -176,7 +176,7 @@ def test_a_checkpoint_of_another_structure_is_refused(starts: Starts) -> None:
 def test_a_new_generation_of_forces_drives_the_very_next_step() -> None:
     frame = Frame("atom", 0, 0, 0, np.array([6]), np.array([[1.0, 0.0, 0.0]]))
     start = TrajectoryStart(frame, StatisticalEnsemble.NVE, 0.0, 1.0, 0.0, 1)
-    model = Springs(1.0)
+    model = Tethers(1.0)
     sampler, informed = BatchedSampler([start], model), BatchedSampler([start], model)
     for one in (sampler, informed):
         one.advance([0], 5)
@@ -228,7 +228,7 @@ def test_overlapping_atoms_stop_their_trajectory_before_the_model_sees_them(star
     # Two hydrogen atoms that springs pull through the origin.
     frame = Frame("h2", 0, 0, 0, np.array([1, 1]), np.array([[0.6, 0.0, 0.0], [-0.6, 0.0, 0.0]]))
     start = TrajectoryStart(frame, StatisticalEnsemble.NVE, 0.0, 0.5, 0.0, 1)
-    sampler = BatchedSampler([start], Springs(2.0))
+    sampler = BatchedSampler([start], Tethers(2.0))
     advanced = sampler.advance([0], 200)[0]
     assert advanced.problem is not None
     assert advanced.problem.startswith("atoms 0 (H) and 1 (H) are 0.3")
@@ -241,7 +241,7 @@ def test_vibrations_of_hot_molecules_do_not_look_like_overlaps() -> None:
     # O-H of water by a spring of its real stiffness between its atoms, at 1500 K.
     frame = Frame("oh", 0, 0, 0, np.array([8, 1]), np.array([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0]]))
 
-    class Bond(Springs):
+    class Bond(Tethers):
         def energies_forces(self, batch: AtomBatch) -> tuple[Tensor, Tensor]:
             ends = batch.positions.reshape(-1, 2, 3)
             vectors = ends[:, 1] - ends[:, 0]

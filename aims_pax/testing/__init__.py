@@ -1,0 +1,15 @@
+"""Stand-ins for the dear parts of a campaign, and suites of tests for whoever writes a part of their own.
+
+The stand-ins are parts like any other: they satisfy the Protocols of :mod:`aims_pax.protocols`, compute real numbers,
+are deterministic, and cost nothing. What is no matter of chemistry, such as scheduling, storing and resuming, is tested
+on them in milliseconds.
+
+=============  ==========================================================================================
+drivers        forces by formulas, and drivers that fail where they are told to
+springs        a committee whose members are springs, which differ the less the more they have learned
+references     an ASE calculator of the same springs, and a reference that fails at chosen calls
+pools          labels in a scripted order, with failures and lost workers
+clock          a time that stands still until it is moved
+contracts      what is asked of every driver, sampler, committee, pool, source and validator: needs pytest
+=============  ==========================================================================================
+"""
