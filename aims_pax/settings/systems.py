@@ -93,7 +93,7 @@ def read_systems(folder: Path, place: Path | Mapping[int, Path] | None) -> tuple
     found: list[tuple[Path, Atoms]] = []
     for file in _files(folder, place):
         try:
-            found += [(file, atoms) for atoms in _structures(file, folder)]
+            found += [(file, atoms) for atoms in structures_of(file, folder)]
         except StructureError as error:
             problems += error.problems
     if problems:
@@ -130,8 +130,20 @@ def _files(folder: Path, place: Path | Mapping[int, Path] | None) -> list[Path]:
     return files
 
 
-def _structures(file: Path, folder: Path) -> list["Atoms"]:
-    """Checked structures of one file."""
+def structures_of(file: Path, folder: Path) -> list["Atoms"]:
+    """All structures of a file, looked at: each of them can be used.
+
+    Parameters
+    ----------
+    file : Path
+    folder : Path
+        Of the project: in messages, files within it are told from there.
+
+    Raises
+    ------
+    StructureError
+        With a problem for each structure that can't be used, or one for the whole file.
+    """
     where = str(file.relative_to(folder)) if file.is_relative_to(folder) else str(file)
     advice = "Check the file: extended XYZ, CIF, FHI-aims' geometry.in and all other formats of ASE can be read."
     try:
