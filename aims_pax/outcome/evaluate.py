@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from aims_pax.committee import FramePrediction, devices_of, load_models
+from aims_pax.committee import devices_of, load_models
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.extxyz import Keys, read_dataset
 from aims_pax.dataset.foreign import unit_remarks
 from aims_pax.errors import Problem
 from aims_pax.evaluation import Evaluation, evaluate, evaluation_json, evaluation_table
-from aims_pax.frame import Label
+from aims_pax.frame import Frame, Label
+from aims_pax.protocols import FramePrediction, Predictor
 from aims_pax.report.figures import Parity, draw_parity
 
 
@@ -88,6 +89,39 @@ class MeasuredModels:
         return _parity(title, self.labels, self.predictions, chosen)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ErrorsOn:
+    """Measures models against labels.
+
+    Parameters
+    ----------
+    data : Path
+        Where the labelled structures were read.
+    labelled : tuple of Frame and Label
+    names : tuple of str
+        What to call each model.
+    """
+
+    data: Path
+    labelled: tuple[tuple[Frame, Label], ...]
+    names: tuple[str, ...]
+
+    def validate(self, models: Predictor) -> MeasuredModels:
+        """How far the models are from the labels; with stress where the labels have one.
+
+        Raises
+        ------
+        ModelError
+            The models do not know an element.
+        """
+        labels = [label for _, label in self.labelled]
+        frames, want_stress = [frame for frame, _ in self.labelled], any(label.stress is not None for label in labels)
+        predictions = models.predict(frames, want_stress=want_stress)
+        remarks = tuple(unit_remarks(self.data, self.labelled))
+        errors = evaluate(labels, predictions)
+        return MeasuredModels(self.names, self.data, errors, labels, predictions, remarks=remarks)
+
+
 def evaluate_models(
     models: Sequence[Path],
     data: Path,
@@ -118,14 +152,8 @@ def evaluate_models(
         A model can't be loaded, the models do not belong together, or do not know an element.
     """
     labelled = read_dataset(data, keys, named_by="--energy-key, --forces-key and --stress-key").structures
-    labels = [label for _, label in labelled]
-    ensemble = load_models(models, device=devices_of(device))
-    predictions = ensemble.predict(
-        [frame for frame, _ in labelled], want_stress=any(label.stress is not None for label in labels)
-    )
     called = _names(models) if names is None else tuple(names)
-    remarks = tuple(unit_remarks(data, labelled))
-    return MeasuredModels(called, data, evaluate(labels, predictions), labels, predictions, remarks=remarks)
+    return ErrorsOn(data, labelled, called).validate(load_models(models, device=devices_of(device)))
 
 
 def _names(models: Sequence[Path]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.committee import CommitteeForces, Ensemble
+from aims_pax.committee import CommitteeForces
 from aims_pax.departure import Departure
 from aims_pax.evaluation.bonds import BondGraph
 from aims_pax.evaluation.stability import (
@@ -20,7 +20,7 @@ from aims_pax.evaluation.stability import (
     drift_of,
 )
 from aims_pax.frame import FloatArray
-from aims_pax.protocols import Driver, Score
+from aims_pax.protocols import Driver, Predictor, Sampler, Score
 from aims_pax.sampling import BatchedSampler, StatisticalEnsemble, TrajectoryStart
 from aims_pax.selection import SCORES
 
@@ -116,7 +116,7 @@ class TrialParts:
 
     Parameters
     ----------
-    committee : Ensemble
+    committee : Predictor
         Models of one generation.
     driver : int or None
         The member that moves the atoms; None: the mean of all.
@@ -128,7 +128,7 @@ class TrialParts:
         Told of every look.
     """
 
-    committee: Ensemble
+    committee: Predictor
     driver: int | None = 0
     score: Score = SCORES["max_atomic_sd"]
     departure: Departure = field(default_factory=Departure)
@@ -185,7 +185,7 @@ class Trial:
     def _is_asked_to_leave(self) -> bool:
         return self._parts.departure.reason is not None
 
-    def _move(self, sampler: BatchedSampler, span: Span) -> None:
+    def _move(self, sampler: Sampler, span: Span) -> None:
         """Advance, look, and drop what failed, until the time is over."""
         began, n_looks = time.monotonic(), 0
         while moving := [run for run in self._sound if self._lengths_ps[run] < span.most_ps - 1e-9]:
@@ -201,7 +201,7 @@ class Trial:
                 self._look_at_deviation(sampler, sound)
             self._show(reached_ps, span.most_ps, "with thermostat")
 
-    def _drifts(self, sampler: BatchedSampler) -> dict[int, float]:
+    def _drifts(self, sampler: Sampler) -> dict[int, float]:
         """Drift of the energy of each sound run without thermostat, meV per atom and ps, from where it stands.
 
         With new momenta. The heat that a thermostat exchanges hides what models and time step gain or lose.
@@ -233,7 +233,7 @@ class Trial:
             if run not in self._failures
         }
 
-    def _advance(self, sampler: BatchedSampler, moving: Sequence[int]) -> None:
+    def _advance(self, sampler: Sampler, moving: Sequence[int]) -> None:
         """One look further; runs of other time steps take other numbers of steps for it."""
         for n_steps in sorted({self._steps[run] for run in moving}):
             alike = [run for run in moving if self._steps[run] == n_steps]
@@ -243,7 +243,7 @@ class Trial:
                 self._lengths_ps[run] += (advanced.md_step - before[run]) * self._runs[run].start.timestep_fs / 1000
                 self._look(sampler, run, advanced.problem)
 
-    def _look(self, sampler: BatchedSampler, run: int, problem: str | None) -> None:
+    def _look(self, sampler: Sampler, run: int, problem: str | None) -> None:
         time_ps = self._lengths_ps[run]
         failure = self._watches[run].look(time_ps, sampler.frame(run).positions, sampler.kinetic_temperature(run))
         if failure is None and problem is not None:
@@ -251,7 +251,7 @@ class Trial:
         if failure is not None:
             self._failures[run] = failure
 
-    def _look_at_deviation(self, sampler: BatchedSampler, runs: Sequence[int]) -> None:
+    def _look_at_deviation(self, sampler: Sampler, runs: Sequence[int]) -> None:
         batch = sampler.batch(runs)
         forces: FloatArray = self._parts.committee.opinions(batch).forces.cpu().numpy()
         ends = np.cumsum(batch.n_atoms.cpu().numpy())[:-1]
@@ -260,7 +260,7 @@ class Trial:
             self._watches[run].note_deviation(self._lengths_ps[run], score)
         self._newest = max(scores)
 
-    def _sampler(self, starts: Sequence[TrajectoryStart]) -> BatchedSampler:
+    def _sampler(self, starts: Sequence[TrajectoryStart]) -> Sampler:
         return BatchedSampler(starts, self._parts.forces, device=self._parts.committee.device)
 
     def _show(self, time_ps: float, of_ps: float, words: str) -> None:

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from aims_pax.committee import Ensemble, devices_of, load_models
+from aims_pax.committee import devices_of, load_models
 from aims_pax.departure import Departure
 from aims_pax.evaluation.metrics import evaluate
 from aims_pax.evaluation.verdict import Evidence, Learned, Measured, Verdict, judge
 from aims_pax.frame import LabelledFrame, Split
 from aims_pax.outcome.conditions import Grounds, conditions_of, trial_runs
 from aims_pax.outcome.results import Summary, wall_times
-from aims_pax.outcome.trial import Moment, Span, Trial, TrialParts
-from aims_pax.protocols import Score
+from aims_pax.outcome.stability import Stability
+from aims_pax.outcome.trial import Moment, Span
+from aims_pax.protocols import Predictor, Score
 from aims_pax.selection import SCORES
 from aims_pax.settings import Project
 from aims_pax.settings.misc import (
@@ -74,14 +75,15 @@ def give_verdict(case: Case, *, show: Callable[[str], None] = lambda _words: Non
     conditions = conditions_of(case.project)
     misc, general = case.project.settings.misc, case.project.mace.general
     runs = trial_runs(grounds, conditions, n_runs=misc.verdict_runs, seed=general.seed)
-    parts = TrialParts(
-        ensemble,
+    stability = Stability(
+        tuple(runs),
+        span,
         score=score_of(case.project),
         departure=case.departure,
         show=lambda moment: show(f"verdict: {said(moment)}"),
     )
     with case.departure.cooperating():
-        records = Trial(runs, parts).carry_out(span)
+        records = stability.validate(ensemble).records
     measured = measured_on(case.labelled, ensemble)
     return judge(Evidence(records, measured, case.learned))
 
@@ -112,7 +114,7 @@ def score_of(project: Project) -> Score:
     return SCORES["max_atomic_sd" if active is None else active.uncertainty_type]
 
 
-def measured_on(labelled: Sequence[LabelledFrame], ensemble: Ensemble) -> Measured | None:
+def measured_on(labelled: Sequence[LabelledFrame], ensemble: Predictor) -> Measured | None:
     """Errors of the first model on test structures, or on those for validation; None when there are none."""
     by_split = {
         split: [point for point in labelled if point.split is split] for split in (Split.TEST, Split.VALIDATION)

@@ -23,9 +23,10 @@ from aims_pax.evaluation.verdict import Evidence, Learned, Measured, Verdict, ju
 from aims_pax.frame import LabelledFrame
 from aims_pax.outcome.conditions import Grounds, at_temperature, conditions_of, trial_runs
 from aims_pax.outcome.provenance import learned_of, product_of
-from aims_pax.outcome.trial import Span, Trial, TrialParts, TrialRun
+from aims_pax.outcome.stability import Stability, trace_of
+from aims_pax.outcome.trial import Span, TrialRun
 from aims_pax.outcome.verdict import measured_on, said, score_of
-from aims_pax.report.stability import RunTrace, draw_stability
+from aims_pax.report.stability import draw_stability
 from aims_pax.settings import Project
 from aims_pax.stages.imported import extxyz_keys
 
@@ -195,7 +196,7 @@ class Verification:
             file.write(self.text() + "\n")
         for temperature, verdict in self.verdicts.items():
             written.append(folder / f"stability_{temperature:g}K.png")
-            draw_stability([_trace(record) for record in verdict.records], written[-1], title=_title(verdict))
+            draw_stability([trace_of(record) for record in verdict.records], written[-1], title=_title(verdict))
         return written
 
 
@@ -245,19 +246,19 @@ def _carry_out(
     departure: Departure,
     show: Callable[[str], None],
 ) -> tuple[RunRecord, ...]:
-    parts = TrialParts(
-        subject.ensemble,
+    stability = Stability(
+        tuple(runs),
+        Span(wishes.length_ps, wishes.length_ps),
+        driver=0 if wishes.drive is Drive.FIRST else None,
         score=score_of(subject.project),
         departure=departure,
         show=lambda moment: show(said(moment)),
     )
-    span = Span(wishes.length_ps, wishes.length_ps)
     if wishes.drive is not Drive.EACH:
-        driver = 0 if wishes.drive is Drive.FIRST else None
-        return Trial(runs, replace(parts, driver=driver)).carry_out(span)
+        return stability.validate(subject.ensemble).records
     n_members = subject.ensemble.n_members
-    shares = [Trial(runs[member::n_members], replace(parts, driver=member)) for member in range(n_members)]
-    return tuple(record for share in shares for record in share.carry_out(span))
+    shares = [replace(stability, runs=stability.runs[member::n_members], driver=member) for member in range(n_members)]
+    return tuple(record for share in shares for record in share.validate(subject.ensemble).records)
 
 
 def measure_heldout(subject: Subject, data: Path, *, drive: Drive) -> Heldout:
@@ -318,18 +319,6 @@ def _labelled(project: Project) -> tuple[LabelledFrame, ...]:
         return ()
     with RunStore.open_readonly(project.run_folder) as store:
         return tuple(store.labelled())
-
-
-def _trace(record: RunRecord) -> RunTrace:
-    traces, failure = record.traces, record.failure
-    return RunTrace(
-        time_ps=traces.time_ps,
-        temperature_k=traces.temperature_k,
-        strain=traces.strain,
-        deviation_time_ps=traces.deviation_time_ps,
-        deviation_ev_per_ang=traces.deviation_ev_per_ang,
-        failure=None if failure is None else str(failure.trouble),
-    )
 
 
 def _title(verdict: Verdict) -> str:
