@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("aims_pax.testing.contracts")
+
 
 def pytest_configure() -> None:
     """Shells start background jobs with Ctrl-C ignored, nohup with SIGHUP; programs under test would inherit that."""

@@ -1,0 +1,40 @@
+"""The smallest committee of MACE that learns copper."""
+
+from collections.abc import Sequence
+from functools import cache
+
+from aims_pax.committee import Committee
+from aims_pax.frame import LabelledFrame
+from aims_pax.settings.mace import MaceSettings
+from aims_pax.testing.contracts.structures import points
+
+SETTINGS = MaceSettings.model_validate(
+    {
+        "general": {"name_exp": "springs", "default_dtype": "float64", "compute_stress": True},
+        "architecture": {
+            "r_max": 4.0,
+            "num_channels": 4,
+            "max_L": 0,
+            "max_ell": 1,
+            "correlation": 1,
+            "num_interactions": 1,
+            "num_radial_basis": 4,
+            "radial_MLP": [8],
+            "MLP_irreps": "4x0e",
+        },
+        "training": {"lr": 0.02},
+    }
+)
+
+
+def built(labelled: Sequence[LabelledFrame], *, seeds: Sequence[int]) -> Committee:
+    """An untrained committee."""
+    return Committee.build(SETTINGS, labelled, seeds=seeds, atomic_energies_ev={29: 0.0})
+
+
+@cache
+def mace_committee() -> Committee:
+    """One that has learned a little; for those who only let it predict."""
+    committee = built(points(3), seeds=(1, 2))
+    committee.train(2)
+    return committee

@@ -1,0 +1,38 @@
+"""Every committee, by the suite that ships."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from aims_pax.committee import Committee as MaceCommittee
+from aims_pax.committee import load_models
+from aims_pax.frame import LabelledFrame
+from aims_pax.protocols import Committee, Predictor
+from aims_pax.testing.committee import SpringCommittee
+from aims_pax.testing.contracts import CommitteeContract
+from aims_pax.testing.springs import Nature, read_springs
+
+from .families import built
+
+
+class TestMace(CommitteeContract):
+    def build(self, labelled: Sequence[LabelledFrame], *, seeds: Sequence[int]) -> Committee:
+        return built(labelled, seeds=seeds)
+
+    def load(self, path: Path) -> Committee:
+        return MaceCommittee.load(path)
+
+    def read(self, paths: Sequence[Path]) -> Predictor:
+        return load_models(paths, device="cpu")
+
+
+class TestSprings(CommitteeContract):
+    def build(self, labelled: Sequence[LabelledFrame], *, seeds: Sequence[int]) -> Committee:
+        committee = SpringCommittee(seeds, nature=Nature(numbers=(29,)))
+        committee.add(labelled)
+        return committee
+
+    def load(self, path: Path) -> Committee:
+        return SpringCommittee.load(path)
+
+    def read(self, paths: Sequence[Path]) -> Predictor:
+        return read_springs(paths)

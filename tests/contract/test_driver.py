@@ -1,0 +1,111 @@
+"""Every driver, by the suite that ships."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.calculators.emt import EMT
+
+from aims_pax.committee import CommitteeForces
+from aims_pax.frame import Frame
+from aims_pax.protocols import Driver
+from aims_pax.reference.dispersion import Dispersion
+from aims_pax.sampling import CalculatorForces, DispersedForces, ReferenceForces
+from aims_pax.settings.methods.dispersion import DispersionSettings
+from aims_pax.testing.contracts import DriverContract
+from aims_pax.testing.contracts.structures import cluster, crystal, fused, rattled
+from aims_pax.testing.drivers import Bonds, FailingDriver, LennardJones, Tethers
+from aims_pax.testing.references import SpringReference
+from aims_pax.testing.springs import Knowledge, Nature, Springs
+
+from .families import mace_committee
+
+
+class TestTethers(DriverContract):
+    def make(self) -> Driver:
+        return Tethers(5.0)
+
+
+class TestTethersToPlaces(DriverContract):
+    def make(self) -> Driver:
+        import torch
+
+        return Tethers(5.0, torch.as_tensor(cluster().positions))
+
+
+class TestBonds(DriverContract):
+    def make(self) -> Driver:
+        return Bonds()
+
+
+class TestLennardJones(DriverContract):
+    def make(self) -> Driver:
+        return LennardJones(depth_ev=0.4, diameter_ang=2.2, cutoff=4.5)
+
+
+class TestFailingDriver(DriverContract):
+    """When it is not time to fail."""
+
+    def make(self) -> Driver:
+        return FailingDriver(Bonds(), 0, calls=[])
+
+
+class TestCalculator(DriverContract):
+    def make(self) -> Driver:
+        return CalculatorForces(EMT)
+
+    def impossible(self) -> Frame | None:
+        return unknown()
+
+
+class TestCalculatorsInThreads(DriverContract):
+    def make(self) -> Driver:
+        return CalculatorForces(EMT, n_threads=2)
+
+    def impossible(self) -> Frame | None:
+        return unknown()
+
+
+class TestReference(DriverContract):
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
+
+    def make(self) -> Driver:
+        return ReferenceForces(SpringReference(), self.folder, want_stress=True)
+
+    def impossible(self) -> Frame | None:
+        return fused()
+
+
+class TestDispersed(DriverContract):
+    def make(self) -> Driver:
+        pytest.importorskip("dftd3")
+        return DispersedForces(CalculatorForces(EMT), Dispersion(DispersionSettings(xc="pbe", cutoff=12.0)))
+
+    def structures(self) -> list[Frame]:
+        return [rattled(cluster(), 1), rattled(crystal(), 2)]
+
+    def impossible(self) -> Frame | None:
+        return unknown()
+
+
+class TestCommitteeOfSprings(DriverContract):
+    def make(self) -> Driver:
+        return CommitteeForces(Springs(Nature(), [Knowledge(1), Knowledge(2)]))
+
+
+class TestMemberOfMace(DriverContract):
+    def make(self) -> Driver:
+        return CommitteeForces(mace_committee(), member=1)
+
+
+class TestCommitteeOfMace(DriverContract):
+    def make(self) -> Driver:
+        return CommitteeForces(mace_committee())
+
+
+def unknown() -> Frame:
+    """EMT knows no xenon."""
+    frame = cluster()
+    return Frame("xenon", 0, 0, 0, np.full(4, 54), frame.positions)
