@@ -18,8 +18,10 @@ import argparse
 import json
 import math
 import os
+import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,13 +31,13 @@ from ase.build import bulk
 
 from aims_pax.atoms import frame_of
 from aims_pax.batch import AtomBatch
-from aims_pax.committee import EpochPlan, EpochReport, Prediction
+from aims_pax.committee import CommitteeForces
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.forecast.pace import RECORD_S
 from aims_pax.forecast.simulation import Pace, Workload, mean_outcome
-from aims_pax.frame import Frame, LabelFailure, LabelledFrame, Split, Stage
+from aims_pax.frame import Frame, LabelFailure, Stage
 from aims_pax.labelling.desk import LabelDesk
 from aims_pax.labelling.workers.configuration import local_config
 from aims_pax.labelling.workers.parsl import ParslPool
@@ -44,7 +46,7 @@ from aims_pax.learner.quota import Quota, SplitCounts
 from aims_pax.learner.selectors import MovingThreshold
 from aims_pax.learner.state import Rules
 from aims_pax.learner.transition import begin
-from aims_pax.protocols import LabelJob, MemberErrors, Status
+from aims_pax.protocols import EpochPlan, EpochReport, LabelJob, Prediction, Status
 from aims_pax.sampling import BatchedSampler, StatisticalEnsemble, TrajectoryStart
 from aims_pax.selection import SCORES
 from aims_pax.settings.methods.reference import AseCalculatorSettings
@@ -55,6 +57,9 @@ from aims_pax.stages.loop.recording import NoRecorder
 from aims_pax.stages.loop.shell import Loop
 from aims_pax.stages.loop.trainer import Stagnations
 from aims_pax.stages.memory import Memory
+from aims_pax.testing.committee import SpringCommittee
+from aims_pax.testing.drivers import Tethers
+from aims_pax.testing.springs import Nature
 
 STEPS_PER_CHECK = 10
 EPOCHS_PER_LABEL = 2
@@ -123,25 +128,24 @@ class Record:
     waiting_s: float
 
 
-class Springs:
-    """A stand-in for a committee: springs that hold every atom in its place, opinions by the dice, sleep for work."""
+UNMEASURED = EpochPlan(valid_skip=sys.maxsize, validates_last=False)
+"""Errors take a time that no sleep stands for."""
 
-    n_members = 2
-    cutoff = None
+
+class SleepingSprings(SpringCommittee):
+    """Springs that hold every atom in its place, sleep for work, and are unsure by the dice."""
 
     def __init__(self, case: Case, structure: Frame) -> None:
+        super().__init__((1, 2), nature=Nature(Tethers(5.0, torch.as_tensor(structure.positions))))
         self._case = case
-        self._places = torch.as_tensor(structure.positions)
         self._dice = np.random.default_rng(1)
-        self._points = {Split.TRAINING: 0, Split.VALIDATION: 0}
-        self._epoch = 0
-        self.generation = 0
 
-    def energies_forces(self, batch: AtomBatch) -> tuple[torch.Tensor, torch.Tensor]:
+    def evaluate(
+        self, batch: AtomBatch, *, members: Sequence[int] | None = None, want_stress: bool = False
+    ) -> Prediction:
         """What moves the trajectories."""
         time.sleep(self._case.step_s * batch.n_structures)
-        stretched = batch.positions - self._places.repeat(batch.n_structures, 1)
-        return torch.zeros(batch.n_structures, dtype=torch.float64), -5.0 * stretched
+        return super().evaluate(batch, members=members, want_stress=want_stress)
 
     def opinions(self, batch: AtomBatch) -> Prediction:
         """Two opinions that differ on the first atom of each structure."""
@@ -151,25 +155,12 @@ class Springs:
         forces[0, first, 0], forces[1, first, 0] = doubts, -doubts
         return Prediction(torch.zeros(2, batch.n_structures), forces, None)
 
-    def add(self, labelled: list[LabelledFrame]) -> None:
-        for point in labelled:
-            self._points[point.split] += 1
-
-    def n_train(self, _member: int) -> int:
-        return self._points[Split.TRAINING]
-
-    def n_valid(self, _member: int) -> int:
-        return self._points[Split.VALIDATION]
-
-    def train(self, n_epochs: int, *, members: object, plan: EpochPlan) -> list[EpochReport]:
+    def train(
+        self, n_epochs: int, *, members: Sequence[int] | None = None, plan: EpochPlan = UNMEASURED
+    ) -> list[EpochReport]:
+        """Epochs that take their time."""
         time.sleep(self._case.epoch_s * n_epochs)
-        self._epoch += n_epochs
-        self.generation += 1
-        errors = MemberErrors(1.0 / self._epoch, 0.01, 0.1)
-        return [EpochReport(member, self._epoch, 0.1, errors) for member in range(self.n_members)]
-
-    def reset_optimizer(self, _member: int) -> None:
-        """There is none."""
+        return super().train(n_epochs, members=members, plan=UNMEASURED)
 
     def save(self, path: Path) -> None:
         """Writing the weights is counted to the epochs."""
@@ -254,7 +245,7 @@ def run(case: Case, folder: Path) -> Record:
 def active_learning(case: Case, store: RunStore, pool: ParslPool, stopwatch: Stopwatch, root: Path) -> Loop:
     """The stage as a campaign assembles it, but for its committee."""
     folder = RunFolder(root, root / "labels")
-    committee = Springs(case, crystal())
+    committee = SleepingSprings(case, crystal())
     starts = [TrajectoryStart(crystal(), StatisticalEnsemble.NVT, 300.0, 1.0, 0.01, seed=1)] * case.trajectories
     departure = Departure()
     bench = Bench(
@@ -268,7 +259,7 @@ def active_learning(case: Case, store: RunStore, pool: ParslPool, stopwatch: Sto
     )
     parts = LoopParts(
         rules=case.rules,
-        sampler=BatchedSampler(starts, committee),
+        sampler=BatchedSampler(starts, CommitteeForces(committee, member=0)),
         recorder=NoRecorder(),
         goes_back_to=GoesBackTo.LAST_LABEL,
         plan=EpochPlan(),
