@@ -66,6 +66,8 @@ class ScriptedPool:
     def __init__(self, answer: Answer = labelled, *, delay: Delay = at_once, outlook: PoolOutlook = ALL_WELL) -> None:
         self._answer, self._delay, self._outlook = answer, delay, outlook
         self._due: dict[int, tuple[int | None, LabelDone]] = {}
+        self.in_flight: dict[int, LabelJob] = {}
+        """Jobs that are not answered yet, by their labels."""
         self._n_calls = 0
         self._is_woken = False
         self.n_lost = 0
@@ -89,6 +91,7 @@ class ScriptedPool:
             self.n_lost += 1
         delay = self._delay(job)
         due = None if delay is None else self._n_calls + delay
+        self.in_flight[job.label_id] = job
         self._due[job.label_id] = (due, LabelDone(job.label_id, result))
 
     def collect(self, *, timeout_s: float | None) -> list[LabelDone]:
@@ -102,7 +105,7 @@ class ScriptedPool:
             raise AssertionError(f"this would wait for ever: labels {sorted(self._due)} are not answered by themselves")
         arrived = [label_id for label_id, (due, _) in self._due.items() if due is not None and due <= self._n_calls]
         arrived.sort(key=lambda label_id: self._due[label_id][0] or 0)
-        return [self._due.pop(label_id)[1] for label_id in arrived]
+        return [self._taken(label_id) for label_id in arrived]
 
     def answer(self, label_id: int, result: Label | LabelFailure | None = None) -> None:
         """Let a job that is not answered by itself be answered by the next call, by another result if one is given."""
@@ -112,7 +115,8 @@ class ScriptedPool:
     def withdraw(self, label_id: int) -> None:
         """Wait no longer for a label: its result was found otherwise."""
         self.withdrawn.append(label_id)
-        self._due.pop(label_id, None)
+        if label_id in self._due:
+            self._taken(label_id)
 
     def wake(self) -> None:
         """Make the next :meth:`collect` return at once."""
@@ -125,4 +129,9 @@ class ScriptedPool:
     def close(self) -> None:
         """Forget what was not collected."""
         self._due.clear()
+        self.in_flight.clear()
         self.is_closed = True
+
+    def _taken(self, label_id: int) -> LabelDone:
+        del self.in_flight[label_id]
+        return self._due.pop(label_id)[1]

@@ -11,39 +11,25 @@ from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped, Problem, ReferenceUnavailable
-from aims_pax.frame import Frame, Label, LabelFailure, Stage
+from aims_pax.frame import Frame, Label, Stage
 from aims_pax.labelling.desk import LabelDesk
 from aims_pax.labelling.inline import InlinePool
 from aims_pax.protocols import LabelJob
+from aims_pax.testing.pools import ScriptedPool, computing
+from aims_pax.testing.references import SpringReference
 
 
-class SometimesInstalled:
+def sometimes_installed(missing_at: Sequence[int]) -> SpringReference:
     """A reference whose executable is missing at some of its calls."""
-
-    name = "sometimes installed"
-
-    def __init__(self, missing_at: Sequence[int]) -> None:
-        self._missing_at = missing_at
-        self.n_calls = 0
-
-    def problems(self, numbers: Sequence[int], *, periodic: bool) -> list[str]:
-        return []
-
-    def label(self, frame: Frame, *, folder: Path, want_stress: bool) -> Label | LabelFailure:
-        self.n_calls += 1
-        if self.n_calls in self._missing_at:
-            raise ReferenceUnavailable(Problem("", "the executable is missing on this node"))
-        return Label(-1.0, np.zeros((frame.n_atoms, 3)), None, self.name, 0.0)
-
-    def isolated_atom_energy(self, number: int, *, folder: Path) -> float | None:
-        return None
+    missing = ReferenceUnavailable(Problem("", "the executable is missing on this node"))
+    return SpringReference(failures=dict.fromkeys(missing_at, missing))
 
 
 def frame(md_step: int) -> Frame:
     return Frame("hydrogen", 0, md_step, 0, np.array([1, 1]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]]))
 
 
-def desk_of(store: RunStore, folder: Path, reference: SometimesInstalled) -> LabelDesk:
+def desk_of(store: RunStore, folder: Path, reference: SpringReference) -> LabelDesk:
     pool = InlinePool(reference, want_stress=False)
     run = RunFolder(folder, folder / "calculations")
     return LabelDesk(store, pool, run, Stage.ACTIVE, keeps_folders=False, departure=Departure())
@@ -51,7 +37,7 @@ def desk_of(store: RunStore, folder: Path, reference: SometimesInstalled) -> Lab
 
 def test_lost_label_is_asked_for_again(tmp_path: Path) -> None:
     with RunStore.open(tmp_path) as store:
-        desk = desk_of(store, tmp_path, SometimesInstalled(missing_at=[1]))
+        desk = desk_of(store, tmp_path, sometimes_installed(missing_at=[1]))
         label_id = desk.request(frame(1))
         desk.send(label_id)
         assert desk.collect(timeout_s=0.0) == []
@@ -63,7 +49,7 @@ def test_lost_label_is_asked_for_again(tmp_path: Path) -> None:
 
 def test_many_losses_in_a_row_stop_the_campaign_and_leave_the_labels_in_the_books(tmp_path: Path) -> None:
     with RunStore.open(tmp_path) as store:
-        desk = desk_of(store, tmp_path, SometimesInstalled(missing_at=range(1, 10)))
+        desk = desk_of(store, tmp_path, sometimes_installed(missing_at=range(1, 10)))
         for md_step in (1, 2, 3):
             desk.send(desk.request(frame(md_step)))
         with pytest.raises(CampaignStopped, match=r"\d labels in a row .*missing executable.* same command goes on"):
@@ -73,49 +59,34 @@ def test_many_losses_in_a_row_stop_the_campaign_and_leave_the_labels_in_the_book
 
 def test_labels_lost_before_an_interruption_are_computed_when_the_run_goes_on(tmp_path: Path) -> None:
     with RunStore.open(tmp_path) as store:
-        desk = desk_of(store, tmp_path, SometimesInstalled(missing_at=range(1, 10)))
+        desk = desk_of(store, tmp_path, sometimes_installed(missing_at=range(1, 10)))
         for md_step in (1, 2, 3):
             desk.send(desk.request(frame(md_step)))
         with pytest.raises(CampaignStopped, match="No structure is to blame"):
             desk.collect(timeout_s=None)
-    mended = SometimesInstalled(missing_at=[])
+    mended = sometimes_installed(missing_at=[])
     with RunStore.open(tmp_path) as store:
         desk = desk_of(store, tmp_path, mended)
         assert desk.resume() == []
         for done in desk.collect(timeout_s=0.0):
             desk.record(done)
-        assert mended.n_calls == 3
+        assert len(mended.asked) == 3
         assert store.counts().n_received == 3
 
 
-class Speechless(InlinePool):
-    """A pool whose workers are lost between leaving a result and reporting it."""
-
-    n_silent = 0
-
-    def submit(self, job: LabelJob) -> None:
-        super().submit(job)
-        self.n_silent += len(super().collect(timeout_s=0.0))
-
-    @property
-    def n_in_flight(self) -> int:
-        return self.n_silent
-
-    def withdraw(self, label_id: int) -> None:
-        self.n_silent -= 1
-
-
 def test_result_that_no_worker_reports_is_found_in_its_folder(tmp_path: Path) -> None:
-    reference = SometimesInstalled(missing_at=[])
+    reference = sometimes_installed(missing_at=[])
     with RunStore.open(tmp_path) as store:
-        pool, run = Speechless(reference, want_stress=False), RunFolder(tmp_path, tmp_path / "calculations")
+        # Its worker is lost between leaving a result and reporting it.
+        pool = ScriptedPool(computing(reference), delay=lambda job: None)
+        run = RunFolder(tmp_path, tmp_path / "calculations")
         desk = LabelDesk(store, pool, run, Stage.ACTIVE, keeps_folders=False, departure=Departure(), no_progress_s=0.01)
         desk.send(desk.request(frame(1)))
         (done,) = desk.collect(timeout_s=5.0)
         answer = desk.record(done)
-        assert (desk.n_in_flight, pool.n_in_flight, reference.n_calls) == (0, 0, 1)
+        assert (desk.n_in_flight, pool.n_in_flight, len(reference.asked)) == (0, 0, 1)
         assert store.counts().n_received == 1
         job = LabelJob(done.label_id, answer.frame, run.label(done.label_id))
         desk.tidy(answer)
         InlinePool(reference, want_stress=False).submit(job)  # as Parsl does when it has noticed the loss
-        assert reference.n_calls == 1
+        assert len(reference.asked) == 1

@@ -1,7 +1,6 @@
 """The table of faults, and the desk that obeys it row by row."""
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,60 +15,17 @@ from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, Stage
 from aims_pax.labelling.desk import LabelDesk
 from aims_pax.labelling.faults import REMEDIES, Remedy, as_markdown
 from aims_pax.labelling.result import encode, write_result
-from aims_pax.protocols import LabelDone, LabelJob, PoolOutlook
+from aims_pax.protocols import LabelDone, LabelJob, Pool, PoolOutlook
+from aims_pax.testing.pools import ScriptedPool, failing, labelled
 
 DOCS = Path(__file__).parents[3] / "docs" / "durability.md"
-
-Behaviour = Callable[[LabelJob], Label | LabelFailure]
-
-
-class ScriptedPool:
-    """Answers every job at once, as it is told, and keeps the jobs that it was given."""
-
-    def __init__(self, behaviour: Behaviour, *, is_dead: bool = False) -> None:
-        self._behaviour, self._is_dead = behaviour, is_dead
-        self.n_lost = 0
-        self.jobs: list[LabelJob] = []
-        self._done: list[LabelDone] = []
-
-    @property
-    def n_in_flight(self) -> int:
-        return len(self._done)
-
-    def submit(self, job: LabelJob) -> None:
-        self.jobs.append(job)
-        self._done.append(LabelDone(job.label_id, self._behaviour(job)))
-
-    def collect(self, *, timeout_s: float | None) -> list[LabelDone]:
-        done, self._done = self._done, []
-        return done
-
-    def wake(self) -> None: ...
-
-    def outlook(self) -> PoolOutlook:
-        return PoolOutlook("its interchange has ended" if self._is_dead else "one worker", is_dead=self._is_dead)
-
-    def close(self) -> None: ...
-
-
-def failing(reason: FailureReason, *, times: int = 10**9) -> Behaviour:
-    """Fails this often for each label, and then computes it."""
-
-    def answer(job: LabelJob) -> Label | LabelFailure:
-        return LabelFailure(reason, "as it was told") if job.attempt <= times else label_of(job.frame)
-
-    return answer
-
-
-def label_of(frame: Frame) -> Label:
-    return Label(-1.0, np.zeros((frame.n_atoms, 3)), None, "scripted", 3.0)
 
 
 def frame(md_step: int) -> Frame:
     return Frame("hydrogen", 0, md_step, 0, np.array([1, 1]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]]))
 
 
-def desk_of(store: RunStore, pool: ScriptedPool, folder: Path) -> LabelDesk:
+def desk_of(store: RunStore, pool: Pool, folder: Path) -> LabelDesk:
     run = RunFolder(folder, folder / "calculations")
     return LabelDesk(store, pool, run, Stage.ACTIVE, keeps_folders=False, departure=Departure())
 
@@ -140,7 +96,7 @@ def test_workers_that_fail_labels_in_a_row_stop_the_campaign(reason: FailureReas
 def test_labels_that_came_with_the_last_straw_are_not_thrown_away(tmp_path: Path) -> None:
     def answer(job: LabelJob) -> Label | LabelFailure:
         lost = LabelFailure(FailureReason.WORKER_LOST, "gone")
-        return label_of(job.frame) if job.label_id == 1 else lost
+        return labelled(job) if job.label_id == 1 else lost
 
     with RunStore.open(tmp_path) as store:
         desk = desk_of(store, ScriptedPool(answer), tmp_path)
@@ -159,44 +115,26 @@ def test_broken_node_stops_no_campaign_while_labels_are_computed_elsewhere(
     """It fails whatever it is given at once, and so takes one label after the other from the sound ones."""
 
     def answer(job: LabelJob) -> Label | LabelFailure:
-        is_broken = len(pool.jobs) <= 4
-        return LabelFailure(FailureReason.MISSING_EXECUTABLE, "no aims.x") if is_broken else label_of(job.frame)
+        if job.label_id == 1:  # under way on another node until nothing else is
+            (job.folder / "attempt-sound-1-1").mkdir(parents=True)
+            return labelled(job)
+        return labelled(job) if job.attempt > 4 else LabelFailure(FailureReason.MISSING_EXECUTABLE, "no aims.x")
 
-    class SoundElsewhere(ScriptedPool):
-        """Label 1 is computed by another node, and ends when nothing else is left to collect."""
-
-        slow: LabelJob | None = None
-
-        def collect(self, *, timeout_s: float | None) -> list[LabelDone]:
-            done = super().collect(timeout_s=timeout_s)
-            if not done and self.slow is not None:
-                done, self.slow = [LabelDone(1, label_of(self.slow.frame))], None
-            return done
-
-        @property
-        def n_in_flight(self) -> int:
-            return super().n_in_flight + (self.slow is not None)
-
-        def submit(self, job: LabelJob) -> None:
-            if job.label_id == 1:
-                self.slow = job
-                (job.folder / "attempt-sound-1-1").mkdir(parents=True)
-            else:
-                super().submit(job)
-
-    pool = SoundElsewhere(answer)
+    pool = ScriptedPool(answer, delay=lambda job: 1000 if job.label_id == 1 else 1)
     with RunStore.open(tmp_path) as store, caplog.at_level(logging.WARNING):
         desk = desk_of(store, pool, tmp_path)
         desk.send(desk.request(frame(1)))
         desk.send(desk.request(frame(2)))
         assert {done.label_id for done in answered(desk)} == {1, 2}
-        assert [job.attempt for job in pool.jobs] == [1, 2, 3, 4, 5]
+        assert [job.attempt for job in pool.jobs if job.label_id == 2] == [1, 2, 3, 4, 5]
         assert store.counts().n_received == 2
     assert caplog.text.count("is asked for again when another label has come: no aims.x") == 1
 
 
 def test_pool_that_is_dead_ends_the_campaign_and_blames_no_label(tmp_path: Path) -> None:
-    pool = ScriptedPool(failing(FailureReason.WORKER_LOST), is_dead=True)
+    pool = ScriptedPool(
+        failing(FailureReason.WORKER_LOST), outlook=PoolOutlook("its interchange has ended", is_dead=True)
+    )
     with RunStore.open(tmp_path) as store:
         desk = desk_of(store, pool, tmp_path)
         desk.send(desk.request(frame(1)))
@@ -258,9 +196,9 @@ def test_last_failure_that_nobody_heard_of_is_an_answer(tmp_path: Path) -> None:
 
 
 def test_label_of_any_attempt_is_an_answer(tmp_path: Path) -> None:
-    pool = ScriptedPool(failing(FailureReason.CRASHED))
+    pool, label = ScriptedPool(failing(FailureReason.CRASHED)), labelled(LabelJob(1, frame(1), tmp_path))
     with RunStore.open(tmp_path) as store:
-        left_behind(desk_of(store, pool, tmp_path), tmp_path, label_of(frame(1)), attempt=7)
+        left_behind(desk_of(store, pool, tmp_path), tmp_path, label, attempt=7)
         (done,) = desk_of(store, pool, tmp_path).resume()
         assert isinstance(done.result, Label)
 

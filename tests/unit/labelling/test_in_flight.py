@@ -15,49 +15,15 @@ from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, Stage
 from aims_pax.labelling.desk import SLOW_LABEL, WORKERS_LOST, LabelDesk
 from aims_pax.labelling.in_flight import InFlight, duration
 from aims_pax.labelling.patience import Patience
-from aims_pax.protocols import LabelDone, LabelJob, PoolOutlook
+from aims_pax.protocols import LabelJob, PoolOutlook
+from aims_pax.testing.clock import Clock
+from aims_pax.testing.pools import ScriptedPool
 
 
-class PatientPool:
+def patient_pool(outlook: PoolOutlook | None = None) -> ScriptedPool:
     """Keeps what it is given; answers only what it is told to."""
-
-    def __init__(self, outlook: PoolOutlook | None = None) -> None:
-        self._outlook = outlook or PoolOutlook("2 blocks run", is_dead=False)
-        self.n_lost = 0
-        self.jobs: dict[int, LabelJob] = {}
-        self.answers: list[LabelDone] = []
-
-    @property
-    def n_in_flight(self) -> int:
-        return len(self.jobs)
-
-    def submit(self, job: LabelJob) -> None:
-        self.jobs[job.label_id] = job
-
-    def collect(self, *, timeout_s: float | None) -> list[LabelDone]:
-        if not self.answers and timeout_s:
-            time.sleep(min(timeout_s, 0.01))
-        done, self.answers = self.answers, []
-        for one in done:
-            del self.jobs[one.label_id]
-        return done
-
-    def wake(self) -> None: ...
-
-    def outlook(self) -> PoolOutlook:
-        return self._outlook
-
-    def close(self) -> None: ...
-
-
-class Clock:
-    """A time that stands still until it is moved."""
-
-    def __init__(self, now: float = 1.8e9) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
+    outlook = outlook or PoolOutlook("2 blocks run", is_dead=False)
+    return ScriptedPool(delay=lambda job: None, outlook=outlook)
 
 
 def frame(md_step: int, system: str = "hydrogen") -> Frame:
@@ -68,7 +34,7 @@ def label(wall_s: float) -> Label:
     return Label(-1.0, np.zeros((2, 3)), None, "scripted", wall_s)
 
 
-def desk_of(store: RunStore, pool: PatientPool, folder: Path, departure: Departure | None = None) -> LabelDesk:
+def desk_of(store: RunStore, pool: ScriptedPool, folder: Path, departure: Departure | None = None) -> LabelDesk:
     run = RunFolder(folder, folder / "calculations")
     return LabelDesk(
         store, pool, run, Stage.ACTIVE, keeps_folders=False, departure=departure or Departure(), no_progress_s=0.05
@@ -136,13 +102,13 @@ def test_durations_are_said_for_people(seconds: float, words: str) -> None:
 def test_slow_labels_and_lost_workers_are_written_into_the_journal(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pool = PatientPool()
+    pool = patient_pool()
     with RunStore.open(tmp_path) as store, caplog.at_level(logging.WARNING):
         for md_step in range(1, 7):
             store.add_label(store.add_job(frame(md_step), Stage.ACTIVE), label(2.0))
         desk = desk_of(store, pool, tmp_path)
         desk.send(desk.request(frame(9)))
-        begin(pool.jobs[7], time.time() - 3600.0)
+        begin(pool.in_flight[7], time.time() - 3600.0)
         pool.n_lost = 2
         time.sleep(0.06)
         assert desk.collect(timeout_s=0.0) == []
@@ -171,36 +137,36 @@ def test_times_of_an_earlier_session_are_known(tmp_path: Path) -> None:
 def test_label_that_could_not_finish_in_time_is_held_for_the_next_session(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    departure, pool = Departure(), PatientPool()
+    departure, pool = Departure(), patient_pool()
     departure.ends_at = time.time() + 100.0
     with RunStore.open(tmp_path) as store, caplog.at_level(logging.INFO):
         desk = desk_of(store, pool, tmp_path, departure)
         desk.send(desk.request(frame(1)))
-        assert pool.jobs[1].start_before is None  # nobody knows how long a label takes
-        pool.answers = [LabelDone(1, label(40.0))]
+        assert pool.in_flight[1].start_before is None  # nobody knows how long a label takes
+        pool.answer(1, label(40.0))
         (done,) = desk.collect(timeout_s=None)
         desk.record(done)
         desk.send(desk.request(frame(2)))
         assert departure.ends_at is not None
-        assert pool.jobs[2].start_before == pytest.approx(departure.ends_at - 40.0)
+        assert pool.in_flight[2].start_before == pytest.approx(departure.ends_at - 40.0)
         departure.ends_at = time.time() + 30.0
         desk.send(desk.request(frame(3)))
-        assert 3 not in pool.jobs
+        assert 3 not in pool.in_flight
         assert not desk.only_held
-        pool.answers = [LabelDone(2, LabelFailure(FailureReason.NOT_STARTED, "too late"))]
+        pool.answer(2, LabelFailure(FailureReason.NOT_STARTED, "too late"))
         assert desk.collect(timeout_s=None) == []
         assert desk.only_held
         assert desk.collect(timeout_s=None) == []
         assert (store.counts().n_in_flight, store.counts().n_failures) == (2, 0)
     assert "label 3  waits for the next session: it may take 40 s" in caplog.text
     with RunStore.open(tmp_path) as store:
-        desk = desk_of(store, again := PatientPool(), tmp_path)
+        desk = desk_of(store, again := patient_pool(), tmp_path)
         assert desk.resume() == []
-        assert list(again.jobs) == [2, 3]
+        assert list(again.in_flight) == [2, 3]
 
 
 def test_nothing_is_waited_for_when_the_campaign_is_asked_to_leave(tmp_path: Path) -> None:
-    departure, pool = Departure(), PatientPool()
+    departure, pool = Departure(), patient_pool()
     with RunStore.open(tmp_path) as store:
         desk = desk_of(store, pool, tmp_path, departure)
         desk.send(desk.request(frame(1)))
@@ -208,19 +174,19 @@ def test_nothing_is_waited_for_when_the_campaign_is_asked_to_leave(tmp_path: Pat
         assert desk.collect(timeout_s=None) == []
 
 
-def patience_of(pool: PatientPool, folder: Path, clock: Clock, *, n_labels: int = 2) -> Patience:
+def patience_of(pool: ScriptedPool, folder: Path, clock: Clock, *, n_labels: int = 2) -> Patience:
     in_flight = InFlight(lambda system, n: [], clock=clock)
     for label_id in range(1, n_labels + 1):
         job = LabelJob(label_id, frame(label_id), folder / str(label_id))
         in_flight.sent(job)
         pool.submit(job)
-    begin(pool.jobs[1], clock.now)
+    begin(pool.in_flight[1], clock.now)
     return Patience(pool, in_flight, patience_s=3600.0, clock=clock)
 
 
 def test_watchdog_says_what_is_waited_for_again_and_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
-    patience = patience_of(PatientPool(), tmp_path, clock)
+    patience = patience_of(patient_pool(), tmp_path, clock)
     with caplog.at_level(logging.WARNING):
         clock.now += 3599.0
         patience.look()
@@ -245,7 +211,7 @@ def test_watchdog_says_what_is_waited_for_again_and_again(tmp_path: Path, caplog
 
 def test_watchdog_names_some_of_many_labels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
-    patience = patience_of(PatientPool(), tmp_path, clock, n_labels=25)
+    patience = patience_of(patient_pool(), tmp_path, clock, n_labels=25)
     clock.now += 3600.0
     with caplog.at_level(logging.WARNING):
         patience.look()
@@ -254,7 +220,9 @@ def test_watchdog_names_some_of_many_labels(tmp_path: Path, caplog: pytest.LogCa
 
 
 def test_campaign_that_would_wait_for_ever_ends(tmp_path: Path) -> None:
-    pool = PatientPool(PoolOutlook("executor labels: 0 blocks run, 0 are pending, and none is asked for", is_dead=True))
+    pool = patient_pool(
+        PoolOutlook("executor labels: 0 blocks run, 0 are pending, and none is asked for", is_dead=True)
+    )
     with RunStore.open(tmp_path) as store:
         desk = desk_of(store, pool, tmp_path)
         desk.send(desk.request(frame(1)))

@@ -9,31 +9,19 @@ from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.stages.activities import Activity, Part, Stopwatch
 from aims_pax.stages.memory import Memory
-
-
-class Clock:
-    """Seconds that pass when they are told to."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-    def passes(self, seconds: float) -> None:
-        self.now_s += seconds
+from aims_pax.testing.clock import Clock
 
 
 def test_each_second_belongs_to_one_activity_and_one_part() -> None:
     clock = Clock()
     stopwatch = Stopwatch(clock)
-    clock.passes(1.0)
+    clock.advance(1.0)
     stopwatch.enter(Part.INITIAL)
     with stopwatch.during(Activity.SAMPLING):
-        clock.passes(2.0)
+        clock.advance(2.0)
     stopwatch.enter(Part.ACTIVE)
     with stopwatch.during(Activity.SAMPLING):
-        clock.passes(4.0)
+        clock.advance(4.0)
     by_part = stopwatch.seconds_by_part()
     assert by_part["starting"] == 1.0
     assert (by_part["initial"], by_part["active"]) == (2.0, 4.0)
@@ -46,8 +34,8 @@ def test_starting_is_a_part_of_its_own_in_whichever_part_it_happens() -> None:
     stopwatch = Stopwatch(clock)
     stopwatch.enter(Part.ACTIVE)
     with stopwatch.during(Activity.STARTING):
-        clock.passes(3.0)
-    clock.passes(1.0)
+        clock.advance(3.0)
+    clock.advance(1.0)
     assert stopwatch.seconds_by_part()["starting"] == 3.0
     assert stopwatch.seconds_by_part()["active"] == 1.0
 
@@ -56,9 +44,9 @@ def test_part_may_change_within_an_activity() -> None:
     clock = Clock()
     stopwatch = Stopwatch(clock)
     with stopwatch.during(Activity.RECORDING):
-        clock.passes(1.0)
+        clock.advance(1.0)
         stopwatch.enter(Part.RESULTS)
-        clock.passes(2.0)
+        clock.advance(2.0)
     assert stopwatch.seconds()["recording"] == 3.0
     assert stopwatch.seconds_by_part()["results"] == 2.0
 
@@ -72,13 +60,13 @@ def test_resumed_run_adds_to_the_parts_that_were_stored(tmp_path: Path) -> None:
     with RunStore.open(tmp_path) as store:
         memory, first = memory_in(store, tmp_path), Stopwatch(clock)
         first.enter(Part.ACTIVE)
-        clock.passes(5.0)
+        clock.advance(5.0)
         with store.transaction():
             memory.keep_time(first)
         again = Stopwatch(clock)
         memory.recall_time(again)
         again.enter(Part.CONVERGENCE)
-        clock.passes(2.0)
+        clock.advance(2.0)
         assert again.seconds_by_part() == pytest.approx(
             dict.fromkeys((str(part) for part in Part if part is not Part.NOT_RECORDED), 0.0)
             | {"active": 5.0, "convergence": 2.0}
@@ -94,7 +82,7 @@ def test_time_of_an_older_program_is_kept_and_said_to_be_without_parts(tmp_path:
         stopwatch = Stopwatch(clock)
         memory.recall_time(stopwatch)
         stopwatch.enter(Part.ACTIVE)
-        clock.passes(8.0)
+        clock.advance(8.0)
         assert stopwatch.seconds_by_part()["not recorded"] == 42.0
         assert stopwatch.seconds_by_part()["active"] == 8.0
         assert sum(stopwatch.seconds_by_part().values()) == sum(stopwatch.seconds().values()) == 50.0
