@@ -214,8 +214,9 @@ class Committee(Predictor, Protocol):
         ...
 
     def add(self, labelled: Sequence[LabelledFrame]) -> None:
-        """Give points to their member, or to all members; points that are known already (by label_id) are left out.
+        """Give points to their member, or to all members.
 
+        Points for testing, which no committee is to know, and points that are known already (by label_id) are left out.
         Predictions stay what they are until training.
 
         Raises

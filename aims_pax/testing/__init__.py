@@ -6,8 +6,10 @@ on them in milliseconds.
 
 =============  ==========================================================================================
 drivers        forces by formulas, and drivers that fail where they are told to
-springs        a committee whose members are springs, which differ the less the more they have learned
+committee      members that are springs, which differ the less the more they have learned; their models: springs
+family         builds, loads and reads them where a campaign builds, loads and reads MACE models
 references     an ASE calculator of the same springs, and a reference that fails at chosen calls
+sources        structures that are at hand
 pools          labels in a scripted order, with failures and lost workers
 clock          a time that stands still until it is moved
 contracts      what is asked of every driver, sampler, committee, pool, source and validator: needs pytest

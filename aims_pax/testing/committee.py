@@ -90,9 +90,9 @@ class SpringCommittee(Springs):
         return self._knowledge[member].visits
 
     def add(self, labelled: Sequence[LabelledFrame]) -> None:
-        """Give points to their member, or to all members; points that are known already are left out."""
+        """Give points to their member, or to all members; those for testing, and those that are known, are left out."""
         for point in labelled:
-            if point.label_id in self._known:
+            if point.split is Split.TEST or point.label_id in self._known:
                 continue
             self.require_elements(set(point.frame.numbers.tolist()))
             self._known.add(point.label_id)
@@ -154,12 +154,16 @@ class SpringCommittee(Springs):
 
     def centre_energies(self) -> None:
         """Let the mean energy error per atom of each member vanish on its training points; a new generation."""
+        self.know_mean_energy()
+        self._generation += 1
+
+    def know_mean_energy(self) -> None:
+        """The same for a committee that nobody has used yet: as if it had been built so."""
         for index, member in enumerate(self._members):
             if member.train:
                 energies, _ = self._deviations(index, member.train)
                 shift = self._knowledge[index].shift_ev_per_atom - float(energies.mean())
                 self._knowledge[index] = replace(self._knowledge[index], shift_ev_per_atom=shift)
-        self._generation += 1
 
     def save(self, path: Path) -> None:
         """Write everything that training depends on, apart from the points, as a few lines of JSON."""

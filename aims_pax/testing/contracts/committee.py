@@ -127,6 +127,12 @@ class CommitteeContract:
         assert [committee.n_train(member) for member in (0, 1)] == [1, 2]
         assert [committee.n_valid(member) for member in (0, 1)] == [2, 1]
 
+    def test_points_for_testing_are_nobodys(self) -> None:
+        """Errors on what a committee has seen are no errors."""
+        first, second = points(2)
+        committee = self.build([first, replace(second, split=Split.TEST)], seeds=(1, 2))
+        assert [(committee.n_train(member), committee.n_valid(member)) for member in (0, 1)] == [(1, 0), (1, 0)]
+
     def test_points_change_no_prediction_before_they_are_learned(
         self, committee: Committee, frames: Sequence[Frame]
     ) -> None:
