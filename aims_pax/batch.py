@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -12,11 +12,6 @@ from vesin import NeighborList
 
 from aims_pax.errors import ShapeError
 from aims_pax.frame import BoolArray, FloatArray, Frame, IntArray
-
-if TYPE_CHECKING:
-    from aims_pax.protocols import Driver
-
-    ForceModel = Driver  # as stages/ still calls it
 
 
 def neighbour_list(

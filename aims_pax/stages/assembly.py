@@ -26,8 +26,8 @@ from aims_pax.settings import (
 )
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
-    from aims_pax.batch import ForceModel
     from aims_pax.committee import Committee, EpochPlan
+    from aims_pax.protocols import Driver
     from aims_pax.sampling import BatchedSampler, TrajectoryStart
     from aims_pax.stages.loop.recording import NoRecorder, TrajectoryRecorder
 
@@ -136,7 +136,7 @@ def build_committee(
 # -- initial dataset ------------------------------------------------------------------------------------------
 
 
-def initial_sampler(project: Project, forces: "ForceModel") -> "BatchedSampler":
+def initial_sampler(project: Project, forces: "Driver") -> "BatchedSampler":
     """One trajectory for each starting structure."""
     from aims_pax.committee import devices_of
     from aims_pax.sampling import BatchedSampler

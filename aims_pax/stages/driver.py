@@ -17,12 +17,12 @@ from aims_pax.settings import Project, TbliteSettings
 from aims_pax.stages.assembly import wants_stress
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
-    from aims_pax.batch import ForceModel
+    from aims_pax.protocols import Driver
 
 NETWORK_TIMEOUT_S: Final = 10.0
 
 
-def driver_forces(project: Project, reference: Reference, folder: RunFolder) -> "ForceModel":
+def driver_forces(project: Project, reference: Reference, folder: RunFolder) -> "Driver":
     """What drives the MD of initial dataset generation, with its dispersion correction."""
     from aims_pax.sampling import DispersedForces
 
@@ -32,7 +32,7 @@ def driver_forces(project: Project, reference: Reference, folder: RunFolder) -> 
     return DispersedForces(model, Dispersion(settings.correction))
 
 
-def _driving_model(project: Project, reference: Reference, folder: RunFolder) -> "ForceModel":
+def _driving_model(project: Project, reference: Reference, folder: RunFolder) -> "Driver":
     """The same without correction."""
     from aims_pax.committee import CommitteeForces, devices_of, load_foundation
     from aims_pax.sampling import CalculatorForces, ReferenceForces
@@ -53,7 +53,7 @@ def _driving_model(project: Project, reference: Reference, folder: RunFolder) ->
             return CalculatorForces(lambda: make(**arguments))
 
 
-def forget_history(project: Project, forces: "ForceModel") -> Callable[[], None]:
+def forget_history(project: Project, forces: "Driver") -> Callable[[], None]:
     """What makes the embedded driver forget the wave functions of earlier steps.
 
     They change its forces in the seventh digit, and an interruption loses them: a run that goes on samples the same
