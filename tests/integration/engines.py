@@ -59,6 +59,8 @@ class Wordy(EMT):
 WATCHED = f"{__name__}:Watched"
 WORDY = f"{__name__}:Wordy"
 PLAIN = "ase.calculators.emt:EMT"
+SPRINGS = "aims_pax.testing.references:SpringCalculator"
+"""What models that are springs can learn to the end."""
 
 
 def emt(positions: FloatArray, symbols: str) -> tuple[float, FloatArray]:

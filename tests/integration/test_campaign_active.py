@@ -1,7 +1,7 @@
 """What each setting of ACTIVE_LEARNING and MD does."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,15 @@ import pytest
 from ase import Atoms
 from ase.io import read, write
 
-from aims_pax.batch import AtomBatch
-from aims_pax.committee import Committee, Ensemble, Prediction, RandomSubset
-from aims_pax.committee import member as member_module
-from aims_pax.dataset.extxyz import Keys
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import FloatArray, Split, Stage
-from aims_pax.outcome.evaluate import evaluate_models
 from aims_pax.selection import SCORES
 
 from .engines import WORDY, Watched, emt, reference_section
 from .projects import active_project, copper, copper_project, jobs_of, labels_of, run
+
+pytestmark = pytest.mark.usefixtures("springs")
+
 
 ACTIVE = (Stage.ACTIVE,)
 
@@ -174,115 +172,7 @@ def test_the_final_convergence_trains_on_every_label(engine: type[Watched], tmp_
     assert {one.member for one in dataset} == {None, 0, 1}, "they were owned before"
 
 
-def test_validation_structures_can_train_the_models_that_are_handed_over(engine: type[Watched], tmp_path: Path) -> None:
-    """For the epochs that were found with them aside; the errors are those of the models before."""
-    keys = {"converge_al": True, "converge_best": False, "max_convergence_epochs": 12, "c_x": -0.3}
-    plain = run(copper_project(tmp_path / "plain", changes=active_changes(**keys))).content
-    changes = active_changes(**keys, converge_on_validation=True)
-    summary = run(copper_project(tmp_path / "all", changes=changes))
-    content, labels = summary.content, summary.content["labels"]
-    assert content["product"]["training_structures"] == labels["training"] + labels["validation"]
-    assert content["errors_on_validation_set"]["members"] == plain["errors_on_validation_set"]["members"]
-    assert content["product"]["member"] == plain["product"]["member"]
-    assert any("without the validation structures" in line for line in summary.lines())
-    results = [tmp_path / name / "results" / "tiny.model" for name in ("plain", "all")]
-    assert results[0].read_bytes() != results[1].read_bytes()
-    keys_of_labels = Keys()
-    errors = [
-        evaluate_models([model], tmp_path / "all" / "results" / "validation.extxyz", keys=keys_of_labels, device="cpu")
-        for model in results
-    ]
-    maes = [one.errors.mean.force_mae_ev_per_ang for one in errors]
-    assert maes[1] < maes[0], "it has learned them"
-
-
-def test_random_subset_trains_on_the_new_structures_and_some_others(
-    initial_copper: Path, engine: type[Watched], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    epochs: list[tuple[int, set[int], int]] = []
-    points_of_epoch = member_module.points_of_epoch
-
-    def noted(graphs: Sequence[Any], replay: RandomSubset | None, *args: Any, **kwargs: Any) -> list[Any]:
-        chosen = points_of_epoch(graphs, replay, *args, **kwargs)
-        epochs.append((len(graphs), {graph.label_id for graph in chosen}, len(chosen)))
-        return chosen
-
-    monkeypatch.setattr(member_module, "points_of_epoch", noted)
-    changes = active_changes(
-        replay_strategy="random_subset", train_subset_size=3, valid_subset_size=1, max_train_set_size=6, c_x=-0.3
-    )
-    folder = active_project(tmp_path, initial_copper, changes)
-    content = run(folder, stages=ACTIVE).content
-    # Also the points of the initial dataset are part of every epoch until they have had epochs_per_worker epochs.
-    assert any(n_all > 4 for n_all, _, _ in epochs)
-    assert all(n == len(chosen) for _, chosen, n in epochs), "nothing twice in one epoch"
-    assert all(n == min(n_all, 3) for n_all, _, n in epochs if n_all >= 3)
-    new = [one.label_id for one in labels_of(folder) if one.member is None and one.split is Split.TRAINING]
-    for label_id in new:
-        assert sum(label_id in chosen for _, chosen, _ in epochs) >= 2 * 2, "two epochs, two members"
-    assert content["training_structures_of_each_member"] == [6, 6]
-
-
-def test_training_goes_on_from_the_weights_before_it(
-    engine: type[Watched], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Over rounds of the initial dataset, into active learning, over its slices, and into convergence."""
-    before: list[list[FloatArray]] = []
-    after: list[list[FloatArray]] = []
-    train = Committee.train
-
-    def weights(committee: Committee) -> list[FloatArray]:
-        return [
-            parameter.detach().numpy().copy()
-            for member in committee._members
-            for model in (member.model, member.averaged.model)
-            for parameter in model.parameters()
-        ]
-
-    def noted(committee: Committee, *args: Any, **kwargs: Any) -> Any:
-        before.append(weights(committee))
-        reports = train(committee, *args, **kwargs)
-        after.append(weights(committee))
-        return reports
-
-    monkeypatch.setattr(Committee, "train", noted)
-    changes = active_changes(converge_al=True, converge_best=False, max_convergence_epochs=2, c_x=-0.3)
-    content = run(copper_project(tmp_path, changes=changes)).content
-    assert content["epochs"]["initial"] == 4
-    assert len(before) > 2 + 3 + 2
-    for ended, begun in zip(after[:-1], before[1:], strict=True):
-        assert all(np.array_equal(one, other) for one, other in zip(ended, begun, strict=True))
-    for begun, ended in zip(before, after, strict=True):
-        assert any(not np.array_equal(one, other) for one, other in zip(begun, ended, strict=True))
-
-
 # -- trajectories ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("mode", ["mean", "member"])
-def test_trajectories_move_by_the_mean_or_by_one_member(
-    mode: str, engine: type[Watched], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[tuple[int, ...] | None] = []
-    evaluate = Ensemble.evaluate
-
-    def noted(ensemble: Ensemble, batch: AtomBatch, **kwargs: Any) -> Prediction:
-        asked.append(kwargs.get("members"))
-        return evaluate(ensemble, batch, **kwargs)
-
-    monkeypatch.setattr(Ensemble, "evaluate", noted)
-    changes = {"MD": {"propagate_with": mode}, **active_changes(max_MD_steps=10, max_train_set_size=None, c_x=1e6)}
-    folder = copper_project(tmp_path, changes=changes)
-    run(folder)
-    with RunStore.open_readonly(folder) as store:
-        n_checks = len(store.scores())
-    assert n_checks == 10
-    if mode == "mean":
-        assert set(asked) == {None}
-    else:
-        assert asked.count((0,)) == 1 + 10, "the starting structures, and every step of both at once"
-        # Labels of the second round of the initial dataset are predicted before they are learned.
-        assert asked.count(None) == 5 + 1 + 4, "every check of both at once, the final errors, and those"
 
 
 def test_md_by_index_moves_each_trajectory_by_its_own_settings(engine: type[Watched], tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from aims_pax.sampling import BatchedSampler, TrajectoryCheckpoint
 from .engines import Watched
 from .projects import active_project, copper, copper_project, jobs_of, labels_of, run
 
+pytestmark = pytest.mark.usefixtures("springs")
+
 
 @pytest.fixture
 def rewound(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, FloatArray]]:

@@ -11,8 +11,10 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.frame import LabelledFrame, Split, Stage
 from aims_pax.learner.annealing import LEAST_COOLING_EPOCHS
 
-from .engines import PLAIN, Watched
+from .engines import PLAIN, SPRINGS, Watched, reference_section
 from .projects import copper, copper_project, jobs_of, labels_of, run, water_project
+
+pytestmark = pytest.mark.usefixtures("springs")
 
 
 def initial_changes(**keys: Any) -> dict[str, Any]:
@@ -128,7 +130,7 @@ def test_initial_stage_ends_by_each_of_its_criteria(
 
 def test_converge_initial_trains_on_and_keeps_the_best_weights(engine: type[Watched], tmp_path: Path) -> None:
     changes = initial_changes(converge_initial=True, max_convergence_epochs=6, margin=0.0)
-    folder = copper_project(tmp_path, changes=changes)
+    folder = copper_project(tmp_path, changes={**changes, "REFERENCE": reference_section(SPRINGS)})
     content = run(folder).content
     assert content["epochs"]["initial"] == 4
     assert content["epochs"]["of_each_member"] == [10, 10]

@@ -31,6 +31,9 @@ from ..unit.labelling.conftest import FakeSlurm
 from .projects import Watcher, copper_project, jobs_of, labels_of
 from .test_campaign_programs import has_labels_in_flight, processes_of
 
+pytestmark = pytest.mark.usefixtures("springs")
+
+
 ENGINES = '''
 """EMT that can be held up, for the campaign and its workers to import."""
 

@@ -17,6 +17,9 @@ from aims_pax.settings.stage import ACTIVE
 from .engines import Watched
 from .projects import Watcher, copper_project, labels_of, loaded, run, stages_of
 
+pytestmark = pytest.mark.usefixtures("springs")
+
+
 CHANGES: dict[str, dict[str, Any]] = {
     "ACTIVE_LEARNING": {
         "random_label_share": 0.4,

@@ -23,6 +23,9 @@ from aims_pax.frame import Split, Stage
 from .engines import Watched, reference_section
 from .projects import Watcher, copper, copper_project, in_child, jobs_of, labels_of, loaded, run, water_project
 
+pytestmark = pytest.mark.usefixtures("springs")
+
+
 PROBED = {"MISC": {"path_to_geometry": "copper.xyz", "probe": True}}
 INITIAL: dict[str, Any] = {"ACTIVE_LEARNING": None, **PROBED}
 

@@ -25,6 +25,9 @@ from aims_pax.stages.memory import Memory
 from .engines import PLAIN, Watched
 from .projects import Watcher, changed, copper_project, in_child, labels_of, run
 
+pytestmark = pytest.mark.usefixtures("springs")
+
+
 CHANGES: dict[str, dict[str, Any]] = {
     "REFERENCE": {"calculator": PLAIN},
     "ACTIVE_LEARNING": {

@@ -12,6 +12,9 @@ from aims_pax.protocols import Status
 from .engines import Watched
 from .projects import Watcher, copper_project, labels_of, run
 
+pytestmark = pytest.mark.usefixtures("springs")
+
+
 LOST = r"run\.db: this file, or run\.db-wal beside it, was removed or replaced while the campaign was using it"
 
 

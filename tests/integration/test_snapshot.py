@@ -4,42 +4,20 @@ import shutil
 from pathlib import Path
 
 import pytest
-from ase.io import read
-from mace.calculators import MACECalculator
 from typer.testing import CliRunner
 
 from aims_pax.campaign.snapshot import Snapshot, export_snapshot, newest_committee
 from aims_pax.cli.program import program
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
-from aims_pax.errors import ModelError, StoreError
+from aims_pax.errors import StoreError
 from aims_pax.protocols import Status
 from aims_pax.stages.memory import Memory
 
-from .engines import PLAIN, Watched
-from .projects import Watcher, copper, copper_project, loaded, run
+from .projects import Watcher, copper_project, loaded, run
+from .snapshots import CHANGES, N_INITIAL, interrupted
 
-CHANGES = {
-    "REFERENCE": {"calculator": PLAIN},
-    "ACTIVE_LEARNING": {"max_train_set_size": 6, "converge_al": True, "max_convergence_epochs": 3},
-}
-N_INITIAL = 8
-
-
-def leaves_when(moment: str, n_labels: int) -> Watcher:
-    def leave(now: Status) -> None:
-        if now.activity.startswith(moment) and now.n_labels_received >= n_labels:
-            raise KeyboardInterrupt("now")
-
-    return Watcher(leave)
-
-
-def interrupted(folder: Path, moment: str, *, n_labels: int = 0) -> Path:
-    Watched.forget()
-    copper_project(folder, changes=CHANGES)
-    with pytest.raises(KeyboardInterrupt, match="now"):
-        run(folder, observer=leaves_when(moment, n_labels))
-    return folder
+pytestmark = pytest.mark.usefixtures("springs")
 
 
 @pytest.fixture(scope="module")
@@ -52,36 +30,6 @@ def learning(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def project(learning: Path, tmp_path: Path) -> Path:
     shutil.copytree(learning, tmp_path / "project")
     return tmp_path / "project"
-
-
-def test_interrupted_run_gives_models_that_work_and_says_what_they_are(project: Path) -> None:
-    before = (project / "run.db").read_bytes()
-    said = CliRunner().invoke(program, ["export", "--models", str(project)])
-    assert said.exit_code == 0, said.output
-    assert "active learning, not converged" in said.output
-    assert "The run was interrupted; aims-pax run goes on from there." in said.output
-    assert not (project / "results").exists()
-    snapshot = project / "snapshot"
-    assert {path.name for path in (snapshot / "committee").iterdir()} == {"tiny_1.model", "tiny_2.model"}
-    for name in ("training.extxyz", "validation.extxyz", "metrics.txt", "parity.png", "learning_curve.png", "time.png"):
-        assert (snapshot / name).is_file(), name
-    assert "not converged" in (snapshot / "state.txt").read_text(encoding="utf-8")
-    atoms = copper()
-    atoms.calc = MACECalculator(model_paths=str(snapshot / "tiny.model"), device="cpu", default_dtype="float64")
-    assert abs(atoms.get_forces()).max() > 0.0
-    assert (project / "run.db").read_bytes() == before
-
-
-def test_product_of_a_snapshot_is_the_member_of_least_error(project: Path) -> None:
-    snapshot = export_snapshot(loaded(project), None)
-    frames = read(snapshot.folder / "validation.extxyz", ":")
-    errors = {}
-    for path in snapshot.models[1:]:
-        calculator = MACECalculator(model_paths=str(path), device="cpu", default_dtype="float64")
-        errors[path] = sum(abs(calculator.get_forces(atoms) - atoms.arrays["REF_forces"]).sum() for atoms in frames)
-    best = min(errors, key=lambda path: errors[path])
-    assert snapshot.models[0].name == "tiny.model"
-    assert snapshot.models[0].read_bytes() == best.read_bytes()
 
 
 def test_run_under_way_is_not_disturbed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -141,13 +89,6 @@ def test_checkpoint_that_is_replaced_while_it_is_read_is_looked_for_again(
         committee = newest_committee(Memory(store, RunFolder(project, project / "calculations")), device="cpu")
     assert committee is not None
     assert committee.n_members == 2
-
-
-def test_damaged_checkpoint_is_told(project: Path) -> None:
-    (checkpoint,) = (project / "checkpoints").glob("committee_*.pt")
-    checkpoint.write_bytes(b"")
-    with pytest.raises(ModelError, match="can't be read as a committee"):
-        export_snapshot(loaded(project), None)
 
 
 def test_folder_without_a_run_is_told(tmp_path: Path) -> None:
