@@ -25,8 +25,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from aims_pax.decide import decide
-from aims_pax.transition import begin, transition
 from ase.build import molecule
 
 from aims_pax.committee import RandomSubset
@@ -38,10 +36,12 @@ from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Frame, Label, LabelledFrame, Split, Stage
 from aims_pax.learner.cadence import PerLabel
+from aims_pax.learner.decide import decide
 from aims_pax.learner.events import Advance, ChunkDone, EpochsDone, LabelArrived, SubmitLabel, Train
 from aims_pax.learner.quota import Quota
 from aims_pax.learner.selectors import MovingThreshold
 from aims_pax.learner.state import Phase, Rules, State
+from aims_pax.learner.transition import begin, transition
 from aims_pax.stages.memory import Memory
 
 N_TRAJECTORIES = 32
