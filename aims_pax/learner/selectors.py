@@ -138,11 +138,13 @@ class Selector(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class EveryStructure:
-    """Takes every structure that a trajectory comes to: its steps between two of them are the interval."""
+class _Usual:
+    """What selectors do unless they say otherwise: labels are learned, no score decides, nothing is remembered."""
 
-    NAME: ClassVar = "every structure"
+    __slots__ = ()
+
+    NAME: ClassVar[str]
+    PURPOSE: ClassVar = Purpose.LEARN
 
     @property
     def name(self) -> str:
@@ -150,16 +152,13 @@ class EveryStructure:
 
     @property
     def purpose(self) -> Purpose:
-        return Purpose.LEARN
+        return self.PURPOSE
 
     def split_of(self, memory: Memory) -> Split | None:
         return None
 
-    def judged(self, memory: Memory, seen: Observation) -> tuple[Memory, PickReason | None]:
-        return memory, PickReason.DUE
-
     def compared(self, memory: Memory, error: float | None) -> tuple[Memory, bool]:
-        return memory, True
+        return memory, self.purpose is Purpose.LEARN
 
     def grown(self, memory: Memory, train_size: int) -> Memory:
         return memory
@@ -169,7 +168,17 @@ class EveryStructure:
 
 
 @dataclass(frozen=True, slots=True)
-class MovingThreshold:
+class EveryStructure(_Usual):
+    """Takes every structure that a trajectory comes to: its steps between two of them are the interval."""
+
+    NAME: ClassVar = "every structure"
+
+    def judged(self, memory: Memory, seen: Observation) -> tuple[Memory, PickReason | None]:
+        return memory, PickReason.DUE
+
+
+@dataclass(frozen=True, slots=True)
+class MovingThreshold(_Usual):
     """Takes a structure whose score is above a moving average, and one after a long time without a crossing.
 
     Parameters
@@ -192,17 +201,6 @@ class MovingThreshold:
 
     NAME: ClassVar = "moving threshold"
 
-    @property
-    def name(self) -> str:
-        return self.NAME
-
-    @property
-    def purpose(self) -> Purpose:
-        return Purpose.LEARN
-
-    def split_of(self, memory: Memory) -> Split | None:
-        return None
-
     def value(self, memory: Memory) -> float:
         if memory.frozen_at is not None:
             return memory.frozen_at
@@ -220,9 +218,6 @@ class MovingThreshold:
             return memory, PickReason.UNSURE
         return memory, PickReason.QUIET if seen.quiet_steps >= self.quiet_limit_steps else None
 
-    def compared(self, memory: Memory, error: float | None) -> tuple[Memory, bool]:
-        return memory, True
-
     def grown(self, memory: Memory, train_size: int) -> Memory:
         """Freeze the threshold when it is time to, but never an infinite one."""
         value = self.value(memory)
@@ -232,7 +227,7 @@ class MovingThreshold:
 
 
 @dataclass(frozen=True, slots=True)
-class RandomShare:
+class RandomShare(_Usual):
     """Takes structures of the MD at random, as many as make up a share of all labels.
 
     Their errors are those of the MD that the models are for: nobody has picked them. They validate and test in turn.
@@ -248,14 +243,7 @@ class RandomShare:
     seed: int
 
     NAME: ClassVar = "random share"
-
-    @property
-    def name(self) -> str:
-        return self.NAME
-
-    @property
-    def purpose(self) -> Purpose:
-        return Purpose.JUDGE
+    PURPOSE: ClassVar = Purpose.JUDGE
 
     def split_of(self, memory: Memory) -> Split | None:
         return Split.TEST if memory.n_labelled % 2 else Split.VALIDATION
@@ -268,18 +256,9 @@ class RandomShare:
         drawn = Random(f"{self.seed} {seen.trajectory} {seen.md_step}").random()
         return memory, PickReason.RANDOM if drawn < n_lacking * RANDOM_RATE else None
 
-    def compared(self, memory: Memory, error: float | None) -> tuple[Memory, bool]:
-        return memory, False
-
-    def grown(self, memory: Memory, train_size: int) -> Memory:
-        return memory
-
-    def value(self, memory: Memory) -> float:
-        return math.inf
-
 
 @dataclass(frozen=True, slots=True)
-class FixedSteps:
+class FixedSteps(_Usual):
     """Takes a structure of each trajectory every so many MD steps, to see what scores are worth.
 
     Its labels have no place in the dataset while the loop runs.
@@ -296,28 +275,9 @@ class FixedSteps:
     interval_steps: int
 
     NAME: ClassVar = "analysis"
-
-    @property
-    def name(self) -> str:
-        return self.NAME
-
-    @property
-    def purpose(self) -> Purpose:
-        return Purpose.JUDGE
-
-    def split_of(self, memory: Memory) -> Split | None:
-        return None
+    PURPOSE: ClassVar = Purpose.JUDGE
 
     def judged(self, memory: Memory, seen: Observation) -> tuple[Memory, PickReason | None]:
         """Whether a multiple of the interval was passed with the newest steps."""
         passed = seen.md_step // self.interval_steps > (seen.md_step - seen.n_steps) // self.interval_steps
         return memory, PickReason.DUE if passed else None
-
-    def compared(self, memory: Memory, error: float | None) -> tuple[Memory, bool]:
-        return memory, False
-
-    def grown(self, memory: Memory, train_size: int) -> Memory:
-        return memory
-
-    def value(self, memory: Memory) -> float:
-        return math.inf
