@@ -54,6 +54,7 @@ class ActiveLearning:
             build_committee=bench.build_committee,
             wants_stress=assembly.wants_stress(project),
             score=SCORES[settings.uncertainty_type],
+            score_kind=settings.uncertainty_type,
             n_epochs_before=epochs_trained(bench, besides=self.name),
         )
         reason = Loop(bench, self.name, parts, state, committee=committee, stagnations=stagnations).run()

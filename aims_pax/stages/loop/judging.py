@@ -75,9 +75,19 @@ def scores_of(found: Mapping[int, Opinion], score: Score) -> dict[int, float | N
 
 
 class Judgements:
-    """The scores of a loop: those that are not stored yet, and the newest of each trajectory."""
+    """The scores of a loop: those that are not stored yet, and the newest of each trajectory.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    stage : str
+    selector : str
+        Whose threshold they are compared with.
+    kind : str
+        What of a structure they measure (`uncertainty_type`).
+    """
+
+    def __init__(self, stage: str, *, selector: str, kind: str) -> None:
+        self._stage, self._selector, self._kind = stage, selector, kind
         self._rows: list[ScoreRow] = []
         self._newest: dict[int, tuple[float, float]] = {}
 
@@ -95,6 +105,9 @@ class Judgements:
                 score=score,
                 threshold=threshold,
                 picked=is_picked,
+                stage=self._stage,
+                selector=self._selector,
+                kind=self._kind,
             )
         )
 

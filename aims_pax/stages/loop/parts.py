@@ -46,6 +46,8 @@ class LoopParts:
         Makes the committee from the first labels, where there is none.
     score : Score or None
         How much the committee disagrees; None where no selector asks.
+    score_kind : str
+        What that is called in the store.
     wants_stress : bool
         Whether what the committee says of picked structures is kept with stress.
     forget_history : callable
@@ -72,6 +74,7 @@ class LoopParts:
     plan: EpochPlan
     build_committee: Callable[[Sequence[LabelledFrame]], Committee]
     score: Score | None = None
+    score_kind: str = ""
     wants_stress: bool = False
     forget_history: Callable[[], None] = lambda: None
     known_label: Callable[[Frame], Label | LabelFailure | None] = lambda _frame: None

@@ -93,7 +93,7 @@ class Loop:
         self._requests = Requests(self._desk, bench.store, parts, self._diary)
         self._wrecks = WreckWatch()
         self._first_labels: list[Label] = []
-        self._judgements = Judgements()
+        self._judgements = Judgements(stage, selector=MovingThreshold.NAME, kind=parts.score_kind)
         self._journal: list[tuple[str, dict[str, Any]]] = []
         self._checkpoints = Checkpoints(parts.sampler, packed=None)
         self._opinions: dict[int, Opinion] = {}
