@@ -1,21 +1,19 @@
 """What a run leaves for its user: datasets, models, their errors, figures, and one summary of it all."""
 
 import json
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-import aims_pax
 from aims_pax.committee import Committee
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.extxyz import Keys, write_extxyz
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
+from aims_pax.dataset.tables.sessions import installed_versions
 from aims_pax.errors import StoreError
 from aims_pax.frame import Split
 from aims_pax.labelling.desk import SLOW_LABEL, WORKERS_LOST
@@ -35,8 +33,6 @@ from aims_pax.stages.imported import extxyz_keys
 from aims_pax.stages.loop.parts import PICKING_PAUSED
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.states import FINAL_CONVERGENCE, STOPPED_INITIALLY, recall_state
-
-PACKAGES = ("torch", "mace-torch", "e3nn", "ase", "parsl", "numpy", "vesin", "tblite", "pydantic")
 
 FAULT_WORDS: Final = {
     "asked_again": "times a label was asked for again",
@@ -306,7 +302,7 @@ def _content(
         "trained_to_the_end": [committee.names[member] for member in (convergence.members if convergence else ())],
         "training_ended": _training_ended(committee, convergence),
         "seeds": {"members": list(committee.seeds), "md": _md_seeds(project)},
-        "versions": _versions(),
+        "versions": installed_versions(),
         "device": ", ".join(map(str, committee.devices)),
     }
 
@@ -339,11 +335,3 @@ def _finite(value: float) -> float | None:
 def _md_seeds(project: Project) -> list[int]:
     n_trajectories = 0 if project.settings.active is None else project.settings.active.num_trajectories
     return sorted({project.md_for(index).seed for index in range(n_trajectories)})
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "aims_pax": aims_pax.__version__,
-        "python": platform.python_version(),
-        **{package: version(package) for package in PACKAGES},
-    }
