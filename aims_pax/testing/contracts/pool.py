@@ -43,9 +43,10 @@ class PoolContract:
         return fused()
 
     @pytest.fixture(scope="class")
-    def pool(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    @classmethod
+    def pool(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
         """A pool; in the end it is closed twice, and nothing is left of it."""
-        pool = self.make(tmp_path_factory.mktemp("pool"))
+        pool = cls().make(tmp_path_factory.mktemp("pool"))
         yield pool
         pool.close()
         pool.close()
