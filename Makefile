@@ -1,12 +1,16 @@
 # Needs Python 3.11 or newer and make; everything else is installed into .venv.
 #
 #   make quickstart    install, run examples/quickstart, measure its models on structures they never saw
-#   make test          install with the developers' tools, then lint, types, import directions, tests
+#   make quick         after each change: lint, types, import directions, and the tests that need no PyTorch
+#   make test          install with the developers' tools, then lint, types, import directions, all tests
 #   make slurm         the tests that start a private Slurm: root, Debian's slurm-wlm and munge; some three minutes
 #   make torture       campaigns are killed KILLS=200 times at random instants; as root, on full disks, too
 #   make fuzz          N=5000 harmed settings files, as many structures, and outputs of engines; some minutes
 #   make examples      all examples in a form of about a minute each
 #   make clean         remove what the examples wrote
+#
+# Parts that can run side by side, on machines of their own: lint types imports, light, torch, process, slurm, torture,
+# examples. `make test` is the first four of them.
 #
 # torch is installed first and by itself, so that nothing else chooses its build. The default one of Linux brings
 # CUDA along; TORCH_INDEX=URL takes another build, such as the much smaller one for CPUs that pytorch.org names.
@@ -21,19 +25,26 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 QUICKSTART := examples/quickstart
 
-# Left out of `make test`: slow takes minutes a test and runs before releases; gpu needs a CUDA device; licence needs
-# an engine that is not free to install; slurm starts batch systems, by `make slurm`. Each can be asked for:
-# .venv/bin/pytest -m gpu
+# What tests cost (tests/costs.py): light needs neither PyTorch nor processes, torch imports PyTorch, process starts
+# processes that do. Left out of `make test`: slow takes minutes a test and runs before releases; gpu needs a CUDA
+# device; licence needs an engine that is not free to install; slurm starts batch systems, by `make slurm`. Each can be
+# asked for: .venv/bin/pytest -m gpu
 MARKERS := not slow and not gpu and not licence and not slurm
 
+# One thread for each process: two processes share two cores.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
 .DELETE_ON_ERROR:
-.PHONY: quickstart test lint types imports pytest slurm torture fuzz examples clean
+.PHONY: quickstart quick test lint types imports light torch process slurm torture fuzz examples clean
 
 quickstart: $(VENV)/.installed
 	cd $(QUICKSTART) && ../../$(BIN)/aims-pax run .
 	cd $(QUICKSTART) && ../../$(BIN)/aims-pax verify . --length 0 --heldout 240 --spacing 0.1 --starts conformers.xyz --yes
 
-test: lint types imports pytest
+quick: export HYPOTHESIS_PROFILE := small
+quick: lint types imports light
+
+test: lint types imports light torch process
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -45,8 +56,14 @@ types: $(VENV)/.installed-dev
 imports: $(VENV)/.installed-dev
 	$(BIN)/lint-imports --no-logo
 
-pytest: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations 15 -m "$(MARKERS)"
+light: $(VENV)/.installed-dev
+	$(PYTEST) --light
+
+torch: $(VENV)/.installed-dev
+	$(PYTEST) --durations 15 -m "torch and not process and $(MARKERS)"
+
+process: $(VENV)/.installed-dev
+	$(PYTEST) --durations 15 -m "process and $(MARKERS)"
 
 slurm: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 0 -m slurm tests/integration

@@ -17,8 +17,8 @@ from aims_pax.errors import Problem, UserError
 from aims_pax.frame import Stage
 from aims_pax.settings import load_project
 
-N_FILES: Final = int(os.environ.get("FUZZ_FILES", "500"))
-"""Harmed files of each kind."""
+N_FILES: Final = int(os.environ.get("FUZZ_FILES") or 5 * settings.default.max_examples)
+"""Harmed files of each kind: as the environment says, or by the profile of hypothesis, 500 for the medium one."""
 
 LONGEST_S: Final = 5.0
 """Processor time after which a file is said to make the program hang."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aims_pax.frame import Split
@@ -31,6 +31,8 @@ from aims_pax.learner.quota import Quota
 from aims_pax.learner.selectors import MovingThreshold, PickReason
 from aims_pax.learner.state import LIVE, Phase, Rules, State, StopReason
 from aims_pax.learner.transition import OutOfTurn, begin, threshold, transition
+
+from ..profiles import times
 
 SELECTOR = MovingThreshold(c_x=0.0, quiet_limit_steps=1000)
 RULES = Rules(
@@ -321,7 +323,7 @@ def random_campaign(rules: Rules, *, n: int, seed: int) -> RandomCampaign:
     return RandomCampaign(begin(rules, n_trajectories=n, n_initial_train=3), Random(seed))
 
 
-@settings(max_examples=300, deadline=None)
+@times(3)
 @given(rulebooks(), st.integers(1, 6), st.integers(0, 2**32))
 def test_random_campaigns_keep_every_invariant_and_end(rules: Rules, n: int, seed: int) -> None:
     campaign = random_campaign(rules, n=n, seed=seed)
@@ -332,7 +334,7 @@ def test_random_campaigns_keep_every_invariant_and_end(rules: Rules, n: int, see
     assert from_text(State, to_text(state)) == state
 
 
-@settings(max_examples=300, deadline=None)
+@times(3)
 @given(rulebooks(), rulebooks(), st.integers(1, 6), st.integers(0, 2**32))
 def test_random_campaigns_go_on_where_their_goals_ask_for_more(rules: Rules, others: Rules, n: int, seed: int) -> None:
     """Whatever the new goals are: a run is opened again only if they leave something to do, and ends once more."""

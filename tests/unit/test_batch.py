@@ -5,12 +5,14 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aims_pax.batch import AtomBatch, neighbour_list
 from aims_pax.errors import ShapeError
 from aims_pax.frame import BoolArray, FloatArray, Frame
+
+from ..profiles import times
 
 torch.set_num_threads(1)
 
@@ -34,7 +36,7 @@ def pairs_of(positions: FloatArray, cell: FloatArray, pbc: BoolArray, cutoff: fl
     return [tuple(row) for row in np.column_stack((edges.T, images)).tolist()]
 
 
-@settings(max_examples=60, deadline=None)
+@times(0.6)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n_atoms=st.integers(1, 6),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase.io import read
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -87,7 +87,6 @@ def any_labelled(draw: st.DrawFn) -> LabelledFrame:
     )
 
 
-@settings(max_examples=100, deadline=None)
 @given(any_labelled())
 def test_any_structure_survives_the_way_through_a_file(
     tmp_path_factory: pytest.TempPathFactory, structure: LabelledFrame
@@ -112,6 +111,7 @@ def test_other_programs_find_plain_values(tmp_path: Path, structures: list[Label
     assert "_JSON" not in (tmp_path / "training.extxyz").read_text()
 
 
+@pytest.mark.torch
 def test_mace_reads_energy_forces_and_stress(tmp_path: Path, structures: list[LabelledFrame]) -> None:
     data = pytest.importorskip("mace.data")
     torch_tools = pytest.importorskip("mace.tools.torch_tools")

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -18,6 +18,7 @@ from aims_pax.errors import StoreError
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, Split, Stage
 from aims_pax.protocols import MemberErrors
 
+from ...profiles import times
 from .sameness import assert_same
 
 MakeFrame = Callable[..., Frame]
@@ -75,7 +76,7 @@ def labelled_pairs(draw: st.DrawFn) -> tuple[Frame, Label]:
 SHAPES = st.lists(st.integers(0, 3), max_size=3)
 
 
-@settings(max_examples=30, deadline=None)
+@times(0.3)
 @given(st.lists(labelled_pairs(), min_size=1, max_size=3, unique_by=lambda pair: pair[0].md_step))
 def test_any_label_comes_back_as_it_was(pairs: list[tuple[Frame, Label]]) -> None:
     with TemporaryDirectory() as folder, RunStore.open(Path(folder)) as store:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aims_pax.forecast.crew import OWN_PROCESS
@@ -14,6 +14,8 @@ from aims_pax.learner.quota import Quota, SplitCounts
 from aims_pax.learner.selectors import MovingThreshold
 from aims_pax.learner.state import Phase, Pick, Rules, StopReason
 from aims_pax.learner.transition import begin
+
+from ...profiles import times
 
 RULES = Rules(
     selectors=(MovingThreshold(c_x=0.0, quiet_limit_steps=50_000),),
@@ -127,7 +129,7 @@ def test_other_goals_end_it_too(limit: dict[str, int]) -> None:
     assert 0 < outcome.n_labels <= 60
 
 
-@settings(max_examples=40, deadline=None)
+@times(0.4)
 @given(
     n_workers=st.integers(1, 20),
     n_trajectories=st.integers(1, 20),

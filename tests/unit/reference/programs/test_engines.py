@@ -163,6 +163,7 @@ def test_a_teacher_names_the_elements_that_it_has_not_learnt(mace_model: Path) -
     assert "Z = 17" in problem
 
 
+@pytest.mark.torch
 def test_a_file_that_is_no_model_is_a_problem_and_a_failure(tmp_path: Path) -> None:
     (tmp_path / "broken.model").write_bytes(b"this is not a model")
     reference = build_reference(TeacherSettings(model_path=tmp_path / "broken.model"))

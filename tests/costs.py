@@ -1,0 +1,65 @@
+"""What tests cost, by folder and file: it must be known before a file is imported, for the import is what costs.
+
+A test is `light` unless something here, or a marker of its own, says otherwise. Nobody has to be believed:
+`pytest --light` collects light tests alone and fails where one of them imports what is :data:`HEAVY`, and an entry here
+that names nothing fails every run.
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+HERE: Final = Path(__file__).parent
+
+HEAVY: Final = ("torch", "mace", "e3nn")
+"""Packages that no light test may import: seconds of each process, and hundreds of MB."""
+
+COSTLY: Final = ("torch", "process", "slow", "gpu", "licence", "slurm")
+"""Markers of what a test costs; `light` is a test that has none of them."""
+
+COSTS: Final[Mapping[str, str]] = {
+    "contract": "process",
+    "integration": "process",
+    "unit/campaign/test_diary.py": "torch",
+    "unit/stages/test_driver.py": "torch",
+    "unit/cli/commands/test_plan.py": "torch",
+    "unit/committee": "torch",
+    "unit/evaluation": "torch",
+    "unit/forecast/test_pace.py": "torch",
+    "unit/forecast/test_timetable.py": "torch",
+    "unit/outcome": "torch",
+    "unit/reference/embedded/test_asi.py": "process",
+    "unit/reference/embedded/test_model_file.py": "torch",
+    "unit/reference/process/test_supervised.py": "process",
+    "unit/reference/test_foreign.py": "torch",
+    "unit/sampling": "torch",
+    "unit/settings/methods/test_engines.py": "torch",
+    "unit/stages/test_convergence.py": "torch",
+    "unit/stages/test_imported.py": "torch",
+    "unit/stages/test_isolated.py": "torch",
+    "unit/stages/test_recording.py": "torch",
+    "unit/stages/test_starts.py": "torch",
+    "unit/stages/test_wrecks.py": "torch",
+    "unit/test_batch.py": "torch",
+}
+"""Marker of all tests below a folder or in a file, relative to this one. Single tests have markers of their own."""
+
+
+def cost_of(path: Path) -> str | None:
+    """The marker of a folder or file; None for what is light."""
+    inside = path.relative_to(HERE) if path.is_relative_to(HERE) else Path()
+    for home in (inside, *inside.parents):
+        if home.as_posix() in COSTS:
+            return COSTS[home.as_posix()]
+    return None
+
+
+def astray() -> list[str]:
+    """Entries that name nothing, or no cost."""
+    return [name for name, cost in COSTS.items() if not (HERE / name).exists() or cost not in COSTLY]
+
+
+def imported() -> list[str]:
+    """Heavy packages that this process has imported."""
+    return [name for name in HEAVY if name in sys.modules]
