@@ -38,9 +38,9 @@ COSTS: Final[Mapping[str, str]] = {
     "unit/stages/test_convergence.py": "torch",
     "unit/stages/test_imported.py": "torch",
     "unit/stages/test_isolated.py": "torch",
-    "unit/stages/test_recording.py": "torch",
+    "unit/stages/loop/test_recording.py": "torch",
     "unit/stages/test_starts.py": "torch",
-    "unit/stages/test_wrecks.py": "torch",
+    "unit/stages/loop/test_wrecks.py": "torch",
     "unit/test_batch.py": "torch",
 }
 """Marker of all tests below a folder or in a file, relative to this one. Single tests have markers of their own."""
