@@ -3,11 +3,12 @@
 #   make quickstart    install, run examples/quickstart, measure its models on structures they never saw
 #   make quick         after each change: lint, types, import directions, and the tests that need no PyTorch
 #   make test          install with the developers' tools, then lint, types, import directions, all tests
+#   make coverage      the same tests, and which lines of the package they never reach; htmlcov/ has it to click on
 #   make slurm         the tests that start a private Slurm: root, Debian's slurm-wlm and munge; some three minutes
 #   make torture       campaigns are killed KILLS=200 times at random instants; as root, on full disks, too
 #   make fuzz          N=5000 harmed settings files, as many structures, and outputs of engines; some minutes
 #   make examples      all examples in a form of about a minute each
-#   make clean         remove what the examples wrote
+#   make clean         remove what the examples wrote, and reports of coverage
 #
 # Parts that can run side by side, on machines of their own: lint types imports, light, torch, process, slurm, torture,
 # examples. `make test` is the first four of them.
@@ -35,7 +36,7 @@ MARKERS := not slow and not gpu and not licence and not slurm
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .DELETE_ON_ERROR:
-.PHONY: quickstart quick test lint types imports light torch process slurm torture fuzz examples clean
+.PHONY: quickstart quick test lint types imports light torch process coverage slurm torture fuzz examples clean
 
 quickstart: $(VENV)/.installed
 	cd $(QUICKSTART) && ../../$(BIN)/aims-pax run .
@@ -65,6 +66,13 @@ torch: $(VENV)/.installed-dev
 process: $(VENV)/.installed-dev
 	$(PYTEST) --durations 15 -m "process and $(MARKERS)"
 
+coverage: $(VENV)/.installed-dev
+	$(BIN)/coverage erase
+	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest -n 2 --dist worksteal -m "$(MARKERS)"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage html --quiet
+	$(BIN)/coverage report
+
 slurm: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 0 -m slurm tests/integration
 
@@ -78,6 +86,7 @@ examples: $(VENV)/.installed-dev
 	$(BIN)/python examples/short.py
 
 clean:
+	rm -rf htmlcov .coverage .coverage.*
 	cd examples && rm -rf */run.db* */checkpoints */aims_ase_calcs */logs */results */trajectories */evaluation */verify
 
 $(BIN)/python:
