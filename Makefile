@@ -4,6 +4,7 @@
 #   make quick         after each change: lint, types, import directions, and the tests that need no PyTorch
 #   make test          install with the developers' tools, then lint, types, import directions, all tests
 #   make coverage      the same tests, and which lines of the package they never reach; htmlcov/ has it to click on
+#   make lowest        tests in .venv-lowest with the oldest versions that pyproject.toml allows
 #   make slurm         the tests that start a private Slurm: root, Debian's slurm-wlm and munge; some three minutes
 #   make torture       campaigns are killed KILLS=200 times at random instants; as root, on full disks, too
 #   make fuzz          N=5000 harmed settings files, as many structures, and outputs of engines; some minutes
@@ -18,12 +19,14 @@
 
 PYTHON ?= python3
 TORCH_INDEX ?=
+LOWEST_TORCH ?= 2.4.0
 KILLS ?= 200
 N ?= 5000
 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+LOWEST := .venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python
 QUICKSTART := examples/quickstart
 
 # What tests cost (tests/costs.py): light needs neither PyTorch nor processes, torch imports PyTorch, process starts
@@ -36,7 +39,7 @@ MARKERS := not slow and not gpu and not licence and not slurm
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .DELETE_ON_ERROR:
-.PHONY: quickstart quick test lint types imports light torch process coverage slurm torture fuzz examples clean
+.PHONY: quickstart quick test lint types imports light torch process coverage lowest slurm torture fuzz examples clean
 
 quickstart: $(VENV)/.installed
 	cd $(QUICKSTART) && ../../$(BIN)/aims-pax run .
@@ -72,6 +75,17 @@ coverage: $(VENV)/.installed-dev
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage html --quiet
 	$(BIN)/coverage report
+
+# The oldest versions that pyproject.toml allows, in an environment of their own. Of torch the version that is named, for
+# its builds depend on the machine. mpi4py only as built: an older one would be compiled against an MPI of this machine.
+lowest:
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip --disable-pip-version-check install --quiet uv
+	$(LOWEST) torch==$(LOWEST_TORCH) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	.venv-lowest/bin/python -c 'from importlib.metadata import version; print("torch==" + version("torch"))' > .venv-lowest/torch.txt
+	$(LOWEST) --resolution lowest-direct --override .venv-lowest/torch.txt --only-binary mpi4py --editable '.[dev]'
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n 2 --light
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n 2 -m "torch and not process and $(MARKERS)"
 
 slurm: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 0 -m slurm tests/integration

@@ -1,38 +1,35 @@
 """What the tests of several packages share."""
 
 import signal
-from collections.abc import Generator, Iterator
+import sys
 from pathlib import Path
 
 import pytest
 
 from . import profiles
-from .costs import COSTLY, astray, cost_of, imported
+from .costs import COSTLY, Refusal, astray, cost_of
 
 profiles.load()
 
 pytest.register_assert_rewrite("aims_pax.testing.contracts")
-
-ADVICE = "Import it where it is needed, or say in tests/costs.py what this file costs"
-
-told: list[str] = []
-"""Heavy packages that this process has and that were told, so that one import fails one test."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--light",
         action="store_true",
-        help="only tests that need neither PyTorch nor processes; importing it fails them",
+        help="only tests that need neither PyTorch nor processes of their own; those that import it fail",
     )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Shells start background jobs with Ctrl-C ignored, nohup with SIGHUP; programs under test would inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if wrong := astray():
         raise pytest.UsageError(f"tests/costs.py has entries that name no file, or no cost: {', '.join(wrong)}")
+    if config.getoption("light"):
+        sys.meta_path.insert(0, Refusal())
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -54,32 +51,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         others = [item for item in items if item.get_closest_marker("light") is None]
         items[:] = [item for item in items if item.get_closest_marker("light") is not None]
         config.hook.pytest_deselected(items=others)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(
-    collector: pytest.Collector,
-) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """With `--light`, a file that is not and that nobody has said to be otherwise is an error."""
-    report = yield
-    if collector.config.getoption("light") and (found := _newly_imported()):
-        report.outcome = "failed"
-        report.longrepr = f"{collector.nodeid} imports {found}. {ADVICE}"
-    return report
-
-
-@pytest.fixture(autouse=True)
-def _stays_light(request: pytest.FixtureRequest) -> Iterator[None]:
-    """With `--light`, a test that imports what is heavy fails."""
-    yield
-    if request.config.getoption("light") and (found := _newly_imported()):
-        pytest.fail(f"this test imports {found}. {ADVICE}")
-
-
-def _newly_imported() -> str:
-    found = [name for name in imported() if name not in told]
-    told.extend(found)
-    return " and ".join(found)
 
 
 @pytest.fixture(scope="session")

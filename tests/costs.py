@@ -1,14 +1,20 @@
 """What tests cost, by folder and file: it must be known before a file is imported, for the import is what costs.
 
 A test is `light` unless something here, or a marker of its own, says otherwise. Nobody has to be believed:
-`pytest --light` collects light tests alone and fails where one of them imports what is :data:`HEAVY`, and an entry here
-that names nothing fails every run.
+`pytest --light` collects light tests alone, and fails those that import what is :data:`HEAVY`; an entry here that names
+nothing fails every run.
+
+When one fails: import PyTorch later, where it is needed, or give the test or its file the marker `torch`.
 """
 
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import Final
+
+import pytest
 
 HERE: Final = Path(__file__).parent
 
@@ -19,9 +25,12 @@ COSTLY: Final = ("torch", "process", "slow", "gpu", "licence", "slurm")
 """Markers of what a test costs; `light` is a test that has none of them."""
 
 COSTS: Final[Mapping[str, str]] = {
-    "contract": "process",
+    "contract/test_pool.py": "process",
+    "contract/test_reference.py": "process",
+    "contract/test_stage.py": "torch",
     "integration": "process",
     "unit/campaign/test_diary.py": "torch",
+    "unit/campaign/test_inputs.py": "torch",
     "unit/stages/test_driver.py": "torch",
     "unit/cli/commands/test_plan.py": "torch",
     "unit/committee": "torch",
@@ -60,6 +69,20 @@ def astray() -> list[str]:
     return [name for name, cost in COSTS.items() if not (HERE / name).exists() or cost not in COSTLY]
 
 
-def imported() -> list[str]:
-    """Heavy packages that this process has imported."""
-    return [name for name in HEAVY if name in sys.modules]
+class Refusal(MetaPathFinder):
+    """Lets nothing heavy be imported: the test that does it fails, with the way by which it came there.
+
+    Whether it is installed may be asked, and is answered.
+    """
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target) if name in HEAVY else None
+        if spec is not None:
+            spec.loader = _Refused()
+        return spec
+
+
+class _Refused(Loader):
+    def exec_module(self, module: ModuleType) -> None:
+        # No ImportError: those are caught by code that can do without.
+        pytest.fail(f"a light test imports {module.__name__}; see tests/costs.py")

@@ -43,9 +43,8 @@ class Suite:
     def run(self, *options: str) -> str:
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", *options]
         root = self.tests.parent
-        done = subprocess.run(
-            command, cwd=root, env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(root)}, capture_output=True, text=True
-        )
+        environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(root), "COLUMNS": "200"}
+        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
         return done.stdout + done.stderr
 
 
@@ -61,19 +60,29 @@ def test_light_tests_pass_and_costly_ones_are_not_imported(suite: Suite) -> None
     assert "error" not in said
 
 
-def test_a_light_test_that_imports_torch_is_named_once(suite: Suite) -> None:
+def test_a_light_test_that_imports_torch_fails(suite: Suite) -> None:
     suite.file("test_lazy.py", LAZY)
     said = suite.run("--light")
-    assert "this test imports torch" in said
-    assert "ERROR tests/test_lazy.py::test_that_does_it_within" in said
-    assert "2 passed, 1 error" in said
+    assert "FAILED tests/test_lazy.py::test_that_does_it_within - Failed: a light test imports torch" in said
+    assert "1 failed, 1 passed" in said
 
 
-def test_a_light_file_that_imports_torch_is_named(suite: Suite) -> None:
+def test_every_light_file_that_imports_torch_is_named(suite: Suite) -> None:
     suite.file("test_imported.py", IMPORTED)
+    suite.file("more/test_also_imported.py", IMPORTED)
     said = suite.run("--light")
-    assert "tests/test_imported.py imports torch" in said
-    assert "1 error" in said
+    assert "ERROR tests/test_imported.py - Failed: a light test imports torch" in said
+    assert "ERROR tests/more/test_also_imported.py - Failed: a light test imports torch" in said
+
+
+def test_an_import_is_not_excused_by_code_that_can_do_without(suite: Suite) -> None:
+    suite.file("test_optional.py", "def test_optional():\n    try: import torch\n    except ImportError: pass\n")
+    assert "1 failed" in suite.run("--light")
+
+
+def test_whether_torch_is_installed_may_be_asked(suite: Suite) -> None:
+    suite.file("test_asks.py", "from importlib.util import find_spec\n\ndef test_asks(): assert find_spec('torch')\n")
+    assert "1 passed" in suite.run("--light")
 
 
 def test_without_the_option_everything_may_be_imported(suite: Suite) -> None:
