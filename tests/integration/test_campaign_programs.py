@@ -162,9 +162,9 @@ def test_command_killed_with_labels_on_its_workers_goes_on_by_the_same_command(t
         np.testing.assert_allclose(one.label.forces, atoms.get_forces(), atol=1e-12)
         assert one.label.energy == pytest.approx(atoms.get_potential_energy(), abs=1e-12)
     with RunStore.open_readonly(folder) as store:
-        checks = store.scores()
-    assert checks["check"].tolist() == list(range(1, len(checks) + 1))
-    assert len({(row["trajectory"], row["md_step"]) for row in checks}) == len(checks)
+        scores = store.scores()
+    assert scores["number"].tolist() == list(range(1, len(scores) + 1))
+    assert len({(row["trajectory"], row["md_step"]) for row in scores}) == len(scores)
     assert processes_of(folder) == []
 
 

@@ -15,7 +15,6 @@ import pytest
 
 from aims_pax.campaign import run_campaign
 from aims_pax.cli.main import run_program
-from aims_pax.committee import Committee
 from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
@@ -25,6 +24,7 @@ from aims_pax.settings import load_project
 from aims_pax.stages.convergence import Convergence
 from aims_pax.stages.loop.shell import Loop
 from aims_pax.stages.loop.trainer import CommitteeTrainer
+from aims_pax.testing.springs import Springs
 
 from ..processes import within
 from ..unit.labelling.conftest import FakeSlurm
@@ -228,8 +228,8 @@ def test_campaign_leaves_in_every_part_of_its_work_and_goes_on(project: Project)
     moments = [
         (Ask(Loop, "_advance", signal.SIGTERM, call=2), "SIGTERM", 143),
         (Ask(CommitteeTrainer, "train", signal.SIGUSR1, call=1), "SIGUSR1", 75),
-        (Ask(Committee, "opinions", signal.SIGINT, call=2), "Ctrl-C", 130),
-        (Ask(Committee, "opinions", signal.SIGHUP, call=2), "SIGHUP (its terminal was closed)", 129),
+        (Ask(Springs, "opinions", signal.SIGINT, call=2), "Ctrl-C", 130),
+        (Ask(Springs, "opinions", signal.SIGHUP, call=2), "SIGHUP (its terminal was closed)", 129),
         (Ask(Loop, "_train", signal.SIGTERM, call=1), "SIGTERM", 143),
         (Ask(Convergence, "_judged", signal.SIGUSR1, call=3), "SIGUSR1", 75),
         (Ask(Convergence, "_judged", signal.SIGINT, call=2), "Ctrl-C", 130),
