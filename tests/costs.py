@@ -25,18 +25,23 @@ COSTLY: Final = ("torch", "process", "slow", "gpu", "licence", "slurm")
 """Markers of what a test costs; `light` is a test that has none of them."""
 
 COSTS: Final[Mapping[str, str]] = {
+    "contract/test_committee.py": "torch",
+    "contract/test_driver.py": "torch",
     "contract/test_pool.py": "process",
     "contract/test_reference.py": "process",
+    "contract/test_sampler.py": "torch",
+    "contract/test_source.py": "torch",
     "contract/test_stage.py": "torch",
+    "contract/test_validator.py": "torch",
     "integration": "process",
     "unit/campaign/test_diary.py": "torch",
     "unit/campaign/test_inputs.py": "torch",
-    "unit/stages/test_driver.py": "torch",
     "unit/cli/commands/test_plan.py": "torch",
     "unit/committee": "torch",
     "unit/evaluation": "torch",
     "unit/forecast/test_pace.py": "torch",
     "unit/forecast/test_timetable.py": "torch",
+    "unit/labelling/test_desk.py": "torch",
     "unit/outcome": "torch",
     "unit/reference/embedded/test_asi.py": "process",
     "unit/reference/embedded/test_model_file.py": "torch",
@@ -44,13 +49,15 @@ COSTS: Final[Mapping[str, str]] = {
     "unit/reference/test_foreign.py": "torch",
     "unit/sampling": "torch",
     "unit/settings/methods/test_engines.py": "torch",
+    "unit/stages/loop/test_recording.py": "torch",
+    "unit/stages/loop/test_wrecks.py": "torch",
     "unit/stages/test_convergence.py": "torch",
+    "unit/stages/test_driver.py": "torch",
     "unit/stages/test_imported.py": "torch",
     "unit/stages/test_isolated.py": "torch",
-    "unit/stages/loop/test_recording.py": "torch",
     "unit/stages/test_starts.py": "torch",
-    "unit/stages/loop/test_wrecks.py": "torch",
     "unit/test_batch.py": "torch",
+    "unit/test_trajectory.py": "torch",
 }
 """Marker of all tests below a folder or in a file, relative to this one. Single tests have markers of their own."""
 
