@@ -5,7 +5,7 @@
 
 Three ways to spend the same time are measured in turn, in the same process, and of each the median round counts:
 
-- steps: BatchedSampler and Committee, all that a run does between two checks;
+- steps: BatchedSampler and Committee, all that a run does between two estimates of the uncertainty;
 - limit: bare forward and backward passes of the same models on the same batch, with its graph given. The fastest of
   three ways: member after member with all of PyTorch's threads, members side by side with a thread each, and members
   and parts of the batch side by side. As much as PyTorch has to offer without anything around it;

@@ -7,7 +7,7 @@ Measured are the campaign's own parts: the loop of active learning with its lear
 and the pool of Parsl with workers on this machine. 160 atoms, as in the paper's CsPbI3. Forces and computers take no
 part: labels sleep on their workers, and the committee is a stand-in of springs whose MD steps and epochs sleep, too, as
 long as --sampling and --training say in units of a label. Which structures it is unsure of is drawn: deviations are
-distributed exponentially, so that 37 % of the checks are above their mean, the threshold.
+distributed exponentially, so that 37 % of the uncertainty estimates are above their mean, the threshold.
 
 The clock starts when every worker has finished a first label, and stops after the last epoch. Ideal is what the labels
 alone take on workers that never wait: labels times their duration over workers. `waves` is the same with the last,

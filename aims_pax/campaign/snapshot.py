@@ -216,4 +216,4 @@ def _whereabouts(owner: str) -> str:
 def _draw(store: RunStore, memory: Memory, folder: Path) -> None:
     spent = memory.recall_json("activities")
     busy_s = {str(name): float(seconds) for name, seconds in spent.items()} if isinstance(spent, dict) else {}
-    draw_run(folder, epochs=store.epochs(), checks=store.scores(), busy_s=busy_s, wall_s=sum(busy_s.values()))
+    draw_run(folder, epochs=store.epochs(), scores=store.scores(), busy_s=busy_s, wall_s=sum(busy_s.values()))

@@ -22,7 +22,7 @@ from aims_pax.stages.activities import Part
 from aims_pax.stages.imported import extxyz_keys
 
 DEFAULT_PICK_RATE: Final = 0.08
-"""Fraction of checks that are picked when nothing is known: 69 of 909 in examples/quickstart."""
+"""Fraction of estimates that are picked when nothing is known: 69 of 909 in examples/quickstart."""
 
 PICK_RATE_FACTOR: Final = 2.0
 """By how much that assumption may be wrong, either way."""
@@ -284,7 +284,7 @@ def train_share(settings: ActiveLearningSettings) -> float:
 
 
 def pick_rates(likely: float = DEFAULT_PICK_RATE, *, factor: float = PICK_RATE_FACTOR) -> Span:
-    """How often checks ask for a label, and by how much that may be wrong."""
+    """How often estimates ask for a label, and by how much that may be wrong."""
     return Span(likely / factor, likely, min(1.0, likely * factor))
 
 
@@ -329,8 +329,8 @@ def _labels_to_goal(project: Project, rules: Rules, standing: Standing | None, r
         limits.append(Span(goal, goal, goal + n_trajectories - 1 if goal else 0))
     if rules.max_md_steps is not None:
         made = 0 if state is None else state.md_steps
-        n_checks = max(0, n_trajectories * rules.max_md_steps - made) // rules.skip_steps
-        limits.append(Span(n_checks * rates.low, n_checks * rates.likely, n_checks * rates.high))
+        n_estimates = max(0, n_trajectories * rules.max_md_steps - made) // rules.skip_steps
+        limits.append(Span(n_estimates * rates.low, n_estimates * rates.likely, n_estimates * rates.high))
     if not isinf(rules.max_epochs):
         left = max(0.0, rules.max_epochs - (0 if state is None else state.n_epochs)) / _epochs_per_label(rules)
         limits.append(Span(left, left, left * n_trajectories))

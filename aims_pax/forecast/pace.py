@@ -28,8 +28,8 @@ from aims_pax.stages import assembly
 RECORD_S: Final = 0.01
 """What the campaign's own process does for a label besides MD and training, s (benchmarks/scaling.py)."""
 
-MIN_CHECKS: Final = 50
-"""With fewer checks than this, a run says nothing of how often structures are picked."""
+MIN_ESTIMATES: Final = 50
+"""With fewer estimates than this, a run says nothing of how often structures are picked."""
 
 SEEN_FACTOR: Final = 1.25
 """By how much the fraction of picks that a run has shown may be wrong for what is left of it, either way."""
@@ -154,16 +154,16 @@ def workload_of(
 
 
 def pick_rates(project: Project, wishes: Wishes = NO_WISHES) -> tuple[Span, str]:
-    """Fraction of checks that ask for a label, with the bounds of what is known of it; and where it comes from."""
+    """Fraction of estimates that ask for a label, with the bounds of what is known of it; and where it comes from."""
     earlier = _earlier(project)
     if wishes.pick_rate is not None:
         rate, factor, how = wishes.pick_rate, 1.0, "given"
     elif earlier.pick_rate is not None:
         rate, factor, how = earlier.pick_rate, SEEN_FACTOR, "as in the run here"
     else:
-        how = f"an assumption; a run here of {MIN_CHECKS} checks or more knows better"
+        how = f"an assumption; a run here of {MIN_ESTIMATES} estimates or more knows better"
         rate, factor = DEFAULT_PICK_RATE, PICK_RATE_FACTOR
-    fact = f"picks: {100 * rate:.3g} % of the uncertainty checks ask for a label ({how})"
+    fact = f"picks: {100 * rate:.3g} % of the uncertainty estimates ask for a label ({how})"
     return Span(rate / factor, rate, min(1.0, rate * factor)), fact
 
 
@@ -175,9 +175,9 @@ def _earlier(project: Project) -> Earlier:
         for point in store.labelled():
             if point.label.wall_s > 0:
                 times.setdefault(point.frame.system, []).append(point.label.wall_s)
-        checks = store.scores()
-    judged = checks[np.isfinite(checks["threshold"])]
-    rate = float(judged["picked"].mean()) if len(judged) >= MIN_CHECKS else None
+        scores = store.scores()
+    judged = scores[np.isfinite(scores["threshold"])]
+    rate = float(judged["picked"].mean()) if len(judged) >= MIN_ESTIMATES else None
     return Earlier({name: tuple(seconds) for name, seconds in times.items()}, rate or None)
 
 

@@ -78,11 +78,11 @@ class Pace:
     label_s : tuple of float
         Durations of labels; each label takes one of them, drawn at random.
     batch_step_s, trajectory_step_s : float
-        One MD step of n trajectories in one batch takes ``batch_step_s + n * trajectory_step_s``, checks included.
+        One MD step of n trajectories in one batch takes ``batch_step_s + n * trajectory_step_s``, estimates included.
     epoch_s : float
         One epoch of the whole committee.
     pick_rate : float
-        Fraction of the uncertainty checks after which a label is asked for, 0 < fraction <= 1.
+        Fraction of the uncertainty estimates after which a label is asked for, 0 < fraction <= 1.
     record_s, checkpoint_s : float
         See :class:`Times`.
     """

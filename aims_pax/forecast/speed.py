@@ -44,7 +44,7 @@ class Speed:
     Parameters
     ----------
     batch_step_s, trajectory_step_s : float
-        One MD step of n trajectories in one batch takes ``batch_step_s + n * trajectory_step_s``, checks included.
+        One MD step of n trajectories in one batch takes ``batch_step_s + n * trajectory_step_s``, estimates included.
     structure_epoch_s : float
         One epoch of all members, for each training structure; its share of the validation included.
     epoch_overhead_s : float
@@ -303,7 +303,7 @@ def _cycled(frames: Sequence[Frame], n: int) -> list[Frame]:
 
 
 def _step_s(sampler: BatchedSampler, committee: Committee, trajectories: list[int], every: int) -> float:
-    """Seconds of one MD step of these trajectories in one batch, with its share of an uncertainty check."""
+    """Seconds of one MD step of these trajectories in one batch, with its share of an uncertainty estimate."""
     sampler.advance(trajectories, 1)  # neighbour lists, and whatever the device does only once
     begun = [sampler.frame(index).md_step for index in trajectories]
     started, n_steps = time.perf_counter(), 0
@@ -312,8 +312,8 @@ def _step_s(sampler: BatchedSampler, committee: Committee, trajectories: list[in
         n_steps += 2
     elapsed = time.perf_counter() - started
     made = np.mean([sampler.frame(index).md_step - before for index, before in zip(trajectories, begun, strict=True)])
-    check_s = _seconds(lambda: committee.opinions(sampler.batch(trajectories)).forces.cpu())
-    return elapsed / max(1.0, float(made)) + check_s / every
+    estimate_s = _seconds(lambda: committee.opinions(sampler.batch(trajectories)).forces.cpu())
+    return elapsed / max(1.0, float(made)) + estimate_s / every
 
 
 def _seconds(work: Callable[[], object]) -> float:

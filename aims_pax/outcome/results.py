@@ -156,7 +156,7 @@ def write_results(
     draw_run(
         results,
         epochs=store.epochs(),
-        checks=store.scores(),
+        scores=store.scores(),
         busy_s=wall,
         wall_s=sum(wall.values()),
         product=(product.member, committee.names.index(product.member)),

@@ -44,7 +44,7 @@ def draw_run(
     folder: Path,
     *,
     epochs: NDArray[np.void],
-    checks: NDArray[np.void],
+    scores: NDArray[np.void],
     busy_s: Mapping[str, float],
     wall_s: float,
     product: tuple[str, int] | None = None,
@@ -56,7 +56,7 @@ def draw_run(
     folder : Path
         Where the PNGs go; made when missing.
     epochs : (n_epochs,), fields of :data:`aims_pax.dataset.records.EPOCH_DTYPE`
-    checks : (n_checks,), fields of :data:`aims_pax.dataset.records.SCORE_DTYPE`
+    scores : (n_scores,), fields of :data:`aims_pax.dataset.records.SCORE_DTYPE`
     busy_s : mapping of activity to seconds
     wall_s : float
         Wall time of the whole run.
@@ -73,9 +73,9 @@ def draw_run(
     if len(measured):
         drawn.append(folder / "learning_curve.png")
         draw_learning_curve(measured, drawn[-1], product=product)
-    if len(checks):
+    if len(scores):
         drawn.append(folder / "uncertainty.png")
-        draw_checks(checks, drawn[-1])
+        draw_scores(scores, drawn[-1])
     if any(busy_s.values()):
         drawn.append(folder / "time.png")
         draw_time(busy_s, wall_s, drawn[-1])
@@ -119,25 +119,25 @@ def draw_learning_curve(epochs: NDArray[np.void], path: Path, *, product: tuple[
         _legend_of_members(by_epoch, product)
 
 
-def draw_checks(checks: NDArray[np.void], path: Path) -> None:
-    """Committee deviation of every check, with the threshold and the structures that were picked.
+def draw_scores(scores: NDArray[np.void], path: Path) -> None:
+    """Committee deviation of every estimate, with the threshold and the structures that were picked.
 
     Parameters
     ----------
-    checks : (n_checks,), fields of :data:`aims_pax.dataset.records.SCORE_DTYPE`
+    scores : (n_scores,), fields of :data:`aims_pax.dataset.records.SCORE_DTYPE`
         At least one, in the order they were made.
     path : Path
     """
-    index = np.arange(1, len(checks) + 1)
-    score, threshold, picked = checks["score"], checks["threshold"], checks["picked"]
+    index = np.arange(1, len(scores) + 1)
+    score, threshold, picked = scores["score"], scores["threshold"], scores["picked"]
     with panels(path, n_columns=1, width_in=9.0, height_in=3.6) as (axes,):
-        axes.scatter(index[~picked], score[~picked], s=7, color=GREY, alpha=0.45, lw=0, label="check")
+        axes.scatter(index[~picked], score[~picked], s=7, color=GREY, alpha=0.45, lw=0, label="estimate")
         axes.scatter(index[picked], score[picked], s=22, color=ORANGE, lw=0, zorder=3, label="picked")
         known = np.isfinite(threshold)
         axes.plot(index[known], threshold[known], color=BLUE, lw=1.8, label="threshold")
         axes.set(
-            title=f"{picked.sum()} structures picked in {_thousands(len(checks), 0)} uncertainty checks",
-            xlabel="uncertainty check",
+            title=f"{picked.sum()} structures picked in {_thousands(len(scores), 0)} uncertainty estimates",
+            xlabel="uncertainty estimate",
             ylabel="committee deviation (eV/Å)",
         )
         _log_axis(axes, score)

@@ -58,7 +58,7 @@ def open_logs(folder: Path, console: "Console", *, level: str = "INFO") -> Path:
     console : rich.console.Console
         Where the terminal's lines go.
     level : str
-        Least severe lines of the file; DEBUG adds one for each uncertainty check.
+        Least severe lines of the file; DEBUG adds one for each uncertainty estimate.
 
     Returns
     -------

@@ -39,7 +39,7 @@ class ActiveLearningSettings(StageSettings):
     c_x: Annotated[float, Gt(-1)] = Field(
         0.0, description="Shift of the threshold: (1 + c_x) times the mean uncertainty. Negative values label more."
     )
-    skip_step_mlff: Count = Field(25, description="MD steps between uncertainty checks.")
+    skip_step_mlff: Count = Field(25, description="MD steps between uncertainty estimates.")
     uncertainty_type: Literal["max_atomic_sd", "mean_atomic_sd", "ensemble_sd"] = Field(
         "max_atomic_sd", description="Measure of the committee's disagreement about a structure's forces."
     )

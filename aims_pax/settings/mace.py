@@ -163,7 +163,7 @@ class DeviceSettings(Section):
         "CPU. It takes some minutes at the first start on a machine, and needs a C++ compiler.",
     )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
-        "INFO", description="Least severe messages in the log file. DEBUG: every uncertainty check."
+        "INFO", description="Least severe messages in the log file. DEBUG: every uncertainty estimate."
     )
 
 

@@ -32,7 +32,7 @@ class MDSettings(Section):
     propagate_with: Literal["mean", "member"] = Field(
         "mean",
         description="Forces that move trajectories in active learning. mean: the committee's mean, every member "
-        "evaluated at every step; member: one member between checks, cheaper.",
+        "evaluated at every step; member: one member between estimates, cheaper.",
     )
 
     def contradictions(self) -> Iterator[Contradiction]:

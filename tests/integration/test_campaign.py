@@ -160,8 +160,8 @@ def test_finished_run_says_so_and_trains_nothing(finished: Finished, caplog: pyt
 
 def test_every_score_is_equation_1_of_the_forces_of_the_committee(finished: Finished) -> None:
     with RunStore.open_readonly(finished.folder) as store:
-        checks = store.scores()
-    for check, forces in zip(checks, finished.forces, strict=True):
+        scores = store.scores()
+    for row, forces in zip(scores, finished.forces, strict=True):
         n_members, n_atoms, _ = forces.shape
         deviations = []
         for atom in range(n_atoms):
@@ -170,25 +170,25 @@ def test_every_score_is_equation_1_of_the_forces_of_the_committee(finished: Fini
                 mean = sum(forces[member, atom, axis] for member in range(n_members)) / n_members
                 total += sum((forces[member, atom, axis] - mean) ** 2 for member in range(n_members))
             deviations.append(math.sqrt(total / (3 * n_members)))
-        assert check["score"] == pytest.approx(max(deviations), rel=1e-6)
-        assert check["score"] > 0
+        assert row["score"] == pytest.approx(max(deviations), rel=1e-6)
+        assert row["score"] > 0
 
 
 def test_every_threshold_is_equation_2_of_the_scores_before_it(finished: Finished) -> None:
     with RunStore.open_readonly(finished.folder) as store:
-        checks = store.scores()
+        scores = store.scores()
     n_moving = sum(n_train < FREEZE_AT for n_train in finished.train_sizes)
-    assert 15 < n_moving < len(checks) - 5, "the run must show the threshold moving, and frozen"
-    for number, check in enumerate(checks, start=1):
-        assert check["number"] == number
+    assert 15 < n_moving < len(scores) - 5, "the run must show the threshold moving, and frozen"
+    for number, row in enumerate(scores, start=1):
+        assert row["number"] == number
         if number <= 10:
-            assert check["threshold"] == math.inf
-            assert not check["picked"]
+            assert row["threshold"] == math.inf
+            assert not row["picked"]
             continue
         last = min(number, n_moving)
-        window = checks["score"][max(0, last - 400) : last]
-        assert check["threshold"] == pytest.approx((1 + C_X) / len(window) * window.sum(), rel=1e-6)
-        assert check["picked"] == (check["score"] > check["threshold"])
+        window = scores["score"][max(0, last - 400) : last]
+        assert row["threshold"] == pytest.approx((1 + C_X) / len(window) * window.sum(), rel=1e-6)
+        assert row["picked"] == (row["score"] > row["threshold"])
 
 
 def test_split_is_never_off_its_quota_by_more_than_one(finished: Finished) -> None:

@@ -64,10 +64,10 @@ def test_uncertainty_type_is_the_measure_that_picks(
     folder = active_project(tmp_path, initial_copper, active_changes(uncertainty_type=kind, max_train_set_size=3))
     run(folder, stages=ACTIVE)
     with RunStore.open_readonly(folder) as store:
-        checks = store.scores()
+        scores = store.scores()
     expected = [MEASURES[kind](deviations(forces)) for forces in scored]
     assert len(expected) > 10
-    np.testing.assert_allclose(checks["score"], expected, rtol=1e-9)
+    np.testing.assert_allclose(scores["score"], expected, rtol=1e-9)
 
 
 def test_trajectory_that_never_crosses_is_labelled_after_so_many_md_steps(
@@ -95,9 +95,9 @@ def test_max_md_steps_ends_every_trajectory_at_this_step(
     assert content["stopped_because"]["active"] == "every trajectory has made max_MD_steps or has failed"
     assert content["md_steps_active"] == 2 * 13
     with RunStore.open_readonly(folder) as store:
-        checks = store.scores()
+        scores = store.scores()
     for trajectory in (0, 1):
-        assert checks["md_step"][checks["trajectory"] == trajectory].tolist() == [4, 8, 12, 13]
+        assert scores["md_step"][scores["trajectory"] == trajectory].tolist() == [4, 8, 12, 13]
 
 
 def test_max_epochs_ends_after_as_many_epochs(initial_copper: Path, engine: type[Watched], tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def plan(
     ] = None,
     pick_rate: Annotated[
         float | None,
-        typer.Option(metavar="X", help="Fraction of checks that ask for a label. Seen in the run here when not given."),
+        typer.Option(metavar="X", help="Fraction of estimates that ask for a label. Seen in the run here by default."),
     ] = None,
     driver_step_s: Annotated[
         float | None,

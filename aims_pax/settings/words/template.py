@@ -54,7 +54,7 @@ ACTIVE_LEARNING:                         # the committee drives, and asks for la
   # desired_acc: 0.02                    # ... or at this force MAE on the validation set, eV/Å
   # max_MD_steps: 100000                 # ... or after so many steps of each trajectory
   ensemble_size: 4                       # as above
-  skip_step_mlff: 25                     # MD steps between uncertainty checks
+  skip_step_mlff: 25                     # MD steps between uncertainty estimates
   c_x: 0.0                               # threshold = (1 + c_x) times the mean uncertainty; below 0 labels more
   epochs_per_worker: 2                   # epochs trained for each new label
   valid_ratio: 0.1                       # fraction of the labels used for validation

@@ -11,10 +11,10 @@ from aims_pax.dataset.records import EPOCH_DTYPE, SCORE_DTYPE
 from aims_pax.report.figures import (
     DENSE,
     Parity,
-    draw_checks,
     draw_learning_curve,
     draw_parity,
     draw_run,
+    draw_scores,
     draw_time,
 )
 
@@ -30,12 +30,12 @@ def _epochs(n_epochs: int, *, n_converged: int = 0) -> NDArray[np.void]:
     return epochs
 
 
-def _checks(n: int, *, n_without_threshold: int) -> NDArray[np.void]:
-    checks = np.zeros(n, dtype=SCORE_DTYPE)
-    checks["score"] = np.linspace(0.3, 0.1, n)
-    checks["threshold"] = np.where(np.arange(n) < n_without_threshold, np.inf, 0.2)
-    checks["picked"] = checks["score"] > checks["threshold"]
-    return checks
+def _scores(n: int, *, n_without_threshold: int) -> NDArray[np.void]:
+    scores = np.zeros(n, dtype=SCORE_DTYPE)
+    scores["score"] = np.linspace(0.3, 0.1, n)
+    scores["threshold"] = np.where(np.arange(n) < n_without_threshold, np.inf, 0.2)
+    scores["picked"] = scores["score"] > scores["threshold"]
+    return scores
 
 
 def _parity(n_structures: int, n_components: int) -> Parity:
@@ -55,8 +55,8 @@ DRAWINGS: dict[str, Callable[[Path], None]] = {
     "learning curve of one epoch": lambda path: draw_learning_curve(_epochs(1), path),
     "learning curve with a convergence": lambda path: draw_learning_curve(_epochs(50, n_converged=30), path),
     "learning curve with a product": lambda path: draw_learning_curve(_epochs(50), path, product=("run_43", 1)),
-    "checks": lambda path: draw_checks(_checks(50, n_without_threshold=10), path),
-    "checks that never had a threshold": lambda path: draw_checks(_checks(5, n_without_threshold=5), path),
+    "scores": lambda path: draw_scores(_scores(50, n_without_threshold=10), path),
+    "scores that never had a threshold": lambda path: draw_scores(_scores(5, n_without_threshold=5), path),
     "parity of one structure": lambda path: draw_parity(_parity(1, 27), path),
     "dense parity": lambda path: draw_parity(_parity(200, DENSE + 1), path),
     "parity with stress": lambda path: draw_parity(_crystal_parity(10), path),
@@ -80,7 +80,7 @@ def test_figure_is_a_legible_png_with_ink_on_it(drawing: str, tmp_path: Path) ->
 def test_drawing_leaves_matplotlib_as_it_was(tmp_path: Path) -> None:
     keys = [key for key in mpl.rcParams if key.split(".")[0] in ("axes", "figure", "font", "grid", "savefig")]
     before = {key: mpl.rcParams[key] for key in keys}
-    draw_checks(_checks(50, n_without_threshold=0), tmp_path / "checks.png")
+    draw_scores(_scores(50, n_without_threshold=0), tmp_path / "scores.png")
     assert {key: mpl.rcParams[key] for key in keys} == before
 
 
@@ -88,12 +88,12 @@ def test_run_without_checks_or_measured_errors_draws_only_what_it_has(tmp_path: 
     epochs = _epochs(3)
     epochs["force_mae_ev_per_ang"] = np.nan
     none = np.zeros(0, dtype=SCORE_DTYPE)
-    drawn = draw_run(tmp_path, epochs=epochs, checks=none, busy_s={"training": 1.0}, wall_s=1.5)
+    drawn = draw_run(tmp_path, epochs=epochs, scores=none, busy_s={"training": 1.0}, wall_s=1.5)
     assert [path.name for path in drawn] == ["time.png"]
 
 
 def test_run_draws_all_its_figures(tmp_path: Path) -> None:
-    checks = _checks(30, n_without_threshold=10)
-    drawn = draw_run(tmp_path, epochs=_epochs(3), checks=checks, busy_s={"training": 1.0}, wall_s=1.5)
+    scores = _scores(30, n_without_threshold=10)
+    drawn = draw_run(tmp_path, epochs=_epochs(3), scores=scores, busy_s={"training": 1.0}, wall_s=1.5)
     assert {path.name for path in drawn} == {"learning_curve.png", "uncertainty.png", "time.png"}
     assert all(path.is_file() for path in drawn)

@@ -31,7 +31,7 @@ def settings(idg: str = "", al: str = "", md: str = "", more: str = "") -> str:
 def test_misspelt_key_is_said_with_line_and_what_was_meant(refused: Refused) -> None:
     assert refused(settings(al="skip_step_mlf: 10")) == (
         "aims_PAX.yaml, line 8: ACTIVE_LEARNING.skip_step_mlf is not a setting.\n"
-        "  Did you mean skip_step_mlff (integer >= 1; MD steps between uncertainty checks)?"
+        "  Did you mean skip_step_mlff (integer >= 1; MD steps between uncertainty estimates)?"
     )
 
 

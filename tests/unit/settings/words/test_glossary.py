@@ -150,7 +150,7 @@ def test_explain_says_what_it_took_a_misspelt_word_for() -> None:
     done = explain("skip_step_mlf")
     assert done.returncode == 0
     assert "No setting is called skip_step_mlf; this one is near" in done.stdout
-    assert "MD steps between uncertainty checks." in done.stdout
+    assert "MD steps between uncertainty estimates." in done.stdout
 
 
 def test_explain_of_nothing_it_knows_is_a_mistake() -> None:

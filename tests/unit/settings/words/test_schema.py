@@ -60,7 +60,7 @@ def test_schema_knows_types_bounds_units_and_old_names() -> None:
     active = properties(schema, "ActiveLearningSettings")
     assert active["skip_step_mlff"] == {
         "default": 25,
-        "description": "MD steps between uncertainty checks.",
+        "description": "MD steps between uncertainty estimates.",
         "minimum": 1,
         "maximum": 10**15,
         "type": "integer",
