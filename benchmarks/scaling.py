@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +51,6 @@ from aims_pax.sampling import BatchedSampler, StatisticalEnsemble, TrajectorySta
 from aims_pax.selection import SCORES
 from aims_pax.settings.methods.reference import AseCalculatorSettings
 from aims_pax.stages.activities import Activity, Stopwatch
-from aims_pax.stages.bench import Bench
 from aims_pax.stages.loop.parts import GoesBackTo, LoopParts
 from aims_pax.stages.loop.recording import NoRecorder
 from aims_pax.stages.loop.shell import Loop
@@ -242,21 +241,29 @@ def run(case: Case, folder: Path) -> Record:
     )
 
 
+@dataclass(frozen=True)
+class MeasuredBench:
+    """What a stage works with, of a campaign that has no settings: its pool stands already."""
+
+    store: RunStore
+    memory: Memory
+    folder: RunFolder
+    pool: ParslPool
+    stopwatch: Stopwatch
+    observer: Unwatched = field(default_factory=Unwatched)
+    departure: Departure = field(default_factory=Departure)
+
+    def desk(self, stage: str) -> LabelDesk:
+        """Where a stage asks for labels."""
+        return LabelDesk(self.store, self.pool, self.folder, stage, keeps_folders=False, departure=self.departure)
+
+
 def active_learning(case: Case, store: RunStore, pool: ParslPool, stopwatch: Stopwatch, root: Path) -> Loop:
     """The stage as a campaign assembles it, but for its committee."""
     folder = RunFolder(root, root / "labels")
     committee = SleepingSprings(case, crystal())
     starts = [TrajectoryStart(crystal(), StatisticalEnsemble.NVT, 300.0, 1.0, 0.01, seed=1)] * case.trajectories
-    departure = Departure()
-    bench = Bench(
-        stage=Stage.ACTIVE,
-        store=store,
-        memory=Memory(store, folder),
-        desk=LabelDesk(store, pool, folder, Stage.ACTIVE, keeps_folders=False, departure=departure),
-        stopwatch=stopwatch,
-        observer=Unwatched(),
-        departure=departure,
-    )
+    bench = MeasuredBench(store, Memory(store, folder), folder, pool, stopwatch)
     parts = LoopParts(
         rules=case.rules,
         sampler=BatchedSampler(starts, CommitteeForces(committee, member=0)),
@@ -268,7 +275,7 @@ def active_learning(case: Case, store: RunStore, pool: ParslPool, stopwatch: Sto
     )
     state = begin(case.rules, n_trajectories=case.trajectories)
     stagnations = Stagnations.begin(committee.n_members, patience=10, margin=0.002)
-    return Loop(bench, parts, state, committee=committee, stagnations=stagnations)
+    return Loop(bench, str(Stage.ACTIVE), parts, state, committee=committee, stagnations=stagnations)
 
 
 def cases(arguments: argparse.Namespace) -> list[Case]:

@@ -113,7 +113,8 @@ def walkers_of(project: Project, committee: Committee) -> list[Walker]:
 def learn(project: Project, run: SerialRun, walkers: Sequence[Walker]) -> None:
     """Step every trajectory in its turn, label what is uncertain, and train for each point by itself."""
     settings, reference = project.active, build_reference(project.reference)
-    selector, memory = selectors.MovingThreshold(settings.c_x, quiet_limit_steps=sys.maxsize), selectors.Memory()
+    selector = selectors.MovingThreshold(settings.c_x, quiet_limit_steps=sys.maxsize)
+    memory = selectors.Memory(selector.name)
     quota, counts = Quota(settings.valid_ratio), SplitCounts()
     committee, score = run.committee, SCORES[settings.uncertainty_type]
     plan = EpochPlan(valid_skip=settings.valid_skip, validates_last=False)
