@@ -206,7 +206,9 @@ class Loop:
                 number=self.state.memory_of(MovingThreshold.NAME).n_scores,
                 threshold=threshold(self.state, self._parts.rules),
                 generation=self._committee.generation,
-                is_picked=bool(consequences),
+                is_picked=any(
+                    isinstance(one, SubmitLabel) and one.selector == MovingThreshold.NAME for one in consequences
+                ),
             )
             self._diary.judged(index, moved.md_step, score)
 
