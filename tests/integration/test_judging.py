@@ -84,6 +84,15 @@ def test_every_label_of_active_learning_was_predicted_before_it_was_learned(fini
         assert one.prediction.generation == one.frame.generation
 
 
+def test_a_score_counts_as_picked_only_where_its_threshold_picked_it(finished: Path) -> None:
+    with RunStore.open_readonly(finished) as store:
+        scores = store.scores()
+    assert len(of(active(finished), RandomShare.NAME)) + len(of(active(finished), FixedSteps.NAME)) > 0
+    picked = {(int(row["trajectory"]), int(row["md_step"])) for row in scores[scores["picked"]]}
+    labelled = of(active(finished), MovingThreshold.NAME)
+    assert picked == {(one.frame.trajectory, one.frame.md_step) for one in labelled}
+
+
 def test_stated_errors_are_those_on_test_structures_and_told_by_origin(finished: Path) -> None:
     content = json.loads((finished / "results" / "summary.json").read_text(encoding="utf-8"))
     at_random = of(active(finished), RandomShare.NAME)
