@@ -7,13 +7,14 @@ from typing import Final
 
 from aims_pax.campaign.session import PART_OF, Progress
 from aims_pax.dataset.extxyz import read_extxyz
-from aims_pax.forecast.crew import OWN_PROCESS
-from aims_pax.forecast.simulation import DriverPace, Outcome, Workload, simulate
+from aims_pax.forecast.rounds import RoundsAhead, rounds_ahead
 from aims_pax.forecast.standing import Standing
 from aims_pax.frame import Stage
 from aims_pax.learner.annealing import COOLING_SHARE
 from aims_pax.learner.cadence import PerLabel, PerRound
-from aims_pax.learner.state import Phase, Rules
+from aims_pax.learner.decide import resumed
+from aims_pax.learner.state import Phase, Rules, State
+from aims_pax.learner.transition import begin
 from aims_pax.settings import ActiveLearningSettings, Project
 from aims_pax.settings.misc import VERDICT_LEAST_PS, VERDICT_MOST_PS
 from aims_pax.settings.stage import ACTIVE, INITIAL, StageSettings
@@ -199,23 +200,15 @@ def initial_rules(project: Project) -> tuple[Rules, Rules, Rules | None]:
     return early, replace(limited, max_epochs=DEFAULT_ROUNDS * epochs_per_round), None
 
 
-def initial_work(project: Project, rules: Rules, standing: Standing | None) -> Workload[DriverPace]:
-    """An initial stage in which nothing takes any time."""
-    n_systems = len(project.systems)
-    return Workload(
-        rules=rules,
-        pace=DriverPace((0.0,) * n_systems, (0.0,) * n_systems, lambda _: 0.0),
-        n_trajectories=n_systems,
-        n_owners=assembly.n_owners(project.initial),
-        state=None if standing is None else standing.initial,
-    )
+def initial_state(project: Project, rules: Rules, standing: Standing | None) -> State:
+    """Where the initial stage goes on, or begins."""
+    if standing is not None and standing.initial is not None:
+        return resumed(standing.initial, rules)
+    return begin(rules, n_trajectories=len(project.systems), n_owners=assembly.n_owners(project.initial))
 
 
-def _played(project: Project, standing: Standing | None) -> tuple[Outcome, Outcome, Outcome | None]:
-    early, likely, late = initial_rules(project)
-    low, mid = (simulate(initial_work(project, one, standing), n_workers=OWN_PROCESS) for one in (early, likely))
-    high = None if late is None else simulate(initial_work(project, late, standing), n_workers=OWN_PROCESS)
-    return low, mid, high
+def _initial_ahead(project: Project, rules: Rules, standing: Standing | None) -> RoundsAhead:
+    return rounds_ahead(rules, initial_state(project, rules, standing))
 
 
 def _starting_amounts(project: Project, standing: Standing | None) -> Amounts:
@@ -225,7 +218,9 @@ def _starting_amounts(project: Project, standing: Standing | None) -> Amounts:
 
 
 def _initial_amounts(project: Project, standing: Standing | None) -> Amounts:
-    low, mid, high = _played(project, standing)
+    low, mid, high = (
+        None if rules is None else _initial_ahead(project, rules, standing) for rules in initial_rules(project)
+    )
     spans = [
         Span(getattr(low, name), getattr(mid, name), inf if high is None else getattr(high, name))
         for name in ("n_labels", "n_md_steps", "n_epochs")
@@ -248,7 +243,7 @@ def initial_train_size(project: Project, standing: Standing | None = None) -> in
     if project.settings.initial is None:
         return 0
     _, likely, _ = initial_rules(project)
-    return simulate(initial_work(project, likely, standing), n_workers=OWN_PROCESS).n_train + n_probes(project)
+    return _initial_ahead(project, likely, standing).n_train + n_probes(project)
 
 
 def n_probes(project: Project) -> int:

@@ -10,8 +10,9 @@ from random import Random
 from statistics import fmean
 from typing import Final, Generic, Protocol, TypeVar, assert_never
 
-from aims_pax.dataset.shares import place_all
 from aims_pax.forecast.crew import crew
+from aims_pax.forecast.rounds import rounds_ahead
+from aims_pax.learner.cadence import PerRound
 from aims_pax.learner.decide import decide, resumed
 from aims_pax.learner.events import (
     Advance,
@@ -33,6 +34,9 @@ from aims_pax.learner.transition import begin, transition
 
 WELL_USED: Final = 0.9
 """Share of its time that a worker computes, below which another worker is called wasted."""
+
+MOST_EVENTS: Final = 20_000
+"""Events after which a play breaks off, some 1.5 s; the rest is taken to go on in proportion."""
 
 _THRESHOLD, _QUIET, _UNSURE = 1.0, 0.0, 2.0
 """A frozen threshold and two scores: which structures cross is drawn, not predicted."""
@@ -237,14 +241,37 @@ def worth_having(outcomes: Sequence[Outcome]) -> Outcome:
     return used[-1] if used else by_size[0]
 
 
+def in_proportion(outcome: Outcome, factor: float) -> Outcome:
+    """What a stage takes that goes on as it has begun, so many times as long."""
+    whole = {name: round(factor * getattr(outcome, name)) for name in ("n_labels", "n_md_steps", "n_epochs", "n_train")}
+    names = ("makespan_s", "labels_s", "sampling_s", "training_s", "waiting_s")
+    return replace(outcome, **whole, **{name: factor * getattr(outcome, name) for name in names})
+
+
+def _share_of_goal(begun: State, state: State, rules: Rules) -> float:
+    """How much has been done of what there was to do, by the goal that is nearest; above 0 and below 1."""
+    if isinstance(rules.cadence, PerRound):
+        return (state.n_received - begun.n_received) / rounds_ahead(rules, begun).n_labels
+    most = rules.max_md_steps and rules.max_md_steps * len(begun.trajectories)
+    goals = (
+        (begun.train_size, state.train_size, rules.max_train_size),
+        (begun.n_epochs, state.n_epochs, rules.max_epochs),
+        (begun.md_steps, state.md_steps, most),
+    )
+    return max((now - before) / (goal - before) for before, now, goal in goals if goal is not None)
+
+
 class _Play:
     """The shell of :mod:`aims_pax.stages.loop.shell` with nothing in it but time."""
 
     def __init__(self, workload: Workload[Times], n_workers: int, rng: Random) -> None:
-        self._workload, self._rules, self._pace = workload, workload.rules, workload.pace
+        self._workload, self._pace = workload, workload.pace
+        whole = max(workload.rules.steps_per_chunk, workload.rules.equilibration_steps)
+        self._rules = replace(workload.rules, steps_per_chunk=whole)  # nobody waits for the end of a chunk here
         self._n_workers, self._rng = n_workers, rng
         self._workers = crew(n_workers)
         self._asked: list[Pick] = []
+        self._n_events = 0
         self._now_s = 0.0
         self._labels_s = self._sampling_s = self._training_s = self._waiting_s = 0.0
 
@@ -253,7 +280,7 @@ class _Play:
         self._state = replace(begun, memories=tuple(replace(one, frozen_at=_THRESHOLD) for one in begun.memories))
         for pick in begun.in_flight:
             self._submit(pick)
-        while True:
+        while self._n_events < MOST_EVENTS:
             self._answered()
             match decide(self._state, self._rules):
                 case Advance(trajectories, n_steps):
@@ -272,6 +299,7 @@ class _Play:
                     return self._outcome(begun)
                 case command:
                     assert_never(command)
+        return in_proportion(self._outcome(begun), 1 / _share_of_goal(begun, self._state, self._rules))
 
     def _begun(self) -> State:
         work = self._workload
@@ -285,6 +313,7 @@ class _Play:
         )
 
     def _feed(self, event: Event) -> None:
+        self._n_events += 1
         known = set(self._state.in_flight)
         self._state, _ = transition(self._state, event, self._rules)
         for pick in self._state.in_flight:
@@ -308,7 +337,7 @@ class _Play:
     def _shared(self) -> tuple[SplitCounts, ...]:
         counts, quota = self._state.counts, self._rules.quota
         share = self._state.n_in_round // len(counts)
-        return tuple(place_all(quota, one, share)[0] for one in counts)
+        return tuple(quota.after(one, share) for one in counts)
 
     def _submit(self, pick: Pick) -> None:
         label_s = self._pace.label_s_of(pick.trajectory, self._rng)

@@ -15,8 +15,8 @@ from aims_pax.forecast.amounts import (
     convergence_epochs,
     final_train_size,
     initial_rules,
+    initial_state,
     initial_train_size,
-    initial_work,
 )
 from aims_pax.forecast.crew import OWN_PROCESS
 from aims_pax.forecast.pace import NO_WISHES, RECORD_S, Wishes, pick_rates, workload_of
@@ -239,7 +239,8 @@ class _Timetable:
             checkpoint_s=self._speed.checkpoint_s,
             record_s=RECORD_S,
         )
-        work = replace(initial_work(project, rules, self._outlook.standing), pace=pace)
+        state = initial_state(project, rules, self._outlook.standing)
+        work = Workload(rules, pace, len(state.trajectories), state=state)
         return simulate(work, n_workers=self._n_workers).makespan_s
 
     def _initial_convergence(self, amounts: Amounts) -> StageForecast:

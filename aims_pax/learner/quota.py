@@ -1,6 +1,7 @@
 """Training or validation: a rule that keeps the ratio from the first point on."""
 
 from dataclasses import dataclass, replace
+from math import ceil
 
 from aims_pax.frame import Split
 
@@ -43,3 +44,10 @@ class Quota:
         if counts.n_valid < self.ratio * (counts.n_train + counts.n_valid):
             return replace(counts, n_valid=counts.n_valid + 1), Split.VALIDATION
         return replace(counts, n_train=counts.n_train + 1), Split.TRAINING
+
+    def after(self, counts: SplitCounts, n_points: int) -> SplitCounts:
+        """The counts after so many more points, as if each had been placed."""
+        n = counts.n_train + counts.n_valid + n_points
+        lacking = ceil(self.ratio * max(0, n - 1)) - counts.n_valid
+        n_valid = counts.n_valid + max(0, min(n_points, lacking))
+        return SplitCounts(n - n_valid, n_valid)

@@ -139,6 +139,16 @@ def test_malice_is_refused_in_time(name: str, file: str) -> None:
     assert outcome("embedded", file, text if isinstance(text, bytes) else text.encode()) == "refused"
 
 
+@pytest.mark.parametrize("number", [20_000, 10**9, 10**15])
+@pytest.mark.parametrize(
+    "key", ["max_initial_set_size", "max_initial_epochs", "n_points_per_sampling_step_idg", "equilibration_steps"]
+)
+def test_large_goals_of_the_initial_dataset_are_checked_in_time(key: str, number: int) -> None:
+    data = yaml.safe_load(PROJECTS["engine"]["aims_PAX.yaml"])
+    data["INITIAL_DATASET_GENERATION"][key] = number
+    assert outcome("engine", "aims_PAX.yaml", yaml.safe_dump(data).encode()) != "refused"
+
+
 @pytest.mark.parametrize("make", [lambda path: os.mkfifo(path), lambda path: path.symlink_to("/dev/zero")])
 @pytest.mark.parametrize("name", ["water.xyz", "control.in"])
 def test_pipes_and_devices_are_refused_without_a_wait(name: str, make: Any, tmp_path: Path) -> None:

@@ -20,6 +20,12 @@ def test_quota_is_kept_over_any_sequence_of_rounds(ratio: float, rounds: list[in
     assert (counts.n_train, counts.n_valid) == (splits.count(Split.TRAINING), splits.count(Split.VALIDATION))
 
 
+@given(st.floats(0.001, 0.999), st.integers(0, 40), st.integers(0, 40), st.integers(0, 60))
+def test_counts_after_many_points_are_those_of_one_by_one(ratio: float, n_train: int, n_valid: int, n: int) -> None:
+    counts = SplitCounts(n_train, n_valid)
+    assert Quota(ratio).after(counts, n) == place_all(Quota(ratio), counts, n)[0]
+
+
 @given(st.integers(0, 200), st.integers(1, 9), st.integers(0, 2**32))
 def test_every_point_belongs_to_exactly_one_member(n_points: int, n_members: int, seed: int) -> None:
     parts = distribute(n_points, n_members, np.random.default_rng(seed))

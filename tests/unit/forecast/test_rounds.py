@@ -1,11 +1,15 @@
-"""The initial stage on a counted clock: what can be said of its time without playing it."""
+"""The initial stage on a counted clock; what is counted of it at once is the same as what is played."""
 
 from dataclasses import replace
+from math import inf
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aims_pax.forecast.crew import OWN_PROCESS
-from aims_pax.forecast.simulation import DriverPace, Workload, simulate
+from aims_pax.forecast.rounds import RoundsAhead, rounds_ahead
+from aims_pax.forecast.simulation import MOST_EVENTS, DriverPace, Workload, simulate
 from aims_pax.learner.cadence import PerRound
 from aims_pax.learner.quota import Quota, SplitCounts
 from aims_pax.learner.selectors import EveryStructure
@@ -69,3 +73,54 @@ def test_what_is_left_is_played_on_from_where_the_stage_stands() -> None:
     outcome = simulate(replace(WORK, state=state), n_workers=OWN_PROCESS)
     assert (outcome.n_labels, outcome.n_md_steps, outcome.n_epochs, outcome.n_train) == (3, 10, 5, 7)
     assert outcome.makespan_s == pytest.approx(3 * 2.0 + 1.0 + 5 * 0.5 * 7)
+
+
+@st.composite
+def stages_in_rounds(draw: st.DrawFn) -> tuple[Rules, int, int]:
+    """Rules of a stage that ends, systems and members with points of their own."""
+    n_systems, n_owners = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    max_train_size = draw(st.none() | st.integers(1, 30))
+    epochs = st.integers(1, 12)
+    rules = replace(
+        RULES,
+        cadence=PerRound(draw(st.integers(1, 4)) * n_systems * n_owners, draw(epochs)),
+        quota=Quota(draw(st.floats(0.02, 0.6))),
+        equilibration_steps=draw(st.integers(0, 40)),
+        max_train_size=max_train_size,
+        max_epochs=draw(epochs if max_train_size is None else epochs | st.just(inf)),
+    )
+    return rules, n_systems, n_owners
+
+
+@given(stage=stages_in_rounds())
+def test_what_is_counted_at_once_is_what_is_played(stage: tuple[Rules, int, int]) -> None:
+    rules, n_systems, n_owners = stage
+    pace = DriverPace((0.0,) * n_systems, (0.0,) * n_systems, lambda _: 0.0)
+    played = simulate(Workload(rules, pace, n_systems, n_owners=n_owners), n_workers=OWN_PROCESS)
+    counted = rounds_ahead(rules, begin(rules, n_trajectories=n_systems, n_owners=n_owners))
+    assert counted == RoundsAhead(played.n_labels, played.n_md_steps, played.n_epochs, played.n_train)
+
+
+def test_what_is_left_is_counted_from_where_the_stage_stands() -> None:
+    state = replace(
+        begin(RULES, n_trajectories=1, n_owners=2),
+        counts=(SplitCounts(3, 1),) * 2,
+        in_flight=(Pick(0, 150, RULES.selectors[0].name),),
+        offered=(Pick(0, 160, RULES.selectors[0].name),),
+        n_received=13,
+        n_round=1,
+        n_in_round=5,
+        n_epochs=5,
+    )
+    assert rounds_ahead(RULES, state) == RoundsAhead(n_labels=3, n_md_steps=10, n_epochs=5, n_train=7)
+    after_its_round = replace(state, counts=(SplitCounts(7, 1),) * 2, in_flight=(), n_in_round=0, epochs_due=2)
+    assert rounds_ahead(RULES, after_its_round) == RoundsAhead(n_labels=0, n_md_steps=0, n_epochs=2, n_train=7)
+
+
+def test_a_stage_too_long_to_be_played_goes_on_in_proportion() -> None:
+    rules = replace(RULES, max_train_size=10 * MOST_EVENTS)
+    outcome = simulate(replace(WORK, rules=rules, pace=replace(PACE, epoch_s=lambda _: 0.5)), n_workers=OWN_PROCESS)
+    counted = rounds_ahead(rules, begin(rules, n_trajectories=1, n_owners=2))
+    assert outcome.n_labels == counted.n_labels
+    assert outcome.n_epochs == pytest.approx(counted.n_epochs, rel=1e-3)
+    assert outcome.makespan_s == pytest.approx(counted.n_labels * 3.0 + 0.5 * counted.n_epochs, rel=1e-3)
