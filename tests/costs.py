@@ -27,6 +27,7 @@ COSTLY: Final = ("torch", "process", "slow", "gpu", "licence", "slurm")
 COSTS: Final[Mapping[str, str]] = {
     "contract/test_committee.py": "torch",
     "contract/test_driver.py": "torch",
+    "contract/test_integrator.py": "torch",
     "contract/test_pool.py": "process",
     "contract/test_reference.py": "process",
     "contract/test_sampler.py": "torch",

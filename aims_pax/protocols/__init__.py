@@ -16,7 +16,7 @@ from aims_pax.protocols.learning import (
     Predictor,
     RandomSubset,
 )
-from aims_pax.protocols.motion import Driver, ExplainsFailures, ForgetsHistory, KnowsLabels, Sampler
+from aims_pax.protocols.motion import Driver, ExplainsFailures, ForgetsHistory, Integrator, KnowsLabels, Sampler
 from aims_pax.protocols.scoring import Score
 from aims_pax.protocols.structures import NO_TRAJECTORY, Source
 from aims_pax.protocols.validation import Findings, Validator
@@ -33,6 +33,7 @@ __all__ = [
     "Findings",
     "ForgetsHistory",
     "FramePrediction",
+    "Integrator",
     "KnowsLabels",
     "LabelDone",
     "LabelJob",

@@ -1,7 +1,7 @@
 """What moves atoms, and what moves trajectories."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from aims_pax.frame import Frame, Label, LabelFailure
 from aims_pax.trajectory import Advanced, TrajectoryCheckpoint
@@ -62,6 +62,43 @@ class KnowsLabels(Protocol):
 
     def result_of(self, frame: Frame) -> Label | LabelFailure | None:
         """What it said of this very structure if that is the newest of its trajectory, else None."""
+        ...
+
+
+class Integrator(Protocol):
+    """One ensemble: what atoms do between two evaluations of their forces, for all atoms of a batch at once.
+
+    Phase space is the sampler's. An integrator holds what is its own, one row for each atom; nothing is changed in
+    place, for a step that goes wrong is not made.
+    """
+
+    def select(self, atoms: "Tensor") -> Self:
+        """The same for some of the atoms, by their indices."""
+        ...
+
+    def before_forces(
+        self, positions: "Tensor", momenta: "Tensor", forces: "Tensor", noise: "Tensor"
+    ) -> "tuple[Tensor, Tensor]":
+        """The part of a step before the new forces.
+
+        Parameters
+        ----------
+        positions : (N, 3), Å
+        momenta : (N, 3), eV fs/Å
+        forces : (N, 3), eV/Å
+            At `positions`.
+        noise : (N, 3)
+            Standard normal numbers; those who need none leave them.
+
+        Returns
+        -------
+        positions, momenta : (N, 3)
+            The new positions, and momenta that lack :meth:`after_forces`.
+        """
+        ...
+
+    def after_forces(self, momenta: "Tensor", forces: "Tensor") -> "Tensor":
+        """Momenta (N, 3) at the end of the step, by the forces (N, 3) at the new positions."""
         ...
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from aims_pax.batch import AtomBatch
 from aims_pax.errors import ShapeError, StoreError
 from aims_pax.frame import Frame
-from aims_pax.protocols import Driver, ExplainsFailures
-from aims_pax.sampling.langevin import Coefficients, kick, kick_drift, maxwell_boltzmann
+from aims_pax.protocols import Driver, ExplainsFailures, Integrator
+from aims_pax.sampling.dynamics import Langevin, maxwell_boltzmann
 from aims_pax.sampling.neighbours import NearBatch, SkinLists, symbol
 from aims_pax.sampling.noise import NoiseStream
 from aims_pax.trajectory import (
@@ -76,7 +76,7 @@ class BatchedSampler:
         ends = np.cumsum([frame.n_atoms for frame in frames]).tolist()
         self._atoms = [slice(end - frame.n_atoms, end) for end, frame in zip(ends, frames, strict=True)]
         self._masses = self._tensor(atomic_masses * AMU_ANG2_PER_FS2_EV)[self._lists.structures.numbers]
-        self._coefficients = self._thermostats()
+        self._integrator = self._thermostats()
         self._positions = self._lists.structures.positions.clone()
         self._momenta = torch.cat([self._drawn_momenta(k, draw=0) for k in range(len(starts))])
         self._forces = torch.zeros_like(self._positions)
@@ -218,18 +218,16 @@ class BatchedSampler:
         atoms = self._atom_indices(trajectories)
         near = self._gather(trajectories)
         momenta, forces, energies = self._momenta[atoms], self._forces[atoms], self._energies[trajectories]
-        coefficients = self._coefficients.select(atoms)
+        integrator = self._integrator.select(atoms)
         made, problems = 0, dict[int, str]()
         for noise in self._noise(trajectories, n_steps):
-            positions, kicked = kick_drift(
-                near.batch.positions, momenta, forces, noise=noise, coefficients=coefficients
-            )
+            positions, kicked = integrator.before_forces(near.batch.positions, momenta, forces, noise)
             ahead = self._lists.follow(near, positions)
             new_energies, new_forces, problems = self._evaluate(ahead)
             if problems:
                 break
             near, energies, forces = ahead, new_energies, new_forces
-            momenta = kick(kicked, forces, coefficients)
+            momenta = integrator.after_forces(kicked, forces)
             made += 1
         self._lists.keep(near)
         self._positions[atoms], self._momenta[atoms], self._forces[atoms] = near.batch.positions, momenta, forces
@@ -305,13 +303,13 @@ class BatchedSampler:
         temperature = self._starts[trajectory].temperature_k
         return maxwell_boltzmann(noise, self._masses[self._atoms[trajectory]], temperature_k=temperature)
 
-    def _thermostats(self) -> Coefficients:
-        """Integration coefficients of all atoms, from the settings of their trajectories."""
+    def _thermostats(self) -> Integrator:
+        """What moves all atoms, from the settings of their trajectories."""
 
         def per_atom(values: list[float]) -> Tensor:
             return self._tensor(values)[self._lists.structures.structure]
 
-        return Coefficients.of(
+        return Langevin.of(
             self._masses,
             timestep_fs=per_atom([start.timestep_fs for start in self._starts]),
             temperature_k=per_atom([start.temperature_k for start in self._starts]),

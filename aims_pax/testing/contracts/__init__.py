@@ -8,6 +8,7 @@ before anything is imported from here.
 
 from aims_pax.testing.contracts.committee import CommitteeContract
 from aims_pax.testing.contracts.driver import DriverContract
+from aims_pax.testing.contracts.integrator import IntegratorContract
 from aims_pax.testing.contracts.pool import PoolContract
 from aims_pax.testing.contracts.sampler import SamplerContract
 from aims_pax.testing.contracts.source import SourceContract
@@ -16,6 +17,7 @@ from aims_pax.testing.contracts.validator import ValidatorContract
 __all__ = [
     "CommitteeContract",
     "DriverContract",
+    "IntegratorContract",
     "PoolContract",
     "SamplerContract",
     "SourceContract",

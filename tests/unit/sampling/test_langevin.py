@@ -6,7 +6,7 @@ import torch
 
 from aims_pax.frame import Frame
 from aims_pax.sampling import BatchedSampler, StatisticalEnsemble, TrajectoryStart
-from aims_pax.sampling.langevin import Coefficients, kick, kick_drift, maxwell_boltzmann
+from aims_pax.sampling.dynamics import Langevin, maxwell_boltzmann
 from aims_pax.testing.drivers import LennardJones, Tethers
 from aims_pax.units import AMU_ANG2_PER_FS2_EV, BOLTZMANN_EV_PER_K
 
@@ -45,14 +45,14 @@ def test_positions_of_a_harmonic_mode_are_exact_at_large_steps() -> None:
     # One hydrogen stretch at w dt = 0.9, where plain Euler schemes are off by a fifth.
     mass = torch.full((60_000,), 1.008 * AMU_ANG2_PER_FS2_EV, dtype=torch.float64)
     stiffness, step = 0.81 * float(mass[0]), torch.ones(60_000, dtype=torch.float64)
-    coefficients = Coefficients.of(mass, timestep_fs=step, temperature_k=300 * step, friction_per_fs=0.5 * step)
+    langevin = Langevin.of(mass, timestep_fs=step, temperature_k=300 * step, friction_per_fs=0.5 * step)
     generator = torch.Generator().manual_seed(1)
     positions = momenta = forces = torch.zeros(60_000, 3, dtype=torch.float64)
     for _ in range(60):
         noise = torch.randn(60_000, 3, dtype=torch.float64, generator=generator)
-        positions, momenta = kick_drift(positions, momenta, forces, noise=noise, coefficients=coefficients)
+        positions, momenta = langevin.before_forces(positions, momenta, forces, noise)
         forces = -stiffness * positions
-        momenta = kick(momenta, forces, coefficients)
+        momenta = langevin.after_forces(momenta, forces)
     # Standard error sqrt(2 / 180000) = 0.33 %.
     assert float(positions.square().mean()) == pytest.approx(KT_300 / stiffness, rel=0.012)
     # The momenta are low by the known factor 1 - (w dt)²/4.
@@ -109,5 +109,5 @@ def test_a_single_atom_keeps_its_momentum() -> None:
 def test_noise_of_a_weak_thermostat_is_not_lost_to_rounding() -> None:
     mass = torch.tensor([1.0], dtype=torch.float64)
     friction = torch.tensor([1e-12], dtype=torch.float64)
-    coefficients = Coefficients.of(mass, timestep_fs=mass, temperature_k=300 * mass, friction_per_fs=friction)
-    assert float(coefficients.noise) == pytest.approx(np.sqrt(2e-12 * KT_300), rel=1e-6)
+    langevin = Langevin.of(mass, timestep_fs=mass, temperature_k=300 * mass, friction_per_fs=friction)
+    assert float(langevin.noise) == pytest.approx(np.sqrt(2e-12 * KT_300), rel=1e-6)

@@ -10,8 +10,8 @@ from aims_pax.units import BOLTZMANN_EV_PER_K
 
 
 @dataclass(frozen=True, slots=True)
-class Coefficients:
-    """All that a step needs to know of its atoms but phase space and noise; each may have its own thermostat.
+class Langevin:
+    """An :class:`aims_pax.protocols.Integrator` in which each atom may have a thermostat of its own.
 
     Parameters
     ----------
@@ -23,6 +23,12 @@ class Coefficients:
         exp(-friction dt): what the thermostat leaves of a momentum; 1 in NVE.
     noise : (N, 1), eV fs/Å
         sqrt(m k T (1 - damping²)): what it adds; 0 in NVE.
+
+    Notes
+    -----
+    B, A, O, A and, after the new forces, B of BAOAB: Leimkuhler & Matthews, Appl. Math. Res. Express 2013, 34,
+    doi:10.1093/amrx/abs010. Its averages over positions are exact for harmonic forces at any stable time step; the
+    kinetic temperature of a mode of frequency w comes out low by the factor 1 - (w dt)²/4.
     """
 
     half_kick: Tensor
@@ -32,7 +38,7 @@ class Coefficients:
 
     @classmethod
     def of(cls, masses: Tensor, *, timestep_fs: Tensor, temperature_k: Tensor, friction_per_fs: Tensor) -> Self:
-        """Coefficients of atoms with masses (N,) in eV fs²/Å²; the other tensors are (N,), too. NVE: friction 0."""
+        """That of atoms with masses (N,) in eV fs²/Å²; the other tensors are (N,), too. NVE: friction 0."""
         damping = torch.exp(-friction_per_fs * timestep_fs)
         # expm1 keeps the noise exact where 1 - exp(-2 friction dt) would cancel.
         variance = -torch.expm1(-2.0 * friction_per_fs * timestep_fs) * masses * BOLTZMANN_EV_PER_K * temperature_k
@@ -40,45 +46,16 @@ class Coefficients:
         return cls(*(column.unsqueeze(1) for column in columns))
 
     def select(self, atoms: Tensor) -> Self:
-        """The coefficients of some of the atoms (indices into N)."""
         return type(self)(self.half_kick[atoms], self.half_drift[atoms], self.damping[atoms], self.noise[atoms])
 
+    def before_forces(self, positions: Tensor, momenta: Tensor, forces: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        momenta = torch.addcmul(momenta, self.half_kick, forces)
+        positions = torch.addcmul(positions, self.half_drift, momenta)
+        momenta = torch.addcmul(self.damping * momenta, self.noise, noise)
+        return torch.addcmul(positions, self.half_drift, momenta), momenta
 
-def kick_drift(
-    positions: Tensor, momenta: Tensor, forces: Tensor, *, noise: Tensor, coefficients: Coefficients
-) -> tuple[Tensor, Tensor]:
-    """The part of a step before the new forces: half a kick, and two half drifts around the thermostat.
-
-    Parameters
-    ----------
-    positions : (N, 3), Å
-    momenta : (N, 3), eV fs/Å
-    forces : (N, 3), eV/Å
-        At `positions`.
-    noise : (N, 3)
-        Standard normal numbers.
-    coefficients : Coefficients
-
-    Returns
-    -------
-    positions, momenta : (N, 3)
-        The new positions, and momenta that lack :func:`kick` by the forces there.
-
-    Notes
-    -----
-    B, A, O, A of BAOAB: Leimkuhler & Matthews, Appl. Math. Res. Express 2013, 34, doi:10.1093/amrx/abs010. Its
-    averages over positions are exact for harmonic forces at any stable time step; the kinetic temperature of a
-    mode of frequency w comes out low by the factor 1 - (w dt)²/4.
-    """
-    momenta = torch.addcmul(momenta, coefficients.half_kick, forces)
-    positions = torch.addcmul(positions, coefficients.half_drift, momenta)
-    momenta = torch.addcmul(coefficients.damping * momenta, coefficients.noise, noise)
-    return torch.addcmul(positions, coefficients.half_drift, momenta), momenta
-
-
-def kick(momenta: Tensor, forces: Tensor, coefficients: Coefficients) -> Tensor:
-    """Momenta (N, 3) after half a kick: the last B of BAOAB, by the forces (N, 3) at the new positions."""
-    return torch.addcmul(momenta, coefficients.half_kick, forces)
+    def after_forces(self, momenta: Tensor, forces: Tensor) -> Tensor:
+        return torch.addcmul(momenta, self.half_kick, forces)
 
 
 def maxwell_boltzmann(noise: Tensor, masses: Tensor, *, temperature_k: float) -> Tensor:
