@@ -15,6 +15,8 @@ from .projects import COPPER, TINY_MACE, changed, copper, copper_project, labels
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="PyTorch's compiler needs g++")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_campaign_may_be_compiled_when_it_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     plain = copper_project(tmp_path / "plain", changes={"ACTIVE_LEARNING": None})
     run(plain)

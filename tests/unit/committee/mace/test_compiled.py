@@ -1,6 +1,8 @@
 """Models that PyTorch has compiled come to the numbers of models as they are built, while they learn.
 
 Compiled are models with one layer without products of messages: those of :func:`toys.settings` take three minutes.
+Each kind of pass is compiled by itself: training or not, with stress or not. One test stands for all from day to day;
+those that need the rest are slow.
 """
 
 import dataclasses
@@ -54,6 +56,8 @@ def close(first: torch.Tensor, second: torch.Tensor) -> bool:
     return torch.allclose(first, second, rtol=1e-9, atol=1e-9, equal_nan=True)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_compiled_models_learn_the_same(pair: tuple[Committee, Committee]) -> None:
     plain, compiled = pair
     assert all(close(*two) for two in zip(weights(plain), weights(compiled), strict=True))
@@ -61,6 +65,8 @@ def test_compiled_models_learn_the_same(pair: tuple[Committee, Committee]) -> No
         assert dataclasses.astuple(one) == pytest.approx(dataclasses.astuple(other), rel=1e-8)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("n_frames", [1, 2, 4])
 def test_compiled_models_predict_the_same(pair: tuple[Committee, Committee], n_frames: int) -> None:
     batch = AtomBatch.from_frames(mixed_frames()[:n_frames], pair[0].cutoff)
@@ -73,6 +79,8 @@ def test_compiled_models_predict_the_same(pair: tuple[Committee, Committee], n_f
             assert close(plain.stress, compiled.stress)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_compiled_models_predict_atoms_without_neighbours(pair: tuple[Committee, Committee]) -> None:
     apart = frame_of(Atoms("CO", [(0.0, 0.0, 0.0), (20.0, 0.0, 0.0)]))
     plain, compiled = (committee.evaluate(AtomBatch.from_frames([apart], committee.cutoff)) for committee in pair)
@@ -80,6 +88,8 @@ def test_compiled_models_predict_atoms_without_neighbours(pair: tuple[Committee,
     assert not compiled.forces.any()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_passes_with_several_threads_are_made_as_built(
     pair: tuple[Committee, Committee], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,7 +107,7 @@ def test_passes_with_several_threads_are_made_as_built(
     assert (said.virials, expected.virials) == (None, None)
 
 
-def test_a_committee_may_be_compiled_from_its_checkpoint_on(tmp_path: Path) -> None:
+def test_a_committee_compiled_from_its_checkpoint_on_learns_and_says_the_same(tmp_path: Path) -> None:
     plain = built(compiled=False, stress=False)
     plain.save(tmp_path / "committee.pt")
     compiled = Committee.load(tmp_path / "committee.pt", compiled=True)
@@ -105,8 +115,13 @@ def test_a_committee_may_be_compiled_from_its_checkpoint_on(tmp_path: Path) -> N
     for committee in (plain, compiled):
         committee.train(1, plan=EPOCHS)
     assert all(close(*two) for two in zip(weights(plain), weights(compiled), strict=True))
+    batch = AtomBatch.from_frames(mixed_frames(), plain.cutoff)
+    built_says, compiled_says = (committee.evaluate(batch, want_stress=False) for committee in (plain, compiled))
+    assert close(built_says.forces, compiled_says.forces)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_compiled_models_are_written_as_mace_builds_them(pair: tuple[Committee, Committee], tmp_path: Path) -> None:
     plain, compiled = (torch.load(committee.export(tmp_path, name)[0], weights_only=False)
                        for name, committee in zip(("plain", "compiled"), pair, strict=True))  # fmt: skip
