@@ -105,8 +105,7 @@ def _md(project: Project) -> Mapping[int, MDSettings]:
     settings = project.settings
     if not isinstance(settings.md, MDSettings):
         return settings.md
-    n_trajectories = 0 if settings.active is None else settings.active.num_trajectories
-    return dict.fromkeys(range(max(len(project.systems), n_trajectories)), settings.md)
+    return dict.fromkeys(range(max(len(project.systems), project.n_trajectories)), settings.md)
 
 
 def _digest(frame: Frame) -> str:

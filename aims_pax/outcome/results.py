@@ -333,5 +333,4 @@ def _finite(value: float) -> float | None:
 
 
 def _md_seeds(project: Project) -> list[int]:
-    n_trajectories = 0 if project.settings.active is None else project.settings.active.num_trajectories
-    return sorted({project.md_for(index).seed for index in range(n_trajectories)})
+    return sorted({project.md_for(index).seed for index in range(project.n_trajectories)})

@@ -125,8 +125,18 @@ class Project:
         """The same project with its labels computed elsewhere."""
         return replace(self, settings=replace(self.settings, cluster=cluster))
 
+    @property
+    def n_trajectories(self) -> int:
+        """Trajectories of active learning; 0 without it."""
+        return 0 if self.settings.active is None else self.settings.active.num_trajectories
+
+    def md_of(self, system: System) -> MDSettings:
+        """How a system moves in the initial dataset generation, which has one trajectory of each."""
+        md = self.settings.md
+        return md if isinstance(md, MDSettings) else md[system.frame.trajectory]
+
     def md_for(self, trajectory: int) -> MDSettings:
-        """How one trajectory moves; in initial dataset generation, the trajectory that starts at this system."""
+        """How one trajectory of active learning moves."""
         md = self.settings.md
         return md if isinstance(md, MDSettings) else md[trajectory]
 

@@ -141,7 +141,7 @@ def initial_sampler(project: Project, forces: "Driver") -> "BatchedSampler":
     from aims_pax.committee import devices_of
     from aims_pax.sampling import BatchedSampler
 
-    starts = [_start(system.frame, project.md_for(index), noise=0) for index, system in enumerate(project.systems)]
+    starts = [_start(system.frame, project.md_of(system), noise=0) for system in project.systems]
     return BatchedSampler(starts, forces, device=devices_of(project.mace.misc.device)[0])
 
 
@@ -187,7 +187,7 @@ def active_sampler(
     from aims_pax.sampling import BatchedSampler
 
     if frames is None:
-        frames = [project.system_for(index).frame for index in range(project.active.num_trajectories)]
+        frames = [project.system_for(index).frame for index in range(project.n_trajectories)]
     starts = [_start(frame, project.md_for(index), noise=1) for index, frame in enumerate(frames)]
     member = 0 if project.md_for(0).propagate_with == "member" else None
     return BatchedSampler(starts, CommitteeForces(committee, member=member), device=committee.device)
