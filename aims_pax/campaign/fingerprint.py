@@ -20,6 +20,9 @@ from aims_pax.stages.memory import recalling
 STRUCTURES: Final = "starting structures"
 AIMS_INPUT: Final = "input of FHI-aims"
 
+OWN: Final = ("threshold", "max_labels", "priority")
+"""What SYSTEMS says of a system that no other section says."""
+
 
 def claim(store: RunStore, project: Project, *, is_new: bool = False) -> None:
     """Note the settings of a new run; for one that goes on, see that they still hold.
@@ -94,6 +97,10 @@ def _described(project: Project) -> dict[str, Any]:
             if name != "MISC"
         },
     }
+    sections |= {f"SYSTEMS.{name}.REFERENCE.": plan.reference for name, plan in settings.systems.items()}
+    for name, plan in settings.systems.items():
+        own = plan.settings.model_dump(mode="json", include=set(OWN))
+        described |= {f"SYSTEMS.{name}.{key}": value for key, value in own.items()}
     for prefix, section in sections.items():
         if section is not None:
             described |= {f"{prefix}{key}": value for key, value in section.model_dump(mode="json").items()}
@@ -105,8 +112,7 @@ def _md(project: Project) -> Mapping[int, MDSettings]:
     settings = project.settings
     if not isinstance(settings.md, MDSettings):
         return settings.md
-    n_trajectories = 0 if settings.active is None else settings.active.num_trajectories
-    return dict.fromkeys(range(max(len(project.systems), n_trajectories)), settings.md)
+    return dict.fromkeys(range(max(len(project.systems), project.n_trajectories)), settings.md)
 
 
 def _digest(frame: Frame) -> str:

@@ -194,12 +194,13 @@ def _cluster_problems(project: Project) -> Iterator[Problem]:
     if isinstance(cluster, InlineCluster):
         return
     from aims_pax.labelling.workers.blocks import cancel_command
-    from aims_pax.labelling.workers.cluster import cluster_config, placed
+    from aims_pax.labelling.workers.cluster import cluster_config, placed, require_order
     from aims_pax.labelling.workers.configuration import guard
 
     try:
         config = cluster_config(cluster, n_cores=assembly.n_cores())
         placed(config, assembly.wanted_executors(project))
+        require_order(config, assembly.priorities_of(project))
         guard(config, assembly.parsl_folder(project).resolve())
         for executor in config.executors:
             command = cancel_command(getattr(executor, "provider", None))

@@ -82,7 +82,7 @@ def _initial(project: Project) -> Iterator[tuple[str, str]]:
 def _active(project: Project) -> Iterator[tuple[str, str]]:
     settings, step_fs = project.active, _step_fs(project)
     every = _steps(settings.skip_step_mlff, step_fs)
-    yield "active learning", f"{settings.num_trajectories} trajectories, checked every {every}"
+    yield "active learning", f"{project.n_trajectories} trajectories, checked every {every}"
     yield (
         "  labels",
         (

@@ -288,7 +288,7 @@ def _active_amounts(project: Project, standing: Standing | None) -> Amounts:
     state = None if standing is None else standing.active
     if state is not None and state.stopping is not None:
         return _last_labels(rules, len(state.in_phase(Phase.WAITING)), len(state.in_phase(Phase.TRAINING)))
-    n_trajectories = project.active.num_trajectories
+    n_trajectories = project.n_trajectories
     labels = _labels_to_goal(project, rules, standing, rates)
     every = rules.skip_steps
     steps = Span(labels.low * every / rates.high, labels.likely * every / rates.likely, labels.high * every / rates.low)
@@ -316,7 +316,7 @@ def _epochs_per_label(rules: Rules) -> int:
 def _labels_to_goal(project: Project, rules: Rules, standing: Standing | None, rates: Span) -> Span:
     """Labels until the first of the goals is reached; those in flight then are computed, too."""
     state = None if standing is None else standing.active
-    n_trajectories, share = project.active.num_trajectories, train_share(project.active)
+    n_trajectories, share = project.n_trajectories, train_share(project.active)
     limits = []
     if rules.max_train_size is not None:
         n_now = initial_train_size(project, standing) if state is None else state.train_size

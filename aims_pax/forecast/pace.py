@@ -99,7 +99,7 @@ def measure(project: Project, stages: tuple[Stage, ...], wishes: Wishes = NO_WIS
         facts.append(driver_fact)
     speed = None
     if wishes.md_steps_per_s is None or wishes.epoch_s is None:
-        n_trajectories = wishes.n_trajectories or project.active.num_trajectories if ACTIVE in stages else 0
+        n_trajectories = wishes.n_trajectories or project.n_trajectories if ACTIVE in stages else 0
         speed = measured_speed(project, n_trajectories)
     return Measured(label_s, driver_step_s, _as_said(project, speed, wishes), tuple(facts))
 
@@ -121,8 +121,8 @@ def workload_of(
         Where its numbers come from.
     """
     times = measured or measure(project, (ACTIVE,), wishes)
-    speed = times.speed or measured_speed(project, wishes.n_trajectories or project.active.num_trajectories)
-    n_trajectories = wishes.n_trajectories or project.active.num_trajectories
+    speed = times.speed or measured_speed(project, wishes.n_trajectories or project.n_trajectories)
+    n_trajectories = wishes.n_trajectories or project.n_trajectories
     rates, pick_fact = pick_rates(project, wishes)
     rules, n_initial, goal_fact = _goal(project, wishes, standing)
     state = None if standing is None or wishes.n_trajectories is not None else standing.active

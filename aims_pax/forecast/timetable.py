@@ -156,7 +156,7 @@ def forecast_by_stage(project: Project, measured: Measured, *, outlook: Outlook 
         The whole run, when not given.
     """
     if measured.speed is None:
-        n_trajectories = project.active.num_trajectories if ACTIVE in outlook.stages else 0
+        n_trajectories = project.n_trajectories if ACTIVE in outlook.stages else 0
         measured = replace(measured, speed=measured_speed(project, n_trajectories))
     return _Timetable(project, measured, outlook).forecasts()
 

@@ -8,6 +8,7 @@ import shutil
 import socket
 import time
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 
 from aims_pax.frame import FailureReason, Label, LabelFailure
@@ -57,7 +58,13 @@ def carry_out(
     return result
 
 
-def label_on_worker(settings: bytes, job: LabelJob, want_stress: bool, keep_files: bool) -> bytes:
+def label_on_worker(
+    settings: bytes,
+    job: LabelJob,
+    want_stress: bool,
+    keep_files: bool,
+    parsl_resource_specification: Mapping[str, int] | None = None,
+) -> bytes:
     """The task that Parsl sends to its workers.
 
     Parameters
@@ -66,6 +73,8 @@ def label_on_worker(settings: bytes, job: LabelJob, want_stress: bool, keep_file
         Pickled reference settings. The reference is built from them once per worker: a used one can't be sent.
     job : LabelJob
     want_stress, keep_files : bool
+    parsl_resource_specification : mapping of str to int, or None
+        Read by Parsl on the way: its place in the queue.
 
     Returns
     -------

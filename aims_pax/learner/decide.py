@@ -7,6 +7,7 @@ from aims_pax.learner.events import Advance, Ask, AwaitLabel, Command, Distribut
 from aims_pax.learner.state import Phase, Rules, State, StopReason, Trajectory, Turn
 from aims_pax.learner.transition import (
     OutOfTurn,
+    budgets_spent,
     equilibration_left,
     n_wanted,
     reason_to_stop,
@@ -78,9 +79,12 @@ def reopened(state: State, rules: Rules) -> State:
     """
     if state.stopping in (None, StopReason.ALL_FAILED, StopReason.WRECKS):
         return state
+    spent = budgets_spent(state, rules)
     trajectories = tuple(
-        replace(one, phase=Phase.RUNNING) if one.phase is Phase.FINISHED and not steps_used_up(one, rules) else one
-        for one in state.trajectories
+        replace(one, phase=Phase.RUNNING)
+        if one.phase is Phase.FINISHED and not steps_used_up(one, rules) and index not in spent
+        else one
+        for index, one in enumerate(state.trajectories)
     )
     live = replace(state, trajectories=trajectories, stopping=None)
     return state if reason_to_stop(live, rules) else live

@@ -4,6 +4,7 @@ A selector is a rule and never changes; what it remembers is a :class:`Memory`, 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
@@ -111,6 +112,10 @@ class Selector(Protocol):
         """What its labels are for."""
         ...
 
+    def concerns(self, trajectory: int) -> bool:
+        """Whether it looks at the structures of a trajectory."""
+        ...
+
     def split_of(self, memory: Memory) -> Split | None:
         """Where its next label goes, for those that judge; None: nowhere while the loop runs."""
         ...
@@ -154,6 +159,9 @@ class _Usual:
     def purpose(self) -> Purpose:
         return self.PURPOSE
 
+    def concerns(self, trajectory: int) -> bool:
+        return True
+
     def split_of(self, memory: Memory) -> Split | None:
         return None
 
@@ -189,17 +197,30 @@ class MovingThreshold(_Usual):
         MD steps without a pick after which a structure is labelled anyway.
     freeze_train_size : float
         Training-set size at which the threshold stops moving; may be infinite.
+    system : str or None
+        Whose threshold it is; None: that of all who share one.
+    trajectories : frozenset of int, or None
+        Which it looks at; None: all.
 
     Notes
     -----
-    aims-PAX, Eq. 2: ``(1 + c_x) / N * sum of the last N scores`` of all trajectories, N = 400.
+    aims-PAX, Eq. 2: ``(1 + c_x) / N * sum of the last N scores`` of its trajectories, N = 400.
     """
 
     c_x: float
     quiet_limit_steps: int
     freeze_train_size: float = math.inf
+    system: str | None = None
+    trajectories: frozenset[int] | None = None
 
     NAME: ClassVar = "moving threshold"
+
+    @property
+    def name(self) -> str:
+        return self.NAME if self.system is None else f"{self.NAME} of {self.system}"
+
+    def concerns(self, trajectory: int) -> bool:
+        return self.trajectories is None or trajectory in self.trajectories
 
     def value(self, memory: Memory) -> float:
         if memory.frozen_at is not None:
@@ -224,6 +245,12 @@ class MovingThreshold(_Usual):
         if train_size < self.freeze_train_size or memory.frozen_at is not None or math.isinf(value):
             return memory
         return replace(memory, frozen_at=value)
+
+
+def thresholds(selectors: Sequence[Selector], n_trajectories: int) -> dict[int, MovingThreshold]:
+    """The threshold that each trajectory is judged by; none where no score decides."""
+    moving = [one for one in selectors if isinstance(one, MovingThreshold)]
+    return {index: one for index in range(n_trajectories) for one in moving if one.concerns(index)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ class StopReason(StrEnum):
     """No trajectory is left that could move."""
     ALL_FAILED = "every trajectory has failed too often in a row"
     """Nothing sensible is left to do."""
+    BUDGETS = "every system has the labels that it may ask for, or no trajectory left"
+    """Nobody is left who could ask."""
     WRECKS = "most structures that the MD comes to fall apart, however the models are trained"
     """Labels would be wasted."""
 
@@ -73,6 +75,21 @@ class WreckRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """Labels that some trajectories may ask for together; then they end, and the others go on.
+
+    Parameters
+    ----------
+    trajectories : frozenset of int
+    max_labels : int
+        Labels that were computed or are in flight; one that failed gave nothing.
+    """
+
+    trajectories: frozenset[int]
+    max_labels: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """The rules of one loop; they never change while it runs, and are no part of its state.
 
@@ -101,6 +118,8 @@ class Rules:
         Total epochs; may be infinite.
     wrecks : WreckRule or None
         Where each label is learned at once; None: nothing is done.
+    budgets : tuple of Budget
+        No trajectory is in two of them. Where each label is learned at once.
     """
 
     selectors: tuple[Selector, ...]
@@ -115,6 +134,7 @@ class Rules:
     desired_force_mae: float | None = None
     max_epochs: float = float("inf")
     wrecks: WreckRule | None = None
+    budgets: tuple[Budget, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +153,8 @@ class Trajectory:
         Failures since its last label; of those that keep step, since their last structure.
     is_through : bool
         Of those that keep step: it has made its steps, and others have not.
+    n_labels : int
+        Labels of its structures that were computed or are in flight.
     """
 
     phase: Phase = Phase.RUNNING
@@ -141,6 +163,7 @@ class Trajectory:
     epochs_left: int = 0
     failures: int = 0
     is_through: bool = False
+    n_labels: int = 0
 
 
 @dataclass(frozen=True, slots=True)

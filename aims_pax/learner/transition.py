@@ -26,7 +26,7 @@ from aims_pax.learner.events import (
 from aims_pax.learner.quota import SplitCounts
 from aims_pax.learner.selectors import Memory, Observation, PickReason, Purpose, Selector
 from aims_pax.learner.series import series_looked_at
-from aims_pax.learner.state import LIVE, Phase, Pick, Rules, State, StopReason, Trajectory, Turn
+from aims_pax.learner.state import LIVE, Budget, Phase, Pick, Rules, State, StopReason, Trajectory, Turn
 
 Changed = tuple[State, tuple[Consequence, ...]]
 
@@ -73,6 +73,7 @@ def transition(state: State, event: Event, rules: Rules) -> Changed:
             state, consequences = _label_arrived(state, event, rules)
         case LabelFailed(index, md_step, is_unphysical):
             state, pick = _answered(state, index, md_step)
+            state = _counted(state, index, -1)
             state = replace(state, n_failed=state.n_failed + 1, n_failed_in_row=state.n_failed_in_row + 1)
             if isinstance(rules.cadence, PerLabel) and _waits(state, pick):
                 state, consequences = _failure(state, index, rules)
@@ -85,12 +86,30 @@ def transition(state: State, event: Event, rules: Rules) -> Changed:
             state = _distributed(state, counts, rules)
         case EpochsDone():
             state = _epochs_done(state, event, rules)
-    return stopped_if_due(state, rules), consequences
+    return stopped_if_due(_within_budgets(state, rules), rules), consequences
 
 
 def steps_used_up(trajectory: Trajectory, rules: Rules) -> bool:
     """Whether a trajectory has made all steps that it may."""
     return rules.max_md_steps is not None and trajectory.md_step >= rules.max_md_steps
+
+
+def budgets_spent(state: State, rules: Rules) -> frozenset[int]:
+    """Trajectories that have asked for all labels that they may ask for."""
+    spent = (one for one in rules.budgets if _n_labels(state, one) >= one.max_labels)
+    return frozenset(index for one in spent for index in one.trajectories)
+
+
+def _n_labels(state: State, budget: Budget) -> int:
+    return sum(state.trajectories[index].n_labels for index in budget.trajectories if index < len(state.trajectories))
+
+
+def _within_budgets(state: State, rules: Rules) -> State:
+    """End those that may ask for no more, once they have nothing to wait for or to learn."""
+    spent = budgets_spent(state, rules) & frozenset(state.in_phase(Phase.RUNNING))
+    for index in sorted(spent):
+        state = _with(state, index, replace(state.trajectories[index], phase=Phase.FINISHED))
+    return state
 
 
 def equilibration_left(state: State, rules: Rules) -> int:
@@ -101,7 +120,7 @@ def equilibration_left(state: State, rules: Rules) -> int:
 
 
 def threshold(state: State, rules: Rules) -> float:
-    """The lowest score above which a structure is picked, eV/Å; infinite where no score decides."""
+    """The lowest score above which any structure is picked, eV/Å; infinite where no score decides."""
     return min(selector.value(state.memory_of(selector.name)) for selector in rules.selectors)
 
 
@@ -156,8 +175,9 @@ def _reason_to_give_up(state: State, rules: Rules) -> StopReason | None:
         return StopReason.ALL_FAILED if failed and not state.in_flight else None
     if any(trajectory.phase in LIVE for trajectory in state.trajectories):
         return None
-    failed = all(trajectory.phase is Phase.FAILED for trajectory in state.trajectories)
-    return StopReason.ALL_FAILED if failed else StopReason.MD_STEPS
+    if all(trajectory.phase is Phase.FAILED for trajectory in state.trajectories):
+        return StopReason.ALL_FAILED
+    return StopReason.BUDGETS if budgets_spent(state, rules) else StopReason.MD_STEPS
 
 
 def _with(state: State, index: int, trajectory: Trajectory) -> State:
@@ -216,7 +236,7 @@ def _seen(state: State, index: int, moved: Trajectory, *, n_steps: int, score: f
 def _judged(state: State, seen: Observation, rules: Rules) -> tuple[State, tuple[Selector, PickReason] | None]:
     """What all selectors make of a structure: who has it, and why; None when nobody wants it."""
     wanting: list[tuple[Selector, PickReason]] = []
-    for selector in rules.selectors:
+    for selector in (one for one in rules.selectors if one.concerns(seen.trajectory)):
         memory, reason = selector.judged(state.memory_of(selector.name), seen)
         state = state.remembering(memory)
         if reason is not None:
@@ -228,8 +248,13 @@ def _judged(state: State, seen: Observation, rules: Rules) -> tuple[State, tuple
 def _picked(state: State, pick: Pick) -> State:
     """The state with one more label in flight."""
     memory = state.memory_of(pick.selector)
-    state = state.remembering(replace(memory, n_picked=memory.n_picked + 1))
+    state = _counted(state.remembering(replace(memory, n_picked=memory.n_picked + 1)), pick.trajectory, 1)
     return replace(state, in_flight=(*state.in_flight, pick))
+
+
+def _counted(state: State, index: int, n_labels: int) -> State:
+    trajectory = state.trajectories[index]
+    return _with(state, index, replace(trajectory, n_labels=trajectory.n_labels + n_labels))
 
 
 def _step_kept(state: State, n_steps: int, rules: Rules) -> State:

@@ -78,13 +78,12 @@ class Grounds:
 
 def conditions_of(project: Project) -> list[tuple[str, MDSettings]]:
     """The distinct pairs of system and MD that active learning had, each once, in the order of its trajectories."""
-    n_trajectories = len(project.systems)
+    moving = [(system.name, project.md_of(system)) for system in project.systems]
     if project.settings.active is not None:
-        n_trajectories = project.settings.active.num_trajectories
+        moving = [(project.system_for(index).name, project.md_for(index)) for index in range(project.n_trajectories)]
     found: list[tuple[str, MDSettings]] = []
-    for index in range(n_trajectories):
-        md = project.md_for(index).model_copy(update={"seed": 0})
-        pair = (project.system_for(index).name, md)
+    for name, md in moving:
+        pair = (name, md.model_copy(update={"seed": 0}))
         if pair not in found:
             found.append(pair)
     return found

@@ -17,7 +17,6 @@ from aims_pax.dataset.tables.sessions import installed_versions
 from aims_pax.errors import StoreError
 from aims_pax.frame import Split
 from aims_pax.labelling.desk import SLOW_LABEL, WORKERS_LOST
-from aims_pax.learner.selectors import MovingThreshold
 from aims_pax.learner.transition import threshold
 from aims_pax.outcome.analysis import write_analysis
 from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
@@ -288,7 +287,7 @@ def _content(
         "faults": _faults(store),
         "training_structures_of_each_member": [committee.n_train(member) for member in range(committee.n_members)],
         "md_steps_active": 0 if active is None else active.md_steps,
-        "uncertainty_checks": 0 if active is None else active.memory_of(MovingThreshold.NAME).n_scores,
+        "uncertainty_checks": 0 if active is None else sum(memory.n_scores for memory in active.memories),
         "threshold_ev_per_ang": None if active is None else _finite(threshold(active, active_rules(project))),
         "epochs": {
             str(INITIAL): 0 if initial is None else initial.n_epochs,
@@ -333,5 +332,4 @@ def _finite(value: float) -> float | None:
 
 
 def _md_seeds(project: Project) -> list[int]:
-    n_trajectories = 0 if project.settings.active is None else project.settings.active.num_trajectories
-    return sorted({project.md_for(index).seed for index in range(n_trajectories)})
+    return sorted({project.md_for(index).seed for index in range(project.n_trajectories)})

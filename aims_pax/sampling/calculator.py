@@ -1,7 +1,7 @@
 """Drivers that are not a committee: ASE calculators, and the reference itself."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,7 +30,9 @@ class CalculatorForces:
     Parameters
     ----------
     new_calculator : callable
-        Makes one more ASE calculator.
+        Makes one more ASE calculator, for a trajectory that has none of its own.
+    own : mapping of int to callable
+        The same for trajectories whose calculators differ, such as by charge.
     n_threads : int
         How many of them compute at the same time. More than one only for calculators that leave Python's lock while
         they do, and share nothing, as tblite's do.
@@ -39,8 +41,14 @@ class CalculatorForces:
     generation = 0
     cutoff: float | None = None
 
-    def __init__(self, new_calculator: Callable[[], Calculator], *, n_threads: int = 1) -> None:
-        self._new_calculator = new_calculator
+    def __init__(
+        self,
+        new_calculator: Callable[[], Calculator],
+        *,
+        own: Mapping[int, Callable[[], Calculator]] | None = None,
+        n_threads: int = 1,
+    ) -> None:
+        self._new_calculator, self._own = new_calculator, own or {}
         self._calculators: dict[int, Calculator] = {}
         self._threads = ThreadPoolExecutor(n_threads, "aims-pax-calculator") if n_threads > 1 else None
         self._failures: dict[int, str] = {}
@@ -64,7 +72,7 @@ class CalculatorForces:
         try:
             with foreign_code():
                 if frame.trajectory not in self._calculators:
-                    self._calculators[frame.trajectory] = self._new_calculator()
+                    self._calculators[frame.trajectory] = self._own.get(frame.trajectory, self._new_calculator)()
                 atoms = atoms_of(frame)
                 atoms.calc = self._calculators[frame.trajectory]
                 energy, forces = float(atoms.get_potential_energy()), np.asarray(atoms.get_forces(), dtype=np.float64)

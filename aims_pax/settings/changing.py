@@ -62,10 +62,17 @@ class When(StrEnum):
     """With another value it would be another run."""
 
 
+OF_SYSTEMS: Final[Mapping[str, When]] = {"max_labels": When.RENEWS, "priority": When.ALWAYS}
+"""Settings of one system that may change."""
+
+
 def when(name: str) -> When:
     """When a setting may change, by its name as in ``ACTIVE_LEARNING.c_x`` or ``mace.yaml: TRAINING.lr``."""
     if name.startswith(PLACES):
         return When.ALWAYS
+    if name.startswith("SYSTEMS."):
+        home, _, key = name.rpartition(".")
+        return when(f"REFERENCE.{key}") if home.endswith(".REFERENCE") else OF_SYSTEMS.get(key, When.NEVER)
     section, _, key = name.partition(".")
     if section not in STAGES or key not in MAY_CHANGE:
         return When.NEVER
@@ -82,6 +89,7 @@ def as_markdown() -> str:
             keys = [key for key in fields.model_fields if when(f"{section}.{key}") is moment]
             if keys and moment is not When.NEVER:
                 rows.append((f"`{section}`: {_code(keys)}", str(moment)))
+    rows += [(f"`SYSTEMS.<name>`: `{key}`", str(moment)) for key, moment in OF_SYSTEMS.items()]
     rows += [(_code(place.removesuffix(".") for place in PLACES), "always")]
     rows += [("everything else, what the starting structures are, and what FHI-aims is told (`control.in`)", "never")]
     return "\n".join(

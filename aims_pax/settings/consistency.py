@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator
 
 from aims_pax.errors import Problem
 from aims_pax.frame import Stage
-from aims_pax.settings.cluster import WorkerCluster, unfilled
+from aims_pax.settings.cluster import NO_RESOURCES, ClusterSettings, SystemResources, WorkerCluster, unfilled
 from aims_pax.settings.mace import MaceSettings
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.reference import PyscfSettings
-from aims_pax.settings.reading.document import Document, dotted
+from aims_pax.settings.own import SystemPlan
+from aims_pax.settings.reading.document import Document, KeyPath, dotted
 from aims_pax.settings.sections import STAGE_SECTIONS, Settings
 from aims_pax.settings.systems import System
 
@@ -118,10 +119,35 @@ def _resource_problems(settings: Settings, document: Document, systems: tuple[Sy
         else:
             meant[name] = key
     for index, name in enumerate(names):
-        if missing := unfilled(settings.reference, cluster.resources_of(index, name)):
+        plan, resources, reference = settings.systems.get(name), cluster.resources_of(index, name), settings.reference
+        if plan is not None:
+            reference = plan.reference
+            yield from _own_resource_problems(plan, resources, document, ("SYSTEMS", name, "resources"), cluster)
+            resources = plan.settings.resources if resources == NO_RESOURCES else resources
+        if missing := unfilled(reference, resources):
             found = f"A command of REFERENCE holds {{{missing[0]}}}, and nothing says how many {name} needs."
-            advice = f"Write CLUSTER.systems: {{{name}: {{{missing[0]}: ...}}}}, or a number into the command."
-            yield Problem(document.where(("REFERENCE",)), found, "", advice)
+            asked = f"{{{missing[0]}: ...}}"
+            write = f"CLUSTER.systems: {{{name}: {asked}}}" if plan is None else f"SYSTEMS.{name}.resources: {asked}"
+            yield Problem(document.where(("REFERENCE",)), found, "", f"Write {write}, or a number into the command.")
+
+
+def _own_resource_problems(
+    plan: SystemPlan, elsewhere: SystemResources, document: Document, keys: KeyPath, cluster: ClusterSettings
+) -> Iterator[Problem]:
+    """Resources of a system that are said twice, or that nobody can give; and an order where nothing waits."""
+    if plan.settings.priority and not isinstance(cluster, WorkerCluster):
+        found = (
+            f"{keys[0]}.{keys[1]}.priority is {plan.settings.priority}, and labels are computed one after the other."
+        )
+        yield Problem(document.where((*keys[:2], "priority")), found, "", "Remove it, or write the section CLUSTER.")
+    if plan.settings.resources == NO_RESOURCES:
+        return
+    if elsewhere != NO_RESOURCES:
+        found = f"{dotted(keys)} and CLUSTER.systems.{keys[1]} are about the same system."
+        yield Problem(document.where(keys), found, "", "Keep one of them.")
+    if plan.settings.resources.executor is not None and not isinstance(cluster, WorkerCluster):
+        found = f"{dotted(keys)} names an executor, and labels are computed in the campaign's own process."
+        yield Problem(document.where(keys), found, "", "Remove executor, or write the section CLUSTER.")
 
 
 def _model_problems(
@@ -138,6 +164,6 @@ def _model_problems(
     if mace.general.compute_stress and not any(system.frame.pbc.any() for system in systems):
         found = f"{dotted(keys)} is true, and no structure is periodic: a molecule has no stress."
         yield Problem(document.where(keys), found, "", "Set it to false.")
-    elif mace.general.compute_stress and isinstance(settings.reference, PyscfSettings):
+    elif mace.general.compute_stress and any(isinstance(one, PyscfSettings) for one in settings.references):
         found = f"{dotted(keys)} is true, and the reference pyscf gives no stress."
         yield Problem(document.where(keys), found, "", "Set it to false, or choose another REFERENCE.type.")

@@ -10,7 +10,7 @@ from typing import Final
 from aims_pax.errors import Problem, SettingsError, StructureError
 from aims_pax.frame import Stage
 from aims_pax.settings.active import ActiveLearningSettings
-from aims_pax.settings.cluster import ClusterSettings, with_resources
+from aims_pax.settings.cluster import NO_RESOURCES, ClusterSettings, SystemResources, with_resources
 from aims_pax.settings.consistency import cross_problems
 from aims_pax.settings.initial import InitialDatasetSettings
 from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
@@ -19,9 +19,10 @@ from aims_pax.settings.methods.asi import AsiInput, AsiSettings, read_asi_inputs
 from aims_pax.settings.methods.charges import charge_problems
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput, FhiAimsSettings, read_inputs
 from aims_pax.settings.methods.reference import ReferencesBySystem, ReferenceSettings
+from aims_pax.settings.own import SystemPlan, home_of
 from aims_pax.settings.reading.document import Document, read_document
 from aims_pax.settings.sections import STAGE_SECTIONS, Settings, aims_pax_reading, read_mace, read_settings
-from aims_pax.settings.systems import DEFAULT_PLACES, System, read_systems
+from aims_pax.settings.systems import DEFAULT_PLACES, System, read_named_systems, read_systems
 
 SETTINGS_FILES: Final = ("aims_PAX.yaml", "aimsPAX.yaml")
 MACE_FILES: Final = ("mace.yaml", "model.yaml")
@@ -117,22 +118,48 @@ class Project:
 
     def reference_for(self, system: System) -> ReferenceSettings:
         """What labels the structures of one system."""
-        reference = self.inputs.get(system.name, self.settings.reference)
-        resources = self.settings.cluster.resources_of(system.frame.trajectory, system.name)
-        return with_resources(reference, resources)
+        plan = self.plan_of(system)
+        reference = self.settings.reference if plan is None else plan.reference
+        return with_resources(self.inputs.get(system.name, reference), self.resources_of(system))
+
+    def plan_of(self, system: System) -> SystemPlan | None:
+        """What SYSTEMS says of a system; None where it says nothing."""
+        return self.settings.systems.get(system.name)
+
+    def resources_of(self, system: System) -> SystemResources:
+        """What the labels of a system need, by SYSTEMS or by CLUSTER.systems."""
+        plan = self.plan_of(system)
+        if plan is not None and plan.settings.resources != NO_RESOURCES:
+            return plan.settings.resources
+        return self.settings.cluster.resources_of(system.frame.trajectory, system.name)
 
     def on_cluster(self, cluster: ClusterSettings) -> "Project":
         """The same project with its labels computed elsewhere."""
         return replace(self, settings=replace(self.settings, cluster=cluster))
 
+    @property
+    def n_trajectories(self) -> int:
+        """Trajectories of active learning; 0 without it."""
+        return 0 if self.settings.active is None else self.settings.active.num_trajectories
+
+    def md_of(self, system: System) -> MDSettings:
+        """How a system moves in the initial dataset generation, which has one trajectory of each."""
+        plan, md = self.plan_of(system), self.settings.md
+        if plan is not None:
+            return plan.md
+        return md if isinstance(md, MDSettings) else md[system.frame.trajectory]
+
     def md_for(self, trajectory: int) -> MDSettings:
-        """How one trajectory moves; in initial dataset generation, the trajectory that starts at this system."""
+        """How one trajectory of active learning moves."""
         md = self.settings.md
         return md if isinstance(md, MDSettings) else md[trajectory]
 
     def system_for(self, trajectory: int) -> System:
-        """Where one trajectory of active learning starts: the systems in turn."""
-        return self.systems[trajectory % len(self.systems)]
+        """Where one trajectory of active learning starts: as SYSTEMS says, or the systems in turn."""
+        if not self.settings.systems:
+            return self.systems[trajectory % len(self.systems)]
+        name = home_of(trajectory, self.settings.systems)
+        return next(system for system in self.systems if system.name == name)
 
 
 def load_project(folder: Path, *, stages: tuple[Stage, ...] = BOTH_STAGES) -> Project:
@@ -170,10 +197,12 @@ def load_project(folder: Path, *, stages: tuple[Stage, ...] = BOTH_STAGES) -> Pr
     inputs: Mapping[str, FhiAimsInput | AsiInput] = {}
     if settings is not None:
         want_stress = mace is not None and mace.general.compute_stress
-        inputs, input_problems = _inputs(settings.reference, folder, systems, want_stress=want_stress)
-        problems += input_problems
-        if settings_document is not None:
-            problems += charge_problems(settings.reference, settings_document, systems, inputs)
+        for reference, some in _by_reference(settings, systems):
+            own_inputs, input_problems = _inputs(reference, folder, some, want_stress=want_stress)
+            inputs = {**inputs, **own_inputs}
+            problems += input_problems
+            if settings_document is not None:
+                problems += charge_problems(reference, settings_document, some, own_inputs)
     if problems:
         raise SettingsError([*problems, *structure_problems])
     if structure_problems:
@@ -182,6 +211,24 @@ def load_project(folder: Path, *, stages: tuple[Stage, ...] = BOTH_STAGES) -> Pr
         raise AssertionError("settings without problems are settings")
     documents = tuple(one for one in (settings_document, mace_document) if one is not None)
     return Project(folder, settings, mace, systems, inputs, documents)
+
+
+def _by_reference(
+    settings: Settings, systems: tuple[System, ...]
+) -> list[tuple[ReferenceSettings, tuple[System, ...]]]:
+    """Each reference with the systems that it labels."""
+    if not settings.systems:
+        return [(settings.reference, systems)]
+    named = {system.name: system for system in systems}
+    found: list[tuple[ReferenceSettings, tuple[System, ...]]] = []
+    for name, plan in settings.systems.items():
+        some = (named[name],) if name in named else ()
+        alike = next((index for index, (one, _) in enumerate(found) if one == plan.reference), None)
+        if alike is None:
+            found.append((plan.reference, some))
+        else:
+            found[alike] = (plan.reference, (*found[alike][1], *some))
+    return found
 
 
 def _inputs(
@@ -232,11 +279,20 @@ def _systems(
 ) -> tuple[tuple[System, ...], tuple[Problem, ...]]:
     """Starting structures, and what is wrong with them. Looks for them where the settings say, if those can be read."""
     place: Path | Mapping[int, Path] | None = None
+    if settings is not None and settings.systems:
+        try:
+            return read_named_systems(
+                folder, {name: plan.settings.geometry for name, plan in settings.systems.items()}
+            ), ()
+        except StructureError as error:
+            return (), error.problems
     if settings is not None:
         place = settings.misc.path_to_geometry
     elif document is None:
         if not any((folder / name).exists() for name in DEFAULT_PLACES):
             return (), ()  # nobody knows where the structures are: the file that says it can't be read
+    elif "SYSTEMS" in document.data:
+        return (), ()  # what is wrong with them was said where they stand
     elif (written := _written_place(document)) is not None:
         place = _existing_place(folder, written)
         if place is None:

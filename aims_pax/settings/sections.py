@@ -1,7 +1,8 @@
 """The sections of aims_PAX.yaml and mace.yaml, from documents to settings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from os.path import normpath
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,7 @@ from aims_pax.settings.methods.reference import (
     TbliteSettings,
 )
 from aims_pax.settings.misc import MiscSettings
+from aims_pax.settings.own import Shared, SystemPlan, home_of, read_plans
 from aims_pax.settings.reading.absent import NOT_YET, NOT_YET_MACE, NOT_YET_VALUES
 from aims_pax.settings.reading.command import bare
 from aims_pax.settings.reading.document import Document, KeyPath, dotted
@@ -36,7 +38,7 @@ _HOMES: Final[dict[str, type[Section]]] = {
     "MD": MDSettings,
     "MISC": MiscSettings,
 }
-AIMS_PAX_SECTIONS: Final = (*_HOMES, "CLUSTER", "REFERENCE")
+AIMS_PAX_SECTIONS: Final = (*_HOMES, "CLUSTER", "REFERENCE", "SYSTEMS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Settings:
     cluster : ClusterSettings
     reference : ReferenceSettings
         Where the file names none: GFN2-xTB, or the teacher of the stages.
+    systems : mapping of str to SystemPlan
+        SYSTEMS, by name, in the order of the file; empty where it has no such section.
     """
 
     initial: InitialDatasetSettings | None
@@ -61,6 +65,16 @@ class Settings:
     misc: MiscSettings
     cluster: ClusterSettings
     reference: ReferenceSettings
+    systems: Mapping[str, SystemPlan] = field(default_factory=dict)
+
+    @property
+    def references(self) -> tuple[ReferenceSettings, ...]:
+        """All that label, each once: that of REFERENCE, or those of the systems."""
+        found: list[ReferenceSettings] = []
+        for one in [plan.reference for plan in self.systems.values()] or [self.reference]:
+            if one not in found:
+                found.append(one)
+        return tuple(found)
 
 
 def aims_pax_reading(document: Document, folder: Path) -> Reading:
@@ -74,20 +88,30 @@ def read_settings(reading: Reading, stages: tuple[Stage, ...]) -> Settings | Non
     data = reading.document.data
     _refuse_unknown_sections(reading, AIMS_PAX_SECTIONS)
     for name in (*(STAGE_SECTIONS[stage] for stage in stages), "MD"):
-        if name not in data:
+        if name not in data and not (name == "MD" and "SYSTEMS" in data):
             reading.add((), f"The section {name} is missing.", "", "aims-pax init writes a project with all sections.")
 
     def read(name: str) -> Any:
         return reading.section(_HOMES[name], data[name], (name,)) if name in data else None
 
+    data = _with_trajectories_of_systems(reading, data)
     initial, active = read("INITIAL_DATASET_GENERATION"), read("ACTIVE_LEARNING")
     misc = reading.section(MiscSettings, data.get("MISC"), ("MISC",))
-    md = _read_md(reading, data["MD"]) if "MD" in data else None
     cluster = _read_cluster(reading, data.get("CLUSTER"))
-    reference = _read_reference(reading, initial, active)
-    if len(reading.problems) > n_before or md is None or misc is None or cluster is None or reference is None:
+    reference, written_reference = _read_reference(reading, initial, active)
+    plans: dict[str, SystemPlan] | None = {}
+    md: MDSettings | Mapping[int, MDSettings] | None = None
+    if "SYSTEMS" not in data:
+        md = _read_md(reading, data["MD"]) if "MD" in data else None
+    elif reference is not None and (plans := _read_systems(reading, data, written_reference)):
+        wanted = sum(plan.settings.num_trajectories or 1 for plan in plans.values())
+        n_trajectories = max(wanted, 0 if active is None else active.num_trajectories)
+        md = {index: plans[home_of(index, plans)].md for index in range(n_trajectories)}
+    if len(reading.problems) > n_before or md is None or misc is None or cluster is None:
         return None
-    return Settings(initial, active, md, misc, cluster, reference)
+    if reference is None or plans is None:
+        return None
+    return Settings(initial, active, md, misc, cluster, reference, plans)
 
 
 def read_mace(document: Document, folder: Path) -> tuple[MaceSettings | None, Reading]:
@@ -138,6 +162,41 @@ def _read_md(reading: Reading, data: Any) -> MDSettings | dict[int, MDSettings] 
     return found if len(found) == len(data) else None
 
 
+def _with_trajectories_of_systems(reading: Reading, data: Mapping[str | int, Any]) -> Mapping[str | int, Any]:
+    """Where systems say how many trajectories they have, the number of all need not be written."""
+    active, systems = data.get("ACTIVE_LEARNING"), data.get("SYSTEMS")
+    if not isinstance(active, Mapping) or not isinstance(systems, Mapping):
+        return data
+    numbers = [one.get("num_trajectories") if isinstance(one, Mapping) else None for one in systems.values()]
+    if not numbers or not all(isinstance(number, int) and number > 0 for number in numbers):
+        return data
+    total = sum(number for number in numbers if number is not None)
+    if active.get("num_trajectories", total) != total:
+        keys = ("ACTIVE_LEARNING", "num_trajectories")
+        found = f"{dotted(keys)} is {shown(active['num_trajectories'])}, and those of SYSTEMS are {total} together."
+        reading.add(keys, found, "", "Remove it: SYSTEMS says it.")
+    return {**data, "ACTIVE_LEARNING": {**active, "num_trajectories": total}}
+
+
+def _read_systems(
+    reading: Reading, data: Mapping[str | int, Any], reference: Mapping[str, Any]
+) -> dict[str, SystemPlan] | None:
+    """SYSTEMS, each entry with what the shared sections say; None after noting problems."""
+    md = data.get("MD") or {}
+    if not isinstance(md, Mapping) or any(isinstance(key, int) for key in md):
+        advice = "Write MD of all systems as one mapping, and what differs into SYSTEMS.<name>.MD."
+        reading.add(("MD",), "MD is written by index, and there are SYSTEMS.", "", advice)
+        return None
+    if "stat_ensemble" in md and reading.section(MDSettings, md, ("MD",)) is None:
+        return None  # told where it stands, and not for every system again
+    misc = data.get("MISC")
+    if isinstance(misc, Mapping) and misc.get("path_to_geometry") is not None:
+        keys = ("MISC", "path_to_geometry")
+        reading.add(keys, f"{dotted(keys)} is given beside SYSTEMS.", "", "Remove it: SYSTEMS.<name>.geometry says it.")
+
+    return read_plans(reading, data["SYSTEMS"], Shared(md, reference, partial(_reference_at, reading)))
+
+
 def _read_cluster(reading: Reading, data: Any) -> ClusterSettings | None:
     if data is None:
         return InlineCluster()
@@ -149,8 +208,8 @@ def _read_cluster(reading: Reading, data: Any) -> ClusterSettings | None:
 
 def _read_reference(
     reading: Reading, initial: InitialDatasetSettings | None, active: ActiveLearningSettings | None
-) -> ReferenceSettings | None:
-    """The one reference of a project: REFERENCE, or the stages' teacher, or GFN2-xTB."""
+) -> tuple[ReferenceSettings | None, Mapping[str, Any]]:
+    """The one reference of a project, and how it is written: REFERENCE, or the stages' teacher, or GFN2-xTB."""
     data = reading.document.data.get("REFERENCE")
     stages = {STAGE_SECTIONS[Stage.INITIAL]: initial, STAGE_SECTIONS[Stage.ACTIVE]: active}
     taught = {name: stage for name, stage in stages.items() if stage is not None and stage.use_teacher_reference}
@@ -164,15 +223,22 @@ def _read_reference(
         advice = "Give both stages the same use_teacher_reference and teacher_reference_settings."
         reading.add((next(iter(taught)), "use_teacher_reference"), found, "", advice)
     if reading.reference == "fhi-aims":
-        return _read_fhi_aims(reading, {} if data is None else data)
+        written = _fhi_aims_data(reading, {} if data is None else data)
+        return reading.section(FhiAimsSettings, written, ("REFERENCE",)), written
     if data is not None:
-        if isinstance(data, Mapping) and data.get("type") == "teacher" and "calculator" in data:
-            return reading.section(AseCalculatorSettings, data, ("REFERENCE",))
-        reference: ReferenceSettings | None = _tagged(reading, REFERENCE_SETTINGS, data, ("REFERENCE",))
-        return reference
+        return _reference_at(reading, data, ("REFERENCE",)), data if isinstance(data, Mapping) else {}
     if taught:
-        return teachers[0]
-    return TbliteSettings()
+        teacher = reading.document.data[next(iter(taught))]["teacher_reference_settings"] if teachers[0] else {}
+        return teachers[0], {**teacher, "type": "teacher"}
+    return TbliteSettings(), {"type": "tblite"}
+
+
+def _reference_at(reading: Reading, data: Any, keys: KeyPath) -> ReferenceSettings | None:
+    """The reference that a mapping describes, by its type."""
+    if isinstance(data, Mapping) and data.get("type") == "teacher" and "calculator" in data:
+        return reading.section(AseCalculatorSettings, data, keys)
+    reference: ReferenceSettings | None = _tagged(reading, REFERENCE_SETTINGS, data, keys)
+    return reference
 
 
 FHI_AIMS_PLACES: Final[Mapping[str, tuple[KeyPath, ...]]] = {
@@ -183,8 +249,8 @@ FHI_AIMS_PLACES: Final[Mapping[str, tuple[KeyPath, ...]]] = {
 """Where v0.2's projects and ours say the same of FHI-aims."""
 
 
-def _read_fhi_aims(reading: Reading, data: Mapping[Any, Any]) -> FhiAimsSettings | None:
-    """FHI-aims by REFERENCE, by the keys of v0.2, or by both as long as they agree."""
+def _fhi_aims_data(reading: Reading, data: Mapping[Any, Any]) -> dict[str, Any]:
+    """FHI-aims by REFERENCE, by the keys of v0.2, or by both as long as they agree, as REFERENCE would have it."""
     written = {key: value for key, value in data.items() if key not in FHI_AIMS_PLACES} | {"type": "fhi-aims"}
     for key, places in FHI_AIMS_PLACES.items():
         found = [(place, value) for place in places if (value := _at(reading.document, place)) is not None]
@@ -201,7 +267,7 @@ def _read_fhi_aims(reading: Reading, data: Mapping[Any, Any]) -> FhiAimsSettings
         advice = "Add the section REFERENCE with type: fhi-aims and command: aims.x, or v0.2's CLUSTER.launch_str."
         reading.add(("REFERENCE", "command"), said, "", advice)
         written["command"] = "aims.x"  # so that the other mistakes are found, too
-    return reading.section(FhiAimsSettings, written, ("REFERENCE",))
+    return written
 
 
 def _plain(value: Any) -> Any:

@@ -104,6 +104,33 @@ def read_systems(folder: Path, place: Path | Mapping[int, Path] | None) -> tuple
     )
 
 
+def read_named_systems(folder: Path, files: Mapping[str, Path]) -> tuple[System, ...]:
+    """Starting structures that have names and files of their own.
+
+    Raises
+    ------
+    StructureError
+        With the problems of all files; also where a file holds several structures, of which nobody said which is meant.
+    """
+    problems: list[Problem] = []
+    found: list[System] = []
+    for index, (name, file) in enumerate(files.items()):
+        try:
+            atoms, *more = structures_of(file, folder)
+        except StructureError as error:
+            problems += error.problems
+            continue
+        if more:
+            words = f"The file holds {1 + len(more)} structures, and the system {name} is one."
+            where = str(file.relative_to(folder)) if file.is_relative_to(folder) else str(file)
+            advice = "Put each into a file of its own, or name the file by MISC.path_to_geometry instead of SYSTEMS."
+            problems.append(Problem(where, words, "one structure", advice))
+        found.append(_system(name, index, file, atoms))
+    if problems:
+        raise StructureError(problems)
+    return tuple(found)
+
+
 def _system(name: str, index: int, file: Path, atoms: "Atoms") -> System:
     moments, charges = _guesses(atoms)
     remarks = tuple(_remarks(atoms, file))

@@ -87,6 +87,6 @@ class ActiveLearning:
         n_initial_train = min(committee.n_train(member) for member in range(committee.n_members))
         patience = max(settings.epochs_per_worker, MIN_RESET_PATIENCE)
         return (
-            begin(rules, n_trajectories=settings.num_trajectories, n_initial_train=n_initial_train),
+            begin(rules, n_trajectories=bench.project.n_trajectories, n_initial_train=n_initial_train),
             Stagnations.begin(committee.n_members, patience=patience, margin=settings.margin),
         )

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,7 +14,7 @@ from aims_pax.labelling.faults import WRECKS
 from aims_pax.learner.cadence import PerLabel, PerRound
 from aims_pax.learner.quota import Quota
 from aims_pax.learner.selectors import EveryStructure, FixedSteps, MovingThreshold, RandomShare, Selector
-from aims_pax.learner.state import Rules
+from aims_pax.learner.state import Budget, Rules
 from aims_pax.protocols import Pool
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import (
@@ -80,11 +81,12 @@ def build_pool(project: Project) -> Pool:
     keeps = not cluster.clean_dirs
     if isinstance(cluster, InlineCluster):
         return InlinePool(build_reference(reference), want_stress=wants_stress(project), keep_files=keeps)
-    from aims_pax.labelling.workers.cluster import cluster_config, placed
+    from aims_pax.labelling.workers.cluster import cluster_config, placed, require_order
     from aims_pax.labelling.workers.parsl import ParslPool
 
     config = cluster_config(cluster, n_cores=n_cores())
     executors = placed(config, wanted_executors(project))
+    require_order(config, priorities_of(project))
     free_mb = cluster.disk_per_job if isinstance(cluster, SlurmCluster) else 0
     pool = ParslPool(
         reference,
@@ -93,6 +95,7 @@ def build_pool(project: Project) -> Pool:
         run_dir=parsl_folder(project),
         keep_files=keeps,
         executors=executors,
+        priorities=priorities_of(project),
     )
     try:
         pool.probe([system.frame for system in project.systems], project.label_folder, free_mb=free_mb)
@@ -110,11 +113,14 @@ def parsl_folder(project: Project) -> Path:
 
 
 def wanted_executors(project: Project) -> dict[str, str | None]:
-    """The executor that CLUSTER.systems names for each system; None where it names none."""
-    cluster = project.settings.cluster
-    return {
-        system.name: cluster.resources_of(index, system.name).executor for index, system in enumerate(project.systems)
-    }
+    """The executor that SYSTEMS or CLUSTER.systems names for each system; None where they name none."""
+    return {system.name: project.resources_of(system).executor for system in project.systems}
+
+
+def priorities_of(project: Project) -> dict[str, int]:
+    """Of systems whose labels SYSTEMS wants before or after those of others; empty where all are alike."""
+    found = {name: plan.settings.priority for name, plan in project.settings.systems.items()}
+    return found if len(set(found.values())) > 1 else {}
 
 
 def build_committee(
@@ -141,7 +147,7 @@ def initial_sampler(project: Project, forces: "Driver") -> "BatchedSampler":
     from aims_pax.committee import devices_of
     from aims_pax.sampling import BatchedSampler
 
-    starts = [_start(system.frame, project.md_for(index), noise=0) for index, system in enumerate(project.systems)]
+    starts = [_start(system.frame, project.md_of(system), noise=0) for system in project.systems]
     return BatchedSampler(starts, forces, device=devices_of(project.mace.misc.device)[0])
 
 
@@ -187,7 +193,7 @@ def active_sampler(
     from aims_pax.sampling import BatchedSampler
 
     if frames is None:
-        frames = [project.system_for(index).frame for index in range(project.active.num_trajectories)]
+        frames = [project.system_for(index).frame for index in range(project.n_trajectories)]
     starts = [_start(frame, project.md_for(index), noise=1) for index, frame in enumerate(frames)]
     member = 0 if project.md_for(0).propagate_with == "member" else None
     return BatchedSampler(starts, CommitteeForces(committee, member=member), device=committee.device)
@@ -197,7 +203,7 @@ def active_rules(project: Project) -> Rules:
     """The rules of active learning."""
     settings = project.active
     return Rules(
-        selectors=tuple(active_selectors(settings, seed=project.mace.general.seed)),
+        selectors=tuple(active_selectors(project)),
         cadence=PerLabel(epochs_per_label=settings.epochs_per_worker, epochs_per_slice=settings.intermediate_epochs_al),
         quota=Quota(settings.valid_ratio),
         skip_steps=settings.skip_step_mlff,
@@ -207,20 +213,47 @@ def active_rules(project: Project) -> Rules:
         desired_force_mae=settings.desired_acc or None,
         max_epochs=settings.max_epochs,
         wrecks=WRECKS,
+        budgets=tuple(_budgets(project)),
     )
 
 
-def active_selectors(settings: ActiveLearningSettings, *, seed: int) -> Iterator[Selector]:
-    """Who has structures labelled: the threshold, and those that judge."""
-    yield MovingThreshold(
+def active_selectors(project: Project) -> Iterator[Selector]:
+    """Who has structures labelled: the thresholds, and those that judge."""
+    settings, plans = project.active, project.settings.systems
+    shared = MovingThreshold(
         c_x=settings.c_x,
         quiet_limit_steps=settings.uncert_not_crossed_limit,
         freeze_train_size=settings.freeze_threshold_dataset,
     )
+    homes = trajectories_of(project)
+    own = [name for name, plan in plans.items() if plan.settings.threshold == "own"]
+    if not own:
+        yield shared
+    elif sharing := frozenset().union(*(some for name, some in homes.items() if name not in own)):
+        yield replace(shared, trajectories=sharing)
+    for name in own:
+        yield replace(shared, system=name, trajectories=homes[name])
     if settings.random_label_share:
-        yield RandomShare(settings.random_label_share, seed=seed)
+        yield RandomShare(settings.random_label_share, seed=project.mace.general.seed)
     if settings.analysis:
         yield FixedSteps(settings.analysis_skip)
+
+
+def trajectories_of(project: Project) -> dict[str, frozenset[int]]:
+    """The trajectories of active learning that each system has, by its name."""
+    homes: dict[str, set[int]] = {system.name: set() for system in project.systems}
+    for index in range(project.n_trajectories):
+        homes[project.system_for(index).name].add(index)
+    return {name: frozenset(some) for name, some in homes.items()}
+
+
+def _budgets(project: Project) -> Iterator[Budget]:
+    """What SYSTEMS allows each system."""
+    limited = {name: plan.settings.max_labels for name, plan in project.settings.systems.items()}
+    limited = {name: limit for name, limit in limited.items() if not isinf(limit)}
+    homes = trajectories_of(project) if limited else {}
+    for name, limit in limited.items():
+        yield Budget(homes[name], int(limit))
 
 
 def active_plan(settings: ActiveLearningSettings) -> "EpochPlan":

@@ -1,6 +1,7 @@
 """What drives the MD of the initial dataset: tight binding, a foundation model, any calculator, or the reference."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.request import Request, urlopen
@@ -13,7 +14,7 @@ from aims_pax.reference.dispersion import Dispersion
 from aims_pax.reference.embedded.model_file import elements_of, published_file, published_urls
 from aims_pax.reference.embedded.teacher import made_calculator
 from aims_pax.reference.registry import build_reference
-from aims_pax.settings import Project, TbliteSettings
+from aims_pax.settings import Project, System, TbliteSettings
 from aims_pax.stages.assembly import wants_stress
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
@@ -43,7 +44,8 @@ def _driving_model(project: Project, reference: Reference, folder: RunFolder) ->
         case "reference":
             return ReferenceForces(reference, folder.calculations / "aimd", want_stress=wants_stress(project))
         case "tblite":
-            return CalculatorForces(lambda: _embedded_calculator(embedded_settings(project)))
+            each = [partial(_embedded_calculator, embedded_settings(project, system)) for system in project.systems]
+            return CalculatorForces(each[0], own=dict(enumerate(each)))
         case "mace-mp" | "mace-off" | "mace" as family:
             name = "small" if model is None else model.mace_model
             return CommitteeForces(load_foundation(family, name, device=devices_of(project.mace.misc.device)))
@@ -67,9 +69,15 @@ def forget_history(project: Project, forces: "Driver") -> Callable[[], None]:
     return lambda: None
 
 
-def embedded_settings(project: Project) -> TbliteSettings:
-    """The embedded driver, with the charge and spin of the reference where that has them, and a tblite's method."""
-    reference = project.settings.reference
+def embedded_settings(project: Project, system: System | None = None) -> TbliteSettings:
+    """The embedded driver, with the charge and spin of the reference where that has them, and a tblite's method.
+
+    Parameters
+    ----------
+    system : System or None
+        Whose reference it follows; None: what the project says for all.
+    """
+    reference = project.settings.reference if system is None else project.reference_for(system)
     method = project.initial.embedded_method
     if method is None:
         method = reference.method if isinstance(reference, TbliteSettings) else "GFN2-xTB"
@@ -129,16 +137,14 @@ def driver_problems(project: Project) -> Iterator[Problem]:
 
 def _embedded_driver_problems(project: Project, where: str) -> Iterator[Problem]:
     """Tight binding knows elements to radon, and cells of a certain size."""
-    settings = embedded_settings(project)
-    embedded = build_reference(settings)
     advice = "Name a driver that can: foundational_model, or initial_sampling: aimd."
-    found = {
-        problem
-        for system in project.systems
-        for problem in embedded.problems(system.frame.numbers.tolist(), periodic=bool(system.frame.pbc.any()))
-    }
-    for problem in sorted(found):
-        yield Problem(where, f"The embedded {settings.method} drives the initial MD, and can't: {problem}.", "", advice)
+    found = set()
+    for system in project.systems:
+        settings = embedded_settings(project, system)
+        numbers, is_periodic = system.frame.numbers.tolist(), bool(system.frame.pbc.any())
+        found |= {(settings.method, one) for one in build_reference(settings).problems(numbers, periodic=is_periodic)}
+    for method, problem in sorted(found):
+        yield Problem(where, f"The embedded {method} drives the initial MD, and can't: {problem}.", "", advice)
 
 
 def _model_problems(project: Project, where: str, family: str, name: str) -> Iterator[Problem]:

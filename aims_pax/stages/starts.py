@@ -20,8 +20,7 @@ def starting_frames(project: Project, store: RunStore) -> list[Frame]:
     structure that it had begun at. The trajectories of one system begin at moments that lie evenly apart, the first at
     the newest.
     """
-    n_trajectories = project.active.num_trajectories
-    starts = [replace(project.system_for(index).frame, trajectory=index) for index in range(n_trajectories)]
+    starts = [replace(project.system_for(index).frame, trajectory=index) for index in range(project.n_trajectories)]
     if project.active.start_from == "structures":
         return starts
     labelled = _initial_structures(store)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from parsl.config import Config
+from parsl.executors import HighThroughputExecutor, MPIExecutor
 from parsl.launchers import SimpleLauncher
 from parsl.providers import SlurmProvider
 
@@ -66,6 +67,24 @@ def placed(config: Config, wanted: Mapping[str, str | None]) -> dict[str, str]:
     # Config offers no other way to leave one out.
     config._executors = tuple(executor for executor in config.executors if executor.label in place.values())
     return place
+
+
+def require_order(config: Config, priorities: Mapping[str, int]) -> None:
+    """Do nothing when the executors can serve some labels before others, or need not.
+
+    Raises
+    ------
+    SettingsError
+        An executor has no queue that knows priorities.
+    """
+    if not priorities:
+        return
+    for executor in config.executors:
+        if not isinstance(executor, HighThroughputExecutor) or isinstance(executor, MPIExecutor):
+            found = (
+                f"SYSTEMS gives priorities, and the executor {executor.label} ({type(executor).__name__}) knows none."
+            )
+            raise SettingsError(Problem("CLUSTER", found, "Parsl's HighThroughputExecutor", "Remove priority."))
 
 
 def _cluster_of_environment() -> str | None:

@@ -67,6 +67,9 @@ class ParslPool:
     executors : mapping of str to str
         Labels of the executors that compute the labels of each system. Systems that are not named, or all when there
         is no mapping, go to the first executor of the configuration.
+    priorities : mapping of str to int
+        Of systems: labels of the higher number are begun first. 0 for those that are not named; with no mapping, first
+        come, first served.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class ParslPool:
         run_dir: Path,
         keep_files: bool = False,
         executors: Mapping[str, str] | None = None,
+        priorities: Mapping[str, int] | None = None,
     ) -> None:
         logging.getLogger("parsl").propagate = False  # it has files of its own; the campaign's diary is for people
         self._settings = pickle.dumps(settings)
@@ -87,7 +91,7 @@ class ParslPool:
         self._arrived: queue.SimpleQueue[tuple[LabelJob, Future[bytes] | None] | None] = queue.SimpleQueue()
         self._lost: str | None = None
         self._kernel = ParslKernel(guard(config, run_dir.resolve()), on_loss=self._give_up)
-        self._executors = executors or {}
+        self._executors, self._priorities = executors or {}, priorities or {}
         self._first = config.executors[0].label
         self._tasks = {
             executor.label: python_app(label_on_worker, data_flow_kernel=self._kernel.parsl, executors=[executor.label])
@@ -143,7 +147,9 @@ class ParslPool:
             self._arrived.put((job, None))
             return
         task = self._tasks[self._executors.get(job.frame.system, self._first)]
-        future = task(self._settings, job, self._want_stress, self._keep_files)
+        future = task(
+            self._settings, job, self._want_stress, self._keep_files, **self._place_in_queue(job.frame.system)
+        )
         # Parsl calls back in the thread that receives all results: no more than a queue's put may happen there.
         future.add_done_callback(partial(self._note, job))
 
@@ -182,6 +188,12 @@ class ParslPool:
         """End all workers; what is in flight is forgotten. Returns within a quarter of a minute, whatever happened."""
         self._jobs.clear()
         self._kernel.close()
+
+    def _place_in_queue(self, system: str) -> dict[str, dict[str, int]]:
+        """Parsl's interchange serves the lowest number first, and tasks without one last."""
+        if not self._priorities:
+            return {}
+        return {"parsl_resource_specification": {"priority": -self._priorities.get(system, 0)}}
 
     def _note(self, job: LabelJob, future: "Future[bytes]") -> None:
         self._arrived.put((job, future))

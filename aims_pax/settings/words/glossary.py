@@ -12,6 +12,7 @@ from aims_pax.settings.changing import GOALS, when
 from aims_pax.settings.cluster import CLUSTERS, SystemResources
 from aims_pax.settings.mace import MACE_SECTIONS
 from aims_pax.settings.methods.reference import REFERENCE_SETTINGS
+from aims_pax.settings.own import SystemSettings
 from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, NOT_YET_VALUES, Absent
 from aims_pax.settings.reading.kinds import allowed, meaning, shown
 from aims_pax.settings.reading.validation import nested_section
@@ -85,6 +86,7 @@ class Entry:
 def sections() -> dict[str, tuple[str, str]]:
     """File and meaning of every section, by name; those of mace.yaml that share a name carry the file's."""
     found = {name: (AIMS_PAX_FILE, section_words(model)) for name, model in PLAIN_SECTIONS.items()}
+    found["SYSTEMS"] = (AIMS_PAX_FILE, section_words(SystemSettings))
     for name, models in CHOSEN_BY_TYPE.items():
         found[name] = (AIMS_PAX_FILE, f"By its type: {', '.join(models)}.")
     for name, model in MACE_SECTIONS.items():
@@ -106,6 +108,7 @@ def entries() -> list[Entry]:
         ]
         found += _merged(typed)
     found += _settings(AIMS_PAX_FILE, "CLUSTER.systems", SystemResources)
+    found += _settings(AIMS_PAX_FILE, "SYSTEMS", SystemSettings)
     found += _refused(AIMS_PAX_FILE, "CLUSTER.parsl_options", NOT_YET["CLUSTER.parsl_options"])
     found += _refused(AIMS_PAX_FILE, "CLUSTER", FHI_AIMS["CLUSTER"])
     for name, model in MACE_SECTIONS.items():

@@ -15,6 +15,7 @@ from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.dispersion import DispersionSettings
 from aims_pax.settings.methods.reference import REFERENCE_SETTINGS
 from aims_pax.settings.misc import MiscSettings
+from aims_pax.settings.own import SystemSettings
 from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, Absent
 from aims_pax.settings.reading.kinds import allowed
 from aims_pax.settings.reading.validation import nested_section
@@ -33,8 +34,9 @@ not listed here is an error. The older file names `aimsPAX.yaml` and `model.yaml
 """
 
 _MD: Final = """\
-One mapping for all trajectories, or one for each: `0: {...}`, `1: {...}`. Trajectories of one seed have independent
-noise.
+One mapping for all trajectories, or one for each: `0: {...}`, `1: {...}`. By v0.2's rule an index means a starting
+structure in the initial dataset, which has one trajectory of each, and a trajectory in active learning; `SYSTEMS` says
+it without indices. Trajectories of one seed have independent noise.
 """
 
 _CLUSTER: Final = """\
@@ -44,6 +46,13 @@ Where labels are computed. Without this section: one after the other, in the cam
 _REFERENCE: Final = """\
 The method that labels structures. Without this section: GFN2-xTB by `tblite`, or the teacher that a stage names by
 `use_teacher_reference`.
+"""
+
+
+_SYSTEMS: Final = """\
+Starting structures by name, each with all that is its own: `water: {geometry: water.xyz, charge: 0, ...}`. It takes the
+place of `MISC.path_to_geometry`, of `MD` by index and of `CLUSTER.systems`. What a system leaves out is as `MD` and
+`REFERENCE` say; with systems of which each says all of its motion, there need be no `MD`.
 """
 
 
@@ -62,6 +71,7 @@ def reference_page() -> str:
     for name, model in PLAIN_SECTIONS.items():
         parts += [f"### {name}", _MD if name == "MD" else section_words(model), *_tables(model)]
         parts += _other_keys(model, NOT_YET.get(name, {}), FHI_AIMS.get(name, {}))
+    parts += ["### SYSTEMS", _SYSTEMS, *_tables(SystemSettings)]
     parts += ["### CLUSTER", _CLUSTER, *_choices(CLUSTERS)]
     parts += _other_keys(None, NOT_YET["CLUSTER.parsl_options"], FHI_AIMS["CLUSTER"])
     parts += ["### REFERENCE", _REFERENCE, *_choices(REFERENCE_SETTINGS)]
@@ -113,7 +123,7 @@ def default_words(info: FieldInfo) -> str:
 
 def _shown(value: Any) -> str:
     match value:
-        case None | {}:
+        case None | {} | Section():
             return ""
         case bool():
             return str(value).lower()

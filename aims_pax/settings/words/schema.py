@@ -16,6 +16,7 @@ from aims_pax.settings.mace import MACE_SECTIONS
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.reference import REFERENCE_SETTINGS
 from aims_pax.settings.misc import MiscSettings
+from aims_pax.settings.own import NAME, SystemSettings
 from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, Absent
 from aims_pax.settings.section import Section
 
@@ -35,7 +36,7 @@ def aims_pax_schema() -> Json:
     clusters: list[type[Section]] = [*CLUSTERS.values()]
     references: list[type[Section]] = [*REFERENCE_SETTINGS.values()]
     absent = {name: {**NOT_YET.get(name, {}), **FHI_AIMS.get(name, {})} for name in {*NOT_YET, *FHI_AIMS}}
-    definitions = _definitions([*plain.values(), *clusters, *references])
+    definitions = _definitions([*plain.values(), *clusters, *references, SystemSettings])
     for name, model in plain.items():
         _add_other_keys(definitions[model.__name__], model, absent.get(name, {}))
     for name, models in (("CLUSTER", clusters), ("REFERENCE", references)):
@@ -47,7 +48,13 @@ def aims_pax_schema() -> Json:
     properties["MD"] = {"anyOf": [md, {"type": "object", "patternProperties": {"^[0-9]+$": md}, **_CLOSED}]}
     properties["CLUSTER"] = {"anyOf": [_reference(model) for model in clusters]}
     properties["REFERENCE"] = {"anyOf": [_reference(model) for model in references]}
-    return _document("aims_PAX.yaml", properties, ["MD"], definitions)
+    own = definitions[SystemSettings.__name__]["properties"]
+    shared = definitions[MDSettings.__name__]["properties"]  # a system says of them what is its own
+    own["MD"] = {"type": "object", "properties": shared, **_CLOSED, "description": own["MD"]["description"]}
+    named = {"type": "object", "patternProperties": {f"^{NAME}$": _reference(SystemSettings)}, **_CLOSED}
+    properties["SYSTEMS"] = {**named, "minProperties": 1}
+    document = _document("aims_PAX.yaml", properties, [], definitions)
+    return {**document, "anyOf": [{"required": ["MD"]}, {"required": ["SYSTEMS"]}]}
 
 
 def mace_schema() -> Json:

@@ -11,6 +11,7 @@ from aims_pax.committee import Committee, Prediction
 from aims_pax.dataset.records import ScoreRow
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import CommitteePrediction, FloatArray
+from aims_pax.learner.selectors import Memory, Selector
 from aims_pax.protocols import Score
 from aims_pax.sampling import Advanced, BatchedSampler
 
@@ -80,25 +81,31 @@ class Judgements:
     Parameters
     ----------
     stage : str
-    selector : str
-        Whose threshold they are compared with.
     kind : str
         What of a structure they measure (`uncertainty_type`).
     """
 
-    def __init__(self, stage: str, *, selector: str, kind: str) -> None:
-        self._stage, self._selector, self._kind = stage, selector, kind
+    def __init__(self, stage: str, *, kind: str) -> None:
+        self._stage, self._kind = stage, kind
         self._rows: list[ScoreRow] = []
         self._newest: dict[int, tuple[float, float]] = {}
 
     def note(
-        self, moved: Advanced, score: float, *, number: int, threshold: float, generation: int, is_picked: bool
+        self,
+        moved: Advanced,
+        score: float,
+        *,
+        by: Selector,
+        memory: Memory,
+        generation: int,
+        is_picked: bool,
     ) -> None:
-        """Take note of the score of a structure, and of the threshold of that moment, eV/Å."""
+        """Take note of the score of a structure, eV/Å, and of the threshold of that moment by its selector."""
+        threshold = by.value(memory)
         self._newest[moved.trajectory] = score, threshold
         self._rows.append(
             ScoreRow(
-                number=number,
+                number=memory.n_scores,
                 trajectory=moved.trajectory,
                 md_step=moved.md_step,
                 generation=generation,
@@ -106,7 +113,7 @@ class Judgements:
                 threshold=threshold,
                 picked=is_picked,
                 stage=self._stage,
-                selector=self._selector,
+                selector=by.name,
                 kind=self._kind,
             )
         )

@@ -38,9 +38,9 @@ from aims_pax.learner.events import (
     SubmitLabel,
     Train,
 )
-from aims_pax.learner.selectors import MovingThreshold
+from aims_pax.learner.selectors import thresholds
 from aims_pax.learner.state import Phase, State, StopReason
-from aims_pax.learner.transition import equilibration_left, threshold, transition
+from aims_pax.learner.transition import equilibration_left, transition
 from aims_pax.protocols import LabelDone
 from aims_pax.sampling import Advanced
 from aims_pax.selection import max_atomic_error
@@ -93,7 +93,8 @@ class Loop:
         self._requests = Requests(self._desk, bench.store, parts, self._diary)
         self._wrecks = WreckWatch()
         self._first_labels: list[Label] = []
-        self._judgements = Judgements(stage, selector=MovingThreshold.NAME, kind=parts.score_kind)
+        self._judgements = Judgements(stage, kind=parts.score_kind)
+        self._thresholds = thresholds(parts.rules.selectors, len(state.trajectories))
         self._journal: list[tuple[str, dict[str, Any]]] = []
         self._checkpoints = Checkpoints(parts.sampler, packed=None)
         self._opinions: dict[int, Opinion] = {}
@@ -200,16 +201,11 @@ class Loop:
             self._checkpoints.take(index)
         consequences = self._transition(ChunkDone(index, n_steps, score))
         if score is not None:
-            self._judgements.note(
-                moved,
-                score,
-                number=self.state.memory_of(MovingThreshold.NAME).n_scores,
-                threshold=threshold(self.state, self._parts.rules),
-                generation=self._committee.generation,
-                is_picked=any(
-                    isinstance(one, SubmitLabel) and one.selector == MovingThreshold.NAME for one in consequences
-                ),
-            )
+            by = self._thresholds[index]
+            memory = self.state.memory_of(by.name)
+            is_picked = any(isinstance(one, SubmitLabel) and one.selector == by.name for one in consequences)
+            generation = self._committee.generation
+            self._judgements.note(moved, score, by=by, memory=memory, generation=generation, is_picked=is_picked)
             self._diary.judged(index, moved.md_step, score)
 
     # -- labels -----------------------------------------------------------------------------------------------
