@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ase.build import molecule
@@ -106,10 +107,10 @@ def open_pool(tmp_path: Path, engines: str) -> Iterator[Callable[..., ParslPool]
     """Opens pools with one worker, a lost one being noticed within a second, and closes them."""
     pools = []
 
-    def opened(settings: AseCalculatorSettings | TbliteSettings) -> ParslPool:
+    def opened(settings: AseCalculatorSettings | TbliteSettings, **options: Any) -> ParslPool:
         config = local_config(1, worker_init=engines)
         config.executors[0].heartbeat_period = 1
-        pools.append(ParslPool(settings, config, want_stress=False, run_dir=tmp_path / "parsl"))
+        pools.append(ParslPool(settings, config, want_stress=False, run_dir=tmp_path / "parsl", **options))
         return pools[-1]
 
     yield opened
@@ -125,6 +126,23 @@ def misbehaving(name: str, **arguments: str | int) -> AseCalculatorSettings:
 
 def water_job(folder: Path) -> LabelJob:
     return LabelJob(1, frame_of(molecule("H2O"), system="water"), folder / "label-1")
+
+
+def test_labels_of_a_system_that_matters_more_are_computed_first(
+    open_pool: Callable[..., ParslPool], tmp_path: Path
+) -> None:
+    settings = misbehaving("Slow", started=str(tmp_path / "started"), wall_s=1)
+    pool = open_pool(settings, priorities={"urgent": 3, "ordinary": 0, "idle": -1})
+    water = molecule("H2O")
+    pool.submit(LabelJob(0, frame_of(water, system="ordinary"), tmp_path / "label-0"))
+    while not (tmp_path / "started").exists():
+        time.sleep(0.02)  # the one worker is busy; all others wait in the queue
+    for number, system in enumerate(("idle", "ordinary", "idle", "urgent", "ordinary", "urgent"), start=1):
+        pool.submit(LabelJob(number, frame_of(water, system=system), tmp_path / f"label-{number}"))
+    order: list[int] = []
+    while pool.n_in_flight:
+        order += [done.label_id for done in pool.collect(timeout_s=60)]
+    assert order == [0, 4, 6, 2, 5, 1, 3]
 
 
 def processes_of(mark: str) -> dict[int, str]:
