@@ -7,11 +7,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Final, NoReturn, Self
 
-from aims_pax.cli.boundary import kept_words
 from aims_pax.departure import Departure, Reason
 from aims_pax.report.logs import log_failure
 
@@ -60,8 +58,8 @@ class SignalWatch:
     def __init__(self, departure: Departure) -> None:
         self.restore_terminal: Callable[[], None] = lambda: None
         """Called before the process is ended as it is."""
-        self.folder: Path | None = None
-        """The project, for what is said when the process is ended as it is."""
+        self.kept_words: Callable[[], str] = lambda: ""
+        """What to tell of what was committed, when the process is ended as it is."""
         self.departure = departure
         self._asked_s: float | None = None
         self._before: dict[int, Any] = {}
@@ -160,7 +158,7 @@ class SignalWatch:
         _aside(self.restore_terminal)
         _aside(lambda: log_failure(f"at once: {why}", level=logging.INFO))
         cursor = SHOW_CURSOR if os.isatty(2) else ""
-        said = f"{cursor}\nLeft at once: {why}. {kept_words(self.folder)}\n"
+        said = f"{cursor}\nLeft at once: {why}. {self.kept_words()}\n"
         _aside(lambda: os.write(2, said.encode()))
         os._exit(reason.exit_code)
 
