@@ -1,7 +1,7 @@
 """A project: everything that a user wrote down, checked and frozen."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -135,6 +135,71 @@ class Project:
         return self.systems[trajectory % len(self.systems)]
 
 
+Found = tuple[tuple[System, ...], tuple[Problem, ...]]
+"""Starting structures, and what is wrong with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a user wrote, before it is a project.
+
+    Parameters
+    ----------
+    folder : Path
+        What paths are relative to.
+    settings, mace : Document or None
+        None where the file can't be read.
+    problems : sequence of Problem
+        What is wrong with the documents as such.
+    """
+
+    folder: Path
+    settings: Document | None
+    mace: Document | None
+    problems: Sequence[Problem] = ()
+
+    def project(self, stages: tuple[Stage, ...], structures: Callable[[Settings | None], Found]) -> Project:
+        """The project, after all of it was checked.
+
+        Parameters
+        ----------
+        stages : tuple of Stage
+            Whose sections must be there.
+        structures : callable
+            Gives the starting structures, by the settings if they can be read.
+
+        Raises
+        ------
+        SettingsError, StructureError
+            As from :func:`load_project`.
+        """
+        problems = list(self.problems)
+        settings, mace = None, None
+        if self.settings is not None:
+            reading = aims_pax_reading(self.settings, self.folder)
+            settings = read_settings(reading, stages)
+            problems += reading.problems
+        if self.mace is not None:
+            mace, mace_reading = read_mace(self.mace, self.folder)
+            problems += mace_reading.problems
+        systems, structure_problems = structures(settings)
+        inputs: Mapping[str, FhiAimsInput | AsiInput] = {}
+        if settings is not None and self.settings is not None:
+            problems += cross_problems(settings, self.settings, mace, self.mace, systems, stages)
+            want_stress = mace is not None and mace.general.compute_stress
+            inputs, input_problems = _inputs(settings.reference, self.folder, systems, want_stress=want_stress)
+            problems += input_problems
+            problems += charge_problems(settings.reference, self.settings, systems, inputs)
+        if problems:
+            raise SettingsError([*problems, *structure_problems])
+        if structure_problems:
+            raise StructureError(structure_problems)
+        if settings is None or mace is None:
+            raise AssertionError("settings without problems are settings")
+        documents = tuple(one for one in (self.settings, self.mace) if one is not None)
+        return Project(self.folder, settings, mace, systems, inputs, documents)
+
+
 def load_project(folder: Path, *, stages: tuple[Stage, ...] = BOTH_STAGES) -> Project:
     """The project in a folder, after all of it was checked. Creates and changes nothing.
 
@@ -151,37 +216,12 @@ def load_project(folder: Path, *, stages: tuple[Stage, ...] = BOTH_STAGES) -> Pr
     StructureError
         The same, when the settings are right and the structures are not.
     """
-    folder = folder.expanduser().absolute()
-    _require_project_folder(folder)
+    home = folder.expanduser().absolute()
+    _require_project_folder(home)
     problems: list[Problem] = []
-    settings_document = _document(folder, SETTINGS_FILES, problems)
-    mace_document = _document(folder, MACE_FILES, problems)
-    settings, mace, reading = None, None, None
-    if settings_document is not None:
-        reading = aims_pax_reading(settings_document, folder)
-        settings = read_settings(reading, stages)
-        problems += reading.problems
-    if mace_document is not None:
-        mace, mace_reading = read_mace(mace_document, folder)
-        problems += mace_reading.problems
-    systems, structure_problems = _systems(folder, settings, settings_document)
-    if settings is not None and settings_document is not None:
-        problems += cross_problems(settings, settings_document, mace, mace_document, systems, stages)
-    inputs: Mapping[str, FhiAimsInput | AsiInput] = {}
-    if settings is not None:
-        want_stress = mace is not None and mace.general.compute_stress
-        inputs, input_problems = _inputs(settings.reference, folder, systems, want_stress=want_stress)
-        problems += input_problems
-        if settings_document is not None:
-            problems += charge_problems(settings.reference, settings_document, systems, inputs)
-    if problems:
-        raise SettingsError([*problems, *structure_problems])
-    if structure_problems:
-        raise StructureError(structure_problems)
-    if settings is None or mace is None:
-        raise AssertionError("settings without problems are settings")
-    documents = tuple(one for one in (settings_document, mace_document) if one is not None)
-    return Project(folder, settings, mace, systems, inputs, documents)
+    settings = _document(home, SETTINGS_FILES, problems)
+    written = Written(home, settings, _document(home, MACE_FILES, problems), problems)
+    return written.project(stages, lambda read: _systems(home, read, settings))
 
 
 def _inputs(
@@ -227,9 +267,7 @@ def _document(folder: Path, names: tuple[str, ...], problems: list[Problem]) -> 
     return document
 
 
-def _systems(
-    folder: Path, settings: Settings | None, document: Document | None
-) -> tuple[tuple[System, ...], tuple[Problem, ...]]:
+def _systems(folder: Path, settings: Settings | None, document: Document | None) -> Found:
     """Starting structures, and what is wrong with them. Looks for them where the settings say, if those can be read."""
     place: Path | Mapping[int, Path] | None = None
     if settings is not None:
@@ -241,8 +279,12 @@ def _systems(
         place = _existing_place(folder, written)
         if place is None:
             return (), ()  # what is wrong with the name itself was said where it stands
+    return _found(lambda: read_systems(folder, place))
+
+
+def _found(read: Callable[[], tuple[System, ...]]) -> Found:
     try:
-        return read_systems(folder, place), ()
+        return read(), ()
     except StructureError as error:
         return (), error.problems
 
