@@ -1,11 +1,11 @@
 """A project: everything that a user wrote down, checked and frozen."""
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aims_pax.errors import Problem, SettingsError, StructureError
 from aims_pax.frame import Stage
@@ -21,7 +21,12 @@ from aims_pax.settings.methods.fhi_aims import FhiAimsInput, FhiAimsSettings, re
 from aims_pax.settings.methods.reference import ReferencesBySystem, ReferenceSettings
 from aims_pax.settings.reading.document import Document, read_document
 from aims_pax.settings.sections import STAGE_SECTIONS, Settings, aims_pax_reading, read_mace, read_settings
-from aims_pax.settings.systems import DEFAULT_PLACES, System, read_systems
+from aims_pax.settings.systems import DEFAULT_PLACES, System, read_systems, systems_of
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from aims_pax.settings.arguments import StageEntry
 
 SETTINGS_FILES: Final = ("aims_PAX.yaml", "aimsPAX.yaml")
 MACE_FILES: Final = ("mace.yaml", "model.yaml")
@@ -44,7 +49,7 @@ class Project:
     inputs : mapping of str to FhiAimsInput or AsiInput
         What an engine with input files is given for each system, by its name; empty for other references.
     documents : tuple of Document
-        The two files, which know the lines of their keys; empty for a project that was not read from files.
+        aims_PAX.yaml and mace.yaml, or the arguments in their place: where each key was written.
     """
 
     folder: Path
@@ -54,13 +59,78 @@ class Project:
     inputs: Mapping[str, FhiAimsInput | AsiInput] = field(default_factory=dict)
     documents: tuple[Document, ...] = ()
 
+    @classmethod
+    def of(
+        cls,
+        atoms: "Atoms | Iterable[Atoms] | Mapping[str, Atoms]",
+        *,
+        stages: "Sequence[StageEntry]",
+        reference: str | Mapping[str, object] = "tblite",
+        md: Mapping[Any, object] | None = None,
+        mace: Mapping[str, Mapping[str, object]] | None = None,
+        cluster: Mapping[str, object] | None = None,
+        misc: Mapping[str, object] | None = None,
+        folder: str | Path | None = None,
+    ) -> "Project":
+        """A project without files. Keys, defaults and checks are those of the files; nothing is written.
+
+        Paths among the settings are relative to the current folder.
+
+        Parameters
+        ----------
+        atoms : Atoms, iterable of Atoms, or mapping of str to Atoms
+            Starting structures; by their formulas where they have no names.
+        stages : sequence of StageEntry
+            What :func:`~aims_pax.settings.arguments.initial` and :func:`~aims_pax.settings.arguments.learn` make.
+        reference : str or mapping
+            REFERENCE: its type alone, or with its settings.
+        md : mapping or None
+            MD; `stat_ensemble` is nvt where nothing is said.
+        mace : mapping of mapping, or None
+            The sections of mace.yaml; `name_exp` is mace where nothing is said.
+        cluster, misc : mapping or None
+            CLUSTER and MISC.
+        folder : str, Path or None
+            Of the run; ``aims_pax_run`` in the current folder when None. Made when the run begins.
+
+        Raises
+        ------
+        SettingsError
+            With all problems, each with the name of its argument.
+        StructureError
+            The same, when the settings are right and the structures are not.
+        """
+        from aims_pax.settings.arguments import arguments, mace_arguments  # they are made for this class
+
+        home = Path("aims_pax_run" if folder is None else folder).expanduser().absolute()
+        settings, problems = arguments(reference, stages, md=md, cluster=cluster, misc=misc)
+        models = mace_arguments(mace)
+        written = Written(Path.cwd(), settings, models, [*problems, *models.problems])
+        asked = tuple(stage for stage in BOTH_STAGES if STAGE_SECTIONS[stage] in settings.data)
+        return replace(written.project(asked, lambda _: _found(lambda: systems_of(atoms))), folder=home)
+
     def where(self, *keys: str | int) -> str:
         """File and line of a setting, or of the section that it is missing from; the file alone without its lines."""
         is_mace = keys[0] in MACE_SECTIONS and keys[0] != "MISC"
-        for document in self.documents:
-            if (document.path.name in MACE_FILES) == is_mace:
-                return document.where(keys)
-        return MACE_FILES[0] if is_mace else SETTINGS_FILES[0]
+        if not self.documents:
+            return (self.mace_file if is_mace else self.settings_file).name
+        return self.documents[int(is_mace)].where(keys)
+
+    @property
+    def settings_file(self) -> Path:
+        """aims_PAX.yaml; where there is no file, what messages say instead."""
+        return self.documents[0].path if self.documents else self.folder / SETTINGS_FILES[0]
+
+    @property
+    def mace_file(self) -> Path:
+        """mace.yaml, likewise."""
+        return self.documents[1].path if self.documents else self.folder / MACE_FILES[0]
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages that it has settings of, in their order."""
+        sections = {Stage.INITIAL: self.settings.initial, Stage.ACTIVE: self.settings.active}
+        return tuple(stage for stage, section in sections.items() if section is not None)
 
     @property
     def initial(self) -> InitialDatasetSettings:
@@ -200,12 +270,12 @@ class Written:
         return Project(self.folder, settings, mace, systems, inputs, documents)
 
 
-def load_project(folder: Path, *, stages: tuple[Stage, ...] = BOTH_STAGES) -> Project:
+def load_project(folder: str | Path, *, stages: tuple[Stage, ...] = BOTH_STAGES) -> Project:
     """The project in a folder, after all of it was checked. Creates and changes nothing.
 
     Parameters
     ----------
-    folder : Path
+    folder : str or Path
     stages : tuple of Stage
         The stages that will run, and whose sections must therefore be there.
 
@@ -216,7 +286,7 @@ def load_project(folder: Path, *, stages: tuple[Stage, ...] = BOTH_STAGES) -> Pr
     StructureError
         The same, when the settings are right and the structures are not.
     """
-    home = folder.expanduser().absolute()
+    home = Path(folder).expanduser().absolute()
     _require_project_folder(home)
     problems: list[Problem] = []
     settings = _document(home, SETTINGS_FILES, problems)
