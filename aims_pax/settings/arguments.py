@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -12,6 +12,10 @@ from aims_pax.frame import Stage
 from aims_pax.settings.reading.document import Document, KeyPath, dotted
 from aims_pax.settings.reading.kinds import shown
 from aims_pax.settings.sections import STAGE_SECTIONS
+from aims_pax.settings.systems import systems_of
+
+if TYPE_CHECKING:
+    from aims_pax.settings.project import Project
 
 CALL: Final = "Project.of"
 """What messages call the whole of the arguments, as they call a file by its name."""
@@ -19,6 +23,9 @@ CALL: Final = "Project.of"
 ALLOWED: Final = "aims_pax.initial(...), aims_pax.learn(...): one of them, or both in this order"
 
 VALUES: Final = "numbers, texts, paths, True, False, None, and lists and mappings of them, as a file may hold"
+
+NVT: Final[Mapping[str, object]] = {"stat_ensemble": "nvt"}
+"""How atoms move where nothing is said."""
 
 NAME_EXP: Final = "mace"
 """What the models are called where nothing is said."""
@@ -68,10 +75,12 @@ class Arguments(Document):
     otherwise: str = ""
 
     @classmethod
-    def of(cls, data: Mapping[Any, object], places: Mapping[str, str], *, otherwise: str = "") -> "Arguments":
+    def of(
+        cls, data: Mapping[Any, object], places: Mapping[str, str], *, call: str = CALL, otherwise: str = ""
+    ) -> "Arguments":
         """From values of Python and NumPy, taken for what YAML would have said."""
         strange: dict[KeyPath, object] = {}
-        made = cls(Path(CALL), _plain(data, (), strange), places=places, otherwise=otherwise)
+        made = cls(Path(call), _plain(data, (), strange), places=places, otherwise=otherwise)
         problems = [
             Problem(made.where(keys), f"{dotted(keys)} is of the type {type(value).__name__}.", VALUES)
             for keys, value in strange.items()
@@ -81,12 +90,12 @@ class Arguments(Document):
     @property
     def name(self) -> str:
         """What the whole of it is called."""
-        return f"{CALL}, {self.otherwise}" if self.otherwise else CALL
+        return f"{self.path}, {self.otherwise}" if self.otherwise else str(self.path)
 
     def where(self, keys: KeyPath) -> str:
         """The argument."""
         argument = self.places.get(str(keys[0]), self.otherwise) if keys else ""
-        return f"{CALL}, {argument}" if argument else CALL
+        return f"{self.path}, {argument}" if argument else str(self.path)
 
 
 def arguments(
@@ -102,7 +111,7 @@ def arguments(
     places = {"REFERENCE": "reference", "MD": "md", "CLUSTER": "cluster", "MISC": "misc"}
     moving: object = {} if md is None else md
     if isinstance(moving, Mapping) and not any(isinstance(key, int) for key in moving):
-        moving = {"stat_ensemble": "nvt", **moving}
+        moving = {**NVT, **moving}
     data |= {name: given for name, given in (("MD", moving), ("CLUSTER", cluster), ("MISC", misc)) if given is not None}
     problems: list[Problem] = []
     listed = stages if isinstance(stages, Sequence) else [stages]
@@ -128,6 +137,29 @@ def mace_arguments(sections: Mapping[str, object] | None) -> Arguments:
     general = (sections or {}).get("GENERAL", {})
     named = {"name_exp": NAME_EXP, **general} if isinstance(general, Mapping) else general
     return Arguments.of({**(sections or {}), "GENERAL": named}, {}, otherwise="mace")
+
+
+def project_to_label(atoms: object, reference: str | Mapping[str, object], *, call: str) -> "Project":
+    """Structures and what labels them, as a project of no stages; lone atoms may be among them.
+
+    Parameters
+    ----------
+    atoms, reference
+        As for :meth:`~aims_pax.settings.Project.of`.
+    call : str
+        What messages call the whole of the arguments.
+
+    Raises
+    ------
+    SettingsError, StructureError
+        As from :meth:`~aims_pax.settings.Project.of`.
+    """
+    from aims_pax.settings.project import Written, found  # which knows this module
+
+    data = {"REFERENCE": {"type": reference} if isinstance(reference, str) else reference, "MD": NVT}
+    settings = Arguments.of(data, {"REFERENCE": "reference"}, call=call)
+    written = Written(Path.cwd(), settings, mace_arguments(None), settings.problems)
+    return written.project((), lambda _: found(lambda: systems_of(atoms)))
 
 
 def _plain(value: object, keys: KeyPath, strange: dict[KeyPath, object]) -> Any:

@@ -23,7 +23,7 @@ def cross_problems(
 ) -> list[Problem]:
     """Contradictions between sections, files and structures, as far as each of them is right by itself."""
     problems = [*_stage_problems(settings, document), *_md_problems(settings, document, len(systems), stages)]
-    problems += _lone_atom_problems(systems)
+    problems += _lone_atom_problems(systems) if stages else ()
     if systems:
         problems += _trajectory_problems(settings, document, len(systems), stages)
         problems += _resource_problems(settings, document, systems)

@@ -107,7 +107,7 @@ class Project:
         models = mace_arguments(mace)
         written = Written(Path.cwd(), settings, models, [*problems, *models.problems])
         asked = tuple(stage for stage in BOTH_STAGES if STAGE_SECTIONS[stage] in settings.data)
-        return replace(written.project(asked, lambda _: _found(lambda: systems_of(atoms))), folder=home)
+        return replace(written.project(asked, lambda _: found(lambda: systems_of(atoms))), folder=home)
 
     def where(self, *keys: str | int) -> str:
         """File and line of a setting, or of the section that it is missing from; the file alone without its lines."""
@@ -349,10 +349,11 @@ def _systems(folder: Path, settings: Settings | None, document: Document | None)
         place = _existing_place(folder, written)
         if place is None:
             return (), ()  # what is wrong with the name itself was said where it stands
-    return _found(lambda: read_systems(folder, place))
+    return found(lambda: read_systems(folder, place))
 
 
-def _found(read: Callable[[], tuple[System, ...]]) -> Found:
+def found(read: Callable[[], tuple[System, ...]]) -> Found:
+    """What reading gives, or what is wrong with it."""
     try:
         return read(), ()
     except StructureError as error:
