@@ -218,6 +218,17 @@ def test_models_of_a_finished_run_are_those_that_were_trained_to_the_end(
     assert ("forces_deviation" in calculator.results) == (n_members > 1)
 
 
+def test_initial_stage_alone_leaves_models_to_look_at(tmp_path: Path) -> None:
+    Watched.forget()
+    stages = [ap.initial(**COPPER["INITIAL_DATASET_GENERATION"])]
+    arguments = {"reference": COPPER["REFERENCE"], "md": COPPER["MD"], "misc": COPPER["MISC"], "mace": TINY_MACE}
+    run = ap.run(ap.Project.of(copper(), stages=stages, folder=tmp_path, **arguments))
+    assert run.status().progress is Progress.ACTIVE
+    assert run.calculator().models.n_members == 2
+    assert run.scores().n_rows == 0
+    assert run.summary().content["labels"]["received"] == len(labels_of(tmp_path))
+
+
 def test_folder_without_a_run_is_told(tmp_path: Path) -> None:
     with pytest.raises(ap.UserError, match="holds no run"):
         ap.open_run(tmp_path)
