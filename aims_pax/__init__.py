@@ -1,3 +1,62 @@
-"""From a few structures and a compute allocation to a trustworthy machine-learning force field."""
+"""From a few structures and a compute allocation to a trustworthy machine-learning force field.
+
+What a notebook needs stands here, and is imported when it is first used.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from aims_pax.departure import Departed
+    from aims_pax.errors import UserError
+    from aims_pax.face.labels import label
+    from aims_pax.face.models import calculator, evaluate
+    from aims_pax.face.run import Run, open_run
+    from aims_pax.face.session import run
+    from aims_pax.settings.arguments import initial, learn
+    from aims_pax.settings.project import Project, load_project
 
 __version__ = "0.1.0"
+
+_HOMES: Final = {
+    "Departed": "departure",
+    "Project": "settings.project",
+    "Run": "face.run",
+    "UserError": "errors",
+    "calculator": "face.models",
+    "evaluate": "face.models",
+    "initial": "settings.arguments",
+    "label": "face.labels",
+    "learn": "settings.arguments",
+    "load_project": "settings.project",
+    "open_run": "face.run",
+    "run": "face.session",
+}
+"""The module of each name: PyTorch and MACE take seconds to import, and a typo is told before that."""
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_HOMES})
+
+
+__all__ = [
+    "Departed",
+    "Project",
+    "Run",
+    "UserError",
+    "calculator",
+    "evaluate",
+    "initial",
+    "label",
+    "learn",
+    "load_project",
+    "open_run",
+    "run",
+]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aims_pax.frame import Frame
+from aims_pax.frame import Frame, LabelledFrame
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -15,6 +15,29 @@ def atoms_of(frame: Frame) -> "Atoms":
     from ase import Atoms
 
     return Atoms(numbers=frame.numbers, positions=frame.positions, cell=frame.cell, pbc=frame.pbc)
+
+
+def labelled_atoms(point: "LabelledFrame") -> "Atoms":
+    """A labelled structure as new ASE atoms: the label is the result of a calculator, and `info` says what it is.
+
+    The names in `info` are those of the exported extended XYZ files, with `stage`, `source` and `split` beside them.
+    """
+    from ase.calculators.calculator import all_properties
+    from ase.calculators.singlepoint import SinglePointCalculator
+
+    frame, label = point.frame, point.label
+    atoms = atoms_of(frame)
+    facts = {"label_id": point.label_id, "system": frame.system, "trajectory": frame.trajectory}
+    facts |= {"md_step": frame.md_step, "generation": frame.generation, "reference": label.reference}
+    optional: dict[str, object] = {"stage": point.stage, "source": point.source, "split": str(point.split)}
+    optional |= {"charge": frame.charge, "multiplicity": frame.spin, "member": point.member}
+    atoms.info |= facts | {name: value for name, value in optional.items() if value not in (None, "")}
+    results = {"energy": label.energy, "forces": label.forces} | dict(label.extras)
+    if label.stress is not None:
+        results["stress"] = label.stress
+    known = {name: value for name, value in results.items() if name in all_properties}
+    atoms.calc = SinglePointCalculator(atoms, **known)
+    return atoms
 
 
 def frame_of(atoms: "Atoms", *, system: str, trajectory: int = 0, md_step: int = 0, generation: int = 0) -> Frame:

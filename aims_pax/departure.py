@@ -41,6 +41,10 @@ class Departed(KeyboardInterrupt):
         super().__init__(str(reason))
         self.reason = reason
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows in the place of a traceback."""
+        return [f"Left because of {self.reason}. What was committed is kept; the same call goes on from there."]
+
 
 class Departure:
     """Whether a campaign is to leave, seen by the campaign itself."""

@@ -72,6 +72,10 @@ class UserError(AimsPaxError):
         self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows in the place of a traceback: IPython asks exceptions for this."""
+        return str(self).splitlines()
+
 
 class SettingsError(UserError):
     """A settings file does not say what it may say."""

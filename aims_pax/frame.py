@@ -206,6 +206,11 @@ class CommitteePrediction:
         if shapes not in ([None, None], [(6,), (6,)]):
             raise ShapeError(f"stress and its deviation must both be (6,) or None, not {shapes[0]} and {shapes[1]}")
 
+    @property
+    def max_atomic_deviation(self) -> float:
+        """Largest deviation of any atom's force, eV/Å; aims-PAX, Eq. 1."""
+        return float(np.sqrt(np.square(self.forces_deviation).sum(axis=1) / 3).max())
+
     @classmethod
     def of_members(
         cls, energies: FloatArray, forces: FloatArray, stresses: FloatArray | None = None, *, generation: int

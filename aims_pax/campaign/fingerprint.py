@@ -62,7 +62,7 @@ def changed_settings(stored: str, project: Project) -> list[Problem]:
             said = f"are not those that the run in {project.run_folder} was started with."
             back = "Put the earlier files back"
         found[f"{_in_users_words(key)} {said}"] = Problem(
-            where=_file(key),
+            where=_file(project, key),
             found=f"{_in_users_words(key)} {said}",
             advice=f"{back} to continue that run, or start a new one in another folder (MISC.output_dir).",
         )
@@ -120,10 +120,10 @@ def _digest(frame: Frame) -> str:
     return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()[:12]
 
 
-def _file(key: str) -> str:
+def _file(project: Project, key: str) -> str:
     if key == AIMS_INPUT:
         return "control.in"
-    return "mace.yaml" if key.startswith("mace.yaml: ") else "aims_PAX.yaml"
+    return (project.mace_file if key.startswith("mace.yaml: ") else project.settings_file).name
 
 
 def _in_users_words(key: str) -> str:

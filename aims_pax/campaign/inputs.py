@@ -1,12 +1,16 @@
 """What a session of a run begins with, kept so that each of its labels and models leads back to it."""
 
+import json
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Final
 
+from aims_pax.atoms import atoms_of
 from aims_pax.dataset.store import RunStore
 from aims_pax.dataset.tables.sessions import installed_versions
-from aims_pax.settings import Project
+from aims_pax.settings import Project, System
+from aims_pax.settings.arguments import Arguments
 
 MOST_BYTES: Final = 2**20
 """Files that are larger (of thousands of starting structures) are not kept."""
@@ -25,14 +29,29 @@ def begin_session(store: RunStore, project: Project) -> int:
 
 def input_texts(project: Project) -> Iterator[tuple[str, str]]:
     """Names and texts of the settings files, of the engine's input for each system, and of the starting structures."""
+    for document in project.documents:
+        if isinstance(document, Arguments):
+            yield document.name, json.dumps(document.data, indent=2)
     files = [document.path for document in project.documents]
     files += [system.file for system in project.systems if system.file is not None]
     for path in dict.fromkeys(files):
         if (text := _text(path)) is not None:
             yield _name(path, project.folder), text
-    for system, given in project.inputs.items():
+    for system in project.systems:
+        if system.file is None:
+            yield f"{system.name}.xyz", _xyz(system)
+    for name, given in project.inputs.items():
         for key, value in given.model_dump(mode="json").items():
-            yield from _texts_within(f"{key} of {system}", value)
+            yield from _texts_within(f"{key} of {name}", value)
+
+
+def _xyz(system: System) -> str:
+    """The starting structure that no file holds, as extended XYZ."""
+    from ase.io import write
+
+    text = StringIO()
+    write(text, atoms_of(system.frame), format="extxyz")
+    return text.getvalue()
 
 
 def _texts_within(name: str, value: object) -> Iterator[tuple[str, str]]:

@@ -110,7 +110,7 @@ def unreached_goals(project: Project, *, progress: Progress, settings: str, stat
     for name, before, now in _renewing(project, settings):
         if _key(name) in GOALS and not (_key(name) in CONVERGENCE and progress is Progress.CONVERGENCE):
             yield Problem(
-                where="aims_PAX.yaml",
+                where=project.settings_file.name,
                 found=f"{name} is {_shown(now)}, which asks for no more than the run in {project.run_folder} has done; "
                 f"it ended with {_shown(before)}.",
                 advice=f"Set it back{f'; to have the run go on, {advice}' if advice else ''}.",

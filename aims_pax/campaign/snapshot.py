@@ -103,7 +103,7 @@ def export_snapshot(project: Project, out: Path | None) -> Snapshot:
         owner = owner_of(project.run_folder)
         # A campaign that is running has the GPU for itself.
         device = "cpu" if owner else project.mace.misc.device
-        committee = newest_committee(memory, device=device)
+        committee = present_committee(store, memory, progress, device=device)
         keys = extxyz_keys(project.settings.misc)
         write_datasets(store, folder, keys)
         _draw(store, memory, folder)
@@ -111,15 +111,30 @@ def export_snapshot(project: Project, out: Path | None) -> Snapshot:
         models: tuple[Path, ...] = ()
         table = ""
         if committee is not None:
-            if progress in CONVERGING:
-                committee.end_convergence()
-            committee.add(list(store.labelled()))
-            committee.centre_energies()
             models, table, measured = _write_models(project, committee, folder)
             state += measured
     with replacing(folder / STATE) as file:
         file.write("\n".join(state) + "\n")
     return Snapshot(folder, tuple(state), models, table)
+
+
+def present_committee(
+    store: RunStore, memory: Memory, progress: Progress | None, *, device: str | Sequence[str]
+) -> Committee | None:
+    """The committee of a run that has not ended, ready to be used as it is now; None before the first.
+
+    Raises
+    ------
+    ModelError
+        Its newest checkpoint is damaged.
+    """
+    committee = newest_committee(memory, device=device)
+    if committee is not None:
+        if progress in CONVERGING:
+            committee.end_convergence()
+        committee.add(list(store.labelled()))
+        committee.centre_energies()
+    return committee
 
 
 def newest_committee(memory: Memory, *, device: str | Sequence[str]) -> Committee | None:

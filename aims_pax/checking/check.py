@@ -83,7 +83,8 @@ def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
                     f"probe: a new run first asks for {n} labels, which show whether the reference makes sense"
                 )
             facts += [fact for _, fact in amount_facts(project, stages)]
-            facts.append(f"time: aims-pax plan {shlex.quote(str(project.folder))} foretells it for this machine")
+            if project.settings_file.is_file():
+                facts.append(f"time: aims-pax plan {shlex.quote(str(project.folder))} foretells it for this machine")
     except RunLocked as error:
         problems += error.problems
     except UserError:
@@ -136,9 +137,9 @@ def _device_problems(project: Project) -> Iterator[Problem]:
     missing, there = missing_gpus(misc.device), usable_gpus()
     if not missing:
         if misc.compile and (problem := why_nothing_compiles(devices_of(misc.device)[0])) is not None:
-            yield replace(problem, where=str(project.folder / "mace.yaml"))
+            yield replace(problem, where=str(project.mace_file))
         return
-    asked, where = ", ".join(missing), str(project.folder / "mace.yaml")
+    asked, where = ", ".join(missing), str(project.mace_file)
     if not there:
         yield Problem(
             where,
@@ -169,7 +170,7 @@ def _reference_problems(project: Project) -> Iterator[Problem]:
     for problem, systems in systems_by_problem.items():
         more = f" and {len(systems) - 5} more" if len(systems) > 5 else ""
         plural = "s" if len(systems) > 1 else ""
-        where = f"aims_PAX.yaml: REFERENCE ({project.settings.reference.type}) for structure{plural}"
+        where = f"{project.settings_file.name}: REFERENCE ({project.settings.reference.type}) for structure{plural}"
         found, _, advice = problem.partition("; ")
         advice = advice or _reference_advice(project.settings.reference)
         yield Problem(f"{where} {', '.join(systems[:5])}{more}", f"{found}.", "", _sentence(advice))

@@ -193,7 +193,7 @@ def _initial_goals_missed(project: Project, stored: str, progress: Progress) -> 
     for name, before, now in changes(stored, project):
         if when(name) is When.UNTIL_OVER and not _is_ahead(name, progress):
             yield Problem(
-                where="aims_PAX.yaml",
+                where=project.settings_file.name,
                 found=f"{name} is {now:g}. The run in {project.run_folder} was done with that part at {before:g}, "
                 "and has learned from it since.",
                 advice="Set it back; to learn more in this run, raise the goals of ACTIVE_LEARNING.",

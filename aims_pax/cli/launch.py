@@ -1,28 +1,20 @@
-"""What ``run``, ``idg`` and ``al`` share: load, check, open the diary and the live view, run, say how it ended."""
+"""What ``run``, ``idg`` and ``al`` share: load, run, say how it ended."""
 
-import logging
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, TextIO, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aims_pax.cli.signals import SignalWatch
-from aims_pax.cli.slurm_job import END, end_of_job
-from aims_pax.departure import Departure, leaving_time
-from aims_pax.errors import UserError
+from aims_pax.cli.boundary import kept_words
+from aims_pax.departure import Departure
+from aims_pax.face.signals import SignalWatch
 
 if TYPE_CHECKING:
     from aims_pax.campaign import Summary
     from aims_pax.frame import Stage
     from aims_pax.settings import Project
-
-diary = logging.getLogger("aims_pax.run")
-
-FOREVER_S: Final = 300 * 86400.0
-"""Slurm gives jobs without a limit an end that is a year away."""
 
 ProjectFolder = Annotated[
     Path, typer.Argument(metavar="FOLDER", help="The project: the folder that holds aims_PAX.yaml and mace.yaml.")
@@ -41,7 +33,7 @@ def load(folder: Path, stages: "Sequence[Stage]", parsl_config: str | None) -> "
     from aims_pax.settings import load_project
     from aims_pax.settings.cluster import on_parsl_config
 
-    project = load_project(folder, stages=tuple(stages))  # before PyTorch is imported: a typo is told in a second
+    project = load_project(folder, stages=tuple(stages))
     if parsl_config is None:
         return project
     return project.on_cluster(on_parsl_config(project.settings.cluster, parsl_config, Path.cwd()))
@@ -60,7 +52,7 @@ def launch(folder: Path, *stages: str, parsl_config: str | None = None) -> None:
     """
     departure = Departure()
     with SignalWatch(departure) as watch:
-        watch.folder = folder
+        watch.kept_words = lambda: kept_words(folder)
         summary = _run(folder, stages, parsl_config, watch)
     _say_closing(summary.lines())
 
@@ -70,59 +62,11 @@ def _run(folder: Path, stages: Sequence[str], parsl_config: str | None, watch: S
 
     started_at = time.time()
     asked = tuple(Stage(stage) for stage in stages)
-    project = load(folder, asked, parsl_config)
+    project = load(folder, asked, parsl_config)  # before PyTorch is imported: a typo is told in a second
 
-    from rich.console import Console
+    from aims_pax.face.session import run_session
 
-    from aims_pax.campaign import run_campaign
-    from aims_pax.checking.check import check_project
-    from aims_pax.report.live import LiveView
-    from aims_pax.report.logs import open_logs
-    from aims_pax.report.outlet import Outlet
-
-    report = check_project(project, asked)
-    if report.problems:
-        raise UserError(report.problems)
-    console = Console(file=cast(TextIO, Outlet(sys.stdout)))
-    open_logs(project.log_folder, console, level=project.mace.misc.log_level)
-    for fact in report.facts:
-        diary.info("%s", fact)
-    for doubt in report.doubts:
-        diary.warning("%s", " ".join(str(doubt).split()))
-    mind_walltime(watch.departure, project.settings.misc.walltime, started_at=started_at)
-    with LiveView(console, title=project.folder.name) as view:
-        watch.restore_terminal = view.close
-        return run_campaign(project, stages=asked, observer=view, departure=watch.departure)
-
-
-def mind_walltime(departure: Departure, walltime_s: float | None, *, started_at: float) -> None:
-    """Have the campaign leave before its walltime or its batch job is over, and say when that is.
-
-    Parameters
-    ----------
-    departure : Departure
-    walltime_s : float or None
-        MISC.walltime.
-    started_at : float
-        Unix time, s.
-    """
-    job_ends_at = _job_end(end_of_job(), now=started_at)
-    ends_at = leaving_time(started_at=started_at, walltime_s=walltime_s, job_ends_at=job_ends_at)
-    if ends_at is not None:
-        departure.limit(ends_at)
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ends_at))
-        diary.info("this session leaves at %s, to keep its walltime; the same command goes on after that", when)
-
-
-def _job_end(found: str, *, now: float) -> float | None:
-    """When Slurm ends the job that this process runs in, Unix time; None when there is no job, or no end that holds."""
-    if not found:
-        return None
-    if found.isdecimal() and now < int(found) < now + FOREVER_S:
-        return float(found)
-    if not (found.isdecimal() and int(found) >= now + FOREVER_S):
-        diary.warning("%s is %r, which is no time to come, and is not used; MISC.walltime sets a limit", END, found)
-    return None
+    return run_session(project, asked, watch, started_at=started_at)
 
 
 def _say_closing(lines: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from aims_pax.protocols import EpochPlan, EpochReport, FramePrediction, Prediction, RandomSubset
 
 if TYPE_CHECKING:
+    from aims_pax.committee.calculator import CommitteeCalculator
     from aims_pax.committee.committee import Committee
     from aims_pax.committee.device import cuda_is_usable, devices_of, missing_gpus, usable_gpus
     from aims_pax.committee.ensemble import Ensemble
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _HOMES: Final = {
     "Committee": "committee",
+    "CommitteeCalculator": "calculator",
     "CommitteeForces": "forces",
     "Ensemble": "ensemble",
     "cuda_is_usable": "device",
@@ -41,6 +43,7 @@ if not TYPE_CHECKING:
 
 __all__ = [
     "Committee",
+    "CommitteeCalculator",
     "CommitteeForces",
     "Ensemble",
     "EpochPlan",

@@ -136,22 +136,62 @@ def read_dataset(path: Path, keys: Keys | None = None, *, named_by: str = SETTIN
     StructureError
         The file can't be read, is empty, has structures without energy or forces, or values that can't be in eV and Å.
     """
-    keys = keys or Keys()
-    entries: list[_Entry] = []
-    problems: list[Problem] = []
+    collected = _Collected(path, keys or Keys(), named_by)
     try:
         with path.open(encoding="utf-8-sig", errors="replace") as file:
             for index, block in enumerate(blocks(file)):
-                try:
-                    entries.append(_entry(_atoms(block), index, path, keys))
-                except ValueError as error:
-                    problems.append(_fault(path, index, str(error), keys, named_by))
+                collected.add(index, block)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        problems.insert(0, Problem(str(path), f"can't be read ({reason})", "a file in extended XYZ format"))
-    if problems:
-        raise StructureError(_shortened(problems, path))
-    return _dataset(path, entries)
+        collected.problems.insert(0, Problem(str(path), f"can't be read ({reason})", "a file in extended XYZ format"))
+    return collected.dataset()
+
+
+def dataset_of_atoms(images: Iterable[Any], keys: Keys, *, name: str, named_by: str) -> Dataset:
+    """The same of ASE's atoms, whose labels are results of a calculator, or stand in `info` and `arrays`.
+
+    Parameters
+    ----------
+    images : iterable of Atoms
+    keys : Keys
+    name : str
+        What messages call the whole of them.
+    named_by : str
+
+    Raises
+    ------
+    StructureError
+        As from :func:`read_dataset`.
+    """
+    collected = _Collected(Path(name), keys, named_by)
+    for index, atoms in enumerate(images):
+        collected.add(index, atoms)
+    return collected.dataset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Collected:
+    """Structures as they are read one by one, and everything wrong with them."""
+
+    path: Path
+    keys: Keys
+    named_by: str
+    entries: list["_Entry"] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, index: int, structure: Any) -> None:
+        """Read one: ASE's atoms, or the text of a block."""
+        try:
+            atoms = _atoms(structure) if isinstance(structure, str) else structure
+            self.entries.append(_entry(atoms, index, self.path, self.keys))
+        except ValueError as error:
+            self.problems.append(_fault(self.path, index, str(error), self.keys, self.named_by))
+
+    def dataset(self) -> Dataset:
+        """All of them. StructureError when anything is wrong."""
+        if self.problems:
+            raise StructureError(_shortened(self.problems, self.path))
+        return _dataset(self.path, self.entries)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from aims_pax.dataset.records import PredictedLabel
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import FloatArray
 from aims_pax.learner.selectors import FixedSteps, RandomShare
@@ -80,12 +79,16 @@ class Analysis:
 
 def analysed(store: RunStore) -> Analysis | None:
     """Scores and errors of active learning, as far as they were kept; None where too few are unbiased."""
-    points = [point for point in store.predicted() if point.stage == ACTIVE and np.isfinite(_score(point))]
+    points = [
+        point
+        for point in store.predicted()
+        if point.stage == ACTIVE and np.isfinite(point.prediction.max_atomic_deviation)
+    ]
     unbiased = [point.source in UNBIASED for point in points]
     if sum(unbiased) < LEAST:
         return None
     return Analysis(
-        score=np.array([_score(point) for point in points]),
+        score=np.array([point.prediction.max_atomic_deviation for point in points]),
         error=np.array([max_atomic_error(point.prediction.forces, point.label.forces) for point in points]),
         trajectory=np.array([point.frame.trajectory for point in points], dtype=np.int64),
         is_unbiased=np.array(unbiased, dtype=np.bool_),
@@ -106,10 +109,6 @@ def write_analysis(store: RunStore, folder: Path) -> dict[str, Any] | None:
         correlation=found.correlation,
     )
     return found.record()
-
-
-def _score(point: PredictedLabel) -> float:
-    return float(np.sqrt(np.square(point.prediction.forces_deviation).sum(axis=1) / 3).max())
 
 
 def _pearson(score: FloatArray, error: FloatArray) -> float | None:

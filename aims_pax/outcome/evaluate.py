@@ -4,19 +4,22 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from aims_pax.committee import devices_of, load_models
 from aims_pax.dataset.durable import replacing
-from aims_pax.dataset.extxyz import Keys, read_dataset
+from aims_pax.dataset.extxyz import Dataset, Keys, dataset_of_atoms, read_dataset
 from aims_pax.dataset.foreign import unit_remarks
 from aims_pax.errors import Problem
 from aims_pax.evaluation import Evaluation, evaluate, evaluation_json, evaluation_table
 from aims_pax.frame import Frame, Label
 from aims_pax.protocols import FramePrediction, Predictor
 from aims_pax.report.figures import Parity, draw_parity
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +127,7 @@ class ErrorsOn:
 
 def evaluate_models(
     models: Sequence[Path],
-    data: Path,
+    data: "Path | Sequence[Atoms]",
     *,
     device: str = "auto",
     keys: Keys | None = None,
@@ -136,7 +139,9 @@ def evaluate_models(
     ----------
     models : sequence of Path
         MACE model files.
-    data : Path
+    data : Path or sequence of Atoms
+        Labels of atoms are the results of their calculators; where they have none, they stand in `info` and `arrays`
+        by their keys.
     device : str
         auto, cpu, cuda, or a GPU by its number, such as cuda:1.
     keys : Keys or None
@@ -151,9 +156,17 @@ def evaluate_models(
     ModelError
         A model can't be loaded, the models do not belong together, or do not know an element.
     """
-    labelled = read_dataset(data, keys, named_by="--energy-key, --forces-key and --stress-key").structures
+    read = _dataset(data, keys)
     called = _names(models) if names is None else tuple(names)
-    return ErrorsOn(data, labelled, called).validate(load_models(models, device=devices_of(device)))
+    return ErrorsOn(read.path, read.structures, called).validate(load_models(models, device=devices_of(device)))
+
+
+def _dataset(data: "Path | Sequence[Atoms]", keys: Keys | None) -> Dataset:
+    if isinstance(data, Path):
+        return read_dataset(data, keys, named_by="--energy-key, --forces-key and --stress-key")
+    computed = any(getattr(atoms.calc, "results", None) for atoms in data)
+    own = Keys(energy="energy", forces="forces", stress="stress") if computed else keys or Keys()
+    return dataset_of_atoms(data, own, name="data", named_by="keys=Keys(energy=..., forces=..., stress=...)")
 
 
 def _names(models: Sequence[Path]) -> tuple[str, ...]:

@@ -117,7 +117,7 @@ def probe(settings: ReferenceSettings, frame: Frame, *, scratch: Path | None = N
         The reference says itself that it can't label this structure here.
     """
     reference = build_reference(settings)
-    _require(reference, frame)
+    require(reference, frame)
     folder = Path(tempfile.mkdtemp(prefix="aims-pax-probe-", dir=scratch))
     result, first_s = _timed(reference, frame, folder / "first")
     again_s = None
@@ -129,7 +129,8 @@ def probe(settings: ReferenceSettings, frame: Frame, *, scratch: Path | None = N
     return Probe(reference.name, frame, result, first_s, again_s)
 
 
-def _require(reference: Reference, frame: Frame) -> None:
+def require(reference: Reference, frame: Frame) -> None:
+    """See that a reference can label a structure here. ReferenceUnavailable when it says that it can't."""
     numbers: Sequence[int] = [int(number) for number in frame.numbers]
     problems = reference.problems(numbers, periodic=bool(frame.pbc.any()))
     if problems:

@@ -24,7 +24,7 @@ def cross_problems(
 ) -> list[Problem]:
     """Contradictions between sections, files and structures, as far as each of them is right by itself."""
     problems = [*_stage_problems(settings, document), *_md_problems(settings, document, len(systems), stages)]
-    problems += _lone_atom_problems(systems)
+    problems += _lone_atom_problems(systems) if stages else ()
     if systems:
         problems += _trajectory_problems(settings, document, len(systems), stages)
         problems += _resource_problems(settings, document, systems)
@@ -77,14 +77,13 @@ def _lone_atom_problems(systems: tuple[System, ...]) -> Iterator[Problem]:
     for system in systems:
         if system.frame.n_atoms > 1:
             continue
-        where = system.name if system.file is None else system.file.name
         found = f"The structure {system.name} has a single atom: by symmetry no force ever acts on it, so MD makes no "
         advice = (
             "Repeat the cell, for example with ase.Atoms.repeat. Energies of free atoms are computed without this."
             if system.frame.pbc.any()
             else "Remove it. Energies of free atoms are computed without it, or given by ARCHITECTURE.atomic_energies."
         )
-        yield Problem(where, f"{found}other structure, and nothing can be learned.", "at least 2 atoms", advice)
+        yield Problem(system.origin, f"{found}other structure, and nothing can be learned.", "at least 2 atoms", advice)
 
 
 def _trajectory_problems(

@@ -1,11 +1,10 @@
 """A project: everything that a user wrote down, checked and frozen."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aims_pax.errors import Problem, SettingsError, StructureError
 from aims_pax.frame import Stage
@@ -20,9 +19,15 @@ from aims_pax.settings.methods.charges import charge_problems
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput, FhiAimsSettings, read_inputs
 from aims_pax.settings.methods.reference import ReferencesBySystem, ReferenceSettings
 from aims_pax.settings.own import SystemPlan, home_of
+from aims_pax.settings.places import Found, found, found_structures
 from aims_pax.settings.reading.document import Document, read_document
 from aims_pax.settings.sections import STAGE_SECTIONS, Settings, aims_pax_reading, read_mace, read_settings
-from aims_pax.settings.systems import DEFAULT_PLACES, System, read_named_systems, read_systems
+from aims_pax.settings.systems import System, systems_of
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from aims_pax.settings.arguments import StageEntry
 
 SETTINGS_FILES: Final = ("aims_PAX.yaml", "aimsPAX.yaml")
 MACE_FILES: Final = ("mace.yaml", "model.yaml")
@@ -45,7 +50,7 @@ class Project:
     inputs : mapping of str to FhiAimsInput or AsiInput
         What an engine with input files is given for each system, by its name; empty for other references.
     documents : tuple of Document
-        The two files, which know the lines of their keys; empty for a project that was not read from files.
+        aims_PAX.yaml and mace.yaml, or the arguments in their place: where each key was written.
     """
 
     folder: Path
@@ -55,13 +60,78 @@ class Project:
     inputs: Mapping[str, FhiAimsInput | AsiInput] = field(default_factory=dict)
     documents: tuple[Document, ...] = ()
 
+    @classmethod
+    def of(
+        cls,
+        atoms: "Atoms | Iterable[Atoms] | Mapping[str, Atoms]",
+        *,
+        stages: "Sequence[StageEntry]",
+        reference: str | Mapping[str, object] = "tblite",
+        md: Mapping[Any, object] | None = None,
+        mace: Mapping[str, Mapping[str, object]] | None = None,
+        cluster: Mapping[str, object] | None = None,
+        misc: Mapping[str, object] | None = None,
+        folder: str | Path | None = None,
+    ) -> "Project":
+        """A project without files. Keys, defaults and checks are those of the files; nothing is written.
+
+        Paths among the settings are relative to the current folder.
+
+        Parameters
+        ----------
+        atoms : Atoms, iterable of Atoms, or mapping of str to Atoms
+            Starting structures; by their formulas where they have no names.
+        stages : sequence of StageEntry
+            What :func:`~aims_pax.settings.arguments.initial` and :func:`~aims_pax.settings.arguments.learn` make.
+        reference : str or mapping
+            REFERENCE: its type alone, or with its settings.
+        md : mapping or None
+            MD; `stat_ensemble` is nvt where nothing is said.
+        mace : mapping of mapping, or None
+            The sections of mace.yaml; `name_exp` is mace where nothing is said.
+        cluster, misc : mapping or None
+            CLUSTER and MISC.
+        folder : str, Path or None
+            Of the run; ``aims_pax_run`` in the current folder when None. Made when the run begins.
+
+        Raises
+        ------
+        SettingsError
+            With all problems, each with the name of its argument.
+        StructureError
+            The same, when the settings are right and the structures are not.
+        """
+        from aims_pax.settings.arguments import arguments, mace_arguments  # they are made for this class
+
+        home = Path("aims_pax_run" if folder is None else folder).expanduser().absolute()
+        settings, problems = arguments(reference, stages, md=md, cluster=cluster, misc=misc)
+        models = mace_arguments(mace)
+        written = Written(Path.cwd(), settings, models, [*problems, *models.problems])
+        asked = tuple(stage for stage in BOTH_STAGES if STAGE_SECTIONS[stage] in settings.data)
+        return replace(written.project(asked, lambda _: found(lambda: systems_of(atoms))), folder=home)
+
     def where(self, *keys: str | int) -> str:
         """File and line of a setting, or of the section that it is missing from; the file alone without its lines."""
         is_mace = keys[0] in MACE_SECTIONS and keys[0] != "MISC"
-        for document in self.documents:
-            if (document.path.name in MACE_FILES) == is_mace:
-                return document.where(keys)
-        return MACE_FILES[0] if is_mace else SETTINGS_FILES[0]
+        if not self.documents:
+            return (self.mace_file if is_mace else self.settings_file).name
+        return self.documents[int(is_mace)].where(keys)
+
+    @property
+    def settings_file(self) -> Path:
+        """aims_PAX.yaml; where there is no file, what messages say instead."""
+        return self.documents[0].path if self.documents else self.folder / SETTINGS_FILES[0]
+
+    @property
+    def mace_file(self) -> Path:
+        """mace.yaml, likewise."""
+        return self.documents[1].path if self.documents else self.folder / MACE_FILES[0]
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages that it has settings of, in their order."""
+        sections = {Stage.INITIAL: self.settings.initial, Stage.ACTIVE: self.settings.active}
+        return tuple(stage for stage, section in sections.items() if section is not None)
 
     @property
     def initial(self) -> InitialDatasetSettings:
@@ -162,12 +232,75 @@ class Project:
         return next(system for system in self.systems if system.name == name)
 
 
-def load_project(folder: Path, *, stages: tuple[Stage, ...] = BOTH_STAGES) -> Project:
-    """The project in a folder, after all of it was checked. Creates and changes nothing.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a user wrote, before it is a project.
 
     Parameters
     ----------
     folder : Path
+        What paths are relative to.
+    settings, mace : Document or None
+        None where the file can't be read.
+    problems : sequence of Problem
+        What is wrong with the documents as such.
+    """
+
+    folder: Path
+    settings: Document | None
+    mace: Document | None
+    problems: Sequence[Problem] = ()
+
+    def project(self, stages: tuple[Stage, ...], structures: Callable[[Settings | None], Found]) -> Project:
+        """The project, after all of it was checked.
+
+        Parameters
+        ----------
+        stages : tuple of Stage
+            Whose sections must be there.
+        structures : callable
+            Gives the starting structures, by the settings if they can be read.
+
+        Raises
+        ------
+        SettingsError, StructureError
+            As from :func:`load_project`.
+        """
+        problems = list(self.problems)
+        settings, mace = None, None
+        if self.settings is not None:
+            reading = aims_pax_reading(self.settings, self.folder)
+            settings = read_settings(reading, stages)
+            problems += reading.problems
+        if self.mace is not None:
+            mace, mace_reading = read_mace(self.mace, self.folder)
+            problems += mace_reading.problems
+        systems, structure_problems = structures(settings)
+        inputs: Mapping[str, FhiAimsInput | AsiInput] = {}
+        if settings is not None and self.settings is not None:
+            problems += cross_problems(settings, self.settings, mace, self.mace, systems, stages)
+            want_stress = mace is not None and mace.general.compute_stress
+            for reference, some in _by_reference(settings, systems):
+                own, input_problems = _inputs(reference, self.folder, some, want_stress=want_stress)
+                inputs = {**inputs, **own}
+                problems += input_problems
+                problems += charge_problems(reference, self.settings, some, own)
+        if problems:
+            raise SettingsError([*problems, *structure_problems])
+        if structure_problems:
+            raise StructureError(structure_problems)
+        if settings is None or mace is None:
+            raise AssertionError("settings without problems are settings")
+        documents = tuple(one for one in (self.settings, self.mace) if one is not None)
+        return Project(self.folder, settings, mace, systems, inputs, documents)
+
+
+def load_project(folder: str | Path, *, stages: tuple[Stage, ...] = BOTH_STAGES) -> Project:
+    """The project in a folder, after all of it was checked. Creates and changes nothing.
+
+    Parameters
+    ----------
+    folder : str or Path
     stages : tuple of Stage
         The stages that will run, and whose sections must therefore be there.
 
@@ -178,39 +311,12 @@ def load_project(folder: Path, *, stages: tuple[Stage, ...] = BOTH_STAGES) -> Pr
     StructureError
         The same, when the settings are right and the structures are not.
     """
-    folder = folder.expanduser().absolute()
-    _require_project_folder(folder)
+    home = Path(folder).expanduser().absolute()
+    _require_project_folder(home)
     problems: list[Problem] = []
-    settings_document = _document(folder, SETTINGS_FILES, problems)
-    mace_document = _document(folder, MACE_FILES, problems)
-    settings, mace, reading = None, None, None
-    if settings_document is not None:
-        reading = aims_pax_reading(settings_document, folder)
-        settings = read_settings(reading, stages)
-        problems += reading.problems
-    if mace_document is not None:
-        mace, mace_reading = read_mace(mace_document, folder)
-        problems += mace_reading.problems
-    systems, structure_problems = _systems(folder, settings, settings_document)
-    if settings is not None and settings_document is not None:
-        problems += cross_problems(settings, settings_document, mace, mace_document, systems, stages)
-    inputs: Mapping[str, FhiAimsInput | AsiInput] = {}
-    if settings is not None:
-        want_stress = mace is not None and mace.general.compute_stress
-        for reference, some in _by_reference(settings, systems):
-            own_inputs, input_problems = _inputs(reference, folder, some, want_stress=want_stress)
-            inputs = {**inputs, **own_inputs}
-            problems += input_problems
-            if settings_document is not None:
-                problems += charge_problems(reference, settings_document, some, own_inputs)
-    if problems:
-        raise SettingsError([*problems, *structure_problems])
-    if structure_problems:
-        raise StructureError(structure_problems)
-    if settings is None or mace is None:
-        raise AssertionError("settings without problems are settings")
-    documents = tuple(one for one in (settings_document, mace_document) if one is not None)
-    return Project(folder, settings, mace, systems, inputs, documents)
+    settings = _document(home, SETTINGS_FILES, problems)
+    written = Written(home, settings, _document(home, MACE_FILES, problems), problems)
+    return written.project(stages, lambda read: found_structures(home, read, settings))
 
 
 def _by_reference(
@@ -272,60 +378,3 @@ def _document(folder: Path, names: tuple[str, ...], problems: list[Problem]) -> 
         return None
     problems += document.problems
     return document
-
-
-def _systems(
-    folder: Path, settings: Settings | None, document: Document | None
-) -> tuple[tuple[System, ...], tuple[Problem, ...]]:
-    """Starting structures, and what is wrong with them. Looks for them where the settings say, if those can be read."""
-    place: Path | Mapping[int, Path] | None = None
-    if settings is not None and settings.systems:
-        try:
-            return read_named_systems(
-                folder, {name: plan.settings.geometry for name, plan in settings.systems.items()}
-            ), ()
-        except StructureError as error:
-            return (), error.problems
-    if settings is not None:
-        place = settings.misc.path_to_geometry
-    elif document is None:
-        if not any((folder / name).exists() for name in DEFAULT_PLACES):
-            return (), ()  # nobody knows where the structures are: the file that says it can't be read
-    elif "SYSTEMS" in document.data:
-        return (), ()  # what is wrong with them was said where they stand
-    elif (written := _written_place(document)) is not None:
-        place = _existing_place(folder, written)
-        if place is None:
-            return (), ()  # what is wrong with the name itself was said where it stands
-    try:
-        return read_systems(folder, place), ()
-    except StructureError as error:
-        return (), error.problems
-
-
-def _written_place(document: Document) -> object:
-    """What stands at MISC.path_to_geometry in a file that can't be read as settings; None when nothing does."""
-    misc = document.data.get(_like("MISC", document.data))
-    return misc.get(_like("path_to_geometry", misc)) if isinstance(misc, Mapping) else None
-
-
-def _like(name: str, data: Mapping[str | int, object]) -> str:
-    """The key that is this name, or its misspelling, which is told where it stands."""
-    keys = {str(key).lower(): str(key) for key in data}
-    close = get_close_matches(name.lower(), keys, n=1, cutoff=0.7)
-    return keys[close[0]] if close else name
-
-
-def _existing_place(folder: Path, written: object) -> Path | Mapping[int, Path] | None:
-    """The same as paths, None unless they all exist."""
-    named = written if isinstance(written, Mapping) else {0: written}
-    if not all(isinstance(index, int) and isinstance(name, str) for index, name in named.items()):
-        return None
-    try:
-        places = {index: folder / Path(str(name)).expanduser() for index, name in named.items()}
-        exist = all(place.exists() for place in places.values())
-    except (OSError, ValueError, RuntimeError):  # too long, with a null character, of no such user
-        return None
-    if not exist:
-        return None
-    return places if isinstance(written, Mapping) else places[0]

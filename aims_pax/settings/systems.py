@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -54,7 +54,7 @@ class System:
     frame : Frame
         At MD step 0; its trajectory is the index of the system.
     file : Path or None
-        Where it was read.
+        Where it was read; None for one that came as ASE's atoms.
     moments : tuple of float, or None
         Initial spin moment of each atom, Bohr magnetons; None where the file gives none.
     charges : tuple of float, or None
@@ -72,6 +72,11 @@ class System:
     charges: tuple[float, ...] | None = None
     declared: Declared = field(default_factory=Declared)
     remarks: tuple[Problem, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """What messages call the place that it came from: its file, or the argument."""
+        return f"atoms, {self.name}" if self.file is None else self.file.name
 
 
 def read_systems(folder: Path, place: Path | Mapping[int, Path] | None) -> tuple[System, ...]:
@@ -131,10 +136,48 @@ def read_named_systems(folder: Path, files: Mapping[str, Path]) -> tuple[System,
     return tuple(found)
 
 
-def _system(name: str, index: int, file: Path, atoms: "Atoms") -> System:
+def systems_of(given: object) -> tuple[System, ...]:
+    """Starting structures from ASE's atoms: one, several, or several by their names.
+
+    Parameters
+    ----------
+    given : Atoms, iterable of Atoms, or mapping of str to Atoms
+        Those without a name are called by their formulas. They are copied.
+
+    Raises
+    ------
+    StructureError
+        With everything wrong with any of them.
+    """
+    from ase import Atoms
+
+    several = [given] if isinstance(given, Atoms) else list(given) if isinstance(given, Iterable) else []
+    found = list(given.values()) if isinstance(given, Mapping) else several
+    strange = [type(one).__name__ for one in found if not isinstance(one, Atoms)]
+    if strange or not found:
+        said = f"is {given!r}." if not found else f"holds {'a' if strange[0][0] not in 'aeiou' else 'an'} {strange[0]}."
+        allowed = "ASE's Atoms, a list of them, or a mapping of names to them"
+        raise StructureError(Problem("atoms", said, allowed, "Files are read by ase.io.read."))
+    written = (
+        [str(name) for name in given]
+        if isinstance(given, Mapping)
+        else [one.symbols.formula.format("hill") for one in found]
+    )
+    names = _unique([name or "structure" for name in written])
+    problems = [
+        Problem(f"atoms, {name}", *words) for name, one in zip(names, found, strict=True) for words in _defects(one)
+    ]
+    if problems:
+        raise StructureError(problems)
+    return tuple(_system(name, index, None, one) for index, (name, one) in enumerate(zip(names, found, strict=True)))
+
+
+def _system(name: str, index: int, file: Path | None, atoms: "Atoms") -> System:
     moments, charges = _guesses(atoms)
-    remarks = tuple(_remarks(atoms, file))
-    return System(name, _frame(atoms, name, index), file, moments, charges, declared(atoms), remarks)
+    remarks = [*_remarks(atoms, f"atoms, {name}" if file is None else file.name)]
+    if file is not None and file.suffix.lower() == ".cif":
+        remarks += _formula_remarks(atoms, file)
+    return System(name, _frame(atoms, name, index), file, moments, charges, declared(atoms), tuple(remarks))
 
 
 def _files(folder: Path, place: Path | Mapping[int, Path] | None) -> list[Path]:
@@ -277,16 +320,14 @@ def _guesses(atoms: "Atoms") -> Iterator[tuple[float, ...] | None]:
         yield tuple(float(value) for value in values) if per_atom else None
 
 
-def _remarks(atoms: "Atoms", file: Path) -> Iterator[Problem]:
+def _remarks(atoms: "Atoms", where: str) -> Iterator[Problem]:
     """What may be meant otherwise, or is not used."""
     from ase.data import atomic_masses_iupac2016, covalent_radii
 
     masses = atoms.arrays.get("masses")
     if masses is not None and np.any(np.abs(masses / atomic_masses_iupac2016[atoms.numbers] - 1) > 0.02):
-        found = f"The file gives masses of its own (atom {int(np.argmax(masses)) + 1}: {max(masses):g} u)."
-        yield Problem(file.name, found, "", "MD uses those of the elements; labels don't depend on masses.")
-    if file.suffix.lower() == ".cif":
-        yield from _formula_remarks(atoms, file)
+        found = f"The structure has masses of its own (atom {int(np.argmax(masses)) + 1}: {max(masses):g} u)."
+        yield Problem(where, found, "", "MD uses those of the elements; labels don't depend on masses.")
     if not 2 <= len(atoms) <= MAX_COMPARED or atoms.pbc.any() or np.isin(atoms.numbers, NOBLE_GASES).any():
         return
     distances = atoms.get_all_distances() / (covalent_radii[atoms.numbers] + covalent_radii[atoms.numbers][:, None])
@@ -296,7 +337,7 @@ def _remarks(atoms: "Atoms", file: Path) -> Iterator[Problem]:
         found = (
             f"No atom has a bonded neighbour: all nearest ones are {nearest.min():.1f} to {nearest.max():.1f} bonds "
         )
-        yield Problem(file.name, f"{found}away.", "", "Are the positions in bohr? Files for ASE are in Å.")
+        yield Problem(where, f"{found}away.", "", "Are the positions in bohr? Files for ASE are in Å.")
 
 
 def _formula_remarks(atoms: "Atoms", file: Path) -> Iterator[Problem]:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aims_pax.cli.boundary import guarded
+from aims_pax.cli.boundary import guarded, kept_words
 from aims_pax.cli.commands.evaluate import Device
 from aims_pax.cli.launch import ParslConfig, ProjectFolder, load
 from aims_pax.cli.progress import ProgressLine
-from aims_pax.cli.signals import SignalWatch
 from aims_pax.departure import Departure
 from aims_pax.errors import Problem, UserError
+from aims_pax.face.signals import SignalWatch
 
 if TYPE_CHECKING:
     from aims_pax.frame import Frame
@@ -126,7 +126,7 @@ def verify(
     wishes = Wishes(kelvin, runs, length, Drive(drive.value), seed)
     departure = Departure()
     with SignalWatch(departure) as watch, ProgressLine(sys.stdout) as line:
-        watch.restore_terminal = line.end
+        watch.restore_terminal, watch.kept_words = line.end, kept_words
         file = data
         if heldout:
             file = _made(plan, subject, target / "heldout", starts=starts, yes=yes, departure=departure, line=line)

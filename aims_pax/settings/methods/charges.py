@@ -110,7 +110,7 @@ def _contradictions(
         declared, told = system.declared, told_by(inputs.get(system.name, reference))
         wrong_charge = None not in (declared.charge, told.charge) and abs(declared.charge - told.charge) > 1e-6  # type: ignore[operator]
         wrong_spin = bool(declared.multiplicities) and told.multiplicity not in (None, *declared.multiplicities)
-        file = system.name if system.file is None else system.file.name
+        file = system.origin
         if system.name not in file:
             file += f" ({system.name})"  # one of several in a file
         if not (wrong_charge or wrong_spin) or (file, declared, told) in seen:
@@ -120,8 +120,9 @@ def _contradictions(
             f"charge {told.charge:g}" if told.charge is not None else "",
             f"multiplicity {told.multiplicity:g}" if told.multiplicity is not None else "",
         ]
-        found = f"The file says {declared.words}, and the reference computes {' and '.join(filter(None, facts))}."
-        advice = f"Write what is meant at {told.where}; or correct or remove it in the file."
+        subject = "structure" if system.file is None else "file"
+        found = f"The {subject} says {declared.words}, and the reference computes {' and '.join(filter(None, facts))}."
+        advice = f"Write what is meant at {told.where}; or correct or remove it in the {subject}."
         yield Problem(file, found, "the same charge and spin in both", advice)
 
 

@@ -99,8 +99,11 @@ class Reading:
                 continue
             if key in cleaned:
                 other = self.written(path)
-                lines = sorted((self.document.lines.get(other, 0), self.document.lines.get(spelled, 0)))
-                found = f"{dotted(spelled)} and {dotted(other)} are the same setting (lines {lines[0]} and {lines[1]})."
+                lines = sorted(
+                    line for place in (other, spelled) if (line := self.document.lines.get(place)) is not None
+                )
+                places = f" (lines {lines[0]} and {lines[1]})" if len(lines) == 2 else ""
+                found = f"{dotted(spelled)} and {dotted(other)} are the same setting{places}."
                 self.add(spelled, found, "", "Keep one of them.")
                 continue
             if key != written:

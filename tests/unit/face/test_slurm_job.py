@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from aims_pax.cli.slurm_job import end_of_job
+from aims_pax.face.slurm_job import end_of_job
 
 SCRIPT: Final = Path(__file__).parents[3] / "examples" / "campaign.sbatch"
 

@@ -7,11 +7,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Final, NoReturn, Self
+from typing import Any, Final, Self
 
-from aims_pax.cli.boundary import kept_words
 from aims_pax.departure import Departure, Reason
 from aims_pax.report.logs import log_failure
 
@@ -60,8 +58,8 @@ class SignalWatch:
     def __init__(self, departure: Departure) -> None:
         self.restore_terminal: Callable[[], None] = lambda: None
         """Called before the process is ended as it is."""
-        self.folder: Path | None = None
-        """The project, for what is said when the process is ended as it is."""
+        self.kept_words: Callable[[], str] = lambda: ""
+        """What to tell of what was committed, when the process is ended as it is."""
         self.departure = departure
         self._asked_s: float | None = None
         self._before: dict[int, Any] = {}
@@ -72,6 +70,13 @@ class SignalWatch:
 
     def __enter__(self) -> Self:
         self._write.setblocking(False)
+        self._hear()
+        self.departure.listeners.append(self._poke)
+        self._thread.start()
+        return self
+
+    def _hear(self) -> None:
+        """Take the signals."""
         for number in REASONS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and shells in the background ask
                 self._before[number] = signal.signal(number, _noted) or signal.SIG_DFL
@@ -79,9 +84,6 @@ class SignalWatch:
         self._fd_before = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
         # A child by fork shares the socket, and would hand its own signals to this process.
         os.register_at_fork(after_in_child=self._restore_handlers)
-        self.departure.listeners.append(self._poke)
-        self._thread.start()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -151,18 +153,47 @@ class SignalWatch:
             self._alarm()
 
     def _alarm(self) -> None:
-        if not self._is_over:
+        if not self._is_over and self._before:
             signal.pthread_kill(threading.main_thread().ident or 0, ALARM)
 
-    def _end_now(self, why: str) -> NoReturn:
+    def _end_now(self, why: str) -> None:
         reason = self.departure.reason
         assert reason is not None, "a process is ended only when it was asked to leave"
         _aside(self.restore_terminal)
         _aside(lambda: log_failure(f"at once: {why}", level=logging.INFO))
         cursor = SHOW_CURSOR if os.isatty(2) else ""
-        said = f"{cursor}\nLeft at once: {why}. {kept_words(self.folder)}\n"
+        said = f"{cursor}\nLeft at once: {why}. {self.kept_words()}\n"
         _aside(lambda: os.write(2, said.encode()))
         os._exit(reason.exit_code)
+
+
+class GuestWatch(SignalWatch):
+    """The same within a process that is not ours to end: a notebook's kernel, or a script.
+
+    A second signal, or half a minute, interrupts what still runs, and ends nothing; a kernel that does not come back
+    can be restarted. In another thread than the main one, where Python hears no signals, it keeps to the clock alone:
+    the campaign then leaves at the end of a step.
+    """
+
+    _has_insisted = False
+
+    def _hear(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            super()._hear()
+
+    def _next_look_s(self) -> float:
+        return LONGEST_LOOK_S if self._has_insisted else super()._next_look_s()
+
+    def _keep_deadlines(self) -> None:
+        if not self._has_insisted:
+            super()._keep_deadlines()
+
+    def _end_now(self, why: str) -> None:
+        if not self._has_insisted:
+            self._has_insisted = True
+            _aside(lambda: diary.warning("%s: what runs now is interrupted where it stands", why))
+            self.departure.insist()
+            self._alarm()
 
 
 def _noted(_signal: int, _frame: FrameType | None) -> None:

@@ -12,10 +12,10 @@ from aims_pax.departure import Departed, Departure, Reason, leaving_time
 
 PROGRAM = """
 import os, signal, sys, threading, time
-from aims_pax.cli import signals
-from aims_pax.cli.boundary import guarded
+from aims_pax.face import signals
+from aims_pax.cli.boundary import guarded, kept_words
 from aims_pax.cli.main import _left_without_delay
-from aims_pax.cli.signals import SignalWatch
+from aims_pax.face.signals import SignalWatch
 from aims_pax.departure import Departure, Reason
 
 def tell(word):
@@ -36,6 +36,7 @@ def started(body: str, *, limits: str = "") -> "subprocess.Popen[str]":
 def command():
     departure = Departure()
     with SignalWatch(departure) as watch:
+        watch.kept_words = kept_words
 {textwrap.indent(textwrap.dedent(body), "        ")}
 
 import typer
@@ -309,7 +310,7 @@ def test_campaign_that_asks_itself_has_the_same_deadlines() -> None:
 
 
 def test_handlers_are_as_before_afterwards() -> None:
-    from aims_pax.cli.signals import ALARM, REASONS, SignalWatch
+    from aims_pax.face.signals import ALARM, REASONS, SignalWatch
 
     before = [signal.getsignal(number) for number in (*REASONS, ALARM)]
     departure = Departure()

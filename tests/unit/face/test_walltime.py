@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from aims_pax.cli import launch
 from aims_pax.departure import Departure
+from aims_pax.face import session
 
 START = 1_800_000_000.0
 HOUR = 3600.0
@@ -29,10 +29,10 @@ def test_the_earlier_end_counts(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(launch, "end_of_job", lambda: job_end)
+    monkeypatch.setattr(session, "end_of_job", lambda: job_end)
     departure = Departure()
     with caplog.at_level(logging.INFO):
-        launch.mind_walltime(departure, walltime_s, started_at=START)
+        session.mind_walltime(departure, walltime_s, started_at=START)
     assert departure.ends_at == (None if expected_s is None else START + expected_s)
     assert ("this session leaves at 2027-01-15" in caplog.text) == (expected_s is not None)
     assert "WARNING" not in caplog.text
@@ -42,8 +42,8 @@ def test_the_earlier_end_counts(
 def test_end_of_a_job_that_makes_no_sense_is_said_and_not_used(
     job_end: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(launch, "end_of_job", lambda: job_end)
+    monkeypatch.setattr(session, "end_of_job", lambda: job_end)
     departure = Departure()
-    launch.mind_walltime(departure, None, started_at=START)
+    session.mind_walltime(departure, None, started_at=START)
     assert departure.ends_at is None
     assert f"SLURM_JOB_END_TIME is {job_end!r}, which is no time to come, and is not used" in caplog.text

@@ -1,0 +1,68 @@
+"""Models as a calculator of ASE: their mean drives, and their deviation goes along."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ase.calculators.calculator import Calculator, all_changes
+
+from aims_pax.atoms import frame_of
+from aims_pax.frame import CommitteePrediction
+from aims_pax.protocols import Predictor
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+
+class CommitteeCalculator(Calculator):  # type: ignore[misc]
+    """Energy (eV), forces (eV/Å) and, where a structure is periodic, stress (eV/Å³) of the mean of some models.
+
+    Of two models and more ``results`` also hold ``energy_deviation`` (eV), ``forces_deviation`` ((n_atoms, 3), eV/Å),
+    ``stress_deviation`` ((6,), eV/Å³) and ``max_atomic_deviation`` (eV/Å): what the members differ by, number by
+    number, and the largest of any atom, by which active learning picks structures (aims-PAX, Eq. 1).
+
+    Parameters
+    ----------
+    models : Predictor
+    """
+
+    implemented_properties: ClassVar[list[str]] = [
+        *("energy", "free_energy", "forces", "stress"),
+        *("energy_deviation", "forces_deviation", "stress_deviation", "max_atomic_deviation"),
+    ]
+
+    def __init__(self, models: Predictor) -> None:
+        super().__init__()
+        self.models = models
+
+    def calculate(
+        self,
+        atoms: "Atoms | None" = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = all_changes,
+    ) -> None:
+        """All results at once.
+
+        Raises
+        ------
+        ModelError
+            The models do not know an element.
+        """
+        super().calculate(atoms, list(properties), system_changes)
+        frame = frame_of(self.atoms, system="")
+        [said] = self.models.predict([frame], want_stress=bool(frame.pbc.any()))
+        energy = float(said.energies.mean())
+        results: dict[str, Any] = {"energy": energy, "free_energy": energy, "forces": said.forces.mean(axis=0)}
+        if said.stress is not None:
+            results["stress"] = said.stress.mean(axis=0)
+        if len(said.energies) > 1:
+            together = CommitteePrediction.of_members(
+                said.energies, said.forces, said.stress, generation=self.models.generation
+            )
+            results |= {
+                "energy_deviation": together.energy_deviation,
+                "forces_deviation": together.forces_deviation,
+                "max_atomic_deviation": together.max_atomic_deviation,
+            }
+            if together.stress_deviation is not None:
+                results["stress_deviation"] = together.stress_deviation
+        self.results = results

@@ -1,0 +1,113 @@
+"""Models for prediction: from files, from a run, and measured on labels."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aims_pax.campaign.session import Progress
+from aims_pax.campaign.snapshot import present_committee
+from aims_pax.committee import CommitteeCalculator, devices_of, load_models
+from aims_pax.dataset.extxyz import Keys
+from aims_pax.dataset.lock import owner_of
+from aims_pax.dataset.run_folder import RunFolder
+from aims_pax.dataset.store import RunStore
+from aims_pax.errors import ModelError, Problem
+from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
+from aims_pax.outcome.product import COMMITTEE_FOLDER
+from aims_pax.stages.convergence import stored_convergence
+from aims_pax.stages.memory import Memory
+from aims_pax.stages.states import FINAL_CONVERGENCE
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+Files = str | Path | Sequence[str | Path]
+"""One model file, or those of a committee."""
+
+
+def calculator(models: Files, *, device: str = "auto", dtype: str | None = None) -> CommitteeCalculator:
+    """MACE models as one calculator of ASE: their mean, and the deviation of several as further results.
+
+    Model files are Python pickles, as MACE defines them: load only what you trust.
+
+    Parameters
+    ----------
+    models : path, or sequence of paths
+    device : str
+        auto, cpu, cuda, or one GPU such as cuda:1.
+    dtype : "float32", "float64" or None
+        Precision to compute in; the one of the first file when None.
+
+    Raises
+    ------
+    ModelError
+        A file is missing, is no MACE model, or does not fit the others.
+    """
+    return CommitteeCalculator(load_models(_paths(models), device=devices_of(device), dtype=dtype))
+
+
+def evaluate(
+    models: Files, data: "str | Path | Atoms | Sequence[Atoms]", *, device: str = "auto", keys: Keys | None = None
+) -> MeasuredModels:
+    """Errors of models, one by one and of their mean, on labelled structures.
+
+    Parameters
+    ----------
+    models : path, or sequence of paths
+    data : path, Atoms, or sequence of Atoms
+        An extended XYZ file; or atoms, whose labels are the results of their calculators.
+    device : str
+    keys : Keys or None
+        Names of the labels in a file, or in `info` and `arrays` of atoms without a calculator; REF_energy, REF_forces
+        and REF_stress when None.
+
+    Raises
+    ------
+    StructureError
+        The file can't be read, or structures have no labels.
+    ModelError
+        A model can't be loaded, the models do not belong together, or do not know an element.
+    """
+    from ase import Atoms
+
+    given = Path(data) if isinstance(data, str | Path) else [data] if isinstance(data, Atoms) else list(data)
+    return evaluate_models(_paths(models), given, device=device, keys=keys)
+
+
+def models_of_run(store: RunStore, memory: Memory, places: RunFolder, *, device: str) -> CommitteeCalculator:
+    """The newest models of a run, finished or not.
+
+    Raises
+    ------
+    ModelError
+        There are none yet, or their files are gone.
+    """
+    progress = memory.recall_member("progress", Progress)
+    if progress is Progress.FINISHED:
+        return calculator(_final_models(store, memory, places), device=device)
+    quiet = "cpu" if device == "auto" and owner_of(places.root) else device
+    committee = present_committee(store, memory, progress, device=quiet)
+    if committee is None:
+        raise ModelError(Problem(str(places.root), "The run has no models yet.", "", "Wait for its first training."))
+    return CommitteeCalculator(committee)
+
+
+def _final_models(store: RunStore, memory: Memory, places: RunFolder) -> list[Path]:
+    """Files of the members that were trained to the end; of all where there was no such training."""
+    convergence = stored_convergence(memory, FINAL_CONVERGENCE)
+    ended = () if convergence is None else convergence.members
+    newest = {row.member: row.name for row in store.models()}
+    files = [
+        places.results / COMMITTEE_FOLDER / name for member, name in newest.items() if member in ended or not ended
+    ]
+    if not files:  # written before files were noted
+        files = sorted((places.results / COMMITTEE_FOLDER).glob("*.model"))
+    if not files:
+        found, advice = "There are no models in the results.", "aims-pax export --models writes them again."
+        raise ModelError(Problem(str(places.results), found, "", advice))
+    return files
+
+
+def _paths(models: Files) -> list[Path]:
+    several = [models] if isinstance(models, str | Path) else models
+    return [Path(one).expanduser() for one in several]

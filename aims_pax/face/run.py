@@ -1,0 +1,240 @@
+"""What a run folder holds, for whoever looks at it, also while a campaign works there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aims_pax.atoms import labelled_atoms
+from aims_pax.campaign.session import Progress
+from aims_pax.checking.continuation import DOING
+from aims_pax.dataset.lock import owner_of
+from aims_pax.dataset.records import Counts
+from aims_pax.dataset.run_folder import RunFolder
+from aims_pax.dataset.store import STORE_NAME, RunStore
+from aims_pax.face.table import Table
+from aims_pax.frame import Split
+from aims_pax.selection import max_atomic_error
+from aims_pax.settings.project import MACE_FILES, SETTINGS_FILES, Project, load_project
+from aims_pax.stages.memory import Memory
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from aims_pax.committee import CommitteeCalculator
+    from aims_pax.outcome.results import Summary
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """Where a run stands at one moment.
+
+    Parameters
+    ----------
+    progress : Progress or None
+        Which part comes next, or is under way; None for a run that has not begun.
+    owner : str
+        The host and process that work on it; empty when nobody does.
+    counts : Counts
+        Labels and structures.
+    generation : int
+        Of the committee, by its newest epoch; 0 before any.
+    force_mae_ev_per_ang : float or None
+        Mean over the members, at each one's newest validation; None before any.
+    """
+
+    progress: Progress | None
+    owner: str
+    counts: Counts
+    generation: int
+    force_mae_ev_per_ang: float | None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether its results are written."""
+        return self.progress is Progress.FINISHED
+
+    def __str__(self) -> str:
+        doing = "it is finished" if self.is_finished else "nothing has been done yet"
+        doing = DOING.get(self.progress, doing) if self.progress is not None else doing
+        counts = self.counts
+        tested = f", {counts.n_test} test" if counts.n_test else ""
+        error = self.force_mae_ev_per_ang
+        lines = [
+            f"{doing}{f' ({self.owner})' if self.owner else ''}",
+            f"{counts.n_received} of {counts.n_requested} labels: {counts.n_train} train, {counts.n_valid} validate"
+            f"{tested}; {counts.n_in_flight} in flight, {counts.n_failed} failed",
+            f"generation {self.generation} of the models"
+            + ("" if error is None else f", force MAE on validation {1000 * error:.1f} meV/Å"),
+        ]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run, to be looked at: each question opens its store for itself, and is answered as of that moment.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds run.db.
+    """
+
+    folder: Path
+
+    def status(self) -> RunStatus:
+        """Where it stands."""
+        with self._opened() as (store, memory):
+            epochs = store.epochs()
+            return RunStatus(
+                progress=memory.recall_member("progress", Progress),
+                owner=owner_of(self.folder),
+                counts=store.counts(),
+                generation=int(epochs["generation"].max(initial=0)),
+                force_mae_ev_per_ang=_newest_error(epochs),
+            )
+
+    def sets(self) -> "dict[str, list[Atoms]]":
+        """The labelled structures by what they are for: ``training``, ``validation``, ``test``.
+
+        The label is the result of each one's calculator; `info` says where it comes from.
+        """
+        found: dict[str, list[Atoms]] = {str(split): [] for split in Split}
+        with self._opened() as (store, _):
+            for point in store.labelled():
+                found[str(point.split)].append(labelled_atoms(point))
+        return found
+
+    def scores(self) -> Table:
+        """How structures on the way were judged: stage, selector and kind of each score, and the threshold it met.
+
+        Scores and thresholds are in the unit of their kind, eV/Å for deviations of forces.
+        """
+        with self._opened() as (store, _):
+            series, scores = store.series(), store.scores()
+        names = {field: [getattr(series[number], field) for number in scores["series"].tolist()] for field in SERIES}
+        columns = {field: scores[field].copy() for field in scores.dtype.names or () if field != "series"}
+        return Table({field: np.array(values, dtype=object) for field, values in names.items()} | columns)
+
+    def epochs(self) -> Table:
+        """The learning curves: losses, and errors on validation structures; NaN where nothing was measured."""
+        with self._opened() as (store, _):
+            epochs = store.epochs()
+        return Table({name: epochs[name].copy() for name in epochs.dtype.names or ()})
+
+    def errors(self) -> Table:
+        """True errors of what the committee said of structures before it learned from them, label by label."""
+        with self._opened() as (store, _):
+            rows = [_error_row(point) for point in store.predicted()]
+        names = tuple(ERROR_COLUMNS)
+        columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+        return Table(
+            {name: np.array(column, dtype=ERROR_COLUMNS[name]) for name, column in zip(names, columns, strict=True)}
+        )
+
+    def summary(self) -> "Summary":
+        """What was written when it ended: errors, times, faults, the verdict.
+
+        Raises
+        ------
+        StoreError
+            It has not ended, or the file is gone.
+        """
+        from aims_pax.outcome.results import read_summary
+
+        return read_summary(self._places.results)
+
+    def calculator(self, *, device: str = "auto") -> "CommitteeCalculator":
+        """The models as they are now, as a calculator of ASE.
+
+        Of a finished run those that were trained to the end, of another one all members of its newest checkpoint.
+        The best member alone is trained to the end unless `converge_best` is False; one model has no deviation.
+
+        Parameters
+        ----------
+        device : str
+            auto, cpu, cuda, or one GPU such as cuda:1. auto is the CPU while a campaign is at work, which has the GPU
+            for itself.
+
+        Raises
+        ------
+        ModelError
+            There are no models yet, or their files are gone.
+        """
+        from aims_pax.face.models import models_of_run
+
+        with self._opened() as (store, memory):
+            return models_of_run(store, memory, self._places, device=device)
+
+    @property
+    def _places(self) -> RunFolder:
+        return RunFolder(self.folder, self.folder)  # calculations may be elsewhere, and are not looked at
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[RunStore, Memory]]:
+        with RunStore.open_readonly(self.folder) as store:
+            yield store, Memory(store, self._places)
+
+
+SERIES = ("stage", "selector", "kind")
+
+ERROR_COLUMNS: dict[str, Any] = {
+    "label_id": np.int64,
+    "stage": object,
+    "source": object,
+    "system": object,
+    "trajectory": np.int64,
+    "md_step": np.int64,
+    "generation": np.int64,
+    "energy_error_ev_per_atom": np.float64,
+    "force_mae_ev_per_ang": np.float64,
+    "max_atomic_error_ev_per_ang": np.float64,
+    "max_atomic_deviation_ev_per_ang": np.float64,
+}
+"""Columns of :meth:`Run.errors`. The last two are in one measure: aims-PAX, Eq. 1."""
+
+
+def open_run(folder: "str | Path | Project") -> Run:
+    """The run in a folder, to be looked at; nothing is changed, and a campaign that is at work there goes on.
+
+    Parameters
+    ----------
+    folder : str, Path or Project
+        A run folder, or a project that was run.
+
+    Raises
+    ------
+    UserError
+        There is no run.
+    """
+    if isinstance(folder, Project):
+        home = folder.run_folder
+    else:
+        home = Path(folder).expanduser().absolute()
+        has_files = any((home / name).is_file() for name in (*SETTINGS_FILES, *MACE_FILES))
+        if not (home / STORE_NAME).is_file() and has_files:
+            home = load_project(home, stages=()).run_folder
+    RunStore.open_readonly(home).close()
+    return Run(home)
+
+
+def _newest_error(epochs: Any) -> float | None:
+    """Mean over members of the validation force MAE at each one's newest measured epoch, eV/Å."""
+    measured = epochs[~np.isnan(epochs["force_mae_ev_per_ang"])]
+    newest = [measured[measured["member"] == member][-1] for member in np.unique(measured["member"])]
+    return float(np.mean([row["force_mae_ev_per_ang"] for row in newest])) if newest else None
+
+
+def _error_row(point: Any) -> tuple[Any, ...]:
+    frame, label, said = point.frame, point.label, point.prediction
+    return (
+        *(point.label_id, point.stage, point.source, frame.system),
+        *(frame.trajectory, frame.md_step, said.generation),
+        (said.energy - label.energy) / frame.n_atoms,
+        float(np.abs(said.forces - label.forces).mean()),
+        max_atomic_error(said.forces, label.forces),
+        said.max_atomic_deviation,
+    )

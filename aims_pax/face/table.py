@@ -1,0 +1,34 @@
+"""Numbers of a run by columns: arrays of NumPy, and a frame of pandas where that is installed."""
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from aims_pax.errors import Problem, UserError
+
+
+class Table(dict[str, NDArray[Any]]):
+    """Columns of equal length by their names; what is measured carries its unit last."""
+
+    @property
+    def n_rows(self) -> int:
+        """Length of each column."""
+        return len(next(iter(self.values()), ()))
+
+    def frame(self) -> Any:
+        """The same as a DataFrame.
+
+        Raises
+        ------
+        UserError
+            There is no pandas here.
+        """
+        try:
+            import pandas
+        except ImportError:
+            found, advice = "pandas is not installed.", "Install it, or take the columns, which are arrays of NumPy."
+            raise UserError(Problem("frame()", found, "", advice)) from None
+        return pandas.DataFrame(dict(self))
+
+    def __repr__(self) -> str:
+        return f"Table of {self.n_rows} rows: {', '.join(self)}"

@@ -1,0 +1,180 @@
+"""What stands in a project's files, given as arguments of Python."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from aims_pax.errors import Problem
+from aims_pax.frame import Stage
+from aims_pax.settings.reading.document import Document, KeyPath, dotted
+from aims_pax.settings.reading.kinds import shown
+from aims_pax.settings.sections import STAGE_SECTIONS
+from aims_pax.settings.systems import systems_of
+
+if TYPE_CHECKING:
+    from aims_pax.settings.project import Project
+
+CALL: Final = "Project.of"
+"""What messages call the whole of the arguments, as they call a file by its name."""
+
+ALLOWED: Final = "aims_pax.initial(...), aims_pax.learn(...): one of them, or both in this order"
+
+VALUES: Final = "numbers, texts, paths, True, False, None, and lists and mappings of them, as a file may hold"
+
+NVT: Final[Mapping[str, object]] = {"stat_ensemble": "nvt"}
+"""How atoms move where nothing is said."""
+
+NAME_EXP: Final = "mace"
+"""What the models are called where nothing is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageEntry:
+    """One entry of a campaign's list of stages.
+
+    Parameters
+    ----------
+    name : str
+        What the stage is called in Python: ``initial``, ``learn``.
+    stage : Stage
+    settings : mapping of str to object
+        Of its section.
+    """
+
+    name: str
+    stage: Stage
+    settings: Mapping[str, object]
+
+
+def initial(**settings: object) -> StageEntry:
+    """The initial dataset, with settings of INITIAL_DATASET_GENERATION."""
+    return StageEntry("initial", Stage.INITIAL, settings)
+
+
+def learn(**settings: object) -> StageEntry:
+    """Active learning, with settings of ACTIVE_LEARNING."""
+    return StageEntry("learn", Stage.ACTIVE, settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments(Document):
+    """Sections that were given as arguments, in the place of a file.
+
+    Parameters
+    ----------
+    places : mapping of str to str
+        The argument that gave each section.
+    otherwise : str
+        The argument that gave all others; empty for none.
+    """
+
+    places: Mapping[str, str] = field(default_factory=dict)
+    otherwise: str = ""
+
+    @classmethod
+    def of(
+        cls, data: Mapping[Any, object], places: Mapping[str, str], *, call: str = CALL, otherwise: str = ""
+    ) -> "Arguments":
+        """From values of Python and NumPy, taken for what YAML would have said."""
+        strange: dict[KeyPath, object] = {}
+        made = cls(Path(call), _plain(data, (), strange), places=places, otherwise=otherwise)
+        problems = [
+            Problem(made.where(keys), f"{dotted(keys)} is of the type {type(value).__name__}.", VALUES)
+            for keys, value in strange.items()
+        ]
+        return replace(made, problems=tuple(problems))
+
+    @property
+    def name(self) -> str:
+        """What the whole of it is called."""
+        return f"{self.path}, {self.otherwise}" if self.otherwise else str(self.path)
+
+    def where(self, keys: KeyPath) -> str:
+        """The argument."""
+        argument = self.places.get(str(keys[0]), self.otherwise) if keys else ""
+        return f"{self.path}, {argument}" if argument else str(self.path)
+
+
+def arguments(
+    reference: str | Mapping[str, object],
+    stages: Sequence[StageEntry],
+    *,
+    md: Mapping[Any, object] | None = None,
+    cluster: Mapping[str, object] | None = None,
+    misc: Mapping[str, object] | None = None,
+) -> tuple[Arguments, list[Problem]]:
+    """What stands in the place of aims_PAX.yaml, and what is wrong with the list of stages."""
+    data: dict[str, object] = {"REFERENCE": {"type": reference} if isinstance(reference, str) else reference}
+    places = {"REFERENCE": "reference", "MD": "md", "CLUSTER": "cluster", "MISC": "misc"}
+    moving: object = {} if md is None else md
+    if isinstance(moving, Mapping) and not any(isinstance(key, int) for key in moving):
+        moving = {**NVT, **moving}
+    data |= {name: given for name, given in (("MD", moving), ("CLUSTER", cluster), ("MISC", misc)) if given is not None}
+    problems: list[Problem] = []
+    listed = stages if isinstance(stages, Sequence) else [stages]
+    if not listed:
+        problems.append(Problem(f"{CALL}, stages", "There is no stage.", ALLOWED))
+    for index, entry in enumerate(listed):
+        where = f"stages[{index}]"
+        if not isinstance(entry, StageEntry):
+            problems.append(Problem(f"{CALL}, {where}", f"is {shown(entry)}.", ALLOWED))
+            continue
+        section = STAGE_SECTIONS[entry.stage]
+        if section in data or (entry.stage is Stage.INITIAL and STAGE_SECTIONS[Stage.ACTIVE] in data):
+            found = f"{entry.name} comes a second time, or after learn."
+            problems.append(Problem(f"{CALL}, {where}", found, ALLOWED))
+            continue
+        data[section], places[section] = entry.settings, where
+    made = Arguments.of(data, places)
+    return made, [*made.problems, *problems]
+
+
+def mace_arguments(sections: Mapping[str, object] | None) -> Arguments:
+    """What stands in the place of mace.yaml."""
+    general = (sections or {}).get("GENERAL", {})
+    named = {"name_exp": NAME_EXP, **general} if isinstance(general, Mapping) else general
+    return Arguments.of({**(sections or {}), "GENERAL": named}, {}, otherwise="mace")
+
+
+def project_to_label(atoms: object, reference: str | Mapping[str, object], *, call: str) -> "Project":
+    """Structures and what labels them, as a project of no stages; lone atoms may be among them.
+
+    Parameters
+    ----------
+    atoms, reference
+        As for :meth:`~aims_pax.settings.Project.of`.
+    call : str
+        What messages call the whole of the arguments.
+
+    Raises
+    ------
+    SettingsError, StructureError
+        As from :meth:`~aims_pax.settings.Project.of`.
+    """
+    from aims_pax.settings.places import found
+    from aims_pax.settings.project import Written  # which knows this module
+
+    data = {"REFERENCE": {"type": reference} if isinstance(reference, str) else reference, "MD": NVT}
+    settings = Arguments.of(data, {"REFERENCE": "reference"}, call=call)
+    written = Written(Path.cwd(), settings, mace_arguments(None), settings.problems)
+    return written.project((), lambda _: found(lambda: systems_of(atoms)))
+
+
+def _plain(value: object, keys: KeyPath, strange: dict[KeyPath, object]) -> Any:
+    """The same as YAML would give it: no paths, no tuples, no numbers of NumPy. What it can't give is noted."""
+    match value:
+        case Mapping():
+            return {key: _plain(item, (*keys, key), strange) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item, (*keys, index), strange) for index, item in enumerate(value)]
+        case np.ndarray() | np.generic():
+            return _plain(value.tolist(), keys, strange)
+        case Path():
+            return str(value)
+        case None | bool() | int() | float() | str():
+            return value
+    strange[keys] = value
+    return None

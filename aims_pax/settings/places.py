@@ -1,0 +1,69 @@
+"""Where the starting structures of a project are, also where its settings can't be read."""
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+from aims_pax.errors import Problem, StructureError
+from aims_pax.settings.reading.document import Document
+from aims_pax.settings.sections import Settings
+from aims_pax.settings.systems import DEFAULT_PLACES, System, read_named_systems, read_systems
+
+Found = tuple[tuple[System, ...], tuple[Problem, ...]]
+"""Starting structures, and what is wrong with them."""
+
+
+def found_structures(folder: Path, settings: Settings | None, document: Document | None) -> Found:
+    """Starting structures, and what is wrong with them. Looks for them where the settings say, if those can be read."""
+    place: Path | Mapping[int, Path] | None = None
+    if settings is not None and settings.systems:
+        files = {name: plan.settings.geometry for name, plan in settings.systems.items()}
+        return found(lambda: read_named_systems(folder, files))
+    if settings is not None:
+        place = settings.misc.path_to_geometry
+    elif document is None:
+        if not any((folder / name).exists() for name in DEFAULT_PLACES):
+            return (), ()  # nobody knows where the structures are: the file that says it can't be read
+    elif "SYSTEMS" in document.data:
+        return (), ()  # what is wrong with them was said where they stand
+    elif (written := _written_place(document)) is not None:
+        place = _existing_place(folder, written)
+        if place is None:
+            return (), ()  # what is wrong with the name itself was said where it stands
+    return found(lambda: read_systems(folder, place))
+
+
+def found(read: Callable[[], tuple[System, ...]]) -> Found:
+    """What reading gives, or what is wrong with it."""
+    try:
+        return read(), ()
+    except StructureError as error:
+        return (), error.problems
+
+
+def _written_place(document: Document) -> object:
+    """What stands at MISC.path_to_geometry in a file that can't be read as settings; None when nothing does."""
+    misc = document.data.get(_like("MISC", document.data))
+    return misc.get(_like("path_to_geometry", misc)) if isinstance(misc, Mapping) else None
+
+
+def _like(name: str, data: Mapping[str | int, object]) -> str:
+    """The key that is this name, or its misspelling, which is told where it stands."""
+    keys = {str(key).lower(): str(key) for key in data}
+    close = get_close_matches(name.lower(), keys, n=1, cutoff=0.7)
+    return keys[close[0]] if close else name
+
+
+def _existing_place(folder: Path, written: object) -> Path | Mapping[int, Path] | None:
+    """The same as paths, None unless they all exist."""
+    named = written if isinstance(written, Mapping) else {0: written}
+    if not all(isinstance(index, int) and isinstance(name, str) for index, name in named.items()):
+        return None
+    try:
+        places = {index: folder / Path(str(name)).expanduser() for index, name in named.items()}
+        exist = all(place.exists() for place in places.values())
+    except (OSError, ValueError, RuntimeError):  # too long, with a null character, of no such user
+        return None
+    if not exist:
+        return None
+    return places if isinstance(written, Mapping) else places[0]
