@@ -1,6 +1,7 @@
-"""Errors told by where the structures come from: picked ones are no sample of the MD that models are for."""
+"""Errors told by where the structures come from, and by system: picked ones are no sample of the MD."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -66,9 +67,35 @@ def errors_by_origin(
     predictions : sequence of MemberPrediction
         Of the same structures.
     """
+    found = _grouped(points, predictions, origin_of, member=member)
+    return sorted(found, key=lambda one: (one.origin != WORDS[RandomShare.NAME], -one.n_structures))
+
+
+def errors_by_system(
+    points: Sequence[LabelledFrame], predictions: Sequence[MemberPrediction], *, member: int
+) -> list[OriginErrors]:
+    """The same by system: ``of water``."""
+    return _grouped(points, predictions, lambda point: f"of {point.frame.system}", member=member)
+
+
+def labels_by_system(points: Iterable[LabelledFrame]) -> dict[str, dict[str, int]]:
+    """How many labels each system has got, by what they are used for."""
+    counted: dict[str, Counter[str]] = {}
+    for point in points:
+        counted.setdefault(point.frame.system, Counter())[str(point.split or "unused")] += 1
+    return {system: dict(counts) for system, counts in counted.items()}
+
+
+def _grouped(
+    points: Sequence[LabelledFrame],
+    predictions: Sequence[MemberPrediction],
+    group_of: Callable[[LabelledFrame], str],
+    *,
+    member: int,
+) -> list[OriginErrors]:
     groups: dict[tuple[str, str], list[int]] = {}
     for index, point in enumerate(points):
-        groups.setdefault((origin_of(point), str(point.split)), []).append(index)
+        groups.setdefault((group_of(point), str(point.split)), []).append(index)
     found = []
     for (origin, split), indices in groups.items():
         measured = blocked_errors(
@@ -78,7 +105,7 @@ def errors_by_origin(
             member=member,
         )
         found.append(OriginErrors(origin, split, len(indices), measured.force_mae_ev_per_ang))
-    return sorted(found, key=lambda one: (one.origin != WORDS[RandomShare.NAME], -one.n_structures))
+    return found
 
 
 def origin_lines(records: Sequence[Mapping[str, Any]]) -> list[str]:

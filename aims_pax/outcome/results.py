@@ -20,7 +20,7 @@ from aims_pax.labelling.desk import SLOW_LABEL, WORKERS_LOST
 from aims_pax.learner.transition import threshold
 from aims_pax.outcome.analysis import write_analysis
 from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
-from aims_pax.outcome.origins import errors_by_origin, origin_lines
+from aims_pax.outcome.origins import errors_by_origin, errors_by_system, labels_by_system, origin_lines
 from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, note_models, write_committee, write_product
 from aims_pax.report.figures import draw_run
 from aims_pax.settings import Project
@@ -106,7 +106,19 @@ class Summary:
             return ["there are no validation structures: errors were not measured"]
         by_origin = self.content.get("errors_by_origin", [])
         told = ["force MAE of the product by where structures come from (95 %):", *origin_lines(by_origin)]
-        return [*str(errors["text"]).splitlines(), *(told if len(by_origin) > 1 else [])]
+        return [*str(errors["text"]).splitlines(), *(told if len(by_origin) > 1 else []), *self._system_lines()]
+
+    def _system_lines(self) -> list[str]:
+        """What each of several systems has got, and the errors on its structures."""
+        labels = self.content.get("labels_by_system", {})
+        if len(labels) < 2:
+            return []
+        counts = {system: ", ".join(f"{n} {use}" for use, n in used.items()) for system, used in labels.items()}
+        return [
+            f"labels by system: {'; '.join(f'{system} {said}' for system, said in counts.items())}",
+            "force MAE of the product by system (95 %):",
+            *origin_lines(self.content["errors_by_system"]),
+        ]
 
     def _analysis_lines(self) -> list[str]:
         """What the committee's deviation is worth, where that was looked at."""
@@ -194,7 +206,8 @@ def write_models(
         data = results / f"{split}.extxyz"
         return evaluate_models(paths, data, device=str(committee.device), keys=keys, names=committee.names)
 
-    errors: dict[str, Any] = {"errors_on_validation_set": None, "errors_on_test_set": None, "errors_by_origin": []}
+    errors: dict[str, Any] = {"errors_on_validation_set": None, "errors_on_test_set": None}
+    errors |= {"errors_by_origin": [], "errors_by_system": [], "labels_by_system": labels_by_system(store.labelled())}
     validation = measured(Split.VALIDATION) if counts.n_valid else None
     best = candidates[0]
     if validation is not None:
@@ -210,6 +223,8 @@ def write_models(
         points = [point for point in store.labelled() if point.split is split]
         by_origin = errors_by_origin(points, found.predictions, member=best)
         errors["errors_by_origin"] += [one.record() for one in by_origin]
+        by_system = errors_by_system(points, found.predictions, member=best)
+        errors["errors_by_system"] += [one.record() for one in by_system]
     return product, errors
 
 

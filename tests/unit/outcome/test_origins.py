@@ -1,11 +1,14 @@
 """Errors told by where structures come from."""
 
+from collections import Counter
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from aims_pax.evaluation.metrics import MemberPrediction
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
-from aims_pax.outcome.origins import errors_by_origin, origin_lines, origin_of
+from aims_pax.outcome.origins import errors_by_origin, errors_by_system, labels_by_system, origin_lines, origin_of
 
 
 class Said:
@@ -53,6 +56,16 @@ def test_errors_are_those_of_the_member_on_each_group() -> None:
         ("from the initial MD", "validation", 1),
     ]
     assert [one.force_mae_ev_per_ang.value for one in found] == pytest.approx([0.8, 1.6, 0.3, 0.1])
+
+
+def test_errors_and_labels_are_told_by_system() -> None:
+    points = [replace(one, frame=replace(one.frame, system=name)) for one, name in zip(POINTS, "aabba", strict=True)]
+    said: list[MemberPrediction] = [Said(one.label, (0.1, 0.2)) for one in points]
+    found = errors_by_system(points, said, member=0)
+    assert {(one.origin, one.split): one.n_structures for one in found} == dict(
+        Counter((f"of {one.frame.system}", str(one.split)) for one in points)
+    )
+    assert {system: sum(used.values()) for system, used in labels_by_system(points).items()} == {"a": 3, "b": 2}
 
 
 def test_lines_give_the_interval_where_there_is_one() -> None:
