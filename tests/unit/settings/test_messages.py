@@ -249,14 +249,19 @@ def test_keys_of_fhi_aims_do_not_belong_to_another_reference(refused: Refused) -
 
 @pytest.mark.parametrize(
     ("section", "key"),
-    [(section, key) for section, keys in NOT_YET.items() for key in keys if "." not in section],
+    [
+        (section, key)
+        for section, keys in NOT_YET.items()
+        for key in keys
+        if "." not in section and section != "CLUSTER"
+    ],
 )
 def test_absent_setting_is_refused_with_a_reason(refused: Refused, section: str, key: str) -> None:
     words = {"INITIAL_DATASET_GENERATION": "idg", "ACTIVE_LEARNING": "al", "MD": "md"}
     line = f"{key}: 123456"
     text = settings(**{words[section]: line}) if section in words else settings(more=f"{section}: {{{line}}}")
     message = refused(text)
-    assert f"{section}.{key} is 123456, which this version can't do." in message
+    assert f"{section}.{key} is 123456, which is not in this version." in message
     assert NOT_YET[section][key].reason in message
 
 
@@ -265,7 +270,7 @@ def test_absent_setting_of_models_is_refused_with_a_reason(refused: Refused, sec
     values = {"GENERAL": "{name_exp: a}"}
     values[section] = values.get(section, "{}").replace("}", f"{',' if section in values else ''} {key}: 123456}}")
     message = refused(mace="".join(f"{name}: {value}\n" for name, value in values.items()))
-    assert f"{section}.{key} is 123456, which this version can't do." in message
+    assert f"{section}.{key} is 123456, which is not in this version." in message
 
 
 def test_absent_settings_have_reasons_that_say_what_to_do() -> None:
