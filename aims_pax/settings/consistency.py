@@ -33,8 +33,9 @@ def cross_problems(
 
 
 def _stage_problems(settings: Settings, document: Document) -> Iterator[Problem]:
+    """Members that have names, of which there must be as many as the first stage makes."""
     initial, active = settings.initial, settings.active
-    if initial is None or active is None or initial.ensemble_size == active.ensemble_size:
+    if initial is None or active is None or initial.ensemble_size == active.ensemble_size or not active.names_members:
         return
     keys = (STAGE_SECTIONS[Stage.ACTIVE], "ensemble_size")
     if keys not in document.lines:

@@ -41,7 +41,7 @@ def seeds_of(project: Project) -> tuple[int, ...]:
     active, general = project.settings.active, project.mace.general
     if active is not None and active.seeds_tags_dict is not None:
         return tuple(active.seeds_tags_dict.values())
-    stage = active or project.initial
+    stage = project.settings.initial or project.active  # v0.2 reads the number of the first stage alone
     return tuple(range(general.seed, general.seed + stage.ensemble_size))
 
 

@@ -159,8 +159,8 @@ SETTINGS_MISTAKES: Final[dict[str, tuple[Edit, tuple[str, ...]]]] = {
         ("water.xyz: Positions or lattice vectors are not finite numbers",),
     ),
     "contradicting settings": (
-        replaced("aims_PAX.yaml", "num_trajectories: 2", "num_trajectories: 2\n  ensemble_size: 3"),
-        ("aims_PAX.yaml, line 10", "the initial dataset has 4 models", "the same ensemble_size in both"),
+        replaced("aims_PAX.yaml", "num_trajectories: 2", "num_trajectories: 2\n  intermediate_epochs_al: 5"),
+        ("aims_PAX.yaml, line 10", "(5) is more than epochs_per_worker (2)"),
     ),
     "an architecture that can't be": (
         replaced("mace.yaml", "max_L: 0", "max_L: 2\n  max_ell: 1"),

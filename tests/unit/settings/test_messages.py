@@ -122,7 +122,11 @@ def test_value_out_of_range_is_said_once_with_its_range(refused: Refused, where:
         ({"al": "intermediate_epochs_al: 5"}, "intermediate_epochs_al", "more than epochs_per_worker"),
         ({"al": "train_subset_size: 5"}, "train_subset_size", "is for replay_strategy random_subset"),
         ({"al": "replay_strategy: random_subset"}, "replay_strategy", "needs train_subset_size"),
-        ({"al": "ensemble_size: 3"}, "ensemble_size", "Set the same ensemble_size in both sections"),
+        (
+            {"al": "ensemble_size: 2\n  seeds_tags_dict: {a: 1, b: 2}"},
+            "ensemble_size",
+            "Set the same ensemble_size in both sections",
+        ),
         ({"al": "seeds_tags_dict: {a: 1, b: 2}"}, "seeds_tags_dict", "names 2 members, and ensemble_size is 4"),
         ({"al": "seeds_tags_dict: {a: 1, b: 2, c: 3, d: 3}"}, "seeds_tags_dict", "the same seed"),
         ({"al": "converge_al: no\n  converge_best: yes"}, "converge_best", "converge_al is false"),
