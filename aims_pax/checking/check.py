@@ -28,6 +28,7 @@ from aims_pax.settings import (
     SlurmCluster,
     TeacherSettings,
 )
+from aims_pax.settings.reading.document import dotted
 from aims_pax.settings.stage import INITIAL
 from aims_pax.stages import assembly
 
@@ -156,6 +157,7 @@ def _device_problems(project: Project) -> Iterator[Problem]:
 
 
 def _reference_problems(project: Project) -> Iterator[Problem]:
+    home, settings = dotted(project.reference_keys), project.settings.reference
     systems_by_problem: dict[str, list[str]] = {}
     elsewhere = isinstance(project.settings.cluster, ParslCluster | SlurmCluster)
     reference = build_reference(project.reference)
@@ -169,19 +171,19 @@ def _reference_problems(project: Project) -> Iterator[Problem]:
     for problem, systems in systems_by_problem.items():
         more = f" and {len(systems) - 5} more" if len(systems) > 5 else ""
         plural = "s" if len(systems) > 1 else ""
-        where = f"aims_PAX.yaml: REFERENCE ({project.settings.reference.type}) for structure{plural}"
+        where = f"{project.where(*project.reference_keys)}: {home} ({settings.type}) for structure{plural}"
         found, _, advice = problem.partition("; ")
-        advice = advice or _reference_advice(project.settings.reference)
+        advice = advice or _reference_advice(settings, home)
         yield Problem(f"{where} {', '.join(systems[:5])}{more}", f"{found}.", "", _sentence(advice))
 
 
-def _reference_advice(settings: ReferenceSettings) -> str:
+def _reference_advice(settings: ReferenceSettings, home: str) -> str:
     if isinstance(settings, TeacherSettings) and settings.model_path is None:
         return (
             "a published model is downloaded when first used; without a network, fetch its file elsewhere and name "
             "it by mace_model"
         )
-    return "correct the section REFERENCE, or choose another reference"
+    return f"correct {home}, or choose another reference"
 
 
 def _sentence(text: str) -> str:

@@ -19,7 +19,7 @@ from aims_pax.settings.methods.asi import AsiInput, AsiSettings, read_asi_inputs
 from aims_pax.settings.methods.charges import charge_problems
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput, FhiAimsSettings, read_inputs
 from aims_pax.settings.methods.reference import ReferencesBySystem, ReferenceSettings
-from aims_pax.settings.reading.document import Document, read_document
+from aims_pax.settings.reading.document import Document, KeyPath, read_document
 from aims_pax.settings.sections import STAGE_SECTIONS, Settings, aims_pax_reading, read_mace, read_settings
 from aims_pax.settings.systems import DEFAULT_PLACES, System, read_systems
 
@@ -114,6 +114,14 @@ class Project:
         own = {system.name: self.reference_for(system) for system in self.systems}
         first = next(iter(own.values()))
         return first if all(one == first for one in own.values()) else ReferencesBySystem(own)
+
+    @property
+    def reference_keys(self) -> KeyPath:
+        """The section that names the reference: REFERENCE, or the teacher of a stage."""
+        for stage, section in ((Stage.INITIAL, self.settings.initial), (Stage.ACTIVE, self.settings.active)):
+            if section is not None and section.teacher_reference_settings == self.settings.reference:
+                return (STAGE_SECTIONS[stage], "teacher_reference_settings")
+        return ("REFERENCE",)
 
     def reference_for(self, system: System) -> ReferenceSettings:
         """What labels the structures of one system."""

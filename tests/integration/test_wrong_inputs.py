@@ -207,6 +207,20 @@ def test_element_that_the_reference_does_not_know_is_told(project: Path) -> None
     assert_both_tell(project, "REFERENCE (tblite) for structure water", "elements up to Z = 86, not Z = 88")
 
 
+def test_problem_of_a_teacher_names_the_file_and_section_that_it_stands_in(project: Path, mace_model: Path) -> None:
+    molecule("NH3").write(project / "water.xyz")
+    taught = (
+        "_LEARNING:\n  use_teacher_reference: true\n  teacher_reference_settings: {{model_path: {path}, device: cpu}}"
+    )
+    replaced("aims_PAX.yaml", "REFERENCE:\n  type: tblite\n", "")(project)
+    replaced("aims_PAX.yaml", "_LEARNING:", taught.format(path=mace_model))(project)
+    replaced("aims_PAX.yaml", "_GENERATION:", taught.format(path=mace_model).replace("LEARNING", "GENERATION"))(project)
+    (project / "aims_PAX.yaml").rename(project / "aimsPAX.yaml")
+    section = "INITIAL_DATASET_GENERATION.teacher_reference_settings"
+    told = ("has not learnt the elements Z = 7", f"Correct {section}")
+    assert_both_tell(project, f"aimsPAX.yaml, line 4: {section} (teacher) for structure water", *told)
+
+
 def test_missing_package_of_the_reference_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyscf", None)  # as Python marks what can't be imported
     replaced("aims_PAX.yaml", "type: tblite", "type: pyscf")(project)
