@@ -4,11 +4,13 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TextIO, cast
 
 import typer
 
+from aims_pax.cli.boundary import NAMING
 from aims_pax.cli.signals import SignalWatch
 from aims_pax.cli.slurm_job import END, end_of_job
 from aims_pax.departure import Departure, leaving_time
@@ -36,18 +38,48 @@ ParslConfig = Annotated[
 ]
 
 
-def load(folder: Path, stages: "Sequence[Stage]", parsl_config: str | None) -> "Project":
-    """The project in a folder, with its labels where the command line wants them."""
+SettingsFile = Annotated[
+    Path | None, typer.Option(NAMING[0], metavar="FILE", help="Settings in the place of FOLDER's aims_PAX.yaml.")
+]
+
+ModelFile = Annotated[
+    Path | None, typer.Option(NAMING[1], metavar="FILE", help="Settings in the place of FOLDER's mace.yaml.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What the command line says of a project besides its folder.
+
+    Parameters
+    ----------
+    parsl_config : str or None
+        Name or file of a Parsl configuration to use instead of CLUSTER's.
+    settings_file, model_file : Path or None
+        In the place of aims_PAX.yaml and mace.yaml.
+    """
+
+    parsl_config: str | None = None
+    settings_file: Path | None = None
+    model_file: Path | None = None
+
+
+def load(folder: Path, stages: "Sequence[Stage]", named: Named) -> "Project":
+    """The project in a folder, with its settings and its labels where the command line wants them."""
     from aims_pax.settings import load_project
     from aims_pax.settings.cluster import on_parsl_config
+    from aims_pax.settings.project import NamedFiles
 
-    project = load_project(folder, stages=tuple(stages))  # before PyTorch is imported: a typo is told in a second
-    if parsl_config is None:
+    files = NamedFiles(named.settings_file, named.model_file)
+    project = load_project(
+        folder, stages=tuple(stages), files=files
+    )  # before PyTorch is imported: a typo is told in a second
+    if named.parsl_config is None:
         return project
-    return project.on_cluster(on_parsl_config(project.settings.cluster, parsl_config, Path.cwd()))
+    return project.on_cluster(on_parsl_config(project.settings.cluster, named.parsl_config, Path.cwd()))
 
 
-def launch(folder: Path, *stages: str, parsl_config: str | None = None) -> None:
+def launch(folder: Path, *stages: str, named: Named) -> None:
     """Run the given stages of the project in `folder`; nothing is created before everything cheap was checked.
 
     Parameters
@@ -55,22 +87,21 @@ def launch(folder: Path, *stages: str, parsl_config: str | None = None) -> None:
     folder : Path
     *stages : str
         Values of :class:`aims_pax.frame.Stage`.
-    parsl_config : str or None
-        Name or file of a Parsl configuration to use instead of CLUSTER's.
+    named : Named
     """
     departure = Departure()
     with SignalWatch(departure) as watch:
         watch.folder = folder
-        summary = _run(folder, stages, parsl_config, watch)
+        summary = _run(folder, stages, named, watch)
     _say_closing(summary.lines())
 
 
-def _run(folder: Path, stages: Sequence[str], parsl_config: str | None, watch: SignalWatch) -> "Summary":
+def _run(folder: Path, stages: Sequence[str], named: Named, watch: SignalWatch) -> "Summary":
     from aims_pax.frame import Stage
 
     started_at = time.time()
     asked = tuple(Stage(stage) for stage in stages)
-    project = load(folder, asked, parsl_config)
+    project = load(folder, asked, named)
 
     from rich.console import Console
 

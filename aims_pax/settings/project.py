@@ -25,6 +25,25 @@ from aims_pax.settings.systems import DEFAULT_PLACES, System, read_systems
 
 SETTINGS_FILES: Final = ("aims_PAX.yaml", "aimsPAX.yaml")
 MACE_FILES: Final = ("mace.yaml", "model.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFiles:
+    """Files that hold the settings of a project, where they are not those that its folder has by name.
+
+    Parameters
+    ----------
+    settings : Path or None
+        In the place of aims_PAX.yaml.
+    mace : Path or None
+        In the place of mace.yaml.
+    """
+
+    settings: Path | None = None
+    mace: Path | None = None
+
+
+BY_NAME: Final = NamedFiles()
 BOTH_STAGES: Final = (Stage.INITIAL, Stage.ACTIVE)
 
 
@@ -44,7 +63,8 @@ class Project:
     inputs : mapping of str to FhiAimsInput or AsiInput
         What an engine with input files is given for each system, by its name; empty for other references.
     documents : tuple of Document
-        The two files, which know the lines of their keys; empty for a project that was not read from files.
+        aims_PAX.yaml and mace.yaml, which know the lines of their keys; empty for a project that was not read from
+        files.
     """
 
     folder: Path
@@ -57,9 +77,8 @@ class Project:
     def where(self, *keys: str | int) -> str:
         """File and line of a setting, or of the section that it is missing from; the file alone without its lines."""
         is_mace = keys[0] in MACE_SECTIONS and keys[0] != "MISC"
-        for document in self.documents:
-            if (document.path.name in MACE_FILES) == is_mace:
-                return document.where(keys)
+        if self.documents:
+            return self.documents[is_mace].where(keys)
         return MACE_FILES[0] if is_mace else SETTINGS_FILES[0]
 
     @property
@@ -143,7 +162,7 @@ class Project:
         return self.systems[trajectory % len(self.systems)]
 
 
-def load_project(folder: Path, *, stages: tuple[Stage, ...] = BOTH_STAGES) -> Project:
+def load_project(folder: Path, *, stages: tuple[Stage, ...] = BOTH_STAGES, files: NamedFiles = BY_NAME) -> Project:
     """The project in a folder, after all of it was checked. Creates and changes nothing.
 
     Parameters
@@ -151,6 +170,8 @@ def load_project(folder: Path, *, stages: tuple[Stage, ...] = BOTH_STAGES) -> Pr
     folder : Path
     stages : tuple of Stage
         The stages that will run, and whose sections must therefore be there.
+    files : NamedFiles
+        Relative to the working directory. Paths within them are relative to the folder.
 
     Raises
     ------
@@ -160,10 +181,10 @@ def load_project(folder: Path, *, stages: tuple[Stage, ...] = BOTH_STAGES) -> Pr
         The same, when the settings are right and the structures are not.
     """
     folder = folder.expanduser().absolute()
-    _require_project_folder(folder)
+    _require_project_folder(folder, files)
     problems: list[Problem] = []
-    settings_document = _document(folder, SETTINGS_FILES, problems)
-    mace_document = _document(folder, MACE_FILES, problems)
+    settings_document = _document(folder, SETTINGS_FILES, problems, named=files.settings)
+    mace_document = _document(folder, MACE_FILES, problems, named=files.mace)
     settings, mace, reading = None, None, None
     if settings_document is not None:
         reading = aims_pax_reading(settings_document, folder)
@@ -205,7 +226,7 @@ def _inputs(
             return {}, []
 
 
-def _require_project_folder(folder: Path) -> None:
+def _require_project_folder(folder: Path, files: NamedFiles) -> None:
     """Refuse what is no folder, or has nothing of a project, in one sentence."""
     where, advice = str(folder), f"aims-pax init {shlex.quote(str(folder))} makes a new project."
     if folder.is_file():
@@ -213,14 +234,16 @@ def _require_project_folder(folder: Path) -> None:
         raise SettingsError(Problem(where, "This is a file.", "the folder of a project", advice))
     if not folder.is_dir():
         raise SettingsError(Problem(where, "There is no such folder.", "", advice))
-    if not any((folder / name).exists() for name in (*SETTINGS_FILES, *MACE_FILES)):
+    if files == BY_NAME and not any((folder / name).exists() for name in (*SETTINGS_FILES, *MACE_FILES)):
         found = f"This folder holds no project: there is neither {SETTINGS_FILES[0]} nor {MACE_FILES[0]}."
         raise SettingsError(Problem(where, found, "", f"Name a project's folder; or {advice}"))
 
 
-def _document(folder: Path, names: tuple[str, ...], problems: list[Problem]) -> Document | None:
-    """The one file of these names; None after noting what is wrong with it."""
+def _document(folder: Path, names: tuple[str, ...], problems: list[Problem], *, named: Path | None) -> Document | None:
+    """The file that was named, or the one of these names; None after noting what is wrong with it."""
     present = [folder / name for name in names if (folder / name).exists()]
+    if named is not None:
+        present = [named.expanduser().absolute()]
     if len(present) != 1:
         found = f"There is no {names[0]} in this folder." if not present else f"There are both {' and '.join(names)}."
         advice = "Copy one from an example, or let aims-pax init write one." if not present else "Remove one of them."
