@@ -31,6 +31,7 @@ from aims_pax.settings import (
 from aims_pax.settings.reading.document import dotted
 from aims_pax.settings.stage import INITIAL
 from aims_pax.stages import assembly
+from aims_pax.stages.pretrained import model_facts, model_files
 
 MIN_FREE_BYTES = 500 * 2**20
 """Free disk space below which a run is not started. Measured: 6 kB in run.db for a label of 30 atoms with its checks,
@@ -79,6 +80,7 @@ def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
         problems += continuation_problems(project, stages, earlier)
         facts += continuation_facts(project, earlier, stages=stages)
         if earlier is None or earlier.progress is None:
+            facts += _beginning(project, stages)
             if (n := n_probes(project)) > 0:
                 facts.append(
                     f"probe: a new run first asks for {n} labels, which show whether the reference makes sense"
@@ -225,6 +227,14 @@ def _facts(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
     yield _model_fact(project)
     for key, path in _pickles(project, stages):
         yield f"trust: {key} ({path}) is a Python pickle, and loading it runs what is in it; know where it comes from"
+
+
+def _beginning(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
+    """What active learning begins with where the user brings a dataset."""
+    if INITIAL not in stages and project.active.initial_train_dataset is not None:
+        yield from model_facts(project)
+        for path in model_files(project):
+            yield f"trust: {path} is a Python pickle, and loading it runs what is in it; know where it comes from"
 
 
 def _pickles(project: Project, stages: tuple[Stage, ...]) -> Iterator[tuple[str, Path]]:

@@ -24,8 +24,9 @@ from aims_pax.committee.mace.compiled import CompiledPasses
 from aims_pax.committee.mace.elements import Elements
 from aims_pax.committee.mace.graph import LabelledGraph
 from aims_pax.committee.mace.loss import WeightedLoss
-from aims_pax.committee.mace.model import Passes, atomic_energies, run_model
+from aims_pax.committee.mace.model import Passes, atomic_energies, frame_of, run_model
 from aims_pax.committee.mace.modelfile import save
+from aims_pax.committee.mace.pretrained import baseline_of, read_committee, statistics_of
 from aims_pax.committee.mace.statistics import DatasetStatistics
 from aims_pax.committee.member import Member
 from aims_pax.committee.placement import home_of
@@ -91,7 +92,9 @@ class Committee(Ensemble):
             first = models[: len(devices)]
             passes = CompiledPasses(skeletons, first, want_virials=settings.general.compute_stress)
         self._members = tuple(
-            Member(model, settings.training, loss=loss, seed=seed, passes=passes)
+            Member(
+                model, settings.training, loss=loss, seed=seed, passes=passes, baseline_ev=baseline_of(model, models[0])
+            )
             for model, seed in zip(models, design.seeds, strict=True)
         )
         self._neighbour_counts: dict[int, tuple[int, int]] = {}
@@ -138,6 +141,33 @@ class Committee(Ensemble):
         design = _Design(settings, tuple(seeds), elements, (statistics,) * len(seeds))
         committee = cls(design, devices=as_devices(device), compiled=compiled)
         committee.add(labelled)
+        return committee
+
+    @classmethod
+    def from_models(
+        cls,
+        settings: MaceSettings,
+        paths: Sequence[Path],
+        *,
+        seeds: Sequence[int],
+        device: Where = "cpu",
+        compiled: bool = False,
+    ) -> "Committee":
+        """Members that go on from trained models, each from its own, or all from one; without points.
+
+        Raises
+        ------
+        ModelError
+            With all that is wrong with the files.
+        """
+        models = read_committee(paths, settings.architecture)
+        if len(models) == 1:
+            models *= len(seeds)
+        statistics = tuple(statistics_of(model) for model in models)
+        design = _Design(settings, tuple(seeds), frame_of(models[0]).elements, statistics)
+        committee = cls(design, devices=as_devices(device), compiled=compiled)
+        for member, model in zip(committee._members, models, strict=True):
+            member.adopt(model)
         return committee
 
     @property

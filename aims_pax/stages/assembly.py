@@ -133,6 +133,21 @@ def build_committee(
     )
 
 
+def continued_committee(project: Project, paths: Sequence[Path], labelled: Sequence[LabelledFrame]) -> "Committee":
+    """A committee that goes on from trained models, with these points."""
+    from aims_pax.committee import Committee, devices_of
+
+    committee = Committee.from_models(
+        project.mace,
+        paths,
+        seeds=seeds_of(project),
+        device=devices_of(project.mace.misc.device),
+        compiled=project.mace.misc.compile,
+    )
+    committee.add(labelled)
+    return committee
+
+
 # -- initial dataset ------------------------------------------------------------------------------------------
 
 

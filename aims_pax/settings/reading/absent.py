@@ -169,7 +169,6 @@ NOT_YET_MACE: Final[Mapping[str, Mapping[str, Absent]]] = {
         "checkpoints_dir": Absent(
             (None, "checkpoints"), "Checkpoints are kept in the run's folder. Remove it, or set MISC.output_dir."
         ),
-        "model_dir": Absent((None, "model", "models"), "Models are exported to results/. Remove it."),
         "loss_dir": Absent((None, "loss", "losses"), "Losses are kept in run.db and shown in results/. Remove it."),
     },
     "ARCHITECTURE": {
