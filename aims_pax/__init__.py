@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from aims_pax.face.models import calculator, evaluate
     from aims_pax.face.run import Run, open_run
     from aims_pax.face.session import run
-    from aims_pax.settings.arguments import initial, learn
     from aims_pax.settings.project import Project, load_project
+    from aims_pax.settings.reading.arguments import initial, learn
 
 __version__ = "0.1.0"
 
@@ -24,9 +24,9 @@ _HOMES: Final = {
     "UserError": "errors",
     "calculator": "face.models",
     "evaluate": "face.models",
-    "initial": "settings.arguments",
+    "initial": "settings.reading.arguments",
     "label": "face.labels",
-    "learn": "settings.arguments",
+    "learn": "settings.reading.arguments",
     "load_project": "settings.project",
     "open_run": "face.run",
     "run": "face.session",

@@ -10,7 +10,7 @@ from aims_pax.atoms import atoms_of
 from aims_pax.dataset.store import RunStore
 from aims_pax.dataset.tables.sessions import installed_versions
 from aims_pax.settings import Project, System
-from aims_pax.settings.arguments import Arguments
+from aims_pax.settings.reading.arguments import Arguments
 
 MOST_BYTES: Final = 2**20
 """Files that are larger (of thousands of starting structures) are not kept."""

@@ -9,7 +9,7 @@ from aims_pax.campaign.inputs import begin_session
 from aims_pax.campaign.probing import forget, probe_run, take_over
 from aims_pax.campaign.refit import refit
 from aims_pax.campaign.reopening import reopen, set_aside_results
-from aims_pax.campaign.session import Progress, opened, proceed, progress_of
+from aims_pax.campaign.session import PART_OF, Progress, opened, proceed, progress_of
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.errors import Problem, UserError
@@ -20,6 +20,7 @@ from aims_pax.outcome.verdict import Case, give_verdict, with_verdict
 from aims_pax.protocols import Observer
 from aims_pax.settings import Project
 from aims_pax.settings.stage import ACTIVE, INITIAL
+from aims_pax.stages import pretrained
 from aims_pax.stages.activities import Activity, Part
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.epochs import epochs_trained
@@ -122,13 +123,20 @@ def _begin(bench: Bench, stages: tuple[Stage, ...]) -> None:
                 "ACTIVE_LEARNING.initial_train_dataset and initial_valid_dataset.",
             )
         )
+    problems, models = list(pretrained.model_problems(bench.project)), pretrained.model_files(bench.project)
+    if problems:
+        raise UserError(problems)
+    converges = pretrained.converges_what_is_given(bench.project)
+    first = Progress.INITIAL_CONVERGENCE if converges else Progress.ACTIVE
     probed = probe_run(bench, stages)
     with bench.store.transaction():
         import_datasets(bench.project, bench.store, bench.memory)
         take_over(probed, bench.store, bench.memory, split=Split.TRAINING)
-        bench.memory.keep_json("progress", str(Progress.INITIAL_CONVERGENCE))
+        if models:
+            bench.memory.keep_json(pretrained.KEY, [str(path) for path in models])
+        bench.memory.keep_json("progress", str(first))
     forget(bench.project)
-    bench.stopwatch.enter(Part.INITIAL_CONVERGENCE)
+    bench.stopwatch.enter(PART_OF[first])
 
 
 def _go_through(bench: Bench, asked: tuple[Stage, ...]) -> None:

@@ -28,8 +28,10 @@ from aims_pax.settings import (
     SlurmCluster,
     TeacherSettings,
 )
+from aims_pax.settings.reading.document import dotted
 from aims_pax.settings.stage import INITIAL
 from aims_pax.stages import assembly
+from aims_pax.stages.pretrained import model_facts, model_files
 
 MIN_FREE_BYTES = 500 * 2**20
 """Free disk space below which a run is not started. Measured: 6 kB in run.db for a label of 30 atoms with its checks,
@@ -78,6 +80,7 @@ def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
         problems += continuation_problems(project, stages, earlier)
         facts += continuation_facts(project, earlier, stages=stages)
         if earlier is None or earlier.progress is None:
+            facts += _beginning(project, stages)
             if (n := n_probes(project)) > 0:
                 facts.append(
                     f"probe: a new run first asks for {n} labels, which show whether the reference makes sense"
@@ -157,6 +160,7 @@ def _device_problems(project: Project) -> Iterator[Problem]:
 
 
 def _reference_problems(project: Project) -> Iterator[Problem]:
+    home, settings = dotted(project.reference_keys), project.settings.reference
     systems_by_problem: dict[str, list[str]] = {}
     elsewhere = isinstance(project.settings.cluster, ParslCluster | SlurmCluster)
     reference = build_reference(project.reference)
@@ -170,19 +174,19 @@ def _reference_problems(project: Project) -> Iterator[Problem]:
     for problem, systems in systems_by_problem.items():
         more = f" and {len(systems) - 5} more" if len(systems) > 5 else ""
         plural = "s" if len(systems) > 1 else ""
-        where = f"{project.settings_file.name}: REFERENCE ({project.settings.reference.type}) for structure{plural}"
+        where = f"{project.where(*project.reference_keys)}: {home} ({settings.type}) for structure{plural}"
         found, _, advice = problem.partition("; ")
-        advice = advice or _reference_advice(project.settings.reference)
+        advice = advice or _reference_advice(settings, home)
         yield Problem(f"{where} {', '.join(systems[:5])}{more}", f"{found}.", "", _sentence(advice))
 
 
-def _reference_advice(settings: ReferenceSettings) -> str:
+def _reference_advice(settings: ReferenceSettings, home: str) -> str:
     if isinstance(settings, TeacherSettings) and settings.model_path is None:
         return (
             "a published model is downloaded when first used; without a network, fetch its file elsewhere and name "
             "it by mace_model"
         )
-    return "correct the section REFERENCE, or choose another reference"
+    return f"correct {home}, or choose another reference"
 
 
 def _sentence(text: str) -> str:
@@ -225,6 +229,14 @@ def _facts(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
     yield _model_fact(project)
     for key, path in _pickles(project, stages):
         yield f"trust: {key} ({path}) is a Python pickle, and loading it runs what is in it; know where it comes from"
+
+
+def _beginning(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
+    """What active learning begins with where the user brings a dataset."""
+    if INITIAL not in stages and project.active.initial_train_dataset is not None:
+        yield from model_facts(project)
+        for path in model_files(project):
+            yield f"trust: {path} is a Python pickle, and loading it runs what is in it; know where it comes from"
 
 
 def _pickles(project: Project, stages: tuple[Stage, ...]) -> Iterator[tuple[str, Path]]:

@@ -22,6 +22,7 @@ from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.stages import assembly
 from aims_pax.stages.imported import extxyz_keys
 from aims_pax.stages.memory import Memory
+from aims_pax.stages.pretrained import model_problems
 from aims_pax.stages.states import recall_state
 
 DOING: Final = {
@@ -156,6 +157,7 @@ def _new_run_problems(project: Project, stages: tuple[Stage, ...]) -> Iterator[P
         yield NO_INITIAL_DATASET
     if INITIAL not in stages and given:
         yield from _dataset_problems(project)
+        yield from model_problems(project)
     if INITIAL in stages and ACTIVE in stages and given:
         yield Problem(
             where="ACTIVE_LEARNING.initial_train_dataset",

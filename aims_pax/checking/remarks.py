@@ -246,6 +246,21 @@ def weights(asked: Asked) -> Iterator[Doubt]:
         yield Doubt(asked.project.where("TRAINING", "forces_weight"), found, "more than 0", advice)
 
 
+def committees(asked: Asked) -> Iterator[Doubt]:
+    """Two stages with committees of different size, of which there is only one."""
+    initial, active = asked.project.settings.initial, asked.project.settings.active
+    if initial is None or active is None or not active.is_set("ensemble_size"):
+        return
+    if active.ensemble_size != initial.ensemble_size:
+        found = (
+            f"ACTIVE_LEARNING.ensemble_size is {active.ensemble_size}, and the first stage has "
+            f"{initial.ensemble_size} models: the committee has {initial.ensemble_size}."
+        )
+        advice = "Active learning goes on with the models of the first stage. Give both the same number."
+        where = asked.project.where("ACTIVE_LEARNING", "ensemble_size")
+        yield Doubt(where, found, f"{initial.ensemble_size}, as in INITIAL_DATASET_GENERATION", advice)
+
+
 # -- structures ------------------------------------------------------------------------------------------------
 
 
@@ -381,6 +396,7 @@ RULES: Final[tuple[Callable[[Asked], Iterator[Doubt]], ...]] = (
     goal_that_is_met,
     limits_out_of_reach,
     weights,
+    committees,
     cells,
     crystals_under_gfn2,
     files,

@@ -21,6 +21,9 @@ from aims_pax.report.logs import close_logs, log_failure
 
 P = ParamSpec("P")
 
+NAMING: Final = ("--aimsPAX-settings", "--model-settings")
+"""Options of v0.2 that name files of settings."""
+
 DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES)
 """What a disk may answer in the middle of a run: full, over quota, read-only by now, broken, no longer yours."""
 
@@ -87,9 +90,15 @@ def kept_words(folder: Path | None = None) -> str:
     kept = f"What was committed is kept; the same command goes on from there:\n  {command}"
     if folder is None:
         return kept
-    return (
-        f"{kept}\nModels, datasets and figures as they are now:\n  aims-pax export --models {shlex.quote(str(folder))}"
-    )
+    words = shlex.join(["--models", str(folder), *named_words()])
+    return f"{kept}\nModels, datasets and figures as they are now:\n  aims-pax export {words}"
+
+
+def named_words() -> list[str]:
+    """The words of this command line that name files of settings."""
+    words = sys.argv[1:]
+    behind = {index + 1 for index, word in enumerate(words) if word in NAMING}
+    return [word for index, word in enumerate(words) if index in behind or word.partition("=")[0] in NAMING]
 
 
 def _say_problems(problems: Sequence[Problem]) -> None:

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aims_pax.cli.boundary import kept_words
+from aims_pax.cli.boundary import NAMING, kept_words
 from aims_pax.departure import Departure
 from aims_pax.face.signals import SignalWatch
 
@@ -28,18 +29,46 @@ ParslConfig = Annotated[
 ]
 
 
-def load(folder: Path, stages: "Sequence[Stage]", parsl_config: str | None) -> "Project":
-    """The project in a folder, with its labels where the command line wants them."""
+SettingsFile = Annotated[
+    Path | None, typer.Option(NAMING[0], metavar="FILE", help="Settings in the place of FOLDER's aims_PAX.yaml.")
+]
+
+ModelFile = Annotated[
+    Path | None, typer.Option(NAMING[1], metavar="FILE", help="Settings in the place of FOLDER's mace.yaml.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What the command line says of a project besides its folder.
+
+    Parameters
+    ----------
+    parsl_config : str or None
+        Name or file of a Parsl configuration to use instead of CLUSTER's.
+    settings_file, model_file : Path or None
+        In the place of aims_PAX.yaml and mace.yaml.
+    """
+
+    parsl_config: str | None = None
+    settings_file: Path | None = None
+    model_file: Path | None = None
+
+
+def load(folder: Path, stages: "Sequence[Stage]", named: Named) -> "Project":
+    """The project in a folder, with its settings and its labels where the command line wants them."""
     from aims_pax.settings import load_project
     from aims_pax.settings.cluster import on_parsl_config
+    from aims_pax.settings.project import NamedFiles
 
-    project = load_project(folder, stages=tuple(stages))
-    if parsl_config is None:
+    files = NamedFiles(named.settings_file, named.model_file)
+    project = load_project(folder, stages=tuple(stages), files=files)
+    if named.parsl_config is None:
         return project
-    return project.on_cluster(on_parsl_config(project.settings.cluster, parsl_config, Path.cwd()))
+    return project.on_cluster(on_parsl_config(project.settings.cluster, named.parsl_config, Path.cwd()))
 
 
-def launch(folder: Path, *stages: str, parsl_config: str | None = None) -> None:
+def launch(folder: Path, *stages: str, named: Named) -> None:
     """Run the given stages of the project in `folder`; nothing is created before everything cheap was checked.
 
     Parameters
@@ -47,22 +76,21 @@ def launch(folder: Path, *stages: str, parsl_config: str | None = None) -> None:
     folder : Path
     *stages : str
         Values of :class:`aims_pax.frame.Stage`.
-    parsl_config : str or None
-        Name or file of a Parsl configuration to use instead of CLUSTER's.
+    named : Named
     """
     departure = Departure()
     with SignalWatch(departure) as watch:
         watch.kept_words = lambda: kept_words(folder)
-        summary = _run(folder, stages, parsl_config, watch)
+        summary = _run(folder, stages, named, watch)
     _say_closing(summary.lines())
 
 
-def _run(folder: Path, stages: Sequence[str], parsl_config: str | None, watch: SignalWatch) -> "Summary":
+def _run(folder: Path, stages: Sequence[str], named: Named, watch: SignalWatch) -> "Summary":
     from aims_pax.frame import Stage
 
     started_at = time.time()
     asked = tuple(Stage(stage) for stage in stages)
-    project = load(folder, asked, parsl_config)  # before PyTorch is imported: a typo is told in a second
+    project = load(folder, asked, named)  # before PyTorch is imported: a typo is told in a second
 
     from aims_pax.face.session import run_session
 

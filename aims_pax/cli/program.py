@@ -6,7 +6,23 @@ from typing import Annotated, Final
 import typer
 
 from aims_pax import __version__
-from aims_pax.cli.commands import al, check, evaluate, explain, export, idg, init, plan, references, run, schema, verify
+from aims_pax.cli.boundary import NAMING
+from aims_pax.cli.commands import (
+    al,
+    check,
+    evaluate,
+    explain,
+    export,
+    idg,
+    init,
+    later,
+    plan,
+    references,
+    run,
+    schema,
+    verify,
+)
+from aims_pax.cli.launch import ModelFile, SettingsFile
 
 HELP: Final = {"help_option_names": ["-h", "--help"]}
 """How help is asked for, of the program and of each command."""
@@ -32,6 +48,8 @@ program.command("evaluate", short_help="Measure models on labelled structures")(
 program.command("verify", short_help="Try models by MD and on held-out structures")(verify.verify)
 program.command("export", short_help="Write datasets and models of a run, finished or not")(export.export)
 program.command("schema", short_help="Write JSON schemas for editors")(schema.schema)
+for _name, _command in later.COMMANDS.items():
+    program.command(_name, hidden=True, short_help="Not in this version", context_settings=later.ANYTHING)(_command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -40,13 +58,21 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@program.callback()
+@program.callback(invoke_without_command=True)
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
+    settings_file: SettingsFile = None,
+    model_file: ModelFile = None,
 ) -> None:
-    """Options of the program itself."""
+    """Options of the program itself; without a command those of v0.2's program, which runs both stages."""
+    if context.invoked_subcommand is None:
+        run.run(settings_file=settings_file, model_file=model_file)
+    elif settings_file is not None or model_file is not None:
+        command = f"aims-pax {context.invoked_subcommand}"
+        raise typer.BadParameter(f"name files of settings behind the command: {command} {' | '.join(NAMING)} FILE")
 
 
 def _single(name: str, command: Callable[..., None]) -> typer.Typer:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aims_pax.committee.mace.descriptors import farthest_points, structure_descriptors
     from aims_pax.committee.mace.foundation import load_foundation
     from aims_pax.committee.mace.modelfile import load_models
+    from aims_pax.committee.mace.pretrained import pretrained_elements
 
 _HOMES: Final = {
     "Committee": "committee",
@@ -27,6 +28,7 @@ _HOMES: Final = {
     "load_foundation": "mace.foundation",
     "load_models": "mace.modelfile",
     "missing_gpus": "device",
+    "pretrained_elements": "mace.pretrained",
     "structure_descriptors": "mace.descriptors",
     "usable_gpus": "device",
     "why_nothing_compiles": "mace.compiled",
@@ -57,6 +59,7 @@ __all__ = [
     "load_foundation",
     "load_models",
     "missing_gpus",
+    "pretrained_elements",
     "structure_descriptors",
     "usable_gpus",
     "why_nothing_compiles",

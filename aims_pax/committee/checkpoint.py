@@ -17,10 +17,11 @@ from aims_pax.committee.mace.modelfile import save
 from aims_pax.committee.mace.statistics import DatasetStatistics
 from aims_pax.errors import ModelError, Problem
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Layout of the file; grows with every change that old programs would misread.
 
-Version 1 held each tensor by itself, and the constants of the architecture; it is still read.
+Version 1 held each tensor by itself, and the constants of the architecture; it is still read. Version 3 has statistics
+that differ between members, and is written only where they do.
 """
 
 _ADVICE: Final = (
@@ -48,7 +49,8 @@ class MembersCheckpoint:
         mace.yaml as plain values.
     seeds : tuple of int
     elements : Elements
-    statistics : DatasetStatistics
+    statistics : tuple of DatasetStatistics
+        By member.
     generation : int
     members : list of dict
         State of each member.
@@ -57,7 +59,7 @@ class MembersCheckpoint:
     settings: dict[str, Any]
     seeds: tuple[int, ...]
     elements: Elements
-    statistics: DatasetStatistics
+    statistics: tuple[DatasetStatistics, ...]
     generation: int
     members: list[dict[str, Any]]
 
@@ -72,16 +74,19 @@ def write_checkpoint(path: Path, checkpoint: MembersCheckpoint) -> None:
     """
     tensors: dict[str, _LongTensor] = {}
     members = _packed(checkpoint.members, tensors)
+    differ = len(set(checkpoint.statistics)) > 1
     content = {
-        "version": VERSION,
+        "version": VERSION if differ else VERSION - 1,
         "settings": json.dumps(checkpoint.settings),
         "seeds": list(checkpoint.seeds),
         "numbers": list(checkpoint.elements.numbers),
-        "statistics": asdict(checkpoint.statistics),
+        "statistics": asdict(checkpoint.statistics[0]),
         "generation": checkpoint.generation,
         "members": members,
         "tensors": {name: torch.cat(long.parts).cpu() for name, long in tensors.items()},
     }
+    if differ:
+        content["statistics_by_member"] = [asdict(statistics) for statistics in checkpoint.statistics]
     save(content, path)
 
 
@@ -99,16 +104,20 @@ def read_checkpoint(path: Path, *, device: torch.device) -> MembersCheckpoint:
         if version > VERSION:
             found = f"is of version {version}, written by a newer aims_pax"
             raise ModelError(Problem(where=str(path), found=found, allowed=f"versions up to {VERSION}", advice=_ADVICE))
-        statistics = content["statistics"]
-        e0 = tuple(statistics.pop("atomic_energies_ev"))
+        seeds = tuple(content["seeds"])
+        statistics = content.get("statistics_by_member", [content["statistics"]] * len(seeds))
         return MembersCheckpoint(
             settings=json.loads(content["settings"]),
-            seeds=tuple(content["seeds"]),
+            seeds=seeds,
             elements=Elements(tuple(content["numbers"])),
-            statistics=DatasetStatistics(atomic_energies_ev=e0, **statistics),
+            statistics=tuple(_statistics(one) for one in statistics),
             generation=content["generation"],
             members=_unpacked(content["members"], content.get("tensors", {})),
         )
+
+
+def _statistics(content: Mapping[str, Any]) -> DatasetStatistics:
+    return DatasetStatistics(**{**content, "atomic_energies_ev": tuple(content["atomic_energies_ev"])})
 
 
 @contextmanager

@@ -24,8 +24,9 @@ from aims_pax.committee.mace.compiled import CompiledPasses
 from aims_pax.committee.mace.elements import Elements
 from aims_pax.committee.mace.graph import LabelledGraph
 from aims_pax.committee.mace.loss import WeightedLoss
-from aims_pax.committee.mace.model import Passes, atomic_energies, run_model
+from aims_pax.committee.mace.model import Passes, atomic_energies, frame_of, run_model
 from aims_pax.committee.mace.modelfile import save
+from aims_pax.committee.mace.pretrained import baseline_of, read_committee, statistics_of
 from aims_pax.committee.mace.statistics import DatasetStatistics
 from aims_pax.committee.member import Member
 from aims_pax.committee.placement import home_of
@@ -39,22 +40,30 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Design:
-    """What the members of a committee are built from."""
+    """What the members of a committee are built from; statistics by member."""
 
     settings: MaceSettings
     seeds: tuple[int, ...]
     elements: Elements
-    statistics: DatasetStatistics
+    statistics: tuple[DatasetStatistics, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
         """The one name that each member has in the log, in files and in figures: ``{name_exp}_{seed}``."""
         return tuple(f"{self.settings.general.name_exp}_{seed}" for seed in self.seeds)
 
-    def model(self, dtype: torch.dtype, *, seed: int, traceable: bool = False) -> MaceModel:
-        """An untrained member."""
+    def models(self, dtype: torch.dtype) -> list[MaceModel]:
+        """The members, untrained."""
         architecture = self.settings.architecture
-        return build_model(architecture, self.elements, self.statistics, dtype=dtype, seed=seed, traceable=traceable)
+        return [
+            build_model(architecture, self.elements, statistics, dtype=dtype, seed=seed)
+            for seed, statistics in zip(self.seeds, self.statistics, strict=True)
+        ]
+
+    def skeleton(self, dtype: torch.dtype) -> MaceModel:
+        """What PyTorch's compiler follows in the place of any member."""
+        architecture = self.settings.architecture
+        return build_model(architecture, self.elements, self.statistics[0], dtype=dtype, seed=0, traceable=True)
 
 
 class Committee(Ensemble):
@@ -76,14 +85,16 @@ class Committee(Ensemble):
             settings.training.stress_weight if settings.general.compute_stress else 0.0,
         )
         dtype = DTYPES[settings.general.default_dtype]
-        models = [design.model(dtype, seed=seed).to(home_of(index, devices)) for index, seed in enumerate(design.seeds)]
+        models = [model.to(home_of(index, devices)) for index, model in enumerate(design.models(dtype))]
         passes: Passes = run_model
         if compiled:
-            skeletons = [design.model(dtype, seed=0, traceable=True).to(device) for device in devices]
+            skeletons = [design.skeleton(dtype).to(device) for device in devices]
             first = models[: len(devices)]
             passes = CompiledPasses(skeletons, first, want_virials=settings.general.compute_stress)
         self._members = tuple(
-            Member(model, settings.training, loss=loss, seed=seed, passes=passes)
+            Member(
+                model, settings.training, loss=loss, seed=seed, passes=passes, baseline_ev=baseline_of(model, models[0])
+            )
             for model, seed in zip(models, design.seeds, strict=True)
         )
         self._neighbour_counts: dict[int, tuple[int, int]] = {}
@@ -127,15 +138,42 @@ class Committee(Ensemble):
         isolated = dict(atomic_energies_ev or {})
         elements = Elements.of([*isolated, *(z for point in labelled for z in point.frame.numbers)])
         statistics = dataset_statistics(settings.architecture, labelled, elements, isolated_atoms_ev=isolated)
-        design = _Design(settings, tuple(seeds), elements, statistics)
+        design = _Design(settings, tuple(seeds), elements, (statistics,) * len(seeds))
         committee = cls(design, devices=as_devices(device), compiled=compiled)
         committee.add(labelled)
         return committee
 
+    @classmethod
+    def from_models(
+        cls,
+        settings: MaceSettings,
+        paths: Sequence[Path],
+        *,
+        seeds: Sequence[int],
+        device: Where = "cpu",
+        compiled: bool = False,
+    ) -> "Committee":
+        """Members that go on from trained models, each from its own, or all from one; without points.
+
+        Raises
+        ------
+        ModelError
+            With all that is wrong with the files.
+        """
+        models = read_committee(paths, settings.architecture)
+        if len(models) == 1:
+            models *= len(seeds)
+        statistics = tuple(statistics_of(model) for model in models)
+        design = _Design(settings, tuple(seeds), frame_of(models[0]).elements, statistics)
+        committee = cls(design, devices=as_devices(device), compiled=compiled)
+        for member, model in zip(committee._members, models, strict=True):
+            member.adopt(model)
+        return committee
+
     @property
     def statistics(self) -> DatasetStatistics:
-        """The constants of the models that came from data."""
-        return self._design.statistics
+        """The constants of the models that came from data; of the first where they differ."""
+        return self._design.statistics[0]
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -344,9 +382,11 @@ class Committee(Ensemble):
             return
         n_edges = sum(edges for edges, _ in self._neighbour_counts.values())
         n_bonded = sum(bonded for _, bonded in self._neighbour_counts.values())
-        if not n_bonded or n_edges / n_bonded == self.statistics.avg_num_neighbors:
+        before = self._design.statistics
+        if not n_bonded or all(n_edges / n_bonded == one.avg_num_neighbors for one in before):
             return
-        self._design = replace(self._design, statistics=replace(self.statistics, avg_num_neighbors=n_edges / n_bonded))
+        statistics = tuple(replace(one, avg_num_neighbors=n_edges / n_bonded) for one in before)
+        self._design = replace(self._design, statistics=statistics)
         for member in self._members:
             set_avg_num_neighbors(member.model, n_edges / n_bonded)
             set_avg_num_neighbors(member.averaged.model, n_edges / n_bonded)

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from aims_pax.committee.mace.averaging import AveragedModel
 from aims_pax.committee.mace.backend import MaceModel
-from aims_pax.committee.mace.graph import LabelledGraph, Targets, join_graphs
+from aims_pax.committee.mace.graph import LabelledGraph, ModelInput, Targets, join_graphs
 from aims_pax.committee.mace.loss import WeightedLoss, member_errors
 from aims_pax.committee.mace.model import Outputs, Passes, run_model
 from aims_pax.committee.mace.optimizer import Schedule, build_optimizer
@@ -44,6 +44,9 @@ class Member:
         Of the order in which points are visited.
     passes : Passes
         How the model is run.
+    baseline_ev : (n_elements,) or None, eV
+        What is to be added to the targets' energy for each atom: they are told without atomic energies, and those of
+        this model may be others. None: they are the same.
     """
 
     def __init__(
@@ -54,8 +57,10 @@ class Member:
         loss: WeightedLoss,
         seed: int,
         passes: Passes = run_model,
+        baseline_ev: Tensor | None = None,
     ) -> None:
         self.model = model
+        self._baseline_ev = baseline_ev
         self._passes = passes
         self.averaged = AveragedModel(model, decay=settings.ema_decay if settings.ema else None)
         self.train_graphs: list[LabelledGraph] = []
@@ -108,7 +113,7 @@ class Member:
         outputs, targets = [], []
         wants_virials = any(self._loss.wants_virials(graph.targets) for graph in graphs)
         for batch in _batches(graphs, self._settings.valid_batch_size):
-            data, labels = join_graphs(batch)
+            data, labels = self._joined(batch)
             outputs.append(self._passes(self.averaged.model, data, training=False, want_virials=wants_virials))
             targets.append(labels)
         return member_errors(Outputs.join(outputs), Targets.join(targets), loss=self._loss)
@@ -121,7 +126,7 @@ class Member:
         """
         errors = []
         for batch in _batches(self.train_graphs, self._settings.valid_batch_size):
-            data, targets = join_graphs(batch)
+            data, targets = self._joined(batch)
             outputs = self._passes(self.averaged.model, data, training=False, want_virials=False)
             errors.append((outputs.energy - targets.energy) / targets.n_atoms)
         if errors:
@@ -139,6 +144,11 @@ class Member:
         present = [*self._parameters, *self.averaged.model.parameters()]
         for parameter, value in zip(present, [*weights.trained, *weights.averaged], strict=True):
             parameter.copy_(value)
+
+    def adopt(self, model: MaceModel) -> None:
+        """Go on from the weights of another model of this architecture and these statistics."""
+        for own in (self.model, self.averaged.model):
+            _learn(own, _learnt(model))
 
     def state(self) -> dict[str, Any]:
         """Everything that the next epoch depends on, apart from the points, as tensors and plain values."""
@@ -177,8 +187,16 @@ class Member:
             self._visits[graph.label_id] = self._visits.get(graph.label_id, 0) + 1
         return total / len(graphs) if graphs else math.nan
 
-    def _train_step(self, graphs: Sequence[LabelledGraph]) -> float:
+    def _joined(self, graphs: Sequence[LabelledGraph]) -> tuple[ModelInput, Targets]:
+        """A batch, and its targets as this model tells energies."""
         data, targets = join_graphs(graphs)
+        if self._baseline_ev is None:
+            return data, targets
+        energy = targets.energy.index_add(0, data["batch"], data["node_attrs"] @ self._baseline_ev)
+        return data, replace(targets, energy=energy)
+
+    def _train_step(self, graphs: Sequence[LabelledGraph]) -> float:
+        data, targets = self._joined(graphs)
         outputs = self._passes(self.model, data, training=True, want_virials=self._loss.wants_virials(targets))
         loss = self._loss(outputs, targets)
         for parameter in self._parameters:

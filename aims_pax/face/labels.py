@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aims_pax.frame import Label, LabelFailure
 from aims_pax.reference.registry import build_reference
 from aims_pax.reference.tryout import require
-from aims_pax.settings.arguments import project_to_label
+from aims_pax.settings.reading.arguments import project_to_label
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -21,6 +21,7 @@ from aims_pax.settings.stage import ACTIVE, INITIAL, StageSettings
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Part
 from aims_pax.stages.imported import extxyz_keys
+from aims_pax.stages.pretrained import converges_what_is_given
 
 DEFAULT_PICK_RATE: Final = 0.08
 """Fraction of estimates that are picked when nothing is known: 69 of 909 in examples/quickstart."""
@@ -125,7 +126,7 @@ def expected_convergence_epochs(settings: StageSettings, n_train: int) -> int:
 def parts_ahead(project: Project, stages: tuple[Stage, ...], standing: Standing | None) -> tuple[Part, ...]:
     """The parts of a run that are still to come or under way, in their order."""
     now = PART_OF[None if standing is None else standing.progress]
-    converges_first = INITIAL not in stages or project.initial.converge_initial
+    converges_first = converges_what_is_given(project) if INITIAL not in stages else project.initial.converge_initial
     if standing is not None and standing.progress is Progress.INITIAL:
         converges_first = project.initial.converge_initial
     wanted = {

@@ -209,7 +209,7 @@ class ProbeResult:
         """All that is not sane."""
         problems = []
         for name, one in self.systems.items():
-            where = f"REFERENCE ({one.reference}) for structure {name}"
+            where = f"The reference ({one.reference}) for structure {name}"
             problems += [Problem(where, said, "", _reference_advice(one)) for said in one.complaints()]
         if self.driver is not None:
             for name, seen in self.driver.responses.items():
@@ -246,7 +246,7 @@ def _seconds(seconds: float) -> str:
 def _reference_advice(probe: SystemProbe) -> str:
     if "GFN2-xTB" in probe.reference and probe.frames[0].pbc.any():
         return f"GFN2-xTB fails for many crystals; try REFERENCE.method: GFN1-xTB, or another reference. {INSIST}"
-    return f"Correct REFERENCE, or the structure (units, missing atoms, charge and spin). {INSIST}"
+    return f"Correct the reference, or the structure (units, missing atoms, charge and spin). {INSIST}"
 
 
 def _driver_advice() -> str:

@@ -102,6 +102,12 @@ class ActiveLearningSettings(StageSettings):
     )
     save_trajectories: bool = Field(True, description="Whether frames of the MD are saved for inspection.")
 
+    @property
+    def names_members(self) -> bool:
+        """Whether members have names of their own, so that their number is told by these."""
+        named = (self.seeds_tags_dict, self.initial_train_dataset, self.initial_valid_dataset)
+        return any(isinstance(one, dict) for one in named)
+
     def contradictions(self) -> Iterator[Contradiction]:
         yield from super().contradictions()
         limits = (self.max_MD_steps, self.max_train_set_size, self.max_epochs)

@@ -38,7 +38,7 @@ MAY_CHANGE: Final = (
 """Settings that a run may be continued with: goals, and what is tolerated, shown, saved or labelled for judging."""
 
 PLACES: Final = (
-    *("CLUSTER.", "MISC.", "mace.yaml: MISC."),
+    *("CLUSTER.", "MISC.", "mace.yaml: MISC.", "mace.yaml: GENERAL.model_dir"),
     *("REFERENCE.command", "REFERENCE.walltime_s", "REFERENCE.control", "REFERENCE.species_dir"),
 )
 """Sections and settings that say where something is computed, read or written; they may change, too."""

@@ -117,6 +117,7 @@ class LocalCluster(WorkerCluster):
 
     type: Literal["local"] = Field("local", description="On workers of this machine.")
     max_workers: Annotated[int, Ge(1), Le(10_000), Whole] = Field(4, description="Labels computed at a time.")
+    executor: Literal["local"] = Field("local", description="What the workers are. As v0.2 writes it beside the type.")
 
 
 class ParslCluster(WorkerCluster):

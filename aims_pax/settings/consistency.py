@@ -34,8 +34,9 @@ def cross_problems(
 
 
 def _stage_problems(settings: Settings, document: Document) -> Iterator[Problem]:
+    """Members that have names, of which there must be as many as the first stage makes."""
     initial, active = settings.initial, settings.active
-    if initial is None or active is None or initial.ensemble_size == active.ensemble_size:
+    if initial is None or active is None or initial.ensemble_size == active.ensemble_size or not active.names_members:
         return
     keys = (STAGE_SECTIONS[Stage.ACTIVE], "ensemble_size")
     if keys not in document.lines:
@@ -159,6 +160,11 @@ def _model_problems(
         missing = ", ".join(str(number) for number in sorted(present - set(energies)))
         found = f"{dotted(keys)} has no energy for the elements Z = {missing}, which the structures hold."
         yield Problem(document.where(keys), found, "", "Add them, or remove atomic_energies to have them computed.")
+    keys = ("GENERAL", "model_dir")
+    brings_data = settings.active is not None and settings.active.initial_train_dataset is not None
+    if mace.general.model_dir.name not in ("model", "models") and not brings_data:
+        found = f"{dotted(keys)} is {mace.general.model_dir}, and no initial_train_dataset is given to go on with."
+        yield Problem(document.where(keys), found, "", "Models are exported to results/. Remove it.")
     keys = ("GENERAL", "compute_stress")
     if mace.general.compute_stress and not any(system.frame.pbc.any() for system in systems):
         found = f"{dotted(keys)} is true, and no structure is periodic: a molecule has no stress."

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from annotated_types import Ge, Gt, Le
@@ -16,6 +17,7 @@ from aims_pax.settings.reading.kinds import (
     Kind,
     NotNegative,
     Positive,
+    ProjectPath,
     Seed,
     Whole,
     misfit,
@@ -66,6 +68,11 @@ class GeneralSettings(Section):
     name_exp: FileName = Field(description="Name of the models; their files are {name_exp}_{seed}.model.")
     seed: Seed = Field(42, description="Seed of the models' weights and of everything random outside MD.")
     default_dtype: Dtype = Field("float32", description="Floating-point precision of models and training.")
+    model_dir: ProjectPath = Field(
+        Path("model"),
+        description="Folder of trained models (*.model) that active learning goes on from. They are read where it "
+        "begins with initial_train_dataset: one for each member, or one for all. What a run makes is in results/.",
+    )
     compute_stress: bool = Field(False, description="Whether stress is labelled, trained and reported.")
 
 

@@ -14,23 +14,43 @@ from aims_pax.settings.consistency import cross_problems
 from aims_pax.settings.initial import InitialDatasetSettings
 from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.md import MDSettings
-from aims_pax.settings.methods.asi import AsiInput, AsiSettings, read_asi_inputs
+from aims_pax.settings.methods.asi import AsiInput
 from aims_pax.settings.methods.charges import charge_problems
-from aims_pax.settings.methods.fhi_aims import FhiAimsInput, FhiAimsSettings, read_inputs
+from aims_pax.settings.methods.fhi_aims import FhiAimsInput
+from aims_pax.settings.methods.inputs import by_reference, engine_inputs
 from aims_pax.settings.methods.reference import ReferencesBySystem, ReferenceSettings
 from aims_pax.settings.own import SystemPlan, home_of
 from aims_pax.settings.places import Found, found, found_structures
-from aims_pax.settings.reading.document import Document, read_document
+from aims_pax.settings.reading.document import Document, KeyPath, read_document
 from aims_pax.settings.sections import STAGE_SECTIONS, Settings, aims_pax_reading, read_mace, read_settings
 from aims_pax.settings.systems import System, systems_of
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from aims_pax.settings.arguments import StageEntry
+    from aims_pax.settings.reading.arguments import StageEntry
 
 SETTINGS_FILES: Final = ("aims_PAX.yaml", "aimsPAX.yaml")
 MACE_FILES: Final = ("mace.yaml", "model.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFiles:
+    """Files that hold the settings of a project, where they are not those that its folder has by name.
+
+    Parameters
+    ----------
+    settings : Path or None
+        In the place of aims_PAX.yaml.
+    mace : Path or None
+        In the place of mace.yaml.
+    """
+
+    settings: Path | None = None
+    mace: Path | None = None
+
+
+BY_NAME: Final = NamedFiles()
 BOTH_STAGES: Final = (Stage.INITIAL, Stage.ACTIVE)
 
 
@@ -82,7 +102,7 @@ class Project:
         atoms : Atoms, iterable of Atoms, or mapping of str to Atoms
             Starting structures; by their formulas where they have no names.
         stages : sequence of StageEntry
-            What :func:`~aims_pax.settings.arguments.initial` and :func:`~aims_pax.settings.arguments.learn` make.
+            What `initial` and `learn` of :mod:`aims_pax.settings.reading.arguments` make.
         reference : str or mapping
             REFERENCE: its type alone, or with its settings.
         md : mapping or None
@@ -101,7 +121,7 @@ class Project:
         StructureError
             The same, when the settings are right and the structures are not.
         """
-        from aims_pax.settings.arguments import arguments, mace_arguments  # they are made for this class
+        from aims_pax.settings.reading.arguments import arguments, mace_arguments  # they are made for this class
 
         home = Path("aims_pax_run" if folder is None else folder).expanduser().absolute()
         settings, problems = arguments(reference, stages, md=md, cluster=cluster, misc=misc)
@@ -185,6 +205,14 @@ class Project:
         own = {system.name: self.reference_for(system) for system in self.systems}
         first = next(iter(own.values()))
         return first if all(one == first for one in own.values()) else ReferencesBySystem(own)
+
+    @property
+    def reference_keys(self) -> KeyPath:
+        """The section that names the reference: REFERENCE, or the teacher of a stage."""
+        for stage, section in ((Stage.INITIAL, self.settings.initial), (Stage.ACTIVE, self.settings.active)):
+            if section is not None and section.teacher_reference_settings == self.settings.reference:
+                return (STAGE_SECTIONS[stage], "teacher_reference_settings")
+        return ("REFERENCE",)
 
     def reference_for(self, system: System) -> ReferenceSettings:
         """What labels the structures of one system."""
@@ -280,8 +308,8 @@ class Written:
         if settings is not None and self.settings is not None:
             problems += cross_problems(settings, self.settings, mace, self.mace, systems, stages)
             want_stress = mace is not None and mace.general.compute_stress
-            for reference, some in _by_reference(settings, systems):
-                own, input_problems = _inputs(reference, self.folder, some, want_stress=want_stress)
+            for reference, some in by_reference(settings, systems):
+                own, input_problems = engine_inputs(reference, self.folder, some, want_stress=want_stress)
                 inputs = {**inputs, **own}
                 problems += input_problems
                 problems += charge_problems(reference, self.settings, some, own)
@@ -295,7 +323,9 @@ class Written:
         return Project(self.folder, settings, mace, systems, inputs, documents)
 
 
-def load_project(folder: str | Path, *, stages: tuple[Stage, ...] = BOTH_STAGES) -> Project:
+def load_project(
+    folder: str | Path, *, stages: tuple[Stage, ...] = BOTH_STAGES, files: NamedFiles = BY_NAME
+) -> Project:
     """The project in a folder, after all of it was checked. Creates and changes nothing.
 
     Parameters
@@ -303,6 +333,8 @@ def load_project(folder: str | Path, *, stages: tuple[Stage, ...] = BOTH_STAGES)
     folder : str or Path
     stages : tuple of Stage
         The stages that will run, and whose sections must therefore be there.
+    files : NamedFiles
+        Relative to the working directory. Paths within them are relative to the folder.
 
     Raises
     ------
@@ -312,45 +344,15 @@ def load_project(folder: str | Path, *, stages: tuple[Stage, ...] = BOTH_STAGES)
         The same, when the settings are right and the structures are not.
     """
     home = Path(folder).expanduser().absolute()
-    _require_project_folder(home)
+    _require_project_folder(home, files)
     problems: list[Problem] = []
-    settings = _document(home, SETTINGS_FILES, problems)
-    written = Written(home, settings, _document(home, MACE_FILES, problems), problems)
+    settings = _document(home, SETTINGS_FILES, problems, named=files.settings)
+    models = _document(home, MACE_FILES, problems, named=files.mace)
+    written = Written(home, settings, models, problems)
     return written.project(stages, lambda read: found_structures(home, read, settings))
 
 
-def _by_reference(
-    settings: Settings, systems: tuple[System, ...]
-) -> list[tuple[ReferenceSettings, tuple[System, ...]]]:
-    """Each reference with the systems that it labels."""
-    if not settings.systems:
-        return [(settings.reference, systems)]
-    named = {system.name: system for system in systems}
-    found: list[tuple[ReferenceSettings, tuple[System, ...]]] = []
-    for name, plan in settings.systems.items():
-        some = (named[name],) if name in named else ()
-        alike = next((index for index, (one, _) in enumerate(found) if one == plan.reference), None)
-        if alike is None:
-            found.append((plan.reference, some))
-        else:
-            found[alike] = (plan.reference, (*found[alike][1], *some))
-    return found
-
-
-def _inputs(
-    reference: ReferenceSettings, folder: Path, systems: tuple[System, ...], *, want_stress: bool
-) -> tuple[Mapping[str, FhiAimsInput | AsiInput], list[Problem]]:
-    """The content of the input files of each system, and everything wrong with them."""
-    match reference:
-        case FhiAimsSettings():
-            return read_inputs(reference, folder, systems, want_stress=want_stress)
-        case AsiSettings():
-            return read_asi_inputs(reference, folder, systems, want_stress=want_stress)
-        case _:
-            return {}, []
-
-
-def _require_project_folder(folder: Path) -> None:
+def _require_project_folder(folder: Path, files: NamedFiles) -> None:
     """Refuse what is no folder, or has nothing of a project, in one sentence."""
     where, advice = str(folder), f"aims-pax init {shlex.quote(str(folder))} makes a new project."
     if folder.is_file():
@@ -358,14 +360,16 @@ def _require_project_folder(folder: Path) -> None:
         raise SettingsError(Problem(where, "This is a file.", "the folder of a project", advice))
     if not folder.is_dir():
         raise SettingsError(Problem(where, "There is no such folder.", "", advice))
-    if not any((folder / name).exists() for name in (*SETTINGS_FILES, *MACE_FILES)):
+    if files == BY_NAME and not any((folder / name).exists() for name in (*SETTINGS_FILES, *MACE_FILES)):
         found = f"This folder holds no project: there is neither {SETTINGS_FILES[0]} nor {MACE_FILES[0]}."
         raise SettingsError(Problem(where, found, "", f"Name a project's folder; or {advice}"))
 
 
-def _document(folder: Path, names: tuple[str, ...], problems: list[Problem]) -> Document | None:
-    """The one file of these names; None after noting what is wrong with it."""
+def _document(folder: Path, names: tuple[str, ...], problems: list[Problem], *, named: Path | None) -> Document | None:
+    """The file that was named, or the one of these names; None after noting what is wrong with it."""
     present = [folder / name for name in names if (folder / name).exists()]
+    if named is not None:
+        present = [named.expanduser().absolute()]
     if len(present) != 1:
         found = f"There is no {names[0]} in this folder." if not present else f"There are both {' and '.join(names)}."
         advice = "Copy one from an example, or let aims-pax init write one." if not present else "Remove one of them."

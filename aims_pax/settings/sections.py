@@ -118,7 +118,7 @@ def read_mace(document: Document, folder: Path) -> tuple[MaceSettings | None, Re
     """Settings of mace.yaml; None where the reading has noted problems."""
     reading = Reading(document, folder, NOT_YET_MACE, homes=MACE_SECTIONS)
     _refuse_unknown_sections(reading, MACE_SECTIONS)
-    data = _with_one_compute_stress(reading, document.data)
+    data = _with_one_home(reading, document.data)
     sections = {
         MaceSettings.SECTIONS[name]: reading.section(model, data.get(name), (name,))
         for name, model in MACE_SECTIONS.items()
@@ -126,19 +126,30 @@ def read_mace(document: Document, folder: Path) -> tuple[MaceSettings | None, Re
     return (None if reading.problems else MaceSettings.model_validate(sections)), reading
 
 
-def _with_one_compute_stress(reading: Reading, data: Mapping[str | int, Any]) -> Mapping[str | int, Any]:
-    """v0.2 knows compute_stress in GENERAL and in MISC; here it has one home, GENERAL."""
-    general, misc = data.get("GENERAL") or {}, data.get("MISC")
-    if not (isinstance(general, Mapping) and isinstance(misc, Mapping) and "compute_stress" in misc):
-        return data
-    value, rest = misc["compute_stress"], {key: item for key, item in misc.items() if key != "compute_stress"}
-    if "compute_stress" in general and general["compute_stress"] != value:
-        found = "MISC.compute_stress and GENERAL.compute_stress contradict each other."
-        reading.add(("MISC", "compute_stress"), found, "", "Keep the one in GENERAL.")
-    elif "compute_stress" not in general:
-        reading.rename(("GENERAL", "compute_stress"), ("MISC", "compute_stress"))
-        general = {**general, "compute_stress": value}
-    return {**data, "GENERAL": general, "MISC": rest}
+OTHER_HOMES: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
+    ("MISC", "compute_stress"): ("GENERAL", "compute_stress"),
+    ("GENERAL", "model_choice"): ("ARCHITECTURE", "model_choice"),
+    ("ARCHITECTURE", "model"): ("ARCHITECTURE", "model_choice"),
+}
+"""Other places in v0.2's model.yaml, and the one that the setting has here."""
+
+
+def _with_one_home(reading: Reading, data: Mapping[str | int, Any]) -> Mapping[str | int, Any]:
+    """The same with each setting in its own place; two places may say the same."""
+    for other, (section, key) in OTHER_HOMES.items():
+        there, home = data.get(other[0]), data.get(section) or {}
+        if not (isinstance(there, Mapping) and isinstance(home, Mapping) and other[1] in there):
+            continue
+        value = there[other[1]]
+        data = {**data, other[0]: {name: item for name, item in there.items() if name != other[1]}}
+        home = data.get(section) or {}
+        if key not in home:
+            reading.rename((section, key), other)
+            data = {**data, section: {**home, key: value}}
+        elif str(home[key]).lower() != str(value).lower():
+            kept = dotted(reading.written((section, key)))
+            reading.add(other, f"{dotted(other)} and {kept} contradict each other.", "", f"Keep {kept}.")
+    return data
 
 
 def _refuse_unknown_sections(reading: Reading, known: Mapping[str, Any] | tuple[str, ...]) -> None:

@@ -22,7 +22,7 @@ class StageSettings(Section):
     """Members, splits, convergence and labels of one stage."""
 
     ensemble_size: Annotated[int, Ge(2), Le(1000), Whole] = Field(
-        4, description="Models in the committee. The same in both stages."
+        4, description="Models in the committee. Where the stages differ, the first one's."
     )
     valid_ratio: Fraction = Field(0.1, description="Fraction of the structures that is used for validation.")
     valid_skip: Count = Field(1, description="Epochs between validations.")

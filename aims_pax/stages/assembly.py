@@ -42,7 +42,7 @@ def seeds_of(project: Project) -> tuple[int, ...]:
     active, general = project.settings.active, project.mace.general
     if active is not None and active.seeds_tags_dict is not None:
         return tuple(active.seeds_tags_dict.values())
-    stage = active or project.initial
+    stage = project.settings.initial or project.active  # v0.2 reads the number of the first stage alone
     return tuple(range(general.seed, general.seed + stage.ensemble_size))
 
 
@@ -137,6 +137,21 @@ def build_committee(
         device=devices_of(project.mace.misc.device),
         compiled=project.mace.misc.compile,
     )
+
+
+def continued_committee(project: Project, paths: Sequence[Path], labelled: Sequence[LabelledFrame]) -> "Committee":
+    """A committee that goes on from trained models, with these points."""
+    from aims_pax.committee import Committee, devices_of
+
+    committee = Committee.from_models(
+        project.mace,
+        paths,
+        seeds=seeds_of(project),
+        device=devices_of(project.mace.misc.device),
+        compiled=project.mace.misc.compile,
+    )
+    committee.add(labelled)
+    return committee
 
 
 # -- initial dataset ------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aims_pax.dataset.store import RunStore
@@ -11,7 +12,7 @@ from aims_pax.frame import LabelledFrame
 from aims_pax.labelling.desk import LabelDesk
 from aims_pax.protocols import Observer, Pool
 from aims_pax.settings import Project
-from aims_pax.stages import assembly
+from aims_pax.stages import assembly, pretrained
 from aims_pax.stages.activities import Activity, Stopwatch
 from aims_pax.stages.isolated import isolated_atoms
 from aims_pax.stages.memory import Memory
@@ -78,7 +79,15 @@ class Bench:
         return self._committee
 
     def build_committee(self, labelled: Sequence[LabelledFrame]) -> "Committee":
-        """A new committee from the first labels, with free atoms computed by the reference."""
+        """A new committee from the first labels: of the models that the run began with, or of random weights.
+
+        The latter need free atoms, which the reference computes.
+        """
+        begun_with = self.memory.recall_json(pretrained.KEY)
+        if isinstance(begun_with, list):
+            paths = [Path(str(path)) for path in begun_with]
+            self._committee = assembly.continued_committee(self.project, paths, labelled)
+            return self._committee
         isolated = isolated_atoms(self.project, self.store, self.memory, self.folder.calculations / "isolated")
         self._committee = assembly.build_committee(self.project, labelled, isolated_atoms_ev=isolated)
         return self._committee

@@ -97,7 +97,7 @@ def given_datasets(project: Project) -> list[Share]:
     active, keys = project.settings.active, extxyz_keys(project.settings.misc)
     if active is None:
         return []
-    tags = _tags(active)
+    tags = tags_of(active)
     return [
         Share(split, member, read_dataset(path, keys))
         for split, given in (
@@ -225,7 +225,7 @@ def _symbol(number: int) -> str:
     return str(chemical_symbols[number])
 
 
-def _tags(active: ActiveLearningSettings) -> list[str]:
+def tags_of(active: ActiveLearningSettings) -> list[str]:
     """The members' names in the order of the members; empty when all files are for all members."""
     named = (active.seeds_tags_dict, active.initial_train_dataset, active.initial_valid_dataset)
     return next((list(one) for one in named if isinstance(one, Mapping)), [])

@@ -159,8 +159,8 @@ SETTINGS_MISTAKES: Final[dict[str, tuple[Edit, tuple[str, ...]]]] = {
         ("water.xyz: Positions or lattice vectors are not finite numbers",),
     ),
     "contradicting settings": (
-        replaced("aims_PAX.yaml", "num_trajectories: 2", "num_trajectories: 2\n  ensemble_size: 3"),
-        ("aims_PAX.yaml, line 10", "the initial dataset has 4 models", "the same ensemble_size in both"),
+        replaced("aims_PAX.yaml", "num_trajectories: 2", "num_trajectories: 2\n  intermediate_epochs_al: 5"),
+        ("aims_PAX.yaml, line 10", "(5) is more than epochs_per_worker (2)"),
     ),
     "an architecture that can't be": (
         replaced("mace.yaml", "max_L: 0", "max_L: 2\n  max_ell: 1"),
@@ -205,6 +205,20 @@ def test_element_that_the_driver_does_not_know_is_told(project: Path, mace_model
 def test_element_that_the_reference_does_not_know_is_told(project: Path) -> None:
     written("water.xyz", "2\n\nRa 0 0 0\nRa 0 0 4\n")(project)
     assert_both_tell(project, "REFERENCE (tblite) for structure water", "elements up to Z = 86, not Z = 88")
+
+
+def test_problem_of_a_teacher_names_the_file_and_section_that_it_stands_in(project: Path, mace_model: Path) -> None:
+    molecule("NH3").write(project / "water.xyz")
+    taught = (
+        "_LEARNING:\n  use_teacher_reference: true\n  teacher_reference_settings: {{model_path: {path}, device: cpu}}"
+    )
+    replaced("aims_PAX.yaml", "REFERENCE:\n  type: tblite\n", "")(project)
+    replaced("aims_PAX.yaml", "_LEARNING:", taught.format(path=mace_model))(project)
+    replaced("aims_PAX.yaml", "_GENERATION:", taught.format(path=mace_model).replace("LEARNING", "GENERATION"))(project)
+    (project / "aims_PAX.yaml").rename(project / "aimsPAX.yaml")
+    section = "INITIAL_DATASET_GENERATION.teacher_reference_settings"
+    told = ("has not learnt the elements Z = 7", f"Correct {section}")
+    assert_both_tell(project, f"aimsPAX.yaml, line 4: {section} (teacher) for structure water", *told)
 
 
 def test_missing_package_of_the_reference_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from aims_pax.cli.boundary import guarded
-from aims_pax.cli.launch import ParslConfig, ProjectFolder, load
+from aims_pax.cli.boundary import guarded, named_words
+from aims_pax.cli.launch import ModelFile, Named, ParslConfig, ProjectFolder, SettingsFile, load
 from aims_pax.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def check(
             "reference makes sense there. The run takes these labels over.",
         ),
     ] = False,
+    settings_file: SettingsFile = None,
+    model_file: ModelFile = None,
 ) -> None:
     """Find everything that can fail cheaply, and say what was understood and what a run would do.
 
@@ -62,7 +64,7 @@ def check(
         StageChoice.IDG: (INITIAL,),
         StageChoice.AL: (ACTIVE,),
     }[command]
-    project = load(folder, stages, parsl_config)
+    project = load(folder, stages, Named(parsl_config, settings_file, model_file))
 
     from aims_pax.checking.check import check_project
 
@@ -77,7 +79,7 @@ def check(
         raise UserError(report.problems)
     if probe:
         _probe(project, stages)
-    words = [str(folder), *(["--parsl-config", parsl_config] if parsl_config else [])]
+    words = [str(folder), *(["--parsl-config", parsl_config] if parsl_config else []), *named_words()]
     n_doubts = len(report.doubts)
     warned = "" if n_doubts == 0 else f"; {n_doubts} warning{'s' if n_doubts > 1 else ''}"
     typer.echo(f"\nNo problem found{warned}. Start it with: aims-pax {command} {shlex.join(words)}")

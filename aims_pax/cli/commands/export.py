@@ -1,14 +1,17 @@
 """``aims-pax export``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aims_pax.cli.boundary import guarded
-from aims_pax.cli.launch import ProjectFolder
+from aims_pax.cli.launch import ModelFile, Named, ProjectFolder, SettingsFile, load
 from aims_pax.cli.working import working
 from aims_pax.errors import Problem, UserError
+
+if TYPE_CHECKING:
+    from aims_pax.settings import Project
 
 
 @guarded
@@ -24,6 +27,8 @@ def export(
     models: Annotated[
         bool, typer.Option("--models", help="With the models of the newest checkpoint, their errors, and all figures.")
     ] = False,
+    settings_file: SettingsFile = None,
+    model_file: ModelFile = None,
 ) -> None:
     """Write training.extxyz and validation.extxyz of a run: interrupted, finished, or while it is running.
 
@@ -32,16 +37,13 @@ def export(
     if out is not None and out.is_file():
         raise UserError(Problem(f"--out {out}", "This is a file.", "a folder, which is made when missing"))
     with working(f"reading the {'models and ' if models else ''}labels of {folder}"):
-        lines = _exported(folder, out, with_models=models)
+        lines = _exported(load(folder, (), Named(None, settings_file, model_file)), out, with_models=models)
     for line in lines:
         typer.echo(line)
 
 
-def _exported(folder: Path, out: Path | None, *, with_models: bool) -> list[str]:
+def _exported(project: "Project", out: Path | None, *, with_models: bool) -> list[str]:
     """Write what was asked for; lines that tell of it."""
-    from aims_pax.settings import load_project
-
-    project = load_project(folder, stages=())
     if with_models:
         from aims_pax.campaign.snapshot import export_snapshot
 

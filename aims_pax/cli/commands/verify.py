@@ -9,7 +9,7 @@ import typer
 
 from aims_pax.cli.boundary import guarded, kept_words
 from aims_pax.cli.commands.evaluate import Device
-from aims_pax.cli.launch import ParslConfig, ProjectFolder, load
+from aims_pax.cli.launch import ModelFile, Named, ParslConfig, ProjectFolder, SettingsFile, load
 from aims_pax.cli.progress import ProgressLine
 from aims_pax.departure import Departure
 from aims_pax.errors import Problem, UserError
@@ -94,6 +94,8 @@ def verify(
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of starts, velocities and noise.")] = 1,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before labels are computed.")] = False,
     parsl_config: ParslConfig = None,
+    settings_file: SettingsFile = None,
+    model_file: ModelFile = None,
 ) -> None:
     """Try finished models: MD at several temperatures, watched for what breaks, and errors on held-out structures.
 
@@ -102,7 +104,7 @@ def verify(
     folder, paths = _models_of(folder, models, further_models)
     kelvin = _temperatures(temperatures)
     _require(out=out, spacing=spacing, heldout=heldout, data=data, length=length)
-    project = load(folder, (), parsl_config)
+    project = load(folder, (), Named(parsl_config, settings_file, model_file))
     target = out or project.run_folder / "verify"
 
     from aims_pax.committee import cuda_is_usable

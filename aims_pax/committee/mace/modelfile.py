@@ -36,7 +36,7 @@ def load_models(paths: Sequence[Path], *, device: Where, dtype: str | None = Non
     if not paths:
         raise ModelError(Problem(where="models", found="no model file is given", allowed="one file or more"))
     devices = as_devices(device)
-    models = [_read(Path(path), devices[0]) for path in paths]
+    models = [read_model(Path(path), devices[0]) for path in paths]
     return prediction_ensemble(models, sources=[str(path) for path in paths], devices=devices, dtype=dtype)
 
 
@@ -49,7 +49,7 @@ def prediction_ensemble(
     return Ensemble(ready, sources=sources, devices=devices)
 
 
-def _read(path: Path, device: torch.device) -> MaceModel:
+def read_model(path: Path, device: torch.device) -> MaceModel:
     if not path.is_file():
         raise ModelError(Problem(where=str(path), found="is not a file", advice="Give the path of a .model file."))
     try:

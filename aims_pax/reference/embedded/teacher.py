@@ -134,7 +134,7 @@ class TeacherReference:
         except (*ENGINE_ERRORS, *BROKEN_FILE_ERRORS) as error:
             reason = error if error.__cause__ is None else f"{error} ({error.__cause__})"
             found = f"the model {settings.model} can't be used: {type(error).__name__}: {reason}"
-            raise ModelError(Problem("REFERENCE", found)) from error
+            raise ModelError(Problem(self._model, found)) from error
         return self._calculator
 
 

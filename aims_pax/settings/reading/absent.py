@@ -5,7 +5,7 @@ defaults run unchanged.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 
@@ -18,15 +18,16 @@ class Absent:
     neutral : tuple
         Values at which it asks for nothing.
     reason : str
-        What the program does instead, and what the user can do.
+        What the program does instead, and what the user can do; that it is not in this version is said before.
     """
 
-    neutral: tuple[Any, ...]
+    neutral: tuple[Any, ...] = field(hash=False)  # of lists and mappings, too
     reason: str
 
     def accepts(self, value: Any) -> bool:
         """Whether the value asks for nothing."""
-        return any(type(value) is type(item) and _plain(value) == _plain(item) for item in self.neutral)
+        alike = (item for item in self.neutral if isinstance(value, bool) is isinstance(item, bool))
+        return any(_plain(value) == _plain(item) for item in alike)
 
 
 def _plain(value: Any) -> Any:
@@ -34,43 +35,58 @@ def _plain(value: Any) -> Any:
 
 
 def _later(what: str, advice: str = "Remove it.", *neutral: Any) -> Absent:
-    return Absent((None, *neutral), f"{what} is not in this version. {advice}")
+    return Absent((None, *neutral), f"It asks for {what}. {advice}")
 
 
 def _npt(what: str, *neutral: Any) -> Absent:
-    return Absent((None, *neutral), f"{what} belongs to NPT, which is not in this version. Remove it.")
+    return Absent((None, *neutral), f"{what} belongs to NPT. Remove it.")
 
 
-_ANALYSIS: Final = (
-    "Nothing is judged before there are models. ACTIVE_LEARNING.analysis labels structures for statistics."
-)
-_FINE_TUNING: Final = "Fine-tuning of foundation models"
-_ONE_PROPERTY_SET: Final = "Labels are energies, forces and stress in this version. Remove it."
+def _switches(what: str, *keys: str) -> dict[str, Absent]:
+    """Keys that ask for something when they are true."""
+    return dict.fromkeys(keys, _later(what, "Set it to false.", False))
+
+
+def _other_family(family: str, defaults: Mapping[str, Any]) -> dict[str, Absent]:
+    """The architecture of another family: its defaults may stand beside MACE's."""
+    reason = f"It belongs to {family}; the models here are MACE's. Remove it."
+    return {key: Absent((None, default), reason) for key, default in defaults.items()}
+
+
+_LONG_RANGE: Final = dict.fromkeys(("r_max_lr", "dispersion_lr_damping"), _later("long-range terms of SO3LR"))
+_FINE_TUNING: Final = "fine-tuning of foundation models"
+_PARSL_INFO: Final = Absent((None, "parsl_info"), "Parsl's logs are in log_dir/parsl. Remove it, or set run_dir.")
+_ONE_PROPERTY_SET: Final = "Labels are energies, forces and stress. Remove it."
 
 NOT_YET: Final[Mapping[str, Mapping[str, Absent]]] = {
     "INITIAL_DATASET_GENERATION": {
-        "analysis": Absent((None, False), f"{_ANALYSIS} Remove it."),
+        "analysis": Absent(
+            (None, False, True), "Losses and labels of this stage are always kept in run.db. Remove it."
+        ),
     },
+    "INITIAL_DATASET_GENERATION.foundational_model_settings": _LONG_RANGE,
+    "INITIAL_DATASET_GENERATION.teacher_reference_settings": _LONG_RANGE,
+    "ACTIVE_LEARNING.teacher_reference_settings": _LONG_RANGE,
     "ACTIVE_LEARNING": {
         "use_foundational": _later(
-            "Driving active learning by a foundation model",
+            "a foundation model that drives active learning",
             "The committee drives it; a foundation model drives initial dataset generation. Set it to false.",
             False,
         ),
-        "foundational_model_settings": _later("Driving active learning by a foundation model"),
+        "foundational_model_settings": _later("a foundation model that drives active learning"),
         "extend_existing_final_ds": _later(
-            "Extending a finished dataset",
+            "a finished dataset to be extended",
             "Set it to false; to start from one, give initial_train_dataset and initial_valid_dataset.",
             False,
         ),
-        "intermol_crossed_limit": _later("A threshold for forces between molecules", "Remove it.", 10),
-        "intermol_forces_weight": _later("A weight for forces between molecules", "Remove it.", 100, 100.0),
+        "intermol_crossed_limit": _later("a threshold for forces between molecules", "Remove it.", 10),
+        "intermol_forces_weight": _later("a weight of forces between molecules", "Remove it.", 100),
     },
     "MD": {
         "barostat": _npt("A barostat", "mtk"),
-        "pressure": _npt("An external pressure (Pa)", 101325, 101325.0),
-        "tdamp": _npt("The damping time of the thermostat's chain", 50, 50.0),
-        "pdamp": _npt("The damping time of the barostat", 500, 500.0),
+        "pressure": _npt("An external pressure (Pa)", 101325),
+        "tdamp": _npt("The damping time of the thermostat's chain", 50),
+        "pdamp": _npt("The damping time of the barostat", 500),
         "tchain": _npt("The length of the thermostat's chain", 3),
         "pchain": _npt("The length of the barostat's chain", 3),
         "tloop": _npt("The number of substeps of the thermostat's chain", 1),
@@ -81,42 +97,107 @@ NOT_YET: Final[Mapping[str, Mapping[str, Absent]]] = {
         "dataset_dir": Absent(
             (None, "data"), "Datasets are kept in run.db and exported to results/. Remove it, or set output_dir."
         ),
-        "mol_idxs": _later("Telling molecules apart"),
+        "mol_idxs": _later("molecules to be told apart"),
+        "polarizability_key": Absent((None, "REF_polarizability", "polarizability"), _ONE_PROPERTY_SET),
+        "hirshfeld_ratios_key": Absent((None, "REF_hirshfeld_ratios", "hirshfeld_ratios"), _ONE_PROPERTY_SET),
+        "all_teacher": _later("a run without any input of FHI-aims", "Set it to false; a teacher needs none.", False),
         "dipole_key": Absent((None, "REF_dipole", "dipole"), _ONE_PROPERTY_SET),
         "charges_key": Absent((None, "REF_charges", "charges"), _ONE_PROPERTY_SET),
-        "head_key": Absent((None, "head"), "Models have one head in this version. Remove it."),
+        "head_key": Absent((None, "head"), "Models have one head. Remove it."),
         "total_charge_key": Absent((None, "total_charge", "REF_total_charge"), _ONE_PROPERTY_SET),
         "total_spin_key": Absent((None, "total_spin", "REF_total_spin"), _ONE_PROPERTY_SET),
     },
+    "CLUSTER": {"parsl_info_dir": _PARSL_INFO},
     "CLUSTER.parsl_options": {
         "function_dir": Absent((None,), "Workers get functions from the campaign, not from files. Remove it."),
-        "parsl_info_dir": Absent((None,), "Parsl's logs are in log_dir/parsl. Remove it, or set run_dir."),
+        "parsl_info_dir": _PARSL_INFO,
     },
 }
 """Of aims_PAX.yaml: section to key to what is said of it."""
+
+SO3KRATES: Final[Mapping[str, Any]] = {
+    "num_features": 128,
+    "num_radial_basis_fn": 32,
+    "degrees": [1, 2, 3, 4],
+    "num_heads": 4,
+    "num_layers": 3,
+    "final_mlp_layers": 2,
+    "energy_regression_dim": 128,
+    "message_normalization": "avg_num_neighbors",
+    "initialize_ev_to_zeros": True,
+    "radial_basis_fn": "bernstein",
+    "trainable_rbf": False,
+    "energy_learn_atomic_type_shifts": True,
+    "energy_learn_atomic_type_scales": True,
+    "layer_normalization_1": True,
+    "layer_normalization_2": True,
+    "residual_mlp_1": True,
+    "residual_mlp_2": False,
+    "use_charge_embed": True,
+    "use_spin_embed": True,
+    "interaction_bias": True,
+    "qk_non_linearity": "identity",
+    "cutoff_fn": "phys",
+    "cutoff_p": 5,
+    "activation_fn": "silu",
+    "energy_activation_fn": "identity",
+    "layers_behave_like_identity_fn_at_init": False,
+    "output_is_zero_at_init": False,
+    "input_convention": "positions",
+}
+SO3LR: Final[Mapping[str, Any]] = {
+    "zbl_repulsion_bool": True,
+    "electrostatic_energy_bool": True,
+    "electrostatic_energy_scale": 4.0,
+    "dispersion_energy_bool": True,
+    "dispersion_energy_scale": 1.2,
+    "dispersion_energy_cutoff_lr_damping": 2.0,
+    "r_max_lr": None,
+    "neighborlist_format_lr": "sparse",
+    "use_multihead_model": False,
+    "num_multihead_heads": None,
+}
+MACELES: Final[Mapping[str, Any]] = {
+    "les_arguments": {"use_atomwise": False, "compute_bec": False},
+    "atomic_inter_scale": 1.0,
+    "atomic_inter_shift": 0.0,
+}
+"""Keys of ARCHITECTURE that other families than MACE have, with their defaults."""
 
 NOT_YET_MACE: Final[Mapping[str, Mapping[str, Absent]]] = {
     "GENERAL": {
         "checkpoints_dir": Absent(
             (None, "checkpoints"), "Checkpoints are kept in the run's folder. Remove it, or set MISC.output_dir."
         ),
-        "model_dir": Absent((None, "model", "models"), "Models are exported to results/. Remove it."),
         "loss_dir": Absent((None, "loss", "losses"), "Losses are kept in run.db and shown in results/. Remove it."),
     },
+    "ARCHITECTURE": {
+        **_other_family("SO3krates", SO3KRATES),
+        **_other_family("SO3LR", SO3LR),
+        **_other_family("MACELES", MACELES),
+    },
     "TRAINING": {
-        "virials_weight": Absent((None, 1, 1.0), "Stress is learned by stress_weight. Remove it."),
-        "swa": _later("Stochastic weight averaging", "Set it to false; ema averages the weights.", False),
-        "perform_finetuning": _later(_FINE_TUNING, "Set it to false.", False),
+        "virials_weight": Absent((None, 1), "Stress is learned by stress_weight. Remove it."),
+        "swa": _later("stochastic weight averaging", "Set it to false; ema averages the weights.", False),
+        "seed": Absent((None, 42), "GENERAL.seed is that of training, too. Remove it."),
+        "config_type_weights": Absent((None, {"Default": 1.0}, {}), "All structures weigh the same. Remove it."),
+        "start_swa": _later("stochastic weight averaging"),
+        "dipole_weight": _later("dipoles", "Remove it.", 1),
+        "hirshfeld_weight": _later("Hirshfeld ratios", "Remove it.", 1),
         "pretrained_model": _later(_FINE_TUNING),
-        "freeze": _later(_FINE_TUNING, "Remove it.", False, 0),
-        "freeze_par": _later(_FINE_TUNING, "Remove it.", False, 0),
-        "lora": _later(_FINE_TUNING, "Set it to false.", False),
-        "use_lora": _later(_FINE_TUNING, "Set it to false.", False),
-        "lora_rank": _later(_FINE_TUNING),
-        "lora_alpha": _later(_FINE_TUNING),
+        "pretrained_weights": _later(_FINE_TUNING),
+        "finetuning_choice": _later(_FINE_TUNING, "Remove it.", "naive"),
+        **_switches(_FINE_TUNING, "perform_finetuning", "freeze_embedding", "freeze_zbl", "freeze_hirshfeld"),
+        **_switches(_FINE_TUNING, "freeze_partial_charges", "freeze_shifts", "freeze_scales"),
+        **_switches(_FINE_TUNING, "convert_to_lora", "lora_freeze_A", "convert_to_multihead"),
+        "lora_rank": _later(_FINE_TUNING, "Remove it.", 8),
+        "lora_alpha": _later(_FINE_TUNING, "Remove it.", 16),
     },
     "MISC": {
-        "enable_cueq": _later("The cuEquivariance backend", "Set it to false.", False),
+        **_switches("the cuEquivariance backend", "enable_cueq", "enable_cueq_train"),
+        **_switches("dipoles", "compute_dipole"),
+        **_switches("checkpoints of every epoch; the newest is always kept", "keep_checkpoints"),
+        **_switches("a training to be taken up; every run goes on by the same command", "restart_latest"),
         "error_table": Absent(
             (None, "PerAtomMAE"), "MAE and RMSE of energy per atom, forces and stress are always reported. Remove it."
         ),
@@ -132,14 +213,26 @@ FHI_AIMS: Final[Mapping[str, Mapping[str, Absent]]] = {
 }
 """Keys that only FHI-aims reads. A teacher stands in for FHI-aims, whose settings may stay in the file."""
 
+_SO3: Final = "Models of SO3krates and SO3LR are not in this version; those of MACE are."
+
 NOT_YET_VALUES: Final[Mapping[str, Mapping[str, str]]] = {
+    "INITIAL_DATASET_GENERATION.foundational_model": {"so3lr": _SO3},
+    "INITIAL_DATASET_GENERATION.teacher_reference_settings.model_type": {"so3lr": _SO3, "so3krates": _SO3},
+    "ACTIVE_LEARNING.teacher_reference_settings.model_type": {"so3lr": _SO3, "so3krates": _SO3},
+    "REFERENCE.model_type": {"so3lr": _SO3, "so3krates": _SO3},
     "MD.stat_ensemble": {"npt": "NPT is not in this version."},
-    "ARCHITECTURE.model_choice": {"so3lr": "Only MACE models are in this version."},
+    "ARCHITECTURE.model_choice": {"so3krates": _SO3, "so3lr": _SO3, "maceles": "MACELES is not in this version."},
     "ARCHITECTURE.radial_type": {
-        "chebyshev": "mace-torch evaluates it at unscaled distances, where it grows without bound."
+        "chebyshev": "It is not in this version: mace-torch evaluates it at unscaled distances, where it grows "
+        "without bound."
     },
     "TRAINING.loss": dict.fromkeys(
-        ("ef", "forces_only", "virials", "stress", "huber", "universal", "l1l2energyforces"),
+        (
+            *("weighted_stress", "weighted_energy_forces_dipole", "weighted_energy_forces_hirshfeld"),
+            *("weighted_energy_forces_dipole_hirshfeld", "weighted_energy_forces_charges"),
+            *("weighted_energy_forces_charges_hirshfeld", "forces_only"),
+            *("ef", "virials", "stress", "huber", "universal", "l1l2energyforces"),
+        ),
         "Other losses than weighted are not in this version; it includes stress when compute_stress is true.",
     ),
 }

@@ -120,7 +120,7 @@ class Reading:
         absent = self.absent.get(section, {}).get(key)
         if absent is not None:
             if not absent.accepts(value):
-                self.add(keys, f"{dotted(keys)} is {shown(value)}, which this version can't do.", "", absent.reason)
+                self.add(keys, f"{dotted(keys)} is {shown(value)}, which is not in this version.", "", absent.reason)
             return True
         of_aims = FHI_AIMS.get(section, {}).get(key) if self.absent is NOT_YET else None
         if of_aims is None:

@@ -17,7 +17,7 @@ from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, NO
 from aims_pax.settings.reading.kinds import allowed, meaning, shown
 from aims_pax.settings.reading.validation import nested_section
 from aims_pax.settings.section import Section
-from aims_pax.settings.words.page import OF_AIMS, PLAIN_SECTIONS, REQUIRED, default_words, section_words
+from aims_pax.settings.words.page import NOT_HERE, OF_AIMS, PLAIN_SECTIONS, REQUIRED, default_words, section_words
 
 AIMS_PAX_FILE: Final = "aims_PAX.yaml"
 MACE_FILE: Final = "mace.yaml"
@@ -109,7 +109,8 @@ def entries() -> list[Entry]:
         found += _merged(typed)
     found += _settings(AIMS_PAX_FILE, "CLUSTER.systems", SystemResources)
     found += _settings(AIMS_PAX_FILE, "SYSTEMS", SystemSettings)
-    found += _refused(AIMS_PAX_FILE, "CLUSTER.parsl_options", NOT_YET["CLUSTER.parsl_options"])
+    for name in (name for name in NOT_YET if name not in PLAIN_SECTIONS):
+        found += _refused(AIMS_PAX_FILE, name, NOT_YET[name])
     found += _refused(AIMS_PAX_FILE, "CLUSTER", FHI_AIMS["CLUSTER"])
     for name, model in MACE_SECTIONS.items():
         found += _settings(MACE_FILE, _mace_name(name), model)
@@ -210,8 +211,8 @@ def _shown(value: object) -> str:
 
 
 def _refusal(absent: Absent | None) -> str:
-    reason = absent.reason if absent is not None else ""
-    return reason or f"{OF_AIMS[:1].upper()}{OF_AIMS[1:]}"
+    said = f"{NOT_HERE} {absent.reason}" if absent is not None and absent.reason else OF_AIMS
+    return f"{said[:1].upper()}{said[1:]}"
 
 
 def _described(entry: Entry) -> str:

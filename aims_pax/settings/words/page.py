@@ -70,10 +70,13 @@ def reference_page() -> str:
     parts = [_INTRODUCTION, "## aims_PAX.yaml"]
     for name, model in PLAIN_SECTIONS.items():
         parts += [f"### {name}", _MD if name == "MD" else section_words(model), *_tables(model)]
-        parts += _other_keys(model, NOT_YET.get(name, {}), FHI_AIMS.get(name, {}))
+        inner = {
+            key: item for home, keys in NOT_YET.items() if home.startswith(f"{name}.") for key, item in keys.items()
+        }
+        parts += _other_keys(model, {**NOT_YET.get(name, {}), **inner}, FHI_AIMS.get(name, {}))
     parts += ["### SYSTEMS", _SYSTEMS, *_tables(SystemSettings)]
     parts += ["### CLUSTER", _CLUSTER, *_choices(CLUSTERS)]
-    parts += _other_keys(None, NOT_YET["CLUSTER.parsl_options"], FHI_AIMS["CLUSTER"])
+    parts += _other_keys(None, {**NOT_YET["CLUSTER"], **NOT_YET["CLUSTER.parsl_options"]}, FHI_AIMS["CLUSTER"])
     parts += ["### REFERENCE", _REFERENCE, *_choices(REFERENCE_SETTINGS)]
     parts += [*_tables(DispersionSettings, "Settings of `dispersion`, which every type has:")]
     parts += ["## mace.yaml"]
@@ -107,6 +110,7 @@ def _tables(model: type[Section], heading: str = "") -> Iterator[str]:
 
 
 _RULE: Final = "|---|---|---|---|"
+NOT_HERE: Final = "not in this version."
 REQUIRED: Final = "**required**"
 OF_AIMS: Final = "read by FHI-aims only; accepted where a teacher stands in for it."
 
@@ -142,7 +146,9 @@ def _shown(value: Any) -> str:
 def _other_keys(model: type[Section] | None, absent: Mapping[str, Absent], of_aims: Iterable[str]) -> Iterator[str]:
     """What is accepted, or recognised and refused, beside the settings."""
     lines = [f"- `{alias}`: another name of `{name}`." for alias, name in (model.ALIASES if model else {}).items()]
-    lines += [f"- `{key}`: {item.reason}" for key, item in absent.items()]
+    for reason in dict.fromkeys(item.reason for item in absent.values()):
+        keys = ", ".join(f"`{key}`" for key, item in absent.items() if item.reason == reason)
+        lines.append(f"- {keys}: {NOT_HERE} {reason}")
     lines += [f"- `{key}`: {OF_AIMS}" for key in of_aims]
     if lines:
         yield "\n".join(["Also recognised:", "", *lines])

@@ -11,14 +11,15 @@ from pydantic.json_schema import models_json_schema
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.settings.active import ActiveLearningSettings
 from aims_pax.settings.cluster import CLUSTERS, ParslOptions
-from aims_pax.settings.initial import InitialDatasetSettings
+from aims_pax.settings.initial import FoundationalModelSettings, InitialDatasetSettings
 from aims_pax.settings.mace import MACE_SECTIONS
 from aims_pax.settings.md import MDSettings
-from aims_pax.settings.methods.reference import REFERENCE_SETTINGS
+from aims_pax.settings.methods.reference import REFERENCE_SETTINGS, TeacherSettings
 from aims_pax.settings.misc import MiscSettings
 from aims_pax.settings.own import NAME, SystemSettings
 from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, Absent
 from aims_pax.settings.section import Section
+from aims_pax.settings.sections import OTHER_HOMES
 
 Json = dict[str, Any]
 
@@ -42,7 +43,8 @@ def aims_pax_schema() -> Json:
     for name, models in (("CLUSTER", clusters), ("REFERENCE", references)):
         for model in models:
             _add_other_keys(definitions[model.__name__], model, absent.get(name, {}))
-    _add_other_keys(definitions[ParslOptions.__name__], ParslOptions, absent["CLUSTER.parsl_options"])
+    for name, inner in _INNER.items():
+        _add_other_keys(definitions[inner.__name__], inner, absent[name])
     md = _reference(MDSettings)
     properties = {name: _reference(model) for name, model in plain.items()}
     properties["MD"] = {"anyOf": [md, {"type": "object", "patternProperties": {"^[0-9]+$": md}, **_CLOSED}]}
@@ -62,11 +64,10 @@ def mace_schema() -> Json:
     definitions = _definitions(MACE_SECTIONS.values())
     for name, model in MACE_SECTIONS.items():
         _add_other_keys(definitions[model.__name__], model, NOT_YET_MACE.get(name, {}))
-    definitions[MACE_SECTIONS["MISC"].__name__]["properties"]["compute_stress"] = {
-        "type": "boolean",
-        "deprecated": True,
-        "description": "Another place for GENERAL.compute_stress.",
-    }
+    for (other, spelled), (home, key) in OTHER_HOMES.items():
+        setting = definitions[MACE_SECTIONS[home].__name__]["properties"][key]
+        said = {"deprecated": True, "description": f"Another place for {home}.{key}."}
+        definitions[MACE_SECTIONS[other].__name__]["properties"][spelled] = {**setting, **said}
     properties = {name: _reference(model) for name, model in MACE_SECTIONS.items()}
     return _document("mace.yaml", properties, ["GENERAL"], definitions)
 
@@ -89,6 +90,13 @@ def write_schemas(folder: Path) -> list[Path]:
         raise SettingsError(Problem(str(folder), f"The schemas can't be written here: {error.strerror}.")) from None
     return [folder / name for name in schemas]
 
+
+_INNER: Final[Mapping[str, type[Section]]] = {
+    "INITIAL_DATASET_GENERATION.foundational_model_settings": FoundationalModelSettings,
+    "ACTIVE_LEARNING.teacher_reference_settings": TeacherSettings,
+    "CLUSTER.parsl_options": ParslOptions,
+}
+"""Sections within others that have keys beside their fields."""
 
 _CLOSED: Final[Mapping[str, Any]] = {"additionalProperties": False}
 
@@ -122,5 +130,9 @@ def _add_other_keys(definition: Json, model: type[Section], absent: Mapping[str,
         properties[alias] = {**properties[name], "deprecated": True, "description": f"Another name of {name}."}
     for key, item in absent.items():
         values = {"enum": [*item.neutral]} if item.reason else {}
-        description = item.reason or "Read by FHI-aims only; accepted where a teacher stands in for it."
+        description = (
+            f"Not in this version. {item.reason}"
+            if item.reason
+            else "Read by FHI-aims only; accepted where a teacher stands in for it."
+        )
         properties[key] = {**values, "deprecated": True, "description": description}

@@ -16,6 +16,7 @@ from aims_pax.checking.understood import quantities, structures
 from aims_pax.errors import Doubt
 from aims_pax.frame import Frame, Stage
 from aims_pax.settings import Project, load_project
+from aims_pax.stages.assembly import seeds_of
 from aims_pax.structures.composition import formula, is_crystal, reduced
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -51,6 +52,21 @@ def project(
 
 def told(one: Project, n_initial_train: int | None = None, stages: tuple[Stage, ...] = BOTH) -> tuple[Doubt, ...]:
     return doubts(Asked(one, stages, n_initial_train))
+
+
+def test_committee_of_the_first_stage_counts_and_that_is_said(tmp_path: Path) -> None:
+    sizes = {"INITIAL_DATASET_GENERATION": {"ensemble_size": 2}, "ACTIVE_LEARNING": {"ensemble_size": 4}}
+    uneven = project(tmp_path, changes=sizes)
+    assert seeds_of(uneven) == (42, 43)
+    (doubt,) = told(uneven)
+    assert "line 8: ACTIVE_LEARNING.ensemble_size is 4, and the first stage has 2 models: the committee has 2." in str(
+        doubt
+    )
+
+
+def test_number_of_the_committee_need_not_be_said_twice(tmp_path: Path) -> None:
+    once = project(tmp_path, changes={"INITIAL_DATASET_GENERATION": {"ensemble_size": 3}})
+    assert (len(seeds_of(once)), told(once)) == (3, ())
 
 
 def test_usual_project_gets_no_doubts(tmp_path: Path) -> None:

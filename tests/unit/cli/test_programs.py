@@ -1,8 +1,10 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from aims_pax import __version__
 from aims_pax.cli.boundary import kept_words
@@ -47,6 +49,60 @@ def test_the_package_runs_as_the_program() -> None:
 def test_command_that_goes_on_is_the_one_that_was_given(name: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", [name, "run", "my project"])
     assert kept_words().endswith(f"\n  {words} run 'my project'")
+
+
+def test_command_that_exports_names_the_same_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["aims-pax", "run", "project", "--aimsPAX-settings=a.yaml", "--model-settings", "b.yaml"]
+    monkeypatch.setattr(sys, "argv", words)
+    said = "aims-pax export --models project --aimsPAX-settings=a.yaml --model-settings b.yaml"
+    assert kept_words(Path("project")).endswith(said)
+
+
+def authors_project(folder: Path) -> list[str]:
+    """A project whose files have names of their own, and a mistake in each; the options that name them."""
+    (folder / "geometry").mkdir()
+    (folder / "geometry" / "water.xyz").write_text("3\n\nO 0 0 0.1\nH 0 0.8 -0.5\nH 0 -0.8 -0.5\n")
+    (folder / "first.yaml").write_text(
+        "ACTIVE_LEARNING: {num_trajectories: 0, desired_acc: 0.1}\nMD: {stat_ensemble: NVT}\n"
+    )
+    (folder / "second.yaml").write_text("GENERAL: {name_exp: exp}\nTRAINING: {lr: 0}\n")
+    return ["--aimsPAX-settings", str(folder / "first.yaml"), "--model-settings", str(folder / "second.yaml")]
+
+
+@pytest.mark.parametrize(
+    ("command", "n_problems"), [([], 3), (["run"], 3), (["idg"], 3), (["al"], 2), (["check"], 3), (["export"], 2)]
+)
+def test_files_of_settings_are_those_that_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], n_problems: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(program, [*command, *authors_project(tmp_path)])
+    assert done.exit_code == 2
+    assert f"{n_problems} problems; nothing was started." in done.stderr
+    assert "first.yaml, line 1: ACTIVE_LEARNING.num_trajectories is 0." in done.stderr
+    assert "second.yaml, line 2: TRAINING.lr is 0." in done.stderr
+
+
+def test_program_of_active_learning_takes_the_options_of_the_authors(tmp_path: Path) -> None:
+    done = aims_pax(*authors_project(tmp_path), entry="run_al")
+    assert done.returncode == 2
+    assert "first.yaml, line 1: ACTIVE_LEARNING.num_trajectories is 0." in done.stderr
+
+
+def test_files_are_named_behind_the_command() -> None:
+    done = CliRunner().invoke(program, ["--model-settings", "model.yaml", "check"])
+    assert done.exit_code == 2
+    assert "name files of settings behind the command: aims-pax check" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "words", [["recalc", "--data", "a.xyz", "--basis_dir", "b"], ["idg-split", "a.xyz", "--dropout"], ["idg-v2"]]
+)
+def test_programs_of_the_authors_that_are_lacking_are_said_to_be(words: list[str]) -> None:
+    done = CliRunner().invoke(program, words)
+    assert done.exit_code == 2
+    assert f"aims-pax {words[0]}: " in done.stderr
+    assert "is not in this version." in done.stderr
 
 
 @pytest.mark.parametrize("entry", ["run_idg", "run_al"])

@@ -15,7 +15,7 @@ from aims_pax.campaign.inputs import input_texts
 from aims_pax.errors import SettingsError, StructureError
 from aims_pax.frame import Stage
 from aims_pax.settings import Project, load_project
-from aims_pax.settings.arguments import StageEntry, initial, learn
+from aims_pax.settings.reading.arguments import StageEntry, initial, learn
 
 INITIAL: Mapping[str, Any] = {"n_points_per_sampling_step_idg": 2, "max_initial_set_size": 4, "ensemble_size": 2}
 LEARN: Mapping[str, Any] = {"num_trajectories": 2, "max_train_set_size": 9, "ensemble_size": 2}

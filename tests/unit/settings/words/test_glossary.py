@@ -57,7 +57,7 @@ def test_other_spellings_lead_to_the_same_setting() -> None:
 def test_a_name_in_both_files_is_explained_for_each() -> None:
     found, is_exact = meant("seed", KNOWN)
     assert is_exact
-    assert [entry.name for entry in found] == ["MD.seed", "mace.yaml: GENERAL.seed"]
+    assert [entry.name for entry in found] == ["MD.seed", "mace.yaml: GENERAL.seed", "mace.yaml: TRAINING.seed"]
 
 
 @pytest.mark.parametrize(("written", "key"), [("skip_step_mlf", "skip_step_mlff"), ("MD.temprature", "temperature")])
@@ -79,7 +79,7 @@ def test_what_has_no_meaning_finds_nothing() -> None:
 
 def test_refused_keys_say_why_and_what_does_no_harm() -> None:
     said = rows("use_foundational")
-    assert "is not in this version" in said[""]
+    assert "Not in this version" in said[""]
     assert said["accepted as"] == "false, which asks for nothing"
     assert rows("tdamp")["accepted as"] == "50, which asks for nothing"
     absent = {key for table in (NOT_YET, NOT_YET_MACE, FHI_AIMS) for keys in table.values() for key in keys}

@@ -66,7 +66,7 @@ def test_schema_knows_types_bounds_units_and_old_names() -> None:
         "type": "integer",
     }
     assert active["max_MD_steps"]["default"] == "inf"
-    assert properties(schema, "InitialDatasetSettings")["analysis"]["enum"] == [None, False]
+    assert properties(schema, "InitialDatasetSettings")["analysis"]["enum"] == [None, False, True]
     assert active["random_label_share"]["maximum"] == 0.5
     assert properties(mace_schema(), "ArchitectureSettings")["max_L"]["minimum"] == 0
 

@@ -1,0 +1,114 @@
+"""Trained models that active learning goes on from, beside an initial dataset that the user brings."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from aims_pax.errors import ModelError, Problem, StructureError
+from aims_pax.frame import Split
+from aims_pax.settings import Project
+from aims_pax.stages.assembly import seeds_of
+from aims_pax.stages.imported import given_datasets, tags_of
+
+KEY: Final = "models"
+"""Under which a run remembers the files that its committee has begun with."""
+
+
+def model_files(project: Project) -> tuple[Path, ...]:
+    """Files of GENERAL.model_dir: one for each member in the order of the members, or one for all; empty without any.
+
+    They are used where datasets are given. A tag means the file of this name, with a hyphen or an underscore.
+    """
+    active = project.settings.active
+    if active is None or active.initial_train_dataset is None:
+        return ()
+    found = sorted(_folder(project).glob("*.model"))
+    tags, by_name = tags_of(active), {_plain(file.stem): file for file in found}
+    if len(found) > 1 and {_plain(tag) for tag in tags} == set(by_name):
+        return tuple(by_name[_plain(tag)] for tag in tags)
+    return tuple(found)
+
+
+def converges_what_is_given(project: Project) -> bool:
+    """Whether the committee is trained on a dataset that the user brings before it drives.
+
+    Models of their own disagree, and are what was asked for; copies of one must first become different.
+    """
+    return len(model_files(project)) < 2
+
+
+def model_problems(project: Project) -> Iterator[Problem]:
+    """Why the models can't be gone on from. Loads them, where there are any."""
+    files = model_files(project)
+    if not files:
+        return
+    tags = tags_of(project.active)
+    names, where = ", ".join(file.name for file in files), str(_folder(project))
+    n_members = len(seeds_of(project))
+    if len(files) not in (1, n_members):
+        found = f"There are {len(files)} models ({names}), and the committee has {n_members} members (ensemble_size)."
+        advice = f"Set ensemble_size: {len(files)}, or leave the models of this committee alone in the folder."
+        yield Problem(where, found, f"one model for all members, or {n_members}", advice)
+        return
+    if len(files) > 1 and tags and {_plain(tag) for tag in tags} != {_plain(file.stem) for file in files}:
+        found = f"The models are {names}, and ACTIVE_LEARNING names the members {', '.join(tags)}."
+        yield Problem(where, found, "", "Name each member as its file, without .model.")
+        return
+    if len(files) == 1:
+        yield from _likeness_problems(project)
+    from aims_pax.committee import pretrained_elements
+
+    try:
+        known = pretrained_elements(files, project.mace.architecture)
+    except ModelError as error:
+        yield from error.problems
+        return
+    if unknown := [number for number in project.elements if number not in known]:
+        yield Problem(
+            where=", ".join(str(file) for file in files),
+            found=f"The models do not know the elements {_symbols(unknown)}, which the starting structures have.",
+            allowed=f"starting structures of {_symbols(known)}",
+            advice="Give models that were trained on them, or none: the committee then begins with random weights.",
+        )
+
+
+def _likeness_problems(project: Project) -> Iterator[Problem]:
+    """Copies of one model that see the same batch at each step never differ, and would never ask for a label."""
+    try:
+        training = [share for share in given_datasets(project) if share.split is Split.TRAINING]
+    except StructureError:
+        return  # which is told where the files are checked
+    n_train, batch_size = sum(len(share.dataset.structures) for share in training), project.mace.training.batch_size
+    if n_train <= batch_size and all(share.member is None for share in training):
+        found = (
+            f"All members would go on from one model, and {n_train} training structures are a single batch "
+            f"(TRAINING.batch_size {batch_size}): the members would stay the same."
+        )
+        advice = "Give a model for each member, or lower batch_size."
+        yield Problem(str(_folder(project)), found, f"more than {batch_size} training structures", advice)
+
+
+def model_facts(project: Project) -> Iterator[str]:
+    """What the committee begins with."""
+    files = model_files(project)
+    if not files:
+        yield f"models: random weights, since {_folder(project)} (GENERAL.model_dir) has no *.model"
+    elif len(files) == 1:
+        yield f"models: all members go on from {files[0]}, and are trained on the initial dataset first"
+    else:
+        yield f"models: the members go on from {', '.join(file.name for file in files)} in {_folder(project)}"
+
+
+def _folder(project: Project) -> Path:
+    return project.folder / project.mace.general.model_dir
+
+
+def _plain(tag: str) -> str:
+    """v0.2 writes name-seed, and its manual name_seed."""
+    return tag.replace("_", "-")
+
+
+def _symbols(numbers: Sequence[int]) -> str:
+    from ase.data import chemical_symbols
+
+    return ", ".join(chemical_symbols[number] for number in numbers)
