@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -132,15 +133,13 @@ class ReferenceForces:
 
 
 def frames_of(batch: AtomBatch) -> list[Frame]:
-    """The structures of a batch; system and MD step are unknown here and left empty."""
+    """The structures of a batch, each of its own system; the MD step is unknown here, and that of its origin."""
     ends = torch.cumsum(batch.n_atoms, dim=0)[:-1].cpu().numpy()
-    numbers = np.split(batch.numbers.cpu().numpy(), ends)
     # A copy: the tensor may be advanced in place by its owner while a label keeps these positions.
     positions = np.split(batch.positions.cpu().numpy().copy(), ends)
-    cells, pbc = batch.cells.cpu().numpy(), batch.pbc.cpu().numpy()
     return [
-        Frame("", trajectory, 0, 0, numbers[k], positions[k], cells[k], pbc[k])
-        for k, trajectory in enumerate(batch.trajectory.tolist())
+        replace(origin, trajectory=trajectory, positions=positions[k])
+        for k, (origin, trajectory) in enumerate(zip(batch.origins, batch.trajectory.tolist(), strict=True))
     ]
 
 

@@ -1,6 +1,7 @@
 """Molecular dynamics of many trajectories as one batch of tensors."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -331,4 +332,4 @@ class BatchedSampler:
 
 def _renumbered(frame: Frame, trajectory: int) -> Frame:
     """The same structure under the number that its trajectory has in the sampler."""
-    return Frame(frame.system, trajectory, 0, 0, frame.numbers, frame.positions, frame.cell, frame.pbc)
+    return replace(frame, trajectory=trajectory, md_step=0, generation=0)

@@ -1,6 +1,7 @@
 """ASE calculators and references as force models."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from ase.calculators.lj import LennardJones as AseLennardJones
 from aims_pax.batch import AtomBatch
 from aims_pax.frame import FailureReason, FloatArray, Frame, Label, LabelFailure
 from aims_pax.sampling import BatchedSampler, CalculatorForces, ReferenceForces, StatisticalEnsemble, TrajectoryStart
+from aims_pax.sampling.calculator import frames_of
 from aims_pax.testing.drivers import LennardJones
 
 
@@ -126,6 +128,18 @@ def test_every_step_of_reference_dynamics_is_a_label(
     failure = forces.result_of(sampler.frame(0))
     assert isinstance(failure, LabelFailure)
     assert failure.reason is FailureReason.NOT_CONVERGED
+
+
+def test_a_driver_knows_the_system_of_each_structure_with_its_charge_and_spin(
+    starts: Sequence[TrajectoryStart], cluster: Frame
+) -> None:
+    charged = replace(starts[1], frame=replace(cluster, system="ion", charge=1, spin=2))
+    sampler = BatchedSampler([starts[0], charged], LennardJones())
+    sampler.advance([0, 1], 3)
+    first, second = frames_of(sampler.batch([1, 0]))
+    assert (first.system, first.charge, first.spin, first.trajectory) == ("ion", 1, 2, 1)
+    assert (second.system, second.trajectory) == (starts[0].frame.system, 0)
+    np.testing.assert_array_equal(first.positions, sampler.frame(1).positions)
 
 
 def test_a_label_is_never_given_to_another_structure(starts: Sequence[TrajectoryStart], tmp_path: Path) -> None:
