@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -111,17 +112,22 @@ class LabelDesk:
         self._in_flight.sent(job)
         self._pool.submit(job)
 
-    def resume(self) -> list[LabelDone]:
+    def resume(self, known: Callable[[Frame], Label | LabelFailure | None] = lambda _frame: None) -> list[LabelDone]:
         """Take up the labels that were in flight when the run was interrupted.
 
         Those whose calculation had finished are returned; the others are sent to the pool again.
+
+        Parameters
+        ----------
+        known : callable
+            What has been computed elsewhere of a structure.
         """
         finished = []
         for job in self._store.jobs(JobStatus.SUBMITTED):
             if job.stage != self._stage:
                 continue
             self._frames[job.label_id], self._n_failures[job.label_id] = job.frame, job.n_failures
-            result = read_finished(self._job(job.label_id))
+            result = read_finished(self._job(job.label_id)) or known(job.frame)
             if result is None:
                 self.send(job.label_id)
             elif self._is_final(done := LabelDone(job.label_id, result)):

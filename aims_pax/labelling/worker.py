@@ -53,7 +53,7 @@ def carry_out(
         write_result(job.folder, encode(result, job.frame, attempt=job.attempt))
     except OSError as error:
         # The result still travels to the campaign; only a crash right now would cost a second calculation.
-        log.warning("label %d: its result could not be written to %s: %s", job.label_id, job.folder, error)
+        log.warning("a result could not be written to %s: %s", job.folder, error)
     return result
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from aims_pax.batch import AtomBatch
 from aims_pax.errors import ShapeError, StoreError
 from aims_pax.frame import Frame
-from aims_pax.protocols import Driver, ExplainsFailures, Integrator
-from aims_pax.sampling.asking import Asking, at_once
+from aims_pax.protocols import AnswersLater, Driver, ExplainsFailures, Integrator
+from aims_pax.sampling.asking import Asking, at_once, side_by_side
 from aims_pax.sampling.dynamics import Langevin, maxwell_boltzmann
 from aims_pax.sampling.neighbours import NearBatch, SkinLists, symbol
 from aims_pax.sampling.noise import NoiseStream
@@ -100,7 +100,13 @@ class BatchedSampler:
         """
         if n_steps < 0:
             raise ShapeError(f"trajectories can't advance by {n_steps} steps")
-        problems = at_once(self._advancing(list(trajectories), n_steps), self._driver)
+        problems = dict[int, str]()
+        if isinstance(self._driver, AnswersLater):
+            alone = {trajectory: self._advancing([trajectory], n_steps) for trajectory in trajectories}
+            for found in side_by_side(alone, self._driver).values():
+                problems |= found
+        else:
+            problems = at_once(self._advancing(list(trajectories), n_steps), self._driver)
         return [
             Advanced(k, int(self._md_steps[k]), problems.get(k), lacks_forces=k in problems and bool(self._failure(k)))
             for k in trajectories
