@@ -106,7 +106,7 @@ class Bench:
 
     def build_committee(self, labelled: Sequence[LabelledFrame]) -> "Committee":
         """A new committee from the first labels, with free atoms computed by the reference."""
-        isolated = isolated_atoms(self.project, self.store, self.memory, self.folder.calculations / "isolated")
+        isolated = isolated_atoms(self.project, self.store, self.memory, lambda: self.errands("isolated"))
         self._committee = assembly.build_committee(self.project, labelled, isolated_atoms_ev=isolated)
         return self._committee
 
