@@ -84,7 +84,9 @@ def aimd(name: str, settings: Settings, n_workers: int, n: int, *, n_steps: int,
         folder = Path(scratch)
         pool = ParslPool(settings, local_config(n_workers), want_stress=False, run_dir=folder / "parsl")
         try:
-            with errands_in(folder / "aimd", pool, Departure(), keeps_folders=False, no_progress_s=600.0) as labels:
+            with errands_in(
+                folder / "aimd", pool, Departure(), keeps_folders=False, no_progress_s=600.0, called="AIMD step"
+            ) as labels:
                 sampler = sampler_of(n, labels)
                 sampler.advance(range(n), 1)
                 began, cpu_began = time.perf_counter(), time.process_time()

@@ -103,13 +103,13 @@ class Errands:
 
 @contextmanager
 def errands_in(
-    folder: Path, pool: Pool, departure: Departure, *, keeps_folders: bool, no_progress_s: float
+    folder: Path, pool: Pool, departure: Departure, *, keeps_folders: bool, no_progress_s: float, called: str
 ) -> Iterator[Errands]:
     """Errands whose books and calculations are in a folder of their own; the books go when all is done.
 
     Parameters
     ----------
-    keeps_folders, no_progress_s
+    keeps_folders, no_progress_s, called
         As for :class:`LabelDesk`.
     """
     with RunStore.open(folder) as store:
@@ -121,6 +121,7 @@ def errands_in(
             keeps_folders=keeps_folders,
             departure=departure,
             no_progress_s=no_progress_s,
+            called=called,
         )
         yield Errands(store, desk, departure)
     forget_books(folder)

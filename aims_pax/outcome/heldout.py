@@ -162,6 +162,7 @@ class HeldoutSet:
                 self._parts.departure,
                 keeps_folders=not project.settings.cluster.clean_dirs,
                 no_progress_s=project.settings.misc.no_progress_s,
+                called="AIMD step",
             ) as steps,
         ):
             self._move(ReferenceForces(steps))

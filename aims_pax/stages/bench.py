@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from aims_pax.dataset.store import RunStore
@@ -59,7 +59,7 @@ class Bench:
         )
 
     @contextmanager
-    def errands(self, name: str) -> Iterator[Errands]:
+    def errands(self, name: str, *, called: str) -> Iterator[Errands]:
         """What the pool computes besides labels, under a name of its own; what was paid for outlives the process."""
         misc, cluster = self.project.settings.misc, self.project.settings.cluster
         errands = errands_in(
@@ -68,6 +68,7 @@ class Bench:
             self.departure,
             keeps_folders=not cluster.clean_dirs,
             no_progress_s=misc.no_progress_s,
+            called=called,
         )
         with errands as these:
             try:
@@ -106,9 +107,12 @@ class Bench:
 
     def build_committee(self, labelled: Sequence[LabelledFrame]) -> "Committee":
         """A new committee from the first labels, with free atoms computed by the reference."""
-        isolated = isolated_atoms(self.project, self.store, self.memory, lambda: self.errands("isolated"))
+        isolated = isolated_atoms(self.project, self.store, self.memory, self._free_atoms)
         self._committee = assembly.build_committee(self.project, labelled, isolated_atoms_ev=isolated)
         return self._committee
+
+    def _free_atoms(self) -> AbstractContextManager[Errands]:
+        return self.errands("isolated", called="free-atom calculation")
 
     def existing_committee(self) -> "Committee":
         """The committee of a run that has had its first labels.

@@ -44,7 +44,7 @@ class InitialDataset:
             return
         from aims_pax.sampling import ReferenceForces
 
-        with bench.errands("aimd") as steps:
+        with bench.errands("aimd", called="AIMD step") as steps:
             self._loop(bench, lambda: ReferenceForces(steps))
 
     def _loop(self, bench: Bench, new_driver: "Callable[[], Driver]") -> None:

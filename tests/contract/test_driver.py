@@ -87,7 +87,9 @@ class TestReference(DriverContract):
 
     def make(self) -> Driver:
         folder = Path(mkdtemp(dir=self.folder))
-        steps = errands_in(folder, self.pool(), Departure(), keeps_folders=False, no_progress_s=60.0)
+        steps = errands_in(
+            folder, self.pool(), Departure(), keeps_folders=False, no_progress_s=60.0, called="AIMD step"
+        )
         return ReferenceForces(self.books.enter_context(steps))
 
     def impossible(self) -> Frame | None:

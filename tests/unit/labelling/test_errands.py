@@ -25,7 +25,7 @@ def books(tmp_path: Path) -> Open:
 
     def opened(pool: ScriptedPool, departure: Departure | None = None) -> AbstractContextManager[Errands]:
         whose = departure or Departure()
-        return errands_in(tmp_path / "aimd", pool, whose, keeps_folders=False, no_progress_s=60.0)
+        return errands_in(tmp_path / "aimd", pool, whose, keeps_folders=False, no_progress_s=60.0, called="AIMD step")
 
     return opened
 
@@ -97,11 +97,12 @@ def test_failure_is_an_answer_and_the_structure_is_tried_anew_when_it_is_asked_f
         assert isinstance(answered(errands, structure(1)), Label)
 
 
-def test_structure_whose_worker_is_lost_is_computed_by_another(books: Open) -> None:
+def test_structure_whose_worker_is_lost_is_computed_by_another(books: Open, caplog: pytest.LogCaptureFixture) -> None:
     pool = ScriptedPool(failing(FailureReason.WORKER_LOST, times=1))
     with books(pool) as errands:
         assert isinstance(answered(errands, structure(1)), Label)
     assert [job.attempt for job in pool.jobs] == [1, 2]
+    assert caplog.messages == ["AIMD step 1  worker lost, and is asked for again: as it was told"]
 
 
 def test_a_place_where_nothing_can_be_computed_stops_the_campaign(books: Open) -> None:

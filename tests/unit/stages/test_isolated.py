@@ -65,7 +65,7 @@ class Session:
 
     def _errands(self) -> AbstractContextManager[Errands]:
         pool, folder = InlinePool(self._reference, want_stress=False), self._folder / "calculations" / "isolated"
-        return errands_in(folder, pool, Departure(), keeps_folders=False, no_progress_s=60.0)
+        return errands_in(folder, pool, Departure(), keeps_folders=False, no_progress_s=60.0, called="free atom")
 
 
 def test_free_atoms_of_a_killed_run_are_not_computed_again(tmp_path: Path) -> None:
