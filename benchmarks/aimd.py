@@ -21,6 +21,7 @@ import torch
 from ase.build import molecule
 
 from aims_pax.atoms import frame_of
+from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.departure import Departure
 from aims_pax.frame import Frame, Label
 from aims_pax.labelling.errands import errands_in
@@ -84,8 +85,9 @@ def aimd(name: str, settings: Settings, n_workers: int, n: int, *, n_steps: int,
         folder = Path(scratch)
         pool = ParslPool(settings, local_config(n_workers), want_stress=False, run_dir=folder / "parsl")
         try:
+            places, departure = RunFolder(folder / "books", folder / "calculations"), Departure()
             with errands_in(
-                folder / "aimd", pool, Departure(), keeps_folders=False, no_progress_s=600.0, called="AIMD step"
+                places, pool, departure, keeps_folders=False, no_progress_s=600.0, called="AIMD step"
             ) as labels:
                 sampler = sampler_of(n, labels)
                 sampler.advance(range(n), 1)

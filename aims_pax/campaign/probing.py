@@ -134,7 +134,7 @@ def probe_project(
         }
         insane = any(True for one in systems.values() for _ in one.complaints())
     if insane:
-        forget_books(folder.root)
+        forget_books(folder)
     has_driver = INITIAL in stages and project.initial.driver != "reference"
     return ProbeResult(systems, _probe_driver(project) if has_driver else None)
 

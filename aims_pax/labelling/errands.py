@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.run_folder import RunFolder
@@ -103,21 +102,21 @@ class Errands:
 
 @contextmanager
 def errands_in(
-    folder: Path, pool: Pool, departure: Departure, *, keeps_folders: bool, no_progress_s: float, called: str
+    folder: RunFolder, pool: Pool, departure: Departure, *, keeps_folders: bool, no_progress_s: float, called: str
 ) -> Iterator[Errands]:
-    """Errands whose books and calculations are in a folder of their own; the books go when all is done.
+    """Errands with a folder of their own for books and calculations; the books go when all is done.
 
     Parameters
     ----------
     keeps_folders, no_progress_s, called
         As for :class:`LabelDesk`.
     """
-    with RunStore.open(folder) as store:
+    with RunStore.open(folder.root) as store:
         desk = LabelDesk(
             store,
             pool,
-            RunFolder(folder, folder),
-            folder.name,
+            folder,
+            folder.root.name,
             keeps_folders=keeps_folders,
             departure=departure,
             no_progress_s=no_progress_s,
@@ -127,12 +126,13 @@ def errands_in(
     forget_books(folder)
 
 
-def forget_books(folder: Path) -> None:
+def forget_books(folder: RunFolder) -> None:
     """Let what is computed there begin anew; files of calculations that are to be kept stay where they are."""
-    for path in (*folder.glob(f"{STORE_NAME}*"), *folder.glob(f"*/{RESULT_FILE}")):
+    for path in (*folder.root.glob(f"{STORE_NAME}*"), *folder.calculations.glob(f"*/{RESULT_FILE}")):
         path.unlink(missing_ok=True)
-    if not any(path.is_dir() for path in folder.iterdir()):
-        shutil.rmtree(folder, ignore_errors=True)
+    for place in {folder.root, folder.calculations}:
+        if place.is_dir() and not any(path.is_dir() for path in place.iterdir()):
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _digest(frame: Frame) -> str:

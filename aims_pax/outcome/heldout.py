@@ -157,7 +157,7 @@ class HeldoutSet:
         with (
             self._workers() as pool,
             errands_in(
-                self._calculations() / "aimd",
+                RunFolder(self._parts.folder / f"aimd-{self._id()}", self._calculations() / "aimd"),
                 pool,
                 self._parts.departure,
                 keeps_folders=not project.settings.cluster.clean_dirs,
@@ -288,7 +288,10 @@ class HeldoutSet:
             pool.close()
 
     def _calculations(self) -> Path:
-        return self._parts.project.label_folder / f"heldout-{self._store.get_meta('heldout_id')}"
+        return self._parts.project.label_folder / f"heldout-{self._id()}"
+
+    def _id(self) -> str | None:
+        return self._store.get_meta("heldout_id")
 
     def _leave_if_asked(self, desk: LabelDesk) -> None:
         if self._parts.departure.reason is not None or desk.only_held:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final
 
+from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped
@@ -61,9 +62,15 @@ class Bench:
     @contextmanager
     def errands(self, name: str, *, called: str) -> Iterator[Errands]:
         """What the pool computes besides labels, under a name of its own; what was paid for outlives the process."""
-        misc, cluster = self.project.settings.misc, self.project.settings.cluster
+        misc, cluster, calculations = (
+            self.project.settings.misc,
+            self.project.settings.cluster,
+            self.folder.calculations,
+        )
+        # By the run's own name: another run that is begun in the same folder may have another reference.
+        books = self.folder.checkpoints / f"{name}-{calculations.name}"
         errands = errands_in(
-            self.folder.calculations / name,
+            RunFolder(books, calculations / name),
             self.pool(),
             self.departure,
             keeps_folders=not cluster.clean_dirs,

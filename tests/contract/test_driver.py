@@ -10,6 +10,7 @@ import pytest
 from ase.calculators.emt import EMT
 
 from aims_pax.committee import CommitteeForces
+from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.departure import Departure
 from aims_pax.frame import Frame
 from aims_pax.labelling.errands import errands_in
@@ -87,9 +88,8 @@ class TestReference(DriverContract):
 
     def make(self) -> Driver:
         folder = Path(mkdtemp(dir=self.folder))
-        steps = errands_in(
-            folder, self.pool(), Departure(), keeps_folders=False, no_progress_s=60.0, called="AIMD step"
-        )
+        places, departure = RunFolder(folder, folder), Departure()
+        steps = errands_in(places, self.pool(), departure, keeps_folders=False, no_progress_s=60.0, called="step")
         return ReferenceForces(self.books.enter_context(steps))
 
     def impossible(self) -> Frame | None:

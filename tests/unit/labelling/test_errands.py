@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.departure import Departed, Departure, Reason
 from aims_pax.errors import CampaignStopped
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
@@ -23,9 +24,11 @@ Open = Callable[..., AbstractContextManager[Errands]]
 def books(tmp_path: Path) -> Open:
     """Errands in one folder, session after session."""
 
+    places = RunFolder(tmp_path / "books", tmp_path / "calculations")
+
     def opened(pool: ScriptedPool, departure: Departure | None = None) -> AbstractContextManager[Errands]:
         whose = departure or Departure()
-        return errands_in(tmp_path / "aimd", pool, whose, keeps_folders=False, no_progress_s=60.0, called="AIMD step")
+        return errands_in(places, pool, whose, keeps_folders=False, no_progress_s=60.0, called="AIMD step")
 
     return opened
 
@@ -150,12 +153,12 @@ def test_books_go_when_all_is_done_and_the_folder_of_a_failure_stays(books: Open
 
     with books(ScriptedPool(computed)) as errands:
         answered(errands, structure(1))
-        assert (tmp_path / "aimd" / "run.db").is_file()
-    assert not (tmp_path / "aimd").exists()
+        assert (tmp_path / "books" / "run.db").is_file()
+    assert not list(tmp_path.iterdir())
     with books(ScriptedPool(computed)) as errands:
         answered(errands, structure(1))
         failure = answered(errands, structure(1, trajectory=1))
     assert isinstance(failure, LabelFailure)
     assert failure.folder is not None
     assert Path(failure.folder).is_dir()
-    assert not (tmp_path / "aimd" / "run.db").exists()
+    assert not (tmp_path / "books").exists()

@@ -64,8 +64,9 @@ class Session:
             return dict(isolated_atoms(project, store, memory, self._errands))
 
     def _errands(self) -> AbstractContextManager[Errands]:
-        pool, folder = InlinePool(self._reference, want_stress=False), self._folder / "calculations" / "isolated"
-        return errands_in(folder, pool, Departure(), keeps_folders=False, no_progress_s=60.0, called="free atom")
+        pool = InlinePool(self._reference, want_stress=False)
+        places = RunFolder(self._folder / "books", self._folder / "calculations" / "isolated")
+        return errands_in(places, pool, Departure(), keeps_folders=False, no_progress_s=60.0, called="free atom")
 
 
 def test_free_atoms_of_a_killed_run_are_not_computed_again(tmp_path: Path) -> None:
@@ -79,6 +80,7 @@ def test_free_atoms_of_a_killed_run_are_not_computed_again(tmp_path: Path) -> No
     assert second.computed == [project.elements[1]]
     assert Session(tmp_path, third).energies(project) == expected
     assert third.computed == []
+    assert not (tmp_path / "books").exists()
     assert not (tmp_path / "calculations" / "isolated").exists()
 
 
