@@ -106,6 +106,8 @@ class AtomBatch:
         The displacement of the receiver that this is.
     trajectory : (B,) int64
         The trajectory that each structure belongs to; lets a driver keep things per trajectory.
+    origins : tuple of B Frame
+        What each structure was made from: its system, charge and spin. Its atoms may have moved since.
     """
 
     numbers: Tensor
@@ -118,6 +120,7 @@ class AtomBatch:
     images: Tensor
     shifts: Tensor
     trajectory: Tensor
+    origins: tuple[Frame, ...]
 
     @classmethod
     def from_frames(cls, frames: Sequence[Frame], cutoff: float | None, *, device: torch.device | str = "cpu") -> Self:
@@ -147,6 +150,7 @@ class AtomBatch:
             images=tensor(images, torch.float64),
             shifts=tensor(shifts, torch.float64),
             trajectory=tensor([frame.trajectory for frame in frames], torch.int64),
+            origins=tuple(frames),
         )
 
     @property
@@ -200,6 +204,7 @@ class AtomBatch:
             images=self.images[kept],
             shifts=self.shifts[kept],
             trajectory=self.trajectory[chosen],
+            origins=tuple(self.origins[index] for index in listed),
         )
 
     def runs(self, ends: Sequence[int]) -> list[Self]:
@@ -224,6 +229,7 @@ class AtomBatch:
             images=self.images[edges],
             shifts=self.shifts[edges],
             trajectory=self.trajectory[structures],
+            origins=self.origins[structures],
         )
 
     def atoms_of(self, structures: Tensor) -> Tensor:

@@ -55,6 +55,7 @@ class FailureReason(StrEnum):
         "worker lost",
         "the worker, its node or its batch job disappeared, more often than Parsl retries by itself",
     )
+    NOT_OFFERED = "not offered", "the method does not tell what was asked for: the energy of a free atom, by some"
     NOT_STARTED = (
         "not started",
         "it could not have ended before the campaign has to leave; nothing was tried, and it is never stored",

@@ -10,6 +10,7 @@ from typing import Final
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departed, Reason
 from aims_pax.errors import CampaignStopped
+from aims_pax.stages.bench import ERRANDS
 from aims_pax.stages.memory import Memory
 
 diary = logging.getLogger("aims_pax.run")
@@ -18,8 +19,9 @@ MAX_BARREN: Final = 3
 """Sessions in a row that may end for lack of time without a label, an MD step or an epoch."""
 
 KEY: Final = "sessions"
-WORK: Final = ("progress", "probe", "learner.initial", "convergence.initial", "learner.active", "convergence.active")
-"""States that change with each part, label of the probe, MD step and epoch of a run."""
+STATES: Final = ("learner.initial", "convergence.initial", "learner.active", "convergence.active")
+WORK: Final = ("progress", "probe", ERRANDS, *STATES)
+"""States that change with each part, label of the probe, step of AIMD, MD step and epoch of a run."""
 
 
 @dataclass(frozen=True, slots=True)

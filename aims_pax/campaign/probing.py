@@ -18,12 +18,13 @@ from typing import Final
 import numpy as np
 
 from aims_pax.dataset.run_folder import RunFolder
-from aims_pax.dataset.store import STORE_NAME, RunStore
+from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure, Reason
 from aims_pax.errors import RunLocked, UserError
 from aims_pax.frame import Frame, Label, LabelFailure, Split, Stage
 from aims_pax.labelling.desk import LabelDesk
-from aims_pax.labelling.result import RESULT_FILE, fingerprint
+from aims_pax.labelling.errands import forget_books
+from aims_pax.labelling.result import fingerprint
 from aims_pax.labelling.sanity import (
     FIRST_TRAJECTORY,
     RATTLE_ANG,
@@ -133,7 +134,7 @@ def probe_project(
         }
         insane = any(True for one in systems.values() for _ in one.complaints())
     if insane:
-        _forget_results(folder.root)
+        forget_books(folder)
     has_driver = INITIAL in stages and project.initial.driver != "reference"
     return ProbeResult(systems, _probe_driver(project) if has_driver else None)
 
@@ -195,14 +196,6 @@ def _own_folder(project: Project) -> Path:
     return _shared_folder(project).with_name(f"{_shared_folder(project).name}-{where}")
 
 
-def _forget_results(folder: Path) -> None:
-    """Have the next probe begin anew; the files of failures stay where they were said to be."""
-    for path in (*folder.glob(f"{STORE_NAME}*"), *folder.glob(f"*/{RESULT_FILE}")):
-        path.unlink(missing_ok=True)
-    if not any(path.is_dir() for path in folder.iterdir()):
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def _answer_all(
     frames: list[Frame], store: RunStore, desk: LabelDesk, departure: Departure, *, note: Callable[[int], None]
 ) -> None:
@@ -238,7 +231,7 @@ def _probe_driver(project: Project) -> DriverProbe:
     from aims_pax.committee import devices_of
 
     pairs = [(system.frame, rattled(system.frame, index)) for index, system in enumerate(project.systems)]
-    model = driver_forces(project, build_reference(project.reference), assembly.run_folder(project))
+    model = driver_forces(project)
     device = devices_of(project.mace.misc.device)[0]
     energies, forces, step_s = [], [], 0.0
     for which in (0, 1):

@@ -200,7 +200,9 @@ def _driver_times(
     if wishes.driver_step_s is not None:
         return dict.fromkeys(names, wishes.driver_step_s), f"driver: {wishes.driver_step_s:g} s a step (given)"
     if project.initial.driver == "reference":
-        return {name: float(np.mean(label_s[name])) for name in names}, "driver: the reference itself, a label a step"
+        return {
+            name: float(np.mean(label_s[name])) for name in names
+        }, "driver: the reference itself, a label a step, by the workers"
     return measured_driver(project)
 
 

@@ -111,7 +111,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class DriverPace:
-    """How long everything takes where another driver moves the systems one after the other.
+    """How long everything takes where another driver moves the systems.
 
     Parameters
     ----------
@@ -119,6 +119,9 @@ class DriverPace:
         One MD step and one label of each system; a label takes 0 where the driver has computed it already.
     epoch_s : callable
         One epoch of all members, by the training structures of a member.
+    n_at_once : int
+        Systems that the driver moves at a time: one after the other in the campaign's own process, side by side on
+        workers.
     record_s, checkpoint_s : float
         See :class:`Times`.
     """
@@ -126,12 +129,15 @@ class DriverPace:
     driver_step_s: tuple[float, ...]
     label_s: tuple[float, ...]
     epoch_s: Callable[[int], float]
+    n_at_once: int = 1
     record_s: float = 0.0
     checkpoint_s: float = 0.0
     pick_rate: float = 1.0
 
     def step_s(self, trajectories: Sequence[int]) -> float:
-        return sum(self.driver_step_s[index] for index in trajectories)
+        """None waits for the steps of another: the slowest sets the time, or all the work on those who share it."""
+        each = [self.driver_step_s[index] for index in trajectories]
+        return max([*each, sum(each) / self.n_at_once])
 
     def label_s_of(self, trajectory: int, rng: Random) -> float:
         return self.label_s[trajectory]

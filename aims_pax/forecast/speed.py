@@ -14,10 +14,8 @@ from typing import Final
 import numpy as np
 
 from aims_pax.committee import Committee, devices_of
-from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.errors import CampaignStopped
 from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame, Split
-from aims_pax.reference.registry import build_reference
 from aims_pax.reference.tryout import Probe, probe
 from aims_pax.sampling import BatchedSampler
 from aims_pax.settings import LocalCluster, Project
@@ -128,19 +126,16 @@ def measured_driver(project: Project) -> tuple[dict[str, float], str]:
     UserError
         The driver can't be had here.
     """
-    with TemporaryDirectory(prefix="aims-pax-driver-") as scratch:
-        folder = RunFolder(Path(scratch), Path(scratch))
-        forces = driver_forces(project, build_reference(project.reference), folder)
-        sampler = assembly.initial_sampler(project, forces)
-        troubles: list[str] = []
+    sampler = assembly.initial_sampler(project, driver_forces(project))
+    troubles: list[str] = []
 
-        def step_s(system: System) -> float:
-            seconds, problem = _driver_step(sampler, system.frame.trajectory)
-            if problem is not None:
-                troubles.append(f"{system.name}: {problem}")
-            return seconds
+    def step_s(system: System) -> float:
+        seconds, problem = _driver_step(sampler, system.frame.trajectory)
+        if problem is not None:
+            troubles.append(f"{system.name}: {problem}")
+        return seconds
 
-        found, said = _by_system(project, step_s)
+    found, said = _by_system(project, step_s)
     fact = f"driver: {_each(found)} a step ({project.initial.driver}, measured){said}"
     return found, f"{fact}; its MD stops: {'; '.join(troubles)}" if troubles else fact
 

@@ -236,12 +236,19 @@ class _Timetable:
             driver_step_s=tuple(measured.driver_step_s[name] for name in names),
             label_s=tuple(0.0 if is_known else float(np.mean(measured.label_s[name])) for name in names),
             epoch_s=self._speed.epoch_s,
+            n_at_once=self._n_at_once() if is_known else 1,
             checkpoint_s=self._speed.checkpoint_s,
             record_s=RECORD_S,
         )
         state = initial_state(project, rules, self._outlook.standing)
         work = Workload(rules, pace, len(state.trajectories), state=state)
         return simulate(work, n_workers=self._n_workers).makespan_s
+
+    def _n_at_once(self) -> int:
+        """Steps of AIMD that are computed at a time; workers of this machine share its cores."""
+        n_workers = max(1, self._n_workers)
+        is_here = isinstance(self._project.settings.cluster, LocalCluster)
+        return min(n_workers, assembly.n_cores()) if is_here else n_workers
 
     def _initial_convergence(self, amounts: Amounts) -> StageForecast:
         n_train = initial_train_size(self._project, self._outlook.standing)

@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,6 +53,8 @@ class LabelDesk:
         Says when the campaign has to leave. A label that is likely to take longer is not begun: it is held.
     no_progress_s : float, s
         After so long without any answer it is said what is waited for.
+    called : str
+        What is asked for here, before its number, where the diary tells of it.
     """
 
     def __init__(
@@ -64,9 +67,10 @@ class LabelDesk:
         keeps_folders: bool,
         departure: Departure,
         no_progress_s: float = 3600.0,
+        called: str = "label",
     ) -> None:
         self._store, self._pool, self._folder, self._stage = store, pool, folder, stage
-        self._keeps_folders, self._departure = keeps_folders, departure
+        self._keeps_folders, self._departure, self._called = keeps_folders, departure, called
         self._frames: dict[int, Frame] = {}
         self._held: set[int] = set()
         self._put_off: set[int] = set()
@@ -74,7 +78,7 @@ class LabelDesk:
         self._n_failures: Counter[int] = Counter()
         self._n_in_row = 0
         self._stopped: CampaignStopped | None = None
-        self._in_flight = InFlight(store.recent_wall_s)
+        self._in_flight = InFlight(store.recent_wall_s, called=called)
         self._patience = Patience(pool, self._in_flight, patience_s=no_progress_s)
         self._look_s = min(LOOK_S, no_progress_s)
         self._looked = time.monotonic()
@@ -111,17 +115,22 @@ class LabelDesk:
         self._in_flight.sent(job)
         self._pool.submit(job)
 
-    def resume(self) -> list[LabelDone]:
+    def resume(self, known: Callable[[Frame], Label | LabelFailure | None] = lambda _frame: None) -> list[LabelDone]:
         """Take up the labels that were in flight when the run was interrupted.
 
         Those whose calculation had finished are returned; the others are sent to the pool again.
+
+        Parameters
+        ----------
+        known : callable
+            What has been computed elsewhere of a structure.
         """
         finished = []
         for job in self._store.jobs(JobStatus.SUBMITTED):
             if job.stage != self._stage:
                 continue
             self._frames[job.label_id], self._n_failures[job.label_id] = job.frame, job.n_failures
-            result = read_finished(self._job(job.label_id))
+            result = read_finished(self._job(job.label_id)) or known(job.frame)
             if result is None:
                 self.send(job.label_id)
             elif self._is_final(done := LabelDone(job.label_id, result)):
@@ -206,14 +215,16 @@ class LabelDesk:
             self._store.resubmit(label_id)
         self._n_failures[label_id] += 1
         if not is_place:
-            diary.warning("label %d  %s, and is asked for again: %s", label_id, failure.reason, failure.message)
+            diary.warning(
+                "%s %d  %s, and is asked for again: %s", self._called, label_id, failure.reason, failure.message
+            )
             self.send(label_id)
         elif self._in_flight.n_computing:
             # Workers elsewhere may be sound. One that fails its labels at once would take this one again and again.
             self._put_off.add(label_id)
             diary.warning(
-                "label %d  %s, and is asked for again when another label has come: %s",
-                *(label_id, failure.reason, failure.message),
+                "%s %d  %s, and is asked for again when another %s has come: %s",
+                *(self._called, label_id, failure.reason, self._called, failure.message),
             )
         else:
             self._stopped = CampaignStopped(
@@ -233,8 +244,8 @@ class LabelDesk:
         self._held.add(label_id)
         usual_s = self._in_flight.longest_s(self._frames[label_id].system) or 0.0
         diary.info(
-            "label %d  waits for the next session: it may take %s, and the campaign leaves before that",
-            *(label_id, duration(usual_s)),
+            "%s %d  waits for the next session: it may take %s, and the campaign leaves before that",
+            *(self._called, label_id, duration(usual_s)),
         )
 
     def _look(self) -> list[LabelDone]:
@@ -252,7 +263,7 @@ class LabelDesk:
             return []
         self._looked = time.monotonic()
         for slow in self._in_flight.newly_slow():
-            diary.warning("%s", slow)
+            diary.warning("%s %s", self._called, slow)
             self._store.append_journal(SLOW_LABEL, dataclasses.asdict(slow))
         found = [(label_id, read_finished(self._job(label_id))) for label_id in self._in_flight.label_ids]
         unreported = [LabelDone(label_id, result) for label_id, result in found if result is not None]

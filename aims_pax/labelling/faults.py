@@ -51,6 +51,7 @@ REMEDIES: Final[Mapping[FailureReason, Remedy]] = {
     FailureReason.WORKER_LOST: Remedy(2, MAX_IN_ROW),
     FailureReason.MISSING_EXECUTABLE: Remedy(None, MAX_IN_ROW),
     FailureReason.SCRATCH: Remedy(None, MAX_IN_ROW),
+    FailureReason.NOT_OFFERED: Remedy(1),
 }
 """Every reason but NOT_STARTED, by which nothing was tried: such a label stays in the books for the next session."""
 

@@ -54,7 +54,7 @@ class SlowLabel:
 
     def __str__(self) -> str:
         return (
-            f"label {self.label_id} has been computing for {duration(self.elapsed_s)} on {self.attempt.host} "
+            f"{self.label_id} has been computing for {duration(self.elapsed_s)} on {self.attempt.host} "
             f"(process {self.attempt.process}); the median of {self.n_peers} others was {duration(self.median_s)}"
         )
 
@@ -75,12 +75,20 @@ class InFlight:
     ----------
     recent : callable
         Seconds that the last labels of a system took, up to a number of them, oldest first.
+    called : str
+        What they are called before their number.
     clock : callable
         Unix time, s.
     """
 
-    def __init__(self, recent: Callable[[str, int], list[float]], *, clock: Callable[[], float] = time.time) -> None:
-        self._recent, self._clock = recent, clock
+    def __init__(
+        self,
+        recent: Callable[[str, int], list[float]],
+        *,
+        called: str = "label",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._recent, self._called, self._clock = recent, called, clock
         self._times: dict[str, deque[float]] = {}
         self._sent: dict[int, _Sent] = {}
         self._slow: set[int] = set()
@@ -128,7 +136,9 @@ class InFlight:
 
     def states(self) -> list[str]:
         """What becomes of each label that the pool has, in words, in the order in which they were sent."""
-        return [f"label {label_id} ({sent.system}) {self._state(sent)}" for label_id, sent in self._sent.items()]
+        return [
+            f"{self._called} {label_id} ({sent.system}) {self._state(sent)}" for label_id, sent in self._sent.items()
+        ]
 
     def _state(self, sent: _Sent) -> str:
         attempt = _current(sent)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aims_pax.frame import FailureReason, Label, LabelFailure
+from aims_pax.labelling.free_atoms import free_atom_label, is_free_atom
 from aims_pax.labelling.result import encode, read_finished, write_result
 from aims_pax.protocols import LabelJob, Reference
 from aims_pax.reference.by_system import in_charge
@@ -40,7 +41,11 @@ def carry_out(
             return finished
         if job.start_before is not None and time.time() >= job.start_before:
             return LabelFailure(FailureReason.NOT_STARTED, "it could not have finished before the campaign leaves")
-        result = _made_folder(attempt) or reference.label(job.frame, folder=attempt, want_stress=want_stress)
+        result = _made_folder(attempt) or (
+            free_atom_label(reference, job.frame, folder=attempt)
+            if is_free_atom(job.frame)
+            else reference.label(job.frame, folder=attempt, want_stress=want_stress)
+        )
     except Exception as error:  # the worker's entry: whatever goes wrong here must reach the campaign as a value
         result = _crash(error, attempt, wall_s=time.perf_counter() - started)
     if isinstance(result, Label) and not (keep_files and attempt.is_dir() and any(attempt.iterdir())):
@@ -54,7 +59,7 @@ def carry_out(
         write_result(job.folder, encode(result, job.frame, attempt=job.attempt))
     except OSError as error:
         # The result still travels to the campaign; only a crash right now would cost a second calculation.
-        log.warning("label %d: its result could not be written to %s: %s", job.label_id, job.folder, error)
+        log.warning("a result could not be written to %s: %s", job.folder, error)
     return result
 
 

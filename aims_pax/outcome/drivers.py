@@ -3,12 +3,10 @@
 from pathlib import Path
 
 from aims_pax.committee import CommitteeForces, Ensemble, devices_of, load_foundation
-from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.errors import Problem, UserError
 from aims_pax.protocols import Driver
 from aims_pax.reference.ase_adapter import import_callable
-from aims_pax.reference.registry import build_reference
-from aims_pax.sampling import CalculatorForces, ReferenceForces
+from aims_pax.sampling import CalculatorForces
 from aims_pax.settings import Project
 from aims_pax.stages import assembly
 from aims_pax.stages.driver import driver_forces as run_driver_forces
@@ -29,14 +27,20 @@ def driver_name(by: str, project: Project) -> str:
     return embedded_settings(project).method if driver == "tblite" else names.get(driver, driver)
 
 
+def is_reference(by: str, project: Project) -> bool:
+    """Whether this driver is the reference, of which each step is a label."""
+    is_aimd = project.settings.initial is not None and project.initial.driver == "reference"
+    return by == "reference" or (by == "driver" and is_aimd)
+
+
 def driver_forces(by: str, project: Project, product: Ensemble) -> Driver:
-    """What drives the MD, by its name.
+    """What drives the MD where the reference does not, by its name.
 
     Parameters
     ----------
     by : str
-        ``driver``, ``product``, ``reference``, ``GFN1-xTB``, ``GFN2-xTB``, a foundation model's family (``mace-mp``),
-        a MACE model file, or an import path of an ASE calculator.
+        ``driver``, ``product``, ``GFN1-xTB``, ``GFN2-xTB``, a foundation model's family (``mace-mp``), a MACE model
+        file, or an import path of an ASE calculator.
     project : Project
     product : Ensemble
         Of which the first drives where `by` is ``product``.
@@ -49,14 +53,10 @@ def driver_forces(by: str, project: Project, product: Ensemble) -> Driver:
     devices = devices_of(project.mace.misc.device)
     if by == "product":
         return CommitteeForces(product, member=0)
-    if by == "reference":
-        folder = project.label_folder / "heldout-aimd"
-        return ReferenceForces(build_reference(project.reference), folder, want_stress=assembly.wants_stress(project))
     if by == "driver" and project.settings.initial is not None:
         if project.initial.driver == "tblite":
             return _tight_binding(embedded_settings(project).method, project)
-        folder_of_run = RunFolder(project.run_folder, project.label_folder / "heldout-driver")
-        return run_driver_forces(project, build_reference(project.reference), folder_of_run)
+        return run_driver_forces(project)
     if by in ("GFN1-xTB", "GFN2-xTB"):
         return _tight_binding(by, project)
     if by in ("mace-mp", "mace-off"):

@@ -7,7 +7,8 @@ import json
 import logging
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -22,11 +23,12 @@ from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped, Problem, UserError
 from aims_pax.frame import Frame, Label, Split
 from aims_pax.labelling.desk import LabelDesk
+from aims_pax.labelling.errands import errands_in
 from aims_pax.outcome.conditions import SEEDS_APART
-from aims_pax.outcome.drivers import driver_forces, driver_name
+from aims_pax.outcome.drivers import driver_forces, driver_name, is_reference
 from aims_pax.outcome.heldout_plan import OVERSAMPLED, Cost, HeldoutPlan, Select
-from aims_pax.protocols import LabelDone
-from aims_pax.sampling import BatchedSampler, CalculatorForces, ReferenceForces, StatisticalEnsemble, TrajectoryStart
+from aims_pax.protocols import Driver, ForgetsHistory, LabelDone, Pool
+from aims_pax.sampling import BatchedSampler, ReferenceForces, StatisticalEnsemble, TrajectoryStart
 from aims_pax.settings import Project
 from aims_pax.settings.stage import INITIAL
 from aims_pax.stages import assembly
@@ -82,7 +84,8 @@ class HeldoutSet:
         try:
             self._claim()
             self._driver = driver_name(plan.by, parts.project)
-            self._forces = driver_forces(plan.by, parts.project, parts.ensemble)
+            by_reference = is_reference(plan.by, parts.project)
+            self._model = None if by_reference else driver_forces(plan.by, parts.project, parts.ensemble)
         except BaseException:
             self._store.close()
             raise
@@ -108,18 +111,18 @@ class HeldoutSet:
         counts = self._store.counts()
         n_labels = max(0, self._plan.n_each * self._plan.n_runs - counts.n_received - counts.n_failed)
         step_s = 0.0
-        if n_steps and not isinstance(self._forces, ReferenceForces):
-            sampler = self._sampler()
+        if n_steps and self._model is not None:
+            sampler = self._sampler(self._model)
             sampler.advance(range(self._plan.n_runs), 1)
             began = time.perf_counter()
             sampler.advance(range(self._plan.n_runs), 2)
             step_s = (time.perf_counter() - began) / 2
-            if isinstance(self._forces, CalculatorForces):
-                self._forces.forget()  # a set that is made without asking has no such past
+            if isinstance(self._model, ForgetsHistory):
+                self._model.forget()  # a set that is made without asking has no such past
         label_s = _seconds_per_label(self._parts.project, self._store)
-        if isinstance(self._forces, ReferenceForces):
+        if self._model is None:
             step_s = self._plan.n_runs * (label_s or 0.0)
-        return Cost(n_labels, label_s, n_steps, step_s, isinstance(self._forces, ReferenceForces))
+        return Cost(n_labels, label_s, n_steps, step_s, self._model is None)
 
     def make(self) -> Path:
         """Sample and label what is missing, and write the set.
@@ -144,8 +147,29 @@ class HeldoutSet:
     # -- sampling ---------------------------------------------------------------------------------------------
 
     def _sample(self) -> None:
-        """Move the runs to their end, a round at a time; each is stored with the state that it leads to."""
-        plan, sampler, done = self._plan, self._sampler(), self._n_rounds()
+        """Move the runs to their end, by the reference on the workers or by a model here."""
+        if self._n_rounds() == self._plan.n_rounds:
+            return
+        if self._model is not None:
+            self._move(self._model)
+            return
+        project = self._parts.project
+        with (
+            self._workers() as pool,
+            errands_in(
+                RunFolder(self._parts.folder / f"aimd-{self._id()}", self._calculations() / "aimd"),
+                pool,
+                self._parts.departure,
+                keeps_folders=not project.settings.cluster.clean_dirs,
+                no_progress_s=project.settings.misc.no_progress_s,
+                called="AIMD step",
+            ) as steps,
+        ):
+            self._move(ReferenceForces(steps))
+
+    def _move(self, driver: Driver) -> None:
+        """A round at a time; each is stored with the state that it leads to."""
+        plan, sampler, done = self._plan, self._sampler(driver), self._n_rounds()
         stored = self._store.load_state("sampler.heldout")
         if stored is not None:
             sampler.load(stored)
@@ -230,20 +254,16 @@ class HeldoutSet:
         project, unasked = self._parts.project, self._unasked()
         if not unasked and not self._store.counts().n_in_flight:
             return
-        self._parts.show("starting what computes labels")
-        pool = assembly.build_pool(project)
-        calculations = project.label_folder / f"heldout-{self._store.get_meta('heldout_id')}"
-        desk = LabelDesk(
-            self._store,
-            pool,
-            RunFolder(self._parts.folder, calculations),
-            INITIAL,
-            keeps_folders=not project.settings.cluster.clean_dirs,
-            departure=self._parts.departure,
-            no_progress_s=project.settings.misc.no_progress_s,
-        )
-        self._parts.departure.listeners.append(pool.wake)
-        try:
+        with self._workers() as pool:
+            desk = LabelDesk(
+                self._store,
+                pool,
+                RunFolder(self._parts.folder, self._calculations()),
+                INITIAL,
+                keeps_folders=not project.settings.cluster.clean_dirs,
+                departure=self._parts.departure,
+                no_progress_s=project.settings.misc.no_progress_s,
+            )
             self._keep(desk, desk.resume())
             for frame in unasked:
                 with self._store.unflushed_transaction():
@@ -254,9 +274,24 @@ class HeldoutSet:
             while desk.n_in_flight:
                 self._keep(desk, desk.collect(timeout_s=None))
                 self._leave_if_asked(desk)
+
+    @contextmanager
+    def _workers(self) -> Iterator[Pool]:
+        """Where labels are computed; they are released at the end, and hear of a departure meanwhile."""
+        self._parts.show("starting what computes labels")
+        pool = assembly.build_pool(self._parts.project)
+        self._parts.departure.listeners.append(pool.wake)
+        try:
+            yield pool
         finally:
             self._parts.departure.listeners.remove(pool.wake)
             pool.close()
+
+    def _calculations(self) -> Path:
+        return self._parts.project.label_folder / f"heldout-{self._id()}"
+
+    def _id(self) -> str | None:
+        return self._store.get_meta("heldout_id")
 
     def _leave_if_asked(self, desk: LabelDesk) -> None:
         if self._parts.departure.reason is not None or desk.only_held:
@@ -315,7 +350,7 @@ class HeldoutSet:
         start = self._parts.starts[run % len(self._parts.starts)]
         return replace(start, trajectory=run, md_step=0, generation=0)
 
-    def _sampler(self) -> BatchedSampler:
+    def _sampler(self, driver: Driver) -> BatchedSampler:
         md, plan = self._parts.project.md_for(0), self._plan
         starts = [
             TrajectoryStart(
@@ -328,7 +363,7 @@ class HeldoutSet:
             )
             for run in range(plan.n_runs)
         ]
-        return BatchedSampler(starts, self._forces, device=self._parts.ensemble.device)
+        return BatchedSampler(starts, driver, device=self._parts.ensemble.device)
 
 
 def _seconds_per_label(project: Project, store: RunStore) -> float | None:

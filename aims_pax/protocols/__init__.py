@@ -4,7 +4,7 @@ A campaign is written against these; :mod:`aims_pax.stages.assembly` and its lik
 them needs neither PyTorch nor any engine. A suite of tests for each comes with :mod:`aims_pax.testing.contracts`.
 """
 
-from aims_pax.protocols.labelling import LabelDone, LabelJob, Pool, PoolOutlook, Reference
+from aims_pax.protocols.labelling import LabelDone, LabelJob, Labeller, Pool, PoolOutlook, Reference
 from aims_pax.protocols.learning import (
     EVERY_EPOCH,
     Committee,
@@ -16,7 +16,15 @@ from aims_pax.protocols.learning import (
     Predictor,
     RandomSubset,
 )
-from aims_pax.protocols.motion import Driver, ExplainsFailures, ForgetsHistory, Integrator, KnowsLabels, Sampler
+from aims_pax.protocols.motion import (
+    AnswersLater,
+    Driver,
+    ExplainsFailures,
+    ForgetsHistory,
+    Integrator,
+    KnowsLabels,
+    Sampler,
+)
 from aims_pax.protocols.scoring import Score
 from aims_pax.protocols.structures import NO_TRAJECTORY, Source
 from aims_pax.protocols.validation import Findings, Validator
@@ -25,6 +33,7 @@ from aims_pax.protocols.watching import Observer, Status
 __all__ = [
     "EVERY_EPOCH",
     "NO_TRAJECTORY",
+    "AnswersLater",
     "Committee",
     "Driver",
     "EpochPlan",
@@ -37,6 +46,7 @@ __all__ = [
     "KnowsLabels",
     "LabelDone",
     "LabelJob",
+    "Labeller",
     "MemberErrors",
     "Observer",
     "Pool",

@@ -32,6 +32,22 @@ class Reference(Protocol):
         ...
 
 
+class Labeller(Protocol):
+    """Has structures labelled for those who can't go on without, such as AIMD; each comes in its own time."""
+
+    def ask(self, frame: Frame) -> None:
+        """Have a structure labelled, unless it has a label or is under way; one that failed is tried anew."""
+        ...
+
+    def answer(self, frame: Frame) -> Label | LabelFailure | None:
+        """What is known of this very structure; None while nothing is."""
+        ...
+
+    def wait(self) -> None:
+        """Wait until something has come of what was asked for."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class LabelJob:
     """One label that is asked for.

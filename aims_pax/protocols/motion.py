@@ -1,6 +1,6 @@
 """What moves atoms, and what moves trajectories."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from aims_pax.frame import Frame, Label, LabelFailure
@@ -15,8 +15,8 @@ if TYPE_CHECKING:  # those who only name these types need no PyTorch
 class Driver(Protocol):
     """What moves atoms: energies and forces of a whole batch of structures.
 
-    A driver may offer more, and is asked for it by type: :class:`ExplainsFailures`, :class:`ForgetsHistory`,
-    :class:`KnowsLabels`.
+    A driver may offer more, and is asked for it by type: :class:`AnswersLater`, :class:`ExplainsFailures`,
+    :class:`ForgetsHistory`, :class:`KnowsLabels`.
     """
 
     @property
@@ -34,6 +34,22 @@ class Driver(Protocol):
 
         Pairs beyond the cutoff may be in the batch, and change nothing. A structure that can't be computed gets NaN;
         the others are not affected by it.
+        """
+        ...
+
+
+@runtime_checkable
+class AnswersLater(Protocol):
+    """A driver that computes elsewhere, many structures side by side: each trajectory waits for its own alone."""
+
+    def ask(self, batch: "AtomBatch") -> None:
+        """Have the structures of a batch computed; returns at once."""
+        ...
+
+    def answers(self) -> "Mapping[int, tuple[Tensor, Tensor]]":
+        """Energies (1,) in eV and forces (n_atoms, 3) in eV/Å by trajectory, of those that have come since.
+
+        Waits until there is one, of those asked for; each is given once. NaN for what can't be computed.
         """
         ...
 
@@ -61,7 +77,7 @@ class KnowsLabels(Protocol):
     """A driver that is a reference: each of its steps is a label."""
 
     def result_of(self, frame: Frame) -> Label | LabelFailure | None:
-        """What it said of this very structure if that is the newest of its trajectory, else None."""
+        """What it said of this very structure; None when it knows nothing of it, or no longer."""
         ...
 
 

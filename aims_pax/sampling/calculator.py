@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from aims_pax.atoms import atoms_of
 from aims_pax.batch import AtomBatch
 from aims_pax.frame import FloatArray, Frame, Label, LabelFailure
-from aims_pax.protocols import Reference
+from aims_pax.protocols import Labeller
 from aims_pax.reference.ase_adapter import foreign_code
 from aims_pax.reference.calculation import ENGINE_ERRORS, raised_words
 
@@ -89,66 +89,83 @@ class CalculatorForces:
 class ReferenceForces:
     """Forces of the reference method: ab initio molecular dynamics, whose every step is a label.
 
+    Each trajectory waits for its own steps alone, which are computed wherever the labeller has them computed. A step
+    knows nothing of the one before: it begins with no wave function but what the method itself makes.
+
     Parameters
     ----------
-    reference : Reference
-    folder : Path
-        Where the reference may write, in a subfolder for each trajectory.
-    want_stress : bool
-        Whether the labels get a stress; MD itself needs none.
+    labeller : Labeller
     """
 
     generation = 0
     cutoff: float | None = None
 
-    def __init__(self, reference: Reference, folder: Path, *, want_stress: bool) -> None:
-        self._reference = reference
-        self._folder = folder
-        self._want_stress = want_stress
-        self._last: dict[int, tuple[FloatArray, Label | LabelFailure]] = {}
+    def __init__(self, labeller: Labeller) -> None:
+        self._labeller = labeller
+        self._asked: dict[int, tuple[Frame, torch.device]] = {}
+        self._failures: dict[int, LabelFailure] = {}
+
+    def ask(self, batch: AtomBatch) -> None:
+        """Have the structures of a batch labelled; returns at once."""
+        for frame in frames_of(batch):
+            self._asked[frame.trajectory] = frame, batch.device
+            self._labeller.ask(frame)
+
+    def answers(self) -> dict[int, tuple[Tensor, Tensor]]:
+        """Energies (1,) in eV and forces (n_atoms, 3) in eV/Å of those that have come; NaN for what got no label."""
+        while not (come := self._come()):
+            self._labeller.wait()
+        return come
 
     def energies_forces(self, batch: AtomBatch) -> tuple[Tensor, Tensor]:
         """Energies (B,) in eV and forces (N, 3) in eV/Å; NaN for a structure that got no label."""
-        return _joined([self._one(frame) for frame in frames_of(batch)], batch)
+        self.ask(batch)
+        come: dict[int, tuple[Tensor, Tensor]] = {}
+        while len(come) < batch.n_structures:
+            come |= self.answers()
+        each = [come[trajectory] for trajectory in batch.trajectory.tolist()]
+        return torch.cat([energy for energy, _ in each]), torch.cat([forces for _, forces in each])
 
     def failure_of(self, trajectory: int) -> str | None:
         """Why the newest structure of a trajectory got no label; None when it got one."""
-        _, result = self._last.get(trajectory, (None, None))
-        if not isinstance(result, LabelFailure):
+        failure = self._failures.get(trajectory)
+        if failure is None:
             return None
-        kept = "" if result.folder is None else f"; its files are in {result.folder}"
-        return f"{result.reason}: {result.message}{kept}"
+        kept = "" if failure.folder is None else f"; its files are in {failure.folder}"
+        return f"{failure.reason}: {failure.message}{kept}"
 
     def result_of(self, frame: Frame) -> Label | LabelFailure | None:
-        """What the reference said of this very structure if it is the newest of its trajectory, else None."""
-        positions, result = self._last.get(frame.trajectory, (None, None))
-        return result if positions is not None and np.array_equal(positions, frame.positions) else None
+        """What the reference said of this very structure, if it was asked."""
+        return self._labeller.answer(frame)
 
-    def _one(self, frame: Frame) -> tuple[float, FloatArray]:
-        # A step is repeated when another trajectory of the batch fails in it; a label need not be paid twice.
-        known = self.result_of(frame)
-        if isinstance(known, Label):
-            return known.energy, known.forces
-        folder = self._folder / f"trajectory_{frame.trajectory:03d}"
-        folder.mkdir(parents=True, exist_ok=True)
-        result = self._reference.label(frame, folder=folder, want_stress=self._want_stress)
-        self._last[frame.trajectory] = (frame.positions, result)
-        if isinstance(result, LabelFailure):
-            logger.debug("traj %02d  %s: %s", frame.trajectory, result.reason, result.message)
-            return failed(frame)
-        return result.energy, result.forces
+    def _come(self) -> dict[int, tuple[Tensor, Tensor]]:
+        """Forces of those asked for that are there."""
+        come = {}
+        for trajectory, (frame, device) in tuple(self._asked.items()):
+            result = self._labeller.answer(frame)
+            if result is None:
+                continue
+            del self._asked[trajectory]
+            self._failures.pop(trajectory, None)
+            if isinstance(result, LabelFailure):
+                self._failures[trajectory] = result
+                logger.debug("traj %02d  %s: %s", trajectory, result.reason, result.message)
+            energy, forces = failed(frame) if isinstance(result, LabelFailure) else (result.energy, result.forces)
+            come[trajectory] = (
+                torch.tensor([energy], dtype=torch.float64, device=device),
+                torch.as_tensor(forces, device=device),
+            )
+        return come
 
 
 def frames_of(batch: AtomBatch) -> list[Frame]:
-    """The structures of a batch; system and MD step are unknown here and left empty."""
+    """The structures of a batch, each of its own system; the MD step is unknown here, and that of its origin."""
     ends = torch.cumsum(batch.n_atoms, dim=0)[:-1].cpu().numpy()
-    numbers = np.split(batch.numbers.cpu().numpy(), ends)
     # A copy: the tensor may be advanced in place by its owner while a label keeps these positions.
     positions = np.split(batch.positions.cpu().numpy().copy(), ends)
-    cells, pbc = batch.cells.cpu().numpy(), batch.pbc.cpu().numpy()
     return [
-        Frame("", trajectory, 0, 0, numbers[k], positions[k], cells[k], pbc[k])
-        for k, trajectory in enumerate(batch.trajectory.tolist())
+        replace(origin, trajectory=trajectory, positions=positions[k])
+        for k, (origin, trajectory) in enumerate(zip(batch.origins, batch.trajectory.tolist(), strict=True))
     ]
 
 

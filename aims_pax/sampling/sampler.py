@@ -1,6 +1,7 @@
 """Molecular dynamics of many trajectories as one batch of tensors."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,7 +11,8 @@ from torch import Tensor
 from aims_pax.batch import AtomBatch
 from aims_pax.errors import ShapeError, StoreError
 from aims_pax.frame import Frame
-from aims_pax.protocols import Driver, ExplainsFailures, Integrator
+from aims_pax.protocols import AnswersLater, Driver, ExplainsFailures, Integrator
+from aims_pax.sampling.asking import Asking, at_once, side_by_side
 from aims_pax.sampling.dynamics import Langevin, maxwell_boltzmann
 from aims_pax.sampling.neighbours import NearBatch, SkinLists, symbol
 from aims_pax.sampling.noise import NoiseStream
@@ -98,16 +100,13 @@ class BatchedSampler:
         """
         if n_steps < 0:
             raise ShapeError(f"trajectories can't advance by {n_steps} steps")
-        moving = list(trajectories)
-        problems: dict[int, str] = {}
-        left = n_steps
-        while moving and left:
-            found = self._refresh_forces(moving)
-            sound = [trajectory for trajectory in moving if trajectory not in found]
-            made, wrecked = self._stretch(sound, min(left, _NOISE_STEPS_AT_ONCE)) if sound else (0, {})
-            left -= made
-            problems |= found | wrecked
-            moving = [trajectory for trajectory in sound if trajectory not in wrecked]
+        problems = dict[int, str]()
+        if isinstance(self._driver, AnswersLater):
+            alone = {trajectory: self._advancing([trajectory], n_steps) for trajectory in trajectories}
+            for found in side_by_side(alone, self._driver).values():
+                problems |= found
+        else:
+            problems = at_once(self._advancing(list(trajectories), n_steps), self._driver)
         return [
             Advanced(k, int(self._md_steps[k]), problems.get(k), lacks_forces=k in problems and bool(self._failure(k)))
             for k in trajectories
@@ -145,7 +144,7 @@ class BatchedSampler:
 
     def total_energy(self, trajectory: int) -> float:
         """Kinetic plus potential energy of one trajectory, eV: what NVE conserves."""
-        if self._refresh_forces([trajectory]):
+        if at_once(self._refresh_forces([trajectory]), self._driver):
             return float("nan")
         return self._kinetic_energy(trajectory) + float(self._energies[trajectory])
 
@@ -209,7 +208,19 @@ class BatchedSampler:
         )
         self._lists.rebuild(arrays["built_at"].astype(np.float64))
 
-    def _stretch(self, trajectories: list[int], n_steps: int) -> tuple[int, dict[int, str]]:
+    def _advancing(self, trajectories: list[int], n_steps: int) -> Asking[dict[int, str]]:
+        """Move trajectories on in one batch; problems by trajectory."""
+        moving, problems, left = trajectories, dict[int, str](), n_steps
+        while moving and left:
+            found = yield from self._refresh_forces(moving)
+            sound = [trajectory for trajectory in moving if trajectory not in found]
+            made, wrecked = (yield from self._stretch(sound, min(left, _NOISE_STEPS_AT_ONCE))) if sound else (0, {})
+            left -= made
+            problems |= found | wrecked
+            moving = [trajectory for trajectory in sound if trajectory not in wrecked]
+        return problems
+
+    def _stretch(self, trajectories: list[int], n_steps: int) -> Asking[tuple[int, dict[int, str]]]:
         """Advance with fresh forces until something goes wrong; steps made, and problems by trajectory.
 
         The step that went wrong is not made by anyone: those who are sound repeat it in the next stretch, which
@@ -223,7 +234,7 @@ class BatchedSampler:
         for noise in self._noise(trajectories, n_steps):
             positions, kicked = integrator.before_forces(near.batch.positions, momenta, forces, noise)
             ahead = self._lists.follow(near, positions)
-            new_energies, new_forces, problems = self._evaluate(ahead)
+            new_energies, new_forces, problems = yield from self._evaluate(ahead)
             if problems:
                 break
             near, energies, forces = ahead, new_energies, new_forces
@@ -238,30 +249,30 @@ class BatchedSampler:
         self._noise_steps[list(problems)] += 1
         return made, problems
 
-    def _refresh_forces(self, trajectories: Sequence[int]) -> dict[int, str]:
+    def _refresh_forces(self, trajectories: Sequence[int]) -> Asking[dict[int, str]]:
         """Compute the forces that are missing or of an older generation; problems by trajectory."""
         generation = self._driver.generation
         stale = [k for k in trajectories if self._generations[k] != generation]
         if not stale:
             return {}
         near = self._gather(stale)
-        energies, forces, problems = self._evaluate(near)
+        energies, forces, problems = yield from self._evaluate(near)
         if problems:
             sound = [k for k in stale if k not in problems]
-            return problems | self._refresh_forces(sound)
+            return problems | (yield from self._refresh_forces(sound))
         self._forces[self._atom_indices(stale)] = forces
         self._energies[stale] = energies
         self._generations[stale] = generation
         return {}
 
-    def _evaluate(self, near: NearBatch) -> tuple[Tensor, Tensor, dict[int, str]]:
+    def _evaluate(self, near: NearBatch) -> Asking[tuple[Tensor, Tensor, dict[int, str]]]:
         """Energies (B,), forces (N, 3) and problems by trajectory. Overlapping atoms never reach the driver."""
         batch = near.batch
         overlaps = near.overlaps()
         if overlaps:
             problems = {int(batch.trajectory[structure]): words for structure, words in overlaps.items()}
             return self._energies[:0], self._forces[:0], problems
-        energies, forces = self._driver.energies_forces(batch)
+        energies, forces = yield batch
         energies, forces = energies.to(torch.float64), forces.to(torch.float64)
         # Strictly less, so that an infinite limit still stops infinite forces; NaN compares false.
         tame = (forces.square().sum(dim=1) < self._max_force**2) & energies.isfinite()[batch.structure]
@@ -331,4 +342,4 @@ class BatchedSampler:
 
 def _renumbered(frame: Frame, trajectory: int) -> Frame:
     """The same structure under the number that its trajectory has in the sampler."""
-    return Frame(frame.system, trajectory, 0, 0, frame.numbers, frame.positions, frame.cell, frame.pbc)
+    return replace(frame, trajectory=trajectory, md_step=0, generation=0)

@@ -1,15 +1,19 @@
 """What every stage works with: the store of its run, a desk for labels, the committee, the clock, and who looks on."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped
 from aims_pax.frame import LabelledFrame
 from aims_pax.labelling.desk import LabelDesk
+from aims_pax.labelling.errands import Errands, errands_in
+from aims_pax.labelling.shared import SharedPool
 from aims_pax.protocols import Observer, Pool
 from aims_pax.settings import Project
 from aims_pax.stages import assembly, pretrained
@@ -21,6 +25,10 @@ if TYPE_CHECKING:
     from aims_pax.committee import Committee
 
 
+ERRANDS: Final = "errands"
+"""Under which a run remembers how many errands were done when it was left in the middle of some."""
+
+
 class Bench:
     """One run folder while a process works in it: its store, its clock, and the pool as soon as a label is needed."""
 
@@ -30,15 +38,15 @@ class Bench:
         self.memory = Memory(store, self.folder)
         self.stopwatch = Stopwatch()
         self.memory.recall_time(self.stopwatch)
-        self._pool: Pool | None = None
+        self._pool: SharedPool | None = None
         self._committee: Committee | None = None
 
     def pool(self) -> Pool:
-        """Where labels are computed. The workers are started at the first call and serve all stages."""
+        """Where labels are computed, for one who asks. Workers are started at the first call and serve everybody."""
         if self._pool is None:
             with self.stopwatch.during(Activity.STARTING):
-                self._pool = assembly.build_pool(self.project)
-        return self._pool
+                self._pool = SharedPool(assembly.build_pool(self.project))
+        return self._pool.share()
 
     def desk(self, stage: str) -> LabelDesk:
         """Where a stage asks for labels."""
@@ -52,15 +60,42 @@ class Bench:
             no_progress_s=self.project.settings.misc.no_progress_s,
         )
 
+    @contextmanager
+    def errands(self, name: str, *, called: str) -> Iterator[Errands]:
+        """What the pool computes besides labels, under a name of its own; what was paid for outlives the process."""
+        misc, cluster, calculations = (
+            self.project.settings.misc,
+            self.project.settings.cluster,
+            self.folder.calculations,
+        )
+        # By the run's own name: another run that is begun in the same folder may have another reference.
+        books = self.folder.checkpoints / f"{name}-{calculations.name}"
+        errands = errands_in(
+            RunFolder(books, calculations / name),
+            self.pool(),
+            self.departure,
+            keeps_folders=not cluster.clean_dirs,
+            no_progress_s=misc.no_progress_s,
+            called=called,
+        )
+        with errands as these:
+            try:
+                yield these
+            except BaseException:
+                with self.store.unflushed_transaction():
+                    self.memory.keep_json(ERRANDS, these.n_labels)  # a session that has done no more was not barren
+                    self.memory.keep_time(self.stopwatch)
+                raise
+
     def wake(self) -> None:
         """Wait no longer for labels if the campaign is to leave; called in any thread."""
-        if self.departure.reason is not None and (pool := self._pool) is not None:
-            pool.wake()
+        if self.departure.reason is not None and (shared := self._pool) is not None:
+            shared.pool.wake()
 
     def close(self) -> None:
         """Release the workers; they are started again if a label is needed after all."""
         if self._pool is not None:
-            self._pool.close()
+            self._pool.pool.close()
             self._pool = None
 
     def committee(self) -> "Committee | None":
@@ -88,9 +123,12 @@ class Bench:
             paths = [Path(str(path)) for path in begun_with]
             self._committee = assembly.continued_committee(self.project, paths, labelled)
             return self._committee
-        isolated = isolated_atoms(self.project, self.store, self.memory, self.folder.calculations / "isolated")
+        isolated = isolated_atoms(self.project, self.store, self.memory, self._free_atoms)
         self._committee = assembly.build_committee(self.project, labelled, isolated_atoms_ev=isolated)
         return self._committee
+
+    def _free_atoms(self) -> AbstractContextManager[Errands]:
+        return self.errands("isolated", called="free-atom calculation")
 
     def existing_committee(self) -> "Committee":
         """The committee of a run that has had its first labels.

@@ -6,16 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.request import Request, urlopen
 
-from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.errors import Problem, UserError
-from aims_pax.protocols import Reference
 from aims_pax.reference.ase_adapter import import_callable
 from aims_pax.reference.dispersion import Dispersion
 from aims_pax.reference.embedded.model_file import elements_of, published_file, published_urls
 from aims_pax.reference.embedded.teacher import made_calculator
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import Project, System, TbliteSettings
-from aims_pax.stages.assembly import wants_stress
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
     from aims_pax.protocols import Driver
@@ -23,26 +20,24 @@ if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax
 NETWORK_TIMEOUT_S: Final = 10.0
 
 
-def driver_forces(project: Project, reference: Reference, folder: RunFolder) -> "Driver":
-    """What drives the MD of initial dataset generation, with its dispersion correction."""
+def driver_forces(project: Project) -> "Driver":
+    """What drives the MD of initial dataset generation where the reference does not, with its dispersion correction."""
     from aims_pax.sampling import DispersedForces
 
-    model, settings = _driving_model(project, reference, folder), project.initial.foundational_model_settings
+    model, settings = _driving_model(project), project.initial.foundational_model_settings
     if settings is None or settings.correction is None:
         return model
     return DispersedForces(model, Dispersion(settings.correction))
 
 
-def _driving_model(project: Project, reference: Reference, folder: RunFolder) -> "Driver":
+def _driving_model(project: Project) -> "Driver":
     """The same without correction."""
     from aims_pax.committee import CommitteeForces, devices_of, load_foundation
-    from aims_pax.sampling import CalculatorForces, ReferenceForces
+    from aims_pax.sampling import CalculatorForces
 
     settings = project.initial
     model = settings.foundational_model_settings
     match settings.driver:
-        case "reference":
-            return ReferenceForces(reference, folder.calculations / "aimd", want_stress=wants_stress(project))
         case "tblite":
             each = [partial(_embedded_calculator, embedded_settings(project, system)) for system in project.systems]
             return CalculatorForces(each[0], own=dict(enumerate(each)))

@@ -1,12 +1,12 @@
 """Initial dataset generation: a driver samples, the reference labels, every member learns its own share."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from aims_pax.errors import CampaignStopped, Problem
 from aims_pax.learner.state import Phase, StopReason
 from aims_pax.learner.transition import begin
-from aims_pax.reference.registry import build_reference
+from aims_pax.protocols import KnowsLabels
 from aims_pax.settings import Project
 from aims_pax.settings.stage import INITIAL
 from aims_pax.stages import assembly
@@ -16,6 +16,7 @@ from aims_pax.stages.driver import driver_forces, driver_problems, driver_words,
 from aims_pax.stages.states import STOPPED_INITIALLY, recall_state
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
+    from aims_pax.protocols import Driver
     from aims_pax.sampling import BatchedSampler
     from aims_pax.stages.loop.shell import Loop
 
@@ -38,14 +39,22 @@ class InitialDataset:
 
     def run(self, bench: Bench) -> None:
         """Sample, label and train in rounds until the dataset is large or the models are good enough."""
+        if bench.project.initial.driver != "reference":
+            self._loop(bench, lambda: driver_forces(bench.project))
+            return
         from aims_pax.sampling import ReferenceForces
+
+        with bench.errands("aimd", called="AIMD step") as steps:
+            self._loop(bench, lambda: ReferenceForces(steps))
+
+    def _loop(self, bench: Bench, new_driver: "Callable[[], Driver]") -> None:
+        """The same, by a driver that is yet to be loaded."""
         from aims_pax.stages.loop.parts import GoesBackTo, LoopParts
         from aims_pax.stages.loop.shell import Loop
 
         project, settings = bench.project, bench.project.initial
         with bench.stopwatch.during(Activity.STARTING):
-            reference = build_reference(project.reference)
-            forces = driver_forces(project, reference, bench.folder)
+            forces = new_driver()
             sampler = assembly.initial_sampler(project, forces)
             committee = bench.committee()
         parts = LoopParts(
@@ -57,7 +66,7 @@ class InitialDataset:
             build_committee=bench.build_committee,
             wants_stress=assembly.wants_stress(project),
             forget_history=forget_history(project, forces),
-            known_label=forces.result_of if isinstance(forces, ReferenceForces) else lambda _frame: None,
+            known_label=forces.result_of if isinstance(forces, KnowsLabels) else lambda _frame: None,
             quiet_commit_s=QUIET_COMMIT_S,
             reasons=STOPPED_INITIALLY,
             labels_per_line=settings.progress_dft_update,

@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from aims_pax import committee, protocols, sampling
+    from aims_pax.labelling.errands import Errands
     from aims_pax.labelling.inline import InlinePool
+    from aims_pax.labelling.shared import PoolShare
     from aims_pax.labelling.workers.parsl import ParslPool
     from aims_pax.outcome.evaluate import ErrorsOn, MeasuredModels
     from aims_pax.outcome.stability import Stability, WatchedRuns
@@ -37,6 +39,14 @@ if TYPE_CHECKING:
         """Those that keep wave functions."""
         return one
 
+    def answers_later(one: sampling.ReferenceForces) -> protocols.AnswersLater:
+        """Those that compute elsewhere."""
+        return one
+
+    def labeller(one: Errands) -> protocols.Labeller:
+        """Whoever has structures labelled."""
+        return one
+
     def knows(one: sampling.ReferenceForces) -> protocols.KnowsLabels:
         """Those whose steps are labels."""
         return one
@@ -61,7 +71,7 @@ if TYPE_CHECKING:
         """The others are held by their registry."""
         return one
 
-    def pool(one: InlinePool | ParslPool | pools.ScriptedPool) -> protocols.Pool:
+    def pool(one: InlinePool | ParslPool | PoolShare | pools.ScriptedPool) -> protocols.Pool:
         """Wherever references run."""
         return one
 

@@ -1,20 +1,28 @@
 """Every driver, by the suite that ships."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import mkdtemp
 
 import numpy as np
 import pytest
 from ase.calculators.emt import EMT
 
 from aims_pax.committee import CommitteeForces
+from aims_pax.dataset.run_folder import RunFolder
+from aims_pax.departure import Departure
 from aims_pax.frame import Frame
-from aims_pax.protocols import Driver
+from aims_pax.labelling.errands import errands_in
+from aims_pax.labelling.inline import InlinePool
+from aims_pax.protocols import Driver, Pool
 from aims_pax.reference.dispersion import Dispersion
 from aims_pax.sampling import CalculatorForces, DispersedForces, ReferenceForces
 from aims_pax.settings.methods.dispersion import DispersionSettings
 from aims_pax.testing.contracts import DriverContract
 from aims_pax.testing.contracts.structures import cluster, crystal, fused, rattled
 from aims_pax.testing.drivers import Bonds, FailingDriver, LennardJones, Tethers
+from aims_pax.testing.pools import ScriptedPool, computing
 from aims_pax.testing.references import SpringReference
 from aims_pax.testing.springs import Knowledge, Nature, Springs
 
@@ -67,15 +75,32 @@ class TestCalculatorsInThreads(DriverContract):
 
 
 class TestReference(DriverContract):
+    """Step by step through a pool."""
+
     @pytest.fixture(autouse=True)
-    def _folder(self, tmp_path: Path) -> None:
-        self.folder = tmp_path
+    def _books(self, tmp_path: Path) -> Iterator[None]:
+        self.folder, self.books = tmp_path, ExitStack()
+        with self.books:
+            yield
+
+    def pool(self) -> Pool:
+        return InlinePool(SpringReference(), want_stress=True)
 
     def make(self) -> Driver:
-        return ReferenceForces(SpringReference(), self.folder, want_stress=True)
+        folder = Path(mkdtemp(dir=self.folder))
+        places, departure = RunFolder(folder, folder), Departure()
+        steps = errands_in(places, self.pool(), departure, keeps_folders=False, no_progress_s=60.0, called="step")
+        return ReferenceForces(self.books.enter_context(steps))
 
     def impossible(self) -> Frame | None:
         return fused()
+
+
+class TestReferenceInAnotherOrder(TestReference):
+    """Workers come to their end in any order."""
+
+    def pool(self) -> Pool:
+        return ScriptedPool(computing(SpringReference()), delay=lambda job: 1 + 7 * job.label_id % 5)
 
 
 class TestDispersed(DriverContract):

@@ -10,6 +10,7 @@ from ase.build import bulk, molecule
 from aims_pax.atoms import frame_of
 from aims_pax.frame import FailureReason, Frame, LabelFailure
 from aims_pax.labelling.inline import InlinePool
+from aims_pax.labelling.shared import SharedPool
 from aims_pax.protocols import LabelJob, Pool, Reference
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings.methods.reference import TbliteSettings
@@ -54,6 +55,13 @@ class TestParsl(LabelsByTblite):
         from aims_pax.labelling.workers.parsl import ParslPool
 
         return ParslPool(TbliteSettings(), local_config(2), want_stress=True, run_dir=folder / "parsl")
+
+
+class TestShare(LabelsByTblite):
+    """Of a pool that somebody else asks, too."""
+
+    def make(self, folder: Path) -> Pool:
+        return SharedPool(InlinePool(self.reference(), want_stress=True)).share()
 
 
 class TestScripted(PoolContract):

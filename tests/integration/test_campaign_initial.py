@@ -1,5 +1,6 @@
 """What each setting of INITIAL_DATASET_GENERATION does."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from ase.io import read, write
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import LabelledFrame, Split, Stage
 from aims_pax.learner.annealing import LEAST_COOLING_EPOCHS
+from aims_pax.reference.embedded.tblite import TbliteReference
 
 from .engines import PLAIN, SPRINGS, Watched, reference_section
 from .projects import copper, copper_project, jobs_of, labels_of, run, water_project
@@ -56,6 +58,23 @@ def test_aimd_computes_every_step_once_and_labels_from_these_steps(engine: type[
     structures = {positions.tobytes() for positions in engine.computed}
     assert len(structures) == len(engine.computed)
     assert {one.frame.positions.tobytes() for one in dataset} <= structures
+
+
+def test_campaign_that_has_workers_computes_no_step_and_no_free_atom_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def here(*_: object, **__: object) -> None:
+        raise AssertionError("computed in the campaign's own process")
+
+    monkeypatch.setattr(TbliteReference, "label", here)
+    monkeypatch.setattr(TbliteReference, "isolated_atom_energy", here)
+    aimd = initial_changes(initial_sampling="aimd", max_initial_set_size=1, intermediate_epochs_idg=1)
+    folder = water_project(tmp_path, {**aimd, "CLUSTER": {"type": "local", "max_workers": 2}})
+    run(folder)
+    assert {one.label.reference.split(" ")[0] for one in labels_of(folder)} == {"tblite"}
+    with RunStore.open_readonly(folder) as store:
+        energies = json.loads(store.load_state("isolated_atoms") or b"{}")
+    assert {number: round(energy) for number, energy in energies.items()} == {"1": -11, "8": -103}  # GFN2-xTB's, eV
 
 
 def test_equilibration_moves_every_structure_and_labels_none(

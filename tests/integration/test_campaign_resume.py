@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -12,9 +13,11 @@ from aims_pax.campaign import run as campaign_run
 from aims_pax.campaign import run_campaign
 from aims_pax.dataset.records import JobStatus
 from aims_pax.departure import Departed, Departure, Reason
+from aims_pax.errors import CampaignStopped
 from aims_pax.frame import Split, Stage
-from aims_pax.protocols import Status
+from aims_pax.protocols import LabelDone, Status
 from aims_pax.settings import load_project
+from aims_pax.stages.loop.requests import Requests
 
 from .engines import Watched
 from .projects import Watcher, copper_project, in_child, jobs_of, run, water_project
@@ -74,6 +77,78 @@ def test_run_killed_in_its_initial_stage_goes_on_as_if_it_had_not_been(
     run(folder, stages=(Stage.INITIAL,))
     assert_same(outcome_of(folder), outcome_of(initial))
     assert_labels_conserved(folder, calculated)
+
+
+AIMD = {
+    "initial_sampling": "aimd",
+    "foundational_model": None,
+    "skip_step_initial": 3,
+    "equilibration_steps": 7,
+    "intermediate_epochs_idg": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def by_reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of AIMD without interruption."""
+    Watched.forget()
+    folder = copper_project(tmp_path_factory.mktemp("aimd"), changes={"INITIAL_DATASET_GENERATION": AIMD})
+    run(folder, stages=(Stage.INITIAL,))
+    return folder
+
+
+def assert_steps_conserved(folder: Path, uninterrupted: Path, calculated: Path) -> None:
+    """The same structures were computed as without interruption, none of them twice, and the books are closed."""
+    assert_same(outcome_of(folder), outcome_of(uninterrupted))
+    computed = calculated.read_text(encoding="utf-8").split()
+    assert len(computed) == len(set(computed)) == 1 + 7 + 3 * N_INITIAL
+    assert not list(folder.rglob("aimd*"))
+
+
+@pytest.mark.parametrize("call", [1, 3, 10, 16], ids=lambda call: f"step {call}")
+def test_aimd_killed_in_the_middle_of_a_step_computes_no_step_twice(
+    call: int, by_reference: Path, calculated: Path, engine: type[Watched], tmp_path: Path
+) -> None:
+    folder = copper_project(tmp_path / "project", changes={"INITIAL_DATASET_GENERATION": AIMD})
+    engine.manners = {call: "die"}
+    assert in_child(lambda: run(folder, stages=(Stage.INITIAL,))) == -signal.SIGKILL
+    engine.manners = {}
+    run(folder, stages=(Stage.INITIAL,))
+    assert_steps_conserved(folder, by_reference, calculated)
+
+
+def test_aimd_killed_before_a_step_that_was_picked_is_a_label_computes_it_once(
+    by_reference: Path, calculated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copper_project(tmp_path / "project", changes={"INITIAL_DATASET_GENERATION": AIMD})
+
+    def committed(requests: Requests) -> NoReturn:
+        assert [job.status for job in jobs_of(folder, Stage.INITIAL)] == [JobStatus.SUBMITTED]
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("it goes on")
+
+    def killed() -> None:
+        send = Requests.send
+
+        def sending(requests: Requests) -> list[LabelDone]:
+            return committed(requests) if jobs_of(folder, Stage.INITIAL) else send(requests)
+
+        monkeypatch.setattr(Requests, "send", sending)
+        run(folder, stages=(Stage.INITIAL,))
+
+    assert in_child(killed) == -signal.SIGKILL
+    run(folder, stages=(Stage.INITIAL,))
+    assert_steps_conserved(folder, by_reference, calculated)
+
+
+def test_aimd_whose_reference_is_mended_goes_on(engine: type[Watched], tmp_path: Path) -> None:
+    folder = copper_project(tmp_path / "project", changes={"INITIAL_DATASET_GENERATION": AIMD})
+    engine.manners = dict.fromkeys(range(9, 1000), "unconverged")
+    with pytest.raises(CampaignStopped, match=r"last time: no forces: not converged: .* its files are in .*Mend it"):
+        run(folder, stages=(Stage.INITIAL,))
+    engine.forget()
+    run(folder, stages=(Stage.INITIAL,))
+    assert len(jobs_of(folder, Stage.INITIAL)) == N_INITIAL
 
 
 EQUILIBRATION = {**CHANGES, "INITIAL_DATASET_GENERATION": {"intermediate_epochs_idg": 3, "equilibration_steps": 23}}

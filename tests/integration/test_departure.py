@@ -124,6 +124,12 @@ class Sessions:
     def log(self) -> str:
         return (self.folder / "logs" / "aims_pax.log").read_text(encoding="utf-8")
 
+    @property
+    def n_computed(self) -> int:
+        """Calculations that have ended."""
+        computed = self.engines / "computed"
+        return len(computed.read_text(encoding="utf-8").split()) if computed.exists() else 0
+
     def hold(self) -> None:
         """Let what begins now take an hour."""
         (self.engines / "hold").touch()
@@ -261,6 +267,24 @@ def test_campaign_that_waits_for_a_label_of_an_hour_leaves_at_once(
     left(sessions.end(process), reason, code, within_s=15)
     assert within(5, lambda: processes_of(sessions.folder) == []), processes_of(sessions.folder)
     sessions.complete()
+
+
+def test_aimd_that_waits_for_a_step_of_an_hour_leaves_at_once_and_loses_none(project: Project) -> None:
+    aimd = {"initial_sampling": "aimd", "foundational_model": None}
+    sessions = project({"CLUSTER": LOCAL, "INITIAL_DATASET_GENERATION": aimd})
+    process = sessions.begin("idg")
+    sessions.until(lambda: sessions.n_computed >= 3, process)
+    sessions.hold()
+    sessions.until_begun(process)
+    n_before = sessions.n_computed
+    sessions.ask(process, signal.SIGUSR1)
+    left(sessions.end(process), "SIGUSR1", 75, within_s=15)
+    assert within(5, lambda: processes_of(sessions.folder) == []), processes_of(sessions.folder)
+    (sessions.engines / "hold").unlink()
+    ended = sessions.end(sessions.begin("idg"), within_s=120)
+    assert ended.code == 0, ended.said
+    computed = (sessions.engines / "computed").read_text(encoding="utf-8").split()
+    assert n_before < len(computed) == len(set(computed)) == 1 + 5 * len(labels_of(sessions.folder))
 
 
 def test_chain_of_sessions_in_which_nothing_gets_done_ends(project: Project) -> None:

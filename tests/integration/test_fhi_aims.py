@@ -74,6 +74,23 @@ def test_v02_project_runs_unchanged(tmp_path: Path) -> None:
     assert {job.stage for stage in BOTH for job in jobs_of(folder, stage)} == set(BOTH)
 
 
+def test_aimd_moves_and_labels_each_system_by_its_own_control_in(tmp_path: Path) -> None:
+    folder = v02_project(tmp_path)
+    settings = yaml.safe_load((folder / "aimsPAX.yaml").read_text(encoding="utf-8"))
+    settings["MISC"]["path_to_geometry"] = {0: "./geometry.in", 1: "./hydroxide.in"}
+    settings["MISC"]["path_to_control"] = {0: "./control.in", 1: "./hydroxide_control.in"}
+    settings["INITIAL_DATASET_GENERATION"] |= {"initial_sampling": "aimd", "skip_step_initial": 2}
+    (folder / "aimsPAX.yaml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    write(folder / "hydroxide.in", water()[:2], format="aims")
+    (folder / "hydroxide_control.in").write_text(CONTROL.replace("pbe", "pbesol"), encoding="utf-8")
+    run(folder, stages=(Stage.INITIAL,))
+    labels = labels_of(folder)
+    assert {(one.frame.n_atoms, one.label.reference.split(",")[0]) for one in labels} == {
+        (3, "FHI-aims pbe"),
+        (2, "FHI-aims pbesol"),
+    }
+
+
 def test_run_does_not_go_on_with_another_control_in(tmp_path: Path) -> None:
     folder = v02_project(tmp_path)
     run(folder, stages=(Stage.INITIAL,))

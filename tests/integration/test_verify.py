@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,34 @@ def test_a_held_out_set_says_its_cost_first_and_comes_with_intervals(
     again = verify(project, models, "--length", 0, "--heldout", 6, *SMALL, "--out", tmp_path)
     assert "held-out set: complete" in again.stdout
     assert json.loads((tmp_path / "verify.json").read_text(encoding="utf-8")) == record
+
+
+def test_a_held_out_set_by_the_reference_is_that_of_the_same_method_and_is_left_and_gone_on_with(
+    project: Project, models: tuple[Path, ...], tmp_path: Path
+) -> None:
+    short = {"n_frames": 4, "equilibration_ps": 0.01}
+    sets = {by: tmp_path / by for by in ("GFN2-xTB", "reference")}
+    departure, told = Departure(), list[str]()
+
+    def show(words: str) -> None:
+        told.append(words)
+        if words.startswith("MD by the reference itself"):
+            departure.ask(Reason.TERMINATED)
+
+    begun = HeldoutSet(plan(by="reference", **short), parts(project, models, sets["reference"], departure, show))
+    assert begun.cost().by_reference
+    with closing(begun), pytest.raises(Departed, match="SIGTERM"):
+        begun.make()
+    assert told[0] == "starting what computes labels"
+    assert list(sets["reference"].glob("aimd-*/run.db"))
+    pairs = []
+    for by, folder in sets.items():
+        with closing(HeldoutSet(plan(by=by, **short), parts(project, models, folder))) as heldout:
+            pairs.append(read_extxyz(heldout.make()))
+    for (driven, _), (expected, _) in zip(*pairs, strict=True):
+        # The embedded driver begins each step with the wave function of the last one, the reference with none.
+        np.testing.assert_allclose(driven.positions, expected.positions, atol=1e-5)
+    assert not list(sets["reference"].glob("aimd-*"))
 
 
 def test_another_plan_in_the_same_folder_is_refused_with_what_is_there(

@@ -154,7 +154,7 @@ class Loop:
             with self._committing():
                 memory.forget(REOPENED)
         with self._bench.stopwatch.during(Activity.LABELLING):
-            finished = self._desk.resume()
+            finished = self._desk.resume(self._parts.known_label)
         self._answers(finished)
 
     # -- sampling ---------------------------------------------------------------------------------------------

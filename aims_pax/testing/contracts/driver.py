@@ -9,7 +9,7 @@ import torch
 
 from aims_pax.batch import AtomBatch
 from aims_pax.frame import Frame, Label
-from aims_pax.protocols import Driver, ExplainsFailures, ForgetsHistory, KnowsLabels
+from aims_pax.protocols import AnswersLater, Driver, ExplainsFailures, ForgetsHistory, KnowsLabels
 from aims_pax.testing.contracts.structures import cluster, crystal, rattled
 
 
@@ -143,9 +143,24 @@ class DriverContract:
         after = driver.energies_forces(self._batch(driver, frames))[1]
         np.testing.assert_allclose(after.numpy(force=True), before.numpy(force=True), atol=1e-3)
 
-    def test_a_label_that_it_knows_is_that_of_the_newest_structure(
-        self, driver: Driver, frames: Sequence[Frame]
-    ) -> None:
+    def test_answers_that_come_later_are_those_that_come_at_once(self, driver: Driver, frames: Sequence[Frame]) -> None:
+        """Each is given once, to the trajectory that asked."""
+        if not isinstance(driver, AnswersLater):
+            pytest.skip("answers at once")
+        for frame in frames:
+            driver.ask(self._batch(driver, [frame]))
+        come: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        while len(come) < len(frames):
+            newest = driver.answers()
+            assert newest
+            assert not come.keys() & newest.keys()
+            come |= newest
+        for frame in frames:
+            energies, forces = self.make().energies_forces(self._batch(driver, [frame]))
+            assert torch.equal(come[frame.trajectory][0], energies)
+            assert torch.equal(come[frame.trajectory][1], forces)
+
+    def test_a_label_that_it_knows_is_that_of_the_very_structure(self, driver: Driver, frames: Sequence[Frame]) -> None:
         """With the forces that it drove with, and for no other structure."""
         if not isinstance(driver, KnowsLabels):
             pytest.skip("knows no labels")

@@ -144,4 +144,4 @@ def test_reference_that_drives_takes_a_label_a_step(tmp_path: Path) -> None:
     project = project_in(tmp_path, driver="aimd")
     measured = measure(project, (Stage.INITIAL, Stage.ACTIVE), KNOWN)
     assert measured.driver_step_s == {"copper": 60.0}
-    assert "driver: the reference itself, a label a step" in measured.facts
+    assert "driver: the reference itself, a label a step, by the workers" in measured.facts

@@ -49,6 +49,25 @@ def test_each_part_takes_its_amounts_times_what_was_measured(tmp_path: Path) -> 
     assert found[Part.RESULTS].time_s == Span.exactly(RESULTS_S)
 
 
+@pytest.mark.parametrize(("sampling", "is_shared"), [("aimd", True), ("foundational", False)])
+def test_steps_of_aimd_are_shared_by_the_workers_and_those_of_a_driver_here_are_not(
+    sampling: str, is_shared: bool, tmp_path: Path
+) -> None:
+    project = project_in(tmp_path, systems=4, initial={"initial_sampling": sampling}, active={"num_trajectories": 4})
+    names = [system.name for system in project.systems]
+    slowest = dict.fromkeys(names, 2.0) | {names[0]: 3.0}
+    measured = Measured(dict.fromkeys(names, (0.0,)), slowest, SPEED)
+    initial_s = {}
+    for n_workers in (1, 2, 4, 8):
+        found = forecast_by_stage(project, measured, outlook=Outlook(n_workers=n_workers)).rows
+        (initial,) = (row for row in found if row.part == Part.INITIAL)
+        initial_s[n_workers] = initial.time_s.likely
+    n_steps = initial.amounts.md_steps.likely / 4
+    expected = {1: 9.0, 2: 4.5, 4: 3.0, 8: 3.0} if is_shared else dict.fromkeys((1, 2, 4, 8), 9.0)
+    for n_workers, step_s in expected.items():
+        assert initial_s[n_workers] - initial_s[1] == pytest.approx(n_steps * (step_s - 9.0))
+
+
 def test_best_member_alone_converges_in_its_own_time(tmp_path: Path) -> None:
     alone, every = (
         rows(tmp_path, active=CONVERGING | {"converge_best": best})[Part.CONVERGENCE].time_s.likely

@@ -58,9 +58,7 @@ def test_label_far_slower_than_its_peers_is_reported_once(tmp_path: Path) -> Non
     assert list(in_flight.newly_slow()) == []
     clock.now += 42 * 60.0 - 5 * 180.0 + 1
     (slow,) = in_flight.newly_slow()
-    assert str(slow) == (
-        "label 17 has been computing for 42 min on node-03 (process 4711); the median of 7 others was 3 min"
-    )
+    assert str(slow) == ("17 has been computing for 42 min on node-03 (process 4711); the median of 7 others was 3 min")
     assert list(in_flight.newly_slow()) == []
 
 

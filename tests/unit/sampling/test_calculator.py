@@ -1,15 +1,18 @@
 """ASE calculators and references as force models."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
+import torch
 from ase import Atoms
 from ase.calculators.lj import LennardJones as AseLennardJones
+from torch import Tensor
 
 from aims_pax.batch import AtomBatch
 from aims_pax.frame import FailureReason, FloatArray, Frame, Label, LabelFailure
 from aims_pax.sampling import BatchedSampler, CalculatorForces, ReferenceForces, StatisticalEnsemble, TrajectoryStart
+from aims_pax.sampling.calculator import frames_of
 from aims_pax.testing.drivers import LennardJones
 
 
@@ -23,27 +26,45 @@ class Fragile(AseLennardJones):  # type: ignore[misc]
 
 
 class CrystalFails:
-    """A reference that labels clusters only, and fails at one of its calculations."""
+    """Labels clusters only, one structure each time that it is waited for, and fails at one of its labels.
 
-    name = "test"
+    The last that was asked for comes first.
+    """
 
     def __init__(self, *, failing_call: int = -1) -> None:
-        self.n_calls = 0
+        self.labelled: list[Frame] = []
         self._failing_call = failing_call
+        self._asked: list[Frame] = []
+        self._answers: list[tuple[Frame, Label | LabelFailure]] = []
 
-    def problems(self, numbers: Sequence[int], *, periodic: bool) -> list[str]:
-        return ["no crystals"] if periodic else []
+    def ask(self, frame: Frame) -> None:
+        self._asked.append(frame)
 
-    def label(self, frame: Frame, *, folder: Path, want_stress: bool) -> Label | LabelFailure:
-        assert folder.is_dir()
-        self.n_calls += 1
-        if frame.pbc.any() or self.n_calls == self._failing_call:
-            return LabelFailure(FailureReason.NOT_CONVERGED, "no crystals")
-        forces: FloatArray = -0.05 * (frame.positions - frame.positions.mean(axis=0))
-        return Label(float(frame.n_atoms), forces, None, self.name, 0.0)
-
-    def isolated_atom_energy(self, number: int, *, folder: Path) -> float | None:
+    def answer(self, frame: Frame) -> Label | LabelFailure | None:
+        for known, answer in reversed(self._answers):
+            if known.trajectory == frame.trajectory and np.array_equal(known.positions, frame.positions):
+                return answer
         return None
+
+    def wait(self) -> None:
+        frame = self._asked.pop()
+        self.labelled.append(frame)
+        answer: Label | LabelFailure = LabelFailure(FailureReason.NOT_CONVERGED, "no crystals")
+        if not frame.pbc.any() and len(self.labelled) != self._failing_call:
+            forces: FloatArray = -0.05 * (frame.positions - frame.positions.mean(axis=0))
+            answer = Label(float(frame.n_atoms), forces, None, "test", 0.0)
+        self._answers.append((frame, answer))
+
+
+class Tethered:
+    """The forces of :class:`CrystalFails`, for a whole batch at once."""
+
+    generation = 0
+    cutoff = None
+
+    def energies_forces(self, batch: AtomBatch) -> tuple[Tensor, Tensor]:
+        each = [-0.05 * (frame.positions - frame.positions.mean(axis=0)) for frame in frames_of(batch)]
+        return batch.n_atoms.to(torch.float64), torch.as_tensor(np.concatenate(each))
 
 
 def new_argon_calculator() -> AseLennardJones:
@@ -111,10 +132,8 @@ def test_a_driver_whose_numbers_are_no_good_is_not_said_to_have_failed(cluster: 
     assert not stopped.lacks_forces
 
 
-def test_every_step_of_reference_dynamics_is_a_label(
-    starts: Sequence[TrajectoryStart], tmp_path: Path, cluster: Frame
-) -> None:
-    forces = ReferenceForces(CrystalFails(), tmp_path, want_stress=False)
+def test_every_step_of_reference_dynamics_is_a_label(starts: Sequence[TrajectoryStart]) -> None:
+    forces = ReferenceForces(CrystalFails())
     sampler = BatchedSampler(starts, forces)
     advanced = sampler.advance([1, 0], 3)
     assert [one.md_step for one in advanced] == [3, 0]
@@ -128,29 +147,64 @@ def test_every_step_of_reference_dynamics_is_a_label(
     assert failure.reason is FailureReason.NOT_CONVERGED
 
 
-def test_a_label_is_never_given_to_another_structure(starts: Sequence[TrajectoryStart], tmp_path: Path) -> None:
-    forces = ReferenceForces(CrystalFails(), tmp_path, want_stress=False)
+def test_a_driver_knows_the_system_of_each_structure_with_its_charge_and_spin(
+    starts: Sequence[TrajectoryStart], cluster: Frame
+) -> None:
+    charged = replace(starts[1], frame=replace(cluster, system="ion", charge=1, spin=2))
+    sampler = BatchedSampler([starts[0], charged], LennardJones())
+    sampler.advance([0, 1], 3)
+    first, second = frames_of(sampler.batch([1, 0]))
+    assert (first.system, first.charge, first.spin, first.trajectory) == ("ion", 1, 2, 1)
+    assert (second.system, second.trajectory) == (starts[0].frame.system, 0)
+    np.testing.assert_array_equal(first.positions, sampler.frame(1).positions)
+
+
+def test_a_label_is_never_given_to_another_structure(starts: Sequence[TrajectoryStart]) -> None:
+    forces = ReferenceForces(CrystalFails())
     sampler = BatchedSampler(starts, forces)
-    checkpoint = sampler.checkpoint(1)
+    start, checkpoint = sampler.frame(1), sampler.checkpoint(1)
     sampler.advance([1], 3)
+    newest = forces.result_of(sampler.frame(1))
+    assert isinstance(newest, Label)
     sampler.rewind(1, checkpoint)
-    assert forces.result_of(sampler.frame(1)) is None
+    own = forces.result_of(sampler.frame(1))
+    assert isinstance(own, Label)
+    np.testing.assert_array_equal(own.forces, -0.05 * (start.positions - start.positions.mean(axis=0)))
+    assert not np.array_equal(own.forces, newest.forces)
     assert forces.result_of(sampler.frame(2)) is None
 
 
-def test_a_label_keeps_its_structure_when_the_batch_moves_on(cluster: Frame, tmp_path: Path) -> None:
-    forces = ReferenceForces(CrystalFails(), tmp_path, want_stress=False)
+def test_a_label_keeps_its_structure_when_the_batch_moves_on(cluster: Frame) -> None:
+    forces = ReferenceForces(CrystalFails())
     batch = AtomBatch.from_frames([cluster], None)
     forces.energies_forces(batch)
     batch.positions += 1.0
     assert isinstance(forces.result_of(cluster), Label)
 
 
-def test_a_failure_does_not_cost_the_other_trajectories_their_labels(
-    starts: Sequence[TrajectoryStart], tmp_path: Path
-) -> None:
-    reference = CrystalFails(failing_call=6)  # two at the start, two for step 1, and the second of step 2
-    sampler = BatchedSampler(starts, ReferenceForces(reference, tmp_path, want_stress=False))
+def test_each_trajectory_waits_for_its_own_steps_alone(starts: Sequence[TrajectoryStart]) -> None:
+    """The labeller serves whoever asked last, so that one trajectory comes to its end before the other has moved."""
+    labeller = CrystalFails()
+    sampler = BatchedSampler(starts, ReferenceForces(labeller))
+    advanced = sampler.advance([1, 2], 4)
+    assert [one.md_step for one in advanced] == [4, 4]
+    assert [frame.trajectory for frame in labeller.labelled] == [2] * 5 + [1] * 5
+
+
+def test_a_step_that_waits_alone_is_the_step_of_a_batch(starts: Sequence[TrajectoryStart]) -> None:
+    by_reference = BatchedSampler(starts, ReferenceForces(CrystalFails()))
+    by_formula = BatchedSampler(starts, Tethered())
+    for sampler in (by_reference, by_formula):
+        sampler.advance([1, 2], 30)
+    for trajectory in (1, 2):
+        ours, theirs = by_reference.frame(trajectory).positions, by_formula.frame(trajectory).positions
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_failure_does_not_cost_the_other_trajectories_their_labels(starts: Sequence[TrajectoryStart]) -> None:
+    labeller = CrystalFails(failing_call=3)  # of trajectory 2, which is served first: its second step
+    sampler = BatchedSampler(starts, ReferenceForces(labeller))
     advanced = sampler.advance([1, 2], 4)
     assert [one.md_step for one in advanced] == [4, 1]
-    assert reference.n_calls == 2 + 2 + 2 + 2
+    assert [one.lacks_forces for one in advanced] == [False, True]
+    assert len(labeller.labelled) == 5 + 3

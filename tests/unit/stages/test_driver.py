@@ -44,13 +44,10 @@ def test_gfn1_drives_by_its_own_forces(tmp_path: Path) -> None:
     from tblite.ase import TBLite
 
     from aims_pax.atoms import atoms_of
-    from aims_pax.dataset.run_folder import RunFolder
-    from aims_pax.reference.registry import build_reference
 
     for method in ("GFN1-xTB", "GFN2-xTB"):
         chosen = project(tmp_path / method, {"type": "tblite"}, method)
-        reference = build_reference(chosen.reference)
-        forces = driver_forces(chosen, reference, RunFolder(tmp_path, tmp_path))
+        forces = driver_forces(chosen)
         sampler = assembly.initial_sampler(chosen, forces)
         atoms = atoms_of(sampler.frame(0))
         atoms.calc = TBLite(method=method, verbosity=0)

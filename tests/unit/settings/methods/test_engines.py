@@ -15,7 +15,6 @@ from aims_pax.settings.methods.engines import (
     GpawSettings,
     OrcaSettings,
 )
-from aims_pax.stages.assembly import run_folder
 from aims_pax.stages.driver import driver_forces
 
 from ..conftest import AL, IDG, MD
@@ -92,7 +91,7 @@ def test_model_that_drives_gets_dispersion_by_v02_s_keys(folder: Any) -> None:
     project = folder.write(IDG + driver + AL + MD).load()
     model = project.initial.foundational_model_settings
     assert model.correction == DispersionSettings(xc="b3lyp", damping="zero", cutoff=10.0)
-    forces = driver_forces(project, build_reference(project.reference), run_folder(project))
+    forces = driver_forces(project)
     assert isinstance(forces, DispersedForces)
 
 
