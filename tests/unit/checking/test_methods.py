@@ -8,7 +8,7 @@ import pytest
 
 from aims_pax.checking.methods import methods_apart
 from aims_pax.settings import load_project
-from aims_pax.settings.methods.reference import PyscfSettings
+from aims_pax.settings.methods.engines import NwchemSettings
 
 from ..settings.test_own import BASE, SYSTEMS, written
 
@@ -32,14 +32,13 @@ def test_methods_whose_energies_lie_apart_are_doubted(reference: dict[str, Any],
     assert doubts_of(tmp_path, reference) == [f"ammonium and water are labelled by methods that differ in {said}."]
 
 
-def test_parameters_are_compared_one_by_one(tmp_path: Path) -> None:
+def test_parameters_of_programs_are_compared_one_by_one(tmp_path: Path) -> None:
     project = load_project(written(tmp_path, BASE))
     plans = project.settings.systems
-    by_basis = [
-        replace(plan, reference=PyscfSettings(basis=basis))
-        for plan, basis in zip(plans.values(), ("sto-3g", "def2-svp"), strict=True)
-    ]
-    changed = replace(project, settings=replace(project.settings, systems=dict(zip(plans, by_basis, strict=True))))
-    assert [doubt.found for doubt in methods_apart(changed)] == [
-        "ammonium and water are labelled by methods that differ in basis."
+    told = ({"ecutwfc": 40, "kpts": [2, 2, 2]}, {"ecutwfc": 60, "kpts": [1, 1, 1]})
+    references = [NwchemSettings(parameters=parameters) for parameters in told]
+    changed = {name: replace(plan, reference=one) for (name, plan), one in zip(plans.items(), references, strict=True)}
+    project = replace(project, settings=replace(project.settings, systems=changed))
+    assert [doubt.found for doubt in methods_apart(project)] == [
+        "ammonium and water are labelled by methods that differ in parameters.ecutwfc."
     ]
