@@ -94,7 +94,7 @@ def _run(folder: Path, stages: Sequence[str], named: Named, watch: SignalWatch) 
 
     from aims_pax.face.session import run_session
 
-    return run_session(project, asked, watch, started_at=started_at)
+    return run_session(project, project.asked(asked), watch, started_at=started_at)
 
 
 def _say_closing(lines: Sequence[str]) -> None:

@@ -22,6 +22,7 @@ from aims_pax.settings.methods.reference import ReferencesBySystem, ReferenceSet
 from aims_pax.settings.own import SystemPlan, home_of
 from aims_pax.settings.places import Found, found, found_structures
 from aims_pax.settings.reading.document import Document, KeyPath, read_document
+from aims_pax.settings.reading.stages import SECTION, with_sections
 from aims_pax.settings.sections import STAGE_SECTIONS, Settings, aims_pax_reading, read_mace, read_settings
 from aims_pax.settings.systems import System, systems_of
 
@@ -146,6 +147,11 @@ class Project:
     def mace_file(self) -> Path:
         """mace.yaml, likewise."""
         return self.documents[1].path if self.documents else self.folder / MACE_FILES[0]
+
+    def asked(self, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+        """Of the stages of a command those that are run: where STAGES lists some, only those."""
+        listed = bool(self.documents) and SECTION in self.documents[0].data
+        return tuple(stage for stage in stages if stage in self.stages) if listed else stages
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -380,5 +386,7 @@ def _document(folder: Path, names: tuple[str, ...], problems: list[Problem], *, 
     except SettingsError as error:
         problems += error.problems
         return None
+    if names is SETTINGS_FILES:
+        document = with_sections(document)
     problems += document.problems
     return document

@@ -27,6 +27,7 @@ from aims_pax.settings.reading.absent import NOT_YET, NOT_YET_MACE, NOT_YET_VALU
 from aims_pax.settings.reading.command import bare
 from aims_pax.settings.reading.document import Document, KeyPath, dotted
 from aims_pax.settings.reading.kinds import shown
+from aims_pax.settings.reading.stages import SECTION
 from aims_pax.settings.reading.validation import Reading, suggestion
 from aims_pax.settings.section import Section
 
@@ -38,7 +39,7 @@ _HOMES: Final[dict[str, type[Section]]] = {
     "MD": MDSettings,
     "MISC": MiscSettings,
 }
-AIMS_PAX_SECTIONS: Final = (*_HOMES, "CLUSTER", "REFERENCE", "SYSTEMS")
+AIMS_PAX_SECTIONS: Final = (*_HOMES, "CLUSTER", "REFERENCE", "SYSTEMS", SECTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,13 @@ def read_settings(reading: Reading, stages: tuple[Stage, ...]) -> Settings | Non
     n_before = len(reading.problems)
     data = reading.document.data
     _refuse_unknown_sections(reading, AIMS_PAX_SECTIONS)
-    for name in (*(STAGE_SECTIONS[stage] for stage in stages), "MD"):
+    wanted_sections = [STAGE_SECTIONS[stage] for stage in stages]
+    if SECTION in data and stages:
+        listed = [name for name in wanted_sections if name in data]
+        if not listed and not reading.problems and not reading.document.problems:
+            reading.add((SECTION,), "STAGES lists nothing of what this command does.", "", "Use aims-pax run.")
+        wanted_sections = listed
+    for name in (*wanted_sections, "MD"):
         if name not in data and not (name == "MD" and "SYSTEMS" in data):
             reading.add((), f"The section {name} is missing.", "", "aims-pax init writes a project with all sections.")
 

@@ -65,6 +65,7 @@ def check(
         StageChoice.AL: (ACTIVE,),
     }[command]
     project = load(folder, stages, Named(parsl_config, settings_file, model_file))
+    stages = project.asked(stages)
 
     from aims_pax.checking.check import check_project
 

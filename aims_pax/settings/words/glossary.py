@@ -15,6 +15,7 @@ from aims_pax.settings.methods.reference import REFERENCE_SETTINGS
 from aims_pax.settings.own import SystemSettings
 from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, NOT_YET_VALUES, Absent
 from aims_pax.settings.reading.kinds import allowed, meaning, shown
+from aims_pax.settings.reading.stages import SECTION as STAGES
 from aims_pax.settings.reading.validation import nested_section
 from aims_pax.settings.section import Section
 from aims_pax.settings.words.page import NOT_HERE, OF_AIMS, PLAIN_SECTIONS, REQUIRED, default_words, section_words
@@ -86,6 +87,7 @@ class Entry:
 def sections() -> dict[str, tuple[str, str]]:
     """File and meaning of every section, by name; those of mace.yaml that share a name carry the file's."""
     found = {name: (AIMS_PAX_FILE, section_words(model)) for name, model in PLAIN_SECTIONS.items()}
+    found[STAGES] = (AIMS_PAX_FILE, "The campaign as the list of what it goes through: initial, converge, learn.")
     found["SYSTEMS"] = (AIMS_PAX_FILE, section_words(SystemSettings))
     for name, models in CHOSEN_BY_TYPE.items():
         found[name] = (AIMS_PAX_FILE, f"By its type: {', '.join(models)}.")

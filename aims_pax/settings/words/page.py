@@ -49,6 +49,24 @@ The method that labels structures. Without this section: GFN2-xTB by `tblite`, o
 """
 
 
+_STAGES: Final = """\
+The campaign as the list of what it goes through. It says the same as the two sections above, and stands in their place:
+`initial` has the settings of INITIAL_DATASET_GENERATION, `learn` those of ACTIVE_LEARNING, and `converge` trains what
+is there to convergence. What is not listed is not run.
+
+```yaml
+STAGES:
+  - initial: {n_points_per_sampling_step_idg: 8, max_initial_set_size: 7}
+  - learn: {num_trajectories: 8, max_train_set_size: 68}
+  - converge: {max_convergence_epochs: 110}
+```
+
+`converge` may have the settings `convergence_patience`, `max_convergence_epochs`, `margin`, `converge_best` and
+`converge_on_validation` of the stage before it; without it the stage is not converged. The order is that of the
+example, with another `converge` after `initial` where that is wanted. `collect`, `validate` and others are not in this
+version.
+"""
+
 _SYSTEMS: Final = """\
 Starting structures by name, each with all that is its own: `water: {geometry: water.xyz, charge: 0, ...}`. It takes the
 place of `MISC.path_to_geometry`, of `MD` by index and of `CLUSTER.systems`. What a system leaves out is as `MD` and
@@ -74,7 +92,7 @@ def reference_page() -> str:
             key: item for home, keys in NOT_YET.items() if home.startswith(f"{name}.") for key, item in keys.items()
         }
         parts += _other_keys(model, {**NOT_YET.get(name, {}), **inner}, FHI_AIMS.get(name, {}))
-    parts += ["### SYSTEMS", _SYSTEMS, *_tables(SystemSettings)]
+    parts += ["### STAGES", _STAGES, "### SYSTEMS", _SYSTEMS, *_tables(SystemSettings)]
     parts += ["### CLUSTER", _CLUSTER, *_choices(CLUSTERS)]
     parts += _other_keys(None, {**NOT_YET["CLUSTER"], **NOT_YET["CLUSTER.parsl_options"]}, FHI_AIMS["CLUSTER"])
     parts += ["### REFERENCE", _REFERENCE, *_choices(REFERENCE_SETTINGS)]

@@ -18,6 +18,7 @@ from aims_pax.settings.methods.reference import REFERENCE_SETTINGS, TeacherSetti
 from aims_pax.settings.misc import MiscSettings
 from aims_pax.settings.own import NAME, SystemSettings
 from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, Absent
+from aims_pax.settings.reading.stages import CONVERGE, OF_CONVERGENCE, SECTION
 from aims_pax.settings.section import Section
 from aims_pax.settings.sections import OTHER_HOMES
 
@@ -55,8 +56,22 @@ def aims_pax_schema() -> Json:
     own["MD"] = {"type": "object", "properties": shared, **_CLOSED, "description": own["MD"]["description"]}
     named = {"type": "object", "patternProperties": {f"^{NAME}$": _reference(SystemSettings)}, **_CLOSED}
     properties["SYSTEMS"] = {**named, "minProperties": 1}
+    properties[SECTION] = _stages(definitions)
     document = _document("aims_PAX.yaml", properties, [], definitions)
     return {**document, "anyOf": [{"required": ["MD"]}, {"required": ["SYSTEMS"]}]}
+
+
+def _stages(definitions: Json) -> Json:
+    """A list of names, or of names with the settings of their sections."""
+    last = definitions[ActiveLearningSettings.__name__]["properties"]
+    shared = {key: last[key] for key in OF_CONVERGENCE}
+    models: dict[str, type[Section]] = {"initial": InitialDatasetSettings, "learn": ActiveLearningSettings}
+    settings: dict[str, Json] = {name: _reference(model) for name, model in models.items()}
+    settings[CONVERGE] = {"type": ["object", "null"], "properties": shared, **_CLOSED}
+    one = [
+        {"type": "object", "properties": {name: says}, "required": [name], **_CLOSED} for name, says in settings.items()
+    ]
+    return {"type": "array", "minItems": 1, "items": {"anyOf": [{"enum": [*settings]}, *one]}}
 
 
 def mace_schema() -> Json:

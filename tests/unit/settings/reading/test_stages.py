@@ -1,0 +1,129 @@
+"""STAGES says the same as sections do, and every message points into the list."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from aims_pax.errors import SettingsError
+from aims_pax.frame import Stage
+from aims_pax.settings import Project, load_project
+
+WATER = "3\n\nO 0 0 0.119\nH 0 0.763 -0.477\nH 0 -0.763 -0.477\n"
+INITIAL = {"n_points_per_sampling_step_idg": 2, "max_initial_set_size": 3}
+LEARN = {"num_trajectories": 2, "max_train_set_size": 20}
+BASE: dict[str, Any] = {
+    "REFERENCE": {"type": "tblite"},
+    "MD": {"stat_ensemble": "nvt"},
+    "MISC": {"path_to_geometry": "water.xyz"},
+}
+
+
+def written(folder: Path, settings: dict[str, Any] | str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    text = settings if isinstance(settings, str) else yaml.safe_dump(settings, sort_keys=False)
+    (folder / "water.xyz").write_text(WATER, encoding="utf-8")
+    (folder / "aims_PAX.yaml").write_text(text, encoding="utf-8")
+    (folder / "mace.yaml").write_text("GENERAL: {name_exp: a, seed: 1}\n", encoding="utf-8")
+    return folder
+
+
+def by_stages(folder: Path, *stages: Any) -> Project:
+    return load_project(written(folder, {**BASE, "STAGES": list(stages)}))
+
+
+SAME: dict[str, tuple[list[Any], dict[str, Any]]] = {
+    "all": (
+        [{"initial": INITIAL}, "converge", {"learn": LEARN}, {"converge": {"max_convergence_epochs": 7}}],
+        {
+            "INITIAL_DATASET_GENERATION": {**INITIAL, "converge_initial": True},
+            "ACTIVE_LEARNING": {**LEARN, "converge_al": True, "max_convergence_epochs": 7},
+        },
+    ),
+    "no convergence": (
+        [{"initial": INITIAL}, {"learn": LEARN}],
+        {
+            "INITIAL_DATASET_GENERATION": {**INITIAL, "converge_initial": False},
+            "ACTIVE_LEARNING": {**LEARN, "converge_al": False},
+        },
+    ),
+    "said by the stage itself": (
+        [{"initial": INITIAL}, {"learn": {**LEARN, "converge_al": True}}],
+        {"INITIAL_DATASET_GENERATION": INITIAL, "ACTIVE_LEARNING": {**LEARN, "converge_al": True}},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_a_list_of_stages_says_what_sections_say(name: str, tmp_path: Path) -> None:
+    stages, sections = SAME[name]
+    listed, plain = (
+        by_stages(tmp_path / "listed", *stages),
+        load_project(written(tmp_path / "plain", {**BASE, **sections})),
+    )
+    assert listed.initial == plain.initial
+    assert listed.active == plain.active
+    assert listed.settings.reference == plain.settings.reference
+
+
+def test_only_the_stages_that_are_listed_are_run(tmp_path: Path) -> None:
+    project = by_stages(tmp_path, {"initial": INITIAL}, "converge")
+    assert project.settings.active is None
+    assert project.asked((Stage.INITIAL, Stage.ACTIVE)) == (Stage.INITIAL,)
+    with pytest.raises(SettingsError, match="STAGES lists nothing of what this command does"):
+        load_project(tmp_path, stages=(Stage.ACTIVE,))
+
+
+def test_a_mistake_is_told_with_its_line_in_the_list(tmp_path: Path) -> None:
+    text = yaml.safe_dump(BASE) + (
+        "STAGES:\n"
+        "  - initial:\n"
+        "      n_points_per_sampling_step_idg: 2\n"
+        "      max_initial_set_size: none\n"
+        "  - learn:\n"
+        "      num_trajectories: 2\n"
+        "      max_train_set_size: 20\n"
+        "      skip_step_mlf: 3\n"
+    )
+    first = yaml.safe_dump(BASE).count("\n") + 1
+    with pytest.raises(SettingsError, match="max_initial_set_size") as caught:
+        load_project(written(tmp_path, text))
+    assert [problem.where for problem in caught.value.problems] == [
+        f"aims_PAX.yaml, line {first + 3}",
+        f"aims_PAX.yaml, line {first + 7}",
+    ]
+
+
+WRONG: dict[str, tuple[Any, str]] = {
+    "no list": ({"learn": LEARN}, "STAGES is a mapping"),
+    "empty": ([], "STAGES is empty"),
+    "two in one": ([{"initial": INITIAL, "learn": LEARN}], "STAGES.0 is no stage with its settings"),
+    "not a mapping": ([{"learn": 3}], "STAGES.0 is no stage with its settings"),
+    "misspelt": ([{"lern": LEARN}], "Did you mean learn"),
+    "later": ([{"collect": {}}, {"learn": LEARN}], "STAGES.0 is collect, which is not in this version"),
+    "twice": ([{"learn": LEARN}, {"learn": LEARN}], "learn comes a second time, or after learn"),
+    "out of order": ([{"learn": LEARN}, {"initial": INITIAL}], "initial comes a second time, or after learn"),
+    "converges twice": ([{"learn": LEARN}, "converge", "converge"], "converge comes twice"),
+    "settings before any stage": ([{"converge": {"margin": 1.0}}, {"learn": LEARN}], "comes before any stage"),
+    "no setting of a convergence": (
+        [{"learn": LEARN}, {"converge": {"c_x": 1}}],
+        "STAGES.1.converge.c_x is not a setting",
+    ),
+    "said twice": (
+        [{"learn": {**LEARN, "margin": 0.1}}, {"converge": {"margin": 0.2}}],
+        "STAGES.1.converge.margin is said by the stage before it, too",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_wrong_with_the_list_is_said(what: str, tmp_path: Path) -> None:
+    listed, words = WRONG[what]
+    with pytest.raises(SettingsError, match=words):
+        load_project(written(tmp_path, {**BASE, "STAGES": listed}))
+
+
+def test_sections_and_stages_do_not_stand_beside_each_other(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"ACTIVE_LEARNING stands beside STAGES.\n.*as learn"):
+        load_project(written(tmp_path, {**BASE, "ACTIVE_LEARNING": LEARN, "STAGES": [{"initial": INITIAL}]}))
