@@ -18,6 +18,7 @@ from typing import Any, Final
 import yaml
 
 from aims_pax.settings.reading.absent import NOT_YET_VALUES
+from aims_pax.settings.reading.stages import SECTIONS as STAGES
 from aims_pax.settings.words.glossary import CHOSEN_BY_TYPE, Entry, entries, meant
 
 ROOT: Final = Path(__file__).parents[2]
@@ -329,14 +330,20 @@ def _names_in_yaml(text: str) -> Iterator[str]:
         return
     if isinstance(data, dict):
         for section, keys in data.items():
+            if section == "STAGES" and isinstance(keys, list):
+                listed = [entry for entry in keys if isinstance(entry, dict)]
+                for name, own in (pair for entry in listed for pair in entry.items()):
+                    yield from (f"{STAGES.get(name, STAGES['learn'])}.{key}" for key in own or {})
             if isinstance(keys, dict):
                 yield from (f"{section}.{key}" for key in _flat(section, keys))
 
 
 def _flat(section: str, keys: Mapping[Any, Any]) -> Iterator[str]:
-    """Keys of a section; those of MD may be by the number or name of a trajectory or system."""
+    """Keys of a section; those of MD may be by the number of a trajectory, and those of SYSTEMS are by name."""
     for key, value in keys.items():
-        if section == "MD" and isinstance(value, dict):
+        if section == "SYSTEMS" and isinstance(value, dict):
+            yield from map(str, value)
+        elif section == "MD" and isinstance(value, dict):
             yield from _flat(section, value)
         else:
             yield str(key)
