@@ -1,4 +1,7 @@
-"""The campaign that is tortured: four atoms of copper by EMT, small enough to be run hundreds of times."""
+"""The campaign that is tortured: two clusters of copper by EMT, small enough to be run hundreds of times.
+
+Its stages are initial, converge, learn and converge; one of its systems has motion, threshold and budget of its own.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +16,6 @@ from ase.io import write
 
 from aims_pax.frame import FloatArray
 
-SYMBOLS: Final = "Cu4"
 VALID_RATIO: Final = 0.3
 N_MEMBERS: Final = 2
 N_TEST: Final = 40
@@ -37,29 +39,43 @@ def settings_of(pool: PoolKind) -> dict[str, Any]:
             "calculator": "torture.witness:Witnessed",
             "max_force_ev_per_ang": 100.0,
         },
-        "INITIAL_DATASET_GENERATION": {
-            "foundational_model": "ase.calculators.emt:EMT",
-            "n_points_per_sampling_step_idg": 2,
-            "ensemble_size": N_MEMBERS,
-            "skip_step_initial": 5,
-            "intermediate_epochs_idg": 3,
-            "max_initial_set_size": 2,
-            "valid_ratio": VALID_RATIO,
+        "SYSTEMS": {
+            "four": {"geometry": "four.xyz", "num_trajectories": 2},
+            "three": {
+                "geometry": "three.xyz",
+                "num_trajectories": 1,
+                "MD": {"temperature": 200},
+                "threshold": "own",
+                "max_labels": 4,
+            },
         },
-        "ACTIVE_LEARNING": {
-            "num_trajectories": 3,
-            "ensemble_size": N_MEMBERS,
-            "max_train_set_size": 14,
-            "skip_step_mlff": 4,
-            "valid_ratio": VALID_RATIO,
-            "epochs_per_worker": 4,
-            "converge_al": True,
-            "converge_best": False,
-            "max_convergence_epochs": 40,
-            "save_trajectories": True,
-        },
+        "STAGES": [
+            {
+                "initial": {
+                    "foundational_model": "ase.calculators.emt:EMT",
+                    "n_points_per_sampling_step_idg": 1,
+                    "ensemble_size": N_MEMBERS,
+                    "skip_step_initial": 5,
+                    "intermediate_epochs_idg": 3,
+                    "max_initial_set_size": 2,
+                    "valid_ratio": VALID_RATIO,
+                }
+            },
+            {"converge": {"max_convergence_epochs": 15}},
+            {
+                "learn": {
+                    "ensemble_size": N_MEMBERS,
+                    "max_train_set_size": 14,
+                    "skip_step_mlff": 4,
+                    "valid_ratio": VALID_RATIO,
+                    "epochs_per_worker": 4,
+                    "save_trajectories": True,
+                }
+            },
+            {"converge": {"converge_best": False, "max_convergence_epochs": 40}},
+        ],
         "MD": {"stat_ensemble": "nvt", "temperature": 300, "timestep": 1.0, "friction": 0.02},
-        "MISC": {"path_to_geometry": "copper.xyz", "verdict_ps": 0.1, "verdict_runs": 2},
+        "MISC": {"verdict_ps": 0.1, "verdict_runs": 2},
         "CLUSTER": cluster,
     }
 
@@ -85,20 +101,21 @@ def mace_settings(seed: int) -> dict[str, Any]:
 
 def copper() -> Atoms:
     """A tetrahedron near the equilibrium of EMT."""
-    return Atoms(SYMBOLS, positions=0.83 * np.array([[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]))
+    return Atoms("Cu4", positions=0.83 * np.array([[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]))
 
 
 def write_project(folder: Path, pool: PoolKind, seed: int) -> None:
     """Write the project of one campaign into a new folder."""
     folder.mkdir(parents=True)
-    write(folder / "copper.xyz", copper())
+    write(folder / "four.xyz", copper())
+    write(folder / "three.xyz", copper()[:3])
     for name, content in (("aims_PAX.yaml", settings_of(pool)), ("mace.yaml", mace_settings(seed))):
         (folder / name).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
 def fresh(positions: FloatArray) -> tuple[float, FloatArray]:
     """Energy (eV) and forces (n_atoms, 3; eV/Å) of a structure by a calculator that has seen nothing before."""
-    atoms = Atoms(SYMBOLS, positions=positions, calculator=EMT())
+    atoms = Atoms(f"Cu{len(positions)}", positions=positions, calculator=EMT())
     return float(atoms.get_potential_energy()), np.asarray(atoms.get_forces())
 
 
