@@ -16,18 +16,12 @@ def recalc() -> None:
 
 
 @guarded
-def idg_split() -> None:
-    """Cut a labelled dataset into the first datasets of the members, as aims-PAX-idg-split does."""
-    raise _lacking("idg-split", "Cutting a labelled dataset into shares of the members")
-
-
-@guarded
 def idg_v2() -> None:
-    """Train the first committee on such shares, as aims-PAX-idg-v2 does."""
+    """Train the first committee on shares of a labelled dataset, as aims-PAX-idg-v2 does."""
     raise _lacking("idg-v2", "A first committee from shares of a labelled dataset")
 
 
-COMMANDS: Final[Mapping[str, Callable[[], None]]] = {"recalc": recalc, "idg-split": idg_split, "idg-v2": idg_v2}
+COMMANDS: Final[Mapping[str, Callable[[], None]]] = {"recalc": recalc, "idg-v2": idg_v2}
 
 
 def _lacking(command: str, what: str) -> UserError:

@@ -95,9 +95,7 @@ def test_files_are_named_behind_the_command() -> None:
     assert "name files of settings behind the command: aims-pax check" in " ".join(done.stderr.split())
 
 
-@pytest.mark.parametrize(
-    "words", [["recalc", "--data", "a.xyz", "--basis_dir", "b"], ["idg-split", "a.xyz", "--dropout"], ["idg-v2"]]
-)
+@pytest.mark.parametrize("words", [["recalc", "--data", "a.xyz", "--basis_dir", "b"], ["idg-v2"]])
 def test_programs_of_the_authors_that_are_lacking_are_said_to_be(words: list[str]) -> None:
     done = CliRunner().invoke(program, words)
     assert done.exit_code == 2
