@@ -66,9 +66,9 @@ light: $(VENV)/.installed-dev
 torch: $(VENV)/.installed-dev
 	$(PYTEST) --durations 15 -m "torch and not process and $(MARKERS)"
 
-# Four at a time: these tests wait for other processes, and for disks, more than they compute.
+# Three at a time: these tests wait for other processes, and for disks, more than they compute.
 process: $(VENV)/.installed-dev
-	$(PYTEST) -n 4 --durations 15 -m "process and $(MARKERS)"
+	$(PYTEST) -n 3 --durations 15 -m "process and $(MARKERS)"
 
 coverage: $(VENV)/.installed-dev
 	$(BIN)/coverage erase

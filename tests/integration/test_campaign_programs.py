@@ -97,13 +97,13 @@ def start(folder: Path, *path: Path) -> "subprocess.Popen[str]":
 
 def finish(command: "subprocess.Popen[str]") -> str:
     """What a command said until its end, which must be a good one."""
-    said, _ = command.communicate(timeout=120)
+    said, _ = command.communicate(timeout=250)
     assert command.returncode == 0, said
     return said
 
 
 def wait_until(condition: Callable[[], bool], command: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 250
     while not condition():
         assert time.monotonic() < deadline
         assert command.poll() is None, command.communicate()[0]

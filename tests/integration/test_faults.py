@@ -354,7 +354,7 @@ def test_campaign_reaches_its_size_though_labels_fail_and_workers_die(tmp_path: 
     log = tmp_path / "log"
     folder = unreliable_project(tmp_path / "project", log, n_training=n_training)
     campaign = start(folder, FAULTS)
-    said, _ = campaign.communicate(timeout=60 + 5 * n_training)
+    said, _ = campaign.communicate(timeout=250 + 5 * n_training)
     assert campaign.returncode == 0, said
     summary = read_summary(folder / "results").content
     jobs = {job.label_id: job for stage in Stage for job in jobs_of(folder, stage)}

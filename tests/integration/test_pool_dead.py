@@ -72,7 +72,7 @@ def test_waiting_campaign_says_for_what_and_ends_with_3_when_its_pool_is_dead(pr
     (interchange,) = (pid for pid, command in children_of(campaign.pid).items() if "interchange" in command)
     killed = time.monotonic()
     os.kill(interchange, signal.SIGKILL)
-    words, _ = campaign.communicate(timeout=60)
+    words, _ = campaign.communicate(timeout=250)
     assert campaign.returncode == 3, words
     assert time.monotonic() - killed < 30
     assert "no more labels can be computed, because the workers are gone: Parsl's interchange" in words

@@ -179,7 +179,7 @@ def test_mistake_in_the_files_is_told_in_a_second_and_nothing_is_created(kind: s
     make_mistake, words = SETTINGS_MISTAKES[kind]
     make_mistake(project)
     before = contents(project)
-    done = subprocess.run([*AIMS_PAX, "run", project], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*AIMS_PAX, "run", project], capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     assert "nothing was started" in done.stderr
