@@ -19,8 +19,9 @@ from aims_pax.stages.memory import recalling
 
 STRUCTURES: Final = "starting structures"
 AIMS_INPUT: Final = "input of FHI-aims"
+SYSTEMS: Final = "SYSTEMS"
 
-OWN: Final = ("threshold", "max_labels", "priority")
+OWN: Final = ("num_trajectories", "threshold", "max_labels", "priority")
 """What SYSTEMS says of a system that no other section says."""
 
 
@@ -72,7 +73,7 @@ def changed_settings(stored: str, project: Project) -> list[Problem]:
 def changes(stored: str, project: Project) -> Iterator[tuple[str, Any, Any]]:
     """Key, value before and value now of all settings that differ and matter to what comes out."""
     with recalling("settings"):
-        before = dict(json.loads(stored))
+        before = {SYSTEMS: [], **json.loads(stored)}  # older notes know of none
     now = json.loads(json.dumps(_described(project)))
     for key in now:
         # A key on one side only belongs to a section, or a trajectory, of a stage that was not run yet.
@@ -84,12 +85,13 @@ def _described(project: Project) -> dict[str, Any]:
     """All settings, by names without hierarchy: a value that is a mapping is compared as a whole."""
     settings = project.settings
     described: dict[str, Any] = {STRUCTURES: [[system.name, _digest(system.frame)] for system in project.systems]}
+    described[SYSTEMS] = list(settings.systems)
     if project.inputs:
         described[AIMS_INPUT] = {name: one.digest for name, one in project.inputs.items()}
     sections: dict[str, Section | None] = {
         "INITIAL_DATASET_GENERATION.": settings.initial,
         "ACTIVE_LEARNING.": settings.active,
-        "REFERENCE.": settings.reference,
+        "REFERENCE.": None if settings.systems else settings.reference,
         **{f"MD.{index}.": md for index, md in _md(project).items()},
         **{
             f"mace.yaml: {name}.": getattr(project.mace, MaceSettings.SECTIONS[name])

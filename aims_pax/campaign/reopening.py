@@ -32,6 +32,7 @@ RAISE: Final = {
     StopReason.FORCE_MAE: "lower ACTIVE_LEARNING.desired_acc",
     StopReason.EPOCHS: "raise ACTIVE_LEARNING.max_epochs",
     StopReason.MD_STEPS: "raise ACTIVE_LEARNING.max_MD_steps",
+    StopReason.BUDGETS: "raise SYSTEMS.<name>.max_labels",
 }
 """What has a run go on that has ended for a reason."""
 

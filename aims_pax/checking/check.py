@@ -160,7 +160,9 @@ def _device_problems(project: Project) -> Iterator[Problem]:
 
 
 def _reference_problems(project: Project) -> Iterator[Problem]:
-    home, settings = dotted(project.reference_keys), project.settings.reference
+    home, settings = dotted(project.reference_keys), project.settings.references[0]
+    if project.settings.systems:
+        home = "SYSTEMS.<name>.REFERENCE"
     systems_by_problem: dict[str, list[str]] = {}
     elsewhere = isinstance(project.settings.cluster, ParslCluster | SlurmCluster)
     reference = build_reference(project.reference)
@@ -241,9 +243,9 @@ def _beginning(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
 
 def _pickles(project: Project, stages: tuple[Stage, ...]) -> Iterator[tuple[str, Path]]:
     """Key and path of the model files that a run loads and did not write itself."""
-    reference, named = project.settings.reference, []
-    if isinstance(reference, TeacherSettings):
-        named.append(("the model that labels", reference.model))
+    named = [
+        ("the model that labels", one.model) for one in project.settings.references if isinstance(one, TeacherSettings)
+    ]
     if INITIAL in stages and project.initial.foundational_model_settings is not None:
         settings = project.initial.foundational_model_settings
         named.append(("INITIAL_DATASET_GENERATION.foundational_model_settings.mace_model", settings.mace_model))

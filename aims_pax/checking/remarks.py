@@ -280,12 +280,15 @@ def cells(asked: Asked) -> Iterator[Doubt]:
 
 def crystals_under_gfn2(asked: Asked) -> Iterator[Doubt]:
     """GFN2-xTB has no sane surface for many crystals: MgO gains 2.7 eV when its atoms are moved by 0.05 Å."""
-    project, reference = asked.project, asked.project.settings.reference
-    labels = isinstance(reference, TbliteSettings) and reference.method == "GFN2-xTB"
+    project = asked.project
+    labels = any(isinstance(one, TbliteSettings) and one.method == "GFN2-xTB" for one in project.settings.references)
     drives = INITIAL in asked.stages and embedded_method(project) == "GFN2-xTB"
     if not (labels or drives):
         return
-    found = [system.name for system in project.systems if is_crystal(system.frame)]
+    crystals = [system for system in project.systems if is_crystal(system.frame)]
+    labelled = [one for one in crystals if getattr(project.reference_for(one), "method", "") == "GFN2-xTB"]
+    labels = bool(labelled)
+    found = [system.name for system in (crystals if drives else labelled)]
     if not found:
         return
     names = ", ".join(found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
@@ -329,9 +332,10 @@ def precision(asked: Asked) -> Iterator[Doubt]:
     if project.mace.general.default_dtype != "float32":
         return
     given = project.mace.architecture.atomic_energies or {}
-    reference = project.settings.reference
     largest = max((abs(energy) for energy in given.values()), default=0.0)
-    if not given and reference.type in ("fhi-aims", "asi", "pyscf"):
+    of_all = [one for one in project.settings.references if one.type in ("fhi-aims", "asi", "pyscf")]
+    if not given and of_all:
+        reference = of_all[0]
         effective = isinstance(reference, PyscfSettings) and reference.basis.lower().startswith("def2")
         counted = [z for z in project.elements if not (effective and z >= ECP_FROM)]
         largest = max((THOMAS_FERMI_EV * z ** (7 / 3) for z in counted), default=0.0)

@@ -330,6 +330,9 @@ def _labels_to_goal(project: Project, rules: Rules, standing: Standing | None, r
     if not isinf(rules.max_epochs):
         left = max(0.0, rules.max_epochs - (0 if state is None else state.n_epochs)) / _epochs_per_label(rules)
         limits.append(Span(left, left, left * n_trajectories))
+    if rules.budgets and sum(len(one.trajectories) for one in rules.budgets) == n_trajectories:
+        done = 0 if state is None else sum(one.n_labels for one in state.trajectories)
+        limits.append(Span.exactly(max(0, sum(one.max_labels for one in rules.budgets) - done)))
     if not limits:
         return Span(0.0, DEFAULT_LABELS, inf)
     least = 0.0 if rules.desired_force_mae is not None else min(span.low for span in limits)

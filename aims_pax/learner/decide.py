@@ -13,6 +13,7 @@ from aims_pax.learner.transition import (
     reason_to_stop,
     steps_used_up,
     stopped_if_due,
+    within_budgets,
 )
 
 
@@ -97,7 +98,7 @@ def resumed(state: State, rules: Rules) -> State:
         replace(one, phase=Phase.FINISHED) if one.phase is Phase.RUNNING and steps_used_up(one, rules) else one
         for one in state.trajectories
     )
-    return stopped_if_due(replace(state, trajectories=trajectories), rules)
+    return stopped_if_due(within_budgets(replace(state, trajectories=trajectories), rules), rules)
 
 
 def _tried_again(state: State) -> State:

@@ -86,7 +86,7 @@ def transition(state: State, event: Event, rules: Rules) -> Changed:
             state = _distributed(state, counts, rules)
         case EpochsDone():
             state = _epochs_done(state, event, rules)
-    return stopped_if_due(_within_budgets(state, rules), rules), consequences
+    return stopped_if_due(within_budgets(state, rules), rules), consequences
 
 
 def steps_used_up(trajectory: Trajectory, rules: Rules) -> bool:
@@ -104,11 +104,22 @@ def _n_labels(state: State, budget: Budget) -> int:
     return sum(state.trajectories[index].n_labels for index in budget.trajectories if index < len(state.trajectories))
 
 
-def _within_budgets(state: State, rules: Rules) -> State:
-    """End those that may ask for no more, once they have nothing to wait for or to learn."""
-    spent = budgets_spent(state, rules) & frozenset(state.in_phase(Phase.RUNNING))
-    for index in sorted(spent):
-        state = _with(state, index, replace(state.trajectories[index], phase=Phase.FINISHED))
+def within_budgets(state: State, rules: Rules) -> State:
+    """End those that may ask for no more, once they have nothing to wait for; and let those go on that may ask again.
+
+    A label that fails gives its place in the budget back, and a budget may be raised between two sessions.
+    """
+    if state.stopping is not None or not rules.budgets:
+        return state
+    spent = budgets_spent(state, rules)
+    for index in sorted(frozenset().union(*(one.trajectories for one in rules.budgets))):
+        if index >= len(state.trajectories):
+            continue
+        trajectory = state.trajectories[index]
+        if trajectory.phase is Phase.RUNNING and index in spent:
+            state = _with(state, index, replace(trajectory, phase=Phase.FINISHED))
+        elif trajectory.phase is Phase.FINISHED and index not in spent and not steps_used_up(trajectory, rules):
+            state = _with(state, index, replace(trajectory, phase=Phase.RUNNING))
     return state
 
 

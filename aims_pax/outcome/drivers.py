@@ -1,6 +1,8 @@
 """What drives the MD of a held-out set: the driver of the run, its product, its reference, or another method."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from aims_pax.committee import CommitteeForces, Ensemble, devices_of, load_foundation
 from aims_pax.errors import Problem, UserError
@@ -8,9 +10,13 @@ from aims_pax.protocols import Driver
 from aims_pax.reference.ase_adapter import import_callable
 from aims_pax.sampling import CalculatorForces
 from aims_pax.settings import Project
+from aims_pax.settings.initial import EMBEDDED_METHODS
+from aims_pax.settings.methods.reference import XtbMethod
 from aims_pax.stages import assembly
 from aims_pax.stages.driver import driver_forces as run_driver_forces
-from aims_pax.stages.driver import embedded_settings
+from aims_pax.stages.driver import embedded_settings, tight_binding
+
+XTB: Final[Mapping[str, XtbMethod]] = {name: name for name in EMBEDDED_METHODS.values()}
 
 
 def usual_driver(project: Project) -> str:
@@ -55,10 +61,10 @@ def driver_forces(by: str, project: Project, product: Ensemble) -> Driver:
         return CommitteeForces(product, member=0)
     if by == "driver" and project.settings.initial is not None:
         if project.initial.driver == "tblite":
-            return _tight_binding(embedded_settings(project).method, project)
+            return tight_binding(project, n_threads=assembly.n_cores())
         return run_driver_forces(project)
-    if by in ("GFN1-xTB", "GFN2-xTB"):
-        return _tight_binding(by, project)
+    if by in XTB:
+        return tight_binding(project, method=XTB[by], n_threads=assembly.n_cores())
     if by in ("mace-mp", "mace-off"):
         return CommitteeForces(load_foundation(by, "small", device=devices))
     if Path(by).expanduser().is_file():
@@ -69,14 +75,3 @@ def driver_forces(by: str, project: Project, product: Ensemble) -> Driver:
     named = "driver | product | reference | GFN1-xTB | GFN2-xTB | mace-mp | mace-off"
     allowed = f"{named} | a model file | package.module:Callable"
     raise UserError(Problem("--by", f"is {by!r}, and there is no such driver or file.", allowed))
-
-
-def _tight_binding(method: str, project: Project) -> Driver:
-    from tblite.ase import TBLite
-
-    reference = project.settings.reference
-    charge, multiplicity = getattr(reference, "charge", 0), getattr(reference, "multiplicity", 1)
-    return CalculatorForces(
-        lambda: TBLite(method=method, charge=charge, multiplicity=multiplicity, verbosity=0),
-        n_threads=assembly.n_cores(),
-    )

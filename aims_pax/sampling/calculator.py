@@ -30,9 +30,9 @@ class CalculatorForces:
     Parameters
     ----------
     new_calculator : callable
-        Makes one more ASE calculator, for a trajectory that has none of its own.
-    own : mapping of int to callable
-        The same for trajectories whose calculators differ, such as by charge.
+        Makes one more ASE calculator, for a system that has none of its own.
+    own : mapping of str to callable
+        The same for systems whose calculators differ, such as by charge; by their names.
     n_threads : int
         How many of them compute at the same time. More than one only for calculators that leave Python's lock while
         they do, and share nothing, as tblite's do.
@@ -45,7 +45,7 @@ class CalculatorForces:
         self,
         new_calculator: Callable[[], Calculator],
         *,
-        own: Mapping[int, Callable[[], Calculator]] | None = None,
+        own: Mapping[str, Callable[[], Calculator]] | None = None,
         n_threads: int = 1,
     ) -> None:
         self._new_calculator, self._own = new_calculator, own or {}
@@ -72,7 +72,7 @@ class CalculatorForces:
         try:
             with foreign_code():
                 if frame.trajectory not in self._calculators:
-                    self._calculators[frame.trajectory] = self._own.get(frame.trajectory, self._new_calculator)()
+                    self._calculators[frame.trajectory] = self._own.get(frame.system, self._new_calculator)()
                 atoms = atoms_of(frame)
                 atoms.calc = self._calculators[frame.trajectory]
                 energy, forces = float(atoms.get_potential_energy()), np.asarray(atoms.get_forces(), dtype=np.float64)

@@ -16,7 +16,7 @@ from aims_pax.settings.reading.kinds import Count, ExistingFile, Kind, Limit, Wh
 from aims_pax.settings.reading.validation import Reading
 from aims_pax.settings.section import Section
 
-NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,79}"
+NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_+-]{0,79}"
 """What a system may be called: it names folders of calculations and rows of figures."""
 
 Priority = Annotated[int, Ge(-(10**6)), Le(10**6), Whole]
@@ -99,7 +99,7 @@ def read_plans(reading: Reading, data: Any, shared: Shared) -> dict[str, SystemP
     plans = {}
     for name, written in data.items():
         if not isinstance(name, str) or not re.fullmatch(NAME, name):
-            allowed = "letters, digits and _ . + -, with a letter or digit first"
+            allowed = "letters, digits and _ + -, with a letter or digit first"
             reading.add(("SYSTEMS", name), f"SYSTEMS.{name} is no name of a system.", allowed)
             continue
         plan = _plan(reading, written, ("SYSTEMS", name), shared)
@@ -114,7 +114,8 @@ def _plan(reading: Reading, written: Any, keys: KeyPath, shared: Shared) -> Syst
     settings = reading.section(SystemSettings, written, keys)
     if settings is None:
         return None
-    md = reading.section(MDSettings, merged(reading, shared.md, settings.MD, ("MD",), (*keys, "MD")), (*keys, "MD"))
+    moving = {MDSettings.ALIASES.get(key, key): value for key, value in shared.md.items()}
+    md = reading.section(MDSettings, merged(reading, moving, settings.MD, ("MD",), (*keys, "MD")), (*keys, "MD"))
     place = (*keys, "REFERENCE")
     own = dict(settings.REFERENCE)
     for key in ("charge", "multiplicity"):

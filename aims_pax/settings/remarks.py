@@ -9,11 +9,11 @@ from aims_pax.settings.project import Project
 def structure_remarks(project: Project) -> list[Problem]:
     """Remarks on files and structures of a project, each in the four parts of a problem."""
     remarks = [remark for system in project.systems for remark in system.remarks]
-    reference = project.settings.reference
-    if isinstance(reference, FhiAimsSettings | AsiSettings):
-        return list(dict.fromkeys(remarks))  # these are given the moments
     for system in project.systems:
-        if system.moments is not None:
+        plan = project.plan_of(system)
+        reference = project.settings.reference if plan is None else plan.reference
+        is_told = isinstance(reference, FhiAimsSettings | AsiSettings)  # these are given the moments
+        if system.moments is not None and not is_told:
             where = system.name if system.file is None else system.file.name
             found = f"The file gives initial magnetic moments, and the reference {reference.type} is not told them."
             advice = (

@@ -201,7 +201,10 @@ def _read_systems(
 ) -> dict[str, SystemPlan] | None:
     """SYSTEMS, each entry with what the shared sections say; None after noting problems."""
     md = data.get("MD") or {}
-    if not isinstance(md, Mapping) or any(isinstance(key, int) for key in md):
+    if not isinstance(md, Mapping):
+        reading.add(("MD",), f"MD is {shown(md)}.", "a mapping of settings")
+        return None
+    if any(isinstance(key, int) for key in md):
         advice = "Write MD of all systems as one mapping, and what differs into SYSTEMS.<name>.MD."
         reading.add(("MD",), "MD is written by index, and there are SYSTEMS.", "", advice)
         return None
@@ -305,13 +308,14 @@ def _tagged(reading: Reading, choices: Mapping[str, type[Any]], data: Any, keys:
     """The section that its own `type` chooses; None after noting problems."""
     if not isinstance(data, Mapping):
         allowed = f"a mapping with type: {' | '.join(choices)}"
-        reading.add(keys, f"{keys[0]} is {shown(data)}.", allowed)
+        reading.add(keys, f"{dotted(keys)} is {shown(data)}.", allowed)
         return None
     kind = data.get("type")
     kind = REFERENCE_ALIASES.get(kind.lower(), kind.lower()) if isinstance(kind, str) else kind
     if not isinstance(kind, str) or kind not in choices:
-        found = f"{keys[0]}.type is {shown(kind)}." if "type" in data else f"{keys[0]}.type is missing."
-        advice = NOT_YET_VALUES.get(f"{keys[0]}.type", {}).get(str(kind), "")
+        name = dotted((*keys, "type"))
+        found = f"{name} is {shown(kind)}." if "type" in data else f"{name} is missing."
+        advice = NOT_YET_VALUES.get(f"{keys[-1]}.type", {}).get(str(kind), "")
         reading.add(
             (*keys, "type"),
             found,
@@ -322,13 +326,21 @@ def _tagged(reading: Reading, choices: Mapping[str, type[Any]], data: Any, keys:
     return reading.section(choices[kind], {**data, "type": kind}, keys)
 
 
+def _has_type(entry: Any) -> bool:
+    """Whether a system has a whole reference of its own."""
+    own = entry.get("REFERENCE") if isinstance(entry, Mapping) else None
+    return isinstance(own, Mapping) and "type" in own
+
+
 def _reference_type(data: Mapping[str | int, Any], folder: Path) -> str:
     """Which reference the raw settings ask for, as far as it decides whether FHI-aims' own keys may stay."""
     stages = [data.get(name) for name in STAGE_SECTIONS.values()]
     mappings = [stage for stage in stages if isinstance(stage, Mapping)]
     if any(stage.get("use_teacher_reference") is True for stage in mappings):
         return "teacher"
-    reference = data.get("REFERENCE")
+    reference, systems = data.get("REFERENCE"), data.get("SYSTEMS")
+    if reference is None and isinstance(systems, Mapping) and systems and all(map(_has_type, systems.values())):
+        return "another by SYSTEMS"
     if reference is not None:
         kind = str(reference.get("type")).lower() if isinstance(reference, Mapping) else "another"
         return "fhi-aims" if REFERENCE_ALIASES.get(kind, kind) == "fhi-aims" else f"{kind} by REFERENCE"

@@ -13,9 +13,11 @@ from aims_pax.reference.embedded.model_file import elements_of, published_file, 
 from aims_pax.reference.embedded.teacher import made_calculator
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import Project, System, TbliteSettings
+from aims_pax.settings.methods.reference import XtbMethod
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
     from aims_pax.protocols import Driver
+    from aims_pax.sampling import CalculatorForces
 
 NETWORK_TIMEOUT_S: Final = 10.0
 
@@ -39,8 +41,7 @@ def _driving_model(project: Project) -> "Driver":
     model = settings.foundational_model_settings
     match settings.driver:
         case "tblite":
-            each = [partial(_embedded_calculator, embedded_settings(project, system)) for system in project.systems]
-            return CalculatorForces(each[0], own=dict(enumerate(each)))
+            return tight_binding(project)
         case "mace-mp" | "mace-off" | "mace" as family:
             name = "small" if model is None else model.mace_model
             return CommitteeForces(load_foundation(family, name, device=devices_of(project.mace.misc.device)))
@@ -48,6 +49,25 @@ def _driving_model(project: Project) -> "Driver":
             make = import_callable(path, key="INITIAL_DATASET_GENERATION.foundational_model")
             arguments = {} if model is None else dict(model.arguments)
             return CalculatorForces(lambda: make(**arguments))
+
+
+def tight_binding(project: Project, *, method: XtbMethod | None = None, n_threads: int = 1) -> "CalculatorForces":
+    """Embedded tight binding for each system, with charge and spin of its reference.
+
+    Parameters
+    ----------
+    method : XtbMethod or None
+        Another method than that of the project.
+    n_threads : int
+        As for :class:`aims_pax.sampling.CalculatorForces`.
+    """
+    from aims_pax.sampling import CalculatorForces
+
+    own = {}
+    for system in project.systems:
+        settings = embedded_settings(project, system)
+        own[system.name] = partial(_embedded_calculator, settings, settings.method if method is None else method)
+    return CalculatorForces(next(iter(own.values())), own=own, n_threads=n_threads)
 
 
 def forget_history(project: Project, forces: "Driver") -> Callable[[], None]:
@@ -73,7 +93,8 @@ def embedded_settings(project: Project, system: System | None = None) -> TbliteS
         Whose reference it follows; None: what the project says for all.
     """
     reference = project.settings.reference if system is None else project.reference_for(system)
-    method = project.initial.embedded_method
+    initial = project.settings.initial
+    method = None if initial is None else initial.embedded_method
     if method is None:
         method = reference.method if isinstance(reference, TbliteSettings) else "GFN2-xTB"
     return TbliteSettings(
@@ -98,10 +119,10 @@ def driver_words(project: Project) -> str:
             return path
 
 
-def _embedded_calculator(settings: TbliteSettings):  # type: ignore[no-untyped-def]
+def _embedded_calculator(settings: TbliteSettings, method: XtbMethod):  # type: ignore[no-untyped-def]
     from tblite.ase import TBLite
 
-    return TBLite(method=settings.method, charge=settings.charge, multiplicity=settings.multiplicity, verbosity=0)
+    return TBLite(method=method, charge=settings.charge, multiplicity=settings.multiplicity, verbosity=0)
 
 
 # -- what can be wrong with it --------------------------------------------------------------------------------

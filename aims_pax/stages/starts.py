@@ -1,6 +1,7 @@
 """Where the trajectories of active learning begin."""
 
 import logging
+from collections import Counter
 from dataclasses import replace
 
 from aims_pax.dataset.records import JobStatus
@@ -23,9 +24,10 @@ def starting_frames(project: Project, store: RunStore) -> list[Frame]:
     starts = [replace(project.system_for(index).frame, trajectory=index) for index in range(project.n_trajectories)]
     if project.active.start_from == "structures":
         return starts
-    labelled = _initial_structures(store)
+    labelled, n_before = _initial_structures(store), Counter[str]()
     for index, start in enumerate(starts):
-        rank = index // len(project.systems)
+        rank = n_before[start.system]
+        n_before[start.system] += 1
         known = labelled.get(start.system, [])
         if not known:
             if rank == 0:

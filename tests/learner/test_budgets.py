@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from aims_pax.learner.cadence import PerLabel
-from aims_pax.learner.decide import decide, reopened
+from aims_pax.learner.decide import decide, reopened, resumed
 from aims_pax.learner.events import (
     Advance,
     AwaitLabel,
@@ -33,6 +33,9 @@ RULES = Rules(
     max_train_size=40,
     budgets=(Budget(frozenset({2}), 3),),
 )
+
+EAGER = (MovingThreshold(c_x=0.0, quiet_limit_steps=25),)
+"""Asks for every structure."""
 
 
 def test_each_trajectory_is_judged_by_the_threshold_that_concerns_it() -> None:
@@ -78,6 +81,33 @@ def test_a_system_gets_as_many_labels_as_it_may_and_the_others_go_on(seed: int, 
     assert state.trajectories[2].phase is Phase.FINISHED
     assert sum(one.n_labels for one in state.trajectories) == state.n_received
     assert state.stopping is StopReason.TRAIN_SIZE
+
+
+def answered(state: State, rules: Rules, *, index: int, fails: bool) -> State:
+    """The state after the label of a trajectory that waits for one, and its epochs."""
+    pick = next(one for one in state.in_flight if one.trajectory == index)
+    state, _ = transition(state, (LabelFailed if fails else LabelArrived)(index, pick.md_step), rules)
+    return state if fails else transition(state, EpochsDone(1, None), rules)[0]
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_label_that_fails_gives_its_place_back_to_all_of_its_system(fails: bool) -> None:
+    rules = replace(RULES, selectors=EAGER, budgets=(Budget(frozenset({0, 1}), 1),))
+    state, _ = transition(begin(rules, n_trajectories=3), ChunkDone(0, 25, 0.1), rules)
+    assert [one.phase for one in state.trajectories] == [Phase.WAITING, Phase.FINISHED, Phase.RUNNING]
+    state = answered(state, rules, index=0, fails=fails)
+    expected = Phase.RUNNING if fails else Phase.FINISHED
+    assert [state.trajectories[index].phase for index in (0, 1)] == [expected, expected]
+
+
+def test_a_budget_that_is_raised_while_a_run_is_interrupted_wakes_its_trajectories() -> None:
+    rules = replace(RULES, selectors=EAGER, budgets=(Budget(frozenset({0, 1}), 1),))
+    state, _ = transition(begin(rules, n_trajectories=3), ChunkDone(0, 25, 0.1), rules)
+    assert resumed(state, rules) == state
+    more = replace(rules, budgets=(Budget(frozenset({0, 1}), 5),))
+    assert resumed(state, more).trajectories[1].phase is Phase.RUNNING
+    fewer = replace(more, budgets=(Budget(frozenset({2}), 0),))
+    assert resumed(state, fewer).trajectories[2].phase is Phase.FINISHED
 
 
 def test_a_campaign_whose_budgets_are_all_spent_ends_for_that_reason_and_goes_on_with_more() -> None:

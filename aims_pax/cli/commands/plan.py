@@ -109,6 +109,9 @@ def _project(folder: Path, command: StageChoice | None) -> "tuple[Project, tuple
     if command is not None:
         stages = tuple(Stage(stage) for stage in STAGES[command])
         return load_project(folder, stages=stages), stages
+    project = load_project(folder, stages=())
+    if project.asked((ACTIVE,)) != (ACTIVE,):
+        return load_project(folder, stages=(INITIAL,)), (INITIAL,)
     project = load_project(folder, stages=(ACTIVE,))
     if project.settings.initial is None or project.active.initial_train_dataset is not None:
         return project, (ACTIVE,)

@@ -105,10 +105,10 @@ class _Builder:
                 yield (keys if isinstance(entry, str) else (*keys, written)), written, settings
 
     def _converge(self, keys: KeyPath, settings: Mapping[Any, Any], before: str) -> None:
-        """The convergence after a stage; before the first one it is that on a dataset which is brought along."""
+        """The convergence after a stage."""
         if not before:
-            if settings:
-                self._wrong(keys, f"{dotted(keys)} comes before any stage, and has settings.", advice="Remove them.")
+            advice = "A dataset that is brought along is converged on before learn anyway. Remove it, or move it."
+            self._wrong(keys, f"{dotted(keys)} comes before any stage.", ALLOWED, advice)
             return
         if (before, CONVERGES_BY[before]) in self.lines:
             self._wrong(keys, f"{dotted(keys)}: {CONVERGE} comes twice, or {CONVERGES_BY[before]} says it already.")

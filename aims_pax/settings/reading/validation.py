@@ -222,6 +222,8 @@ def _field_at(model: type[Section], location: KeyPath) -> FieldInfo | None:
 
 
 def _without_indices(keys: KeyPath) -> str:
+    """The section, also of what a system says of it: ``SYSTEMS.water.MD`` is MD."""
+    keys = keys[2:] if keys[:1] == ("SYSTEMS",) and len(keys) > 2 else keys
     return dotted(tuple(key for key in keys if isinstance(key, str)))
 
 

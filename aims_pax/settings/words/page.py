@@ -52,7 +52,7 @@ The method that labels structures. Without this section: GFN2-xTB by `tblite`, o
 _STAGES: Final = """\
 The campaign as the list of what it goes through. It says the same as the two sections above, and stands in their place:
 `initial` has the settings of INITIAL_DATASET_GENERATION, `learn` those of ACTIVE_LEARNING, and `converge` trains what
-is there to convergence. What is not listed is not run.
+is there to convergence. What is not listed is not run; a dataset that is brought along is converged on before `learn`.
 
 ```yaml
 STAGES:

@@ -63,7 +63,9 @@ def aims_pax_schema() -> Json:
 
 def _stages(definitions: Json) -> Json:
     """A list of names, or of names with the settings of their sections."""
-    last = definitions[ActiveLearningSettings.__name__]["properties"]
+    learn = definitions[ActiveLearningSettings.__name__]
+    learn["required"] = [key for key in learn.get("required", ()) if key != "num_trajectories"]  # SYSTEMS may say it
+    last = learn["properties"]
     shared = {key: last[key] for key in OF_CONVERGENCE}
     models: dict[str, type[Section]] = {"initial": InitialDatasetSettings, "learn": ActiveLearningSettings}
     settings: dict[str, Json] = {name: _reference(model) for name, model in models.items()}

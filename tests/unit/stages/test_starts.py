@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from ase.io import write
 
 from aims_pax.dataset.store import RunStore
@@ -76,3 +77,21 @@ def test_trajectories_begin_at_different_training_structures_of_their_own_system
     assert caplog.messages == ["system b has no training structure of the initial dataset, and begins as it was given"]
     label(store, chosen, 1, 0.7, split=Split.TRAINING, stage=Stage.INITIAL)
     assert shifts(chosen, store) == [0.5, 0.7, 0.3, 0.7, 0.1]
+
+
+def test_trajectories_of_systems_that_say_their_number_begin_apart_as_well(store: RunStore, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    project(folder, start_from="initial_dataset")
+    settings = yaml.safe_load((folder / "aims_PAX.yaml").read_text(encoding="utf-8"))
+    settings["ACTIVE_LEARNING"]["num_trajectories"] = 5
+    settings["SYSTEMS"] = {
+        name: {"geometry": f"geometry/{name}.xyz", "num_trajectories": number} for name, number in (("a", 4), ("b", 1))
+    }
+    (folder / "aims_PAX.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    chosen = load_project(folder)
+    fill(store, chosen)
+    label(store, chosen, 1, 0.7, split=Split.TRAINING, stage=Stage.INITIAL)
+    frames = starting_frames(chosen, store)
+    assert [frame.system for frame in frames] == ["a", "a", "a", "a", "b"]
+    moved = [float((frame.positions - chosen.system_for(k).frame.positions).mean()) for k, frame in enumerate(frames)]
+    assert moved == pytest.approx([0.5, 0.4, 0.2, 0.1, 0.7])

@@ -105,7 +105,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "twice": ([{"learn": LEARN}, {"learn": LEARN}], "learn comes a second time, or after learn"),
     "out of order": ([{"learn": LEARN}, {"initial": INITIAL}], "initial comes a second time, or after learn"),
     "converges twice": ([{"learn": LEARN}, "converge", "converge"], "converge comes twice"),
-    "settings before any stage": ([{"converge": {"margin": 1.0}}, {"learn": LEARN}], "comes before any stage"),
+    "settings before any stage": (["converge", {"initial": INITIAL}], "comes before any stage"),
     "no setting of a convergence": (
         [{"learn": LEARN}, {"converge": {"c_x": 1}}],
         "STAGES.1.converge.c_x is not a setting",

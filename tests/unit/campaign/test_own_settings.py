@@ -1,0 +1,56 @@
+"""A run whose systems are given other settings of their own."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aims_pax.campaign.fingerprint import _described, changed_settings
+from aims_pax.settings import Project, load_project
+
+from ..settings.test_own import BASE, written
+
+
+def project(folder: Path, **changes: Any) -> Project:
+    """The project of two systems, the ion's entry changed."""
+    folder.mkdir()
+    settings = copy.deepcopy(BASE)
+    settings["SYSTEMS"]["ammonium"] |= changes
+    return load_project(written(folder, settings))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"num_trajectories": 3}, "SYSTEMS.ammonium.num_trajectories is 3"),
+        ({"threshold": "shared"}, "SYSTEMS.ammonium.threshold is shared"),
+        ({"REFERENCE": {"max_iterations": 50}}, "SYSTEMS.ammonium.REFERENCE.max_iterations is 50"),
+        ({"MD": {"timestep": 0.5}}, "MD.timestep is 0.5"),
+    ],
+)
+def test_what_makes_another_run_is_told(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
+    before = json.dumps(_described(project(tmp_path / "before")))
+    problems = changed_settings(before, project(tmp_path / "after", **changes))
+    assert any(problem.found.startswith(said) for problem in problems), problems
+
+
+@pytest.mark.parametrize("changes", [{"priority": 5}, {"max_labels": 9}, {"resources": {"ranks": 2}}])
+def test_what_may_change_may(changes: dict[str, Any], tmp_path: Path) -> None:
+    before = json.dumps(_described(project(tmp_path / "before")))
+    assert changed_settings(before, project(tmp_path / "after", **changes)) == []
+
+
+def test_a_run_without_systems_does_not_go_on_with_some(tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    plain = {key: value for key, value in BASE.items() if key != "SYSTEMS"}
+    plain |= {
+        "MISC": {"path_to_geometry": "water.xyz"},
+        "ACTIVE_LEARNING": {"max_train_set_size": 9, "num_trajectories": 5},
+    }
+    stored = json.loads(json.dumps(_described(load_project(written(tmp_path / "plain", plain)))))
+    after = project(tmp_path / "after")
+    assert any("SYSTEMS is" in one.found for one in changed_settings(json.dumps(stored), after))
+    del stored["SYSTEMS"]  # as a run of an older program has it
+    assert any("SYSTEMS is" in one.found for one in changed_settings(json.dumps(stored), after))
