@@ -60,9 +60,9 @@ def idg_split(
         raise UserError(problems)
     left_out = (USUAL_DROPOUT if dropout_ratio is None else dropout_ratio) if dropout else None
     with working(f"cutting {dataset}"):
-        from aims_pax.frame import Stage
+        from aims_pax.settings.stage import ACTIVE
 
-        project = load(folder, (Stage.ACTIVE,), Named(None, settings_file, model_file))
+        project = load(folder, (ACTIVE,), Named(None, settings_file, model_file))
         lines = list(_lines(project, dataset, out, _Wanted(left_out, keep_isolated_atoms)))
     for line in lines:
         typer.echo(line)
