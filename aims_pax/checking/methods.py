@@ -5,21 +5,33 @@ from typing import Final
 
 from aims_pax.errors import Doubt
 from aims_pax.settings import Project
+from aims_pax.settings.methods.asi import AsiInput
+from aims_pax.settings.methods.charges import flat, is_of_charge
+from aims_pax.settings.methods.fhi_aims import FhiAimsInput
+from aims_pax.settings.reading.control_in import keywords
 from aims_pax.settings.section import Section
 
 MAY_DIFFER: Final = (
     *("charge", "multiplicity", "command", "launch", "walltime_s", "max_force_ev_per_ang", "kspacing", "kpts"),
     *("molecule_box", "magnetic_moments", "max_iterations", "max_cycle", "device", "control", "density_fit"),
+    *("initial_moments", "initial_charges", "species_text"),
 )
 """Settings of a method that systems may have of their own, and whose energies one model can learn all the same."""
 
 
+OF_ONE_STRUCTURE: Final = ("k_grid", "k_offset", "k_points", "charge", "spin", "fixed_spin", "default_initial_moment")
+"""Beginnings of keywords in control.in that belong to a structure."""
+
+OF_THE_WAY: Final = ("sc_", "output", "charge_mix", "mixer", "n_max_pulay", "elsi", "restart", "use_local", "compute_")
+"""And of those that say how the same energy is found, and what is told of it."""
+
+
 def methods_apart(project: Project) -> Iterator[Doubt]:
     """Systems that are labelled by methods whose energies do not belong together."""
-    plans = list(project.settings.systems.items())
-    for name, plan in plans[1:]:
-        first_name, first = plans[0][0], plans[0][1].reference
-        apart = _apart(first, plan.reference)
+    own = [(system.name, project.reference_for(system)) for system in project.systems]
+    for name, reference in own[1:] if project.settings.systems else []:
+        first_name, first = own[0]
+        apart = _apart(first, reference)
         if apart:
             yield Doubt(
                 project.where("SYSTEMS", name, "REFERENCE"),
@@ -34,15 +46,30 @@ def _apart(first: Section, second: Section) -> list[str]:
     """What of two references is not the same, besides what may differ."""
     if type(first) is not type(second):
         return ["type"]
+    if isinstance(first, AsiInput) and isinstance(second, AsiInput) and first.aims and second.aims:
+        return _apart(first.aims, second.aims)
     found = []
     for key in type(first).model_fields:
         one, other = getattr(first, key), getattr(second, key)
-        if key == "parameters" and isinstance(one, Mapping) and isinstance(other, Mapping):
-            found += [f"parameters.{inner}" for inner in sorted({*one, *other}) if _differs(inner, one, other)]
-        elif key not in MAY_DIFFER and one != other:
-            found.append(key)
+        if key == "control_text":
+            found += _keys_apart(_control(one), _control(other), "control.in: ")
+        elif key == "parameters":
+            found += _keys_apart(dict(flat(one)), dict(flat(other)), "parameters.")
+        elif key not in MAY_DIFFER and one != other and not (key == "xc" and isinstance(first, FhiAimsInput)):
+            found.append(key)  # the functional of FHI-aims is told with the keywords of control.in
     return found
 
 
-def _differs(key: str, first: Mapping[str, object], second: Mapping[str, object]) -> bool:
-    return key not in MAY_DIFFER and first.get(key) != second.get(key)
+def _control(text: str) -> dict[str, object]:
+    """Keywords of control.in that say what is computed."""
+    lines = ((line.name, line.values) for line in keywords(text))
+    return {name: values for name, values in lines if not name.startswith((*OF_ONE_STRUCTURE, *OF_THE_WAY))}
+
+
+def _keys_apart(first: Mapping[str, object], second: Mapping[str, object], home: str) -> list[str]:
+    names = sorted({*first, *second})
+    return [
+        f"{home}{name}"
+        for name in names
+        if name not in MAY_DIFFER and not is_of_charge(name) and first.get(name) != second.get(name)
+    ]

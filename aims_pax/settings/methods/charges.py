@@ -160,18 +160,24 @@ def _by_control(lines: Sequence[Keyword]) -> Told:
 
 
 def _by_arguments(arguments: Mapping[str, Any], where: str) -> Told:
-    flat = dict(_flat(arguments))
-    charge: float | None = next((_number(flat[name]) for name in _CHARGE_NAMES if name in flat), 0.0)
-    if any(name in flat for name in _CHARGE_OTHERWISE):
+    said = dict(flat(arguments))
+    charge: float | None = next((_number(said[name]) for name in _CHARGE_NAMES if name in said), 0.0)
+    if any(name in said for name in _CHARGE_OTHERWISE):
         charge = None
-    has_spin = any(name in _SPIN_NAMES or name.startswith(_SPIN_STARTS) for name in flat)
+    has_spin = any(name in _SPIN_NAMES or name.startswith(_SPIN_STARTS) for name in said)
     return Told(charge, None if has_spin else 1, where)
 
 
-def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def is_of_charge(name: str) -> bool:
+    """Whether a keyword of any program, in small letters, speaks of charge or spin."""
+    return name in (*_CHARGE_NAMES, *_CHARGE_OTHERWISE, *_SPIN_NAMES) or name.startswith(_SPIN_STARTS)
+
+
+def flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Keywords in small letters and their values, whatever sections they stand in."""
     for key, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value)
+            yield from flat(value)
         else:
             yield str(key).lower(), value
 
