@@ -11,6 +11,8 @@ from typing import Final
 
 import psutil
 
+from aims_pax.face.signals import ECHO_S
+
 from .disk import SmallDisk
 from .session import Role, Session
 
@@ -124,7 +126,8 @@ def strike(
             case _:
                 _signal(main, SIGNALS[harm])
                 if harm is Harm.INTERRUPT_TWICE:
-                    session.wait(rng.uniform(0.05, 0.5))
+                    # What comes sooner is taken for an echo of the first one, by which it leaves in good order.
+                    session.wait(ECHO_S + rng.uniform(0.2, 0.7))
                     if session.poll() is None:
                         _signal(main, SIGNALS[harm])
 
