@@ -255,7 +255,7 @@ def in_proportion(outcome: Outcome, factor: float) -> Outcome:
 
 
 def _share_of_goal(begun: State, state: State, rules: Rules) -> float:
-    """How much has been done of what there was to do, by the goal that is nearest; above 0 and below 1."""
+    """How much has been done of what there was to do, by the goal that is nearest; 0 as long as nothing of it is."""
     if isinstance(rules.cadence, PerRound):
         return (state.n_received - begun.n_received) / rounds_ahead(rules, begun).n_labels
     most = rules.max_md_steps and rules.max_md_steps * len(begun.trajectories)
@@ -286,7 +286,7 @@ class _Play:
         self._state = replace(begun, memories=tuple(replace(one, frozen_at=_THRESHOLD) for one in begun.memories))
         for pick in begun.in_flight:
             self._submit(pick)
-        while self._n_events < MOST_EVENTS:
+        while self._n_events < MOST_EVENTS or not _share_of_goal(begun, self._state, self._rules):
             self._answered()
             match decide(self._state, self._rules):
                 case Advance(trajectories, n_steps):

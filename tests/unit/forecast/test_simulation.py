@@ -55,6 +55,12 @@ def test_own_process_computes_labels_and_nothing_else_meanwhile() -> None:
     assert outcome.n_md_steps == 10 * outcome.n_labels
 
 
+def test_a_stage_that_hardly_ever_asks_is_played_until_it_has_got_on() -> None:
+    outcome = simulate(replace(WORK, pace=replace(FREE, pick_rate=2e-5)), n_workers=1)
+    assert outcome.n_labels > 0
+    assert outcome.n_md_steps > 20_000
+
+
 def test_stage_that_has_begun_is_played_to_its_end() -> None:
     state = begin(RULES, n_trajectories=4, n_initial_train=7)
     waiting = replace(state.trajectories[0], phase=Phase.WAITING, md_step=40)
