@@ -4,17 +4,9 @@ from dataclasses import replace
 
 from aims_pax.learner.cadence import PerLabel, PerRound
 from aims_pax.learner.events import Advance, Ask, AwaitLabel, Command, Distribute, Finish, Train
+from aims_pax.learner.goals import budgets_spent, reason_to_stop, steps_used_up, stopped_if_due, within_budgets
 from aims_pax.learner.state import Phase, Rules, State, StopReason, Trajectory, Turn
-from aims_pax.learner.transition import (
-    OutOfTurn,
-    budgets_spent,
-    equilibration_left,
-    n_wanted,
-    reason_to_stop,
-    steps_used_up,
-    stopped_if_due,
-    within_budgets,
-)
+from aims_pax.learner.transition import OutOfTurn, equilibration_left, n_wanted
 
 
 def decide(state: State, rules: Rules) -> Command:

@@ -263,6 +263,10 @@ class State:
         memories = tuple(memory if one.selector == memory.selector else one for one in self.memories)
         return replace(self, memories=memories)
 
+    def with_trajectory(self, index: int, trajectory: Trajectory) -> "State":
+        """The state with this trajectory in the place of that of its number."""
+        return replace(self, trajectories=(*self.trajectories[:index], trajectory, *self.trajectories[index + 1 :]))
+
     def in_phase(self, phase: Phase) -> tuple[int, ...]:
         """Indices of the trajectories in a phase."""
         return tuple(i for i, trajectory in enumerate(self.trajectories) if trajectory.phase is phase)

@@ -23,10 +23,11 @@ from aims_pax.learner.events import (
     Rewind,
     SubmitLabel,
 )
+from aims_pax.learner.goals import steps_used_up, stopped_if_due, within_budgets
 from aims_pax.learner.quota import SplitCounts
 from aims_pax.learner.selectors import Memory, Observation, PickReason, Purpose, Selector
 from aims_pax.learner.series import series_looked_at
-from aims_pax.learner.state import LIVE, Budget, Phase, Pick, Rules, State, StopReason, Trajectory, Turn
+from aims_pax.learner.state import Phase, Pick, Rules, State, Trajectory, Turn
 
 Changed = tuple[State, tuple[Consequence, ...]]
 
@@ -68,7 +69,7 @@ def transition(state: State, event: Event, rules: Rules) -> Changed:
             state, consequences = _chunk_done(state, event, rules)
         case ChunkUnphysical(index, n_steps):
             moved = _moved(state, index, n_steps)
-            state, consequences = _failure(_with(state, index, moved), index, rules)
+            state, consequences = _failure(state.with_trajectory(index, moved), index, rules)
         case LabelArrived():
             state, consequences = _label_arrived(state, event, rules)
         case LabelFailed(index, md_step, is_unphysical):
@@ -87,40 +88,6 @@ def transition(state: State, event: Event, rules: Rules) -> Changed:
         case EpochsDone():
             state = _epochs_done(state, event, rules)
     return stopped_if_due(within_budgets(state, rules), rules), consequences
-
-
-def steps_used_up(trajectory: Trajectory, rules: Rules) -> bool:
-    """Whether a trajectory has made all steps that it may."""
-    return rules.max_md_steps is not None and trajectory.md_step >= rules.max_md_steps
-
-
-def budgets_spent(state: State, rules: Rules) -> frozenset[int]:
-    """Trajectories that have asked for all labels that they may ask for."""
-    spent = (one for one in rules.budgets if _n_labels(state, one) >= one.max_labels)
-    return frozenset(index for one in spent for index in one.trajectories)
-
-
-def _n_labels(state: State, budget: Budget) -> int:
-    return sum(state.trajectories[index].n_labels for index in budget.trajectories if index < len(state.trajectories))
-
-
-def within_budgets(state: State, rules: Rules) -> State:
-    """End those that may ask for no more, once they have nothing to wait for; and let those go on that may ask again.
-
-    A label that fails gives its place in the budget back, and a budget may be raised between two sessions.
-    """
-    if state.stopping is not None or not rules.budgets:
-        return state
-    spent = budgets_spent(state, rules)
-    for index in sorted(frozenset().union(*(one.trajectories for one in rules.budgets))):
-        if index >= len(state.trajectories):
-            continue
-        trajectory = state.trajectories[index]
-        if trajectory.phase is Phase.RUNNING and index in spent:
-            state = _with(state, index, replace(trajectory, phase=Phase.FINISHED))
-        elif trajectory.phase is Phase.FINISHED and index not in spent and not steps_used_up(trajectory, rules):
-            state = _with(state, index, replace(trajectory, phase=Phase.RUNNING))
-    return state
 
 
 def equilibration_left(state: State, rules: Rules) -> int:
@@ -143,59 +110,6 @@ def n_wanted(state: State, rules: Rules) -> int:
     return max(0, rules.cadence.labels_per_round - state.n_in_round - len(state.in_flight))
 
 
-def stopped_if_due(state: State, rules: Rules) -> State:
-    """Stop when a goal is reached: what runs ends at once, what waits or learns goes its way to the end.
-
-    Labels in flight are kept and get their epochs, except when the epochs themselves are used up.
-    """
-    reason = state.stopping or reason_to_stop(state, rules)
-    if reason is None:
-        return state
-    ends = {Phase.RUNNING}
-    if state.n_epochs >= rules.max_epochs:
-        ends.add(Phase.TRAINING)
-    trajectories = tuple(
-        replace(trajectory, phase=Phase.FINISHED, epochs_left=0) if trajectory.phase in ends else trajectory
-        for trajectory in state.trajectories
-    )
-    return replace(state, trajectories=trajectories, stopping=reason)
-
-
-def reason_to_stop(state: State, rules: Rules) -> StopReason | None:
-    """The goal that is reached, if any."""
-    if state.epochs_due and state.n_epochs < rules.max_epochs:
-        return None
-    if isinstance(rules.cadence, PerRound) and state.n_epochs >= rules.max_epochs:
-        return StopReason.EPOCHS
-    if rules.max_train_size is not None and state.train_size >= rules.max_train_size:
-        return StopReason.TRAIN_SIZE
-    if (
-        rules.desired_force_mae is not None
-        and state.force_mae is not None
-        and state.force_mae <= rules.desired_force_mae
-    ):
-        return StopReason.FORCE_MAE
-    if state.n_epochs >= rules.max_epochs:
-        return StopReason.EPOCHS
-    return _reason_to_give_up(state, rules)
-
-
-def _reason_to_give_up(state: State, rules: Rules) -> StopReason | None:
-    if isinstance(rules.cadence, PerRound):
-        failed = bool(state.in_phase(Phase.FAILED)) or state.n_failed_in_row >= rules.max_failures
-        return StopReason.ALL_FAILED if failed and not state.in_flight else None
-    if any(trajectory.phase in LIVE for trajectory in state.trajectories):
-        return None
-    if all(trajectory.phase is Phase.FAILED for trajectory in state.trajectories):
-        return StopReason.ALL_FAILED
-    return StopReason.BUDGETS if budgets_spent(state, rules) else StopReason.MD_STEPS
-
-
-def _with(state: State, index: int, trajectory: Trajectory) -> State:
-    trajectories = (*state.trajectories[:index], trajectory, *state.trajectories[index + 1 :])
-    return replace(state, trajectories=trajectories)
-
-
 def _moved(state: State, index: int, n_steps: int) -> Trajectory:
     trajectory = state.trajectories[index]
     if trajectory.phase is not Phase.RUNNING:
@@ -216,19 +130,21 @@ def _chunk_done(state: State, event: ChunkDone, rules: Rules) -> Changed:
     moved = _moved(state, event.trajectory, event.n_steps)
     if isinstance(rules.cadence, PerRound):
         moved = replace(moved, failures=0, is_through=True)
-        state = _with(state, event.trajectory, moved)
+        state = state.with_trajectory(event.trajectory, moved)
         everyone_is = all(state.trajectories[index].is_through for index in state.in_phase(Phase.RUNNING))
         return _step_kept(state, event.n_steps, rules) if everyone_is else state, ()
     seen = _seen(state, event.trajectory, moved, n_steps=event.n_steps, score=event.score)
     state, wanted = _judged(replace(state, turn=Turn.TRAIN), seen, rules)
     if wanted is None:
-        return _with(state, event.trajectory, _onwards(state, moved, rules)), ()
+        return state.with_trajectory(event.trajectory, _onwards(state, moved, rules)), ()
     selector, reason = wanted
     if selector.purpose is Purpose.LEARN:
         moved = replace(moved, phase=Phase.WAITING, quiet_steps=0)
     else:
         moved = _onwards(state, moved, rules)
-    state = _picked(_with(state, event.trajectory, moved), Pick(event.trajectory, moved.md_step, selector.name))
+    state = _picked(
+        state.with_trajectory(event.trajectory, moved), Pick(event.trajectory, moved.md_step, selector.name)
+    )
     return state, (SubmitLabel(event.trajectory, reason, selector.name),)
 
 
@@ -265,7 +181,7 @@ def _picked(state: State, pick: Pick) -> State:
 
 def _counted(state: State, index: int, n_labels: int) -> State:
     trajectory = state.trajectories[index]
-    return _with(state, index, replace(trajectory, n_labels=trajectory.n_labels + n_labels))
+    return state.with_trajectory(index, replace(trajectory, n_labels=trajectory.n_labels + n_labels))
 
 
 def _step_kept(state: State, n_steps: int, rules: Rules) -> State:
@@ -289,7 +205,7 @@ def _asked(state: State, rules: Rules) -> Changed:
     taken = state.offered[: n_wanted(state, rules)]
     for pick in taken:
         trajectory = replace(state.trajectories[pick.trajectory], quiet_steps=0)
-        state = _picked(_with(state, pick.trajectory, trajectory), pick)
+        state = _picked(state.with_trajectory(pick.trajectory, trajectory), pick)
     state = replace(state, offered=state.offered[len(taken) :])
     return state, tuple(SubmitLabel(pick.trajectory, PickReason.DUE, pick.selector) for pick in taken)
 
@@ -301,10 +217,10 @@ def _failure(state: State, index: int, rules: Rules) -> Changed:
     if trajectory.failures >= most:
         # Those that keep step begin again where they last stood together, once their user has mended what was wrong.
         back = () if isinstance(rules.cadence, PerLabel) else (Rewind(index),)
-        return _with(state, index, replace(trajectory, phase=Phase.FAILED)), back
+        return state.with_trajectory(index, replace(trajectory, phase=Phase.FAILED)), back
     trajectory = _onwards(state, trajectory, rules)
     rewind = (Rewind(index),) if trajectory.phase is Phase.RUNNING else ()
-    return _with(state, index, trajectory), rewind
+    return state.with_trajectory(index, trajectory), rewind
 
 
 # -- labels ---------------------------------------------------------------------------------------------------
@@ -344,7 +260,7 @@ def _label_arrived(state: State, event: LabelArrived, rules: Rules) -> Changed:
         trajectory = replace(trajectory, phase=Phase.TRAINING)
     else:
         trajectory = replace(trajectory, phase=Phase.FINISHED, epochs_left=0)
-    state = replace(_with(state, event.trajectory, trajectory), counts=(counts,))
+    state = replace(state.with_trajectory(event.trajectory, trajectory), counts=(counts,))
     return _grown(state, rules), (KeepLabel(event.trajectory, split),)
 
 
@@ -394,5 +310,5 @@ def _epochs_done(state: State, event: EpochsDone, rules: Rules) -> State:
         trajectory = state.trajectories[index]
         left = max(0, trajectory.epochs_left - event.n_epochs)
         trajectory = replace(trajectory, epochs_left=left)
-        state = _with(state, index, trajectory if left else _onwards(state, trajectory, rules))
+        state = state.with_trajectory(index, trajectory if left else _onwards(state, trajectory, rules))
     return state
