@@ -3,26 +3,24 @@
 import copy
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from aims_pax.committee.checkpoint import MembersCheckpoint, naming_damage, read_checkpoint, write_checkpoint
 from aims_pax.committee.cores import Result, device_by_device
+from aims_pax.committee.design import Design
 from aims_pax.committee.device import Where, as_devices
 from aims_pax.committee.ensemble import Ensemble
-from aims_pax.committee.mace.backend import MaceModel
 from aims_pax.committee.mace.build import (
     DTYPES,
-    build_model,
     dataset_statistics,
     set_avg_num_neighbors,
 )
 from aims_pax.committee.mace.compiled import CompiledPasses
 from aims_pax.committee.mace.elements import Elements
-from aims_pax.committee.mace.graph import LabelledGraph
 from aims_pax.committee.mace.loss import WeightedLoss
 from aims_pax.committee.mace.model import Passes, atomic_energies, frame_of, run_model
 from aims_pax.committee.mace.modelfile import save
@@ -30,40 +28,13 @@ from aims_pax.committee.mace.pretrained import baseline_of, read_committee, stat
 from aims_pax.committee.mace.statistics import DatasetStatistics
 from aims_pax.committee.member import Member
 from aims_pax.committee.placement import home_of
+from aims_pax.committee.points import Points
 from aims_pax.errors import ShapeError
-from aims_pax.frame import LabelledFrame, Split
+from aims_pax.frame import LabelledFrame
 from aims_pax.protocols import EVERY_EPOCH, EpochPlan, EpochReport, MemberErrors
 from aims_pax.settings.mace import MaceSettings
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Design:
-    """What the members of a committee are built from; statistics by member."""
-
-    settings: MaceSettings
-    seeds: tuple[int, ...]
-    elements: Elements
-    statistics: tuple[DatasetStatistics, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The one name that each member has in the log, in files and in figures: ``{name_exp}_{seed}``."""
-        return tuple(f"{self.settings.general.name_exp}_{seed}" for seed in self.seeds)
-
-    def models(self, dtype: torch.dtype) -> list[MaceModel]:
-        """The members, untrained."""
-        architecture = self.settings.architecture
-        return [
-            build_model(architecture, self.elements, statistics, dtype=dtype, seed=seed)
-            for seed, statistics in zip(self.seeds, self.statistics, strict=True)
-        ]
-
-    def skeleton(self, dtype: torch.dtype) -> MaceModel:
-        """What PyTorch's compiler follows in the place of any member."""
-        architecture = self.settings.architecture
-        return build_model(architecture, self.elements, self.statistics[0], dtype=dtype, seed=0, traceable=True)
 
 
 class Committee(Ensemble):
@@ -76,7 +47,7 @@ class Committee(Ensemble):
     graphs.
     """
 
-    def __init__(self, design: _Design, *, devices: Sequence[torch.device], compiled: bool) -> None:
+    def __init__(self, design: Design, *, devices: Sequence[torch.device], compiled: bool) -> None:
         settings = design.settings
         self._design = design
         loss = WeightedLoss(
@@ -97,11 +68,10 @@ class Committee(Ensemble):
             )
             for model, seed in zip(models, design.seeds, strict=True)
         )
-        self._neighbour_counts: dict[int, tuple[int, int]] = {}
-        self._largest_graph_bytes = 0.0
         super().__init__(
             [member.averaged.model for member in self._members], sources=design.names, devices=devices, passes=passes
         )
+        self._points = Points(self._members, self._placement)
 
     @classmethod
     def build(
@@ -138,7 +108,7 @@ class Committee(Ensemble):
         isolated = dict(atomic_energies_ev or {})
         elements = Elements.of([*isolated, *(z for point in labelled for z in point.frame.numbers)])
         statistics = dataset_statistics(settings.architecture, labelled, elements, isolated_atoms_ev=isolated)
-        design = _Design(settings, tuple(seeds), elements, (statistics,) * len(seeds))
+        design = Design(settings, tuple(seeds), elements, (statistics,) * len(seeds))
         committee = cls(design, devices=as_devices(device), compiled=compiled)
         committee.add(labelled)
         return committee
@@ -164,7 +134,7 @@ class Committee(Ensemble):
         if len(models) == 1:
             models *= len(seeds)
         statistics = tuple(statistics_of(model) for model in models)
-        design = _Design(settings, tuple(seeds), frame_of(models[0]).elements, statistics)
+        design = Design(settings, tuple(seeds), frame_of(models[0]).elements, statistics)
         committee = cls(design, devices=as_devices(device), compiled=compiled)
         for member, model in zip(committee._members, models, strict=True):
             member.adopt(model)
@@ -206,23 +176,8 @@ class Committee(Ensemble):
         ModelError
             A structure has an element that the models do not know.
         """
-        e0 = atomic_energies(self._models[0])
-        for point in labelled:
-            if point.split is Split.TEST or point.label_id in self._neighbour_counts:
-                continue
-            graph = LabelledGraph.build(point, self._for_model, atomic_energies_ev=e0)
-            owners = range(self.n_members) if point.member is None else (point.member,)
-            copies = {self.devices[0]: graph}
-            for index in owners:
-                home, owner = self._placement.home(index), self._members[index]
-                copy_there = copies.setdefault(home, graph if home in copies else graph.on(home))
-                (owner.train_graphs if point.split is Split.TRAINING else owner.valid_graphs).append(copy_there)
-            n_edges, n_bonded = graph.edges.shape[1], len(torch.unique(graph.edges[1]))
-            footprint = self._budget.footprint
-            graph_bytes = footprint.per_atom * graph.n_atoms + footprint.per_edge * n_edges
-            self._largest_graph_bytes = max(self._largest_graph_bytes, graph_bytes)
-            is_training = point.split is Split.TRAINING
-            self._neighbour_counts[point.label_id] = (n_edges, n_bonded) if is_training else (0, 0)
+        energies_ev, footprint = atomic_energies(self._models[0]), self._budget.footprint
+        self._points.add(labelled, self._for_model, atomic_energies_ev=energies_ev, footprint=footprint)
 
     def share_points(self, *, validation_trains: bool = False) -> None:
         """Give every member all points, those that were one member's own included, in the order of their labels.
@@ -235,16 +190,7 @@ class Committee(Ensemble):
         validation_trains : bool
             Whether the validation points become training points, so that nothing is left to measure errors on.
         """
-        train = _by_label(graph for member in self._members for graph in member.train_graphs)
-        valid = _by_label(graph for member in self._members for graph in member.valid_graphs)
-        if validation_trains:
-            train, valid = _by_label([*train, *valid]), []
-        copies = {
-            home: ([graph.on(home) for graph in train], [graph.on(home) for graph in valid]) for home in self.devices
-        }
-        for index, member in enumerate(self._members):
-            train_there, valid_there = copies[self._placement.home(index)]
-            member.train_graphs, member.valid_graphs = list(train_there), list(valid_there)
+        self._points.share(validation_trains=validation_trains)
 
     def train(
         self, n_epochs: int, *, members: Sequence[int] | None = None, plan: EpochPlan = EVERY_EPOCH
@@ -340,7 +286,7 @@ class Committee(Ensemble):
         saved = read_checkpoint(path, device=devices[0])
         with naming_damage(path):
             settings = MaceSettings.model_validate(saved.settings)
-            design = _Design(settings, saved.seeds, saved.elements, saved.statistics)
+            design = Design(settings, saved.seeds, saved.elements, saved.statistics)
             committee = cls(design, devices=devices, compiled=compiled)
             for member, state in zip(committee._members, saved.members, strict=True):
                 member.restore(state)
@@ -370,7 +316,7 @@ class Committee(Ensemble):
         That matters where one member is left, as in converging the best: two threads inside the operations of a batch
         of five ethanols are no faster than one, and fifteen times slower when another process has one of the cores.
         """
-        batch_bytes = self._design.settings.training.batch_size * self._largest_graph_bytes
+        batch_bytes = self._design.settings.training.batch_size * self._points.largest_graph_bytes
         max_threads = None if batch_bytes > self._budget.largest_bytes else 1
         homes = [self._placement.home(member) for member in members]
         return device_by_device(work, members, devices=homes, max_threads=max_threads)
@@ -380,19 +326,11 @@ class Committee(Ensemble):
         settings = self._design.settings
         if not (settings.training.update_avg_num_neighbors and settings.architecture.compute_avg_num_neighbors):
             return
-        n_edges = sum(edges for edges, _ in self._neighbour_counts.values())
-        n_bonded = sum(bonded for _, bonded in self._neighbour_counts.values())
-        before = self._design.statistics
-        if not n_bonded or all(n_edges / n_bonded == one.avg_num_neighbors for one in before):
+        before, mean = self._design.statistics, self._points.mean_neighbours
+        if mean is None or all(mean == one.avg_num_neighbors for one in before):
             return
-        statistics = tuple(replace(one, avg_num_neighbors=n_edges / n_bonded) for one in before)
+        statistics = tuple(replace(one, avg_num_neighbors=mean) for one in before)
         self._design = replace(self._design, statistics=statistics)
         for member in self._members:
-            set_avg_num_neighbors(member.model, n_edges / n_bonded)
-            set_avg_num_neighbors(member.averaged.model, n_edges / n_bonded)
-
-
-def _by_label(graphs: Iterable[LabelledGraph]) -> list[LabelledGraph]:
-    """The graphs of distinct labels, in the order of the labels."""
-    distinct = {graph.label_id: graph for graph in graphs}
-    return [distinct[label_id] for label_id in sorted(distinct)]
+            set_avg_num_neighbors(member.model, mean)
+            set_avg_num_neighbors(member.averaged.model, mean)

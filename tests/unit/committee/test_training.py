@@ -249,7 +249,7 @@ def test_one_member_alone_trains_in_one_thread_while_its_batches_are_small(
     torch.set_num_threads(2)
     try:
         committee.train(1, members=[1])
-        committee._largest_graph_bytes = 1e12
+        committee._points.largest_graph_bytes = 1e12
         committee.train(1, members=[1])
     finally:
         torch.set_num_threads(before)
