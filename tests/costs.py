@@ -41,6 +41,7 @@ COSTS: Final[Mapping[str, str]] = {
     "unit/committee": "torch",
     "unit/evaluation": "torch",
     "unit/forecast/test_pace.py": "torch",
+    "unit/forecast/test_speed.py": "torch",
     "unit/forecast/test_timetable.py": "torch",
     "unit/labelling/test_desk.py": "torch",
     "unit/outcome": "torch",

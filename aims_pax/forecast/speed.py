@@ -141,22 +141,30 @@ def measured_driver(project: Project) -> tuple[dict[str, float], str]:
 
 
 def _by_system(project: Project, measure: Callable[[System], float]) -> tuple[dict[str, float], str]:
-    """A time for each system: equal compositions share it; those that come late are estimated by their atoms."""
-    seconds: dict[bytes, float] = {}
+    """A time for each system: those that are alike share it; those that come late are estimated by their atoms.
+
+    Alike are systems of one composition that are labelled in the same way: with the same input, on as many ranks.
+    """
+    seconds: dict[tuple[bytes, str], float] = {}
     found, estimated, started = {}, [], time.perf_counter()
-    measured: dict[int, float] = {}
+    measured: list[tuple[str, int, float]] = []
     for system in project.systems:
-        composition = np.sort(system.frame.numbers).tobytes() + system.frame.pbc.tobytes()
-        n_atoms = system.frame.n_atoms
-        if composition not in seconds and (not seconds or time.perf_counter() - started < ENOUGH_S):
-            measured[n_atoms] = seconds[composition] = measure(system)
-        if composition in seconds:
-            found[system.name] = seconds[composition]
+        method = project.reference_for(system).model_dump_json()
+        n_atoms, alike = system.frame.n_atoms, (_composition(system.frame), method)
+        if alike not in seconds and (not seconds or time.perf_counter() - started < ENOUGH_S):
+            seconds[alike] = measure(system)
+            measured.append((method, n_atoms, seconds[alike]))
+        if alike in seconds:
+            found[system.name] = seconds[alike]
         else:
-            nearest = min(measured, key=lambda n: abs(n - n_atoms))
-            found[system.name] = measured[nearest] * n_atoms / nearest
+            _, nearest, nearest_s = min(measured, key=lambda one: (one[0] != method, abs(one[1] - n_atoms)))
+            found[system.name] = nearest_s * n_atoms / nearest
             estimated.append(system.name)
     return found, f"; {len(estimated)} more systems by their number of atoms" if estimated else ""
+
+
+def _composition(frame: Frame) -> bytes:
+    return np.sort(frame.numbers).tobytes() + frame.pbc.tobytes()
 
 
 def _each(seconds: Mapping[str, float]) -> str:
