@@ -10,6 +10,7 @@ import numpy as np
 from aims_pax.evaluation.bonds import BONDED, BondGraph, graphs_of
 from aims_pax.evaluation.stability import DISORDERED
 from aims_pax.frame import Frame, LabelledFrame
+from aims_pax.outcome.heldout_plan import HeldoutPlan
 from aims_pax.outcome.trial import TrialRun
 from aims_pax.sampling import StatisticalEnsemble, TrajectoryStart
 from aims_pax.settings import MDSettings, Project
@@ -81,12 +82,42 @@ def conditions_of(project: Project) -> list[tuple[str, MDSettings]]:
     moving = [(system.name, project.md_of(system)) for system in project.systems]
     if project.settings.active is not None:
         moving = [(project.system_for(index).name, project.md_for(index)) for index in range(project.n_trajectories)]
-    found: list[tuple[str, MDSettings]] = []
+    found: dict[tuple[str, str], tuple[str, MDSettings]] = {}
     for name, md in moving:
-        pair = (name, md.model_copy(update={"seed": 0}))
-        if pair not in found:
-            found.append(pair)
-    return found
+        alike = md.model_copy(update={"seed": 0})
+        found.setdefault((name, alike.model_dump_json()), (name, alike))
+    return list(found.values())
+
+
+def motions_of(project: Project, starts: Sequence[Frame]) -> list[MDSettings]:
+    """How structures move that the run did not necessarily have: as the system of their name did.
+
+    A structure of another name moves as the first system of the same atoms, or else as the first trajectory.
+    """
+    first = project.md_for(0) if project.settings.active is not None else project.md_of(project.systems[0])
+    by_name: dict[str, MDSettings] = {}
+    if project.settings.active is not None:
+        for index in range(project.n_trajectories):
+            by_name.setdefault(project.system_for(index).name, project.md_for(index))
+    by_name = {system.name: by_name.get(system.name) or project.md_of(system) for system in project.systems}
+    by_atoms = {_atoms(system.frame): by_name[system.name] for system in reversed(project.systems)}
+    return [by_name.get(start.system) or by_atoms.get(_atoms(start)) or first for start in starts]
+
+
+def heldout_starts(plan: HeldoutPlan, project: Project, starts: Sequence[Frame]) -> list[TrajectoryStart]:
+    """How each run begins: at the structures in turn, each of which moves as its system does."""
+    motions = motions_of(project, starts)
+    return [
+        TrajectoryStart(
+            frame=replace(starts[run % len(starts)], trajectory=run, md_step=0, generation=0),
+            ensemble=StatisticalEnsemble.NVT,
+            temperature_k=md.temperature if plan.temperature_k is None else plan.temperature_k,
+            timestep_fs=md.timestep,
+            friction_per_fs=md.friction,
+            seed=md.seed + 2 * SEEDS_APART,
+        )
+        for run, md in ((run, motions[run % len(starts)]) for run in range(plan.n_runs))
+    ]
 
 
 def trial_runs(
@@ -118,6 +149,16 @@ def trial_runs(
 def at_temperature(md: MDSettings, temperature_k: float | None) -> MDSettings:
     """The same MD at another temperature."""
     return md if temperature_k is None else md.model_copy(update={"temperature": temperature_k})
+
+
+def common_temperature(project: Project) -> float | None:
+    """The temperature at which all systems moved, K; None where they had several."""
+    temperatures = {md.temperature for md in motions_of(project, [system.frame for system in project.systems])}
+    return temperatures.pop() if len(temperatures) == 1 else None
+
+
+def _atoms(frame: Frame) -> bytes:
+    return np.sort(frame.numbers).tobytes()
 
 
 def _shuffled(places: Sequence[Place], rng: np.random.Generator) -> "cycle[Place]":

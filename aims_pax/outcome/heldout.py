@@ -24,11 +24,11 @@ from aims_pax.errors import CampaignStopped, Problem, UserError
 from aims_pax.frame import Frame, Label, Split
 from aims_pax.labelling.desk import LabelDesk
 from aims_pax.labelling.errands import errands_in
-from aims_pax.outcome.conditions import SEEDS_APART
+from aims_pax.outcome.conditions import heldout_starts
 from aims_pax.outcome.drivers import driver_forces, driver_name, is_reference
 from aims_pax.outcome.heldout_plan import OVERSAMPLED, Cost, HeldoutPlan, Select
 from aims_pax.protocols import Driver, ForgetsHistory, LabelDone, Pool
-from aims_pax.sampling import BatchedSampler, ReferenceForces, StatisticalEnsemble, TrajectoryStart
+from aims_pax.sampling import BatchedSampler, ReferenceForces, TrajectoryStart
 from aims_pax.settings import Project
 from aims_pax.settings.stage import INITIAL
 from aims_pax.stages import assembly
@@ -80,6 +80,7 @@ class HeldoutSet:
 
     def __init__(self, plan: HeldoutPlan, parts: HeldoutParts) -> None:
         self._plan, self._parts = plan, parts
+        self._starts = heldout_starts(plan, parts.project, parts.starts)
         self._store = RunStore.open(parts.folder)
         try:
             self._claim()
@@ -107,7 +108,10 @@ class HeldoutSet:
     def cost(self) -> Cost:
         """What is left to be done; makes two steps of MD to see how long they take, and computes no label."""
         n_rounds_left = self._plan.n_rounds - self._n_rounds()
-        n_steps = n_rounds_left * self._steps_per_round() + (self._equilibration_steps() if not self._n_rounds() else 0)
+        n_steps = sum(
+            n_rounds_left * self._steps_per_round(start) + (0 if self._n_rounds() else self._equilibration_steps(start))
+            for start in self._starts
+        )
         counts = self._store.counts()
         n_labels = max(0, self._plan.n_each * self._plan.n_runs - counts.n_received - counts.n_failed)
         step_s = 0.0
@@ -116,12 +120,12 @@ class HeldoutSet:
             sampler.advance(range(self._plan.n_runs), 1)
             began = time.perf_counter()
             sampler.advance(range(self._plan.n_runs), 2)
-            step_s = (time.perf_counter() - began) / 2
+            step_s = (time.perf_counter() - began) / (2 * self._plan.n_runs)
             if isinstance(self._model, ForgetsHistory):
                 self._model.forget()  # a set that is made without asking has no such past
         label_s = _seconds_per_label(self._parts.project, self._store)
         if self._model is None:
-            step_s = self._plan.n_runs * (label_s or 0.0)
+            step_s = label_s or 0.0
         return Cost(n_labels, label_s, n_steps, step_s, self._model is None)
 
     def make(self) -> Path:
@@ -175,8 +179,8 @@ class HeldoutSet:
             sampler.load(stored)
         everywhere = list(range(plan.n_runs))
         while done < plan.n_rounds:
-            n_steps = self._steps_per_round() + (self._equilibration_steps() if done == 0 else 0)
-            self._advance(sampler, everywhere, n_steps, done)
+            for n_steps, alike in self._steps_ahead(is_first=done == 0).items():
+                self._advance(sampler, alike, n_steps)
             frames = [sampler.frame(run) for run in everywhere]
             done += 1
             arrays = {f"positions_{run}": frame.positions for run, frame in enumerate(frames)}
@@ -186,13 +190,21 @@ class HeldoutSet:
                 self._store.save_state("heldout.rounds", str(done).encode())
                 self._store.save_state("sampler.heldout", sampler.save())
 
-    def _advance(self, sampler: BatchedSampler, everywhere: list[int], n_steps: int, n_done: int) -> None:
-        """Some steps of all runs; what becomes unphysical goes back to where it last was sound."""
+    def _steps_ahead(self, *, is_first: bool) -> dict[int, list[int]]:
+        """Steps of a round, and the runs that make so many: those of other time steps make others."""
+        found: dict[int, list[int]] = {}
+        for run, start in enumerate(self._starts):
+            n_steps = self._steps_per_round(start) + (self._equilibration_steps(start) if is_first else 0)
+            found.setdefault(n_steps, []).append(run)
+        return found
+
+    def _advance(self, sampler: BatchedSampler, runs: list[int], n_steps: int) -> None:
+        """Some steps of some runs; what becomes unphysical goes back to where it last was sound."""
         plan, left = self._plan, n_steps
         while left:
             chunk = min(left, 200)
-            checkpoints = {run: sampler.checkpoint(run) for run in everywhere}
-            pending, n_failed = everywhere, 0
+            checkpoints = {run: sampler.checkpoint(run) for run in runs}
+            pending, n_failed = runs, 0
             while pending:
                 advanced = sampler.advance(pending, chunk)
                 pending = [one.trajectory for one in advanced if one.problem is not None]
@@ -209,7 +221,7 @@ class HeldoutSet:
             left -= chunk
             if self._parts.departure.reason is not None:
                 self._parts.departure.leave()
-            time_ps = sampler.frame(0).md_step * self._timestep_fs() / 1000
+            time_ps = sampler.frame(runs[0]).md_step * self._starts[runs[0]].timestep_fs / 1000
             self._parts.show(f"MD by {self._driver}: {time_ps:.2f} of {plan.length_ps:.2f} ps, {plan.n_runs} runs")
 
     def _choose(self) -> None:
@@ -243,7 +255,7 @@ class HeldoutSet:
             arrays = unpack_arrays(stored, names)
             for run in range(self._plan.n_runs):
                 md_step = int(arrays["md_steps"][run])
-                start = self._start_frame(run)
+                start = self._starts[run].frame
                 found.append(replace(start, md_step=md_step, positions=arrays[f"positions_{run}"]))
         return found
 
@@ -314,11 +326,15 @@ class HeldoutSet:
 
     def _claim(self) -> None:
         """Note how the set is made; one that goes on must be made in the same way."""
-        wanted = json.dumps(asdict(self._plan) | {"starts": [frame.positions.tolist() for frame in self._parts.starts]})
+        made = asdict(self._plan) | {"starts": [frame.positions.tolist() for frame in self._parts.starts]}
+        moving = [(one.temperature_k, one.timestep_fs, one.friction_per_fs, one.seed) for one in self._starts]
+        if len(set(moving)) > 1:  # sets whose runs all move alike are as they were noted before systems had an MD
+            made["moving"] = moving
+        wanted = json.dumps(made)
         stored = self._store.get_meta("heldout_plan")
         if stored is not None and stored != wanted:
             before = {key: value for key, value in json.loads(stored).items() if key != "starts"}
-            said = ", ".join(f"{key} {value}" for key, value in before.items())
+            said = ", ".join(f"{key} {value}" for key, value in before.items() if key != "moving")
             raise UserError(
                 Problem(
                     where=str(self._parts.folder),
@@ -336,34 +352,15 @@ class HeldoutSet:
         stored = self._store.load_state("heldout.rounds")
         return 0 if stored is None else int(stored)
 
-    def _timestep_fs(self) -> float:
-        return self._parts.project.md_for(0).timestep
-
-    def _steps_per_round(self) -> int:
+    def _steps_per_round(self, start: TrajectoryStart) -> int:
         share = OVERSAMPLED if self._plan.select == Select.FPS else 1
-        return max(1, round(1000 * self._plan.spacing_ps / share / self._timestep_fs()))
+        return max(1, round(1000 * self._plan.spacing_ps / share / start.timestep_fs))
 
-    def _equilibration_steps(self) -> int:
-        return round(1000 * self._plan.equilibration_ps / self._timestep_fs())
-
-    def _start_frame(self, run: int) -> Frame:
-        start = self._parts.starts[run % len(self._parts.starts)]
-        return replace(start, trajectory=run, md_step=0, generation=0)
+    def _equilibration_steps(self, start: TrajectoryStart) -> int:
+        return round(1000 * self._plan.equilibration_ps / start.timestep_fs)
 
     def _sampler(self, driver: Driver) -> BatchedSampler:
-        md, plan = self._parts.project.md_for(0), self._plan
-        starts = [
-            TrajectoryStart(
-                frame=self._start_frame(run),
-                ensemble=StatisticalEnsemble.NVT,
-                temperature_k=plan.temperature_k,
-                timestep_fs=md.timestep,
-                friction_per_fs=md.friction,
-                seed=md.seed + 2 * SEEDS_APART,
-            )
-            for run in range(plan.n_runs)
-        ]
-        return BatchedSampler(starts, driver, device=self._parts.ensemble.device)
+        return BatchedSampler(self._starts, driver, device=self._parts.ensemble.device)
 
 
 def _seconds_per_label(project: Project, store: RunStore) -> float | None:

@@ -36,7 +36,8 @@ class HeldoutPlan:
         Of each run, not used.
     spacing_ps : float
         Between structures of one run.
-    temperature_k : float
+    temperature_k : float or None
+        Of all runs; None: each has that of its system.
     """
 
     n_frames: int
@@ -45,7 +46,7 @@ class HeldoutPlan:
     n_runs: int = 6
     equilibration_ps: float = 10.0
     spacing_ps: float = 0.25
-    temperature_k: float = 300.0
+    temperature_k: float | None = 300.0
 
     @property
     def n_each(self) -> int:
@@ -74,9 +75,9 @@ class Cost:
     label_s : float or None
         Each, on one worker; None when nothing is known of it.
     n_steps : int
-        MD steps of all runs that are still to be made.
+        MD steps of all runs together that are still to be made.
     step_s : float
-        Each, of all runs together.
+        Each of them.
     by_reference : bool
         Whether each MD step is a calculation by the reference itself.
     """

@@ -20,7 +20,7 @@ from aims_pax.outcome.heldout import HeldoutParts, HeldoutSet
 from aims_pax.outcome.heldout_plan import HeldoutPlan
 from aims_pax.settings import Project, load_project
 
-from .projects import water_project
+from .projects import WATER, changed, water_project, write_project
 from .test_verdict import random_models
 
 torch.set_num_threads(1)
@@ -108,6 +108,20 @@ def test_a_held_out_set_by_the_reference_is_that_of_the_same_method_and_is_left_
         # The embedded driver begins each step with the wave function of the last one, the reference with none.
         np.testing.assert_allclose(driven.positions, expected.positions, atol=1e-5)
     assert not list(sets["reference"].glob("aimd-*"))
+
+
+def test_runs_of_systems_with_steps_of_their_own_are_taken_at_the_same_times(
+    project: Project, models: tuple[Path, ...], tmp_path: Path
+) -> None:
+    folder = water_project(tmp_path)
+    one = {"geometry": "water.xyz", "num_trajectories": 1}
+    systems = {"slow": one, "fast": {**one, "MD": {"timestep": 0.25}}}
+    without = {"MISC": {"path_to_geometry": None}, "ACTIVE_LEARNING": {"num_trajectories": None}}
+    write_project(folder, {**changed(WATER, without), "SYSTEMS": systems})
+    with closing(HeldoutSet(plan(n_frames=4), parts(load_project(folder), models, tmp_path / "set"))) as heldout:
+        assert heldout.cost().n_steps == 80 + 160
+        pairs = read_extxyz(heldout.make())
+    assert [(frame.trajectory, frame.md_step) for frame, _ in pairs] == [(0, 60), (0, 80), (1, 120), (1, 160)]
 
 
 def test_another_plan_in_the_same_folder_is_refused_with_what_is_there(

@@ -81,7 +81,7 @@ def verify(
     spacing: Annotated[float, typer.Option(metavar="PS", help="Time between structures of one run, ps.")] = 0.25,
     heldout_temperature: Annotated[
         float | None,
-        typer.Option(metavar="K", help="Temperature of the held-out set, K; that of the run when not given."),
+        typer.Option(metavar="K", help="Temperature of the held-out set, K; those of the run when not given."),
     ] = None,
     starts: Annotated[
         Path | None,
@@ -108,6 +108,7 @@ def verify(
     target = out or project.run_folder / "verify"
 
     from aims_pax.committee import cuda_is_usable
+    from aims_pax.outcome.conditions import common_temperature
     from aims_pax.outcome.drivers import usual_driver
     from aims_pax.outcome.heldout_plan import HeldoutPlan
     from aims_pax.outcome.verify import Drive, Subject, Verification, Wishes, measure_heldout, try_dynamics
@@ -121,7 +122,7 @@ def verify(
         n_runs=heldout_runs,
         equilibration_ps=equilibrate,
         spacing_ps=spacing,
-        temperature_k=heldout_temperature or project.md_for(0).temperature,
+        temperature_k=heldout_temperature or common_temperature(project),
     )
     subject = Subject.of(project, paths, device=device.value)
     typer.echo(f"models: {', '.join(subject.names)}")
@@ -226,9 +227,10 @@ def _say_cost(plan: "HeldoutPlan", made: "HeldoutSet", folder: Path, *, yes: boo
     typer.echo(f"held-out set: {cost.n_labels} labels by the reference, which are kept in {folder}")
     driver, runs = driver_name(plan.by, made.project), f"{plan.n_runs} runs of {plan.length_ps:g} ps"
     first = f"the first {plan.equilibration_ps:g} ps of each not used"
-    typer.echo(f"  MD by {driver} at {plan.temperature_k:g} K: {runs}, {first}")
+    at = "the temperature of its system" if plan.temperature_k is None else f"{plan.temperature_k:g} K"
+    typer.echo(f"  MD by {driver} at {at}: {runs}, {first}")
     if cost.by_reference:
-        typer.echo(f"  the MD is driven by the reference itself: {cost.n_steps * plan.n_runs} more calculations")
+        typer.echo(f"  the MD is driven by the reference itself: {cost.n_steps} more calculations")
     seconds = cost.seconds
     typer.echo(
         "  how long a label takes is not known here (aims-pax references FOLDER measures it)"
