@@ -59,7 +59,7 @@ def load(folder: Path, stages: "Sequence[Stage]", named: Named) -> "Project":
     """The project in a folder, with its settings and its labels where the command line wants them."""
     from aims_pax.settings import load_project
     from aims_pax.settings.cluster import on_parsl_config
-    from aims_pax.settings.project import NamedFiles
+    from aims_pax.settings.reading.files import NamedFiles
 
     files = NamedFiles(named.settings_file, named.model_file)
     project = load_project(folder, stages=tuple(stages), files=files)

@@ -18,7 +18,8 @@ from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.face.table import Table
 from aims_pax.frame import Split
 from aims_pax.selection import max_atomic_error
-from aims_pax.settings.project import MACE_FILES, SETTINGS_FILES, Project, load_project
+from aims_pax.settings.project import Project, load_project
+from aims_pax.settings.reading.files import MACE_FILES, SETTINGS_FILES
 from aims_pax.stages.memory import Memory
 
 if TYPE_CHECKING:

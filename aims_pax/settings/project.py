@@ -1,6 +1,5 @@
 """A project: everything that a user wrote down, checked and frozen."""
 
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,8 +20,16 @@ from aims_pax.settings.methods.inputs import by_reference, engine_inputs
 from aims_pax.settings.methods.reference import ReferencesBySystem, ReferenceSettings
 from aims_pax.settings.own import SystemPlan, home_of
 from aims_pax.settings.places import Found, found, found_structures
-from aims_pax.settings.reading.document import Document, KeyPath, read_document
-from aims_pax.settings.reading.stages import SECTION, with_sections
+from aims_pax.settings.reading.document import Document, KeyPath
+from aims_pax.settings.reading.files import (
+    BY_NAME,
+    MACE_FILES,
+    SETTINGS_FILES,
+    NamedFiles,
+    document_of,
+    require_project_folder,
+)
+from aims_pax.settings.reading.stages import SECTION
 from aims_pax.settings.sections import STAGE_SECTIONS, Settings, aims_pax_reading, read_mace, read_settings
 from aims_pax.settings.systems import System, systems_of
 
@@ -31,27 +38,6 @@ if TYPE_CHECKING:
 
     from aims_pax.settings.reading.arguments import StageEntry
 
-SETTINGS_FILES: Final = ("aims_PAX.yaml", "aimsPAX.yaml")
-MACE_FILES: Final = ("mace.yaml", "model.yaml")
-
-
-@dataclass(frozen=True, slots=True)
-class NamedFiles:
-    """Files that hold the settings of a project, where they are not those that its folder has by name.
-
-    Parameters
-    ----------
-    settings : Path or None
-        In the place of aims_PAX.yaml.
-    mace : Path or None
-        In the place of mace.yaml.
-    """
-
-    settings: Path | None = None
-    mace: Path | None = None
-
-
-BY_NAME: Final = NamedFiles()
 BOTH_STAGES: Final = (Stage.INITIAL, Stage.ACTIVE)
 
 
@@ -350,43 +336,9 @@ def load_project(
         The same, when the settings are right and the structures are not.
     """
     home = Path(folder).expanduser().absolute()
-    _require_project_folder(home, files)
+    require_project_folder(home, files)
     problems: list[Problem] = []
-    settings = _document(home, SETTINGS_FILES, problems, named=files.settings)
-    models = _document(home, MACE_FILES, problems, named=files.mace)
+    settings = document_of(home, SETTINGS_FILES, problems, named=files.settings)
+    models = document_of(home, MACE_FILES, problems, named=files.mace)
     written = Written(home, settings, models, problems)
     return written.project(stages, lambda read: found_structures(home, read, settings))
-
-
-def _require_project_folder(folder: Path, files: NamedFiles) -> None:
-    """Refuse what is no folder, or has nothing of a project, in one sentence."""
-    where, advice = str(folder), f"aims-pax init {shlex.quote(str(folder))} makes a new project."
-    if folder.is_file():
-        advice = f"Name the folder that holds it: {shlex.quote(str(folder.parent))}."
-        raise SettingsError(Problem(where, "This is a file.", "the folder of a project", advice))
-    if not folder.is_dir():
-        raise SettingsError(Problem(where, "There is no such folder.", "", advice))
-    if files == BY_NAME and not any((folder / name).exists() for name in (*SETTINGS_FILES, *MACE_FILES)):
-        found = f"This folder holds no project: there is neither {SETTINGS_FILES[0]} nor {MACE_FILES[0]}."
-        raise SettingsError(Problem(where, found, "", f"Name a project's folder; or {advice}"))
-
-
-def _document(folder: Path, names: tuple[str, ...], problems: list[Problem], *, named: Path | None) -> Document | None:
-    """The file that was named, or the one of these names; None after noting what is wrong with it."""
-    present = [folder / name for name in names if (folder / name).exists()]
-    if named is not None:
-        present = [named.expanduser().absolute()]
-    if len(present) != 1:
-        found = f"There is no {names[0]} in this folder." if not present else f"There are both {' and '.join(names)}."
-        advice = "Copy one from an example, or let aims-pax init write one." if not present else "Remove one of them."
-        problems.append(Problem(str(folder), found, "", advice))
-        return None
-    try:
-        document = read_document(present[0])
-    except SettingsError as error:
-        problems += error.problems
-        return None
-    if names is SETTINGS_FILES:
-        document = with_sections(document)
-    problems += document.problems
-    return document

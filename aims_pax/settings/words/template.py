@@ -14,7 +14,7 @@ import yaml
 
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.frame import Frame
-from aims_pax.settings.project import MACE_FILES, SETTINGS_FILES
+from aims_pax.settings.reading.files import MACE_FILES, SETTINGS_FILES
 from aims_pax.settings.words.reference_text import TEXTS, known_reference, labels_crystals
 from aims_pax.settings.words.starting import NewFile, Starting, Wanted, starting_structures
 
