@@ -21,22 +21,31 @@ def _n_labels(state: State, budget: Budget) -> int:
     return sum(state.trajectories[index].n_labels for index in budget.trajectories if index < len(state.trajectories))
 
 
-def within_budgets(state: State, rules: Rules) -> State:
+def within_budgets(state: State, rules: Rules, *, about: int | None = None) -> State:
     """End those that may ask for no more, once they have nothing to wait for; and let those go on that may ask again.
 
     A label that fails gives its place in the budget back, and a budget may be raised between two sessions.
+
+    Parameters
+    ----------
+    about : int or None
+        The one trajectory that anything has become of, whose budget alone is then looked at: hundreds of systems have
+        a budget each. None: any of them.
     """
-    if state.stopping is not None or not rules.budgets:
+    if state.stopping is not None:
         return state
-    spent = budgets_spent(state, rules)
-    for index in sorted(frozenset().union(*(one.trajectories for one in rules.budgets))):
-        if index >= len(state.trajectories):
+    for budget in rules.budgets:
+        if about is not None and about not in budget.trajectories:
             continue
-        trajectory = state.trajectories[index]
-        if trajectory.phase is Phase.RUNNING and index in spent:
-            state = state.with_trajectory(index, replace(trajectory, phase=Phase.FINISHED))
-        elif trajectory.phase is Phase.FINISHED and index not in spent and not steps_used_up(trajectory, rules):
-            state = state.with_trajectory(index, replace(trajectory, phase=Phase.RUNNING))
+        is_spent = _n_labels(state, budget) >= budget.max_labels
+        for index in sorted(budget.trajectories):
+            if index >= len(state.trajectories):
+                continue
+            trajectory = state.trajectories[index]
+            if trajectory.phase is Phase.RUNNING and is_spent:
+                state = state.with_trajectory(index, replace(trajectory, phase=Phase.FINISHED))
+            elif trajectory.phase is Phase.FINISHED and not is_spent and not steps_used_up(trajectory, rules):
+                state = state.with_trajectory(index, replace(trajectory, phase=Phase.RUNNING))
     return state
 
 

@@ -87,7 +87,15 @@ def transition(state: State, event: Event, rules: Rules) -> Changed:
             state = _distributed(state, counts, rules)
         case EpochsDone():
             state = _epochs_done(state, event, rules)
-    return stopped_if_due(within_budgets(state, rules), rules), consequences
+    return stopped_if_due(within_budgets(state, rules, about=_whose(event)), rules), consequences
+
+
+def _whose(event: Event) -> int | None:
+    """The one trajectory that an event is about; None: it is about all of them."""
+    match event:
+        case ChunkDone() | ChunkUnphysical() | LabelArrived() | LabelFailed():
+            return event.trajectory
+    return None
 
 
 def equilibration_left(state: State, rules: Rules) -> int:
