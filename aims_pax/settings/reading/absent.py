@@ -5,7 +5,7 @@ defaults run unchanged.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 
@@ -19,15 +19,23 @@ class Absent:
         Values at which it asks for nothing.
     reason : str
         What the program does instead, and what the user can do; that it is not in this version is said before.
+    within : mapping
+        Of a mapping: its keys, and the values at which they ask for nothing. Not all need be there.
     """
 
     neutral: tuple[Any, ...] = field(hash=False)  # of lists and mappings, too
     reason: str
+    within: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def accepts(self, value: Any) -> bool:
         """Whether the value asks for nothing."""
-        alike = (item for item in self.neutral if isinstance(value, bool) is isinstance(item, bool))
-        return any(_plain(value) == _plain(item) for item in alike)
+        if isinstance(value, Mapping) and self.within:
+            return all(key in self.within and _alike(item, self.within[key]) for key, item in value.items())
+        return any(_alike(value, item) for item in self.neutral)
+
+
+def _alike(value: Any, neutral: Any) -> bool:
+    return isinstance(value, bool) is isinstance(neutral, bool) and bool(_plain(value) == _plain(neutral))
 
 
 def _plain(value: Any) -> Any:
@@ -58,6 +66,19 @@ _FINE_TUNING: Final = "fine-tuning of foundation models"
 _PARSL_INFO: Final = Absent((None, "parsl_info"), "Parsl's logs are in log_dir/parsl. Remove it, or set run_dir.")
 _ONE_PROPERTY_SET: Final = "Labels are energies, forces and stress. Remove it."
 
+FOUNDATION_IN_ACTIVE_LEARNING: Final[Mapping[str, Any]] = {
+    "model_type": "mace-mp",
+    "mace_model": "small",
+    "model_path": None,
+    "r_max_lr": None,
+    "dispersion_lr_damping": None,
+    "dispersion": False,
+    "dispersion_xc": "pbe",
+    "dispersion_cutoff": 12.0,
+    "damping": "bj",
+}
+"""v0.2's settings of that name with their defaults; only use_foundational makes them do anything."""
+
 NOT_YET: Final[Mapping[str, Mapping[str, Absent]]] = {
     "INITIAL_DATASET_GENERATION": {
         "analysis": Absent(
@@ -73,7 +94,9 @@ NOT_YET: Final[Mapping[str, Mapping[str, Absent]]] = {
             "The committee drives it; a foundation model drives initial dataset generation. Set it to false.",
             False,
         ),
-        "foundational_model_settings": _later("a foundation model that drives active learning"),
+        "foundational_model_settings": replace(
+            _later("a foundation model that drives active learning"), within=FOUNDATION_IN_ACTIVE_LEARNING
+        ),
         "extend_existing_final_ds": _later(
             "a finished dataset to be extended",
             "Set it to false; to start from one, give initial_train_dataset and initial_valid_dataset.",

@@ -146,7 +146,10 @@ def _add_other_keys(definition: Json, model: type[Section], absent: Mapping[str,
     for alias, name in model.ALIASES.items():
         properties[alias] = {**properties[name], "deprecated": True, "description": f"Another name of {name}."}
     for key, item in absent.items():
-        values = {"enum": [*item.neutral]} if item.reason else {}
+        values: Json = {"enum": [*item.neutral]} if item.reason else {}
+        if item.within:
+            within = {name: {"enum": [neutral]} for name, neutral in item.within.items()}
+            values = {"anyOf": [values, {"type": "object", "properties": within, "additionalProperties": False}]}
         description = (
             f"Not in this version. {item.reason}"
             if item.reason

@@ -71,7 +71,8 @@ DEFAULTS: dict[str, str] = {
         analysis: false
         analysis_skip: 50
         use_foundational: false
-        foundational_model_settings: null
+        foundational_model_settings: {model_type: mace-mp, mace_model: small, model_path: null, r_max_lr: null,
+                                      dispersion_lr_damping: null}
         initial_train_dataset: null
         initial_valid_dataset: null
         extend_existing_final_ds: false
@@ -280,7 +281,7 @@ LACKING: dict[str, str] = {
     "INITIAL_DATASET_GENERATION": "foundational_model: so3lr",
     "ACTIVE_LEARNING": """
         use_foundational: true
-        foundational_model_settings: {model_type: mace-mp}
+        foundational_model_settings: {model_type: mace-mp, mace_model: large}
         extend_existing_final_ds: true
         intermol_crossed_limit: 5
         intermol_forces_weight: 10
