@@ -28,7 +28,7 @@ from aims_pax.settings import (
     SlurmCluster,
     TeacherSettings,
 )
-from aims_pax.settings.reading.document import dotted
+from aims_pax.settings.reading.document import KeyPath, dotted
 from aims_pax.settings.stage import INITIAL
 from aims_pax.stages import assembly
 from aims_pax.stages.pretrained import model_facts, model_files
@@ -160,11 +160,9 @@ def _device_problems(project: Project) -> Iterator[Problem]:
 
 
 def _reference_problems(project: Project) -> Iterator[Problem]:
-    home, settings = dotted(project.reference_keys), project.settings.references[0]
-    if project.settings.systems:
-        home = "SYSTEMS.<name>.REFERENCE"
-    systems_by_problem: dict[str, list[str]] = {}
-    elsewhere = isinstance(project.settings.cluster, ParslCluster | SlurmCluster)
+    systems_by_problem: dict[tuple[str, KeyPath, str], list[str]] = {}
+    types: dict[KeyPath, str] = {}
+    home, elsewhere = project.reference_keys, isinstance(project.settings.cluster, ParslCluster | SlurmCluster)
     reference = build_reference(project.reference)
     for system in project.systems:
         numbers = [int(number) for number in system.frame.numbers]
@@ -172,14 +170,17 @@ def _reference_problems(project: Project) -> Iterator[Problem]:
         for problem in own.problems(numbers, periodic=bool(system.frame.pbc.any())):
             if elsewhere and NOT_HERE in problem:
                 continue  # it need not be here; the first task on the workers looks for it there
-            systems_by_problem.setdefault(problem, []).append(system.name)
-    for problem, systems in systems_by_problem.items():
+            settings = project.reference_for(system)
+            keys = project.place_of(system, "REFERENCE", "type")[:-1] if project.settings.systems else home
+            said = (problem, keys, _reference_advice(settings, dotted(keys)))
+            systems_by_problem.setdefault(said, []).append(system.name)
+            types[keys] = settings.type
+    for (problem, keys, usual), systems in systems_by_problem.items():
         more = f" and {len(systems) - 5} more" if len(systems) > 5 else ""
         plural = "s" if len(systems) > 1 else ""
-        where = f"{project.where(*project.reference_keys)}: {home} ({settings.type}) for structure{plural}"
+        where = f"{project.where(*keys)}: {dotted(keys)} ({types[keys]}) for structure{plural}"
         found, _, advice = problem.partition("; ")
-        advice = advice or _reference_advice(settings, home)
-        yield Problem(f"{where} {', '.join(systems[:5])}{more}", f"{found}.", "", _sentence(advice))
+        yield Problem(f"{where} {', '.join(systems[:5])}{more}", f"{found}.", "", _sentence(advice or usual))
 
 
 def _reference_advice(settings: ReferenceSettings, home: str) -> str:
@@ -206,7 +207,7 @@ def _cluster_problems(project: Project) -> Iterator[Problem]:
 
     try:
         config = cluster_config(cluster, n_cores=assembly.n_cores())
-        placed(config, assembly.wanted_executors(project))
+        placed(config, assembly.wanted_executors(project), written=assembly.executor_places(project))
         require_order(config, assembly.priorities_of(project))
         guard(config, assembly.parsl_folder(project).resolve())
         for executor in config.executors:

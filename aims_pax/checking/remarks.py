@@ -15,6 +15,7 @@ from aims_pax.errors import Doubt
 from aims_pax.frame import Frame, Stage
 from aims_pax.settings import MDSettings, Project, TbliteSettings
 from aims_pax.settings.methods.reference import PyscfSettings
+from aims_pax.settings.reading.document import KeyPath, dotted
 from aims_pax.settings.remarks import structure_remarks
 from aims_pax.settings.section import Section
 from aims_pax.settings.stage import ACTIVE, INITIAL
@@ -160,10 +161,10 @@ def time_step(asked: Asked) -> Iterator[Doubt]:
     """Too long for the lightest element, or a thousand times too short."""
     from ase.data import atomic_masses, chemical_symbols
 
-    for keys, md, frames in _motions(asked):
+    for keys, md, frames in _motions(asked, "timestep"):
         lightest = min((int(z) for frame in frames for z in frame.numbers), key=lambda z: float(atomic_masses[z]))
         longest = LONGEST_STEP_FS * sqrt(float(atomic_masses[lightest]) / float(atomic_masses[1]))
-        where, found = asked.project.where(*keys, "timestep"), f"MD.timestep is {md.timestep:g} fs."
+        where, found = asked.project.where(*keys), f"{_named(keys)} is {md.timestep:g} fs."
         usual = f"{longest / 10:.2g} to {longest:.2g} fs for {chemical_symbols[lightest]}, the lightest element here"
         if md.timestep > longest * 1.001:
             advice = "MD would not follow its vibrations: energy drifts, and bonds break that should not."
@@ -174,33 +175,39 @@ def time_step(asked: Asked) -> Iterator[Doubt]:
 
 def temperature(asked: Asked) -> Iterator[Doubt]:
     """Outside what structures of atoms bear."""
-    for keys, md, _ in _motions(asked):
+    for keys, md, _ in _motions(asked, "temperature"):
         if not COLDEST_K <= md.temperature <= HOTTEST_K:
-            where, found = asked.project.where(*keys, "temperature"), f"MD.temperature is {md.temperature:g} K."
+            where, found = asked.project.where(*keys), f"{_named(keys)} is {md.temperature:g} K."
             yield Doubt(where, found, f"{COLDEST_K:g} to {HOTTEST_K:g} K", "The unit is kelvin.")
 
 
 def friction(asked: Asked) -> Iterator[Doubt]:
     """No thermostat within the run, or nothing but one."""
-    for keys, md, _ in _motions(asked):
+    for keys, md, _ in _motions(asked, "friction"):
         if md.stat_ensemble == "nvt" and not WEAKEST_PER_FS <= md.friction <= STRONGEST_PER_FS:
-            where = asked.project.where(*keys, "friction")
-            found = f"MD.friction is {md.friction:g} /fs, a time of {time_span(1 / md.friction)}."
-            yield Doubt(where, found, "0.0001 to 0.05 /fs", "The unit is 1/fs: 1 /ps is 0.001 /fs.")
+            found = f"{_named(keys)} is {md.friction:g} /fs, a time of {time_span(1 / md.friction)}."
+            yield Doubt(
+                asked.project.where(*keys), found, "0.0001 to 0.05 /fs", "The unit is 1/fs: 1 /ps is 0.001 /fs."
+            )
 
 
-def _motions(asked: Asked) -> Iterator[tuple[tuple[str | int, ...], MDSettings, list[Frame]]]:
-    """Where each MD section stands, what it says, and the structures that it moves."""
+def _named(keys: KeyPath) -> str:
+    """A key without the trajectory: many may share one slip."""
+    return dotted(tuple(key for key in keys if isinstance(key, str)))
+
+
+def _motions(asked: Asked, key: str) -> Iterator[tuple[KeyPath, MDSettings, list[Frame]]]:
+    """Where a setting of each MD section is written, what the section says, and the structures that it moves."""
     project, md = asked.project, asked.project.settings.md
     if isinstance(md, MDSettings):
-        yield ("MD",), md, [system.frame for system in project.systems]
+        yield ("MD", key), md, [system.frame for system in project.systems]
         return
     if project.settings.systems:
         for system in project.systems:
-            yield ("SYSTEMS", system.name, "MD"), project.md_of(system), [system.frame]
+            yield project.place_of(system, "MD", key), project.md_of(system), [system.frame]
         return
     for index, own in md.items():
-        yield ("MD", index), own, [project.system_for(index).frame]
+        yield ("MD", index, key), own, [project.system_for(index).frame]
 
 
 # -- goals and limits ------------------------------------------------------------------------------------------
@@ -296,7 +303,7 @@ def crystals_under_gfn2(asked: Asked) -> Iterator[Doubt]:
     if labels:
         said = f"GFN2-xTB labels the crystal{'s' if len(found) > 1 else ''} {names}, and fails for many."
         advice = "Try method: GFN1-xTB, or another reference; aims-pax check --probe tells whether it is sane."
-        yield Doubt(project.where("REFERENCE", "method"), said, usual, advice)
+        yield Doubt(project.where(*project.place_of(labelled[0], "REFERENCE", "method")), said, usual, advice)
     if drives:
         said = f"GFN2-xTB drives the initial MD of the crystal{'s' if len(found) > 1 else ''} {names}."
         advice = "Name another foundational_model, or set initial_sampling: aimd; check --probe tells if it is sane."

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -55,17 +55,16 @@ class Named:
     model_file: Path | None = None
 
 
+NOTHING_NAMED: Final = Named()
+
+
 def load(folder: Path, stages: "Sequence[Stage]", named: Named) -> "Project":
     """The project in a folder, with its settings and its labels where the command line wants them."""
     from aims_pax.settings import load_project
-    from aims_pax.settings.cluster import on_parsl_config
     from aims_pax.settings.reading.files import NamedFiles
 
-    files = NamedFiles(named.settings_file, named.model_file)
-    project = load_project(folder, stages=tuple(stages), files=files)
-    if named.parsl_config is None:
-        return project
-    return project.on_cluster(on_parsl_config(project.settings.cluster, named.parsl_config, Path.cwd()))
+    files = NamedFiles(named.settings_file, named.model_file, named.parsl_config)
+    return load_project(folder, stages=tuple(stages), files=files)
 
 
 def launch(folder: Path, *stages: str, named: Named) -> None:

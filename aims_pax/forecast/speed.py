@@ -149,7 +149,7 @@ def _by_system(project: Project, measure: Callable[[System], float]) -> tuple[di
     found, estimated, started = {}, [], time.perf_counter()
     measured: list[tuple[str, int, float]] = []
     for system in project.systems:
-        method = project.reference_for(system).model_dump_json()
+        method = project.reference_for(system).identity
         n_atoms, alike = system.frame.n_atoms, (_composition(system.frame), method)
         if alike not in seconds and (not seconds or time.perf_counter() - started < ENOUGH_S):
             seconds[alike] = measure(system)

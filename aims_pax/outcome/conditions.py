@@ -85,7 +85,7 @@ def conditions_of(project: Project) -> list[tuple[str, MDSettings]]:
     found: dict[tuple[str, str], tuple[str, MDSettings]] = {}
     for name, md in moving:
         alike = md.model_copy(update={"seed": 0})
-        found.setdefault((name, alike.model_dump_json()), (name, alike))
+        found.setdefault((name, alike.identity), (name, alike))
     return list(found.values())
 
 

@@ -52,14 +52,12 @@ def build_reference(settings: ReferenceSettings | ReferencesBySystem) -> Referen
 
 def _shared(by_system: Mapping[str, ReferenceSettings]) -> dict[str, Reference]:
     """A reference for each system; those of equal settings are one, which loads its model or starts its engine once."""
-    built: list[tuple[ReferenceSettings, Reference]] = []
+    built: dict[str, Reference] = {}
     references = {}
     for system, settings in by_system.items():
-        reference = next((one for known, one in built if known == settings), None)
-        if reference is None:
-            reference = build_reference(settings)
-            built.append((settings, reference))
-        references[system] = reference
+        if settings.identity not in built:
+            built[settings.identity] = build_reference(settings)
+        references[system] = built[settings.identity]
     return references
 
 

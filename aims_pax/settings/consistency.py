@@ -7,8 +7,10 @@ from aims_pax.frame import Stage
 from aims_pax.settings.cluster import NO_RESOURCES, ClusterSettings, SystemResources, WorkerCluster, unfilled
 from aims_pax.settings.mace import MaceSettings
 from aims_pax.settings.md import MDSettings
+from aims_pax.settings.methods.engines import BoxedEngineSettings, box_problem
 from aims_pax.settings.methods.reference import PyscfSettings
-from aims_pax.settings.own import SystemPlan
+from aims_pax.settings.own import SystemPlan, place_of
+from aims_pax.settings.reading.command import COMMAND_KEYS
 from aims_pax.settings.reading.document import Document, KeyPath, dotted
 from aims_pax.settings.sections import STAGE_SECTIONS, Settings
 from aims_pax.settings.systems import System
@@ -28,6 +30,7 @@ def cross_problems(
     if systems:
         problems += _trajectory_problems(settings, document, len(systems), stages)
         problems += _resource_problems(settings, document, systems)
+        problems += _box_problems(settings, document, systems)
     if systems and mace is not None and mace_document is not None:
         problems += _model_problems(settings, mace, mace_document, systems)
     return problems
@@ -55,8 +58,13 @@ def _md_problems(
     if isinstance(settings.md, MDSettings):
         return
     if len({md.propagate_with for md in settings.md.values()}) > 1:
-        found = "MD: trajectories share one batch, and can't be moved by different forces (propagate_with)."
-        yield Problem(document.where(("MD",)), found, "", "Give all trajectories the same propagate_with.")
+        keys = _other_forces(settings, document)
+        found = (
+            f"{dotted(keys)}: trajectories share one batch, and can't be moved by different forces (propagate_with)."
+        )
+        yield Problem(document.where(keys), found, "", "Give all trajectories the same propagate_with.")
+    if settings.systems:
+        return  # each trajectory has the MD of its system
     needed = set(range(n_systems)) if Stage.INITIAL in stages else set()
     if settings.active is not None and Stage.ACTIVE in stages:
         needed |= set(range(settings.active.num_trajectories))
@@ -71,6 +79,13 @@ def _md_problems(
         names = ", ".join(str(index) for index in missing[:8]) + (", ..." if len(missing) > 8 else "")
         found = f"MD says nothing of the trajectories {names}."
         yield Problem(document.where(("MD",)), found, "", "Add them, or write one mapping for all trajectories.")
+
+
+def _other_forces(settings: Settings, document: Document) -> KeyPath:
+    """Where propagate_with is written that is not that of the first system; MD where there are no SYSTEMS."""
+    forces = {name: plan.md.propagate_with for name, plan in settings.systems.items()}
+    other = next((name for name, one in forces.items() if one != next(iter(forces.values()))), None)
+    return ("MD",) if other is None else place_of(document, other, "MD", "propagate_with")
 
 
 def _lone_atom_problems(systems: tuple[System, ...]) -> Iterator[Problem]:
@@ -125,10 +140,12 @@ def _resource_problems(settings: Settings, document: Document, systems: tuple[Sy
             yield from _own_resource_problems(plan, resources, document, ("SYSTEMS", name, "resources"), cluster)
             resources = plan.settings.resources if resources == NO_RESOURCES else resources
         if missing := unfilled(reference, resources):
-            found = f"A command of REFERENCE holds {{{missing[0]}}}, and nothing says how many {name} needs."
+            command = next(key for key in COMMAND_KEYS if f"{{{missing[0]}}}" in str(getattr(reference, key, "")))
+            keys = place_of(document, name, "REFERENCE", command)
+            found = f"{dotted(keys)} holds {{{missing[0]}}}, and nothing says how many {name} needs."
             asked = f"{{{missing[0]}: ...}}"
             write = f"CLUSTER.systems: {{{name}: {asked}}}" if plan is None else f"SYSTEMS.{name}.resources: {asked}"
-            yield Problem(document.where(("REFERENCE",)), found, "", f"Write {write}, or a number into the command.")
+            yield Problem(document.where(keys), found, "", f"Write {write}, or a number into the command.")
 
 
 def _own_resource_problems(
@@ -148,6 +165,20 @@ def _own_resource_problems(
     if plan.settings.resources.executor is not None and not isinstance(cluster, WorkerCluster):
         found = f"{dotted(keys)} names an executor, and labels are computed in the campaign's own process."
         yield Problem(document.where(keys), found, "", "Remove executor, or write the section CLUSTER.")
+
+
+def _box_problems(settings: Settings, document: Document, systems: tuple[System, ...]) -> Iterator[Problem]:
+    """Molecules that are too large for the cell that a program puts them into."""
+    for system in systems:
+        plan, frame = settings.systems.get(system.name), system.frame
+        reference = settings.reference if plan is None else plan.reference
+        if not isinstance(reference, BoxedEngineSettings) or frame.cell.any():
+            continue
+        keys = place_of(document, system.name, "REFERENCE", "molecule_box")
+        problem = box_problem(frame.positions, reference.molecule_box, key=dotted(keys))
+        if problem is not None:
+            words, _, advice = problem.partition("; ")
+            yield Problem(document.where(keys), f"{system.name}: {words}.", "", f"{advice.capitalize()}.")
 
 
 def _model_problems(
@@ -170,5 +201,7 @@ def _model_problems(
         found = f"{dotted(keys)} is true, and no structure is periodic: a molecule has no stress."
         yield Problem(document.where(keys), found, "", "Set it to false.")
     elif mace.general.compute_stress and any(isinstance(one, PyscfSettings) for one in settings.references):
-        found = f"{dotted(keys)} is true, and the reference pyscf gives no stress."
-        yield Problem(document.where(keys), found, "", "Set it to false, or choose another REFERENCE.type.")
+        own = next((name for name, one in settings.systems.items() if isinstance(one.reference, PyscfSettings)), None)
+        whose, kind = ("", "REFERENCE.type") if own is None else (f" of {own}", f"SYSTEMS.{own}.REFERENCE.type")
+        found = f"{dotted(keys)} is true, and the reference pyscf{whose} gives no stress."
+        yield Problem(document.where(keys), found, "", f"Set it to false, or choose another {kind}.")

@@ -1,6 +1,6 @@
 """Where the starting structures of a project are, also where its settings can't be read."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def found_structures(folder: Path, settings: Settings | None, document: Document
     """Starting structures, and what is wrong with them. Looks for them where the settings say, if those can be read."""
     place: Path | Mapping[int, Path] | None = None
     if settings is not None and settings.systems:
-        files = {name: plan.settings.geometry for name, plan in settings.systems.items()}
+        files = {name: file for name, plan in settings.systems.items() if (file := plan.settings.geometry)}
         return found(lambda: read_named_systems(folder, files))
     if settings is not None:
         place = settings.misc.path_to_geometry
@@ -25,7 +25,8 @@ def found_structures(folder: Path, settings: Settings | None, document: Document
         if not any((folder / name).exists() for name in DEFAULT_PLACES):
             return (), ()  # nobody knows where the structures are: the file that says it can't be read
     elif "SYSTEMS" in document.data:
-        return (), ()  # what is wrong with them was said where they stand
+        there = dict(_existing_geometries(folder, document.data["SYSTEMS"]))
+        return found(lambda: read_named_systems(folder, there))
     elif (written := _written_place(document)) is not None:
         place = _existing_place(folder, written)
         if place is None:
@@ -45,6 +46,14 @@ def _written_place(document: Document) -> object:
     """What stands at MISC.path_to_geometry in a file that can't be read as settings; None when nothing does."""
     misc = document.data.get(_like("MISC", document.data))
     return misc.get(_like("path_to_geometry", misc)) if isinstance(misc, Mapping) else None
+
+
+def _existing_geometries(folder: Path, written: object) -> Iterator[tuple[str, Path]]:
+    """The files of SYSTEMS that exist; what is wrong with the names of others was said where they stand."""
+    for name, entry in written.items() if isinstance(written, Mapping) else ():
+        place = _existing_place(folder, entry.get("geometry")) if isinstance(entry, Mapping) else None
+        if isinstance(place, Path) and place.is_file():
+            yield str(name), place
 
 
 def _like(name: str, data: Mapping[str | int, object]) -> str:

@@ -8,17 +8,24 @@ from typing import TYPE_CHECKING, Any, Final
 from aims_pax.errors import Problem, SettingsError, StructureError
 from aims_pax.frame import Stage
 from aims_pax.settings.active import ActiveLearningSettings
-from aims_pax.settings.cluster import NO_RESOURCES, ClusterSettings, SystemResources, with_resources
+from aims_pax.settings.cluster import (
+    NO_RESOURCES,
+    ClusterSettings,
+    InlineCluster,
+    SystemResources,
+    on_parsl_config,
+    with_resources,
+)
 from aims_pax.settings.consistency import cross_problems
 from aims_pax.settings.initial import InitialDatasetSettings
 from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.asi import AsiInput
 from aims_pax.settings.methods.charges import charge_problems
-from aims_pax.settings.methods.fhi_aims import FhiAimsInput
+from aims_pax.settings.methods.fhi_aims import Asked, FhiAimsInput
 from aims_pax.settings.methods.inputs import by_reference, engine_inputs
 from aims_pax.settings.methods.reference import ReferencesBySystem, ReferenceSettings
-from aims_pax.settings.own import SystemPlan, home_of
+from aims_pax.settings.own import SystemPlan, place_of
 from aims_pax.settings.places import Found, found, found_structures
 from aims_pax.settings.reading.document import Document, KeyPath
 from aims_pax.settings.reading.files import (
@@ -70,7 +77,7 @@ class Project:
     @classmethod
     def of(
         cls,
-        atoms: "Atoms | Iterable[Atoms] | Mapping[str, Atoms]",
+        atoms: "Atoms | Iterable[Atoms] | Mapping[str, Atoms | Mapping[str, object]]",
         *,
         stages: "Sequence[StageEntry]",
         reference: str | Mapping[str, object] = "tblite",
@@ -86,8 +93,9 @@ class Project:
 
         Parameters
         ----------
-        atoms : Atoms, iterable of Atoms, or mapping of str to Atoms
-            Starting structures; by their formulas where they have no names.
+        atoms : Atoms, iterable of Atoms, or mapping of str to Atoms or mapping
+            Starting structures; by their formulas where they have no names. A mapping in the place of atoms is an
+            entry of SYSTEMS, whose `geometry` may be atoms, or a file as there.
         stages : sequence of StageEntry
             What `initial` and `learn` of :mod:`aims_pax.settings.reading.arguments` make.
         reference : str or mapping
@@ -108,14 +116,20 @@ class Project:
         StructureError
             The same, when the settings are right and the structures are not.
         """
-        from aims_pax.settings.reading.arguments import arguments, mace_arguments  # they are made for this class
+        # They are made for this class.
+        from aims_pax.settings.reading.arguments import arguments, mace_arguments, structures_given, systems_given
 
         home = Path("aims_pax_run" if folder is None else folder).expanduser().absolute()
-        settings, problems = arguments(reference, stages, md=md, cluster=cluster, misc=misc)
+        systems = systems_given(atoms)
+        settings, problems = arguments(reference, stages, systems=systems, md=md, cluster=cluster, misc=misc)
         models = mace_arguments(mace)
         written = Written(Path.cwd(), settings, models, [*problems, *models.problems])
         asked = tuple(stage for stage in BOTH_STAGES if STAGE_SECTIONS[stage] in settings.data)
-        return replace(written.project(asked, lambda _: found(lambda: systems_of(atoms))), folder=home)
+
+        def structures(read: Settings | None) -> Found:
+            return found(lambda: systems_of(atoms)) if systems is None else structures_given(systems, read)
+
+        return replace(written.project(asked, structures), folder=home)
 
     def where(self, *keys: str | int) -> str:
         """File and line of a setting, or of the section that it is missing from; the file alone without its lines."""
@@ -123,6 +137,10 @@ class Project:
         if not self.documents:
             return (self.mace_file if is_mace else self.settings_file).name
         return self.documents[int(is_mace)].where(keys)
+
+    def place_of(self, system: System, section: str, key: str) -> KeyPath:
+        """Where a setting of MD or REFERENCE is written that holds for one system; or where it would be."""
+        return place_of(self.documents[0], system.name, section, key) if self.documents else (section, key)
 
     @property
     def settings_file(self) -> Path:
@@ -248,8 +266,7 @@ class Project:
         """Where one trajectory of active learning starts: as SYSTEMS says, or the systems in turn."""
         if not self.settings.systems:
             return self.systems[trajectory % len(self.systems)]
-        name = home_of(trajectory, self.settings.systems)
-        return next(system for system in self.systems if system.name == name)
+        return self.systems[self.settings.homes.place_of(trajectory)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,12 +281,15 @@ class Written:
         None where the file can't be read.
     problems : sequence of Problem
         What is wrong with the documents as such.
+    parsl_config : str or None
+        As in :class:`NamedFiles`.
     """
 
     folder: Path
     settings: Document | None
     mace: Document | None
     problems: Sequence[Problem] = ()
+    parsl_config: str | None = None
 
     def project(self, stages: tuple[Stage, ...], structures: Callable[[Settings | None], Found]) -> Project:
         """The project, after all of it was checked.
@@ -292,6 +312,13 @@ class Written:
             reading = aims_pax_reading(self.settings, self.folder)
             settings = read_settings(reading, stages)
             problems += reading.problems
+        if self.parsl_config is not None:
+            cluster = InlineCluster() if settings is None else settings.cluster
+            try:
+                cluster = on_parsl_config(cluster, self.parsl_config, Path.cwd())
+            except SettingsError as error:
+                problems += error.problems
+            settings = None if settings is None else replace(settings, cluster=cluster)
         if self.mace is not None:
             mace, mace_reading = read_mace(self.mace, self.folder)
             problems += mace_reading.problems
@@ -301,7 +328,8 @@ class Written:
             problems += cross_problems(settings, self.settings, mace, self.mace, systems, stages)
             want_stress = mace is not None and mace.general.compute_stress
             for reference, some in by_reference(settings, systems):
-                own, input_problems = engine_inputs(reference, self.folder, some, want_stress=want_stress)
+                asked = Asked(self.folder, some, len(systems), want_stress)
+                own, input_problems = engine_inputs(reference, asked)
                 inputs = {**inputs, **own}
                 problems += input_problems
                 problems += charge_problems(reference, self.settings, some, own)
@@ -340,5 +368,5 @@ def load_project(
     problems: list[Problem] = []
     settings = document_of(home, SETTINGS_FILES, problems, named=files.settings)
     models = document_of(home, MACE_FILES, problems, named=files.mace)
-    written = Written(home, settings, models, problems)
+    written = Written(home, settings, models, problems, files.parsl_config)
     return written.project(stages, lambda read: found_structures(home, read, settings))

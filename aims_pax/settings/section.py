@@ -54,6 +54,11 @@ class Section(BaseModel):
             raise PydanticCustomError(CONTRADICTION, "{summary}", {"summary": summary, CONTRADICTION: found})
         return self
 
+    @property
+    def identity(self) -> str:
+        """A text that equal settings of one kind share, and no others: hundreds of systems are compared by it."""
+        return f"{type(self).__name__} {self.model_dump_json(warnings=False)}"
+
     def is_set(self, key: str) -> bool:
         """Whether a setting was written down, rather than left to its default."""
         return key in self.model_fields_set

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from os.path import normpath
 from pathlib import Path
 from typing import Any, Final
@@ -22,13 +21,13 @@ from aims_pax.settings.methods.reference import (
     TbliteSettings,
 )
 from aims_pax.settings.misc import MiscSettings
-from aims_pax.settings.own import Shared, SystemPlan, home_of, read_plans
+from aims_pax.settings.own import NO_HOMES, Homes, Shared, SharedSection, SystemPlan, read_plans
 from aims_pax.settings.reading.absent import NOT_YET, NOT_YET_MACE, NOT_YET_VALUES
 from aims_pax.settings.reading.command import bare
 from aims_pax.settings.reading.document import Document, KeyPath, dotted
 from aims_pax.settings.reading.kinds import shown
 from aims_pax.settings.reading.stages import SECTION
-from aims_pax.settings.reading.validation import Reading, suggestion
+from aims_pax.settings.reading.validation import Reading, Unsettled, suggestion
 from aims_pax.settings.section import Section
 
 STAGE_SECTIONS: Final = {Stage.INITIAL: "INITIAL_DATASET_GENERATION", Stage.ACTIVE: "ACTIVE_LEARNING"}
@@ -58,6 +57,8 @@ class Settings:
         Where the file names none: GFN2-xTB, or the teacher of the stages.
     systems : mapping of str to SystemPlan
         SYSTEMS, by name, in the order of the file; empty where it has no such section.
+    homes : Homes
+        Of trajectories in these systems.
     """
 
     initial: InitialDatasetSettings | None
@@ -67,15 +68,13 @@ class Settings:
     cluster: ClusterSettings
     reference: ReferenceSettings
     systems: Mapping[str, SystemPlan] = field(default_factory=dict)
+    homes: Homes = NO_HOMES
 
     @property
     def references(self) -> tuple[ReferenceSettings, ...]:
         """All that label, each once: that of REFERENCE, or those of the systems."""
-        found: list[ReferenceSettings] = []
-        for one in [plan.reference for plan in self.systems.values()] or [self.reference]:
-            if one not in found:
-                found.append(one)
-        return tuple(found)
+        of_systems = [plan.reference for plan in self.systems.values()]
+        return tuple({one.identity: one for one in of_systems or [self.reference]}.values())
 
 
 def aims_pax_reading(document: Document, folder: Path) -> Reading:
@@ -105,20 +104,23 @@ def read_settings(reading: Reading, stages: tuple[Stage, ...]) -> Settings | Non
     initial, active = read("INITIAL_DATASET_GENERATION"), read("ACTIVE_LEARNING")
     misc = reading.section(MiscSettings, data.get("MISC"), ("MISC",))
     cluster = _read_cluster(reading, data.get("CLUSTER"))
-    reference, written_reference = _read_reference(reading, initial, active)
+    unsettled: list[Unsettled] | None = [] if "SYSTEMS" in data else None
+    reference, written_reference = _read_reference(reading, initial, active, unsettled)
     plans: dict[str, SystemPlan] | None = {}
     md: MDSettings | Mapping[int, MDSettings] | None = None
+    homes = NO_HOMES
     if "SYSTEMS" not in data:
         md = _read_md(reading, data["MD"]) if "MD" in data else None
-    elif reference is not None and (plans := _read_systems(reading, data, written_reference)):
-        wanted = sum(plan.settings.num_trajectories or 1 for plan in plans.values())
-        n_trajectories = max(wanted, 0 if active is None else active.num_trajectories)
-        md = {index: plans[home_of(index, plans)].md for index in range(n_trajectories)}
+    elif plans := _read_systems(reading, data, SharedSection(written_reference, unsettled or ())):
+        reference = reference or next(iter(plans.values())).reference
+        homes, moving = Homes.of(plans), [plan.md for plan in plans.values()]
+        n_trajectories = max(homes.n_trajectories, 0 if active is None else active.num_trajectories)
+        md = {index: moving[homes.place_of(index)] for index in range(n_trajectories)}
     if len(reading.problems) > n_before or md is None or misc is None or cluster is None:
         return None
     if reference is None or plans is None:
         return None
-    return Settings(initial, active, md, misc, cluster, reference, plans)
+    return Settings(initial, active, md, misc, cluster, reference, plans, homes)
 
 
 def read_mace(document: Document, folder: Path) -> tuple[MaceSettings | None, Reading]:
@@ -197,25 +199,35 @@ def _with_trajectories_of_systems(reading: Reading, data: Mapping[str | int, Any
 
 
 def _read_systems(
-    reading: Reading, data: Mapping[str | int, Any], reference: Mapping[str, Any]
+    reading: Reading, data: Mapping[str | int, Any], reference: SharedSection
 ) -> dict[str, SystemPlan] | None:
     """SYSTEMS, each entry with what the shared sections say; None after noting problems."""
-    md = data.get("MD") or {}
-    if not isinstance(md, Mapping):
-        reading.add(("MD",), f"MD is {shown(md)}.", "a mapping of settings")
-        return None
-    if any(isinstance(key, int) for key in md):
-        advice = "Write MD of all systems as one mapping, and what differs into SYSTEMS.<name>.MD."
-        reading.add(("MD",), "MD is written by index, and there are SYSTEMS.", "", advice)
-        return None
-    if "stat_ensemble" in md and reading.section(MDSettings, md, ("MD",)) is None:
-        return None  # told where it stands, and not for every system again
     misc = data.get("MISC")
     if isinstance(misc, Mapping) and misc.get("path_to_geometry") is not None:
         keys = ("MISC", "path_to_geometry")
         reading.add(keys, f"{dotted(keys)} is given beside SYSTEMS.", "", "Remove it: SYSTEMS.<name>.geometry says it.")
 
-    return read_plans(reading, data["SYSTEMS"], Shared(md, reference, partial(_reference_at, reading)))
+    def read_reference(
+        written: Mapping[str, Any], keys: KeyPath, unsettled: list[Unsettled] | None
+    ) -> ReferenceSettings | None:
+        return _reference_at(reading, written, keys, unsettled=unsettled)
+
+    return read_plans(reading, data["SYSTEMS"], Shared(_shared_md(reading, data), reference, read_reference))
+
+
+def _shared_md(reading: Reading, data: Mapping[str | int, Any]) -> SharedSection:
+    """MD as it is for all systems, which may complete it."""
+    md = data.get("MD") or {}
+    if not isinstance(md, Mapping):
+        reading.add(("MD",), f"MD is {shown(md)}.", "a mapping of settings")
+        return SharedSection(None)
+    if any(isinstance(key, int) for key in md):
+        advice = "Write MD of all systems as one mapping, and what differs into SYSTEMS.<name>.MD."
+        reading.add(("MD",), "MD is written by index, and there are SYSTEMS.", "", advice)
+        return SharedSection(None)
+    unsettled: list[Unsettled] = []
+    reading.section(MDSettings, md, ("MD",), unsettled=unsettled)
+    return SharedSection(md, unsettled)
 
 
 def _read_cluster(reading: Reading, data: Any) -> ClusterSettings | None:
@@ -228,9 +240,18 @@ def _read_cluster(reading: Reading, data: Any) -> ClusterSettings | None:
 
 
 def _read_reference(
-    reading: Reading, initial: InitialDatasetSettings | None, active: ActiveLearningSettings | None
-) -> tuple[ReferenceSettings | None, Mapping[str, Any]]:
-    """The one reference of a project, and how it is written: REFERENCE, or the stages' teacher, or GFN2-xTB."""
+    reading: Reading,
+    initial: InitialDatasetSettings | None,
+    active: ActiveLearningSettings | None,
+    unsettled: list[Unsettled] | None,
+) -> tuple[ReferenceSettings | None, Mapping[str, Any] | None]:
+    """The one reference of a project, and how it is written: REFERENCE, or the stages' teacher, or GFN2-xTB.
+
+    Parameters
+    ----------
+    unsettled : list of Unsettled, or None
+        Gets what it lacks, where systems may complete it.
+    """
     data = reading.document.data.get("REFERENCE")
     stages = {STAGE_SECTIONS[Stage.INITIAL]: initial, STAGE_SECTIONS[Stage.ACTIVE]: active}
     taught = {name: stage for name, stage in stages.items() if stage is not None and stage.use_teacher_reference}
@@ -245,21 +266,31 @@ def _read_reference(
         reading.add((next(iter(taught)), "use_teacher_reference"), found, "", advice)
     if reading.reference == "fhi-aims":
         written = _fhi_aims_data(reading, {} if data is None else data)
-        return reading.section(FhiAimsSettings, written, ("REFERENCE",)), written
+        return reading.section(FhiAimsSettings, written, ("REFERENCE",), unsettled=unsettled), written
     if data is not None:
-        return _reference_at(reading, data, ("REFERENCE",)), data if isinstance(data, Mapping) else {}
+        read = _reference_at(reading, data, ("REFERENCE",), unsettled=unsettled)
+        kind = _type_of(data)
+        return read, data if isinstance(kind, str) and kind in REFERENCE_SETTINGS else None
     if taught:
         teacher = reading.document.data[next(iter(taught))]["teacher_reference_settings"] if teachers[0] else {}
         return teachers[0], {**teacher, "type": "teacher"}
     return TbliteSettings(), {"type": "tblite"}
 
 
-def _reference_at(reading: Reading, data: Any, keys: KeyPath) -> ReferenceSettings | None:
+def _reference_at(
+    reading: Reading, data: Any, keys: KeyPath, *, unsettled: list[Unsettled] | None = None
+) -> ReferenceSettings | None:
     """The reference that a mapping describes, by its type."""
     if isinstance(data, Mapping) and data.get("type") == "teacher" and "calculator" in data:
-        return reading.section(AseCalculatorSettings, data, keys)
-    reference: ReferenceSettings | None = _tagged(reading, REFERENCE_SETTINGS, data, keys)
+        return reading.section(AseCalculatorSettings, data, keys, unsettled=unsettled)
+    reference: ReferenceSettings | None = _tagged(reading, REFERENCE_SETTINGS, data, keys, unsettled=unsettled)
     return reference
+
+
+def _type_of(data: Any) -> Any:
+    """The type that a mapping names, by its own spelling."""
+    kind = data.get("type") if isinstance(data, Mapping) else None
+    return REFERENCE_ALIASES.get(kind.lower(), kind.lower()) if isinstance(kind, str) else kind
 
 
 FHI_AIMS_PLACES: Final[Mapping[str, tuple[KeyPath, ...]]] = {
@@ -304,14 +335,20 @@ def _at(document: Document, keys: KeyPath) -> Any:
     return value
 
 
-def _tagged(reading: Reading, choices: Mapping[str, type[Any]], data: Any, keys: KeyPath) -> Any:
+def _tagged(
+    reading: Reading,
+    choices: Mapping[str, type[Any]],
+    data: Any,
+    keys: KeyPath,
+    *,
+    unsettled: list[Unsettled] | None = None,
+) -> Any:
     """The section that its own `type` chooses; None after noting problems."""
     if not isinstance(data, Mapping):
         allowed = f"a mapping with type: {' | '.join(choices)}"
         reading.add(keys, f"{dotted(keys)} is {shown(data)}.", allowed)
         return None
-    kind = data.get("type")
-    kind = REFERENCE_ALIASES.get(kind.lower(), kind.lower()) if isinstance(kind, str) else kind
+    kind = _type_of(data)
     if not isinstance(kind, str) or kind not in choices:
         name = dotted((*keys, "type"))
         found = f"{name} is {shown(kind)}." if "type" in data else f"{name} is missing."
@@ -323,7 +360,7 @@ def _tagged(reading: Reading, choices: Mapping[str, type[Any]], data: Any, keys:
             advice or (suggestion(kind, choices) if isinstance(kind, str) else ""),
         )
         return None
-    return reading.section(choices[kind], {**data, "type": kind}, keys)
+    return reading.section(choices[kind], {**data, "type": kind}, keys, unsettled=unsettled)
 
 
 def _has_type(entry: Any) -> bool:

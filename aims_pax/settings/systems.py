@@ -109,8 +109,8 @@ def read_systems(folder: Path, place: Path | Mapping[int, Path] | None) -> tuple
     )
 
 
-def read_named_systems(folder: Path, files: Mapping[str, Path]) -> tuple[System, ...]:
-    """Starting structures that have names and files of their own.
+def read_named_systems(folder: Path, places: "Mapping[str, Path | Atoms]") -> tuple[System, ...]:
+    """Starting structures that have names and files of their own, or came as ASE's atoms.
 
     Raises
     ------
@@ -119,13 +119,14 @@ def read_named_systems(folder: Path, files: Mapping[str, Path]) -> tuple[System,
     """
     problems: list[Problem] = []
     found: list[System] = []
-    for index, (name, file) in enumerate(files.items()):
+    for index, (name, place) in enumerate(places.items()):
+        file = place if isinstance(place, Path) else None
         try:
-            atoms, *more = structures_of(file, folder)
+            atoms, *more = structures_of(place, folder) if isinstance(place, Path) else [_sound(name, place)]
         except StructureError as error:
             problems += error.problems
             continue
-        if more:
+        if more and file is not None:
             words = f"The file holds {1 + len(more)} structures, and the system {name} is one."
             where = str(file.relative_to(folder)) if file.is_relative_to(folder) else str(file)
             advice = "Put each into a file of its own, or name the file by MISC.path_to_geometry instead of SYSTEMS."
@@ -164,12 +165,20 @@ def systems_of(given: object) -> tuple[System, ...]:
         else [one.symbols.formula.format("hill") for one in found]
     )
     names = _unique([name or "structure" for name in written])
-    problems = [
-        Problem(f"atoms, {name}", *words) for name, one in zip(names, found, strict=True) for words in _defects(one)
-    ]
-    if problems:
+    return read_named_systems(Path.cwd(), dict(zip(names, found, strict=True)))
+
+
+def _sound(name: str, atoms: "Atoms") -> "Atoms":
+    """The same atoms, looked at.
+
+    Raises
+    ------
+    StructureError
+        They can't be used.
+    """
+    if problems := [Problem(f"atoms, {name}", *words) for words in _defects(atoms)]:
         raise StructureError(problems)
-    return tuple(_system(name, index, None, one) for index, (name, one) in enumerate(zip(names, found, strict=True)))
+    return atoms
 
 
 def _system(name: str, index: int, file: Path | None, atoms: "Atoms") -> System:

@@ -25,6 +25,8 @@ from aims_pax.settings import (
     Project,
     SlurmCluster,
 )
+from aims_pax.settings.cluster import NO_RESOURCES
+from aims_pax.settings.reading.document import KeyPath, dotted
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
     from aims_pax.committee import Committee, EpochPlan
@@ -85,7 +87,7 @@ def build_pool(project: Project) -> Pool:
     from aims_pax.labelling.workers.parsl import ParslPool
 
     config = cluster_config(cluster, n_cores=n_cores())
-    executors = placed(config, wanted_executors(project))
+    executors = placed(config, wanted_executors(project), written=executor_places(project))
     require_order(config, priorities_of(project))
     free_mb = cluster.disk_per_job if isinstance(cluster, SlurmCluster) else 0
     pool = ParslPool(
@@ -115,6 +117,18 @@ def parsl_folder(project: Project) -> Path:
 def wanted_executors(project: Project) -> dict[str, str | None]:
     """The executor that SYSTEMS or CLUSTER.systems names for each system; None where they name none."""
     return {system.name: project.resources_of(system).executor for system in project.systems}
+
+
+def executor_places(project: Project) -> dict[str, tuple[str, str]]:
+    """File, line and key of these."""
+    found = {}
+    for system in project.systems:
+        plan = project.plan_of(system)
+        keys: KeyPath = ("CLUSTER", "systems", system.name, "executor")
+        if plan is not None and plan.settings.resources != NO_RESOURCES:
+            keys = ("SYSTEMS", system.name, "resources", "executor")
+        found[system.name] = project.where(*keys), dotted(keys)
+    return found
 
 
 def priorities_of(project: Project) -> dict[str, int]:

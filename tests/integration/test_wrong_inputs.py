@@ -280,7 +280,9 @@ def test_parsl_configuration_with_a_syntax_error_is_told_with_its_line(project: 
 def test_an_executor_that_the_configuration_lacks_is_told(project: Path) -> None:
     lines = "CLUSTER: {parsl_config: slurm_packed, systems: {water: {executor: large}}}\n"
     added("aims_PAX.yaml", lines)(project)
-    assert_both_tell(project, "CLUSTER.systems.water: There is no executor 'large'.", "Allowed: slurm")
+    assert_both_tell(
+        project, "CLUSTER.systems.water.executor is 'large', and there is no such executor.", "Allowed: slurm"
+    )
 
 
 def test_another_parsl_configuration_is_checked_before_anything_starts(project: Path) -> None:

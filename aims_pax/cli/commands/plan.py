@@ -10,7 +10,7 @@ import typer
 
 from aims_pax.cli.boundary import guarded
 from aims_pax.cli.commands.check import StageChoice
-from aims_pax.cli.launch import ProjectFolder
+from aims_pax.cli.launch import ModelFile, Named, ProjectFolder, SettingsFile, load
 from aims_pax.errors import Problem, UserError
 
 if TYPE_CHECKING:
@@ -69,10 +69,12 @@ def plan(
     figure: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also draw it, as a PNG, with more trajectories beside it.")
     ] = None,
+    settings_file: SettingsFile = None,
+    model_file: ModelFile = None,
 ) -> None:
     """Foretell a run by stage: time, labels, MD steps, epochs; and how many workers would be kept busy.
 
-    Plays the campaign, or what is left of it, against a simulated clock. Labels a structure of each composition, makes
+    Plays the campaign, or what is left of it, against a simulated clock. Labels a structure of each kind, makes
     some steps of the driver of the initial stage, and times the models on this machine, unless --label-s,
     --driver-step-s, --md-steps-per-s and --epoch-s say how long that takes elsewhere. Writes nothing into the project.
     """
@@ -84,7 +86,7 @@ def plan(
         driver_step_s=driver_step_s,
     )
     numbers = _numbers(workers)
-    project, stages = _project(folder, command)
+    project, stages = _project(folder, command, Named(None, settings_file, model_file))
 
     from aims_pax.forecast.amounts import parts_ahead
     from aims_pax.forecast.pace import Wishes
@@ -100,22 +102,21 @@ def plan(
     _foretell(project, Outlook(stages, standing, n_workers, wishes), numbers, json_file=json_file, figure=figure)
 
 
-def _project(folder: Path, command: StageChoice | None) -> "tuple[Project, tuple[Stage, ...]]":
+def _project(folder: Path, command: StageChoice | None, named: Named) -> "tuple[Project, tuple[Stage, ...]]":
     """The project, read for the stages of a command; of none, for those that its files are made for."""
     from aims_pax.frame import Stage
-    from aims_pax.settings import load_project
     from aims_pax.settings.stage import ACTIVE, INITIAL
 
     if command is not None:
         stages = tuple(Stage(stage) for stage in STAGES[command])
-        return load_project(folder, stages=stages), stages
-    project = load_project(folder, stages=())
+        return load(folder, stages, named), stages
+    project = load(folder, (), named)
     if project.asked((ACTIVE,)) != (ACTIVE,):
-        return load_project(folder, stages=(INITIAL,)), (INITIAL,)
-    project = load_project(folder, stages=(ACTIVE,))
+        return load(folder, (INITIAL,), named), (INITIAL,)
+    project = load(folder, (ACTIVE,), named)
     if project.settings.initial is None or project.active.initial_train_dataset is not None:
         return project, (ACTIVE,)
-    return load_project(folder, stages=(INITIAL, ACTIVE)), (INITIAL, ACTIVE)
+    return load(folder, (INITIAL, ACTIVE), named), (INITIAL, ACTIVE)
 
 
 def _foretell(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aims_pax.cli.boundary import guarded
+from aims_pax.cli.launch import NOTHING_NAMED, ModelFile, Named, SettingsFile, load
 from aims_pax.cli.working import working
 from aims_pax.errors import Problem, UserError
 
@@ -27,12 +28,14 @@ def references(
     kind: Annotated[
         str | None, typer.Option("--type", metavar="TYPE", help="The reference that labels it, with its defaults.")
     ] = None,
+    settings_file: SettingsFile = None,
+    model_file: ModelFile = None,
 ) -> None:
     """List what can label structures here, or time one label of a structure of your own.
 
     Writes nothing into the project. The exit code is 1 when the label fails; the files of a failure are kept.
     """
-    labelled = _asked(folder, structure, kind)
+    labelled = _asked(folder, structure, kind, Named(None, settings_file, model_file))
     if labelled is None:
         from aims_pax.reference.catalogue import catalogue
 
@@ -52,15 +55,16 @@ def references(
         raise typer.Exit(1)
 
 
-def _asked(folder: Path | None, structure: Path | None, kind: str | None) -> "tuple[ReferenceSettings, Frame] | None":
+def _asked(
+    folder: Path | None, structure: Path | None, kind: str | None, named: Named
+) -> "tuple[ReferenceSettings, Frame] | None":
     """What is to be labelled, and by what; None when a list is all that was asked for."""
-    if (structure is None) != (kind is None) or (folder is not None and structure is not None):
+    home = folder if folder is not None or named == NOTHING_NAMED else Path()
+    if (structure is None) != (kind is None) or (home is not None and structure is not None):
         allowed = "FOLDER; or --structure FILE with --type TYPE; or nothing, for the list alone"
         raise UserError(Problem("aims-pax references", "These arguments don't belong together.", allowed))
-    if folder is not None:
-        from aims_pax.settings import load_project
-
-        project = load_project(folder, stages=())
+    if home is not None:
+        project = load(home, (), named)
         system = project.systems[0]
         return project.reference_for(system), system.frame
     if structure is None or kind is None:

@@ -1,7 +1,7 @@
 """CLUSTER as a Parsl configuration, and the executor that each system goes to."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from parsl.config import Config
@@ -40,7 +40,9 @@ def cluster_config(cluster: LocalCluster | ParslCluster | SlurmCluster, *, n_cor
     return load_config(cluster.parsl_config, **cluster.options)
 
 
-def placed(config: Config, wanted: Mapping[str, str | None]) -> dict[str, str]:
+def placed(
+    config: Config, wanted: Mapping[str, str | None], *, written: Mapping[str, tuple[str, str]] | None = None
+) -> dict[str, str]:
     """The label of the executor that computes the labels of each system; others are taken out of the configuration.
 
     Parameters
@@ -49,6 +51,8 @@ def placed(config: Config, wanted: Mapping[str, str | None]) -> dict[str, str]:
         Executors that no system uses are removed from it, so that they ask for no blocks.
     wanted : mapping of system to label or None
         None: the first executor.
+    written : mapping of system to (str, str), or None
+        File and line of each label, and its key; CLUSTER.systems when None.
 
     Raises
     ------
@@ -56,8 +60,9 @@ def placed(config: Config, wanted: Mapping[str, str | None]) -> dict[str, str]:
         There is no executor of such a label.
     """
     labels = [executor.label for executor in config.executors]
+    places = written or {}
     problems = [
-        Problem(f"CLUSTER.systems.{system}", f"There is no executor {label!r}.", " | ".join(labels))
+        _no_executor(label, labels, *places.get(system, ("CLUSTER", f"CLUSTER.systems.{system}.executor")))
         for system, label in wanted.items()
         if label is not None and label not in labels
     ]
@@ -67,6 +72,10 @@ def placed(config: Config, wanted: Mapping[str, str | None]) -> dict[str, str]:
     # Config offers no other way to leave one out.
     config._executors = tuple(executor for executor in config.executors if executor.label in place.values())
     return place
+
+
+def _no_executor(label: str, labels: Sequence[str], where: str, key: str) -> Problem:
+    return Problem(where, f"{key} is {label!r}, and there is no such executor.", " | ".join(labels))
 
 
 def require_order(config: Config, priorities: Mapping[str, int]) -> None:

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,14 +37,12 @@ from aims_pax.settings.methods.engines import (
     GpawSettings,
     KPointEngineSettings,
     MoleculeEngineSettings,
+    box_problem,
 )
 
 if TYPE_CHECKING:
     from ase import Atoms
     from ase.calculators.calculator import BaseCalculator
-
-CLEARANCE_ANG: Final = 3.0
-"""Least distance of a molecule from the walls of its cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,13 +239,9 @@ def _put_into_box(atoms: "Atoms", edge: float) -> None:
     ValueError
         It is too large for it.
     """
+    if (problem := box_problem(atoms.positions, edge)) is not None:
+        raise ValueError(problem)
     lowest, highest = atoms.positions.min(axis=0), atoms.positions.max(axis=0)
-    extent = float((highest - lowest).max())
-    if extent + 2 * CLEARANCE_ANG > edge:
-        raise ValueError(
-            f"the molecule extends over {extent:.1f} Å, and REFERENCE.molecule_box = {edge:g} Å leaves less than "
-            f"{CLEARANCE_ANG:g} Å around it; enlarge it"
-        )
     atoms.cell = np.eye(3) * edge
     atoms.positions += edge / 2 - (lowest + highest) / 2
 

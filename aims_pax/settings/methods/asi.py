@@ -3,19 +3,24 @@
 import hashlib
 import shlex
 from collections.abc import Hashable, Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, Field
 
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.frame import Frame
-from aims_pax.settings.methods.fhi_aims import FhiAimsInput, FhiAimsSettings, SpeciesFolder, input_files, read_inputs
+from aims_pax.settings.methods.fhi_aims import (
+    Asked,
+    FhiAimsInput,
+    FhiAimsSettings,
+    SpeciesFolder,
+    input_files,
+    read_inputs,
+)
 from aims_pax.settings.methods.limits import LabelLimits
 from aims_pax.settings.reading.command import Command
 from aims_pax.settings.reading.kinds import ExistingFile, Kind, PathOrIndexed, misfit
 from aims_pax.settings.section import Contradiction
-from aims_pax.settings.systems import System
 
 HSD: Final = "dftb_in.hsd"
 """Input of DFTB+."""
@@ -99,38 +104,24 @@ class AsiInput(AsiSettings):
         return hashlib.sha256((self.hsd_text or "").encode()).hexdigest()[:8] if self.aims is None else self.aims.digest
 
 
-def read_asi_inputs(
-    settings: AsiSettings, folder: Path, systems: tuple[System, ...], *, want_stress: bool
-) -> tuple[dict[str, AsiInput], list[Problem]]:
-    """What the library is given for each structure, by its name; and everything wrong with it.
-
-    Parameters
-    ----------
-    settings : AsiSettings
-    folder : Path
-        The project.
-    systems : tuple of System
-    want_stress : bool
-        Whether labels of periodic structures need stress.
-    """
+def read_asi_inputs(settings: AsiSettings, asked: Asked) -> tuple[dict[str, AsiInput], list[Problem]]:
+    """What the library is given for each structure, by its name; and everything wrong with it."""
     if settings.engine == "dftb+":
-        return _hsd_inputs(settings, folder, systems)
+        return _hsd_inputs(settings, asked)
     shared = {key: getattr(settings, key) for key in ("control", "species_dir", "max_force_ev_per_ang")}
     like_a_program = FhiAimsSettings(command="asi", **shared)  # no command of it is ever run
-    inputs, problems = read_inputs(like_a_program, folder, systems, want_stress=want_stress)
+    inputs, problems = read_inputs(like_a_program, asked)
     return {name: _with_input(settings, aims=aims) for name, aims in inputs.items()}, problems
 
 
-def _hsd_inputs(
-    settings: AsiSettings, folder: Path, systems: tuple[System, ...]
-) -> tuple[dict[str, AsiInput], list[Problem]]:
+def _hsd_inputs(settings: AsiSettings, asked: Asked) -> tuple[dict[str, AsiInput], list[Problem]]:
     try:
-        files = input_files(settings.control, folder / HSD, len(systems))
+        files = input_files(settings.control, asked.folder / HSD, asked)
     except SettingsError as error:
         return {}, list(error.problems)
     inputs: dict[str, AsiInput] = {}
     problems: list[Problem] = []
-    for file, system in zip(files, systems, strict=False):
+    for file, system in zip(files, asked.systems, strict=False):
         try:
             text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

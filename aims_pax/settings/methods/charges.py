@@ -10,8 +10,9 @@ from aims_pax.settings.methods.asi import AsiInput
 from aims_pax.settings.methods.engines import CrystalEngineSettings, EngineSettings, MoleculeEngineSettings
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
 from aims_pax.settings.methods.reference import AseCalculatorSettings, PyscfSettings, ReferenceSettings, TbliteSettings
+from aims_pax.settings.own import place_of
 from aims_pax.settings.reading.control_in import Keyword, keywords
-from aims_pax.settings.reading.document import Document
+from aims_pax.settings.reading.document import Document, KeyPath, dotted
 from aims_pax.settings.systems import System
 
 F_IN_CORE: Final = range(58, 72)
@@ -21,6 +22,9 @@ _CHARGE_NAMES: Final = ("charge", "tot_charge", "total_charge", "net_charge", "n
 _CHARGE_OTHERWISE: Final = ("nelect", "nelectrons", "hamiltonian_charge")
 _SPIN_NAMES: Final = ("spin", "mult", "multiplicity", "ispin", "nspin", "nsppol", "spinpol", "nupdown", "magmom")
 _SPIN_STARTS: Final = ("tot_magnetization", "starting_magnetization", "spin_", "hamiltonian_spinpol", "occupations")
+
+
+NAMES: Final = ("REFERENCE.charge", "REFERENCE.multiplicity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +46,27 @@ class Told:
     where: str
 
 
-def spin_problem(numbers: Sequence[int], *, charge: int, multiplicity: int) -> str | None:
+def spin_problem(
+    numbers: Sequence[int], *, charge: int, multiplicity: int, names: tuple[str, str] = NAMES
+) -> str | None:
     """Why this charge and multiplicity can't belong to these atoms; None when they can.
 
     Parameters
     ----------
     numbers : sequence of int
         Atomic numbers of all atoms.
+    names : tuple of str
+        What charge and multiplicity are called where the user writes them.
     """
     n_electrons = sum(numbers) - charge
     n_unpaired = multiplicity - 1
     if n_electrons < 1:
-        return f"REFERENCE.charge = {charge} leaves {n_electrons} electrons"
+        return f"{names[0]} = {charge} leaves {n_electrons} electrons"
     if n_unpaired > n_electrons or (n_electrons - n_unpaired) % 2:
         fitting = "1, 3, 5, ..." if n_electrons % 2 == 0 else "2, 4, 6, ..."
         return (
-            f"{n_electrons} electrons can't have REFERENCE.multiplicity = {multiplicity}; "
-            f"set it to one of {fitting}, or correct REFERENCE.charge (now {charge})"
+            f"{n_electrons} electrons can't have {names[1]} = {multiplicity}; "
+            f"set it to one of {fitting}, or correct {names[0]} (now {charge})"
         )
     return None
 
@@ -73,7 +81,7 @@ def charge_problems(
     inputs : mapping of str to FhiAimsInput or AsiInput
         What an engine with input files is given for each system.
     """
-    found = [*_contradictions(reference, systems, inputs)]
+    found = [*_contradictions(reference, document, systems, inputs)]
     # A contradiction says more than the number of electrons, which follows from it.
     return found or list(_electron_problems(reference, document, systems))
 
@@ -83,26 +91,30 @@ def _electron_problems(
 ) -> Iterator[Problem]:
     if not isinstance(reference, TbliteSettings | PyscfSettings | MoleculeEngineSettings):
         return
-    names_by_problem: dict[str, list[str]] = {}
+    systems_by_problem: dict[tuple[str, KeyPath], list[str]] = {}
     for system in systems:
         numbers = system.frame.numbers.tolist()
         if isinstance(reference, TbliteSettings) and any(number in F_IN_CORE for number in numbers):
             continue
-        problem = spin_problem(numbers, charge=reference.charge, multiplicity=reference.multiplicity)
+        places = [place_of(document, system.name, "REFERENCE", key) for key in ("charge", "multiplicity")]
+        charge, multiplicity = map(dotted, places)
+        problem = spin_problem(
+            numbers, charge=reference.charge, multiplicity=reference.multiplicity, names=(charge, multiplicity)
+        )
         if problem is not None:
-            names_by_problem.setdefault(problem, []).append(system.name)
-    written = [key for key in ("charge", "multiplicity") if ("REFERENCE", key) in document.lines]
-    where = document.where(("REFERENCE", written[0] if written else "type"))
-    for problem, names in names_by_problem.items():
+            unwritten = ("REFERENCE", "type") if places[0][0] == "REFERENCE" else places[0]
+            written = next((place for place in places if place in document.lines), unwritten)
+            systems_by_problem.setdefault((problem, written), []).append(system.name)
+    for (problem, keys), names in systems_by_problem.items():
         words, _, advice = problem.partition("; ")
         more = f" and {len(names) - 5} more" if len(names) > 5 else ""
         advice = advice or "correct it"
         found = f"{words} (structure{'s' * (len(names) > 1)} {', '.join(names[:5])}{more})."
-        yield Problem(where, found, "", f"{advice[0].upper()}{advice[1:]}.")
+        yield Problem(document.where(keys), found, "", f"{advice[0].upper()}{advice[1:]}.")
 
 
 def _contradictions(
-    reference: ReferenceSettings, systems: Sequence[System], inputs: Mapping[str, Any]
+    reference: ReferenceSettings, document: Document, systems: Sequence[System], inputs: Mapping[str, Any]
 ) -> Iterator[Problem]:
     """Structure files that speak of another charge or spin than the reference is told."""
     seen = set()
@@ -122,8 +134,18 @@ def _contradictions(
         ]
         subject = "structure" if system.file is None else "file"
         found = f"The {subject} says {declared.words}, and the reference computes {' and '.join(filter(None, facts))}."
-        advice = f"Write what is meant at {told.where}; or correct or remove it in the {subject}."
+        where = _named(told.where, document, system)
+        advice = f"Write what is meant at {where}; or correct or remove it in the {subject}."
         yield Problem(file, found, "the same charge and spin in both", advice)
+
+
+def _named(where: str, document: Document, system: System) -> str:
+    """The same with each setting of REFERENCE where it is written for this system, or would be."""
+
+    def named(found: re.Match[str]) -> str:
+        return dotted(place_of(document, system.name, "REFERENCE", found[1]))
+
+    return re.sub(r"REFERENCE\.(\w+)", named, where)
 
 
 def told_by(reference: Any) -> Told:

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from annotated_types import Ge, Le
 from pydantic import Field
 
+from aims_pax.frame import FloatArray
 from aims_pax.settings.methods.limits import LabelLimits
 from aims_pax.settings.reading.command import Command
 from aims_pax.settings.reading.kinds import Arguments, Count, Positive, ProjectPath, Text, Whole, shown
@@ -30,6 +31,10 @@ class EngineSettings(LabelLimits):
     )
 
 
+CLEARANCE_ANG: Final = 3.0
+"""Least distance of a molecule from the walls of its cell."""
+
+
 class MoleculeEngineSettings(EngineSettings):
     """What programs for molecules share."""
 
@@ -44,6 +49,24 @@ class BoxedEngineSettings(EngineSettings):
         15.0,
         description="Edge of the cubic cell around a molecule that has no cell of its own, Å. The molecule is moved to "
         "its centre.",
+    )
+
+
+def box_problem(positions: FloatArray, edge_ang: float, *, key: str = "REFERENCE.molecule_box") -> str | None:
+    """Why a molecule is too large for such a cell; None when it is not.
+
+    Parameters
+    ----------
+    positions : (n_atoms, 3), Å
+    key : str
+        What the edge is called where the user writes it.
+    """
+    extent = float((positions.max(axis=0) - positions.min(axis=0)).max())
+    if extent + 2 * CLEARANCE_ANG <= edge_ang:
+        return None
+    return (
+        f"the molecule extends over {extent:.1f} Å, and {key} = {edge_ang:g} Å leaves less than "
+        f"{CLEARANCE_ANG:g} Å around it; enlarge it"
     )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -79,22 +80,33 @@ class FhiAimsInput(FhiAimsSettings):
         return hashlib.sha256("\0".join(said).encode()).hexdigest()[:8]
 
 
-def read_inputs(
-    settings: FhiAimsSettings, folder: Path, systems: tuple[System, ...], *, want_stress: bool
-) -> tuple[dict[str, FhiAimsInput], list[Problem]]:
-    """What FHI-aims is given for each structure, by its name; and everything wrong with it.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What input files are read for.
 
     Parameters
     ----------
-    settings : FhiAimsSettings
     folder : Path
         The project.
     systems : tuple of System
+        Which one reference labels: all starting structures, or some of them.
+    n_systems : int
+        All starting structures.
     want_stress : bool
         Whether labels of periodic structures need stress.
     """
+
+    folder: Path
+    systems: tuple[System, ...]
+    n_systems: int
+    want_stress: bool
+
+
+def read_inputs(settings: FhiAimsSettings, asked: Asked) -> tuple[dict[str, FhiAimsInput], list[Problem]]:
+    """What FHI-aims is given for each structure, by its name; and everything wrong with it."""
+    folder, systems = asked.folder, asked.systems
     try:
-        files = input_files(settings.control, folder / "control.in", len(systems))
+        files = input_files(settings.control, folder / "control.in", asked)
     except SettingsError as error:
         return {}, list(error.problems)
     controls: dict[Path, ControlIn] = {}
@@ -102,7 +114,7 @@ def read_inputs(
     for file in dict.fromkeys(files):
         try:
             controls[file] = read_control(file, str(file.relative_to(folder) if file.is_relative_to(folder) else file))
-            problems += control_problems(controls[file], want_stress=want_stress)
+            problems += control_problems(controls[file], want_stress=asked.want_stress)
         except SettingsError as error:
             problems += error.problems
     inputs: dict[str, FhiAimsInput] = {}
@@ -117,8 +129,8 @@ def read_inputs(
     return inputs, list(dict.fromkeys(problems))
 
 
-def input_files(named: Path | Mapping[int, Path] | None, default: Path, n_systems: int) -> list[Path]:
-    """The input file of each structure; where no structure is known, each file once.
+def input_files(named: Path | Mapping[int, Path] | None, default: Path, asked: Asked) -> list[Path]:
+    """The input file of each structure, by its number among all; where no structure is known, each file once.
 
     Raises
     ------
@@ -126,13 +138,15 @@ def input_files(named: Path | Mapping[int, Path] | None, default: Path, n_system
         The mapping does not name one for each structure.
     """
     if not isinstance(named, Mapping):
-        return [default if named is None else named] * max(1, n_systems)
+        return [default if named is None else named] * max(1, len(asked.systems))
+    n_systems = asked.n_systems
     if n_systems and set(named) != set(range(n_systems)):
         found = f"It has the indices {', '.join(map(str, sorted(named)))}."
         allowed = f"one file for each of the {n_systems} starting structures: 0 to {n_systems - 1}"
         where = "REFERENCE.control or MISC.path_to_control"
         raise SettingsError(Problem(where, found, allowed, "Name each of them, or one file for all."))
-    return [named[index] for index in sorted(named)]
+    numbers = [system.frame.trajectory for system in asked.systems]
+    return [named[index] for index in numbers or sorted(named)]
 
 
 def _input(settings: FhiAimsSettings, control: ControlIn, system: System) -> FhiAimsInput:

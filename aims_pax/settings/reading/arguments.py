@@ -9,12 +9,15 @@ import numpy as np
 
 from aims_pax.errors import Problem
 from aims_pax.frame import Stage
+from aims_pax.settings.places import Found, found
 from aims_pax.settings.reading.document import Document, KeyPath, dotted
-from aims_pax.settings.reading.kinds import shown
-from aims_pax.settings.sections import STAGE_SECTIONS
-from aims_pax.settings.systems import systems_of
+from aims_pax.settings.reading.kinds import GIVEN_ATOMS, shown
+from aims_pax.settings.sections import STAGE_SECTIONS, Settings
+from aims_pax.settings.systems import read_named_systems, systems_of
 
 if TYPE_CHECKING:
+    from ase import Atoms
+
     from aims_pax.settings.project import Project
 
 CALL: Final = "Project.of"
@@ -98,17 +101,48 @@ class Arguments(Document):
         return f"{self.path}, {argument}" if argument else str(self.path)
 
 
+def systems_given(atoms: object) -> dict[str, Mapping[str, object]] | None:
+    """What an argument says as SYSTEMS does, by name; None where it holds structures alone."""
+    if not isinstance(atoms, Mapping) or not any(isinstance(one, Mapping) for one in atoms.values()):
+        return None
+    return {name: one if isinstance(one, Mapping) else {"geometry": one} for name, one in atoms.items()}
+
+
+def structures_given(systems: Mapping[str, Mapping[str, object]], read: Settings | None) -> Found:
+    """The structures of these systems: atoms as they came, and files as they were read, as far as they exist."""
+    files = {} if read is None else {name: plan.settings.geometry for name, plan in read.systems.items()}
+    places = {name: _atoms_of(one) or files.get(name) for name, one in systems.items()}
+    return found(lambda: read_named_systems(Path.cwd(), {name: one for name, one in places.items() if one is not None}))
+
+
+def _atoms_of(system: Mapping[str, object]) -> "Atoms | None":
+    from ase import Atoms
+
+    geometry = system.get("geometry")
+    return geometry if isinstance(geometry, Atoms) else None
+
+
+def _without_atoms(systems: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
+    """The same as a file could say it."""
+    return {
+        name: dict(one) if _atoms_of(one) is None else {**one, "geometry": GIVEN_ATOMS} for name, one in systems.items()
+    }
+
+
 def arguments(
     reference: str | Mapping[str, object],
     stages: Sequence[StageEntry],
     *,
+    systems: Mapping[str, Mapping[str, object]] | None = None,
     md: Mapping[Any, object] | None = None,
     cluster: Mapping[str, object] | None = None,
     misc: Mapping[str, object] | None = None,
 ) -> tuple[Arguments, list[Problem]]:
     """What stands in the place of aims_PAX.yaml, and what is wrong with the list of stages."""
     data: dict[str, object] = {"REFERENCE": {"type": reference} if isinstance(reference, str) else reference}
-    places = {"REFERENCE": "reference", "MD": "md", "CLUSTER": "cluster", "MISC": "misc"}
+    if systems is not None:
+        data["SYSTEMS"] = _without_atoms(systems)
+    places = {"REFERENCE": "reference", "MD": "md", "CLUSTER": "cluster", "MISC": "misc", "SYSTEMS": "atoms"}
     moving: object = {} if md is None else md
     if isinstance(moving, Mapping) and not any(isinstance(key, int) for key in moving):
         moving = {**NVT, **moving}
@@ -154,7 +188,6 @@ def project_to_label(atoms: object, reference: str | Mapping[str, object], *, ca
     SettingsError, StructureError
         As from :meth:`~aims_pax.settings.Project.of`.
     """
-    from aims_pax.settings.places import found
     from aims_pax.settings.project import Written  # which knows this module
 
     data = {"REFERENCE": {"type": reference} if isinstance(reference, str) else reference, "MD": NVT}

@@ -171,7 +171,8 @@ def _periodicity_problems(control: ControlIn, system: System) -> Iterator[Proble
         yield control.problem(None, found, " | ".join(K_GRIDS), "Add a line such as: k_grid 4 4 4")
     if pbc.any():
         return
-    advice = "Remove the line, or give this structure a control.in of its own: control: {0: ..., 1: ...}."
+    own = "control: {0: ..., 1: ...}, or SYSTEMS.<name>.REFERENCE.control"
+    advice = f"Remove the line, or give this structure a control.in of its own: {own}."
     periodic_only = (k_grid, *(control.last(f"compute_{kind}_stress") for kind in ("analytical", "numerical")))
     for keyword in periodic_only:
         if keyword is not None and not keyword.is_off:

@@ -23,10 +23,13 @@ class NamedFiles:
         In the place of aims_PAX.yaml.
     mace : Path or None
         In the place of mace.yaml.
+    parsl_config : str or None
+        Name or file of a Parsl configuration, whose workers compute labels whatever CLUSTER says.
     """
 
     settings: Path | None = None
     mace: Path | None = None
+    parsl_config: str | None = None
 
 
 BY_NAME: Final = NamedFiles()
@@ -40,7 +43,8 @@ def require_project_folder(folder: Path, files: NamedFiles) -> None:
         raise SettingsError(Problem(where, "This is a file.", "the folder of a project", advice))
     if not folder.is_dir():
         raise SettingsError(Problem(where, "There is no such folder.", "", advice))
-    if files == BY_NAME and not any((folder / name).exists() for name in (*SETTINGS_FILES, *MACE_FILES)):
+    by_name = files.settings is None and files.mace is None
+    if by_name and not any((folder / name).exists() for name in (*SETTINGS_FILES, *MACE_FILES)):
         found = f"This folder holds no project: there is neither {SETTINGS_FILES[0]} nor {MACE_FILES[0]}."
         raise SettingsError(Problem(where, found, "", f"Name a project's folder; or {advice}"))
 

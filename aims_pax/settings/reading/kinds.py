@@ -175,6 +175,26 @@ ExistingFile = Annotated[
     _PATH,
 ]
 
+
+class GivenAtoms(str):
+    """Stands where a file would be named, for a structure that came as ASE's atoms; no YAML file can say it."""
+
+
+GIVEN_ATOMS: Final = GivenAtoms("given as atoms")
+
+
+def _file_unless_given(value: object, info: ValidationInfo) -> Path | None:
+    return None if isinstance(value, GivenAtoms) else _existing_file(resolved(value, info))
+
+
+StructureFile = Annotated[
+    Path | None,
+    PlainValidator(_file_unless_given),
+    Kind("path of a file that exists, relative to the project's folder"),
+    _PATH,
+]
+"""None for a structure that came as atoms."""
+
 _PATH_OR_PATHS: Final = Schema(
     {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}]}
 )

@@ -1,9 +1,8 @@
 """Sections of a document as validated settings, and everything wrong with them as problems."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
 
@@ -24,6 +23,25 @@ _NO_SETTING: Final = frozenset({"extra_forbidden", "invalid_key"})
 """Types of pydantic's errors for keys that are not among the fields."""
 
 S = TypeVar("S", bound=Section)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """What is missing from a section, or a contradiction in it: another part of the same section may mend it.
+
+    Parameters
+    ----------
+    what : Hashable
+        Equal for the same mistake, wherever it stands.
+    keys, found, allowed, advice
+        As :meth:`Reading.add` takes them.
+    """
+
+    what: Hashable
+    keys: KeyPath
+    found: str
+    allowed: str = ""
+    advice: str = ""
 
 
 @dataclass(slots=True)
@@ -49,31 +67,46 @@ class Reading:
     absent: Mapping[str, Mapping[str, Absent]] = field(default_factory=dict)
     reference: str = "teacher"
     homes: Mapping[str, type[Section]] = field(default_factory=dict)
-    _noted: list[tuple[int, Problem]] = field(default_factory=list, init=False)
+    _noted: dict[Problem, int] = field(default_factory=dict, init=False)
     _written: dict[KeyPath, KeyPath] = field(default_factory=dict, init=False)
 
     @property
     def problems(self) -> list[Problem]:
         """What was found so far, in the order of the file."""
-        return [problem for _, problem in sorted(self._noted, key=itemgetter(0))]
+        return sorted(self._noted, key=self._noted.__getitem__)
 
     def add(self, keys: KeyPath, found: str, allowed: str = "", advice: str = "") -> None:
-        """Note a problem at a key, named as it was written."""
+        """Note a problem at a key, named as it was written; the same one at the same place is noted once."""
         written = self.written(keys)
-        self._noted.append(
-            (self.document.line(written) or 0, Problem(self.document.where(written), found, allowed, advice))
-        )
+        self._noted[Problem(self.document.where(written), found, allowed, advice)] = self.document.line(written) or 0
+
+    def add_unsettled(self, found: Iterable[Unsettled]) -> None:
+        """Note what was left for another part of its section to mend, and was not."""
+        for one in found:
+            self.add(one.keys, one.found, one.allowed, one.advice)
 
     def written(self, keys: KeyPath) -> KeyPath:
-        """The spelling of a key in the file."""
-        return self._written.get(keys, keys)
+        """The spelling of a key in the file, also of one within what was renamed."""
+        for length in range(len(keys), 0, -1):
+            if keys[:length] in self._written:
+                return (*self._written[keys[:length]], *keys[length:])
+        return keys
 
     def rename(self, keys: KeyPath, written: KeyPath) -> None:
         """Remember how a key is spelled in the file."""
         self._written[keys] = written
 
-    def section(self, model: type[S], data: Any, keys: KeyPath) -> S | None:
-        """Validated settings of one section; None after noting its problems."""
+    def section(
+        self, model: type[S], data: Any, keys: KeyPath, *, unsettled: list[Unsettled] | None = None
+    ) -> S | None:
+        """Validated settings of one section; None after noting its problems.
+
+        Parameters
+        ----------
+        unsettled : list of Unsettled, or None
+            Gets what is missing, and contradictions. None: they are noted like all else.
+        """
+        later: list[Unsettled] = []
         if data is None:
             data = {}
         if not isinstance(data, Mapping):
@@ -85,7 +118,11 @@ class Reading:
         try:
             section = model.model_validate(cleaned, context={"folder": self.folder})
         except ValidationError as error:
-            self._translate_all(model, error, keys)
+            self._translate_all(model, error, keys, later)
+            if unsettled is None:
+                self.add_unsettled(later)
+            else:
+                unsettled += later
             return None
         return section if len(self._noted) == n_before else None
 
@@ -120,17 +157,20 @@ class Reading:
         absent = self.absent.get(section, {}).get(key)
         if absent is not None:
             if not absent.accepts(value):
-                self.add(keys, f"{dotted(keys)} is {shown(value)}, which is not in this version.", "", absent.reason)
+                name = dotted(self.written(keys))
+                self.add(keys, f"{name} is {shown(value)}, which is not in this version.", "", absent.reason)
             return True
         of_aims = FHI_AIMS.get(section, {}).get(key) if self.absent is NOT_YET else None
         if of_aims is None:
             return False
         if self.reference not in ("teacher", "fhi-aims") and not of_aims.accepts(value):
-            found = f"{dotted(keys)} is read by FHI-aims only, and the reference is {self.reference}."
+            found = f"{dotted(self.written(keys))} is read by FHI-aims only, and the reference is {self.reference}."
             self.add(keys, found, "", "Remove it.")
         return True
 
-    def _translate_all(self, model: type[Section], error: ValidationError, keys: KeyPath) -> None:
+    def _translate_all(
+        self, model: type[Section], error: ValidationError, keys: KeyPath, later: list[Unsettled]
+    ) -> None:
         """Note a problem for each of pydantic's errors; a setting that was misspelt is not also missing."""
         meant: set[KeyPath] = set()
         details = error.errors(include_url=False)
@@ -144,9 +184,9 @@ class Reading:
             meant.add((*location[:-1], name))
         for item in (item for item in details if item["type"] not in _NO_SETTING):
             if item["type"] != "missing" or item["loc"] not in meant:
-                self._translate(model, item, keys)
+                self._translate(model, item, keys, later)
 
-    def _translate(self, model: type[Section], details: ErrorDetails, keys: KeyPath) -> None:
+    def _translate(self, model: type[Section], details: ErrorDetails, keys: KeyPath, later: list[Unsettled]) -> None:
         location = tuple(key for key in details["loc"] if key != "[key]")
         path = (*keys, *location)
         name = dotted(self.written(path))
@@ -157,9 +197,9 @@ class Reading:
                 for item in contradictions:
                     at = (*path, *item.key.split(".")) if item.key else path
                     home = dotted(self.written(at[:-1])) if item.key else name
-                    self.add(at, f"{home}: {item.found}", "", item.advice)
+                    later.append(Unsettled((location, item), at, f"{home}: {item.found}", "", item.advice))
             case "missing" if info is not None:
-                self.add(path, f"{name} is missing.", _expected(info))
+                later.append(Unsettled((location, "missing"), path, f"{name} is missing.", _expected(info)))
             case kind:
                 found = details["msg"] if kind == MISFIT else f"is {shown(details['input'])}"
                 reason = NOT_YET_VALUES.get(_without_indices(path), {}).get(str(details["input"]).lower(), "")
@@ -171,7 +211,7 @@ class Reading:
 
     def _unknown(self, model: type[Section], path: KeyPath) -> str:
         """Note a key that is no setting; returns the one that was probably meant, or nothing."""
-        key, found = path[-1], f"{dotted(path)} is not a setting."
+        key, found = path[-1], f"{dotted(self.written(path))} is not a setting."
         names = {name.lower(): name for name in (*model.ALIASES, *model.model_fields)}
         close = get_close_matches(str(key).lower(), names, n=1, cutoff=0.7)
         if close:

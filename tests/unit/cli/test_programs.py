@@ -70,7 +70,11 @@ def authors_project(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("command", "n_problems"), [([], 3), (["run"], 3), (["idg"], 3), (["al"], 2), (["check"], 3), (["export"], 2)]
+    ("command", "n_problems"),
+    [
+        *(([], 3), (["run"], 3), (["idg"], 3), (["al"], 2), (["check"], 3), (["export"], 2)),
+        *((["plan"], 2), (["references"], 2)),
+    ],
 )
 def test_files_of_settings_are_those_that_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], n_problems: int

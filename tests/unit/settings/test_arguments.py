@@ -151,3 +151,38 @@ def test_run_keeps_what_it_was_started_with() -> None:
     assert '"max_train_set_size": 9' in texts["Project.of"]
     assert '"lr": 0.02' in texts["Project.of, mace"]
     assert texts["drop.xyz"].startswith("3\n")
+
+
+def test_entries_of_systems_are_those_of_a_file(tmp_path: Path) -> None:
+    write(tmp_path / "ice.xyz", molecule("H2O"))
+    water = {"geometry": molecule("H2O"), "num_trajectories": 3, "MD": {"temperature": 350}, "threshold": "own"}
+    ice = {"geometry": tmp_path / "ice.xyz", "num_trajectories": 1, "charge": 0}
+    stages = [initial(**INITIAL), learn(max_train_set_size=9, ensemble_size=2)]
+    project = Project.of({"water": water, "ice": ice}, stages=stages, folder=tmp_path)
+    assert [system.name for system in project.systems] == ["water", "ice"]
+    assert [system.file for system in project.systems] == [None, tmp_path / "ice.xyz"]
+    assert [project.system_for(index).name for index in range(4)] == ["water"] * 3 + ["ice"]
+    assert [project.md_of(system).temperature for system in project.systems] == [350, 300]
+    assert project.systems[1].frame.trajectory == 1
+    texts = dict(input_texts(project))
+    assert "given as atoms" in texts["Project.of"]
+    assert "water.xyz" in texts
+
+
+def test_atoms_alone_stand_beside_entries_of_systems(tmp_path: Path) -> None:
+    project = Project.of(
+        {"water": molecule("H2O"), "ion": {"geometry": molecule("OH"), "charge": -1}}, stages=BOTH, folder=tmp_path
+    )
+    assert [project.reference_for(system).charge for system in project.systems] == [0, -1]  # type: ignore[union-attr]
+
+
+def test_mistakes_in_entries_of_systems_are_told_with_those_of_their_structures() -> None:
+    close = Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.1]])
+    said = problems_of({"pair": {"geometry": close, "chrge": 1}, "none": {"charge": 1}}, *BOTH, md={"timestep": -1})
+    for words in (
+        "Project.of, atoms: SYSTEMS.pair.chrge is not a setting.",
+        "Project.of, atoms: SYSTEMS.none.geometry is missing.",
+        "Project.of, md: MD.timestep is -1.",
+        "atoms, pair: Atoms 1 (H) and 2 (H) are 0.10 Å apart.",
+    ):
+        assert words in said, said

@@ -138,7 +138,7 @@ def test_a_command_that_nothing_fills_is_refused(folder: Any) -> None:
     folder.file("control.in", "xc pbe\nrelativistic none\n")
     text = "CLUSTER: {parsl_config: slurm_multi_node, systems: {water: {nodes: 2}}}\n"
     message = folder.write(IDG + AL + MD + AIMS + text).complaint()
-    assert "A command of REFERENCE holds {ranks}, and nothing says how many water needs." in message
+    assert "REFERENCE.command holds {ranks}, and nothing says how many water needs." in message
 
 
 def test_commands_are_filled_with_what_a_system_needs() -> None:

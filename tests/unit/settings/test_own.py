@@ -1,5 +1,6 @@
 """SYSTEMS: what is a system's own, and what it takes from the other sections."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import yaml
 
 from aims_pax.errors import SettingsError, StructureError
 from aims_pax.settings import Project, TbliteSettings, load_project
+from aims_pax.settings.own import Homes
+from aims_pax.settings.reading.files import NamedFiles
 from aims_pax.stages.assembly import active_rules, priorities_of, trajectories_of, wanted_executors
 
 WATER = "3\n\nO 0 0 0.119\nH 0 0.763 -0.477\nH 0 -0.763 -0.477\n"
@@ -39,7 +42,7 @@ BASE: dict[str, Any] = {
 
 
 def written(folder: Path, settings: dict[str, Any]) -> Path:
-    (folder / "ions").mkdir()
+    (folder / "ions").mkdir(parents=True)
     (folder / "water.xyz").write_text(WATER, encoding="utf-8")
     (folder / "ions/ammonium.xyz").write_text(AMMONIUM, encoding="utf-8")
     (folder / "aims_PAX.yaml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
@@ -176,3 +179,181 @@ def test_a_file_of_several_structures_is_no_system(tmp_path: Path) -> None:
     (folder / "water.xyz").write_text(WATER * 2, encoding="utf-8")
     with pytest.raises(StructureError, match="The file holds 2 structures, and the system water is one"):
         load_project(folder)
+
+
+# -- what is shared --------------------------------------------------------------------------------------------
+
+
+def complaints(folder: Path, **changes: Any) -> list[str]:
+    """What is said of the two systems with some sections changed."""
+    with pytest.raises(SettingsError, match=r".") as caught:
+        load_project(written(folder, {**BASE, **changes}))
+    return [str(problem) for problem in caught.value.problems]
+
+
+def of_both(**own: Any) -> dict[str, Any]:
+    """Both systems, each with these entries besides."""
+    return {name: {**one, **own} for name, one in SYSTEMS.items()}
+
+
+def test_mistakes_in_shared_sections_and_in_systems_are_told_together(tmp_path: Path) -> None:
+    systems = copy.deepcopy(SYSTEMS)
+    systems["water"]["MD"]["frction"] = 1
+    systems["ammonium"]["geometry"] = "nowhere.xyz"
+    said = complaints(
+        tmp_path,
+        REFERENCE={"type": "tblite", "accuracy": -1},
+        MD={"stat_ensemble": "nvt", "timestep": "long"},
+        SYSTEMS=systems,
+    )
+    assert [one.partition("\n")[0].partition(": ")[2] for one in said] == [
+        "REFERENCE.accuracy is -1.",
+        "MD.timestep is 'long'.",
+        "SYSTEMS.water.MD.frction is not a setting.",
+        f"SYSTEMS.ammonium.geometry names {tmp_path}/nowhere.xyz, which can't be opened (No such file or directory).",
+    ]
+
+
+def test_structures_are_looked_at_where_settings_are_wrong(tmp_path: Path) -> None:
+    folder = written(tmp_path, {**BASE, "MD": {"stat_ensemble": "nvt", "timestep": -1}})
+    (folder / "water.xyz").write_text("2\n\nH 0 0 0\nH 0 0 0.1\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"Atoms 1 \(H\) and 2 \(H\) are 0.10 Å apart"):
+        load_project(folder)
+
+
+@pytest.mark.parametrize("md", [{"timestep": -1}, {"stat_ensemble": "nve", "friction": 0.1}, {"temperture": 1}])
+def test_a_mistake_that_all_share_is_told_once_and_where_it_stands(md: dict[str, Any], tmp_path: Path) -> None:
+    (said,) = complaints(tmp_path, MD=md, SYSTEMS=of_both(MD={} if "stat_ensemble" in md else {"stat_ensemble": "nve"}))
+    assert said.startswith(f"aims_PAX.yaml, line {11 if 'stat_ensemble' in md else 10}: MD")
+
+
+def test_what_no_system_says_is_missing_from_the_shared_section(tmp_path: Path) -> None:
+    (said,) = complaints(tmp_path, MD={"temperature": 300})
+    assert "MD.stat_ensemble is missing." in said
+    assert "SYSTEMS" not in said
+
+
+def test_what_one_system_does_not_say_is_missing_there(tmp_path: Path) -> None:
+    systems = copy.deepcopy(SYSTEMS)
+    systems["water"]["MD"]["stat_ensemble"] = "nvt"
+    (said,) = complaints(tmp_path, MD={"temperature": 300}, SYSTEMS=systems)
+    assert "SYSTEMS.ammonium.MD.stat_ensemble is missing." in said
+
+
+def test_a_shared_reference_may_be_completed_by_its_systems(tmp_path: Path) -> None:
+    systems = {name: {key: value for key, value in one.items() if key != "charge"} for name, one in SYSTEMS.items()}
+    for one in systems.values():
+        one["REFERENCE"] = {"calculator": "ase.calculators.emt:EMT"}
+    shared = {"type": "ase-calculator", "max_force_ev_per_ang": 25.0}
+    project = load_project(written(tmp_path, {**BASE, "REFERENCE": shared, "SYSTEMS": systems}))
+    assert {project.reference_for(one).max_force_ev_per_ang for one in project.systems} == {25.0}
+
+
+def test_an_unfinished_shared_reference_is_told_once(tmp_path: Path) -> None:
+    water = {"water": SYSTEMS["water"], "more": SYSTEMS["water"]}
+    (said,) = complaints(tmp_path, REFERENCE={"type": "ase-calculator"}, SYSTEMS=water)
+    assert "REFERENCE.calculator is missing." in said
+    assert "SYSTEMS" not in said
+
+
+def test_a_setting_by_its_other_name_is_the_same_in_a_system(tmp_path: Path) -> None:
+    md = {"stat_ensemble": "nvt", "MD_seed": 3}
+    project = load_project(written(tmp_path, {**BASE, "MD": md, "SYSTEMS": of_both(MD={"seed": 7})}))
+    assert {project.md_of(one).seed for one in project.systems} == {7}
+
+
+# -- who is named ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        ({"charge": 2}, "SYSTEMS.ammonium.charge = 2; SYSTEMS.ammonium.multiplicity = 1"),
+        ({"REFERENCE": {"charge": 2}}, "SYSTEMS.ammonium.REFERENCE.charge = 2; SYSTEMS.ammonium.multiplicity = 1"),
+        ({}, "REFERENCE.charge = 2; SYSTEMS.ammonium.multiplicity = 1"),
+    ],
+)
+def test_impossible_electrons_are_told_by_the_key_that_was_written(
+    own: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    charge, spin = words.split("; ")
+    ion = {"geometry": "ions/ammonium.xyz", "num_trajectories": 1, **own}
+    shared = {"type": "tblite", **({} if own else {"charge": 2})}
+    (said,) = complaints(tmp_path, REFERENCE=shared, SYSTEMS={"ammonium": ion})
+    assert f"9 electrons can't have {spin}" in said
+    assert f"or correct {charge.partition(' = ')[0]} (now 2)" in said
+    lines = (tmp_path / "aims_PAX.yaml").read_text(encoding="utf-8").splitlines()
+    line = next(number for number, text in enumerate(lines, start=1) if "charge: 2" in text)
+    assert said.startswith(f"aims_PAX.yaml, line {line}: ")
+
+
+def test_a_file_that_speaks_of_another_charge_names_where_its_system_has_it(tmp_path: Path) -> None:
+    folder = written(tmp_path, BASE)
+    (folder / "water.xyz").write_text(WATER.replace("\n\n", "\ncharge=1 spin=2\n", 1), encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"meant at SYSTEMS\.water\.charge and SYSTEMS\.water\.multiplicity; or"):
+        load_project(folder)
+
+
+def test_messages_across_sections_name_what_was_written(tmp_path: Path) -> None:
+    engine = {"type": "orca", "command": "mpiexec -n {ranks} orca"}
+    systems = copy.deepcopy(SYSTEMS)
+    systems["water"]["REFERENCE"] = engine
+    systems["ammonium"]["MD"]["propagate_with"] = "member"
+    del systems["ammonium"]["REFERENCE"]
+    said = "\n".join(complaints(tmp_path, SYSTEMS=systems))
+    assert "SYSTEMS.ammonium.MD.propagate_with: trajectories share one batch" in said
+    assert "SYSTEMS.water.REFERENCE.command holds {ranks}, and nothing says how many water needs." in said
+    assert "Write SYSTEMS.water.resources: {ranks: ...}" in said
+
+
+# -- numbers of systems ----------------------------------------------------------------------------------------
+
+
+def aims_project(folder: Path, reference: dict[str, Any], **of_ammonium: Any) -> Path:
+    systems = {name: {"geometry": one["geometry"], "num_trajectories": 1} for name, one in SYSTEMS.items()}
+    systems["ammonium"] |= of_ammonium
+    written(folder, {**BASE, "REFERENCE": {"type": "fhi-aims", "command": "aims.x", **reference}, "SYSTEMS": systems})
+    for name in ("zero", "one"):
+        species = "".join(f"species {symbol}\n  nucleus {z}\n" for symbol, z in (("H", 1), ("O", 8), ("N", 7)))
+        (folder / f"{name}.in").write_text(f"# {name}\nxc pbe\nrelativistic none\n{species}", encoding="utf-8")
+    return folder
+
+
+def test_an_input_by_index_is_that_of_the_system_of_that_number_whatever_else_differs(tmp_path: Path) -> None:
+    shared = {"control": {0: "zero.in", 1: "one.in"}}
+    folder = aims_project(tmp_path, shared, REFERENCE={"max_force_ev_per_ang": 20.0})
+    project = load_project(folder)
+    first_lines = {name: given.control_text.splitlines()[0] for name, given in project.inputs.items()}
+    assert first_lines == {"water": "# zero", "ammonium": "# one"}
+
+
+def test_a_system_has_one_input_and_no_index(tmp_path: Path) -> None:
+    folder = aims_project(tmp_path, {"control": "zero.in"}, REFERENCE={"control": {0: "one.in"}})
+    with pytest.raises(SettingsError, match=r"SYSTEMS\.ammonium\.REFERENCE\.control is written by index, and a system"):
+        load_project(folder)
+
+
+def test_a_parsl_configuration_of_the_command_line_counts_before_anything_is_refused(tmp_path: Path) -> None:
+    folder = written(tmp_path, {**BASE, "CLUSTER": {"type": "inline"}})
+    assert load_project(folder, files=NamedFiles(parsl_config="local")).settings.cluster.type == "parsl"
+    with pytest.raises(SettingsError, match="--parsl-config is 'lcal'") as caught:
+        load_project(
+            written(tmp_path / "more", {**BASE, "MD": {"stat_ensemble": "nvt", "timestep": -1}}),
+            files=NamedFiles(parsl_config="lcal"),
+        )
+    assert "MD.timestep is -1" in str(caught.value)
+
+
+def test_trajectories_beyond_the_first_turn_begin_again(project: Project) -> None:
+    homes = Homes.of(project.settings.systems)
+    assert [homes.names[homes.place_of(index)] for index in (0, 2, 3, 4, 5, 8)] == [
+        *("water", "water", "ammonium", "ammonium", "water", "ammonium")
+    ]
+
+
+def test_a_molecule_too_large_for_its_cell_is_told_before_anything_runs(tmp_path: Path) -> None:
+    espresso = {"type": "espresso", "pseudo_dir": "ions", "molecule_box": 7.0}
+    water = {"water": SYSTEMS["water"], "more": {**SYSTEMS["water"], "REFERENCE": {"molecule_box": 15.0}}}
+    said = "\n".join(complaints(tmp_path, REFERENCE=espresso, SYSTEMS=water))
+    assert "water: the molecule extends over 1.5 Å, and REFERENCE.molecule_box = 7 Å leaves less than 3 Å" in said
+    assert "more: the molecule" not in said

@@ -155,5 +155,6 @@ def test_an_executor_that_no_system_uses_asks_for_nothing() -> None:
 
 
 def test_an_unknown_executor_is_named_with_those_that_there_are() -> None:
-    with pytest.raises(SettingsError, match=r"CLUSTER.systems.slab: There is no executor 'huge'.*\n.*small \| large"):
+    words = r"CLUSTER.systems.slab.executor is 'huge', and there is no such executor.*\n.*small \| large"
+    with pytest.raises(SettingsError, match=words):
         placed(two_executors(), {"water": None, "slab": "huge"})

@@ -21,6 +21,7 @@ from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.reference.process.supervised import Supervised
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings.methods.asi import AsiInput, AsiSettings, read_asi_inputs
+from aims_pax.settings.methods.fhi_aims import Asked
 from aims_pax.settings.systems import System
 
 from ....asi import libraries
@@ -70,7 +71,7 @@ def read(settings: dict[str, Any], frame: Frame, project: Path, *, control: str 
     written = AsiSettings.model_validate(
         {"type": "asi", "species_dir": species, **settings, "environment": log | settings.get("environment", {})}
     )
-    (inputs, problems) = read_asi_inputs(written, project, (System("one", frame),), want_stress=True)
+    (inputs, problems) = read_asi_inputs(written, Asked(project, (System("one", frame),), 1, want_stress=True))
     assert problems == []
     return inputs["one"]
 
@@ -245,7 +246,7 @@ def test_dftb_plus_gets_its_own_input(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "dftb_in.hsd").write_text(libraries.HSD)
     settings = AsiSettings(library=library, engine="dftb+")
     for frame in (water(), diamond()):
-        inputs, problems = read_asi_inputs(settings, tmp_path, (System("one", frame),), want_stress=True)
+        inputs, problems = read_asi_inputs(settings, Asked(tmp_path, (System("one", frame),), 1, want_stress=True))
         assert problems == []
         reference = build_reference(inputs["one"])
         label = label_of(reference, frame, tmp_path / "label", want_stress=True)
@@ -257,7 +258,7 @@ def test_dftb_plus_gets_its_own_input(folder: Path, tmp_path: Path) -> None:
 def test_a_missing_input_is_found_when_the_project_is_read(lennard_jones: Path, tmp_path: Path) -> None:
     for engine, file in (("fhi-aims", "control.in"), ("dftb+", "dftb_in.hsd")):
         settings = AsiSettings(library=lennard_jones, engine=engine)
-        inputs, problems = read_asi_inputs(settings, tmp_path, (System("one", water()),), want_stress=False)
+        inputs, problems = read_asi_inputs(settings, Asked(tmp_path, (System("one", water()),), 1, want_stress=False))
         assert inputs == {}
         assert file in str(problems[0])
 
