@@ -19,8 +19,9 @@ from aims_pax.forecast.amounts import (
     initial_train_size,
 )
 from aims_pax.forecast.crew import OWN_PROCESS
+from aims_pax.forecast.outcome import Outcome
 from aims_pax.forecast.pace import NO_WISHES, RECORD_S, Wishes, pick_rates, workload_of
-from aims_pax.forecast.simulation import DriverPace, Outcome, Pace, Workload, mean_outcome, simulate
+from aims_pax.forecast.simulation import DriverPace, Pace, Workload, mean_outcome, simulate
 from aims_pax.forecast.speed import Measured, Speed, measured_speed
 from aims_pax.forecast.standing import Standing
 from aims_pax.forecast.workers import duration

@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.forecast.simulation import WELL_USED, Outcome, Pace, Workload, mean_outcome, worth_having
+from aims_pax.forecast.outcome import WELL_USED, Outcome, worth_having
+from aims_pax.forecast.simulation import Pace, Workload, mean_outcome
 from aims_pax.report.workers import PlanCurve, draw_plan
 
 MORE_TRAJECTORIES: Final = (1.5, 2.0, 3.0)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aims_pax.forecast.crew import OWN_PROCESS
-from aims_pax.forecast.simulation import WELL_USED, Pace, Workload, simulate, worth_having
+from aims_pax.forecast.outcome import WELL_USED, worth_having
+from aims_pax.forecast.simulation import Pace, Workload, simulate
 from aims_pax.forecast.workers import doubled, duration, forecast
 from aims_pax.learner.cadence import PerLabel
 from aims_pax.learner.quota import Quota, SplitCounts
