@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import ceil, inf, isinf
+from statistics import fmean
 from typing import Final
 
 from aims_pax.campaign.session import PART_OF, Progress
@@ -13,6 +14,7 @@ from aims_pax.frame import Stage
 from aims_pax.learner.annealing import COOLING_SHARE
 from aims_pax.learner.cadence import PerLabel, PerRound
 from aims_pax.learner.decide import resumed
+from aims_pax.learner.goals import labels_allowed
 from aims_pax.learner.state import Phase, Rules, State
 from aims_pax.learner.transition import begin
 from aims_pax.settings import ActiveLearningSettings, Project
@@ -166,7 +168,8 @@ def verdict_steps(project: Project) -> Span:
     """MD steps of all runs of the trial that ends a run; without those at constant energy after them."""
     misc = project.settings.misc
     bounds = (VERDICT_LEAST_PS, VERDICT_MOST_PS) if isinstance(misc.verdict_ps, str) else (misc.verdict_ps,) * 2
-    steps = [misc.verdict_runs * 1000 * length_ps / project.md_for(0).timestep for length_ps in bounds]
+    steps_fs = [project.md_for(index).timestep for index in range(project.n_trajectories)]
+    steps = [misc.verdict_runs * 1000 * length_ps * fmean(1 / step_fs for step_fs in steps_fs) for length_ps in bounds]
     return Span(steps[0], steps[0], steps[1])
 
 
@@ -330,9 +333,9 @@ def _labels_to_goal(project: Project, rules: Rules, standing: Standing | None, r
     if not isinf(rules.max_epochs):
         left = max(0.0, rules.max_epochs - (0 if state is None else state.n_epochs)) / _epochs_per_label(rules)
         limits.append(Span(left, left, left * n_trajectories))
-    if rules.budgets and sum(len(one.trajectories) for one in rules.budgets) == n_trajectories:
+    if (allowed := labels_allowed(rules, n_trajectories)) is not None:
         done = 0 if state is None else sum(one.n_labels for one in state.trajectories)
-        limits.append(Span.exactly(max(0, sum(one.max_labels for one in rules.budgets) - done)))
+        limits.append(Span.exactly(max(0, allowed - done)))
     if not limits:
         return Span(0.0, DEFAULT_LABELS, inf)
     least = 0.0 if rules.desired_force_mae is not None else min(span.low for span in limits)

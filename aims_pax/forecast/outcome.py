@@ -60,8 +60,9 @@ def worth_having(outcomes: Sequence[Outcome]) -> Outcome:
     return used[-1] if used else by_size[0]
 
 
-def in_proportion(outcome: Outcome, factor: float) -> Outcome:
+def in_proportion(outcome: Outcome, factor: float, *, n_train_before: int = 0) -> Outcome:
     """What a stage takes that goes on as it has begun, so many times as long."""
-    whole = {name: round(factor * getattr(outcome, name)) for name in ("n_labels", "n_md_steps", "n_epochs", "n_train")}
+    whole = {name: round(factor * getattr(outcome, name)) for name in ("n_labels", "n_md_steps", "n_epochs")}
+    n_train = n_train_before + round(factor * (outcome.n_train - n_train_before))
     names = ("makespan_s", "labels_s", "sampling_s", "training_s", "waiting_s")
-    return replace(outcome, **whole, **{name: factor * getattr(outcome, name) for name in names})
+    return replace(outcome, n_train=n_train, **whole, **{name: factor * getattr(outcome, name) for name in names})

@@ -20,6 +20,7 @@ from aims_pax.forecast.speed import Measured, Speed, measured_driver, measured_l
 from aims_pax.forecast.standing import Standing
 from aims_pax.frame import Stage
 from aims_pax.learner.cadence import PerLabel
+from aims_pax.learner.goals import labels_allowed, with_trajectories
 from aims_pax.learner.state import Rules
 from aims_pax.settings import Project
 from aims_pax.settings.stage import ACTIVE, INITIAL
@@ -228,8 +229,14 @@ def _drawn_labels(project: Project, times: Measured, n_trajectories: int) -> tup
 def _goal(project: Project, wishes: Wishes, standing: Standing | None) -> tuple[Rules, int, str]:
     """Rules whose end can be foreseen, the structures that are there before, and how it is said."""
     n_initial, rules = initial_train_size(project, standing), assembly.active_rules(project)
-    rules = replace(rules, desired_force_mae=None)
-    limits = (rules.max_train_size, rules.max_md_steps, None if isinf(rules.max_epochs) else rules.max_epochs)
+    n_trajectories = wishes.n_trajectories or project.n_trajectories
+    rules = with_trajectories(replace(rules, desired_force_mae=None), project.n_trajectories, n_trajectories)
+    limits = (
+        rules.max_train_size,
+        rules.max_md_steps,
+        None if isinf(rules.max_epochs) else rules.max_epochs,
+        labels_allowed(rules, n_trajectories),
+    )
     n_labels = wishes.n_labels
     if n_labels is None and all(limit is None for limit in limits):
         n_labels = DEFAULT_LABELS
@@ -238,18 +245,20 @@ def _goal(project: Project, wishes: Wishes, standing: Standing | None) -> tuple[
         rules = replace(rules, max_train_size=n_train, max_md_steps=None, max_epochs=float("inf"))
         how = "given" if wishes.n_labels is not None else "an assumption: desired_acc alone sets no number"
         return rules, n_initial, f"goal: {n_labels} labels ({how})"
-    words = ("structures in the training set", "MD steps of each trajectory", "epochs")
+    words = ("structures in the training set", "MD steps of each trajectory", "epochs", "labels of all systems")
     said = " or ".join(f"{limit:g} {word}" for limit, word in zip(limits, words, strict=True) if limit is not None)
     return rules, n_initial, f"goal: {said}, beginning with {n_initial} structures"
 
 
 def _mean_train_size(project: Project, rules: Rules, n_now: int, n_trajectories: int, pick_rate: float) -> int:
     """Training structures of an epoch, on average over the stage."""
-    added = [DEFAULT_LABELS]
+    added = []
     if rules.max_train_size is not None:
         added = [rules.max_train_size - n_now]
     elif rules.max_md_steps is not None:
         added = [round(n_trajectories * rules.max_md_steps / rules.skip_steps * pick_rate)]
-    mean = max(1, n_now + added[0] // 2)
+    if (allowed := labels_allowed(rules, n_trajectories)) is not None:
+        added.append(allowed)
+    mean = max(1, n_now + min(added, default=DEFAULT_LABELS) // 2)
     subset = project.active.train_subset_size
     return mean if subset is None else min(mean, subset)

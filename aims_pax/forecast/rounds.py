@@ -17,14 +17,17 @@ class RoundsAhead:
     ----------
     n_labels, n_md_steps, n_epochs : int
         MD steps are those of all trajectories together.
-    n_train : int
-        Training structures of a member at its end.
+    n_train, n_train_first : int
+        Training structures of a member at its end, and after the next round.
+    n_rounds : int
     """
 
     n_labels: int
     n_md_steps: int
     n_epochs: int
     n_train: int
+    n_train_first: int
+    n_rounds: int
 
 
 def rounds_ahead(rules: Rules, state: State) -> RoundsAhead:
@@ -35,7 +38,7 @@ def rounds_ahead(rules: Rules, state: State) -> RoundsAhead:
     cadence = rules.cadence
     assert isinstance(cadence, PerRound)
     if state.stopping is not None:
-        return RoundsAhead(0, 0, 0, state.train_size)
+        return RoundsAhead(0, 0, 0, state.train_size, state.train_size, 0)
     n_epochs = int(min(rules.max_epochs, state.n_epochs + state.epochs_due))
     goal = inf if rules.max_train_size is None else rules.max_train_size - state.n_initial_train
     n_rounds = 0
@@ -44,12 +47,19 @@ def rounds_ahead(rules: Rules, state: State) -> RoundsAhead:
         enough = max(_rounds_to(goal, counts, share, rules.quota) for counts in state.counts)
         n_rounds = max(1, int(min(enough, _rounds_of_epochs(rules.max_epochs - n_epochs, cadence))))
         n_epochs = int(min(rules.max_epochs, n_epochs + n_rounds * cadence.epochs_per_round))
-    n_points = n_rounds * (cadence.labels_per_round // len(state.counts))
+    n_points = cadence.labels_per_round // len(state.counts)
+
+    def n_train(n_rounds: int) -> int:
+        after = (rules.quota.after(counts, n_rounds * n_points).n_train for counts in state.counts)
+        return state.n_initial_train + min(after)
+
     return RoundsAhead(
         n_labels=max(0, n_rounds * cadence.labels_per_round - state.n_in_round),
         n_md_steps=_md_steps(n_rounds, rules, cadence, state),
         n_epochs=n_epochs - state.n_epochs,
-        n_train=state.n_initial_train + min(rules.quota.after(counts, n_points).n_train for counts in state.counts),
+        n_train=n_train(n_rounds),
+        n_train_first=n_train(min(1, n_rounds)),
+        n_rounds=n_rounds,
     )
 
 

@@ -29,6 +29,7 @@ from aims_pax.learner.events import (
     LabelArrived,
     Train,
 )
+from aims_pax.learner.goals import labels_allowed, with_trajectories
 from aims_pax.learner.quota import SplitCounts
 from aims_pax.learner.state import Phase, Pick, Rules, State
 from aims_pax.learner.transition import begin, transition
@@ -193,15 +194,23 @@ def mean_outcome(workload: Workload[Times], *, n_workers: int, n_plays: int = 3)
     )
 
 
+def crowded(workload: Workload[AnyPace], n_trajectories: int) -> Workload[AnyPace]:
+    """The same with another number of trajectories."""
+    rules = with_trajectories(workload.rules, workload.n_trajectories, n_trajectories)
+    return replace(workload, rules=rules, n_trajectories=n_trajectories)
+
+
 def _share_of_goal(begun: State, state: State, rules: Rules) -> float:
     """How much has been done of what there was to do, by the goal that is nearest; 0 as long as nothing of it is."""
     if isinstance(rules.cadence, PerRound):
         return (state.n_received - begun.n_received) / rounds_ahead(rules, begun).n_labels
     most = rules.max_md_steps and rules.max_md_steps * len(begun.trajectories)
-    goals = (
+    asked = [sum(one.n_labels for one in each.trajectories) for each in (begun, state)]
+    goals: tuple[tuple[float, float, float | None], ...] = (
         (begun.train_size, state.train_size, rules.max_train_size),
         (begun.n_epochs, state.n_epochs, rules.max_epochs),
         (begun.md_steps, state.md_steps, most),
+        (asked[0], asked[1], labels_allowed(rules, len(begun.trajectories))),
     )
     return max((now - before) / (goal - before) for before, now, goal in goals if goal is not None)
 
@@ -244,7 +253,29 @@ class _Play:
                     return self._outcome(begun)
                 case command:
                     assert_never(command)
-        return in_proportion(self._outcome(begun), 1 / _share_of_goal(begun, self._state, self._rules))
+        if isinstance(self._rules.cadence, PerRound):
+            return self._rounds_in_proportion(begun)
+        factor = 1 / _share_of_goal(begun, self._state, self._rules)
+        return in_proportion(self._outcome(begun), factor, n_train_before=begun.train_size)
+
+    def _rounds_in_proportion(self, begun: State) -> Outcome:
+        """Rounds that go on as they have begun: their numbers are known, and epochs take longer as the dataset grows.
+
+        A round may be longer than a play, which then has seen no epoch at all.
+        """
+        played, ahead = self._outcome(begun), rounds_ahead(self._rules, begun)
+        rest = in_proportion(played, ahead.n_labels / played.n_labels)
+        epoch_s = self._pace.epoch_s_of((ahead.n_train_first + ahead.n_train) // 2)
+        training_s = ahead.n_epochs * epoch_s + ahead.n_rounds * self._pace.checkpoint_s
+        return replace(
+            rest,
+            n_labels=ahead.n_labels,
+            n_md_steps=ahead.n_md_steps,
+            n_epochs=ahead.n_epochs,
+            n_train=ahead.n_train,
+            makespan_s=rest.makespan_s - rest.training_s + training_s,
+            training_s=training_s,
+        )
 
     def _begun(self) -> State:
         work = self._workload

@@ -1,14 +1,14 @@
 """What a plan says to a person: one campaign on different numbers of workers, and how many are worth having."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from aims_pax.forecast.outcome import WELL_USED, Outcome, worth_having
-from aims_pax.forecast.simulation import Pace, Workload, mean_outcome
+from aims_pax.forecast.simulation import Pace, Workload, crowded, mean_outcome
 from aims_pax.report.workers import PlanCurve, draw_plan
 
 MORE_TRAJECTORIES: Final = (1.5, 2.0, 3.0)
@@ -57,7 +57,7 @@ class Forecast:
 
     def crowded(self, factor: float) -> "Forecast":
         """The same with so many times the trajectories."""
-        workload = replace(self.workload, n_trajectories=round(factor * self.workload.n_trajectories))
+        workload = crowded(self.workload, round(factor * self.workload.n_trajectories))
         return forecast(workload, [outcome.n_workers for outcome in self.outcomes])
 
     def curve(self) -> PlanCurve:
@@ -83,7 +83,7 @@ class Forecast:
     def _remedy(self, idle: Outcome) -> str:
         """What would keep these workers busy."""
         for factor in MORE_TRAJECTORIES:
-            crowd = replace(self.workload, n_trajectories=round(factor * self.workload.n_trajectories))
+            crowd = crowded(self.workload, round(factor * self.workload.n_trajectories))
             outcome = mean_outcome(crowd, n_workers=idle.n_workers)
             if outcome.efficiency >= WELL_USED:
                 return (

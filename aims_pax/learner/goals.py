@@ -3,12 +3,35 @@
 from dataclasses import replace
 
 from aims_pax.learner.cadence import PerRound
+from aims_pax.learner.selectors import MovingThreshold
 from aims_pax.learner.state import LIVE, Budget, Phase, Rules, State, StopReason, Trajectory
 
 
 def steps_used_up(trajectory: Trajectory, rules: Rules) -> bool:
     """Whether a trajectory has made all steps that it may."""
     return rules.max_md_steps is not None and trajectory.md_step >= rules.max_md_steps
+
+
+def labels_allowed(rules: Rules, n_trajectories: int) -> int | None:
+    """Labels that all trajectories together may ask for; None where one of them has no budget."""
+    n_limited = sum(len(budget.trajectories) for budget in rules.budgets)
+    return sum(budget.max_labels for budget in rules.budgets) if rules.budgets and n_limited == n_trajectories else None
+
+
+def with_trajectories(rules: Rules, n_before: int, n_after: int) -> Rules:
+    """The same rules for another number of trajectories, which belong to budgets and thresholds in turn, as before."""
+
+    def in_turn(some: frozenset[int]) -> frozenset[int]:
+        return frozenset(index for index in range(n_after) if index % n_before in some)
+
+    budgets = [replace(budget, trajectories=in_turn(budget.trajectories)) for budget in rules.budgets]
+    selectors = [
+        replace(one, trajectories=in_turn(one.trajectories))
+        if isinstance(one, MovingThreshold) and one.trajectories is not None
+        else one
+        for one in rules.selectors
+    ]
+    return replace(rules, budgets=tuple(one for one in budgets if one.trajectories), selectors=tuple(selectors))
 
 
 def budgets_spent(state: State, rules: Rules) -> frozenset[int]:

@@ -31,6 +31,11 @@ WORK = Workload(RULES, PACE, n_trajectories=1, n_owners=2)
 EPOCHS_S = 5 * 0.5 * (3 + 7)
 
 
+def amounts(ahead: RoundsAhead) -> tuple[int, int, int, int]:
+    """Labels, MD steps, epochs, and training structures at the end."""
+    return ahead.n_labels, ahead.n_md_steps, ahead.n_epochs, ahead.n_train
+
+
 def test_own_process_does_one_thing_after_the_other() -> None:
     outcome = simulate(WORK, n_workers=OWN_PROCESS)
     assert (outcome.n_labels, outcome.n_md_steps, outcome.n_epochs, outcome.n_train) == (16, 160, 10, 7)
@@ -98,7 +103,7 @@ def test_what_is_counted_at_once_is_what_is_played(stage: tuple[Rules, int, int]
     pace = DriverPace((0.0,) * n_systems, (0.0,) * n_systems, lambda _: 0.0)
     played = simulate(Workload(rules, pace, n_systems, n_owners=n_owners), n_workers=OWN_PROCESS)
     counted = rounds_ahead(rules, begin(rules, n_trajectories=n_systems, n_owners=n_owners))
-    assert counted == RoundsAhead(played.n_labels, played.n_md_steps, played.n_epochs, played.n_train)
+    assert amounts(counted) == (played.n_labels, played.n_md_steps, played.n_epochs, played.n_train)
 
 
 def test_what_is_left_is_counted_from_where_the_stage_stands() -> None:
@@ -112,9 +117,9 @@ def test_what_is_left_is_counted_from_where_the_stage_stands() -> None:
         n_in_round=5,
         n_epochs=5,
     )
-    assert rounds_ahead(RULES, state) == RoundsAhead(n_labels=3, n_md_steps=10, n_epochs=5, n_train=7)
+    assert amounts(rounds_ahead(RULES, state)) == (3, 10, 5, 7)
     after_its_round = replace(state, counts=(SplitCounts(7, 1),) * 2, in_flight=(), n_in_round=0, epochs_due=2)
-    assert rounds_ahead(RULES, after_its_round) == RoundsAhead(n_labels=0, n_md_steps=0, n_epochs=2, n_train=7)
+    assert amounts(rounds_ahead(RULES, after_its_round)) == (0, 0, 2, 7)
 
 
 def test_a_stage_too_long_to_be_played_goes_on_in_proportion() -> None:
@@ -124,3 +129,18 @@ def test_a_stage_too_long_to_be_played_goes_on_in_proportion() -> None:
     assert outcome.n_labels == counted.n_labels
     assert outcome.n_epochs == pytest.approx(counted.n_epochs, rel=1e-3)
     assert outcome.makespan_s == pytest.approx(counted.n_labels * 3.0 + 0.5 * counted.n_epochs, rel=1e-3)
+
+
+@pytest.mark.parametrize("labels_per_round", [2 * MOST_EVENTS, MOST_EVENTS // 40])
+def test_a_play_that_breaks_off_counts_the_epochs_of_all_rounds(labels_per_round: int) -> None:
+    """Also of rounds that are longer than a play, which has seen no epoch."""
+    cadence = PerRound(labels_per_round=labels_per_round, epochs_per_round=5)
+    rules = replace(RULES, cadence=cadence, max_train_size=round(0.9 * 4 * MOST_EVENTS) - 100, quota=Quota(0.1))
+    pace = replace(PACE, driver_step_s=(0.0,), label_s=(0.0,), epoch_s=lambda n_train: 1e-3 * n_train, checkpoint_s=2.0)
+    outcome = simulate(Workload(rules, pace, n_trajectories=1), n_workers=OWN_PROCESS)
+    n_rounds = 4 * MOST_EVENTS // labels_per_round
+    assert outcome.n_labels == 4 * MOST_EVENTS
+    assert outcome.n_epochs == 5 * n_rounds
+    epochs_s = sum(5 * 1e-3 * 0.9 * labels_per_round * number for number in range(1, n_rounds + 1))
+    assert outcome.training_s == pytest.approx(epochs_s + 2.0 * n_rounds, rel=1e-3)
+    assert outcome.makespan_s == pytest.approx(outcome.training_s, rel=1e-6)

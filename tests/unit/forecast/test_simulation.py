@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from aims_pax.forecast.crew import OWN_PROCESS
 from aims_pax.forecast.outcome import WELL_USED, worth_having
-from aims_pax.forecast.simulation import Pace, Workload, simulate
+from aims_pax.forecast.simulation import Pace, Workload, crowded, simulate
 from aims_pax.forecast.workers import doubled, duration, forecast
 from aims_pax.learner.cadence import PerLabel
 from aims_pax.learner.quota import Quota, SplitCounts
 from aims_pax.learner.selectors import MovingThreshold
-from aims_pax.learner.state import Phase, Pick, Rules, StopReason
+from aims_pax.learner.state import Budget, Phase, Pick, Rules, StopReason
 from aims_pax.learner.transition import begin
 
 from ...profiles import times
@@ -202,3 +202,31 @@ def test_numbers_of_workers_double_up_to_the_limit() -> None:
 )
 def test_durations_are_said_in_a_unit_that_suits_them(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+LIMITED = replace(
+    RULES,
+    max_train_size=None,
+    selectors=(
+        replace(RULES.selectors[0], trajectories=frozenset({0, 1})),
+        MovingThreshold(c_x=0.0, quiet_limit_steps=50_000, system="ice", trajectories=frozenset({2, 3})),
+    ),
+    budgets=(Budget(frozenset({0, 1}), 12_000), Budget(frozenset({2, 3}), 4_000)),
+)
+"""Two systems with a budget each, and no other goal."""
+
+
+def test_a_play_that_breaks_off_is_taken_in_proportion_to_its_budgets() -> None:
+    outcome = simulate(Workload(LIMITED, FREE, n_trajectories=4), n_workers=1)
+    assert outcome.n_labels == pytest.approx(16_000, rel=0.01)
+    assert outcome.makespan_s == pytest.approx(100.0 * 16_000, rel=0.01)
+    few = replace(LIMITED, budgets=(Budget(frozenset({0, 1}), 12), Budget(frozenset({2, 3}), 4)))
+    assert simulate(Workload(few, FREE, n_trajectories=4), n_workers=1).n_labels == 16
+
+
+def test_more_trajectories_belong_to_the_same_budgets_and_thresholds() -> None:
+    crowd = crowded(Workload(LIMITED, FREE, n_trajectories=4), 8)
+    assert [budget.trajectories for budget in crowd.rules.budgets] == [{0, 1, 4, 5}, {2, 3, 6, 7}]
+    assert [one.trajectories for one in crowd.rules.selectors] == [{0, 1, 4, 5}, {2, 3, 6, 7}]  # type: ignore[attr-defined]
+    few = replace(crowd.rules, budgets=tuple(replace(one, max_labels=10) for one in crowd.rules.budgets))
+    assert simulate(replace(crowd, rules=few), n_workers=2).n_labels == 20
