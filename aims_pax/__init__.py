@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from aims_pax.departure import Departed
     from aims_pax.errors import UserError
+    from aims_pax.face.ahead import check, plan
     from aims_pax.face.labels import label
     from aims_pax.face.models import calculator, evaluate
     from aims_pax.face.run import Run, open_run
     from aims_pax.face.session import run
+    from aims_pax.face.trial import verify
     from aims_pax.settings.project import Project, load_project
     from aims_pax.settings.reading.arguments import initial, learn
 
@@ -23,13 +25,16 @@ _HOMES: Final = {
     "Run": "face.run",
     "UserError": "errors",
     "calculator": "face.models",
+    "check": "face.ahead",
     "evaluate": "face.models",
     "initial": "settings.reading.arguments",
     "label": "face.labels",
     "learn": "settings.reading.arguments",
     "load_project": "settings.project",
     "open_run": "face.run",
+    "plan": "face.ahead",
     "run": "face.session",
+    "verify": "face.trial",
 }
 """The module of each name: PyTorch and MACE take seconds to import, and a typo is told before that."""
 
@@ -52,11 +57,14 @@ __all__ = [
     "Run",
     "UserError",
     "calculator",
+    "check",
     "evaluate",
     "initial",
     "label",
     "learn",
     "load_project",
     "open_run",
+    "plan",
     "run",
+    "verify",
 ]

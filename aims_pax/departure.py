@@ -25,6 +25,8 @@ class Reason(StrEnum):
     """The window, or the connection, that it was started in is gone; ``nohup`` keeps this from it."""
     WARNED = "SIGUSR1"
     """A batch system warns that its time is nearly over."""
+    STOPPED = "a request to stop"
+    """The program that runs it wants it."""
     WALLTIME = "the end of the walltime"
     """Its time is nearly over, by MISC.walltime or by the batch job that it runs in."""
 

@@ -24,6 +24,18 @@ ANGLE_DEG: Final = 0.01
 """How far from 90° an angle may be that is not shown."""
 
 
+NAME_WIDTH: Final = 19
+"""Column in which values begin."""
+
+
+def understood(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
+    """Structures and quantities, a line each."""
+    yield "Structures"
+    yield from (f"  {line}" for line in structures(project))
+    yield "Run"
+    yield from (f"  {name:<{NAME_WIDTH - 2}}{value}" for name, value in quantities(project, stages))
+
+
 def structures(project: Project) -> Iterator[str]:
     """One line for each: name, formula, atoms, cell, charge, spin, electrons."""
     shown = project.systems[:MAX_SYSTEMS]

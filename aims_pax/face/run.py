@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,9 +82,12 @@ class Run:
     ----------
     folder : Path
         Holds run.db.
+    project : Project or None
+        That it is a run of; None for a run folder by itself.
     """
 
     folder: Path
+    project: Project | None = field(default=None, repr=False, compare=False)
 
     def status(self) -> RunStatus:
         """Where it stands."""
@@ -170,6 +173,36 @@ class Run:
         with self._opened() as (store, memory):
             return models_of_run(store, memory, self._places, device=device)
 
+    def export(self, out: str | Path | None = None, *, models: bool = False) -> list[Path]:
+        """Write training, validation and test structures as extended XYZ, and the models of now if they are wanted.
+
+        Parameters
+        ----------
+        out : path or None
+            results/ of the run; with models of a run that has not ended: snapshot/.
+        models : bool
+            With model files of the newest checkpoint, their errors, and figures.
+
+        Returns
+        -------
+        list of Path
+            Files that were written.
+
+        Raises
+        ------
+        UserError
+            The project can't be read; or there are no models yet.
+        """
+        from aims_pax.campaign.snapshot import export_snapshot
+        from aims_pax.outcome.results import export_datasets
+
+        project = self.project or load_project(self.folder, stages=())
+        folder = None if out is None else Path(out).expanduser()
+        if not models:
+            return list(export_datasets(project, folder or project.run_folder / "results"))
+        written = export_snapshot(project, folder)
+        return [*written.models, *sorted(written.folder.glob("*.extxyz"))]
+
     @property
     def _places(self) -> RunFolder:
         return RunFolder(self.folder, self.folder)  # calculations may be elsewhere, and are not looked at
@@ -211,15 +244,17 @@ def open_run(folder: "str | Path | Project") -> Run:
     UserError
         There is no run.
     """
+    project = folder if isinstance(folder, Project) else None
     if isinstance(folder, Project):
         home = folder.run_folder
     else:
         home = Path(folder).expanduser().absolute()
         has_files = any((home / name).is_file() for name in (*SETTINGS_FILES, *MACE_FILES))
         if not (home / STORE_NAME).is_file() and has_files:
-            home = load_project(home, stages=()).run_folder
+            project = load_project(home, stages=())
+            home = project.run_folder
     RunStore.open_readonly(home).close()
-    return Run(home)
+    return Run(home, project)
 
 
 def _newest_error(epochs: Any) -> float | None:

@@ -4,9 +4,12 @@ import logging
 import sys
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Final, TextIO, cast
 
-from aims_pax.departure import Departed, Departure, leaving_time
+from aims_pax.departure import Departed, Departure, Reason, leaving_time
 from aims_pax.errors import AimsPaxError, UserError
 from aims_pax.face.signals import GuestWatch, SignalWatch
 from aims_pax.face.slurm_job import END, end_of_job
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from aims_pax.settings import Project
 
 diary = logging.getLogger("aims_pax.run")
+
+HEED_S: Final = 0.5
+"""How often the thread that waits for a request to stop looks whether the run is over."""
 
 FOREVER_S: Final = 300 * 86400.0
 """Slurm gives jobs without a limit an end that is a year away."""
@@ -71,7 +77,7 @@ def run_session(project: "Project", stages: "tuple[Stage, ...]", watch: SignalWa
         return run_campaign(project, stages=stages, observer=view, departure=watch.departure)
 
 
-def run(project: "Project") -> "Run":
+def run(project: "Project", *, stop: Event | None = None) -> "Run":
     """Run a project, or what is left of it, as ``aims-pax run`` does; the same call goes on with an interrupted run.
 
     All mistakes are found first. The diary goes to the log folder and to standard output; MISC.walltime, the end of a
@@ -80,6 +86,8 @@ def run(project: "Project") -> "Run":
     Parameters
     ----------
     project : Project
+    stop : threading.Event or None
+        Once it is set, the campaign leaves in good order, as for Ctrl-C; for runs in other threads than the main one.
 
     Returns
     -------
@@ -99,7 +107,7 @@ def run(project: "Project") -> "Run":
 
     started_at = time.time()
     print(f"run folder: {project.run_folder}")
-    with GuestWatch(Departure()) as watch:
+    with GuestWatch(Departure()) as watch, heeding(stop, watch.departure):
         try:
             with watch.departure.cooperating():
                 import aims_pax.campaign.run  # noqa: F401 - an import of PyTorch that is cut short can't be repeated
@@ -111,7 +119,30 @@ def run(project: "Project") -> "Run":
             close_logs()
     for line in ("", *summary.lines()):
         print(line)
-    return Run(project.run_folder)
+    return Run(project.run_folder, project)
+
+
+@contextmanager
+def heeding(stop: Event | None, departure: Departure) -> Iterator[None]:
+    """Within, ask for departure once an event is set."""
+    if stop is None:
+        yield
+        return
+    is_over = Event()
+
+    def watch() -> None:
+        while not is_over.is_set():
+            if stop.wait(HEED_S):
+                departure.ask(Reason.STOPPED)
+                return
+
+    thread = Thread(target=watch, name="aims-pax-stop", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def _note_ending(ended: BaseException) -> None:

@@ -171,8 +171,8 @@ class GuestWatch(SignalWatch):
     """The same within a process that is not ours to end: a notebook's kernel, or a script.
 
     A second signal, or half a minute, interrupts what still runs, and ends nothing; a kernel that does not come back
-    can be restarted. In another thread than the main one, where Python hears no signals, it keeps to the clock alone:
-    the campaign then leaves at the end of a step.
+    can be restarted. In another thread than the main one, where Python hears no signals, it keeps to the clock, and to
+    who asks its departure: the campaign then leaves at the end of a step.
     """
 
     _has_insisted = False

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ import aims_pax as ap
 from aims_pax.campaign.session import Progress
 from aims_pax.dataset.lock import LOCK_NAME
 from aims_pax.dataset.store import RunStore
-from aims_pax.errors import ModelError
+from aims_pax.errors import ModelError, UserError
 from aims_pax.face import models
 from aims_pax.frame import Label, LabelFailure
 from aims_pax.selection import max_atomic_error
@@ -281,3 +282,30 @@ def test_models_are_measured_on_atoms_as_on_their_file(finished: ap.Run) -> None
     bare[1].calc = None
     with pytest.raises(ap.UserError, match="data, structure 2: has no energy"):
         ap.evaluate(files, bare)
+
+
+def test_numbers_of_a_plan_that_can_not_be_are_told_at_once(tmp_path: Path) -> None:
+    project = ap.load_project(copper_project(tmp_path))
+    with pytest.raises(UserError, match=r"plan, label_s: is -1.*\n.*\nplan, pick_rate: is 2") as caught:
+        ap.plan(project, label_s=-1, pick_rate=2)
+    assert len(caught.value.problems) == 2
+
+
+def test_an_event_stops_a_run_in_another_thread_and_the_same_call_goes_on(tmp_path: Path) -> None:
+    Watched.forget()
+    project, stop, ended = ap.load_project(copper_project(tmp_path)), threading.Event(), list[str]()
+
+    def work() -> None:
+        try:
+            ap.run(project, stop=stop)
+        except ap.Departed as left:
+            ended.append(str(left))
+
+    stop.set()
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(timeout=120)
+    assert ended == ["a request to stop"]
+    assert ap.run(project, stop=threading.Event()).status().is_finished
+    exported = ap.open_run(project.run_folder).export(tmp_path / "exported", models=True)
+    assert {path.suffix for path in exported} == {".model", ".extxyz"}

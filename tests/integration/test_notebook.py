@@ -33,4 +33,8 @@ def test_page_runs_from_top_to_bottom(
     assert f"run folder: {tmp_path / 'water'}" in printed
     assert namespace["run"].status().is_finished
     assert namespace["measured"].errors.mean.n_structures == len(namespace["sets"]["validation"])
+    assert namespace["look"].is_fine
+    assert namespace["foretold"].by_stage.time_s.likely > 0
+    assert {record.length_ps > 0 for record in namespace["verified"].verdicts[300].records} == {True}
+    assert (tmp_path / "water" / "exported" / "training.extxyz").is_file()
     assert [path.name for path in tmp_path.iterdir()] == ["water"], "a folder was named, and nothing is beside it"

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,9 +17,6 @@ from aims_pax.errors import UserError
 if TYPE_CHECKING:
     from aims_pax.frame import Stage
     from aims_pax.settings import Project
-
-NAME_WIDTH: Final = 19
-"""Column in which values begin."""
 
 
 class StageChoice(StrEnum):
@@ -88,13 +85,9 @@ def check(
 
 def _understood(project: "Project", stages: "tuple[Stage, ...]") -> Iterator[str]:
     """Structures and quantities as they were read."""
-    from aims_pax.checking.understood import quantities, structures
+    from aims_pax.checking.understood import NAME_WIDTH, understood
 
-    yield "Structures"
-    yield from (f"  {line}" for line in structures(project))
-    yield "Run"
-    for name, value in quantities(project, stages):
-        yield _wrapped(f"  {name:<{NAME_WIDTH - 2}}{value}", indent=NAME_WIDTH)
+    yield from (_wrapped(line, indent=NAME_WIDTH) for line in understood(project, stages))
 
 
 def _wrapped(line: str, *, indent: int) -> str:

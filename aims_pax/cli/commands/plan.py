@@ -1,7 +1,6 @@
 """``aims-pax plan``."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Final
@@ -123,33 +122,20 @@ def _foretell(
     project: "Project", outlook: "Outlook", numbers: list[int], *, json_file: Path | None, figure: Path | None
 ) -> None:
     """Measure, then print and write what was asked for."""
-    from aims_pax.forecast.amounts import parts_ahead
-    from aims_pax.forecast.pace import measure, workload_of
-    from aims_pax.forecast.timetable import WIDTH, forecast_by_stage, workers_of
-    from aims_pax.forecast.workers import doubled, forecast
-    from aims_pax.settings.stage import ACTIVE, INITIAL
-    from aims_pax.stages.activities import Part
+    from aims_pax.forecast.foretold import foretell
+    from aims_pax.forecast.timetable import WIDTH
 
-    ahead = parts_ahead(project, outlook.stages, outlook.standing)
-    part_of = {INITIAL: Part.INITIAL, ACTIVE: Part.ACTIVE}
-    measured = measure(project, tuple(stage for stage in outlook.stages if part_of[stage] in ahead), outlook.wishes)
-    facts, found = list(measured.facts), None
-    if Part.ACTIVE in ahead:
-        workload, facts = workload_of(project, outlook.wishes, measured=measured, standing=outlook.standing)
-        found = forecast(workload, numbers or doubled(workload.n_trajectories))
-        if outlook.n_workers is None and (numbers or workers_of(project) is None):
-            outlook = replace(outlook, n_workers=found.recommended.n_workers)
-    by_stage = forecast_by_stage(project, measured, outlook=outlook)
-    for fact in facts:
+    found = foretell(project, outlook, numbers)
+    for fact in found.facts:
         typer.echo(fill(f"- {fact}", WIDTH, subsequent_indent="  "))
-    _print_stages(by_stage, outlook.standing)
-    if found is not None:
-        _print_workers(found, is_asked=bool(numbers))
+    _print_stages(found.by_stage, outlook.standing)
+    if found.workers is not None:
+        _print_workers(found.workers, is_asked=bool(numbers))
     if json_file is not None:
-        json_file.write_text(json.dumps({**by_stage.record(), "facts": facts}, indent=2) + "\n", encoding="utf-8")
+        json_file.write_text(json.dumps(found.record(), indent=2) + "\n", encoding="utf-8")
         typer.echo(f"wrote {json_file}")
-    if figure is not None and found is not None:
-        found.draw(figure)
+    if figure is not None and found.workers is not None:
+        found.workers.draw(figure)
         typer.echo(f"wrote {figure}")
 
 

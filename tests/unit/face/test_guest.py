@@ -10,6 +10,7 @@ import pytest
 
 from aims_pax.departure import Departed, Departure, Reason
 from aims_pax.face import signals
+from aims_pax.face.session import heeding
 from aims_pax.face.signals import GuestWatch
 
 
@@ -88,3 +89,30 @@ def test_another_thread_keeps_to_the_clock() -> None:
     thread.start()
     thread.join(10)
     assert said == [True, Reason.WALLTIME]
+
+
+def test_an_event_stops_what_runs_in_another_thread() -> None:
+    departure, stop, ended = Departure(), threading.Event(), list[Departed]()
+
+    def work() -> None:
+        with GuestWatch(departure), heeding(stop, departure):
+            try:
+                with departure.cooperating():
+                    while departure.reason is None:
+                        time.sleep(0.01)
+            except Departed as left:
+                ended.append(left)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    stop.set()
+    thread.join(timeout=10)
+    assert [left.reason for left in ended] == [Reason.STOPPED]
+
+
+def test_an_event_that_is_never_set_keeps_nothing_waiting() -> None:
+    departure, n_before = Departure(), threading.active_count()
+    with heeding(threading.Event(), departure):
+        assert threading.active_count() == n_before + 1
+    assert threading.active_count() == n_before
+    assert departure.reason is None

@@ -1,0 +1,80 @@
+"""Finished models tried later and longer, as ``aims-pax verify`` does."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from aims_pax.departure import Departure
+from aims_pax.outcome.conditions import common_temperature
+from aims_pax.outcome.drivers import usual_driver
+from aims_pax.outcome.heldout import HeldoutParts, HeldoutSet
+from aims_pax.outcome.heldout_plan import HeldoutPlan
+from aims_pax.outcome.verify import Drive, Subject, Verification, Wishes, measure_heldout, try_dynamics
+from aims_pax.settings import Project
+from aims_pax.settings.project import load_project
+
+
+def verify(
+    project: "str | Path | Project",
+    *,
+    models: Sequence[str | Path] = (),
+    temperatures_k: Sequence[float] = (),
+    n_runs: int = 12,
+    length_ps: float = 20.0,
+    drive: str = "first",
+    heldout: int = 0,
+    data: str | Path | None = None,
+    device: str = "auto",
+    seed: int = 1,
+) -> Verification:
+    """Move atoms by finished models, watched for what breaks, and measure errors on held-out structures.
+
+    Parameters
+    ----------
+    project : Project, or its folder
+    models : sequence of paths
+        Other models than those of the run; the first one drives.
+    temperatures_k : sequence of float
+        Those of the run when empty.
+    n_runs : int
+        At each temperature.
+    length_ps : float
+        Of each run; 0: no MD.
+    drive : str
+        ``first`` model, their ``mean``, or ``each`` in its share of the runs.
+    heldout : int
+        Labels of a held-out set that is made, or gone on with, in verify/heldout of the run folder.
+    data : path or None
+        Labelled structures to measure on instead, extended XYZ.
+    device : str
+        auto, cpu, cuda, or one GPU such as cuda:1.
+    seed : int
+        Of starts, velocities and noise.
+
+    Raises
+    ------
+    UserError
+        There are no models, or they do not fit the project.
+    CampaignStopped
+        The held-out set can't be made.
+    """
+    chosen = project if isinstance(project, Project) else load_project(project, stages=())
+    subject = Subject.of(chosen, [Path(path).expanduser() for path in models], device=device)
+    wishes = Wishes(tuple(temperatures_k), n_runs, length_ps, Drive(drive), seed)
+    file = None if data is None else Path(data).expanduser()
+    if heldout:
+        file = _made(chosen, subject, heldout)
+    measured = None if file is None else measure_heldout(subject, file, drive=wishes.drive)
+    known = None if measured is None else measured.measured
+    verdicts = {}
+    if length_ps:
+        verdicts = try_dynamics(subject, wishes, departure=Departure(), show=lambda _words: None, measured=known)
+    return Verification(subject.names, verdicts, measured)
+
+
+def _made(project: Project, subject: Subject, n_frames: int) -> Path:
+    plan = HeldoutPlan(n_frames, by=usual_driver(project), temperature_k=common_temperature(project))
+    starts = tuple(system.frame for system in project.systems)
+    folder = project.run_folder / "verify" / "heldout"
+    with closing(HeldoutSet(plan, HeldoutParts(project, folder, starts, subject.models, subject.ensemble))) as made:
+        return made.make()
