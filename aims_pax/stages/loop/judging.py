@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -38,12 +39,20 @@ class Opinion:
         return CommitteePrediction.of_members(self.energies, self.forces, self.stress, generation=self.generation)
 
 
-def opinions(committee: Committee, sampler: BatchedSampler, trajectories: Sequence[int]) -> dict[int, Opinion]:
-    """What the committee says of the structures at which some trajectories stand."""
-    if not trajectories:
-        return {}
-    batch = sampler.batch(trajectories)
-    return _by_trajectory(committee.opinions(batch), batch, trajectories, committee.generation)
+def opinions(
+    committee: Committee,
+    sampler: BatchedSampler,
+    trajectories: Sequence[int],
+    *,
+    known: Mapping[int, Opinion] = MappingProxyType({}),
+) -> dict[int, Opinion]:
+    """What the committee says of the structures at which some trajectories stand; some of it may be known already."""
+    found = {index: known[index] for index in trajectories if index in known}
+    rest = [index for index in trajectories if index not in found]
+    if not rest:
+        return found
+    batch = sampler.batch(rest)
+    return found | _by_trajectory(committee.opinions(batch), batch, rest, committee.generation)
 
 
 def opinions_with_stress(

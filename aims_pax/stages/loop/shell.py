@@ -8,7 +8,6 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 
@@ -24,7 +23,6 @@ from aims_pax.learner.events import (
     AwaitLabel,
     ChunkDone,
     ChunkUnphysical,
-    Command,
     Consequence,
     Distribute,
     Distributed,
@@ -48,15 +46,15 @@ from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.loop.checkpoints import Checkpoints
 from aims_pax.stages.loop.judging import Judgements, Opinion, opinions, opinions_with_stress, scores_of
+from aims_pax.stages.loop.keeping import Keeping
 from aims_pax.stages.loop.moving import advance
 from aims_pax.stages.loop.parts import PICKING_PAUSED, REOPENED, GoesBackTo, LoopParts
 from aims_pax.stages.loop.requests import Requests
 from aims_pax.stages.loop.sharing import Round
-from aims_pax.stages.loop.status import LabelsBefore, loop_status
+from aims_pax.stages.loop.showing import Showing
 from aims_pax.stages.loop.telling import Diary
 from aims_pax.stages.loop.trainer import CommitteeTrainer, Stagnations
 from aims_pax.stages.loop.wrecks import WreckWatch
-from aims_pax.stages.states import keep_state
 
 
 class Loop:
@@ -95,12 +93,12 @@ class Loop:
         self._first_labels: list[Label] = []
         self._judgements = Judgements(stage, kind=parts.score_kind)
         self._thresholds = thresholds(parts.rules.selectors, len(state.trajectories))
-        self._journal: list[tuple[str, dict[str, Any]]] = []
+        self._keeping = Keeping(bench, stage, parts)
         self._checkpoints = Checkpoints(parts.sampler, packed=None)
         self._opinions: dict[int, Opinion] = {}
         self._last_commit = clock()
         self._n_initial_valid = 0 if committee is None else committee.n_valid(0) - state.counts[0].n_valid
-        self._before = LabelsBefore.of(bench.store.counts(), state)
+        self._showing = Showing(bench, stage, parts, state)
 
     def run(self) -> StopReason:
         """Go on until the learner says that it is over; returns why.
@@ -118,7 +116,7 @@ class Loop:
                     self._commit()
                     self._bench.departure.leave()
                 command = decide(self.state, self._parts.rules)
-                self._show(command)
+                self._showing.show(self.state, command, None if self._trainer is None else self._trainer.committee)
                 match command:
                     case Advance():
                         self._advance(command)
@@ -137,12 +135,9 @@ class Loop:
 
     def _resume(self) -> None:
         """Take over the stored positions, noise streams and checkpoints, and the labels in flight."""
-        sampler, memory = self._parts.sampler, self._bench.memory
-        stored = memory.recall_bytes(f"sampler.{self._stage}")
+        memory, stored = self._bench.memory, self._keeping.recall_sampler()
         if stored is not None:
-            sampler.load(stored)
-        packed = memory.recall_bytes(f"checkpoints.{self._stage}")
-        self._checkpoints = Checkpoints(sampler, packed=packed)
+            self._checkpoints = stored
         before, is_reopened = self.state, memory.recall_json(REOPENED) is not None
         if is_reopened:
             self.state = reopened(self.state, self._parts.rules)
@@ -323,7 +318,7 @@ class Loop:
         before = self.state
         self.state, consequences = transition(before, event, self._parts.rules)
         if not isinstance(event, ChunkDone):  # quiet ones have a table of their own
-            self._journal.append((type(event).__name__, dataclasses.asdict(event)))
+            self._keeping.note(type(event).__name__, dataclasses.asdict(event))
         for consequence in consequences:
             match consequence:
                 case SubmitLabel():
@@ -332,7 +327,7 @@ class Loop:
                     self._checkpoints.go_back(index)
                     self._diary.rewound(index)
         if self.state.pause_epochs > before.pause_epochs:
-            self._journal.append((PICKING_PAUSED, {"n_pauses": self.state.n_pauses}))
+            self._keeping.note(PICKING_PAUSED, {"n_pauses": self.state.n_pauses})
             self._diary.pausing(self.state.n_pauses)
         if self.state.stopping is not None and before.stopping is None:
             self._diary.stopping(self.state.stopping)
@@ -358,7 +353,9 @@ class Loop:
         with self._bench.stopwatch.during(Activity.RECORDING), transaction():
             yield
             self._requests.enter(self._predicted, self._judgements)
-            self._write_state()
+            self._judgements.write(store)
+            stagnations = None if self._trainer is None else self._trainer.stagnations
+            self._keeping.write(self.state, self._checkpoints, stagnations)
         self._last_commit = self._clock()
 
     def _predicted(self, trajectories: Sequence[int]) -> dict[int, Opinion]:
@@ -367,30 +364,10 @@ class Loop:
             return {}
         if self._parts.wants_stress:
             return opinions_with_stress(self._committee, self._parts.sampler, trajectories)
-        known = {index: self._opinions[index] for index in trajectories if index in self._opinions}
-        rest = [index for index in trajectories if index not in known]
-        return known | opinions(self._committee, self._parts.sampler, rest)
+        return opinions(self._committee, self._parts.sampler, trajectories, known=self._opinions)
 
     def _send(self) -> None:
         """Have the labels computed that were committed; those that the driver knows are answered at once."""
         with self._bench.stopwatch.during(Activity.LABELLING):
             known = self._requests.send()
         self._answers(known)
-
-    def _write_state(self) -> None:
-        memory, store, stage = self._bench.memory, self._bench.store, self._stage
-        self._judgements.write(store)
-        for kind, payload in self._journal:
-            store.append_journal(kind, payload)
-        self._journal.clear()
-        keep_state(store, stage, self.state)
-        if self._trainer is not None and self._trainer.stagnations is not None:
-            memory.keep("stagnations", self._trainer.stagnations)
-        memory.keep_bytes(f"sampler.{stage}", self._parts.sampler.save())
-        memory.keep_bytes(f"checkpoints.{stage}", self._checkpoints.to_bytes())
-        memory.keep_time(self._bench.stopwatch)
-
-    def _show(self, command: Command) -> None:
-        committee = None if self._trainer is None else self._trainer.committee
-        status = loop_status(self._stage, self.state, self._parts, command, before=self._before, committee=committee)
-        self._bench.observer.show(status)
