@@ -1,7 +1,7 @@
 """What a pool computes besides the labels of a run: steps of AIMD, free atoms."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.departure import Departure, Reason
-from aims_pax.frame import Frame, Label, LabelFailure
+from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.labelling.desk import LabelDesk
 from aims_pax.labelling.result import RESULT_FILE, fingerprint
 from aims_pax.protocols import LabelDone, Pool
@@ -31,6 +31,8 @@ class Errands:
     """
 
     def __init__(self, store: RunStore, desk: LabelDesk, departure: Departure) -> None:
+        self.listeners: list[Callable[[], None]] = []
+        """Called for each label that has come."""
         self._store, self._desk, self._departure = store, desk, departure
         self._labels: dict[str, int] = {}
         self._under_way: set[str] = set()
@@ -48,6 +50,11 @@ class Errands:
     def n_labels(self) -> int:
         """Labels that are known."""
         return len(self._labels)
+
+    @property
+    def failed_attempts(self) -> dict[FailureReason, int]:
+        """Attempts that have failed since the books were begun, also for structures that have got their labels."""
+        return self._store.failed_attempts()
 
     def ask(self, frame: Frame) -> None:
         """Have a structure labelled that has no label and is not under way; one that failed is tried anew."""
@@ -95,6 +102,8 @@ class Errands:
             self._under_way.discard(digest)
             if isinstance(answer.result, Label):
                 self._labels[digest] = answer.label_id
+                for listener in self.listeners:
+                    listener()
             else:
                 self._failures[digest] = answer.result
             self._desk.tidy(answer)

@@ -27,6 +27,7 @@ from aims_pax.settings import Project
 from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.stages.activities import Activity, Part, Stopwatch
 from aims_pax.stages.assembly import active_rules
+from aims_pax.stages.bench import AIMD, FAILED_ERRANDS
 from aims_pax.stages.convergence import ConvergenceState, stored_convergence
 from aims_pax.stages.imported import extxyz_keys
 from aims_pax.stages.loop.parts import PICKING_PAUSED
@@ -83,6 +84,7 @@ class Summary:
         """What went wrong on the way, if anything did. Runs that an older program has finished hold no such counts."""
         faults = self.content.get("faults", {})
         said = [f"{n} × {reason}" for reason, n in faults.get("attempts_failed", {}).items()]
+        said += [f"{n} × {reason} in AIMD steps" for reason, n in faults.get("aimd_attempts_failed", {}).items()]
         said += [f"{faults[key]} {words}" for key, words in FAULT_WORDS.items() if faults.get(key)]
         return [f"faults: {', '.join(said)}"] if said else []
 
@@ -154,13 +156,15 @@ def write_results(
     stopwatch.enter(Part.RESULTS)
     with stopwatch.during(Activity.RECORDING):
         write_datasets(store, results, extxyz_keys(project.settings.misc))
-        convergence = stored_convergence(Memory(store, folder), FINAL_CONVERGENCE)
+        memory = Memory(store, folder)
+        convergence = stored_convergence(memory, FINAL_CONVERGENCE)
         if convergence is not None:
             committee.share_points()
         committee.centre_energies()
         product, measured = write_models(project, store, committee, convergence, results)
         note_models(store, committee, product.committee)
         content = _content(project, store, committee, convergence, product) | measured
+        content["faults"]["aimd_attempts_failed"] = memory.recall_json(FAILED_ERRANDS.format(AIMD)) or {}
         content["analysis"] = write_analysis(store, results)
     wall = stopwatch.seconds()
     content |= wall_times(stopwatch)

@@ -29,6 +29,12 @@ ERRANDS: Final = "errands"
 """Under which a run remembers how many errands were done when it was left in the middle of some."""
 
 
+FAILED_ERRANDS: Final = "failed attempts of {}"
+"""Under which a run remembers what failed among its errands of a name, by reason."""
+
+AIMD: Final = "aimd"
+
+
 class Bench:
     """One run folder while a process works in it: its store, its clock, and the pool as soon as a label is needed."""
 
@@ -86,6 +92,9 @@ class Bench:
                     self.memory.keep_json(ERRANDS, these.n_labels)  # a session that has done no more was not barren
                     self.memory.keep_time(self.stopwatch)
                 raise
+            if failed := these.failed_attempts:  # their books are about to be closed
+                with self.store.unflushed_transaction():
+                    self.memory.keep_json(FAILED_ERRANDS.format(name), {str(reason): n for reason, n in failed.items()})
 
     def wake(self) -> None:
         """Wait no longer for labels if the campaign is to leave; called in any thread."""

@@ -11,7 +11,7 @@ from aims_pax.settings import Project
 from aims_pax.settings.stage import INITIAL
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Activity
-from aims_pax.stages.bench import Bench
+from aims_pax.stages.bench import AIMD, Bench
 from aims_pax.stages.driver import driver_forces, driver_problems, driver_words, forget_history
 from aims_pax.stages.states import STOPPED_INITIALLY, recall_state
 
@@ -44,11 +44,19 @@ class InitialDataset:
             return
         from aims_pax.sampling import ReferenceForces
 
-        with bench.errands("aimd", called="AIMD step") as steps:
-            self._loop(bench, lambda: ReferenceForces(steps))
+        with bench.errands(AIMD, called="AIMD step") as steps:
+            self._loop(bench, lambda: ReferenceForces(steps), heard_by=steps.listeners)
 
-    def _loop(self, bench: Bench, new_driver: "Callable[[], Driver]") -> None:
-        """The same, by a driver that is yet to be loaded."""
+    def _loop(
+        self, bench: Bench, new_driver: "Callable[[], Driver]", *, heard_by: "list[Callable[[], None]] | None" = None
+    ) -> None:
+        """The same, by a driver that is yet to be loaded.
+
+        Parameters
+        ----------
+        heard_by : list of callable, or None
+            Gets who is to hear of each step of a driver that takes long for it.
+        """
         from aims_pax.stages.loop.parts import GoesBackTo, LoopParts
         from aims_pax.stages.loop.shell import Loop
 
@@ -76,6 +84,8 @@ class InitialDataset:
             parts.rules, n_trajectories=len(project.systems), n_owners=assembly.n_owners(settings)
         )
         loop = Loop(bench, self.name, parts, state, committee=committee)
+        if heard_by is not None:
+            heard_by.append(loop.step_done)
         if loop.run() is StopReason.ALL_FAILED:
             raise CampaignStopped(_why_nothing_is_sampled(loop, sampler))
 

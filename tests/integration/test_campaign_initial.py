@@ -14,7 +14,7 @@ from aims_pax.learner.annealing import LEAST_COOLING_EPOCHS
 from aims_pax.reference.embedded.tblite import TbliteReference
 
 from .engines import PLAIN, SPRINGS, Watched, reference_section
-from .projects import copper, copper_project, jobs_of, labels_of, run, water_project
+from .projects import Watcher, copper, copper_project, jobs_of, labels_of, run, water_project
 
 pytestmark = pytest.mark.usefixtures("springs")
 
@@ -58,6 +58,20 @@ def test_aimd_computes_every_step_once_and_labels_from_these_steps(engine: type[
     structures = {positions.tobytes() for positions in engine.computed}
     assert len(structures) == len(engine.computed)
     assert {one.frame.positions.tobytes() for one in dataset} <= structures
+
+
+def test_steps_of_aimd_are_shown_as_they_come_and_their_failures_are_told_in_the_end(
+    engine: type[Watched], tmp_path: Path
+) -> None:
+    changes = initial_changes(initial_sampling="aimd", foundational_model=None, skip_step_initial=3)
+    engine.manners = {6: "unconverged"}
+    watcher = Watcher()
+    summary = run(copper_project(tmp_path, changes=changes), observer=watcher)
+    shown = [status.md_steps for status in watcher.seen if status.stage == "initial"]
+    assert set(range(3 * 8 + 1)) <= set(shown)
+    assert shown[:4] == [0, 1, 2, 3]
+    assert summary.content["faults"]["aimd_attempts_failed"] == {"not converged": 1}
+    assert "faults: 1 × not converged in AIMD steps" in summary.lines()
 
 
 def test_campaign_that_has_workers_computes_no_step_and_no_free_atom_itself(

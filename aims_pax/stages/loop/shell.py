@@ -133,6 +133,10 @@ class Loop:
                         self._commit()
                         return reason
 
+    def step_done(self) -> None:
+        """A driver that takes long for each MD step has made one more, of one trajectory."""
+        self._showing.step_done()
+
     def _resume(self) -> None:
         """Take over the stored positions, noise streams and checkpoints, and the labels in flight."""
         memory, stored = self._bench.memory, self._keeping.recall_sampler()

@@ -162,3 +162,14 @@ def test_books_go_when_all_is_done_and_the_folder_of_a_failure_stays(books: Open
     assert failure.folder is not None
     assert Path(failure.folder).is_dir()
     assert not (tmp_path / "books").exists()
+
+
+def test_each_label_is_heard_of_and_each_failed_attempt_is_counted(books: Open) -> None:
+    heard: list[int] = []
+    pool = ScriptedPool(lambda job: failing(FailureReason.NOT_CONVERGED)(job) if job.label_id == 2 else labelled(job))
+    with books(pool) as errands:
+        errands.listeners.append(lambda: heard.append(errands.n_labels))
+        for number in (1, 2, 3):
+            answered(errands, structure(number))
+        assert errands.failed_attempts == {FailureReason.NOT_CONVERGED: 1}
+    assert heard == [1, 2]
