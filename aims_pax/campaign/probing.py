@@ -19,11 +19,11 @@ import numpy as np
 
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
-from aims_pax.departure import Departure, Reason
+from aims_pax.departure import Departure
 from aims_pax.errors import RunLocked, UserError
 from aims_pax.frame import Frame, Label, LabelFailure, Split, Stage
 from aims_pax.labelling.desk import LabelDesk
-from aims_pax.labelling.errands import forget_books
+from aims_pax.labelling.errands import Errands, forget_books
 from aims_pax.labelling.result import fingerprint
 from aims_pax.labelling.sanity import (
     FIRST_TRAJECTORY,
@@ -124,8 +124,8 @@ def probe_project(
             no_progress_s=project.settings.misc.no_progress_s,
         )
         with departure.cooperating():
-            _answer_all([frame for pair in pairs for frame in pair], store, desk, departure, note=note)
-        results = [_result(store, frame) for pair in pairs for frame in pair]
+            errands = Errands(store, desk, departure)
+            results = _answered([frame for pair in pairs for frame in pair], errands, note)
         systems = {
             pair[0].system: SystemProbe(
                 in_charge(reference, pair[0]).name, pair, (results[2 * index], results[2 * index + 1])
@@ -196,33 +196,14 @@ def _own_folder(project: Project) -> Path:
     return _shared_folder(project).with_name(f"{_shared_folder(project).name}-{where}")
 
 
-def _answer_all(
-    frames: list[Frame], store: RunStore, desk: LabelDesk, departure: Departure, *, note: Callable[[int], None]
-) -> None:
-    """Have all of these frames labelled, or found impossible to label; those that an earlier probe has got are."""
-    answers = desk.resume()
-    known = {fingerprint(job.frame) for job in store.jobs()}
-    with store.transaction():
-        new = [desk.request(frame) for frame in frames if fingerprint(frame) not in known]
-    for label_id in new:
-        desk.send(label_id)
-    while desk.n_in_flight:
-        for done in answers:
-            with store.transaction():
-                answer = desk.record(done)
-            desk.tidy(answer)
-            note(store.counts().n_received)
-        if departure.reason is not None:
-            departure.leave()
-        if desk.only_held:
-            departure.ask(Reason.WALLTIME)
-        answers = desk.collect(timeout_s=None)
-
-
-def _result(store: RunStore, frame: Frame) -> Label | LabelFailure:
-    label_id = next(job.label_id for job in store.jobs() if fingerprint(job.frame) == fingerprint(frame))
-    label = store.label_of(label_id)
-    return store.failures_of(label_id)[-1] if label is None else label
+def _answered(frames: list[Frame], errands: Errands, note: Callable[[int], None]) -> list[Label | LabelFailure]:
+    """What comes of these frames; those that an earlier probe has had labelled are."""
+    errands.listeners.append(lambda: note(errands.n_labels))
+    for frame in frames:
+        errands.ask(frame)
+    while errands.n_under_way:
+        errands.wait()
+    return [answer for frame in frames if (answer := errands.answer(frame)) is not None]
 
 
 def _probe_driver(project: Project) -> DriverProbe:

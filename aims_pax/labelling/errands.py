@@ -52,6 +52,11 @@ class Errands:
         return len(self._labels)
 
     @property
+    def n_under_way(self) -> int:
+        """Structures that were asked for and have no answer yet."""
+        return len(self._under_way)
+
+    @property
     def failed_attempts(self) -> dict[FailureReason, int]:
         """Attempts that have failed since the books were begun, also for structures that have got their labels."""
         return self._store.failed_attempts()
