@@ -12,9 +12,12 @@ from aims_pax.committee import Committee, Prediction
 from aims_pax.dataset.records import ScoreRow
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import CommitteePrediction, FloatArray
-from aims_pax.learner.selectors import Memory, Selector
+from aims_pax.learner.events import Consequence, SubmitLabel
+from aims_pax.learner.selectors import thresholds
+from aims_pax.learner.state import State
 from aims_pax.protocols import Score
 from aims_pax.sampling import Advanced, BatchedSampler
+from aims_pax.stages.loop.parts import LoopParts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,31 +88,49 @@ def scores_of(found: Mapping[int, Opinion], score: Score) -> dict[int, float | N
 
 
 class Judgements:
-    """The scores of a loop: those that are not stored yet, and the newest of each trajectory.
+    """What the committee of a loop says of structures, and the scores of it: those not stored yet, and the newest.
 
     Parameters
     ----------
     stage : str
-    kind : str
-        What of a structure they measure (`uncertainty_type`).
+    parts : LoopParts
+        Its score, and the kind of it (`uncertainty_type`); its selectors, whose thresholds scores meet.
+    n_trajectories : int
     """
 
-    def __init__(self, stage: str, *, kind: str) -> None:
-        self._stage, self._kind = stage, kind
+    def __init__(self, stage: str, parts: LoopParts, n_trajectories: int) -> None:
+        self._stage, self._parts = stage, parts
+        self._thresholds = thresholds(parts.rules.selectors, n_trajectories)
+        self._opinions: dict[int, Opinion] = {}
         self._rows: list[ScoreRow] = []
         self._newest: dict[int, tuple[float, float]] = {}
 
+    def scores(self, committee: Committee, trajectories: Sequence[int]) -> dict[int, float | None]:
+        """How much the committee disagrees about where some trajectories stand, eV/Å; None if it is not finite."""
+        assert self._parts.score is not None
+        self._opinions = opinions(committee, self._parts.sampler, trajectories)
+        return scores_of(self._opinions, self._parts.score)
+
+    def predicted(self, committee: Committee, trajectories: Sequence[int]) -> dict[int, Opinion]:
+        """What the committee says of structures that are asked for; of some it was asked a moment ago."""
+        if self._parts.wants_stress:
+            return opinions_with_stress(committee, self._parts.sampler, trajectories)
+        return opinions(committee, self._parts.sampler, trajectories, known=self._opinions)
+
     def note(
-        self,
-        moved: Advanced,
-        score: float,
-        *,
-        by: Selector,
-        memory: Memory,
-        generation: int,
-        is_picked: bool,
+        self, moved: Advanced, score: float, *, state: State, consequences: Sequence[Consequence], generation: int
     ) -> None:
-        """Take note of the score of a structure, eV/Å, and of the threshold of that moment by its selector."""
+        """Take note of the score of a structure, eV/Å, and of the threshold of that moment by its selector.
+
+        Parameters
+        ----------
+        state : State
+            After the score.
+        consequences : sequence of Consequence
+            What the learner has made of it.
+        """
+        by = self._thresholds[moved.trajectory]
+        memory = state.memory_of(by.name)
         threshold = by.value(memory)
         self._newest[moved.trajectory] = score, threshold
         self._rows.append(
@@ -120,10 +141,10 @@ class Judgements:
                 generation=generation,
                 score=score,
                 threshold=threshold,
-                picked=is_picked,
+                picked=any(isinstance(one, SubmitLabel) and one.selector == by.name for one in consequences),
                 stage=self._stage,
                 selector=by.name,
-                kind=self._kind,
+                kind=self._parts.score_kind,
             )
         )
 

@@ -36,7 +36,6 @@ from aims_pax.learner.events import (
     SubmitLabel,
     Train,
 )
-from aims_pax.learner.selectors import thresholds
 from aims_pax.learner.state import Phase, State, StopReason
 from aims_pax.learner.transition import equilibration_left, transition
 from aims_pax.protocols import LabelDone
@@ -45,7 +44,7 @@ from aims_pax.selection import max_atomic_error
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.loop.checkpoints import Checkpoints
-from aims_pax.stages.loop.judging import Judgements, Opinion, opinions, opinions_with_stress, scores_of
+from aims_pax.stages.loop.judging import Judgements, Opinion
 from aims_pax.stages.loop.keeping import Keeping
 from aims_pax.stages.loop.moving import advance
 from aims_pax.stages.loop.parts import PICKING_PAUSED, REOPENED, GoesBackTo, LoopParts
@@ -91,11 +90,9 @@ class Loop:
         self._requests = Requests(self._desk, bench.store, parts, self._diary)
         self._wrecks = WreckWatch()
         self._first_labels: list[Label] = []
-        self._judgements = Judgements(stage, kind=parts.score_kind)
-        self._thresholds = thresholds(parts.rules.selectors, len(state.trajectories))
+        self._judgements = Judgements(stage, parts, len(state.trajectories))
         self._keeping = Keeping(bench, stage, parts)
         self._checkpoints = Checkpoints(parts.sampler, packed=None)
-        self._opinions: dict[int, Opinion] = {}
         self._last_commit = clock()
         self._n_initial_valid = 0 if committee is None else committee.n_valid(0) - state.counts[0].n_valid
         self._showing = Showing(bench, stage, parts, state)
@@ -170,8 +167,7 @@ class Loop:
         if parts.score is not None:
             sound = [moved.trajectory for moved in advanced if moved.problem is None]
             with stopwatch.during(Activity.CHECKING):
-                self._opinions = opinions(self._committee, parts.sampler, sound)
-                scores = scores_of(self._opinions, parts.score)
+                scores = self._judgements.scores(self._committee, sound)
         self.stuck = []
         for moved in advanced:
             is_running = self.state.trajectories[moved.trajectory].phase is Phase.RUNNING
@@ -200,11 +196,8 @@ class Loop:
             self._checkpoints.take(index)
         consequences = self._transition(ChunkDone(index, n_steps, score))
         if score is not None:
-            by = self._thresholds[index]
-            memory = self.state.memory_of(by.name)
-            is_picked = any(isinstance(one, SubmitLabel) and one.selector == by.name for one in consequences)
             generation = self._committee.generation
-            self._judgements.note(moved, score, by=by, memory=memory, generation=generation, is_picked=is_picked)
+            self._judgements.note(moved, score, state=self.state, consequences=consequences, generation=generation)
             self._diary.judged(index, moved.md_step, score)
 
     # -- labels -----------------------------------------------------------------------------------------------
@@ -366,9 +359,7 @@ class Loop:
         """What the committee says of structures that are asked for; nothing where there is none yet."""
         if self._trainer is None or not trajectories:
             return {}
-        if self._parts.wants_stress:
-            return opinions_with_stress(self._committee, self._parts.sampler, trajectories)
-        return opinions(self._committee, self._parts.sampler, trajectories, known=self._opinions)
+        return self._judgements.predicted(self._committee, trajectories)
 
     def _send(self) -> None:
         """Have the labels computed that were committed; those that the driver knows are answered at once."""
