@@ -2,7 +2,9 @@
 #
 #   make quickstart    install, run examples/quickstart, measure its models on structures they never saw
 #   make quick         after each change: lint, types, import directions, and the tests that need no PyTorch
-#   make test          install with the developers' tools, then lint, types, import directions, all tests
+#   make test          before a push, seven minutes: install with the developers' tools, then lint, types, import
+#                      directions, and all tests but the dear ones
+#   make dear          the dear ones: a third of a minute each on a busy machine, or more
 #   make coverage      the same tests, and which lines of the package they never reach; htmlcov/ has it to click on
 #   make lowest        tests in .venv-lowest with the oldest versions that pyproject.toml allows
 #   make slurm         the tests that start a private Slurm: root, Debian's slurm-wlm and munge; some three minutes
@@ -11,8 +13,8 @@
 #   make examples      all examples in a form of about a minute each
 #   make clean         remove what the examples wrote, and reports of coverage
 #
-# Parts that can run side by side, on machines of their own: lint types imports, light, torch, process, slurm, torture,
-# examples. `make test` is the first four of them.
+# Parts that can run side by side, on machines of their own: lint types imports, light, torch, process, dear, slurm,
+# torture, examples. `make test` is the first four of them.
 #
 # torch is installed first and by itself, so that nothing else chooses its build. The default one of Linux brings
 # CUDA along; TORCH_INDEX=URL takes another build, such as the much smaller one for CPUs that pytorch.org names.
@@ -30,7 +32,7 @@ LOWEST := .venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/pyth
 QUICKSTART := examples/quickstart
 
 # What tests cost (tests/costs.py): light needs neither PyTorch nor processes, torch imports PyTorch, process starts
-# processes that do. Left out of `make test`: slow takes minutes a test and runs before releases; gpu needs a CUDA
+# processes that do. Left out of `make test`: dear is what CI alone runs at every change; slow takes minutes a test and runs before releases; gpu needs a CUDA
 # device; licence needs an engine that is not free to install; slurm starts batch systems, by `make slurm`. Each can be
 # asked for: .venv/bin/pytest -m gpu
 MARKERS := not slow and not gpu and not licence and not slurm
@@ -39,7 +41,7 @@ MARKERS := not slow and not gpu and not licence and not slurm
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .DELETE_ON_ERROR:
-.PHONY: quickstart quick test lint types imports light torch process coverage lowest slurm torture fuzz examples clean
+.PHONY: quickstart quick test lint types imports light torch process dear coverage lowest slurm torture fuzz examples clean
 
 quickstart: $(VENV)/.installed
 	cd $(QUICKSTART) && ../../$(BIN)/aims-pax run .
@@ -64,11 +66,14 @@ light: $(VENV)/.installed-dev
 	$(PYTEST) --light
 
 torch: $(VENV)/.installed-dev
-	$(PYTEST) --durations 15 -m "torch and not process and $(MARKERS)"
+	$(PYTEST) --durations 15 -m "torch and not process and not dear and $(MARKERS)"
 
 # Three at a time: these tests wait for other processes, and for disks, more than they compute.
 process: $(VENV)/.installed-dev
-	$(PYTEST) -n 3 --durations 15 -m "process and $(MARKERS)"
+	$(PYTEST) -n 3 --durations 15 -m "process and not dear and $(MARKERS)"
+
+dear: $(VENV)/.installed-dev
+	$(PYTEST) -n 3 --durations 15 -m "dear and $(MARKERS)"
 
 coverage: $(VENV)/.installed-dev
 	$(BIN)/coverage erase

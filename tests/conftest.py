@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from . import profiles
-from .costs import COSTLY, Refusal, astray, cost_of
+from .costs import COSTLY, Refusal, astray, cost_of, is_dear
 
 profiles.load()
 
@@ -45,6 +45,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(cost)
         elif "mace_model" in getattr(item, "fixturenames", ()):
             item.add_marker("torch")
+        if is_dear(item.path, getattr(item, "originalname", item.name)):
+            item.add_marker("dear")
         if not any(item.get_closest_marker(marker) for marker in COSTLY):
             item.add_marker("light")
     if config.getoption("light"):

@@ -63,6 +63,83 @@ COSTS: Final[Mapping[str, str]] = {
 }
 """Marker of all tests below a folder or in a file, relative to this one. Single tests have markers of their own."""
 
+DEAR: Final[Mapping[str, tuple[str, ...]]] = {
+    "integration/test_campaign_mace.py": (
+        "test_interrupted_run_gives_models_that_work_and_says_what_they_are",
+        "test_run_killed_in_active_learning_has_the_weights_of_one_that_was_not",
+        "test_validation_structures_can_train_the_models_that_are_handed_over",
+    ),
+    "integration/test_campaign_programs.py": (
+        "test_command_killed_with_labels_on_its_workers_goes_on_by_the_same_command",
+        "test_project_of_v02_runs_unchanged",
+    ),
+    "integration/test_departure.py": (
+        "test_aimd_that_waits_for_a_step_of_an_hour_leaves_at_once_and_loses_none",
+        "test_campaign_leaves_before_its_batch_job_ends_when_that_is_before_its_own_walltime",
+        "test_campaign_leaves_in_every_part_of_its_work_and_goes_on",
+        "test_campaign_that_waits_for_a_label_of_an_hour_leaves_at_once",
+        "test_campaign_whose_workers_are_in_the_queue_leaves_and_cancels_them",
+        "test_chain_of_sessions_in_which_nothing_gets_done_ends",
+        "test_label_of_an_hour_in_the_campaign_itself_is_interrupted_within_half_a_minute",
+        "test_no_label_is_begun_that_can_not_finish_before_the_walltime",
+        "test_second_ctrl_c_leaves_at_once_and_workers_end_by_themselves",
+    ),
+    "integration/test_faults.py": (
+        "test_campaign_reaches_its_size_though_labels_fail_and_workers_die",
+        "test_label_survives_the_loss_of_what_computes_it",
+    ),
+    "integration/test_fhi_aims.py": (
+        "test_aimd_moves_and_labels_each_system_by_its_own_control_in",
+        "test_run_does_not_go_on_with_another_control_in",
+        "test_unconverged_labels_are_failures_and_the_campaign_says_so",
+        "test_v02_project_runs_unchanged",
+    ),
+    "integration/test_judging.py": (
+        "test_campaign_that_is_interrupted_again_and_again_judges_by_the_same_labels",
+        "test_share_that_is_switched_on_in_a_run_that_goes_on_is_taken_from_there",
+    ),
+    "integration/test_mace_dynamics.py": (
+        "test_energy_of_crystals_and_molecules_is_conserved",
+        "test_resumed_equals_uninterrupted_under_a_committee",
+        "test_trajectories_are_independent_under_a_committee",
+    ),
+    "integration/test_notebook.py": ("test_page_runs_from_top_to_bottom",),
+    "integration/test_old_files.py": (
+        "test_a_label_that_an_old_program_had_computed_is_not_computed_again",
+        "test_an_old_finished_run_goes_on_when_its_goal_is_raised",
+        "test_an_old_run_is_continued_to_its_end",
+    ),
+    "integration/test_parsl_pool.py": ("test_ctrl_c_in_the_terminal_lets_the_campaign_close_its_pool",),
+    "integration/test_pool_dead.py": ("test_waiting_campaign_says_for_what_and_ends_with_3_when_its_pool_is_dead",),
+    "integration/test_power_cut.py": ("test_a_label_whose_request_is_forgotten_is_taken_when_it_is_asked_for_again",),
+    "integration/test_pretrained.py": (
+        "test_all_members_go_on_from_one_model_and_are_trained_first",
+        "test_members_go_on_from_their_models",
+    ),
+    "integration/test_probe.py": (
+        "test_a_queue_that_refuses_is_told_in_its_own_words",
+        "test_every_system_is_labelled_where_it_belongs",
+    ),
+    "integration/test_real_dft.py": ("test_pool_labels_crystals_and_molecules_by_real_dft_side_by_side",),
+    "integration/test_safety.py": ("test_a_local_pool_listens_on_the_loopback_interface_alone",),
+    "integration/test_systems.py": ("test_a_campaign_that_left_again_and_again_has_the_same_labels",),
+    "integration/test_verdict.py": (
+        "test_a_finished_run_tells_its_verdict_in_the_summary_and_in_the_closing_lines",
+        "test_a_verdict_can_be_switched_off",
+    ),
+    "integration/test_verify.py": ("test_stability_is_counted_at_each_temperature_and_drawn",),
+    "unit/committee/mace/test_compiled.py": (
+        "test_a_committee_compiled_from_its_checkpoint_on_learns_and_says_the_same",
+        "test_what_keeps_pytorch_from_compiling_is_told",
+    ),
+    "unit/committee/test_placement.py": ("test_checkpoints_go_on_with_another_number_of_devices",),
+    "unit/reference/embedded/test_asi.py": ("test_a_real_engine_behind_the_interface_gives_its_own_numbers",),
+    "unit/reference/process/test_supervised.py": (
+        "test_an_answer_to_an_interrupted_question_is_not_taken_for_the_next_one",
+    ),
+}
+"""Tests of half a dozen seconds or more on an idle machine, by file: for `make dear` and CI, and not for `make test`."""
+
 
 def cost_of(path: Path) -> str | None:
     """The marker of a folder or file; None for what is light."""
@@ -73,9 +150,18 @@ def cost_of(path: Path) -> str | None:
     return None
 
 
+def is_dear(path: Path, name: str) -> bool:
+    """Whether a test function is in :data:`DEAR`."""
+    return path.is_relative_to(HERE) and name in DEAR.get(path.relative_to(HERE).as_posix(), ())
+
+
 def astray() -> list[str]:
     """Entries that name nothing, or no cost."""
-    return [name for name, cost in COSTS.items() if not (HERE / name).exists() or cost not in COSTLY]
+    wrong = [name for name, cost in COSTS.items() if not (HERE / name).exists() or cost not in COSTLY]
+    for file, names in DEAR.items():
+        text = (HERE / file).read_text(encoding="utf-8") if (HERE / file).is_file() else ""
+        wrong += [f"{file}::{name}" for name in names if f"def {name}(" not in text]
+    return wrong
 
 
 class Refusal(MetaPathFinder):

@@ -26,13 +26,14 @@ class Suite:
         self.file("heavy/test_never.py", NEVER)
         self.costs({"heavy": "torch"})
         (folder / "torch.py").write_text("", encoding="utf-8")
-        markers = ["light", "torch", "process", "slow", "gpu", "licence", "slurm"]
+        markers = ["light", "torch", "process", "dear", "slow", "gpu", "licence", "slurm"]
         (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n" + "".join(f"    {name}\n" for name in markers))
 
-    def costs(self, entries: dict[str, str]) -> None:
-        text = (HERE / "costs.py").read_text(encoding="utf-8")
-        changed, n_changes = re.subn(r"(\nCOSTS: .*? = )\{.*?\n\}", rf"\1{entries}", text, flags=re.DOTALL)
-        assert n_changes == 1
+    def costs(self, entries: dict[str, str], dear: dict[str, tuple[str, ...]] | None = None) -> None:
+        changed = (HERE / "costs.py").read_text(encoding="utf-8")
+        for table, own in {"COSTS": entries, "DEAR": dear or {}}.items():
+            changed, n_changes = re.subn(rf"(\n{table}: .*? = )\{{.*?\n\}}", rf"\1{own}", changed, flags=re.DOTALL)
+            assert n_changes == 1
         self.file("costs.py", changed)
 
     def file(self, name: str, text: str) -> None:
@@ -96,6 +97,17 @@ def test_an_entry_that_names_nothing_fails_every_run(suite: Suite) -> None:
     suite.costs({"heavy": "torch", "unit/gone.py": "torch"})
     suite.file("test_harmless.py", HARMLESS)
     assert "entries that name no file, or no cost: unit/gone.py" in suite.run()
+
+
+def test_dear_tests_can_be_left_out_and_are_known_by_name(suite: Suite) -> None:
+    suite.file(
+        "test_two.py",
+        "import pytest\n\n@pytest.mark.parametrize('x', [1, 2])\ndef test_a(x): pass\ndef test_b(): pass\n",
+    )
+    suite.costs({"heavy": "torch"}, {"test_two.py": ("test_a",)})
+    assert "1 passed, 2 deselected" in suite.run("--light", "-m", "not dear")
+    suite.costs({"heavy": "torch"}, {"test_two.py": ("test_gone",), "test_three.py": ("test_a",)})
+    assert "no cost: test_two.py::test_gone, test_three.py::test_a" in suite.run("--light")
 
 
 def test_the_cost_of_a_folder_is_that_of_all_in_it() -> None:
