@@ -138,7 +138,7 @@ DEAR: Final[Mapping[str, tuple[str, ...]]] = {
         "test_an_answer_to_an_interrupted_question_is_not_taken_for_the_next_one",
     ),
 }
-"""Tests of half a dozen seconds or more on an idle machine, by file: for `make dear` and CI, and not for `make test`."""
+"""Tests of half a dozen seconds or more on an idle machine, by file: for `make dear` and CI, not for `make test`."""
 
 
 def cost_of(path: Path) -> str | None:
