@@ -15,7 +15,7 @@ BoolArray = NDArray[np.bool_]
 
 
 class Stage(StrEnum):
-    """Which part of the campaign asked for a frame."""
+    """The halves of a campaign, by the names of the stages that v0.2 has; other stages have names of their own."""
 
     INITIAL = "initial"
     """Initial dataset generation: sampled uniformly, not by uncertainty."""

@@ -12,6 +12,7 @@ from aims_pax.departure import Departed, Reason
 from aims_pax.errors import CampaignStopped
 from aims_pax.stages.bench import ERRANDS
 from aims_pax.stages.memory import Memory
+from aims_pax.stages.states import CONVERGENCES, LOOPS
 
 diary = logging.getLogger("aims_pax.run")
 
@@ -19,9 +20,8 @@ MAX_BARREN: Final = 3
 """Sessions in a row that may end for lack of time without a label, an MD step or an epoch."""
 
 KEY: Final = "sessions"
-STATES: Final = ("learner.initial", "convergence.initial", "learner.active", "convergence.active")
-WORK: Final = ("progress", "probe", ERRANDS, *STATES)
-"""States that change with each part, label of the probe, step of AIMD, MD step and epoch of a run."""
+WORK: Final = ("progress", "probe", ERRANDS)
+"""States that change with each stage, label of the probe and step of AIMD; those of stages change with all they do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,5 +74,6 @@ def ending_barren_sessions(store: RunStore, memory: Memory) -> Iterator[None]:
 def _mark(store: RunStore, memory: Memory) -> str:
     """A digest of all the work that a run has kept."""
     parts = [str(store.counts()).encode()]
-    parts += [memory.recall_bytes(key) or b"" for key in WORK]
+    stages = [*store.state_names(LOOPS), *store.state_names(CONVERGENCES)]
+    parts += [memory.recall_bytes(key) or b"" for key in (*WORK, *stages)]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()

@@ -1,40 +1,87 @@
-"""The course of a campaign: its stages in their order, and which of them a project wants."""
+"""The course of a campaign: what of its list is over, and what is still to come."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import takewhile
 
-from aims_pax.campaign.session import Progress
+from aims_pax.campaign.session import FINISHED, progress_of, stages_over
+from aims_pax.dataset.store import RunStore
+from aims_pax.errors import Problem
 from aims_pax.frame import Stage as StageName
 from aims_pax.settings import Project
-from aims_pax.settings.stage import ACTIVE
-from aims_pax.stages.active import ActiveLearning
-from aims_pax.stages.converge import Converge
-from aims_pax.stages.initial import InitialDataset
-from aims_pax.stages.stage import Stage
-from aims_pax.stages.states import FINAL_CONVERGENCE, INITIAL_CONVERGENCE
-
-CAMPAIGN: Final[Mapping[Progress, Stage]] = {
-    Progress.INITIAL: InitialDataset(),
-    Progress.INITIAL_CONVERGENCE: Converge(str(Progress.INITIAL_CONVERGENCE), key=INITIAL_CONVERGENCE, is_final=False),
-    Progress.ACTIVE: ActiveLearning(),
-    Progress.CONVERGENCE: Converge(str(Progress.CONVERGENCE), key=FINAL_CONVERGENCE, is_final=True),
-}
-"""All that a campaign goes through before its results, in order."""
+from aims_pax.settings.project import BOTH_STAGES
+from aims_pax.settings.stage import ACTIVE, INITIAL
+from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.stages.memory import Memory
+from aims_pax.stages.states import has_begun
 
 
-def is_asked(progress: Progress, asked: tuple[StageName, ...]) -> bool:
-    """Whether a stage belongs to what was asked for; what completes the initial dataset always does."""
-    return ACTIVE in asked or progress in (Progress.INITIAL, Progress.INITIAL_CONVERGENCE)
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a run stands.
+
+    Parameters
+    ----------
+    progress : str or None
+        Name of the stage that comes next or is under way, or :data:`~aims_pax.campaign.session.FINISHED`; None for a
+        new run.
+    over : tuple of str
+        Names of the stages that are over, in their order.
+    is_under_way : bool
+        Whether the stage of this name has done anything.
+    """
+
+    progress: str | None
+    over: tuple[str, ...] = ()
+    is_under_way: bool = False
+
+    @classmethod
+    def of(cls, store: RunStore, memory: Memory) -> "Position":
+        """That of the run in a store."""
+        progress = progress_of(memory)
+        is_under_way = progress not in (None, FINISHED) and has_begun(store, str(progress))
+        return cls(progress, tuple(stages_over(store, memory)), is_under_way)
 
 
-def following(progress: Progress, project: Project) -> Progress | None:
-    """The stage after this one, of those that the project wants; None after the last one."""
-    if progress is Progress.INITIAL and not project.initial.converge_initial:
-        return Progress.ACTIVE
-    order = list(CAMPAIGN)
-    return order[order.index(progress) + 1] if progress is not order[-1] else None
+def course_of(project: Project, position: Position) -> tuple[StagePlan, ...]:
+    """All that the run goes through that stands there: from an initial dataset of its own, or one brought along."""
+    known = (*position.over, position.progress)
+    begins = position.progress is None or any(plan.name in known for plan in project.plans((INITIAL,))[:1])
+    plans = project.plans(BOTH_STAGES if begins and INITIAL in project.stages else (ACTIVE,))
+    return tuple(plan for plan in plans if not plan.is_implied or plan.name in known)
 
 
-def asked_for(asked: tuple[StageName, ...]) -> tuple[Stage, ...]:
-    """The stages that a new run would go through."""
-    return tuple(stage for stage in CAMPAIGN.values() if stage.name in asked)
+def ahead(project: Project, position: Position) -> tuple[StagePlan, ...]:
+    """The stages of a run that come next or are under way, and all after them."""
+    plans = course_of(project, position)
+    names = [plan.name for plan in plans]
+    first = names.index(position.progress) if position.progress in names else len(position.over)
+    return plans[first:]
+
+
+def ahead_of(project: Project, position: Position, stages: tuple[StageName, ...]) -> tuple[StagePlan, ...]:
+    """The same as far as a command goes that runs some halves of a campaign: to its end, or to that of the first."""
+    to_come = ahead(project, position)
+    if ACTIVE in stages:
+        return to_come
+    first = {plan.name for plan in project.plans(stages)}
+    return tuple(takewhile(lambda plan: plan.name in first, to_come))
+
+
+def course_problems(project: Project, position: Position) -> Iterator[Problem]:
+    """Why a run can't go on with the list as it is now: what was begun stays, and what is to come may change."""
+    if position.progress is None:
+        return
+    names, over = [plan.name for plan in course_of(project, position)], list(position.over)
+    begun = [*over, str(position.progress)] if position.is_under_way and position.progress not in over else over
+    if position.progress == FINISHED and len(names) <= len(over):
+        return  # nothing goes on
+    if names[: len(begun)] != begun:
+        yield Problem(
+            where=project.where("STAGES"),
+            found=f"The run in {project.run_folder} has gone through {', '.join(begun)}, and the campaign is now "
+            f"{', '.join(names)}.",
+            allowed=f"a campaign that begins with {', '.join(begun)}",
+            advice="Leave the stages that were begun as they were; those after them may change. Or start a new run in "
+            "another folder (MISC.output_dir).",
+        )

@@ -14,12 +14,20 @@ from aims_pax.settings import Project
 from aims_pax.settings.changing import When, when
 from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.md import MDSettings
+from aims_pax.settings.reading.stages import convergence_after
 from aims_pax.settings.section import Section
+from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages.memory import recalling
 
 STRUCTURES: Final = "starting structures"
 AIMS_INPUT: Final = "input of FHI-aims"
 SYSTEMS: Final = "SYSTEMS"
+
+SECTIONS: Final[Mapping[str, str]] = {"initial": "INITIAL_DATASET_GENERATION", "active": "ACTIVE_LEARNING"}
+"""Sections of v0.2 by the names of the stages that they describe."""
+
+OF_SECTIONS: Final = ("convergence_patience", "max_convergence_epochs", "converge_best", "converge_on_validation")
+"""What these say of the convergence after them."""
 
 OWN: Final = ("num_trajectories", "threshold", "max_labels", "priority")
 """What SYSTEMS says of a system that no other section says."""
@@ -62,9 +70,9 @@ def changed_settings(stored: str, project: Project) -> list[Problem]:
         if key in (STRUCTURES, AIMS_INPUT):
             said = f"are not those that the run in {project.run_folder} was started with."
             back = "Put the earlier files back"
-        found[f"{_in_users_words(key)} {said}"] = Problem(
+        found[f"{in_users_words(project, key)} {said}"] = Problem(
             where=_file(project, key),
-            found=f"{_in_users_words(key)} {said}",
+            found=f"{in_users_words(project, key)} {said}",
             advice=f"{back} to continue that run, or start a new one in another folder (MISC.output_dir).",
         )
     return list(found.values())
@@ -89,8 +97,6 @@ def _described(project: Project) -> dict[str, Any]:
     if project.inputs:
         described[AIMS_INPUT] = {name: one.digest for name, one in project.inputs.items()}
     sections: dict[str, Section | None] = {
-        "INITIAL_DATASET_GENERATION.": settings.initial,
-        "ACTIVE_LEARNING.": settings.active,
         "REFERENCE.": None if settings.systems else settings.reference,
         **{f"MD.{index}.": md for index, md in _md(project).items()},
         **{
@@ -106,7 +112,29 @@ def _described(project: Project) -> dict[str, Any]:
     for prefix, section in sections.items():
         if section is not None:
             described |= {f"{prefix}{key}": value for key, value in section.model_dump(mode="json").items()}
+    for stage in settings.stages:
+        dumped = stage.settings.model_dump(mode="json")
+        described |= {noted(stage, key): value for key, value in dumped.items()}
     return described
+
+
+def noted(plan: StagePlan, key: str = "") -> str:
+    """What a setting of a stage is called in the note: those that v0.2 has, as its sections are.
+
+    A convergence says after a section what that said of it, before campaigns were lists.
+    """
+    section, is_its = SECTIONS.get(plan.name, ""), True
+    for name, said in SECTIONS.items():
+        if plan.name == convergence_after(name):
+            section, is_its = said, not key or key in OF_SECTIONS
+    return f"{section if section and is_its else f'STAGES.{plan.name}'}.{key}"
+
+
+def noted_plan(project: Project, name: str) -> StagePlan | None:
+    """The stage that a setting of the note is about; None where it is about none that there is."""
+    key = name.rpartition(".")[2]
+    found = [one for one in project.settings.stages if key in type(one.settings).model_fields]
+    return next((one for one in reversed(found) if noted(one, key) == name), None)
 
 
 def _md(project: Project) -> Mapping[int, MDSettings]:
@@ -114,7 +142,7 @@ def _md(project: Project) -> Mapping[int, MDSettings]:
     settings = project.settings
     if not isinstance(settings.md, MDSettings):
         return settings.md
-    return dict.fromkeys(range(max(len(project.systems), project.n_trajectories)), settings.md)
+    return dict.fromkeys(range(max(len(project.systems), settings.n_trajectories)), settings.md)
 
 
 def _digest(frame: Frame) -> str:
@@ -128,11 +156,13 @@ def _file(project: Project, key: str) -> str:
     return (project.mace_file if key.startswith("mace.yaml: ") else project.settings_file).name
 
 
-def _in_users_words(key: str) -> str:
-    """The name without the file and, in MD, without the trajectory."""
+def in_users_words(project: Project, key: str) -> str:
+    """A name of the note as the project spells it: without the file and, in MD, without the trajectory."""
     if key == STRUCTURES:
         return "The starting structures"
     if key == AIMS_INPUT:
         return "Keywords, species or initial moments"
+    if (plan := noted_plan(project, key)) is not None:
+        return plan.said(key.rpartition(".")[2])
     parts = key.removeprefix("mace.yaml: ").split(".")
     return ".".join(part for part in parts if not part.isdigit())

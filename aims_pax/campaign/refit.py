@@ -9,20 +9,23 @@ import logging
 from pathlib import Path
 
 from aims_pax.committee import Committee, EpochPlan, devices_of
+from aims_pax.learner.annealing import AnnealingRules
 from aims_pax.outcome.product import note_models, write_committee, write_product
 from aims_pax.outcome.results import Summary
+from aims_pax.settings.stages.converge import ConvergeSettings
+from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.converge import checkpoint_before_convergence
 from aims_pax.stages.convergence import ConvergenceState, annealing_rules, stored_convergence
-from aims_pax.stages.states import FINAL_CONVERGENCE
+from aims_pax.stages.states import convergence_key
 
 diary = logging.getLogger("aims_pax.convergence")
 
 UNMEASURED = EpochPlan(valid_skip=10**9, validates_last=False)
 
 
-def refit(run: Bench, summary: Summary) -> Summary:
+def refit(run: Bench, summary: Summary, plan: StagePlan) -> Summary:
     """Replace the models of the results by such that have learned the validation structures, too.
 
     An interruption costs the epochs of this training: it begins anew, and comes to the same weights.
@@ -32,14 +35,14 @@ def refit(run: Bench, summary: Summary) -> Summary:
     Departed
         The campaign was asked to leave.
     """
-    state = stored_convergence(run.memory, FINAL_CONVERGENCE)
+    state = stored_convergence(run.memory, convergence_key(plan.name))
     before = checkpoint_before_convergence(run)
     if state is None or before is None or not run.store.counts().n_valid:
         return summary
     committee = _committee(run, before)
     diary.info("training once more on all %d labels, validation structures included", committee.n_train(0))
     with run.stopwatch.during(Activity.CONVERGING):
-        _repeat(run, committee, state)
+        _repeat(run, committee, state, annealing_rules(plan.read_as(ConvergeSettings)))
     committee.centre_energies()
     return _replaced(run, committee, state, summary)
 
@@ -53,9 +56,8 @@ def _committee(run: Bench, before: Path) -> Committee:
     return committee
 
 
-def _repeat(run: Bench, committee: Committee, state: ConvergenceState) -> None:
+def _repeat(run: Bench, committee: Committee, state: ConvergenceState, rules: AnnealingRules) -> None:
     """The epochs and learning rates of the convergence that was measured."""
-    rules = annealing_rules(run.project.active)
     pairs = list(zip(state.members, state.annealings, strict=True))
     for member in state.members:
         committee.reset_optimizer(member)

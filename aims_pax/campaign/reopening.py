@@ -6,33 +6,33 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from aims_pax.campaign.fingerprint import changed_settings, changes, claim
-from aims_pax.campaign.session import Progress, progress_of
+from aims_pax.campaign.course import Position, ahead, course_problems
+from aims_pax.campaign.fingerprint import changed_settings, changes, claim, in_users_words, noted
+from aims_pax.campaign.session import FINISHED, OVER, progress_of, stages_over
+from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.learner.decide import reopened
 from aims_pax.learner.state import State, StopReason
-from aims_pax.settings import Project
+from aims_pax.settings import ActiveLearningSettings, Project
 from aims_pax.settings.changing import CONVERGENCE, GOALS, When, when
-from aims_pax.settings.stage import ACTIVE
+from aims_pax.settings.stages.kinds import KINDS
+from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages import assembly
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.converge import BEFORE, copy_before_convergence, keep_before_convergence
-from aims_pax.stages.states import recall_state
+from aims_pax.stages.memory import Memory
+from aims_pax.stages.states import convergence_key, recall_state
 
 diary = logging.getLogger("aims_pax.run")
-
-ENDED: Final = (Progress.CONVERGENCE, Progress.FINISHED)
-"""Parts of a run in which no more structures are taken."""
 
 NEW_RESULTS: Final = "new_results"
 """Name under which the store keeps that results/ holds those of an end that was not the last."""
 
 RAISE: Final = {
-    StopReason.TRAIN_SIZE: "raise ACTIVE_LEARNING.max_train_set_size",
-    StopReason.FORCE_MAE: "lower ACTIVE_LEARNING.desired_acc",
-    StopReason.EPOCHS: "raise ACTIVE_LEARNING.max_epochs",
-    StopReason.MD_STEPS: "raise ACTIVE_LEARNING.max_MD_steps",
-    StopReason.BUDGETS: "raise SYSTEMS.<name>.max_labels",
+    StopReason.TRAIN_SIZE: ("raise", "max_train_set_size"),
+    StopReason.FORCE_MAE: ("lower", "desired_acc"),
+    StopReason.EPOCHS: ("raise", "max_epochs"),
+    StopReason.MD_STEPS: ("raise", "max_MD_steps"),
 }
 """What has a run go on that has ended for a reason."""
 
@@ -44,9 +44,36 @@ class Kind(StrEnum):
     """What a run that has ended can go on with."""
 
     LEARNING = "it goes on learning actively"
-    """A goal of active learning was moved further away."""
+    """A goal of the last stage of active learning was moved further away."""
     CONVERGENCE = "its models are converged again"
     """Only the convergence at the end is to be another one."""
+    FURTHER = "it goes on with stages that were added to the campaign"
+    """The list has entries after the last one that is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run as it ended, or as it is about to.
+
+    Parameters
+    ----------
+    position : Position
+    settings : str or None
+        Those that it was last continued with, as :mod:`aims_pax.campaign.fingerprint` notes them.
+    state : State or None
+        Of its last stage of active learning.
+    """
+
+    position: Position
+    settings: str | None
+    state: State | None
+
+    @classmethod
+    def of(cls, project: Project, store: RunStore, memory: Memory) -> "Ended":
+        """That of the run in a store."""
+        learning = project.settings.learning
+        state = recall_state(store, learning[-1].name) if learning else None
+        return cls(Position.of(store, memory), store.get_meta("settings"), state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,63 +84,76 @@ class Renewal:
     ----------
     kind : Kind
     because : str
-        The settings that ask for it: ``max_train_set_size was 50, and is 100``.
+        The settings that ask for it: ``max_train_set_size was 50, and is 100``; or the stages.
     """
 
     kind: Kind
     because: str
 
 
-def renewal(
-    project: Project, *, progress: Progress | None, settings: str | None, state: State | None
-) -> Renewal | None:
-    """What there is left to do in a run that takes no more structures; None when it is nothing.
-
-    Parameters
-    ----------
-    project : Project
-        As it is now.
-    progress : Progress or None
-        Of the run.
-    settings : str or None
-        Those that the run was last continued with, as :mod:`aims_pax.campaign.fingerprint` notes them.
-    state : State or None
-        Of active learning at its end.
-    """
-    if (
-        progress not in (Progress.ACTIVE, *ENDED)
-        or settings is None
-        or state is None
-        or project.settings.active is None
-    ):
+def renewal(project: Project, run: Ended) -> Renewal | None:
+    """What there is left to do in a run that takes no more structures; None when it is nothing."""
+    settings, position = project.settings, run.position
+    if run.settings is None or not settings.learning or position.progress is None:
         return None
-    changed = list(_renewing(project, settings))
-    because = "; ".join(f"{_key(name)} was {_shown(before)}, and is {_shown(now)}" for name, before, now in changed)
-    if changed and reopened(state, assembly.active_rules(project)) != state:
+    last, changed = settings.learning[-1], list(_renewing(project, run.settings))
+    because = "; ".join(f"{key_of(name)} was {shown(before)}, and is {shown(now)}" for name, before, now in changed)
+    has_begun = last.name in (*position.over, position.progress)
+    goals = [name for name, _, _ in changed if name.startswith("SYSTEMS.") or name == noted(last, key_of(name))]
+    rules = assembly.active_rules(project, last)
+    if has_begun and goals and run.state is not None and reopened(run.state, rules) != run.state:
         return Renewal(Kind.LEARNING, because)
-    more = {_key(name) for name, before, now in changed if MORE.get(_key(name), 0) * (float(now) - float(before)) > 0}
+    if position.progress == FINISHED and (added := ahead(project, position)):
+        names = ", ".join(plan.name for plan in added)
+        if [plan.name for plan in added] == [settings.end]:
+            is_new = any(key_of(name) == "converge_al" for name, _, _ in changed)
+            return Renewal(Kind.CONVERGENCE, because) if is_new else None
+        return Renewal(Kind.FURTHER, names)
+    if settings.ending is None or last.name not in position.over:
+        return None
+    more = {
+        key_of(name)
+        for name, before, now in changed
+        if MORE.get(key_of(name), 0) * (float(now) - float(before)) > 0 and _is_of_the_end(project, name)
+    }
     # A convergence under way reads its limits anew as it goes on, but its members are those that it began with.
-    more &= {"converge_best"} if progress is Progress.CONVERGENCE else MORE.keys()
-    is_due = progress in ENDED and project.active.converge_al and more
-    return Renewal(Kind.CONVERGENCE, because) if is_due else None
+    more &= {"converge_best"} if position.progress == settings.end else MORE.keys()
+    return Renewal(Kind.CONVERGENCE, because) if more else None
 
 
-def what_to_raise(state: State | None) -> str:
+def _is_of_the_end(project: Project, name: str) -> bool:
+    """Whether a setting is about the training that ends the campaign."""
+    ending, learning = project.settings.ending, project.settings.learning[-1]
+    return ending is not None and name in (noted(ending, key_of(name)), noted(learning, key_of(name)))
+
+
+def what_to_raise(project: Project, state: State | None) -> str:
     """What a user changes so that a finished run goes on: ``raise ACTIVE_LEARNING.max_epochs``."""
-    return RAISE.get(state.stopping, "") if state is not None and state.stopping is not None else ""
+    if state is None or state.stopping is None or not project.settings.learning:
+        return ""
+    if state.stopping is StopReason.BUDGETS:
+        return "raise SYSTEMS.<name>.max_labels"
+    how, key = RAISE.get(state.stopping, ("", ""))
+    return f"{how} {project.settings.learning[-1].said(key)}" if key else ""
 
 
-def unreached_goals(project: Project, *, progress: Progress, settings: str, state: State | None) -> Iterator[Problem]:
-    """Goals of a run that has ended, which were changed and ask for no more than it has done."""
-    if progress not in ENDED or renewal(project, progress=progress, settings=settings, state=state) is not None:
+def unreached_goals(project: Project, run: Ended) -> Iterator[Problem]:
+    """Goals of a run that takes no more structures, which were changed and ask for no more than it has done."""
+    learning, progress = project.settings.learning, run.position.progress
+    if not learning or run.settings is None or learning[-1].name not in run.position.over:
         return
-    advice = what_to_raise(state)
-    for name, before, now in _renewing(project, settings):
-        if _key(name) in GOALS and not (_key(name) in CONVERGENCE and progress is Progress.CONVERGENCE):
+    if renewal(project, run) is not None:
+        return
+    advice = what_to_raise(project, run.state)
+    for name, before, now in _renewing(project, run.settings):
+        is_last = name == noted(learning[-1], key_of(name)) or _is_of_the_end(project, name)
+        is_under_way = key_of(name) in CONVERGENCE and progress == project.settings.end
+        if is_last and key_of(name) in GOALS and not is_under_way:
+            said = in_users_words(project, name)
             yield Problem(
                 where=project.settings_file.name,
-                found=f"{name} is {_shown(now)}, which asks for no more than the run in {project.run_folder} has done; "
-                f"it ended with {_shown(before)}.",
+                found=f"{said} is {shown(now)}, which asks for no more than the run in {project.run_folder} has done; "
+                f"it ended with {shown(before)}.",
                 advice=f"Set it back{f'; to have the run go on, {advice}' if advice else ''}.",
             )
 
@@ -123,25 +163,28 @@ def reopen(run: Bench) -> None:
 
     With :attr:`Kind.LEARNING` the committee is the one that learning left, before its convergence; then it is as if
     the goal had been further from the beginning. Where that was not kept, the converged weights learn on, with
-    optimizers that start afresh.
+    optimizers that start afresh. The same committee goes through stages that were added.
 
     Raises
     ------
     SettingsError
         Settings have changed, too, that belong to what the run is.
     """
-    stored = run.store.get_meta("settings")
-    state = recall_state(run.store, ACTIVE)
-    renewed = renewal(run.project, progress=progress_of(run.memory), settings=stored, state=state)
+    ended = Ended.of(run.project, run.store, run.memory)
+    renewed = renewal(run.project, ended)
     if renewed is None:
         return
-    if stored is not None and (problems := changed_settings(stored, run.project)):
+    problems = list(course_problems(run.project, ended.position))
+    if ended.settings is not None and (problems := [*problems, *changed_settings(ended.settings, run.project)]):
         raise SettingsError(problems)
     diary.debug("%s: %s", renewed.kind, renewed.because)  # `check` has told it already
-    if renewed.kind is Kind.LEARNING:
-        _learn_on(run)
-    else:
-        _converge_again(run)
+    match renewed.kind:
+        case Kind.LEARNING:
+            _learn_on(run)
+        case Kind.CONVERGENCE:
+            _converge_again(run)
+        case Kind.FURTHER:
+            _go_further(run, ahead(run.project, ended.position))
 
 
 def set_aside_results(run: Bench) -> None:
@@ -160,56 +203,93 @@ def set_aside_results(run: Bench) -> None:
 
 def _learn_on(run: Bench) -> None:
     from aims_pax.stages.loop.parts import REOPENED  # not above: `aims-pax check` is spared PyTorch
-    from aims_pax.stages.states import FINAL_CONVERGENCE
 
-    generation = run.memory.recall_json(BEFORE)
-    has_converged = run.memory.recall_bytes(FINAL_CONVERGENCE) is not None
-    goes_back = has_converged and generation is not None and copy_before_convergence(run).is_file()
-    if goes_back:
-        diary.info("learning goes on with the committee as it was before its convergence")
-    elif has_converged:
-        _start_optimizers_afresh(run)
+    last, key = run.project.settings.learning[-1], _key_of_the_end(run)
+    goes_back = _goes_back(run, key)
+    if key and not goes_back:
+        _start_optimizers_afresh(run, last.read_as(ActiveLearningSettings))
     with run.store.transaction():
-        if goes_back:
-            run.memory.keep_committee(copy_before_convergence(run))
-            run.store.forget_epochs(after_generation=int(str(generation)))
-        if progress_of(run.memory) is Progress.FINISHED:
-            run.memory.keep_json(NEW_RESULTS, True)
-        run.memory.forget(FINAL_CONVERGENCE)
+        _undo_convergence(run, key, goes_back=goes_back)
         run.memory.keep_json(REOPENED, True)
-        run.memory.keep_json("progress", str(Progress.ACTIVE))
-        claim(run.store, run.project)
+        _return_to(run, last.name)
+
+
+def _go_further(run: Bench, added: tuple[StagePlan, ...]) -> None:
+    """With the committee as learning left it where more is learned, since all of its members are needed then."""
+    learns = any(KINDS[plan.kind].learns for plan in added)
+    key = _key_of_the_end(run) if learns else ""
+    goes_back = _goes_back(run, key)
+    with run.store.transaction():
+        if learns:
+            _undo_convergence(run, key, goes_back=goes_back)
+        _return_to(run, added[0].name)
+
+
+def _key_of_the_end(run: Bench) -> str:
+    """Name of the state of the convergence that the run has ended with; empty where it had none."""
+    names = [*stages_over(run.store, run.memory), str(progress_of(run.memory))]
+    for name in reversed(names):
+        if recall_state(run.store, name) is not None:
+            break
+        if run.memory.recall_bytes(convergence_key(name)) is not None:
+            return convergence_key(name)
+    return ""
+
+
+def _goes_back(run: Bench, key: str) -> bool:
+    """Whether learning goes on with the committee from before this convergence, which was kept."""
+    kept = run.memory.recall_json(BEFORE) is not None and copy_before_convergence(run).is_file()
+    if key:
+        diary.info(
+            "learning goes on with the committee as it was before its convergence"
+            if kept
+            else "the committee before its convergence was not kept: the converged one learns on"
+        )
+    return bool(key) and kept
+
+
+def _undo_convergence(run: Bench, key: str, *, goes_back: bool) -> None:
+    """Forget the convergence, and its epochs with its committee where there is the one before; in a transaction."""
+    if goes_back:
+        run.memory.keep_committee(copy_before_convergence(run))
+        run.store.forget_epochs(after_generation=int(str(run.memory.recall_json(BEFORE))))
+    if key:
+        run.memory.forget(key)
+
+
+def _return_to(run: Bench, name: str) -> None:
+    """Have a stage that was over, or is to come, be the one that comes next, within the caller's transaction."""
+    if progress_of(run.memory) == FINISHED:
+        run.memory.keep_json(NEW_RESULTS, True)
+    over = stages_over(run.store, run.memory)
+    run.memory.keep_json(OVER, over[: over.index(name)] if name in over else over)
+    run.memory.keep_json("progress", name)
+    claim(run.store, run.project)
 
 
 def _converge_again(run: Bench) -> None:
     """From the best weights so far."""
-    from aims_pax.stages.states import FINAL_CONVERGENCE
-
-    if run.memory.recall_bytes(FINAL_CONVERGENCE) is None:
+    key, end = convergence_key(run.project.settings.end), run.project.settings.end
+    if run.memory.recall_bytes(key) is None:
         keep_before_convergence(run)
-    elif progress_of(run.memory) is Progress.CONVERGENCE:
+    elif progress_of(run.memory) == end:
         run.existing_committee().end_convergence()
         run.keep_committee(run.existing_committee())
     with run.store.transaction():
-        if progress_of(run.memory) is Progress.FINISHED:
-            run.memory.keep_json(NEW_RESULTS, True)
-        run.memory.forget(FINAL_CONVERGENCE)
-        run.memory.keep_json("progress", str(Progress.CONVERGENCE))
-        claim(run.store, run.project)
+        run.memory.forget(key)
+        _return_to(run, end)
 
 
-def _start_optimizers_afresh(run: Bench) -> None:
+def _start_optimizers_afresh(run: Bench, settings: ActiveLearningSettings) -> None:
     from aims_pax.stages.loop.trainer import MIN_RESET_PATIENCE, Stagnations
 
     committee = run.existing_committee()
-    diary.info("the committee before its convergence was not kept: the converged one learns on")
     for member in range(committee.n_members):
         committee.reset_optimizer(member)
     run.keep_committee(run.existing_committee())
-    active = run.project.active
-    patience = max(active.epochs_per_worker, MIN_RESET_PATIENCE)
+    patience = max(settings.epochs_per_worker, MIN_RESET_PATIENCE)
     with run.store.transaction():
-        stagnations = Stagnations.begin(committee.n_members, patience=patience, margin=active.margin)
+        stagnations = Stagnations.begin(committee.n_members, patience=patience, margin=settings.margin)
         run.memory.keep("stagnations", stagnations)
 
 
@@ -217,10 +297,11 @@ def _renewing(project: Project, settings: str) -> Iterator[tuple[str, Any, Any]]
     return (change for change in changes(settings, project) if when(change[0]) is When.RENEWS)
 
 
-def _key(name: str) -> str:
+def key_of(name: str) -> str:
+    """The setting of a name in the note."""
     return name.rpartition(".")[2]
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A setting as it is written in the file."""
     return str(value).lower() if isinstance(value, bool) else f"{value:g}"

@@ -3,13 +3,13 @@
 import logging
 
 from aims_pax.campaign.barren import ending_barren_sessions
-from aims_pax.campaign.course import CAMPAIGN, following, is_asked
+from aims_pax.campaign.course import Position, ahead, ahead_of, course_problems
 from aims_pax.campaign.fingerprint import claim
 from aims_pax.campaign.inputs import begin_session
 from aims_pax.campaign.probing import forget, probe_run, take_over
 from aims_pax.campaign.refit import refit
 from aims_pax.campaign.reopening import reopen, set_aside_results
-from aims_pax.campaign.session import PART_OF, Progress, opened, proceed, progress_of
+from aims_pax.campaign.session import FINISHED, opened, part_of, proceed, progress_of
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.errors import Problem, UserError
@@ -20,12 +20,15 @@ from aims_pax.outcome.verdict import Case, give_verdict, with_verdict
 from aims_pax.protocols import Observer
 from aims_pax.settings import Project
 from aims_pax.settings.stage import ACTIVE, INITIAL
+from aims_pax.settings.stages.converge import ConvergeSettings
+from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.stages import pretrained
 from aims_pax.stages.activities import Activity, Part
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.epochs import epochs_trained
 from aims_pax.stages.imported import import_datasets
 from aims_pax.stages.loop.status import convergence_status
+from aims_pax.stages.stage import stage_of
 
 diary = logging.getLogger("aims_pax.run")
 
@@ -59,9 +62,11 @@ def run_campaign(
         if ACTIVE in stages:
             reopen(bench)
         progress = progress_of(bench.memory)
-        if progress is Progress.FINISHED:
+        if progress == FINISHED:
             diary.info("this run is finished; its results are in %s", bench.folder.results)
             return read_summary(bench.folder.results)
+        if problems := list(course_problems(project, Position.of(store, bench.memory))):
+            raise UserError(problems)
         claim(store, project, is_new=progress is None)
         begin_session(store, project)
         with ending_barren_sessions(store, bench.memory):
@@ -71,10 +76,11 @@ def run_campaign(
         set_aside_results(bench)
         summary = write_results(project, store, bench.existing_committee(), bench.folder, bench.stopwatch)
         if ACTIVE in stages:
-            if project.active.converge_on_validation:
-                summary = refit(bench, summary)
+            ending = project.settings.ending
+            if ending is not None and ending.read_as(ConvergeSettings).converge_on_validation:
+                summary = refit(bench, summary, ending)
             summary = _judged(bench, summary)
-            proceed(bench, Progress.FINISHED)
+            proceed(bench, FINISHED)
         return summary
 
 
@@ -106,11 +112,12 @@ def _judged(bench: Bench, summary: Summary) -> Summary:
 
 def _begin(bench: Bench, stages: tuple[Stage, ...]) -> None:
     """Start a new run: with the initial stage, or from datasets that the user brings."""
+    plans = bench.project.plans(stages)
     if INITIAL in stages:
         probed = probe_run(bench, stages)
         with bench.store.transaction():
             take_over(probed, bench.store, bench.memory, split=None)
-            proceed(bench, Progress.INITIAL)
+            proceed(bench, plans[0].name)
         forget(bench.project)
         return
     active = bench.project.active
@@ -120,29 +127,30 @@ def _begin(bench: Bench, stages: tuple[Stage, ...]) -> None:
                 where=str(bench.project.run_folder),
                 found="There is no initial dataset for active learning to start from.",
                 advice="Run aims-pax-idg first (or aims-pax run, which does both), or name labelled structures by "
-                "ACTIVE_LEARNING.initial_train_dataset and initial_valid_dataset.",
+                f"{bench.project.settings.learning[0].said('initial_train_dataset')} and initial_valid_dataset.",
             )
         )
     problems, models = list(pretrained.model_problems(bench.project)), pretrained.model_files(bench.project)
     if problems:
         raise UserError(problems)
-    converges = pretrained.converges_what_is_given(bench.project)
-    first = Progress.INITIAL_CONVERGENCE if converges else Progress.ACTIVE
+    converges = not plans[0].is_implied or pretrained.converges_what_is_given(bench.project)
+    first = plans[0] if converges else plans[1]
     probed = probe_run(bench, stages)
     with bench.store.transaction():
         import_datasets(bench.project, bench.store, bench.memory)
         take_over(probed, bench.store, bench.memory, split=Split.TRAINING)
         if models:
             bench.memory.keep_json(pretrained.KEY, [str(path) for path in models])
-        bench.memory.keep_json("progress", str(first))
+        bench.memory.keep_json("progress", first.name)
     forget(bench.project)
-    bench.stopwatch.enter(PART_OF[first])
+    bench.stopwatch.enter(part_of(first.name))
 
 
 def _go_through(bench: Bench, asked: tuple[Stage, ...]) -> None:
     """Run the stages that are asked for and not over, one after the other."""
-    project, now = bench.project, progress_of(bench.memory)
-    if now is Progress.INITIAL and INITIAL not in asked:
+    project, position = bench.project, Position.of(bench.store, bench.memory)
+    to_come, asked_for = ahead(project, position), ahead_of(project, position, asked)
+    if to_come and KINDS[to_come[0].kind].begins and INITIAL not in asked:
         raise UserError(
             Problem(
                 where=str(project.run_folder),
@@ -150,9 +158,7 @@ def _go_through(bench: Bench, asked: tuple[Stage, ...]) -> None:
                 advice="Finish it with aims-pax-idg, or let aims-pax run do both.",
             )
         )
-    while now is not None and now in CAMPAIGN and is_asked(now, asked):
-        if now is not Progress.CONVERGENCE or project.active.converge_al:
-            CAMPAIGN[now].run(bench)
-        now = following(now, project)
-        if now is not None:
-            proceed(bench, now)
+    last = project.settings.end if project.settings.learning else str(ACTIVE)
+    for plan, following in zip(asked_for, (*(one.name for one in to_come[1:]), last), strict=False):
+        stage_of(plan).run(bench)
+        proceed(bench, following, after=plan.name)

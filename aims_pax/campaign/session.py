@@ -1,8 +1,7 @@
 """A process that works in a run folder, and how far the run in it has come."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from typing import Final
 
 from aims_pax.dataset.store import RunStore
@@ -12,52 +11,56 @@ from aims_pax.settings import Project
 from aims_pax.stages.activities import Activity, Part
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.memory import Memory
+from aims_pax.stages.states import has_begun
+
+FINISHED: Final = "finished"
+"""The progress of a run whose results are written; else it is the name of the stage that comes next or is under way."""
+
+EARLIER: Final = ("initial", "initial convergence", "active", "convergence")
+"""All that a run could go through before campaigns were lists."""
+
+OVER: Final = "stages"
+"""Under which a run remembers the names of the stages that are over, in their order."""
 
 
-class Progress(StrEnum):
-    """Which part of a run comes next."""
-
-    INITIAL = "initial"
-    """The initial dataset is being made."""
-    INITIAL_CONVERGENCE = "initial convergence"
-    """The committee is trained on the initial dataset, as long as that helps."""
-    ACTIVE = "active"
-    """The initial dataset is complete; active learning is to begin or under way."""
-    CONVERGENCE = "convergence"
-    """No more structures are taken; the models are being converged."""
-    FINISHED = "finished"
-    """The results are written."""
+def part_of(progress: str | None) -> str:
+    """What the time is counted to while a run stands there."""
+    if progress is None:
+        return Part.STARTING
+    return Part.RESULTS if progress == FINISHED else progress
 
 
-PART_OF: Final[Mapping[Progress | None, Part]] = {
-    None: Part.STARTING,
-    Progress.INITIAL: Part.INITIAL,
-    Progress.INITIAL_CONVERGENCE: Part.INITIAL_CONVERGENCE,
-    Progress.ACTIVE: Part.ACTIVE,
-    Progress.CONVERGENCE: Part.CONVERGENCE,
-    Progress.FINISHED: Part.RESULTS,
-}
-"""What the time is counted to while a run stands there."""
+def progress_of(memory: Memory) -> str | None:
+    """The stage of a run that comes next or is under way, or :data:`FINISHED`; None for a new run."""
+    progress = memory.recall_json("progress")
+    return None if progress is None else str(progress)
 
 
-def progress_of(memory: Memory) -> Progress | None:
-    """Which part of a run comes next; None for a new run."""
-    return memory.recall_member("progress", Progress)
-
-
-def proceed(bench: Bench, progress: Progress) -> None:
-    """Note that another part comes next."""
-    bench.stopwatch.enter(PART_OF[progress])
+def proceed(bench: Bench, progress: str, *, after: str = "") -> None:
+    """Note that another stage comes next, since one is over."""
+    bench.stopwatch.enter(part_of(progress))
     with bench.stopwatch.during(Activity.RECORDING), bench.store.transaction():
-        bench.memory.keep_json("progress", str(progress))
+        if after:
+            bench.memory.keep_json(OVER, [*stages_over(bench.store, bench.memory), after])
+        bench.memory.keep_json("progress", progress)
         bench.memory.keep_time(bench.stopwatch)
+
+
+def stages_over(store: RunStore, memory: Memory) -> list[str]:
+    """Names of the stages that are over, in their order; runs of earlier versions have noted how far they are."""
+    noted = memory.recall_json(OVER)
+    if isinstance(noted, list):
+        return [str(name) for name in noted]
+    progress = progress_of(memory)
+    before = EARLIER[: EARLIER.index(progress)] if progress in EARLIER else EARLIER
+    return [name for name in before if progress is not None and has_begun(store, name)]
 
 
 @contextmanager
 def opened(project: Project, store: RunStore, observer: Observer, departure: Departure) -> Iterator[Bench]:
     """The bench of a run, whose workers are released at the end, and which hears of a departure meanwhile."""
     bench = Bench(project, store, observer, departure)
-    bench.stopwatch.enter(PART_OF[progress_of(bench.memory)])
+    bench.stopwatch.enter(part_of(progress_of(bench.memory)))
     departure.listeners.append(bench.wake)
     try:
         yield bench

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aims_pax.campaign.session import Progress
+from aims_pax.campaign.session import FINISHED, progress_of
 from aims_pax.committee import Committee, devices_of
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.lock import owner_of
@@ -24,6 +24,7 @@ from aims_pax.stages import assembly
 from aims_pax.stages.activities import Stopwatch
 from aims_pax.stages.imported import extxyz_keys
 from aims_pax.stages.memory import Memory
+from aims_pax.stages.states import convergence_key
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +40,12 @@ N_ATTEMPTS: Final = 10
 PAUSE_S: Final = 0.2
 """A campaign replaces its checkpoint at each training: how often, and after which time, another one is looked for."""
 
-DOING: Final[Mapping[Progress, str]] = {
-    Progress.INITIAL: "the initial dataset is being made",
-    Progress.INITIAL_CONVERGENCE: "the first committee is being converged; these are its best weights so far",
-    Progress.ACTIVE: "active learning, not converged",
-    Progress.CONVERGENCE: "the models are being converged; these are their best weights so far",
+DOING: Final[Mapping[str, str]] = {
+    "initial": "the initial dataset is being made",
+    "initial convergence": "the first committee is being converged; these are its best weights so far",
+    "active": "active learning, not converged",
+    "convergence": "the models are being converged; these are their best weights so far",
 }
-CONVERGING: Final = (Progress.INITIAL_CONVERGENCE, Progress.CONVERGENCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +96,8 @@ def export_snapshot(project: Project, out: Path | None) -> Snapshot:
     """
     with RunStore.open_readonly(project.run_folder) as store:
         memory = Memory(store, assembly.run_folder(project))
-        progress = memory.recall_member("progress", Progress)
-        if progress is Progress.FINISHED:
+        progress = progress_of(memory)
+        if progress == FINISHED:
             return _of_a_finished_run(project, store, memory, out)
         folder = out or project.run_folder / FOLDER
         owner = owner_of(project.run_folder)
@@ -119,7 +119,7 @@ def export_snapshot(project: Project, out: Path | None) -> Snapshot:
 
 
 def present_committee(
-    store: RunStore, memory: Memory, progress: Progress | None, *, device: str | Sequence[str]
+    store: RunStore, memory: Memory, progress: str | None, *, device: str | Sequence[str]
 ) -> Committee | None:
     """The committee of a run that has not ended, ready to be used as it is now; None before the first.
 
@@ -130,7 +130,7 @@ def present_committee(
     """
     committee = newest_committee(memory, device=device)
     if committee is not None:
-        if progress in CONVERGING:
+        if progress is not None and memory.recall_bytes(convergence_key(progress)) is not None:
             committee.end_convergence()
         committee.add(list(store.labelled()))
         committee.centre_energies()
@@ -213,9 +213,9 @@ def _n_atoms(dataset: Path) -> int:
         return sum(int(line) for line in file if line.strip().isdecimal())
 
 
-def _state(store: RunStore, committee: Committee | None, progress: Progress | None) -> list[str]:
+def _state(store: RunStore, committee: Committee | None, progress: str | None) -> list[str]:
     counts = store.counts()
-    doing = "nothing has been done yet" if progress is None else DOING[progress]
+    doing = "nothing has been done yet" if progress is None else DOING.get(progress, f"at the stage {progress}")
     labels = f"{counts.n_received} labels: {counts.n_train} train, {counts.n_valid} validate."
     if committee is None:
         return [f"No models yet: {doing}. {labels}"]

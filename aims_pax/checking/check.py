@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aims_pax.atoms import atoms_of
-from aims_pax.campaign.course import asked_for
 from aims_pax.checking.continuation import continuation_facts, continuation_problems, earlier_run
 from aims_pax.checking.remarks import Asked, doubts
 from aims_pax.committee.hardware import runs_on_cpu
 from aims_pax.errors import Doubt, Problem, RunLocked, UserError
-from aims_pax.forecast.amounts import amount_facts, initial_rules, initial_train_size, n_probes
+from aims_pax.forecast.amounts import amount_facts, n_probes, outsets_ahead
+from aims_pax.forecast.sampling import initial_rules
 from aims_pax.frame import Frame, Stage
 from aims_pax.reference.by_system import in_charge
 from aims_pax.reference.process.leash import NOT_HERE
@@ -30,8 +30,10 @@ from aims_pax.settings import (
 )
 from aims_pax.settings.reading.document import KeyPath, dotted
 from aims_pax.settings.stage import INITIAL
+from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.stages import assembly
 from aims_pax.stages.pretrained import model_facts, model_files
+from aims_pax.stages.stage import stage_of
 
 MIN_FREE_BYTES = 500 * 2**20
 """Free disk space below which a run is not started. Measured: 6 kB in run.db for a label of 30 atoms with its checks,
@@ -72,7 +74,7 @@ def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
         *_device_problems(project),
         *_reference_problems(project),
         *_cluster_problems(project),
-        *(problem for stage in asked_for(stages) for problem in stage.problems(project)),
+        *(problem for plan in project.plans(stages) for problem in stage_of(plan).problems(project)),
     ]
     facts = list(_facts(project, stages))
     try:
@@ -93,7 +95,8 @@ def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
     except UserError:
         pass  # the folder can't be written to, which was said above
     ends = INITIAL in stages and initial_rules(project)[-1] is not None
-    n_initial_train = initial_train_size(project) if ends else None
+    learning = [one for one in outsets_ahead(project, stages) if KINDS[one.plan.kind].learns] if ends else []
+    n_initial_train = learning[0].sizes.of_each if learning else None
     return CheckReport(tuple(problems), tuple(facts), doubts(Asked(project, stages, n_initial_train)))
 
 
@@ -227,8 +230,8 @@ def _cluster_problems(project: Project) -> Iterator[Problem]:
 
 def _facts(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
     yield f"labels: {build_reference(project.reference).name}, {_where_labelled(project)}"
-    for stage in asked_for(stages):
-        yield from stage.facts(project)
+    for plan in project.plans(stages):
+        yield from stage_of(plan).facts(project)
     yield _model_fact(project)
     for key, path in _pickles(project, stages):
         yield f"trust: {key} ({path}) is a Python pickle, and loading it runs what is in it; know where it comes from"

@@ -5,39 +5,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aims_pax.campaign.fingerprint import changed_settings, changes
-from aims_pax.campaign.reopening import Renewal, renewal, unreached_goals, what_to_raise
-from aims_pax.campaign.session import Progress
+from aims_pax.campaign.course import course_problems
+from aims_pax.campaign.fingerprint import changed_settings, changes, in_users_words, noted_plan
+from aims_pax.campaign.reopening import Ended, Renewal, renewal, shown, unreached_goals, what_to_raise
+from aims_pax.campaign.session import FINISHED
 from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.errors import Problem, StructureError
 from aims_pax.forecast.amounts import amount_facts
 from aims_pax.forecast.standing import Standing, standing_of
 from aims_pax.frame import Stage
-from aims_pax.learner.state import State
 from aims_pax.settings import Project
-from aims_pax.settings.changing import CONVERGENCE, When, when
+from aims_pax.settings.changing import When, when
 from aims_pax.settings.project import BOTH_STAGES
 from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.stages import assembly
 from aims_pax.stages.imported import extxyz_keys
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.pretrained import model_problems
-from aims_pax.stages.states import recall_state
 
 DOING: Final = {
-    Progress.INITIAL: "the initial dataset is being made",
-    Progress.INITIAL_CONVERGENCE: "its first committee is being converged",
-    Progress.ACTIVE: "it learns actively",
-    Progress.CONVERGENCE: "its final models are being converged",
+    "initial": "the initial dataset is being made",
+    "initial convergence": "its first committee is being converged",
+    "active": "it learns actively",
+    "convergence": "its final models are being converged",
 }
-
-NO_INITIAL_DATASET: Final = Problem(
-    where="aims-pax al",
-    found="There is no initial dataset for active learning to start from.",
-    advice="Run aims-pax idg first (or aims-pax run, which does both), or name labelled structures by "
-    "ACTIVE_LEARNING.initial_train_dataset and initial_valid_dataset.",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +38,29 @@ class EarlierRun:
 
     Parameters
     ----------
-    progress : Progress or None
-        Which part of it comes next; None when it has not begun.
-    settings : str or None
-        What it was started with, as :mod:`aims_pax.campaign.fingerprint` notes it.
+    ended : Ended
+        How far it is, with what settings.
     checkpoint : Path or None
         The committee that it goes on with; None before the first.
     n_labels : int
         Labels received.
-    learner : State or None
-        Of active learning; None before it has begun.
     standing : Standing or None
         What of it is done; None when it has not begun.
     """
 
-    progress: Progress | None
-    settings: str | None
+    ended: Ended
     checkpoint: Path | None
     n_labels: int
-    learner: State | None
     standing: Standing | None = None
+
+    @property
+    def progress(self) -> str | None:
+        """The stage that comes next or is under way; None when it has not begun."""
+        return self.ended.position.progress
 
     def renewal(self, project: Project) -> Renewal | None:
         """Why it goes on although it had ended; None when it does not, or had not."""
-        return renewal(project, progress=self.progress, settings=self.settings, state=self.learner)
+        return renewal(project, self.ended)
 
 
 def earlier_run(project: Project) -> EarlierRun | None:
@@ -89,11 +80,9 @@ def earlier_run(project: Project) -> EarlierRun | None:
         memory = Memory(store, assembly.run_folder(project))
         n_labels = store.counts().n_received
         return EarlierRun(
-            progress=memory.recall_member("progress", Progress),
-            settings=store.get_meta("settings"),
+            ended=Ended.of(project, store, memory),
             checkpoint=memory.committee_checkpoint(),
             n_labels=n_labels,
-            learner=recall_state(store, ACTIVE),
             standing=standing_of(store, memory, n_labels=n_labels),
         )
 
@@ -103,19 +92,19 @@ def continuation_problems(project: Project, stages: tuple[Stage, ...], earlier: 
     if earlier is None or earlier.progress is None:
         yield from _new_run_problems(project, stages)
         return
-    if earlier.progress is Progress.INITIAL and INITIAL not in stages:
+    if earlier.progress == INITIAL and INITIAL not in stages:
         yield Problem(
             where=str(project.run_folder),
             found="The initial dataset of this run is not complete.",
             advice="Finish it with aims-pax idg, or let aims-pax run do both.",
         )
-    if earlier.settings is not None:
-        yield from changed_settings(earlier.settings, project)
-        yield from _initial_goals_missed(project, earlier.settings, earlier.progress)
+    yield from course_problems(project, earlier.ended.position)
+    if earlier.ended.settings is not None:
+        yield from changed_settings(earlier.ended.settings, project)
+        yield from _goals_missed(project, earlier.ended)
         if ACTIVE in stages:
-            progress, settings, state = earlier.progress, earlier.settings, earlier.learner
-            yield from unreached_goals(project, progress=progress, settings=settings, state=state)
-    goes_on = earlier.progress is not Progress.FINISHED or earlier.renewal(project) is not None
+            yield from unreached_goals(project, earlier.ended)
+    goes_on = earlier.progress != FINISHED or earlier.renewal(project) is not None
     if earlier.checkpoint is not None and goes_on:
         yield from _checkpoint_problems(project, earlier.checkpoint)
 
@@ -128,15 +117,15 @@ def continuation_facts(
         return
     if (renewed := earlier.renewal(project)) is not None:
         yield f"the run in {project.run_folder} had ended, and {renewed.kind}: {renewed.because}"
-    elif earlier.progress is Progress.FINISHED:
+    elif earlier.progress == FINISHED:
         yield f"the run in {project.run_folder} is finished: its results are shown again, and nothing is computed"
-        if advice := what_to_raise(earlier.learner):
+        if advice := what_to_raise(project, earlier.ended.state):
             yield f"to have it go on, {advice}, and start it by the same command"
         return
     else:
-        yield f"the run in {project.run_folder} goes on from {earlier.n_labels} labels: {DOING[earlier.progress]}"
-    sections = {INITIAL: project.settings.initial, ACTIVE: project.settings.active}
-    there = tuple(stage for stage in stages if sections[stage] is not None)
+        doing = DOING.get(earlier.progress, f"it is at {earlier.progress}")
+        yield f"the run in {project.run_folder} goes on from {earlier.n_labels} labels: {doing}"
+    there = tuple(stage for stage in stages if stage in project.stages)
     for _, fact in amount_facts(project, there, standing=earlier.standing):
         yield f"left of it: {fact}"
 
@@ -154,16 +143,25 @@ def _new_run_problems(project: Project, stages: tuple[Stage, ...]) -> Iterator[P
     active = project.settings.active
     given = active is not None and active.initial_train_dataset is not None
     if INITIAL not in stages and not given:
-        yield NO_INITIAL_DATASET
+        yield _no_initial_dataset(project)
     if INITIAL not in stages and given:
         yield from _dataset_problems(project)
         yield from model_problems(project)
     if INITIAL in stages and ACTIVE in stages and given:
         yield Problem(
-            where="ACTIVE_LEARNING.initial_train_dataset",
+            where=project.settings.learning[0].said("initial_train_dataset"),
             found="names an initial dataset, and aims-pax run would make one of its own.",
             advice="Start from the files with aims-pax al, or remove initial_train_dataset and initial_valid_dataset.",
         )
+
+
+def _no_initial_dataset(project: Project) -> Problem:
+    return Problem(
+        where="aims-pax al",
+        found="There is no initial dataset for active learning to start from.",
+        advice="Run aims-pax idg first (or aims-pax run, which does both), or name labelled structures by "
+        f"{project.settings.learning[0].said('initial_train_dataset')} and initial_valid_dataset.",
+    )
 
 
 def _dataset_problems(project: Project) -> Iterator[Problem]:
@@ -183,29 +181,28 @@ def _dataset_problems(project: Project) -> Iterator[Problem]:
 
         symbols, known = (", ".join(chemical_symbols[z] for z in sorted(zs)) for zs in (unknown, elements))
         yield Problem(
-            where="ACTIVE_LEARNING.initial_train_dataset",
+            where=project.settings.learning[0].said("initial_train_dataset"),
             found=f"No structure of it has the elements {symbols}, which the starting structures have.",
             allowed=f"starting structures of {known}",
             advice="Add such structures, or generate the initial dataset by aims-pax run.",
         )
 
 
-def _initial_goals_missed(project: Project, stored: str, progress: Progress) -> Iterator[Problem]:
-    """Goals of the initial dataset that were changed after it was complete."""
-    for name, before, now in changes(stored, project):
-        if when(name) is When.UNTIL_OVER and not _is_ahead(name, progress):
+def _goals_missed(project: Project, ended: Ended) -> Iterator[Problem]:
+    """Goals of a stage that were changed after it was over, and that the run has built on since."""
+    settings = project.settings
+    stays_open = {one.name for one in (*settings.learning[-1:], settings.ending) if one is not None}
+    gone = set(ended.position.over) - stays_open
+    raised = f"the goals of {settings.learning[-1].said()}" if settings.learning else "those of a stage to come"
+    for name, before, now in changes(str(ended.settings), project):
+        plan = noted_plan(project, name)
+        if plan is not None and plan.name in gone and when(name) in (When.UNTIL_OVER, When.RENEWS):
             yield Problem(
                 where=project.settings_file.name,
-                found=f"{name} is {now:g}. The run in {project.run_folder} was done with that part at {before:g}, "
-                "and has learned from it since.",
-                advice="Set it back; to learn more in this run, raise the goals of ACTIVE_LEARNING.",
+                found=f"{in_users_words(project, name)} is {shown(now)}. The run in {project.run_folder} was done with "
+                f"that part at {shown(before)}, and has learned from it since.",
+                advice=f"Set it back; to learn more in this run, raise {raised}.",
             )
-
-
-def _is_ahead(name: str, progress: Progress) -> bool:
-    """Whether the part of the initial dataset that this goal ends is still to come, or under way."""
-    converges = name.endswith(CONVERGENCE)
-    return progress is Progress.INITIAL or (converges and progress is Progress.INITIAL_CONVERGENCE)
 
 
 def _checkpoint_problems(project: Project, checkpoint: Path) -> Iterator[Problem]:

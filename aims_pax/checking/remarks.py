@@ -13,12 +13,14 @@ from aims_pax.checking.methods import methods_apart
 from aims_pax.checking.understood import embedded_method, time_span
 from aims_pax.errors import Doubt
 from aims_pax.frame import Frame, Stage
-from aims_pax.settings import MDSettings, Project, TbliteSettings
+from aims_pax.settings import ActiveLearningSettings, MDSettings, Project, TbliteSettings
 from aims_pax.settings.methods.reference import PyscfSettings
 from aims_pax.settings.reading.document import KeyPath, dotted
 from aims_pax.settings.remarks import structure_remarks
 from aims_pax.settings.section import Section
-from aims_pax.settings.stage import ACTIVE, INITIAL
+from aims_pax.settings.stage import ACTIVE, INITIAL, StageSettings
+from aims_pax.settings.stages.kinds import KINDS
+from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages.imported import dataset_remarks
 from aims_pax.structures.composition import is_crystal
 
@@ -104,36 +106,35 @@ EVERY_STAGE: Final[Mapping[str, Usual]] = {
 
 def numbers(asked: Asked) -> Iterator[Doubt]:
     """Settings outside what anyone uses."""
-    sections = _sections(asked)
-    for (name, key), usual in NUMBERS.items():
-        yield from _unusual(asked, name, sections.get(name), key, usual)
-    for name in ("INITIAL_DATASET_GENERATION", "ACTIVE_LEARNING"):
-        for key, usual in EVERY_STAGE.items():
-            yield from _unusual(asked, name, sections.get(name), key, usual)
+    for name, keys, section in _sections(asked):
+        for (home, key), usual in NUMBERS.items():
+            if home == name:
+                yield from _unusual(asked, keys, section, key, usual)
+        for key, usual in EVERY_STAGE.items() if isinstance(section, StageSettings) else ():
+            yield from _unusual(asked, keys, section, key, usual)
 
 
-def _sections(asked: Asked) -> dict[str, Section]:
-    project, settings = asked.project, asked.project.settings
-    stages = {
-        "INITIAL_DATASET_GENERATION": settings.initial if INITIAL in asked.stages else None,
-        "ACTIVE_LEARNING": settings.active if ACTIVE in asked.stages else None,
-    }
-    return {name: section for name, section in stages.items() if section is not None} | {
-        "TRAINING": project.mace.training,
-        "ARCHITECTURE": project.mace.architecture,
-        "REFERENCE": settings.reference,
-    }
+def _sections(asked: Asked) -> Iterator[tuple[str, KeyPath, Section]]:
+    """By its name in v0.2, where it stands, what is set."""
+    project = asked.project
+    for plan in project.plans(asked.stages):
+        if (name := KINDS[plan.kind].section) and not plan.is_implied:
+            yield name, plan.keys, plan.settings
+    yield "TRAINING", ("TRAINING",), project.mace.training
+    yield "ARCHITECTURE", ("ARCHITECTURE",), project.mace.architecture
+    yield "REFERENCE", ("REFERENCE",), project.settings.reference
 
 
-def _unusual(asked: Asked, name: str, section: Section | None, key: str, usual: Usual) -> Iterator[Doubt]:
+def _unusual(asked: Asked, keys: KeyPath, section: Section, key: str, usual: Usual) -> Iterator[Doubt]:
     value = getattr(section, key, None)
-    if section is None or value is None or not section.is_set(key) or isinf(value):
+    if value is None or not section.is_set(key) or isinf(value):
         return
     if (key == "desired_acc" and value == 0) or usual.low <= value <= usual.high:
         return
     unit = f" {usual.unit}" if usual.unit else ""
     allowed = f"{_number(usual.low)} to {_number(usual.high)}{unit}"
-    yield Doubt(asked.project.where(name, key), f"{name}.{key} is {_number(value)}{unit}.", allowed, usual.advice)
+    where, said = asked.project.where(*keys, key), dotted((*keys, key))
+    yield Doubt(where, f"{said} is {_number(value)}{unit}.", allowed, usual.advice)
 
 
 def _number(value: float) -> str:
@@ -215,34 +216,42 @@ def _motions(asked: Asked, key: str) -> Iterator[tuple[KeyPath, MDSettings, list
 
 def goal_that_is_met(asked: Asked) -> Iterator[Doubt]:
     """Active learning that is over before its first label."""
-    active, n_train = asked.project.settings.active, asked.n_initial_train
-    if active is None or ACTIVE not in asked.stages or n_train is None or active.max_train_set_size > n_train:
-        return
-    yield Doubt(
-        asked.project.where("ACTIVE_LEARNING", "max_train_set_size"),
-        f"ACTIVE_LEARNING.max_train_set_size is {active.max_train_set_size:g}, and each member has some {n_train} "
-        "training structures before active learning begins: it asks for no label.",
-        f"more than {n_train} structures",
-        "Raise it, or lower INITIAL_DATASET_GENERATION.max_initial_set_size.",
-    )
+    n_train = asked.n_initial_train
+    for plan in _learning(asked) if n_train is not None else ():
+        goal = plan.read_as(ActiveLearningSettings).max_train_set_size
+        if n_train is not None and goal <= n_train:
+            first = plan.name == ACTIVE
+            lower = "INITIAL_DATASET_GENERATION.max_initial_set_size" if first else "the goal of the stage before"
+            yield Doubt(
+                asked.project.where(*plan.keys, "max_train_set_size"),
+                f"{plan.said('max_train_set_size')} is {goal:g}, and each member has some {n_train:g} training "
+                "structures before active learning begins: it asks for no label.",
+                f"more than {n_train:g} structures",
+                f"Raise it, or lower {lower}.",
+            )
+        n_train = None if isinf(goal) else int(goal)
+
+
+def _learning(asked: Asked) -> Iterator[StagePlan]:
+    """The stages of active learning that are asked for."""
+    return (plan for plan in asked.project.plans(asked.stages) if isinstance(plan.settings, ActiveLearningSettings))
 
 
 def limits_out_of_reach(asked: Asked) -> Iterator[Doubt]:
     """Limits that another limit ends before."""
-    active = asked.project.settings.active
-    if active is None or ACTIVE not in asked.stages:
-        return
-    for key, end, why in (
-        ("uncert_not_crossed_limit", "max_MD_steps", "trajectories end before it"),
-        ("skip_step_mlff", "max_MD_steps", "trajectories end before their first check"),
-        ("freeze_threshold_dataset", "max_train_set_size", "active learning ends before it"),
-        ("epochs_per_worker", "max_epochs", "active learning ends with its first label"),
-    ):
-        value, limit = getattr(active, key), getattr(active, end)
-        if active.is_set(key) and not isinf(value) and value > limit:
-            found = f"ACTIVE_LEARNING.{key} is {_number(value)}, and {end} is {_number(limit)}: {why}."
-            advice = f"Lower {key}, or raise {end}."
-            yield Doubt(asked.project.where("ACTIVE_LEARNING", key), found, f"up to {_number(limit)}", advice)
+    for plan in _learning(asked):
+        active = plan.read_as(ActiveLearningSettings)
+        for key, end, why in (
+            ("uncert_not_crossed_limit", "max_MD_steps", "trajectories end before it"),
+            ("skip_step_mlff", "max_MD_steps", "trajectories end before their first check"),
+            ("freeze_threshold_dataset", "max_train_set_size", "active learning ends before it"),
+            ("epochs_per_worker", "max_epochs", "active learning ends with its first label"),
+        ):
+            value, limit = getattr(active, key), getattr(active, end)
+            if active.is_set(key) and not isinf(value) and value > limit:
+                found = f"{plan.said(key)} is {_number(value)}, and {end} is {_number(limit)}: {why}."
+                advice = f"Lower {key}, or raise {end}."
+                yield Doubt(asked.project.where(*plan.keys, key), found, f"up to {_number(limit)}", advice)
 
 
 def weights(asked: Asked) -> Iterator[Doubt]:
@@ -255,18 +264,18 @@ def weights(asked: Asked) -> Iterator[Doubt]:
 
 
 def committees(asked: Asked) -> Iterator[Doubt]:
-    """Two stages with committees of different size, of which there is only one."""
-    initial, active = asked.project.settings.initial, asked.project.settings.active
-    if initial is None or active is None or not active.is_set("ensemble_size"):
-        return
-    if active.ensemble_size != initial.ensemble_size:
-        found = (
-            f"ACTIVE_LEARNING.ensemble_size is {active.ensemble_size}, and the first stage has "
-            f"{initial.ensemble_size} models: the committee has {initial.ensemble_size}."
-        )
-        advice = "Active learning goes on with the models of the first stage. Give both the same number."
-        where = asked.project.where("ACTIVE_LEARNING", "ensemble_size")
-        yield Doubt(where, found, f"{initial.ensemble_size}, as in INITIAL_DATASET_GENERATION", advice)
+    """Stages with committees of different size, of which there is only one."""
+    stages = [one for one in asked.project.settings.stages if isinstance(one.settings, StageSettings)]
+    for plan in stages[1:]:
+        first, own = stages[0].read_as(StageSettings), plan.read_as(StageSettings)
+        if own.is_set("ensemble_size") and own.ensemble_size != first.ensemble_size:
+            found = (
+                f"{plan.said('ensemble_size')} is {own.ensemble_size}, and the first stage has "
+                f"{first.ensemble_size} models: the committee has {first.ensemble_size}."
+            )
+            advice = "Active learning goes on with the models of the first stage. Give both the same number."
+            where, usual = asked.project.where(*plan.keys, "ensemble_size"), f"as in {stages[0].said()}"
+            yield Doubt(where, found, f"{first.ensemble_size}, {usual}", advice)
 
 
 # -- structures ------------------------------------------------------------------------------------------------

@@ -8,9 +8,10 @@ from typing import Final
 import numpy as np
 
 from aims_pax.frame import Frame, Stage
-from aims_pax.settings import MDSettings, Project
+from aims_pax.settings import ActiveLearningSettings, MDSettings, Project
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
 from aims_pax.settings.stage import ACTIVE, INITIAL
+from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.systems import System
 from aims_pax.stages.driver import driver_words, embedded_settings
 from aims_pax.structures.composition import formula
@@ -64,8 +65,8 @@ def quantities(project: Project, stages: tuple[Stage, ...]) -> Iterator[tuple[st
     yield "MD", "; ".join(_motions(project))
     if INITIAL in stages:
         yield from _initial(project)
-    if ACTIVE in stages:
-        yield from _active(project)
+    for plan in project.settings.learning if ACTIVE in stages else ():
+        yield from _active(plan, _step_fs(project))
     yield from _models(project)
 
 
@@ -91,10 +92,11 @@ def _initial(project: Project) -> Iterator[tuple[str, str]]:
     yield "  until", " or ".join(goals)
 
 
-def _active(project: Project) -> Iterator[tuple[str, str]]:
-    settings, step_fs = project.active, _step_fs(project)
+def _active(plan: StagePlan, step_fs: float | None) -> Iterator[tuple[str, str]]:
+    settings = plan.read_as(ActiveLearningSettings)
     every = _steps(settings.skip_step_mlff, step_fs)
-    yield "active learning", f"{project.n_trajectories} trajectories, checked every {every}"
+    name = "active learning" if plan.name == ACTIVE else plan.name
+    yield name, f"{settings.num_trajectories} trajectories, checked every {every}"
     yield (
         "  labels",
         (

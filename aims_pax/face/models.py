@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aims_pax.campaign.session import Progress
+from aims_pax.campaign.session import FINISHED, progress_of, stages_over
 from aims_pax.campaign.snapshot import present_committee
 from aims_pax.committee import CommitteeCalculator, devices_of, load_models
 from aims_pax.dataset.extxyz import Keys
@@ -16,7 +16,7 @@ from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
 from aims_pax.outcome.product import COMMITTEE_FOLDER
 from aims_pax.stages.convergence import stored_convergence
 from aims_pax.stages.memory import Memory
-from aims_pax.stages.states import FINAL_CONVERGENCE
+from aims_pax.stages.states import convergence_key
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -82,8 +82,8 @@ def models_of_run(store: RunStore, memory: Memory, places: RunFolder, *, device:
     ModelError
         There are none yet, or their files are gone.
     """
-    progress = memory.recall_member("progress", Progress)
-    if progress is Progress.FINISHED:
+    progress = progress_of(memory)
+    if progress == FINISHED:
         return calculator(_final_models(store, memory, places), device=device)
     quiet = "cpu" if device == "auto" and owner_of(places.root) else device
     committee = present_committee(store, memory, progress, device=quiet)
@@ -94,7 +94,8 @@ def models_of_run(store: RunStore, memory: Memory, places: RunFolder, *, device:
 
 def _final_models(store: RunStore, memory: Memory, places: RunFolder) -> list[Path]:
     """Files of the members that were trained to the end; of all where there was no such training."""
-    convergence = stored_convergence(memory, FINAL_CONVERGENCE)
+    known = [stored_convergence(memory, convergence_key(name)) for name in stages_over(store, memory)]
+    convergence = next((one for one in reversed(known) if one is not None), None)
     ended = () if convergence is None else convergence.members
     newest = {row.member: row.name for row in store.models()}
     files = [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aims_pax.atoms import labelled_atoms
-from aims_pax.campaign.session import Progress
+from aims_pax.campaign.session import FINISHED, progress_of
 from aims_pax.checking.continuation import DOING
 from aims_pax.dataset.lock import owner_of
 from aims_pax.dataset.records import Counts
@@ -35,7 +35,7 @@ class RunStatus:
 
     Parameters
     ----------
-    progress : Progress or None
+    progress : str or None
         Which part comes next, or is under way; None for a run that has not begun.
     owner : str
         The host and process that work on it; empty when nobody does.
@@ -47,7 +47,7 @@ class RunStatus:
         Mean over the members, at each one's newest validation; None before any.
     """
 
-    progress: Progress | None
+    progress: str | None
     owner: str
     counts: Counts
     generation: int
@@ -56,11 +56,11 @@ class RunStatus:
     @property
     def is_finished(self) -> bool:
         """Whether its results are written."""
-        return self.progress is Progress.FINISHED
+        return self.progress == FINISHED
 
     def __str__(self) -> str:
         doing = "it is finished" if self.is_finished else "nothing has been done yet"
-        doing = DOING.get(self.progress, doing) if self.progress is not None else doing
+        doing = doing if self.progress in (None, FINISHED) else DOING.get(self.progress, f"it is at {self.progress}")
         counts = self.counts
         tested = f", {counts.n_test} test" if counts.n_test else ""
         error = self.force_mae_ev_per_ang
@@ -94,7 +94,7 @@ class Run:
         with self._opened() as (store, memory):
             epochs = store.epochs()
             return RunStatus(
-                progress=memory.recall_member("progress", Progress),
+                progress=progress_of(memory),
                 owner=owner_of(self.folder),
                 counts=store.counts(),
                 generation=int(epochs["generation"].max(initial=0)),

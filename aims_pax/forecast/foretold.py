@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from textwrap import fill
 from typing import Any
 
-from aims_pax.forecast.amounts import parts_ahead
+from aims_pax.forecast.amounts import outsets_ahead
 from aims_pax.forecast.pace import measure, workload_of
 from aims_pax.forecast.timetable import WIDTH, Outlook, StageForecasts, forecast_by_stage, workers_of
 from aims_pax.forecast.workers import Forecast, doubled, forecast
 from aims_pax.settings import Project
 from aims_pax.settings.stage import ACTIVE, INITIAL
-from aims_pax.stages.activities import Part
+from aims_pax.settings.stages.kinds import KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Foretold:
         Where the numbers come from.
     by_stage : StageForecasts
     workers : Forecast or None
-        Active learning by the number of workers; None where there is none ahead.
+        The first active learning by the number of workers; None where there is none ahead.
     """
 
     facts: tuple[str, ...]
@@ -55,13 +55,18 @@ def foretell(project: Project, outlook: Outlook, numbers: Sequence[int] = ()) ->
     CampaignStopped, UserError
         As from :func:`aims_pax.forecast.pace.measure`.
     """
-    ahead = parts_ahead(project, outlook.stages, outlook.standing)
-    part_of = {INITIAL: Part.INITIAL, ACTIVE: Part.ACTIVE}
-    measured = measure(project, tuple(stage for stage in outlook.stages if part_of[stage] in ahead), outlook.wishes)
+    ahead = outsets_ahead(project, outlook.stages, outlook.standing)
+    learning = [one for one in ahead if KINDS[one.plan.kind].learns]
+    begins = any(KINDS[one.plan.kind].begins for one in ahead)
+    halves = (*((INITIAL,) if begins else ()), *((ACTIVE,) if learning else ()))
+    measured = measure(project, halves, outlook.wishes)
     facts, found = list(measured.facts), None
-    if Part.ACTIVE in ahead:
-        workload, facts = workload_of(project, outlook.wishes, measured=measured, standing=outlook.standing)
-        found = forecast(workload, list(numbers) or doubled(workload.n_trajectories))
-        if outlook.n_workers is None and (numbers or workers_of(project) is None):
-            outlook = replace(outlook, n_workers=found.recommended.n_workers)
+    for outset in learning:
+        workload, said = workload_of(outset, outlook.wishes, measured=measured)
+        if found is None:
+            facts, found = said, forecast(workload, list(numbers) or doubled(workload.n_trajectories))
+        else:
+            facts.append(f"{outset.plan.name}, {said[-1]}")
+    if found is not None and outlook.n_workers is None and (numbers or workers_of(project) is None):
+        outlook = replace(outlook, n_workers=found.recommended.n_workers)
     return Foretold(tuple(facts), forecast_by_stage(project, measured, outlook=outlook), found)

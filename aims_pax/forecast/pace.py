@@ -7,22 +7,15 @@ from typing import Final
 import numpy as np
 
 from aims_pax.dataset.store import STORE_NAME, RunStore
-from aims_pax.forecast.amounts import (
-    DEFAULT_LABELS,
-    DEFAULT_PICK_RATE,
-    PICK_RATE_FACTOR,
-    Span,
-    initial_train_size,
-    train_share,
-)
+from aims_pax.forecast.amounts import Outset, Span
+from aims_pax.forecast.learning import DEFAULT_LABELS, DEFAULT_PICK_RATE, PICK_RATE_FACTOR, state_of, train_share
 from aims_pax.forecast.simulation import Pace, Workload
 from aims_pax.forecast.speed import Measured, Speed, measured_driver, measured_labels, measured_speed
-from aims_pax.forecast.standing import Standing
 from aims_pax.frame import Stage
 from aims_pax.learner.cadence import PerLabel
 from aims_pax.learner.goals import labels_allowed, with_trajectories
 from aims_pax.learner.state import Rules
-from aims_pax.settings import Project
+from aims_pax.settings import ActiveLearningSettings, Project
 from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.stages import assembly
 
@@ -100,15 +93,15 @@ def measure(project: Project, stages: tuple[Stage, ...], wishes: Wishes = NO_WIS
         facts.append(driver_fact)
     speed = None
     if wishes.md_steps_per_s is None or wishes.epoch_s is None:
-        n_trajectories = wishes.n_trajectories or project.n_trajectories if ACTIVE in stages else 0
+        n_trajectories = wishes.n_trajectories or project.settings.n_trajectories if ACTIVE in stages else 0
         speed = measured_speed(project, n_trajectories)
     return Measured(label_s, driver_step_s, _as_said(project, speed, wishes), tuple(facts))
 
 
 def workload_of(
-    project: Project, wishes: Wishes, *, measured: Measured | None = None, standing: Standing | None = None
+    outset: Outset, wishes: Wishes, *, measured: Measured | None = None
 ) -> tuple[Workload[Pace], list[str]]:
-    """The active learning of a project, or what is left of it, as it would go on this machine.
+    """A stage of active learning, or what is left of it, as it would go on this machine.
 
     Parameters
     ----------
@@ -121,14 +114,15 @@ def workload_of(
     list of str
         Where its numbers come from.
     """
+    project, settings = outset.project, outset.plan.read_as(ActiveLearningSettings)
     times = measured or measure(project, (ACTIVE,), wishes)
-    speed = times.speed or measured_speed(project, wishes.n_trajectories or project.n_trajectories)
-    n_trajectories = wishes.n_trajectories or project.n_trajectories
+    n_trajectories = wishes.n_trajectories or settings.num_trajectories
+    speed = times.speed or measured_speed(project, n_trajectories)
     rates, pick_fact = pick_rates(project, wishes)
-    rules, n_initial, goal_fact = _goal(project, wishes, standing)
-    state = None if standing is None or wishes.n_trajectories is not None else standing.active
+    rules, n_initial, goal_fact = _goal(outset, wishes)
+    state = None if wishes.n_trajectories is not None else state_of(outset)
     n_now = n_initial if state is None else state.train_size
-    n_mean = _mean_train_size(project, rules, n_now, n_trajectories, rates.likely)
+    n_mean = _mean_train_size(settings, rules, n_now, n_trajectories, rates.likely)
     epoch_s = speed.epoch_s(n_mean)
     together = n_trajectories / (speed.batch_step_s + n_trajectories * speed.trajectory_step_s)
     pace = Pace(
@@ -226,11 +220,13 @@ def _drawn_labels(project: Project, times: Measured, n_trajectories: int) -> tup
     return drawn if len(set(drawn)) > 1 else drawn[:1]
 
 
-def _goal(project: Project, wishes: Wishes, standing: Standing | None) -> tuple[Rules, int, str]:
+def _goal(outset: Outset, wishes: Wishes) -> tuple[Rules, int, str]:
     """Rules whose end can be foreseen, the structures that are there before, and how it is said."""
-    n_initial, rules = initial_train_size(project, standing), assembly.active_rules(project)
-    n_trajectories = wishes.n_trajectories or project.n_trajectories
-    rules = with_trajectories(replace(rules, desired_force_mae=None), project.n_trajectories, n_trajectories)
+    state, rules = state_of(outset), assembly.active_rules(outset.project, outset.plan)
+    n_initial = outset.sizes.of_each if state is None else state.n_initial_train
+    own = outset.plan.read_as(ActiveLearningSettings).num_trajectories
+    n_trajectories = wishes.n_trajectories or own
+    rules = with_trajectories(replace(rules, desired_force_mae=None), own, n_trajectories)
     limits = (
         rules.max_train_size,
         rules.max_md_steps,
@@ -241,7 +237,7 @@ def _goal(project: Project, wishes: Wishes, standing: Standing | None) -> tuple[
     if n_labels is None and all(limit is None for limit in limits):
         n_labels = DEFAULT_LABELS
     if n_labels is not None:
-        n_train = n_initial + ceil(n_labels * train_share(project.active))
+        n_train = n_initial + ceil(n_labels * train_share(outset.plan.read_as(ActiveLearningSettings)))
         rules = replace(rules, max_train_size=n_train, max_md_steps=None, max_epochs=float("inf"))
         how = "given" if wishes.n_labels is not None else "an assumption: desired_acc alone sets no number"
         return rules, n_initial, f"goal: {n_labels} labels ({how})"
@@ -250,7 +246,9 @@ def _goal(project: Project, wishes: Wishes, standing: Standing | None) -> tuple[
     return rules, n_initial, f"goal: {said}, beginning with {n_initial} structures"
 
 
-def _mean_train_size(project: Project, rules: Rules, n_now: int, n_trajectories: int, pick_rate: float) -> int:
+def _mean_train_size(
+    settings: ActiveLearningSettings, rules: Rules, n_now: int, n_trajectories: int, pick_rate: float
+) -> int:
     """Training structures of an epoch, on average over the stage."""
     added = []
     if rules.max_train_size is not None:
@@ -260,5 +258,5 @@ def _mean_train_size(project: Project, rules: Rules, n_now: int, n_trajectories:
     if (allowed := labels_allowed(rules, n_trajectories)) is not None:
         added.append(allowed)
     mean = max(1, n_now + min(added, default=DEFAULT_LABELS) // 2)
-    subset = project.active.train_subset_size
+    subset = settings.train_subset_size
     return mean if subset is None else min(mean, subset)

@@ -253,21 +253,17 @@ def measured_speed(project: Project, n_trajectories: int) -> Speed:
 
 def _dynamics(project: Project, committee: Committee, n_trajectories: int) -> tuple[float, float]:
     """Seconds of an MD step: of the batch as such, and of each trajectory in it."""
-    sampled = _with_trajectories(project, n_trajectories)
-    sampler = assembly.active_sampler(sampled, committee)
-    every = project.active.skip_step_mlff
+    sampled = replace(project, settings=replace(project.settings, md=project.md_for(0)))  # all move alike
+    plan = project.settings.learning[0]
+    settings = project.active.model_copy(update={"num_trajectories": n_trajectories})
+    sampler = assembly.active_sampler(sampled, replace(plan, settings=settings), committee)
+    every = settings.skip_step_mlff
     alone_s = _step_s(sampler, committee, [0], every)
     if n_trajectories == 1:
         return 0.0, alone_s
     all_s = _step_s(sampler, committee, list(range(n_trajectories)), every)
     step_s = max(0.0, all_s - alone_s) / (n_trajectories - 1)
     return max(0.0, alone_s - step_s), step_s
-
-
-def _with_trajectories(project: Project, n_trajectories: int) -> Project:
-    """The same project with another number of trajectories, which all move alike."""
-    active = project.active.model_copy(update={"num_trajectories": n_trajectories})
-    return replace(project, settings=replace(project.settings, active=active, md=project.md_for(0)))
 
 
 def _made_up_points(project: Project) -> list[LabelledFrame]:

@@ -1,14 +1,15 @@
 """Where a run stands, as far as what is left of it depends on that."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from aims_pax.campaign.session import Progress
+from aims_pax.campaign.course import Position
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.learner.state import State
 from aims_pax.settings import Project
 from aims_pax.stages import assembly
 from aims_pax.stages.memory import Memory
-from aims_pax.stages.states import recall_state
+from aims_pax.stages.states import CONVERGENCES, LOOPS, convergence_key, recall_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,36 +18,39 @@ class Standing:
 
     Parameters
     ----------
-    progress : Progress
-        Which part of it comes next, or is under way.
-    initial, active : State or None
-        None for a stage that has not begun, or was never to be run.
-    n_epochs_initial_convergence, n_epochs_convergence : int
+    position : Position
+    states : mapping of str to State
+        Of the stages that sample and learn, by name, as far as they have begun.
+    epochs : mapping of str to int
+        That trainings to the end have made, by the names of their states in the store.
     n_labels : int
         Labels received.
     """
 
-    progress: Progress
-    initial: State | None = None
-    active: State | None = None
-    n_epochs_initial_convergence: int = 0
-    n_epochs_convergence: int = 0
+    position: Position
+    states: Mapping[str, State] = field(default_factory=dict)
+    epochs: Mapping[str, int] = field(default_factory=dict)
     n_labels: int = 0
+
+    @property
+    def progress(self) -> str | None:
+        """Which stage comes next, or is under way."""
+        return self.position.progress
+
+    def n_epochs_of(self, stage: str) -> int:
+        """Epochs of a training to the end."""
+        return self.epochs.get(convergence_key(stage), 0)
 
 
 def standing_of(store: RunStore, memory: Memory, *, n_labels: int) -> Standing | None:
     """Where the run stands that is remembered here; None when it has not begun."""
-    progress = memory.recall_member("progress", Progress)
-    if progress is None:
+    position = Position.of(store, memory)
+    if position.progress is None:
         return None
-    return Standing(
-        progress=progress,
-        initial=recall_state(store, "initial"),
-        active=recall_state(store, "active"),
-        n_epochs_initial_convergence=_n_epochs(memory, "convergence.initial"),
-        n_epochs_convergence=_n_epochs(memory, "convergence.active"),
-        n_labels=n_labels,
-    )
+    names = [name.removeprefix(LOOPS) for name in store.state_names(LOOPS)]
+    states = {name: state for name in names if (state := recall_state(store, name)) is not None}
+    epochs = {key: _n_epochs(memory, key) for key in store.state_names(CONVERGENCES)}
+    return Standing(position, states, epochs, n_labels)
 
 
 def read_standing(project: Project) -> Standing | None:

@@ -1,32 +1,27 @@
 """What a run will take, or what is left of it, by stage: time, labels, MD steps, epochs."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import inf, isinf
+from math import isinf
 from typing import Any, Final
 
 import numpy as np
 
 from aims_pax.forecast.amounts import (
-    WORDS,
+    NOTHING,
     Amounts,
+    Outset,
     Span,
+    StageForecaster,
     amounts_ahead,
-    convergence_epochs,
-    final_train_size,
-    initial_rules,
-    initial_state,
-    initial_train_size,
+    walk,
+    words_of,
 )
 from aims_pax.forecast.crew import OWN_PROCESS
-from aims_pax.forecast.outcome import Outcome
-from aims_pax.forecast.pace import NO_WISHES, RECORD_S, Wishes, pick_rates, workload_of
-from aims_pax.forecast.simulation import DriverPace, Pace, Workload, mean_outcome, simulate
+from aims_pax.forecast.pace import NO_WISHES, Wishes
 from aims_pax.forecast.speed import Measured, Speed, measured_speed
 from aims_pax.forecast.standing import Standing
 from aims_pax.forecast.workers import duration
 from aims_pax.frame import Stage
-from aims_pax.learner.state import Rules
 from aims_pax.settings import InlineCluster, LocalCluster, Project, SlurmCluster
 from aims_pax.settings.misc import VERDICT_LIMIT_S, VERDICT_LIMIT_SHARE, VERDICT_SHARE
 from aims_pax.settings.project import BOTH_STAGES
@@ -70,6 +65,28 @@ WHOLE_RUN: Final = Outlook()
 
 
 @dataclass(frozen=True, slots=True)
+class Pacing:
+    """How fast everything goes.
+
+    Parameters
+    ----------
+    n_workers : int
+        :data:`aims_pax.forecast.crew.OWN_PROCESS` where the campaign labels by itself.
+    """
+
+    measured: Measured
+    speed: Speed
+    n_workers: int
+    wishes: Wishes = NO_WISHES
+
+    def n_at_once(self, project: Project) -> int:
+        """Steps of AIMD that are computed at a time; workers of this machine share its cores."""
+        n_workers = max(1, self.n_workers)
+        is_here = isinstance(project.settings.cluster, LocalCluster)
+        return min(n_workers, assembly.n_cores()) if is_here else n_workers
+
+
+@dataclass(frozen=True, slots=True)
 class StageForecast:
     """One part of a run: its amounts, and how long it takes, s."""
 
@@ -77,7 +94,7 @@ class StageForecast:
     time_s: Span
 
     @property
-    def part(self) -> Part:
+    def part(self) -> str:
         """Which part."""
         return self.amounts.part
 
@@ -92,11 +109,14 @@ class StageForecasts:
         :data:`aims_pax.forecast.crew.OWN_PROCESS` where the campaign labels by itself.
     n_nodes : int
         Nodes that are paid for while labels are computed; 0 where none are.
+    held_s : Span, s
+        For how long they are held: until the last active learning is over.
     """
 
     rows: tuple[StageForecast, ...]
     n_workers: int
     n_nodes: int
+    held_s: Span = NOTHING
 
     @property
     def time_s(self) -> Span:
@@ -106,15 +126,14 @@ class StageForecasts:
     @property
     def node_hours(self) -> Span:
         """Nodes times the hours for which they are held: until active learning is over."""
-        held = [row.time_s for row in self.rows if row.part in (Part.INITIAL, Part.INITIAL_CONVERGENCE, Part.ACTIVE)]
-        return _sum(held).times(self.n_nodes / 3600)
+        return self.held_s.times(self.n_nodes / 3600)
 
     def lines(self) -> list[str]:
         """A table that fits a terminal of 80 columns, and what it costs."""
         if not self.rows:
             return ["nothing is left to do: the run is finished"]
         table = [_line("stage", "labels", "MD steps", "epochs", "time", "range"), "─" * WIDTH]
-        table += [_row(WORDS[row.part], row.amounts, row.time_s) for row in self.rows]
+        table += [_row(words_of(row.part), row.amounts, row.time_s) for row in self.rows]
         total = Amounts(
             Part.RESULTS,
             _sum([row.amounts.labels for row in self.rows]),
@@ -157,7 +176,7 @@ def forecast_by_stage(project: Project, measured: Measured, *, outlook: Outlook 
         The whole run, when not given.
     """
     if measured.speed is None:
-        n_trajectories = project.n_trajectories if ACTIVE in outlook.stages else 0
+        n_trajectories = project.settings.n_trajectories if ACTIVE in outlook.stages else 0
         measured = replace(measured, speed=measured_speed(project, n_trajectories))
     return _Timetable(project, measured, outlook).forecasts()
 
@@ -182,28 +201,24 @@ class _Timetable:
 
     def __init__(self, project: Project, measured: Measured, outlook: Outlook) -> None:
         assert measured.speed is not None
-        self._project, self._measured, self._outlook = project, measured, outlook
-        self._speed: Speed = measured.speed
         known = workers_of(project) if outlook.n_workers is None else outlook.n_workers
-        self._n_workers = 1 if known is None else known
-        self._n_final_labels = Span.exactly(0.0)
+        self._project, self._outlook = project, outlook
+        self._pacing = Pacing(measured, measured.speed, 1 if known is None else known, outlook.wishes)
         self._rows: list[StageForecast] = []
 
     def forecasts(self) -> StageForecasts:
-        timed: dict[Part, Callable[[Amounts], StageForecast]] = {
-            Part.STARTING: self._starting,
-            Part.INITIAL: self._initial,
-            Part.INITIAL_CONVERGENCE: self._initial_convergence,
-            Part.ACTIVE: self._active,
-            Part.CONVERGENCE: self._convergence,
-            Part.VERDICT: self._verdict,
-            Part.RESULTS: self._results,
-        }
-        outlook = self._outlook
-        ahead = amounts_ahead(self._project, outlook.stages, standing=outlook.standing)
-        for one in ahead:
-            self._rows.append(timed[one.part](one))
-        return StageForecasts(tuple(self._rows), self._n_workers, self._n_nodes())
+        project, outlook = self._project, self._outlook
+        amounts = amounts_ahead(project, outlook.stages, standing=outlook.standing)
+        by_part = {one.part: one for one in amounts}
+        if Part.STARTING in by_part:
+            self._rows.append(self._starting(by_part[Part.STARTING]))
+        self._rows += walk(project, outlook.stages, outlook.standing, self._timed)
+        if Part.VERDICT in by_part:
+            self._rows.append(self._verdict(by_part[Part.VERDICT]))
+        if Part.RESULTS in by_part:
+            self._rows.append(StageForecast(by_part[Part.RESULTS], Span.exactly(RESULTS_S)))
+        held = [row.time_s for row in self._rows if row.part in self._labelling()]
+        return StageForecasts(tuple(self._rows), self._pacing.n_workers, self._n_nodes(), held_s=_sum(held))
 
     def _n_nodes(self) -> int:
         cluster = self._project.settings.cluster
@@ -211,98 +226,33 @@ class _Timetable:
             return self._outlook.n_workers
         if isinstance(cluster, SlurmCluster):
             return cluster.parsl_options.max_blocks * cluster.parsl_options.nodes_per_block
-        return 0 if isinstance(cluster, InlineCluster | LocalCluster) else self._n_workers
+        return 0 if isinstance(cluster, InlineCluster | LocalCluster) else self._pacing.n_workers
+
+    def _labelling(self) -> set[str]:
+        """The stages during which workers are held: all but the training at the end."""
+        settings = self._project.settings
+        asked = self._project.plans(self._outlook.stages)
+        return {plan.name for plan in asked if not settings.is_end(plan)}
 
     # -- parts ------------------------------------------------------------------------------------------------
 
+    def _timed(self, outset: Outset, forecaster: StageForecaster) -> tuple[StageForecast, float]:
+        row = forecaster.timed(outset, forecaster.amounts(outset), self._pacing)
+        return row, row.amounts.labels.likely
+
     def _starting(self, amounts: Amounts) -> StageForecast:
-        seconds = self._speed.build_s
-        if self._n_workers != OWN_PROCESS:
+        seconds = self._pacing.speed.build_s
+        if self._pacing.n_workers != OWN_PROCESS:
             seconds += POOL_S
         if amounts.labels.likely:
-            label_s = self._measured.label_s
+            label_s = self._pacing.measured.label_s
             seconds += 2 * sum(float(np.mean(label_s[name])) for name in label_s)
         return StageForecast(amounts, Span.exactly(seconds))
 
-    def _initial(self, amounts: Amounts) -> StageForecast:
-        early, likely, late = initial_rules(self._project)
-        high = inf if late is None else self._rounds_s(late)
-        return StageForecast(amounts, Span(self._rounds_s(early), self._rounds_s(likely), high))
-
-    def _rounds_s(self, rules: Rules) -> float:
-        project, measured = self._project, self._measured
-        names = [system.name for system in project.systems]
-        is_known = project.initial.driver == "reference"
-        pace = DriverPace(
-            driver_step_s=tuple(measured.driver_step_s[name] for name in names),
-            label_s=tuple(0.0 if is_known else float(np.mean(measured.label_s[name])) for name in names),
-            epoch_s=self._speed.epoch_s,
-            n_at_once=self._n_at_once() if is_known else 1,
-            checkpoint_s=self._speed.checkpoint_s,
-            record_s=RECORD_S,
-        )
-        state = initial_state(project, rules, self._outlook.standing)
-        work = Workload(rules, pace, len(state.trajectories), state=state)
-        return simulate(work, n_workers=self._n_workers).makespan_s
-
-    def _n_at_once(self) -> int:
-        """Steps of AIMD that are computed at a time; workers of this machine share its cores."""
-        n_workers = max(1, self._n_workers)
-        is_here = isinstance(self._project.settings.cluster, LocalCluster)
-        return min(n_workers, assembly.n_cores()) if is_here else n_workers
-
-    def _initial_convergence(self, amounts: Amounts) -> StageForecast:
-        n_train = initial_train_size(self._project, self._outlook.standing)
-        return StageForecast(amounts, amounts.epochs.times(self._speed.epoch_s(n_train)))
-
-    def _active(self, amounts: Amounts) -> StageForecast:
-        """By the simulation, which knows how many labels are in flight at the end."""
-        project, outlook = self._project, self._outlook
-        workload, _ = workload_of(project, outlook.wishes, measured=self._measured, standing=outlook.standing)
-        rates, _ = pick_rates(project, outlook.wishes)
-        often, likely, seldom = (self._played(workload, rate) for rate in (rates.high, rates.likely, rates.low))
-        is_open = isinf(amounts.labels.high) and outlook.wishes.n_labels is None
-        may_end_early = amounts.labels.low == 0 and amounts.labels.likely > 0
-
-        def span(of: Callable[[Outcome], float]) -> Span:
-            known = Span.of(of(often), of(seldom), likely=of(likely))
-            low = 0.0 if may_end_early else known.low
-            return Span(low, known.likely, inf if is_open else known.high)
-
-        self._n_final_labels = span(lambda outcome: outcome.n_labels)
-        found = Amounts(
-            Part.ACTIVE,
-            self._n_final_labels,
-            span(lambda outcome: outcome.n_md_steps),
-            span(lambda outcome: outcome.n_epochs),
-        )
-        return StageForecast(found, span(self._makespan_s))
-
-    def _played(self, workload: Workload[Pace], rate: float) -> Outcome:
-        pace = replace(workload.pace, pick_rate=rate)
-        return mean_outcome(replace(workload, pace=pace), n_workers=self._n_workers)
-
-    def _makespan_s(self, outcome: Outcome) -> float:
-        """Workers of this machine share its cores with MD and training: nothing is done faster than the cores allow."""
-        cluster, n_cores = self._project.settings.cluster, assembly.n_cores()
-        if not isinstance(cluster, LocalCluster):
-            return outcome.makespan_s
-        label_cores = max(1, n_cores // cluster.max_workers)
-        all_cores_s = outcome.labels_s * label_cores / n_cores + outcome.sampling_s + outcome.training_s
-        return max(outcome.makespan_s, all_cores_s)
-
-    def _convergence(self, amounts: Amounts) -> StageForecast:
-        project, standing = self._project, self._outlook.standing
-        n_train = final_train_size(project, self._n_final_labels.likely, standing=standing)
-        done = 0 if standing is None else standing.n_epochs_convergence
-        epochs = convergence_epochs(project.active, n_train, done=done)
-        share = self._speed.lone_share if project.active.converge_best else 1.0
-        return StageForecast(replace(amounts, epochs=epochs), epochs.times(share * self._speed.epoch_s(n_train)))
-
     def _verdict(self, amounts: Amounts) -> StageForecast:
         """A tenth of what was before it, within the bounds of its length; its time is set by the steps of all runs."""
-        n_runs = self._project.settings.misc.verdict_runs
-        step_s = (self._speed.batch_step_s / n_runs + self._speed.trajectory_step_s) * VERDICT_EFFORT
+        n_runs, speed = self._project.settings.misc.verdict_runs, self._pacing.speed
+        step_s = (speed.batch_step_s / n_runs + speed.trajectory_step_s) * VERDICT_EFFORT
         least, most = amounts.md_steps.low * step_s, amounts.md_steps.high * step_s
         before = _sum([row.time_s for row in self._rows])
         is_open = isinstance(self._project.settings.misc.verdict_ps, str)
@@ -313,9 +263,6 @@ class _Timetable:
 
         time_s = Span(*(within_bounds(seconds) for seconds in (before.low, before.likely, before.high)))
         return StageForecast(replace(amounts, md_steps=time_s.times(1 / step_s)), time_s)
-
-    def _results(self, amounts: Amounts) -> StageForecast:
-        return StageForecast(amounts, Span.exactly(RESULTS_S))
 
 
 # -- words ----------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from aims_pax.frame import FloatArray
 from aims_pax.learner.selectors import FixedSteps, RandomShare
 from aims_pax.report.analysis import draw_analysis
 from aims_pax.selection import max_atomic_error
-from aims_pax.settings.stage import ACTIVE
+from aims_pax.settings.stage import INITIAL
 
 UNBIASED: Final = (FixedSteps.NAME, RandomShare.NAME)
 """Selectors that look at no score: correlations are those of what they had labelled."""
@@ -82,7 +82,7 @@ def analysed(store: RunStore) -> Analysis | None:
     points = [
         point
         for point in store.predicted()
-        if point.stage == ACTIVE and np.isfinite(point.prediction.max_atomic_deviation)
+        if point.stage != INITIAL and np.isfinite(point.prediction.max_atomic_deviation)
     ]
     unbiased = [point.source in UNBIASED for point in points]
     if sum(unbiased) < LEAST:

@@ -80,8 +80,8 @@ class Grounds:
 def conditions_of(project: Project) -> list[tuple[str, MDSettings]]:
     """The distinct pairs of system and MD that active learning had, each once, in the order of its trajectories."""
     moving = [(system.name, project.md_of(system)) for system in project.systems]
-    if project.settings.active is not None:
-        moving = [(project.system_for(index).name, project.md_for(index)) for index in range(project.n_trajectories)]
+    if (n_trajectories := project.settings.n_trajectories) > 0:
+        moving = [(project.system_for(index).name, project.md_for(index)) for index in range(n_trajectories)]
     found: dict[tuple[str, str], tuple[str, MDSettings]] = {}
     for name, md in moving:
         alike = md.model_copy(update={"seed": 0})
@@ -97,7 +97,7 @@ def motions_of(project: Project, starts: Sequence[Frame]) -> list[MDSettings]:
     first = project.md_for(0) if project.settings.active is not None else project.md_of(project.systems[0])
     by_name: dict[str, MDSettings] = {}
     if project.settings.active is not None:
-        for index in range(project.n_trajectories):
+        for index in range(project.settings.n_trajectories):
             by_name.setdefault(project.system_for(index).name, project.md_for(index))
     by_name = {system.name: by_name.get(system.name) or project.md_of(system) for system in project.systems}
     by_atoms = {_atoms(system.frame): by_name[system.name] for system in reversed(project.systems)}

@@ -10,8 +10,8 @@ from aims_pax.protocols import Driver
 from aims_pax.reference.ase_adapter import import_callable
 from aims_pax.sampling import CalculatorForces
 from aims_pax.settings import Project
-from aims_pax.settings.initial import EMBEDDED_METHODS
 from aims_pax.settings.methods.reference import XtbMethod
+from aims_pax.settings.stages.initial import EMBEDDED_METHODS
 from aims_pax.stages import assembly
 from aims_pax.stages.driver import driver_forces as run_driver_forces
 from aims_pax.stages.driver import embedded_settings, tight_binding

@@ -13,11 +13,10 @@ from aims_pax.learner.transition import threshold
 from aims_pax.outcome.product import COMMITTEE_FOLDER
 from aims_pax.outcome.results import read_summary
 from aims_pax.settings import Project
-from aims_pax.settings.stage import ACTIVE
 from aims_pax.stages.assembly import active_rules, run_folder, seeds_of
 from aims_pax.stages.convergence import stored_convergence
 from aims_pax.stages.memory import Memory
-from aims_pax.stages.states import FINAL_CONVERGENCE, recall_state
+from aims_pax.stages.states import convergence_key, newest_learning
 
 
 def product_of(project: Project) -> tuple[Path, ...]:
@@ -60,10 +59,9 @@ def learned_of(project: Project) -> Learned | None:
 def learned_from(project: Project, store: RunStore) -> Learned:
     """The same from its store, while the run is open or later."""
     sizes = [point.frame.n_atoms for point in store.labelled() if point.split is Split.TRAINING]
-    active = recall_state(store, ACTIVE)
-    is_known = active is not None and project.settings.active is not None
-    value = threshold(active, active_rules(project)) if is_known and active else None
-    state = stored_convergence(Memory(store, run_folder(project)), FINAL_CONVERGENCE)
+    learning = newest_learning(project, store)
+    value = None if learning is None else threshold(learning[1], active_rules(project, learning[0]))
+    state = stored_convergence(Memory(store, run_folder(project)), convergence_key(project.settings.end))
     falls = (
         []
         if state is None

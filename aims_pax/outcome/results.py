@@ -17,6 +17,7 @@ from aims_pax.dataset.tables.sessions import installed_versions
 from aims_pax.errors import StoreError
 from aims_pax.frame import Split
 from aims_pax.labelling.desk import SLOW_LABEL, WORKERS_LOST
+from aims_pax.learner.state import State
 from aims_pax.learner.transition import threshold
 from aims_pax.outcome.analysis import write_analysis
 from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
@@ -32,7 +33,7 @@ from aims_pax.stages.convergence import ConvergenceState, stored_convergence
 from aims_pax.stages.imported import extxyz_keys
 from aims_pax.stages.loop.parts import PICKING_PAUSED
 from aims_pax.stages.memory import Memory
-from aims_pax.stages.states import FINAL_CONVERGENCE, STOPPED_INITIALLY, recall_state
+from aims_pax.stages.states import STOPPED_INITIALLY, convergence_key, newest_learning, recall_state
 
 FAULT_WORDS: Final = {
     "asked_again": "times a label was asked for again",
@@ -157,7 +158,7 @@ def write_results(
     with stopwatch.during(Activity.RECORDING):
         write_datasets(store, results, extxyz_keys(project.settings.misc))
         memory = Memory(store, folder)
-        convergence = stored_convergence(memory, FINAL_CONVERGENCE)
+        convergence = stored_convergence(memory, convergence_key(project.settings.end))
         if convergence is not None:
             committee.share_points()
         committee.centre_energies()
@@ -280,11 +281,9 @@ def _content(
     product: Product,
 ) -> dict[str, Any]:
     counts = store.counts()
-    initial, active = recall_state(store, INITIAL), recall_state(store, ACTIVE)
-    stop = {
-        INITIAL: None if initial is None else initial.stopping and STOPPED_INITIALLY.get(initial.stopping),
-        ACTIVE: None if active is None else active.stopping,
-    }
+    loops = {name: recall_state(store, name) for name in _loops(project)}
+    learning = newest_learning(project, store)
+    learned = [state for name, state in loops.items() if state is not None and name != INITIAL]
     epochs = store.epochs()
     return {
         "name": project.mace.general.name_exp,
@@ -293,7 +292,7 @@ def _content(
             "member": product.member,
             "training_structures": committee.n_train(committee.names.index(product.member)),
         },
-        "stopped_because": {str(stage): reason and str(reason) for stage, reason in stop.items()},
+        "stopped_because": {name: _why_stopped(name, state) for name, state in loops.items()},
         "labels": {
             "asked": counts.n_requested,
             "received": counts.n_received,
@@ -305,12 +304,11 @@ def _content(
         },
         "faults": _faults(store),
         "training_structures_of_each_member": [committee.n_train(member) for member in range(committee.n_members)],
-        "md_steps_active": 0 if active is None else active.md_steps,
-        "uncertainty_checks": 0 if active is None else sum(memory.n_scores for memory in active.memories),
-        "threshold_ev_per_ang": None if active is None else _finite(threshold(active, active_rules(project))),
+        "md_steps_active": sum(state.md_steps for state in learned),
+        "uncertainty_checks": sum(memory.n_scores for state in learned for memory in state.memories),
+        "threshold_ev_per_ang": learning and _finite(threshold(learning[1], active_rules(project, learning[0]))),
         "epochs": {
-            str(INITIAL): 0 if initial is None else initial.n_epochs,
-            str(ACTIVE): 0 if active is None else active.n_epochs,
+            **{name: 0 if state is None else state.n_epochs for name, state in loops.items()},
             "of_each_member": [
                 int(epochs["epoch"][epochs["member"] == member].max(initial=0)) for member in range(committee.n_members)
             ],
@@ -323,6 +321,18 @@ def _content(
         "versions": installed_versions(),
         "device": ", ".join(map(str, committee.devices)),
     }
+
+
+def _loops(project: Project) -> list[str]:
+    """Names of the stages that sample and learn; those of v0.2 also where they are not there."""
+    return list(dict.fromkeys((str(INITIAL), str(ACTIVE), *(plan.name for plan in project.settings.learning))))
+
+
+def _why_stopped(name: str, state: State | None) -> str | None:
+    """Why a stage took no more structures; None where it still does, or never did."""
+    if state is None or state.stopping is None:
+        return None
+    return STOPPED_INITIALLY.get(state.stopping) if name == INITIAL else str(state.stopping)
 
 
 def _training_ended(committee: Committee, convergence: ConvergenceState | None) -> str:
@@ -351,4 +361,4 @@ def _finite(value: float) -> float | None:
 
 
 def _md_seeds(project: Project) -> list[int]:
-    return sorted({project.md_for(index).seed for index in range(project.n_trajectories)})
+    return sorted({project.md_for(index).seed for index in range(project.settings.n_trajectories)})

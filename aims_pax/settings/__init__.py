@@ -1,8 +1,6 @@
 """aims_PAX.yaml, mace.yaml and starting structures as frozen, validated values."""
 
-from aims_pax.settings.active import ActiveLearningSettings
 from aims_pax.settings.cluster import ClusterSettings, InlineCluster, LocalCluster, ParslCluster, SlurmCluster
-from aims_pax.settings.initial import FoundationalModelSettings, InitialDatasetSettings
 from aims_pax.settings.mace import (
     ArchitectureSettings,
     DeviceSettings,
@@ -22,6 +20,8 @@ from aims_pax.settings.methods.reference import (
 from aims_pax.settings.misc import MiscSettings
 from aims_pax.settings.project import Project, load_project
 from aims_pax.settings.sections import Settings
+from aims_pax.settings.stages.active import ActiveLearningSettings
+from aims_pax.settings.stages.initial import FoundationalModelSettings, InitialDatasetSettings
 from aims_pax.settings.systems import System
 
 __all__ = [

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Final
 
-from aims_pax.settings.active import ActiveLearningSettings
-from aims_pax.settings.initial import InitialDatasetSettings
 from aims_pax.settings.section import Section
+from aims_pax.settings.stages.active import ActiveLearningSettings
+from aims_pax.settings.stages.initial import InitialDatasetSettings
 
 GOALS: Final = (
     "max_MD_steps",
@@ -21,7 +21,10 @@ GOALS: Final = (
 )
 """When a part of a run is over."""
 
-CONVERGENCE: Final = ("convergence_patience", "max_convergence_epochs", "converge_al", "converge_best")
+CONVERGENCE: Final = (
+    *("convergence_patience", "max_convergence_epochs"),
+    *("converge_initial", "converge_al", "converge_best"),
+)
 """How long, whether and which models are converged at the end."""
 
 MAY_CHANGE: Final = (
@@ -73,12 +76,12 @@ def when(name: str) -> When:
     if name.startswith("SYSTEMS."):
         home, _, key = name.rpartition(".")
         return when(f"REFERENCE.{key}") if home.endswith(".REFERENCE") else OF_SYSTEMS.get(key, When.NEVER)
-    section, _, key = name.partition(".")
-    if section not in STAGES or key not in MAY_CHANGE:
+    section, _, key = name.rpartition(".")
+    if not (section in STAGES or section.startswith("STAGES.")) or key not in MAY_CHANGE:
         return When.NEVER
     if key not in (*GOALS, *CONVERGENCE):
         return When.ALWAYS
-    return When.RENEWS if section == "ACTIVE_LEARNING" else When.UNTIL_OVER
+    return When.UNTIL_OVER if section == "INITIAL_DATASET_GENERATION" else When.RENEWS
 
 
 def as_markdown() -> str:

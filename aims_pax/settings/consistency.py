@@ -12,7 +12,8 @@ from aims_pax.settings.methods.reference import PyscfSettings
 from aims_pax.settings.own import SystemPlan, place_of
 from aims_pax.settings.reading.command import COMMAND_KEYS
 from aims_pax.settings.reading.document import Document, KeyPath, dotted
-from aims_pax.settings.sections import STAGE_SECTIONS, Settings
+from aims_pax.settings.sections import Settings
+from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.systems import System
 
 
@@ -41,9 +42,9 @@ def _stage_problems(settings: Settings, document: Document) -> Iterator[Problem]
     initial, active = settings.initial, settings.active
     if initial is None or active is None or initial.ensemble_size == active.ensemble_size or not active.names_members:
         return
-    keys = (STAGE_SECTIONS[Stage.ACTIVE], "ensemble_size")
+    keys = (*settings.learning[0].keys, "ensemble_size")
     if keys not in document.lines:
-        keys = (STAGE_SECTIONS[Stage.INITIAL], "ensemble_size")
+        keys = (*settings.stages[0].keys, "ensemble_size")
     found = (
         f"{dotted(keys)}: the initial dataset has {initial.ensemble_size} models (ensemble_size), "
         f"and active learning has {active.ensemble_size}."
@@ -66,13 +67,13 @@ def _md_problems(
     if settings.systems:
         return  # each trajectory has the MD of its system
     needed = set(range(n_systems)) if Stage.INITIAL in stages else set()
-    if settings.active is not None and Stage.ACTIVE in stages:
-        needed |= set(range(settings.active.num_trajectories))
+    if settings.learning and Stage.ACTIVE in stages:
+        needed |= set(range(settings.n_trajectories))
+        numbers = {one.read_as(ActiveLearningSettings).num_trajectories: one for one in reversed(settings.learning)}
+        said = numbers[settings.n_trajectories].said("num_trajectories")
         for index in sorted(set(settings.md) - needed):
             found = f"MD.{index} is for a trajectory that does not exist."
-            allowed = (
-                f"0 to {max(needed)}, since ACTIVE_LEARNING.num_trajectories is {settings.active.num_trajectories}"
-            )
+            allowed = f"0 to {max(needed)}, since {said} is {settings.n_trajectories}"
             yield Problem(document.where(("MD", index)), found, allowed)
     missing = sorted(needed - set(settings.md))
     if missing:
@@ -105,11 +106,12 @@ def _lone_atom_problems(systems: tuple[System, ...]) -> Iterator[Problem]:
 def _trajectory_problems(
     settings: Settings, document: Document, n_systems: int, stages: tuple[Stage, ...]
 ) -> Iterator[Problem]:
-    active = settings.active
-    if active is not None and Stage.ACTIVE in stages and active.num_trajectories < n_systems:
-        keys = ("ACTIVE_LEARNING", "num_trajectories")
-        found = f"{dotted(keys)} is {active.num_trajectories}, and there are {n_systems} starting structures."
-        yield Problem(document.where(keys), found, f"integer >= {n_systems}", "Every structure needs a trajectory.")
+    for plan in settings.learning if Stage.ACTIVE in stages else ():
+        number = plan.read_as(ActiveLearningSettings).num_trajectories
+        if number < n_systems:
+            keys = (*plan.keys, "num_trajectories")
+            found = f"{dotted(keys)} is {number}, and there are {n_systems} starting structures."
+            yield Problem(document.where(keys), found, f"integer >= {n_systems}", "Every structure needs a trajectory.")
     place = settings.misc.path_to_geometry
     if isinstance(place, dict) and set(place) != set(range(len(place))):
         found = "MISC.path_to_geometry leaves out an index."

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aims_pax.errors import Problem, SettingsError, StructureError
 from aims_pax.frame import Stage
-from aims_pax.settings.active import ActiveLearningSettings
 from aims_pax.settings.cluster import (
     NO_RESOURCES,
     ClusterSettings,
@@ -17,7 +16,6 @@ from aims_pax.settings.cluster import (
     with_resources,
 )
 from aims_pax.settings.consistency import cross_problems
-from aims_pax.settings.initial import InitialDatasetSettings
 from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.asi import AsiInput
@@ -37,7 +35,11 @@ from aims_pax.settings.reading.files import (
     require_project_folder,
 )
 from aims_pax.settings.reading.stages import SECTION
-from aims_pax.settings.sections import STAGE_SECTIONS, Settings, aims_pax_reading, read_mace, read_settings
+from aims_pax.settings.sections import Settings, aims_pax_reading, read_mace, read_settings
+from aims_pax.settings.stages.active import ActiveLearningSettings
+from aims_pax.settings.stages.campaign import course, half_of
+from aims_pax.settings.stages.initial import InitialDatasetSettings
+from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.systems import System, systems_of
 
 if TYPE_CHECKING:
@@ -124,12 +126,11 @@ class Project:
         settings, problems = arguments(reference, stages, systems=systems, md=md, cluster=cluster, misc=misc)
         models = mace_arguments(mace)
         written = Written(Path.cwd(), settings, models, [*problems, *models.problems])
-        asked = tuple(stage for stage in BOTH_STAGES if STAGE_SECTIONS[stage] in settings.data)
 
         def structures(read: Settings | None) -> Found:
             return found(lambda: systems_of(atoms)) if systems is None else structures_given(systems, read)
 
-        return replace(written.project(asked, structures), folder=home)
+        return replace(written.project(BOTH_STAGES, structures), folder=home)
 
     def where(self, *keys: str | int) -> str:
         """File and line of a setting, or of the section that it is missing from; the file alone without its lines."""
@@ -153,40 +154,42 @@ class Project:
         return self.documents[1].path if self.documents else self.folder / MACE_FILES[0]
 
     def asked(self, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
-        """Of the stages of a command those that are run: where STAGES lists some, only those."""
-        listed = bool(self.documents) and SECTION in self.documents[0].data
-        return tuple(stage for stage in stages if stage in self.stages) if listed else stages
+        """Of the halves of a campaign that a command runs those that are there, where STAGES lists what there is."""
+        return _asked(self.settings, self.documents[0] if self.documents else None, stages)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """The stages that it has settings of, in their order."""
-        sections = {Stage.INITIAL: self.settings.initial, Stage.ACTIVE: self.settings.active}
-        return tuple(stage for stage, section in sections.items() if section is not None)
+        """The halves of a campaign that it has stages of, in their order."""
+        return tuple(half for half in BOTH_STAGES if half_of(self.settings.stages, half))
+
+    def plans(self, stages: tuple[Stage, ...]) -> tuple[StagePlan, ...]:
+        """All that these halves of the campaign go through, in order."""
+        return course(self.settings.stages, stages)
 
     @property
     def initial(self) -> InitialDatasetSettings:
-        """INITIAL_DATASET_GENERATION.
+        """Settings of the stage that makes the initial dataset.
 
         Raises
         ------
         SettingsError
-            There is no such section; impossible when the project was loaded for this stage.
+            There is none; impossible when the project was loaded for it.
         """
         if self.settings.initial is None:
-            raise SettingsError(Problem(str(self.folder), f"There is no section {STAGE_SECTIONS[Stage.INITIAL]}."))
+            raise SettingsError(Problem(str(self.folder), "There is no stage that makes an initial dataset."))
         return self.settings.initial
 
     @property
     def active(self) -> ActiveLearningSettings:
-        """ACTIVE_LEARNING.
+        """Settings of the first stage that learns actively, which says what the committee is.
 
         Raises
         ------
         SettingsError
-            There is no such section; impossible when the project was loaded for this stage.
+            There is none; impossible when the project was loaded for it.
         """
         if self.settings.active is None:
-            raise SettingsError(Problem(str(self.folder), f"There is no section {STAGE_SECTIONS[Stage.ACTIVE]}."))
+            raise SettingsError(Problem(str(self.folder), "There is no stage that learns actively."))
         return self.settings.active
 
     @property
@@ -219,9 +222,9 @@ class Project:
     @property
     def reference_keys(self) -> KeyPath:
         """The section that names the reference: REFERENCE, or the teacher of a stage."""
-        for stage, section in ((Stage.INITIAL, self.settings.initial), (Stage.ACTIVE, self.settings.active)):
-            if section is not None and section.teacher_reference_settings == self.settings.reference:
-                return (STAGE_SECTIONS[stage], "teacher_reference_settings")
+        for plan in self.settings.stages:
+            if getattr(plan.settings, "teacher_reference_settings", None) == self.settings.reference:
+                return (*plan.keys, "teacher_reference_settings")
         return ("REFERENCE",)
 
     def reference_for(self, system: System) -> ReferenceSettings:
@@ -244,11 +247,6 @@ class Project:
     def on_cluster(self, cluster: ClusterSettings) -> "Project":
         """The same project with its labels computed elsewhere."""
         return replace(self, settings=replace(self.settings, cluster=cluster))
-
-    @property
-    def n_trajectories(self) -> int:
-        """Trajectories of active learning; 0 without it."""
-        return 0 if self.settings.active is None else self.settings.active.num_trajectories
 
     def md_of(self, system: System) -> MDSettings:
         """How a system moves in the initial dataset generation, which has one trajectory of each."""
@@ -325,7 +323,8 @@ class Written:
         systems, structure_problems = structures(settings)
         inputs: Mapping[str, FhiAimsInput | AsiInput] = {}
         if settings is not None and self.settings is not None:
-            problems += cross_problems(settings, self.settings, mace, self.mace, systems, stages)
+            halves = _asked(settings, self.settings, stages)
+            problems += cross_problems(settings, self.settings, mace, self.mace, systems, halves)
             want_stress = mace is not None and mace.general.compute_stress
             for reference, some in by_reference(settings, systems):
                 asked = Asked(self.folder, some, len(systems), want_stress)
@@ -341,6 +340,13 @@ class Written:
             raise AssertionError("settings without problems are settings")
         documents = tuple(one for one in (self.settings, self.mace) if one is not None)
         return Project(self.folder, settings, mace, systems, inputs, documents)
+
+
+def _asked(settings: Settings, document: Document | None, halves: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """Halves of a campaign that are there, where STAGES lists what there is; else all that a command runs."""
+    if document is None or SECTION not in document.data:
+        return halves
+    return tuple(half for half in halves if half_of(settings.stages, half))
 
 
 def load_project(

@@ -1,15 +1,13 @@
 """The sections of aims_PAX.yaml and mace.yaml, from documents to settings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os.path import normpath
 from pathlib import Path
 from typing import Any, Final
 
 from aims_pax.frame import Stage
-from aims_pax.settings.active import ActiveLearningSettings
 from aims_pax.settings.cluster import CLUSTERS, ClusterSettings, InlineCluster
-from aims_pax.settings.initial import InitialDatasetSettings
 from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.fhi_aims import FhiAimsSettings
@@ -26,11 +24,21 @@ from aims_pax.settings.reading.absent import NOT_YET, NOT_YET_MACE, NOT_YET_VALU
 from aims_pax.settings.reading.command import bare
 from aims_pax.settings.reading.document import Document, KeyPath, dotted
 from aims_pax.settings.reading.kinds import shown
-from aims_pax.settings.reading.stages import SECTION
+from aims_pax.settings.reading.stages import SECTION, SECTIONS, WrittenStage, written_stages
 from aims_pax.settings.reading.validation import Reading, Unsettled, suggestion
 from aims_pax.settings.section import Section
-
-STAGE_SECTIONS: Final = {Stage.INITIAL: "INITIAL_DATASET_GENERATION", Stage.ACTIVE: "ACTIVE_LEARNING"}
+from aims_pax.settings.stage import StageSettings
+from aims_pax.settings.stages.active import ActiveLearningSettings
+from aims_pax.settings.stages.campaign import (
+    end_of,
+    half_of,
+    is_end,
+    read_campaign,
+    require_sections,
+    with_trajectories_of_systems,
+)
+from aims_pax.settings.stages.initial import InitialDatasetSettings
+from aims_pax.settings.stages.plan import StagePlan
 
 _HOMES: Final[dict[str, type[Section]]] = {
     "INITIAL_DATASET_GENERATION": InitialDatasetSettings,
@@ -47,9 +55,8 @@ class Settings:
 
     Parameters
     ----------
-    initial : InitialDatasetSettings or None
-        None when the file has no such section.
-    active : ActiveLearningSettings or None
+    stages : tuple of StagePlan
+        The campaign, in its order.
     md : MDSettings, or mapping of trajectory index to MDSettings
     misc : MiscSettings
     cluster : ClusterSettings
@@ -61,14 +68,47 @@ class Settings:
         Of trajectories in these systems.
     """
 
-    initial: InitialDatasetSettings | None
-    active: ActiveLearningSettings | None
+    stages: tuple[StagePlan, ...]
     md: MDSettings | Mapping[int, MDSettings]
     misc: MiscSettings
     cluster: ClusterSettings
     reference: ReferenceSettings
     systems: Mapping[str, SystemPlan] = field(default_factory=dict)
     homes: Homes = NO_HOMES
+
+    @property
+    def initial(self) -> InitialDatasetSettings | None:
+        """Of the stage that makes the initial dataset; None where there is none."""
+        return next((one.settings for one in self.stages if isinstance(one.settings, InitialDatasetSettings)), None)
+
+    @property
+    def active(self) -> ActiveLearningSettings | None:
+        """Of the first stage that learns actively, which says what the committee is; None where there is none."""
+        return next((one.settings for one in self.stages if isinstance(one.settings, ActiveLearningSettings)), None)
+
+    @property
+    def learning(self) -> tuple[StagePlan, ...]:
+        """The stages that learn actively."""
+        return tuple(one for one in self.stages if isinstance(one.settings, ActiveLearningSettings))
+
+    @property
+    def ending(self) -> StagePlan | None:
+        """The training that ends the campaign; None where it ends without."""
+        return next((one for one in reversed(self.stages) if is_end(self.stages, one)), None)
+
+    @property
+    def end(self) -> str:
+        """Name of the training that ends the campaign, also where none is asked for."""
+        return end_of(self.stages)
+
+    def is_end(self, plan: StagePlan) -> bool:
+        """Whether an entry trains the models that are handed over; before others all members are trained alike."""
+        return is_end(self.stages, plan)
+
+    @property
+    def n_trajectories(self) -> int:
+        """The most trajectories that any stage of active learning has; 0 without one."""
+        return max((one.read_as(ActiveLearningSettings).num_trajectories for one in self.learning), default=0)
 
     @property
     def references(self) -> tuple[ReferenceSettings, ...]:
@@ -79,33 +119,27 @@ class Settings:
 
 def aims_pax_reading(document: Document, folder: Path) -> Reading:
     """A pass over aims_PAX.yaml."""
-    return Reading(document, folder, NOT_YET, reference=_reference_type(document.data, folder), homes=_HOMES)
+    reference = _reference_type(document, folder)
+    return Reading(document, folder, NOT_YET, reference=reference, homes=_HOMES, kinds=SECTIONS)
 
 
-def read_settings(reading: Reading, stages: tuple[Stage, ...]) -> Settings | None:
-    """Settings of aims_PAX.yaml, of which the given stages need their section; None after noting problems."""
+def read_settings(reading: Reading, halves: tuple[Stage, ...]) -> Settings | None:
+    """Settings of aims_PAX.yaml, of which the given halves of a campaign must be there; None after noting problems."""
     n_before = len(reading.problems)
     data = reading.document.data
     _refuse_unknown_sections(reading, AIMS_PAX_SECTIONS)
-    wanted_sections = [STAGE_SECTIONS[stage] for stage in stages]
-    if SECTION in data and stages:
-        listed = [name for name in wanted_sections if name in data]
-        if not listed and not reading.problems and not reading.document.problems:
-            reading.add((SECTION,), "STAGES lists nothing of what this command does.", "", "Use aims-pax run.")
-        wanted_sections = listed
-    for name in (*wanted_sections, "MD"):
-        if name not in data and not (name == "MD" and "SYSTEMS" in data):
-            reading.add((), f"The section {name} is missing.", "", "aims-pax init writes a project with all sections.")
-
-    def read(name: str) -> Any:
-        return reading.section(_HOMES[name], data[name], (name,)) if name in data else None
-
-    data = _with_trajectories_of_systems(reading, data)
-    initial, active = read("INITIAL_DATASET_GENERATION"), read("ACTIVE_LEARNING")
+    require_sections(reading, halves)
+    written, problems = written_stages(reading.document)
+    for problem in problems:
+        reading.add(*problem)
+    written = with_trajectories_of_systems(reading, written)
+    stages = read_campaign(reading, written)
+    if SECTION in data and halves and not (reading.problems or any(half_of(stages, half) for half in halves)):
+        reading.add((SECTION,), "STAGES lists nothing of what this command does.", "", "Use aims-pax run.")
     misc = reading.section(MiscSettings, data.get("MISC"), ("MISC",))
     cluster = _read_cluster(reading, data.get("CLUSTER"))
     unsettled: list[Unsettled] | None = [] if "SYSTEMS" in data else None
-    reference, written_reference = _read_reference(reading, initial, active, unsettled)
+    reference, written_reference = _read_reference(reading, written, stages, unsettled)
     plans: dict[str, SystemPlan] | None = {}
     md: MDSettings | Mapping[int, MDSettings] | None = None
     homes = NO_HOMES
@@ -114,13 +148,14 @@ def read_settings(reading: Reading, stages: tuple[Stage, ...]) -> Settings | Non
     elif plans := _read_systems(reading, data, SharedSection(written_reference, unsettled or ())):
         reference = reference or next(iter(plans.values())).reference
         homes, moving = Homes.of(plans), [plan.md for plan in plans.values()]
-        n_trajectories = max(homes.n_trajectories, 0 if active is None else active.num_trajectories)
+        learning = [one.settings for one in stages if isinstance(one.settings, ActiveLearningSettings)]
+        n_trajectories = max(homes.n_trajectories, *(one.num_trajectories for one in learning), 0)
         md = {index: moving[homes.place_of(index)] for index in range(n_trajectories)}
     if len(reading.problems) > n_before or md is None or misc is None or cluster is None:
         return None
     if reference is None or plans is None:
         return None
-    return Settings(initial, active, md, misc, cluster, reference, plans, homes)
+    return Settings(stages, md, misc, cluster, reference, plans, homes)
 
 
 def read_mace(document: Document, folder: Path) -> tuple[MaceSettings | None, Reading]:
@@ -182,22 +217,6 @@ def _read_md(reading: Reading, data: Any) -> MDSettings | dict[int, MDSettings] 
     return found if len(found) == len(data) else None
 
 
-def _with_trajectories_of_systems(reading: Reading, data: Mapping[str | int, Any]) -> Mapping[str | int, Any]:
-    """Where systems say how many trajectories they have, the number of all need not be written."""
-    active, systems = data.get("ACTIVE_LEARNING"), data.get("SYSTEMS")
-    if not isinstance(active, Mapping) or not isinstance(systems, Mapping):
-        return data
-    numbers = [one.get("num_trajectories") if isinstance(one, Mapping) else None for one in systems.values()]
-    if not numbers or not all(isinstance(number, int) and number > 0 for number in numbers):
-        return data
-    total = sum(number for number in numbers if number is not None)
-    if active.get("num_trajectories", total) != total:
-        keys = ("ACTIVE_LEARNING", "num_trajectories")
-        found = f"{dotted(keys)} is {shown(active['num_trajectories'])}, and those of SYSTEMS are {total} together."
-        reading.add(keys, found, "", "Remove it: SYSTEMS says it.")
-    return {**data, "ACTIVE_LEARNING": {**active, "num_trajectories": total}}
-
-
 def _read_systems(
     reading: Reading, data: Mapping[str | int, Any], reference: SharedSection
 ) -> dict[str, SystemPlan] | None:
@@ -241,8 +260,8 @@ def _read_cluster(reading: Reading, data: Any) -> ClusterSettings | None:
 
 def _read_reference(
     reading: Reading,
-    initial: InitialDatasetSettings | None,
-    active: ActiveLearningSettings | None,
+    written: Sequence[WrittenStage],
+    stages: Sequence[StagePlan],
     unsettled: list[Unsettled] | None,
 ) -> tuple[ReferenceSettings | None, Mapping[str, Any] | None]:
     """The one reference of a project, and how it is written: REFERENCE, or the stages' teacher, or GFN2-xTB.
@@ -253,27 +272,26 @@ def _read_reference(
         Gets what it lacks, where systems may complete it.
     """
     data = reading.document.data.get("REFERENCE")
-    stages = {STAGE_SECTIONS[Stage.INITIAL]: initial, STAGE_SECTIONS[Stage.ACTIVE]: active}
-    taught = {name: stage for name, stage in stages.items() if stage is not None and stage.use_teacher_reference}
-    for name in taught if data is not None else ():
-        found = f"{name}.use_teacher_reference is true, and REFERENCE is another reference."
-        reading.add((name, "use_teacher_reference"), found, "", "Keep one of them.")
-    present = [stage for stage in (initial, active) if stage is not None]
-    teachers = [stage.teacher_reference_settings for stage in present]
+    present = [(one, one.settings) for one in stages if isinstance(one.settings, StageSettings)]
+    taught = [one for one, settings in present if settings.use_teacher_reference]
+    for one in taught if data is not None else ():
+        found = f"{one.said('use_teacher_reference')} is true, and REFERENCE is another reference."
+        reading.add((*one.keys, "use_teacher_reference"), found, "", "Keep one of them.")
+    teachers = [settings.teacher_reference_settings for _, settings in present]
     if taught and data is None and (len(taught) < len(present) or len({repr(teacher) for teacher in teachers}) > 1):
-        found = "The two stages have different references, and a model can't learn from both."
-        advice = "Give both stages the same use_teacher_reference and teacher_reference_settings."
-        reading.add((next(iter(taught)), "use_teacher_reference"), found, "", advice)
+        found = "The stages have different references, and a model can't learn from both."
+        advice = "Give all stages the same use_teacher_reference and teacher_reference_settings."
+        reading.add((*taught[0].keys, "use_teacher_reference"), found, "", advice)
     if reading.reference == "fhi-aims":
-        written = _fhi_aims_data(reading, {} if data is None else data)
-        return reading.section(FhiAimsSettings, written, ("REFERENCE",), unsettled=unsettled), written
+        described = _fhi_aims_data(reading, {} if data is None else data, written)
+        return reading.section(FhiAimsSettings, described, ("REFERENCE",), unsettled=unsettled), described
     if data is not None:
         read = _reference_at(reading, data, ("REFERENCE",), unsettled=unsettled)
         kind = _type_of(data)
         return read, data if isinstance(kind, str) and kind in REFERENCE_SETTINGS else None
     if taught:
-        teacher = reading.document.data[next(iter(taught))]["teacher_reference_settings"] if teachers[0] else {}
-        return teachers[0], {**teacher, "type": "teacher"}
+        said = next(one.written("teacher_reference_settings") for one in written if one.keys == taught[0].keys)
+        return teachers[0], {**(said or {}), "type": "teacher"}
     return TbliteSettings(), {"type": "tblite"}
 
 
@@ -296,16 +314,17 @@ def _type_of(data: Any) -> Any:
 FHI_AIMS_PLACES: Final[Mapping[str, tuple[KeyPath, ...]]] = {
     "command": (("REFERENCE", "command"), ("CLUSTER", "launch_str")),
     "control": (("REFERENCE", "control"), ("MISC", "path_to_control")),
-    "species_dir": (("REFERENCE", "species_dir"), *((name, "species_dir") for name in STAGE_SECTIONS.values())),
+    "species_dir": (("REFERENCE", "species_dir"),),
 }
-"""Where v0.2's projects and ours say the same of FHI-aims."""
+"""Where v0.2's projects and ours say the same of FHI-aims; a stage may say species_dir, too."""
 
 
-def _fhi_aims_data(reading: Reading, data: Mapping[Any, Any]) -> dict[str, Any]:
+def _fhi_aims_data(reading: Reading, data: Mapping[Any, Any], stages: Sequence[WrittenStage]) -> dict[str, Any]:
     """FHI-aims by REFERENCE, by the keys of v0.2, or by both as long as they agree, as REFERENCE would have it."""
     written = {key: value for key, value in data.items() if key not in FHI_AIMS_PLACES} | {"type": "fhi-aims"}
     for key, places in FHI_AIMS_PLACES.items():
         found = [(place, value) for place in places if (value := _at(reading.document, place)) is not None]
+        found += [((*one.keys, key), value) for one in stages if key == "species_dir" and (value := one.written(key))]
         if not found:
             continue
         first, written[key] = found[0]
@@ -369,10 +388,10 @@ def _has_type(entry: Any) -> bool:
     return isinstance(own, Mapping) and "type" in own
 
 
-def _reference_type(data: Mapping[str | int, Any], folder: Path) -> str:
+def _reference_type(document: Document, folder: Path) -> str:
     """Which reference the raw settings ask for, as far as it decides whether FHI-aims' own keys may stay."""
-    stages = [data.get(name) for name in STAGE_SECTIONS.values()]
-    mappings = [stage for stage in stages if isinstance(stage, Mapping)]
+    data, (written, _) = document.data, written_stages(document)
+    mappings = [stage.data for stage in written if isinstance(stage.data, Mapping)]
     if any(stage.get("use_teacher_reference") is True for stage in mappings):
         return "teacher"
     reference, systems = data.get("REFERENCE"), data.get("SYSTEMS")

@@ -1,4 +1,4 @@
-"""What INITIAL_DATASET_GENERATION and ACTIVE_LEARNING have in common."""
+"""What the stages of a campaign have in common, and its two halves."""
 
 from collections.abc import Iterator
 from typing import Annotated, Final
@@ -12,23 +12,19 @@ from aims_pax.settings.reading.kinds import Count, Fraction, NotNegative, Whole
 from aims_pax.settings.section import Contradiction, Section
 
 INITIAL: Final = Stage.INITIAL
-"""The stage that INITIAL_DATASET_GENERATION describes; its name in the store of a run."""
+"""The half of a campaign that `aims-pax idg` runs: the initial dataset, and the convergence after it.
+
+In the store of a run it is the name of the stage that makes the initial dataset, too.
+"""
 
 ACTIVE: Final = Stage.ACTIVE
-"""The stage that ACTIVE_LEARNING describes."""
+"""The half that `aims-pax al` runs: all the rest. In the store it is the name of the first stage that learns."""
 
 
-class StageSettings(Section):
-    """Members, splits, convergence and labels of one stage."""
+class EndSettings(Section):
+    """When members are measured, and when their training has come to its end."""
 
-    ensemble_size: Annotated[int, Ge(2), Le(1000), Whole] = Field(
-        4, description="Models in the committee. Where the stages differ, the first one's."
-    )
-    valid_ratio: Fraction = Field(0.1, description="Fraction of the structures that is used for validation.")
     valid_skip: Count = Field(1, description="Epochs between validations.")
-    desired_acc: NotNegative = Field(
-        0.0, description="Validation force MAE at which the stage is done, eV/Å. 0: no such goal."
-    )
     margin: NotNegative = Field(
         0.002, description="Decrease of the validation loss that counts as an improvement, in the loss's own unit."
     )
@@ -36,6 +32,18 @@ class StageSettings(Section):
         50, description="Epochs without improvement after which the final convergence ends."
     )
     max_convergence_epochs: Count = Field(500, description="Most epochs of the final convergence.")
+
+
+class StageSettings(EndSettings):
+    """Members, splits, convergence and labels of one stage."""
+
+    ensemble_size: Annotated[int, Ge(2), Le(1000), Whole] = Field(
+        4, description="Models in the committee. Where the stages differ, the first one's."
+    )
+    valid_ratio: Fraction = Field(0.1, description="Fraction of the structures that is used for validation.")
+    desired_acc: NotNegative = Field(
+        0.0, description="Validation force MAE at which the stage is done, eV/Å. 0: no such goal."
+    )
     max_consecutive_failures: Count = Field(
         10,
         description="Failures in a row after which no more is tried. In active learning they are counted for each "

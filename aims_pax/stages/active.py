@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from aims_pax.errors import CampaignStopped, Problem
 from aims_pax.learner.state import Rules, State, StopReason
 from aims_pax.learner.transition import begin
-from aims_pax.settings import Project
-from aims_pax.settings.stage import ACTIVE
+from aims_pax.settings import ActiveLearningSettings, Project
+from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
@@ -22,7 +22,8 @@ if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax
 class ActiveLearning:
     """Trajectories that the committee drives until its goal is reached; then no more labels are needed."""
 
-    name = str(ACTIVE)
+    def __init__(self, plan: StagePlan) -> None:
+        self.plan, self.name, self._settings = plan, plan.name, plan.read_as(ActiveLearningSettings)
 
     def problems(self, project: Project) -> Iterator[Problem]:
         """None that could be told for nothing."""
@@ -39,11 +40,12 @@ class ActiveLearning:
         from aims_pax.stages.loop.parts import GoesBackTo, LoopParts
         from aims_pax.stages.loop.shell import Loop
 
-        project, settings = bench.project, bench.project.active
-        rules = assembly.active_rules(project)
+        project, settings = bench.project, self._settings
+        rules = assembly.active_rules(project, self.plan)
         with bench.stopwatch.during(Activity.STARTING):
             committee = bench.existing_committee()
-            sampler = assembly.active_sampler(project, committee, frames=starting_frames(project, bench.store))
+            frames = starting_frames(project, settings, bench.store)
+            sampler = assembly.active_sampler(project, self.plan, committee, frames=frames)
         state, stagnations = self._begun(bench, committee, rules)
         parts = LoopParts(
             rules=rules,
@@ -77,7 +79,7 @@ class ActiveLearning:
         """Where it stands; a new one begins at the full learning rate, since it has no schedule."""
         from aims_pax.stages.loop.trainer import MIN_RESET_PATIENCE, Stagnations
 
-        settings = bench.project.active
+        settings = self._settings
         state, stagnations = recall_state(bench.store, self.name), bench.memory.recall("stagnations", Stagnations)
         if state is not None and stagnations is not None:
             return state, stagnations
@@ -87,6 +89,6 @@ class ActiveLearning:
         n_initial_train = min(committee.n_train(member) for member in range(committee.n_members))
         patience = max(settings.epochs_per_worker, MIN_RESET_PATIENCE)
         return (
-            begin(rules, n_trajectories=bench.project.n_trajectories, n_initial_train=n_initial_train),
+            begin(rules, n_trajectories=settings.num_trajectories, n_initial_train=n_initial_train),
             Stagnations.begin(committee.n_members, patience=patience, margin=settings.margin),
         )

@@ -35,7 +35,10 @@ class Activity(StrEnum):
 
 
 class Part(StrEnum):
-    """The parts of a run that wall time is told by; what a forecast foretells, too."""
+    """The parts of a run that wall time is told by; what a forecast foretells, too.
+
+    Besides them each stage of a campaign is a part by its own name; those that most campaigns have are among them.
+    """
 
     STARTING = "starting"
     """Loading and building models, starting workers, reading the store; whichever part needs it."""
@@ -69,8 +72,8 @@ class Stopwatch:
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
         self._seconds = dict.fromkeys(Activity, 0.0)
-        self._by_part = dict.fromkeys(Part, 0.0)
-        self._part = Part.STARTING
+        self._by_part: dict[str, float] = dict.fromkeys(map(str, Part), 0.0)
+        self._part = str(Part.STARTING)
         self._open = Activity.DECIDING
         self._since = clock()
 
@@ -83,10 +86,10 @@ class Stopwatch:
         finally:
             self._switch(outer)
 
-    def enter(self, part: Part) -> None:
-        """From now on time belongs to this part of the run."""
+    def enter(self, part: str) -> None:
+        """From now on time belongs to this part of the run: one of :class:`Part`, or a stage by its name."""
         self._switch(self._open)
-        self._part = part
+        self._part = str(part)
 
     def seconds(self) -> dict[str, float]:
         """Seconds so far, by activity."""
@@ -96,8 +99,9 @@ class Stopwatch:
     def seconds_by_part(self) -> dict[str, float]:
         """Seconds so far, by part; those of an older program only where there are any."""
         self._switch(self._open)
-        told = {part: seconds for part, seconds in self._by_part.items() if seconds or part is not Part.NOT_RECORDED}
-        return {str(part): seconds for part, seconds in told.items()}
+        told = {part: seconds for part, seconds in self._by_part.items() if seconds or part != Part.NOT_RECORDED}
+        ends = (Part.VERDICT, Part.RESULTS, Part.NOT_RECORDED)
+        return dict(sorted(told.items(), key=lambda item: item[0] in ends))
 
     def to_text(self) -> str:
         """Seconds by activity, to be stored."""
@@ -122,7 +126,7 @@ class Stopwatch:
             self._seconds[Activity(name)] += seconds
             spent_s += seconds
         for name, seconds in json.loads(parts or "{}").items():
-            self._by_part[Part(name)] += seconds
+            self._by_part[name] = self._by_part.get(name, 0.0) + seconds
             told_s += seconds
         if spent_s - told_s > SAME_MOMENT_S:
             self._by_part[Part.NOT_RECORDED] += spent_s - told_s
@@ -130,6 +134,7 @@ class Stopwatch:
     def _switch(self, activity: Activity) -> Activity:
         now, before = self._clock(), self._open
         self._seconds[before] += now - self._since
-        self._by_part[Part.STARTING if before is Activity.STARTING else self._part] += now - self._since
+        part = str(Part.STARTING) if before is Activity.STARTING else self._part
+        self._by_part[part] = self._by_part.get(part, 0.0) + now - self._since
         self._open, self._since = activity, now
         return before

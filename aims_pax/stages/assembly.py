@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from zlib import crc32
 
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.frame import Frame, LabelledFrame
@@ -27,6 +28,8 @@ from aims_pax.settings import (
 )
 from aims_pax.settings.cluster import NO_RESOURCES
 from aims_pax.settings.reading.document import KeyPath, dotted
+from aims_pax.settings.stages.kinds import KINDS, LEARN
+from aims_pax.settings.stages.plan import StagePlan
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
     from aims_pax.committee import Committee, EpochPlan
@@ -209,9 +212,9 @@ def initial_rules(project: Project) -> Rules:
 
 
 def active_sampler(
-    project: Project, committee: "Committee", *, frames: Sequence[Frame] | None = None
+    project: Project, plan: StagePlan, committee: "Committee", *, frames: Sequence[Frame] | None = None
 ) -> "BatchedSampler":
-    """All trajectories of active learning, driven by the committee.
+    """All trajectories of a stage of active learning, driven by the committee.
 
     Parameters
     ----------
@@ -222,17 +225,24 @@ def active_sampler(
     from aims_pax.sampling import BatchedSampler
 
     if frames is None:
-        frames = [project.system_for(index).frame for index in range(project.n_trajectories)]
-    starts = [_start(frame, project.md_for(index), noise=1) for index, frame in enumerate(frames)]
+        n_trajectories = plan.read_as(ActiveLearningSettings).num_trajectories
+        frames = [project.system_for(index).frame for index in range(n_trajectories)]
+    noise = 1 + apart(plan.name)
+    starts = [_start(frame, project.md_for(index), noise=noise) for index, frame in enumerate(frames)]
     member = 0 if project.md_for(0).propagate_with == "member" else None
     return BatchedSampler(starts, CommitteeForces(committee, member=member), device=committee.device)
 
 
-def active_rules(project: Project) -> Rules:
-    """The rules of active learning."""
-    settings = project.active
+def apart(stage: str) -> int:
+    """What is added to seeds so that one stage of active learning shares no random numbers with another."""
+    return 0 if stage == KINDS[LEARN].first else crc32(stage.encode()) << 48
+
+
+def active_rules(project: Project, plan: StagePlan) -> Rules:
+    """The rules of a stage of active learning."""
+    settings = plan.read_as(ActiveLearningSettings)
     return Rules(
-        selectors=tuple(active_selectors(project)),
+        selectors=tuple(active_selectors(project, plan)),
         cadence=PerLabel(epochs_per_label=settings.epochs_per_worker, epochs_per_slice=settings.intermediate_epochs_al),
         quota=Quota(settings.valid_ratio),
         skip_steps=settings.skip_step_mlff,
@@ -242,20 +252,20 @@ def active_rules(project: Project) -> Rules:
         desired_force_mae=settings.desired_acc or None,
         max_epochs=settings.max_epochs,
         wrecks=WRECKS,
-        budgets=tuple(_budgets(project)),
+        budgets=tuple(_budgets(project, plan)),
     )
 
 
-def active_selectors(project: Project) -> Iterator[Selector]:
+def active_selectors(project: Project, plan: StagePlan) -> Iterator[Selector]:
     """Who has structures labelled: the thresholds, and those that judge."""
-    settings, plans = project.active, project.settings.systems
+    settings, systems = plan.read_as(ActiveLearningSettings), project.settings.systems
     shared = MovingThreshold(
         c_x=settings.c_x,
         quiet_limit_steps=settings.uncert_not_crossed_limit,
         freeze_train_size=settings.freeze_threshold_dataset,
     )
-    homes = trajectories_of(project)
-    own = [name for name, plan in plans.items() if plan.settings.threshold == "own"]
+    homes = trajectories_of(project, plan)
+    own = [name for name, one in systems.items() if one.settings.threshold == "own"]
     if not own:
         yield shared
     elif sharing := frozenset().union(*(some for name, some in homes.items() if name not in own)):
@@ -263,24 +273,24 @@ def active_selectors(project: Project) -> Iterator[Selector]:
     for name in own:
         yield replace(shared, system=name, trajectories=homes[name])
     if settings.random_label_share:
-        yield RandomShare(settings.random_label_share, seed=project.mace.general.seed)
+        yield RandomShare(settings.random_label_share, seed=project.mace.general.seed + apart(plan.name))
     if settings.analysis:
         yield FixedSteps(settings.analysis_skip)
 
 
-def trajectories_of(project: Project) -> dict[str, frozenset[int]]:
-    """The trajectories of active learning that each system has, by its name."""
+def trajectories_of(project: Project, plan: StagePlan) -> dict[str, frozenset[int]]:
+    """The trajectories that each system has in a stage of active learning, by its name."""
     homes: dict[str, set[int]] = {system.name: set() for system in project.systems}
-    for index in range(project.n_trajectories):
+    for index in range(plan.read_as(ActiveLearningSettings).num_trajectories):
         homes[project.system_for(index).name].add(index)
     return {name: frozenset(some) for name, some in homes.items()}
 
 
-def _budgets(project: Project) -> Iterator[Budget]:
-    """What SYSTEMS allows each system."""
-    limited = {name: plan.settings.max_labels for name, plan in project.settings.systems.items()}
+def _budgets(project: Project, plan: StagePlan) -> Iterator[Budget]:
+    """What SYSTEMS allows each system in a stage of active learning."""
+    limited = {name: one.settings.max_labels for name, one in project.settings.systems.items()}
     limited = {name: limit for name, limit in limited.items() if not isinf(limit)}
-    homes = trajectories_of(project) if limited else {}
+    homes = trajectories_of(project, plan) if limited else {}
     for name, limit in limited.items():
         yield Budget(homes[name], int(limit))
 

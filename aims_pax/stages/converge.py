@@ -3,17 +3,18 @@
 import logging
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from aims_pax.dataset.durable import replacing_bytes
 from aims_pax.errors import Problem
 from aims_pax.frame import Split
-from aims_pax.settings import Project
-from aims_pax.settings.stage import ACTIVE
+from aims_pax.settings import ActiveLearningSettings, Project
+from aims_pax.settings.stages.converge import ConvergeSettings
+from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
+from aims_pax.stages.states import convergence_key
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
     from aims_pax.committee import Committee
@@ -24,23 +25,14 @@ BEFORE: Final = "before_convergence"
 """Name of the committee as learning left it: in the store its generation, in checkpoints/ its file."""
 
 
-@dataclass(frozen=True, slots=True)
 class Converge:
-    """A last training.
+    """A training to the end: of all members, each on what it has, as long as something is to be learned after it.
 
-    Parameters
-    ----------
-    name : str
-    key : str
-        Name of its state in the store.
-    is_final : bool
-        Whether it trains those members that are to be handed over, on everything that was paid for; else all members,
-        each on what it has.
+    The last one trains those members that are to be handed over, on everything that was paid for.
     """
 
-    name: str
-    key: str
-    is_final: bool
+    def __init__(self, plan: StagePlan) -> None:
+        self.plan, self.name, self._settings = plan, plan.name, plan.read_as(ConvergeSettings)
 
     def problems(self, project: Project) -> Iterator[Problem]:
         """None."""
@@ -56,23 +48,22 @@ class Converge:
         from aims_pax.stages.epochs import epochs_trained
         from aims_pax.stages.loop.status import convergence_status
 
-        project = bench.project
-        settings = project.active if self.is_final else project.settings.initial or project.active
+        settings, key = self._settings, convergence_key(self.name)
+        is_end = bench.project.settings.is_end(self.plan)
         with bench.stopwatch.during(Activity.STARTING):
             committee = bench.existing_committee()
-        if self.is_final and bench.memory.recall_bytes(self.key) is None:
-            if project.active.train_on_analysis:
-                train_on_the_rest(bench, committee)
+        if is_end and bench.memory.recall_bytes(key) is None:
+            train_on_the_rest(bench, committee)
             keep_before_convergence(bench)
         with bench.stopwatch.during(Activity.STARTING):
-            if self.is_final:
+            if is_end:
                 committee.share_points()
         rules = annealing_rules(settings)
         parts = ConvergenceParts(committee, bench.store, bench.memory, bench.stopwatch, bench.departure)
-        convergence = Convergence(parts, rules, valid_skip=settings.valid_skip, key=self.key)
-        best_only = self.is_final and project.active.converge_best
+        convergence = Convergence(parts, rules, valid_skip=settings.valid_skip, key=key)
+        best_only = is_end and settings.converge_best
         members = (best_member(committee),) if best_only else tuple(range(committee.n_members))
-        n_before = epochs_trained(bench, besides=self.key)
+        n_before = epochs_trained(bench, besides=self.name)
 
         def show(n_epochs: int, force_mae: float | None) -> None:
             bench.observer.show(
@@ -100,7 +91,9 @@ def best_member(committee: "Committee") -> int:
 def train_on_the_rest(bench: Bench, committee: "Committee") -> None:
     """Let labels train that had no place while active learning ran: those that were made to judge it."""
     store = bench.store
-    label_ids, n_before = store.unassigned(ACTIVE), store.counts().n_placed
+    trains = [one for one in bench.project.settings.learning if one.read_as(ActiveLearningSettings).train_on_analysis]
+    label_ids = [label_id for one in trains for label_id in store.unassigned(one.name)]
+    n_before = store.counts().n_placed
     with store.transaction():
         for label_id in label_ids:
             store.assign(label_id, Split.TRAINING)

@@ -12,7 +12,7 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.learner.annealing import LATE_LOSSES, Annealing, AnnealingRules
 from aims_pax.learner.journal import from_text
-from aims_pax.settings.stage import StageSettings
+from aims_pax.settings.stage import EndSettings
 from aims_pax.stages.activities import Activity, Stopwatch
 from aims_pax.stages.loop.trainer import CommitteeTrainer
 from aims_pax.stages.memory import Memory, recalling
@@ -65,8 +65,8 @@ class ConvergenceParts:
     departure: Departure
 
 
-def annealing_rules(settings: StageSettings) -> AnnealingRules:
-    """When the learning rate of a convergence falls, as the settings of a stage say it."""
+def annealing_rules(settings: EndSettings) -> AnnealingRules:
+    """When the learning rate of a convergence falls."""
     return AnnealingRules(
         patience=settings.convergence_patience,
         margin=settings.margin,

@@ -1,17 +1,14 @@
 """Epochs of a run, over all that has trained its members."""
 
-from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.convergence import stored_convergence
-from aims_pax.stages.states import FINAL_CONVERGENCE, INITIAL_CONVERGENCE, recall_state
+from aims_pax.stages.states import CONVERGENCES, LOOPS, convergence_key, recall_state
 
 
 def epochs_trained(bench: Bench, *, besides: str = "") -> int:
-    """Epochs of the parts of a run that are over or under way, without the one that is stored by this name."""
-    states = {
-        INITIAL: recall_state(bench.store, INITIAL),
-        INITIAL_CONVERGENCE: stored_convergence(bench.memory, INITIAL_CONVERGENCE),
-        ACTIVE: recall_state(bench.store, ACTIVE),
-        FINAL_CONVERGENCE: stored_convergence(bench.memory, FINAL_CONVERGENCE),
-    }
-    return sum(state.n_epochs for name, state in states.items() if state is not None and name != besides)
+    """Epochs of the stages of a run that are over or under way, without the one of this name."""
+    loops = [name.removeprefix(LOOPS) for name in bench.store.state_names(LOOPS)]
+    states = [recall_state(bench.store, name) for name in loops if name != besides]
+    keys = [key for key in bench.store.state_names(CONVERGENCES) if key != convergence_key(besides)]
+    convergences = [stored_convergence(bench.memory, key) for key in keys]
+    return sum(one.n_epochs for one in (*states, *convergences) if one is not None)

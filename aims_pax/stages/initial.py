@@ -7,8 +7,8 @@ from aims_pax.errors import CampaignStopped, Problem
 from aims_pax.learner.state import Phase, StopReason
 from aims_pax.learner.transition import begin
 from aims_pax.protocols import KnowsLabels
-from aims_pax.settings import Project
-from aims_pax.settings.stage import INITIAL
+from aims_pax.settings import InitialDatasetSettings, Project
+from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import AIMD, Bench
@@ -27,7 +27,8 @@ QUIET_COMMIT_S: Final = 2.0
 class InitialDataset:
     """The dataset and the committee that active learning starts from."""
 
-    name = str(INITIAL)
+    def __init__(self, plan: StagePlan) -> None:
+        self.plan, self.name, self._settings = plan, plan.name, plan.read_as(InitialDatasetSettings)
 
     def problems(self, project: Project) -> Iterator[Problem]:
         """What is wrong with the driver."""
@@ -39,7 +40,7 @@ class InitialDataset:
 
     def run(self, bench: Bench) -> None:
         """Sample, label and train in rounds until the dataset is large or the models are good enough."""
-        if bench.project.initial.driver != "reference":
+        if self._settings.driver != "reference":
             self._loop(bench, lambda: driver_forces(bench.project))
             return
         from aims_pax.sampling import ReferenceForces
@@ -60,7 +61,7 @@ class InitialDataset:
         from aims_pax.stages.loop.parts import GoesBackTo, LoopParts
         from aims_pax.stages.loop.shell import Loop
 
-        project, settings = bench.project, bench.project.initial
+        project, settings = bench.project, self._settings
         with bench.stopwatch.during(Activity.STARTING):
             forces = new_driver()
             sampler = assembly.initial_sampler(project, forces)

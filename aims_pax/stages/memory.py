@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from aims_pax.committee import Committee
 
 T = TypeVar("T")
-M = TypeVar("M", bound=StrEnum)
 
 
 class Memory:
@@ -50,12 +48,6 @@ class Memory:
         data = self._store.load_state(key)
         with recalling(key):
             return None if data is None else json.loads(data)
-
-    def recall_member(self, key: str, kind: type[M]) -> M | None:
-        """The member of a closed set that was kept as plain data, or None."""
-        value = self.recall_json(key)
-        with recalling(key):
-            return None if value is None else kind(str(value))
 
     def keep_bytes(self, key: str, value: bytes) -> None:
         """Remember a sampler's state or a checkpoint."""

@@ -8,21 +8,22 @@ from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Frame, Split
 from aims_pax.labelling.sanity import is_probe
-from aims_pax.settings import Project
+from aims_pax.settings import ActiveLearningSettings, Project
 from aims_pax.settings.stage import INITIAL
 
 diary = logging.getLogger("aims_pax.active")
 
 
-def starting_frames(project: Project, store: RunStore) -> list[Frame]:
-    """The structure at which each trajectory of active learning begins, at MD step 0 (`start_from`).
+def starting_frames(project: Project, settings: ActiveLearningSettings, store: RunStore) -> list[Frame]:
+    """The structure at which each trajectory of a stage of active learning begins, at MD step 0 (`start_from`).
 
     From the initial dataset only training structures are taken: what is labelled on the way would resemble a validation
     structure that it had begun at. The trajectories of one system begin at moments that lie evenly apart, the first at
     the newest.
     """
-    starts = [replace(project.system_for(index).frame, trajectory=index) for index in range(project.n_trajectories)]
-    if project.active.start_from == "structures":
+    everyone = range(settings.num_trajectories)
+    starts = [replace(project.system_for(index).frame, trajectory=index) for index in everyone]
+    if settings.start_from == "structures":
         return starts
     labelled, n_before = _initial_structures(store), Counter[str]()
     for index, start in enumerate(starts):

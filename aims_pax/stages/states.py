@@ -12,6 +12,10 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.learner import earlier
 from aims_pax.learner.journal import from_text, to_text
 from aims_pax.learner.state import State, StopReason
+from aims_pax.settings import Project
+from aims_pax.settings.reading.stages import convergence_after
+from aims_pax.settings.stages.kinds import KINDS, LEARN
+from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages.memory import recalling
 
 STOPPED_INITIALLY: Final[Mapping[StopReason, str]] = {
@@ -19,9 +23,17 @@ STOPPED_INITIALLY: Final[Mapping[StopReason, str]] = {
 }
 """Why the initial stage stopped, by the names of its settings."""
 
-INITIAL_CONVERGENCE: Final = "convergence.initial"
-FINAL_CONVERGENCE: Final = "convergence.active"
-"""Names of the states of both convergences in the store."""
+LOOPS: Final = "learner."
+CONVERGENCES: Final = "convergence."
+"""What the names of the states of loops, and of trainings to the end, begin with in the store."""
+
+
+def convergence_key(name: str) -> str:
+    """Name of the state of a convergence in the store: by the stage that it is called by, or by a name of its own."""
+    if name == convergence_after(KINDS[LEARN].first):
+        return f"{CONVERGENCES}{KINDS[LEARN].first}"
+    before = name.removesuffix(" convergence")
+    return f"{CONVERGENCES}{before}" if before != name else f"{CONVERGENCES}named.{name}"
 
 
 def keep_state(store: RunStore, stage: str, state: State) -> None:
@@ -42,7 +54,20 @@ def recall_state(store: RunStore, stage: str) -> State | None:
 
 
 def _key(stage: str) -> str:
-    return f"learner.{stage}"
+    return f"{LOOPS}{stage}"
+
+
+def newest_learning(project: Project, store: RunStore) -> tuple[StagePlan, State] | None:
+    """The last stage of active learning that has begun, and where it stands."""
+    for plan in reversed(project.settings.learning):
+        if (state := recall_state(store, plan.name)) is not None:
+            return plan, state
+    return None
+
+
+def has_begun(store: RunStore, stage: str) -> bool:
+    """Whether a stage has done anything that the store knows of."""
+    return store.load_state(_key(stage)) is not None or store.load_state(convergence_key(stage)) is not None
 
 
 def _brought_forward(store: RunStore, stage: str, data: dict[str, Any]) -> dict[str, Any]:

@@ -1,33 +1,46 @@
-"""What every stage of a campaign must do."""
+"""What every kind of stage must be, and what every stage of a campaign must do."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from aims_pax.campaign.course import CAMPAIGN, asked_for, following
-from aims_pax.campaign.session import Progress
+from aims_pax.campaign.course import Position, ahead
 from aims_pax.errors import Problem
+from aims_pax.forecast.amounts import Outset, Sizes, forecaster_of
 from aims_pax.settings import Project, load_project
-from aims_pax.settings.stage import ACTIVE, INITIAL
-from aims_pax.stages.stage import Stage
+from aims_pax.settings.section import Section
+from aims_pax.settings.stages.kinds import KINDS
+from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.stages.stage import Stage, stage_of
 
 from ..integration.projects import copper_project
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return load_project(copper_project(tmp_path_factory.mktemp("stages")))
+    """A project that has a stage of every kind."""
+    changes = {"INITIAL_DATASET_GENERATION": {"converge_initial": True}, "ACTIVE_LEARNING": {"converge_al": True}}
+    return load_project(copper_project(tmp_path_factory.mktemp("stages"), changes=changes))
 
 
-@pytest.fixture(params=CAMPAIGN.values(), ids=lambda stage: stage.name)
-def stage(request: pytest.FixtureRequest) -> Stage:
-    found: Stage = request.param
-    return found
+@pytest.fixture(params=KINDS)
+def plan(request: pytest.FixtureRequest, project: Project) -> StagePlan:
+    return next(plan for plan in project.settings.stages if plan.kind == request.param)
 
 
-def test_name_is_that_under_which_a_run_notes_its_progress(stage: Stage) -> None:
-    assert CAMPAIGN[Progress(stage.name)] is stage
+@pytest.fixture
+def stage(plan: StagePlan) -> Stage:
+    return stage_of(plan)
+
+
+def test_row_names_settings_and_what_the_layers_above_have_of_it(plan: StagePlan, stage: Stage) -> None:
+    kind = KINDS[plan.kind]
+    assert issubclass(kind.settings, Section)
+    assert isinstance(plan.settings, kind.settings)
+    assert (stage.name, stage.plan) == (plan.name, plan)
+    for module in (kind.stage, kind.forecast):
+        assert module.partition(":")[0].startswith(("aims_pax.stages.", "aims_pax.forecast."))
 
 
 def test_sound_project_has_no_problems_and_facts_are_sentences(stage: Stage, project: Project) -> None:
@@ -40,17 +53,25 @@ def test_looking_twice_says_the_same(stage: Stage, project: Project) -> None:
     assert list(first) == list(stage.facts(project))
 
 
+def test_it_is_foretold_and_no_structure_is_lost(plan: StagePlan, project: Project) -> None:
+    outset = Outset(project, plan, None, Sizes(2, 4))
+    amounts = forecaster_of(plan).amounts(outset)
+    assert amounts.part == plan.name
+    assert max(amounts.labels.likely, amounts.epochs.likely) > 0
+    after = forecaster_of(plan).after(outset, amounts.labels.likely)
+    assert after.of_all >= after.of_each > 0
+
+
 def test_driver_that_does_not_exist_is_a_problem_of_its_stage(tmp_path: Path) -> None:
     changes = {"INITIAL_DATASET_GENERATION": {"foundational_model": "no_such_package:Calculator"}}
     project = load_project(copper_project(tmp_path, changes=changes))
-    (problem,) = CAMPAIGN[Progress.INITIAL].problems(project)
+    (problem,) = stage_of(project.settings.stages[0]).problems(project)
     assert "no_such_package" in str(problem)
 
 
 def test_stages_follow_each_other_to_the_end(project: Project) -> None:
-    order, now = [], Progress.INITIAL
-    while now is not None:
-        order.append(now)
-        now = following(now, project)  # type: ignore[assignment]
-    assert order == [Progress.INITIAL, Progress.ACTIVE, Progress.CONVERGENCE]
-    assert [stage.name for stage in asked_for((INITIAL, ACTIVE))] == ["initial", "active"]
+    names = [plan.name for plan in project.settings.stages]
+    assert names == ["initial", "initial convergence", "active", "convergence"]
+    for index, name in enumerate(names):
+        position = Position(name, tuple(names[:index]))
+        assert [plan.name for plan in ahead(project, position)] == names[index:]

@@ -29,7 +29,7 @@ def test_page_runs_from_top_to_bottom(
         n_cells += 1
     assert n_cells > 5
     printed = capsys.readouterr().out
-    assert "Project.of, stages[0]: ACTIVE_LEARNING.skip_step_mlf is not a setting." in printed
+    assert "Project.of, stages[0]: STAGES.0.learn.skip_step_mlf is not a setting." in printed
     assert f"run folder: {tmp_path / 'water'}" in printed
     assert namespace["run"].status().is_finished
     assert namespace["measured"].errors.mean.n_structures == len(namespace["sets"]["validation"])

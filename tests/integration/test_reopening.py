@@ -13,7 +13,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from aims_pax.campaign.session import Progress
+from aims_pax.campaign.session import progress_of
 from aims_pax.cli.program import program
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
@@ -110,7 +110,7 @@ def test_learning_goes_on_with_the_committee_before_its_convergence(project: Pat
     with RunStore.open_readonly(project) as store:
         memory = memory_of(project, store)
         checkpoint = memory.committee_checkpoint()
-        assert memory.recall_member("progress", Progress) is Progress.ACTIVE
+        assert progress_of(memory) == "active"
         state = memory.recall("learner.active", State)
         assert store.load_state("convergence.active") is None
     assert checkpoint is not None

@@ -14,7 +14,7 @@ from ase.build import molecule
 from typer.testing import CliRunner
 
 from aims_pax.campaign.fingerprint import claim
-from aims_pax.campaign.session import Progress
+from aims_pax.campaign.session import FINISHED
 from aims_pax.cli.program import program
 from aims_pax.dataset.store import RunStore
 from aims_pax.settings import load_project
@@ -332,7 +332,7 @@ def test_second_campaign_in_a_folder_is_told_and_leaves_the_first_ones_diary_alo
 
 
 def test_settings_changed_under_way_are_told_with_both_values(project: Path) -> None:
-    begin_run(project, Progress.ACTIVE)
+    begin_run(project, "active")
     replaced("aims_PAX.yaml", "temperature: 300", "temperature: 350")(project)
     replaced("mace.yaml", "num_channels: 4", "num_channels: 8")(project)
     assert_both_tell(
@@ -344,26 +344,26 @@ def test_settings_changed_under_way_are_told_with_both_values(project: Path) -> 
 
 
 def test_other_starting_structures_under_way_are_told(project: Path) -> None:
-    begin_run(project, Progress.ACTIVE)
+    begin_run(project, "active")
     molecule("CH3OH").write(project / "water.xyz")
     assert_both_tell(project, "The starting structures are not those that the run")
 
 
 def test_goal_lowered_after_the_end_is_told(project: Path) -> None:
-    begin_run(project, Progress.FINISHED)
+    begin_run(project, FINISHED)
     replaced("aims_PAX.yaml", "max_train_set_size: 4", "max_train_set_size: 3")(project)
     assert_both_tell(project, "ACTIVE_LEARNING.max_train_set_size is 3, which asks for no more", "it ended with 4")
 
 
 def test_goal_of_the_initial_dataset_raised_after_its_end_is_told(project: Path) -> None:
-    begin_run(project, Progress.ACTIVE)
+    begin_run(project, "active")
     replaced("aims_PAX.yaml", "max_initial_set_size: 2", "max_initial_set_size: 8")(project)
     words = ("max_initial_set_size is 8", "done with that part at 2, and has learned from it since", "ACTIVE_LEARNING")
     assert_both_tell(project, *words)
 
 
 def test_goal_raised_under_way_is_no_mistake(project: Path) -> None:
-    begin_run(project, Progress.ACTIVE)
+    begin_run(project, "active")
     replaced("aims_PAX.yaml", "max_train_set_size: 4", "max_train_set_size: 8")(project)
     result = CliRunner().invoke(program, ["check", str(project)])
     assert result.exit_code == 0, result.output
@@ -418,9 +418,11 @@ def assert_both_tell(project: Path, *words: str) -> None:
     assert contents(project) == before
 
 
-def begin_run(folder: Path, progress: Progress) -> None:
+def begin_run(folder: Path, progress: str) -> None:
     """Let a run begin in a folder, and come thus far."""
     project = load_project(folder)
     with RunStore.open(folder) as store:
         claim(store, project)
-        Memory(store, run_folder(project)).keep_json("progress", str(progress))
+        memory = Memory(store, run_folder(project))
+        memory.keep_json("progress", progress)
+        memory.keep_json("stages", ["initial", "active"][: 1 if progress == "active" else 2])

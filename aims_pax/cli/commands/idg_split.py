@@ -110,7 +110,7 @@ def _lines(project: "Project", path: Path, out: Path | None, wanted: _Wanted) ->
         raise UserError(Problem(str(places.home), found, "a folder that you may write to")) from error
     if dataset.free_atoms_ev and not kept:
         yield "left out: isolated atoms, which --keep-isolated-atoms keeps"
-    yield f"\nTo use them, write into ACTIVE_LEARNING of {project.settings_file.name}:\n"
+    yield f"\nTo use them, write into {project.settings.learning[0].said()} of {project.settings_file.name}:\n"
     yield indent(_settings(project, places), "  ").rstrip()
 
 

@@ -110,7 +110,7 @@ def _project(folder: Path, command: StageChoice | None, named: Named) -> "tuple[
         stages = tuple(Stage(stage) for stage in STAGES[command])
         return load(folder, stages, named), stages
     project = load(folder, (), named)
-    if project.asked((ACTIVE,)) != (ACTIVE,):
+    if not project.settings.learning:
         return load(folder, (INITIAL,), named), (INITIAL,)
     project = load(folder, (ACTIVE,), named)
     if project.settings.initial is None or project.active.initial_train_dataset is not None:

@@ -135,6 +135,13 @@ class HistoryTables(Tables):
         row = self._database.first("SELECT value FROM states WHERE key = ?", key)
         return None if row is None else bytes(row[0])
 
+    def state_names(self, prefix: str) -> list[str]:
+        """Names under which bytes are kept, of those that begin so, in alphabetical order."""
+        rows = self._database.rows(
+            "SELECT key FROM states WHERE substr(key, 1, ?) = ? ORDER BY key", len(prefix), prefix
+        )
+        return [str(name) for (name,) in rows]
+
     def forget_state(self, key: str) -> None:
         """Remove what is kept under this name, if anything is."""
         self._database.execute("DELETE FROM states WHERE key = ?", (key,))

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from aims_pax.errors import Problem
-from aims_pax.frame import Stage
 from aims_pax.settings.places import Found, found
 from aims_pax.settings.reading.document import Document, KeyPath, dotted
-from aims_pax.settings.reading.kinds import GIVEN_ATOMS, shown
-from aims_pax.settings.sections import STAGE_SECTIONS, Settings
+from aims_pax.settings.reading.kinds import GIVEN_ATOMS
+from aims_pax.settings.reading.stages import SECTION
+from aims_pax.settings.sections import Settings
 from aims_pax.settings.systems import read_named_systems, systems_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CALL: Final = "Project.of"
 """What messages call the whole of the arguments, as they call a file by its name."""
 
-ALLOWED: Final = "aims_pax.initial(...), aims_pax.learn(...): one of them, or both in this order"
+ALLOWED: Final = "aims_pax.initial(...), aims_pax.converge(...), aims_pax.learn(...)"
 
 VALUES: Final = "numbers, texts, paths, True, False, None, and lists and mappings of them, as a file may hold"
 
@@ -40,26 +40,29 @@ class StageEntry:
 
     Parameters
     ----------
-    name : str
-        What the stage is called in Python: ``initial``, ``learn``.
-    stage : Stage
+    kind : str
+        What STAGES calls it: ``initial``, ``converge``, ``learn``.
     settings : mapping of str to object
-        Of its section.
+        As in STAGES, its name among them.
     """
 
-    name: str
-    stage: Stage
+    kind: str
     settings: Mapping[str, object]
 
 
 def initial(**settings: object) -> StageEntry:
     """The initial dataset, with settings of INITIAL_DATASET_GENERATION."""
-    return StageEntry("initial", Stage.INITIAL, settings)
+    return StageEntry("initial", settings)
 
 
 def learn(**settings: object) -> StageEntry:
     """Active learning, with settings of ACTIVE_LEARNING."""
-    return StageEntry("learn", Stage.ACTIVE, settings)
+    return StageEntry("learn", settings)
+
+
+def converge(**settings: object) -> StageEntry:
+    """Training to the end, with the settings that `converge` has in STAGES."""
+    return StageEntry("converge", settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,8 @@ class Arguments(Document):
     def where(self, keys: KeyPath) -> str:
         """The argument."""
         argument = self.places.get(str(keys[0]), self.otherwise) if keys else ""
+        if keys[:1] == (SECTION,) and len(keys) > 1:
+            argument = f"{argument}[{keys[1]}]"
         return f"{self.path}, {argument}" if argument else str(self.path)
 
 
@@ -147,23 +152,20 @@ def arguments(
     if isinstance(moving, Mapping) and not any(isinstance(key, int) for key in moving):
         moving = {**NVT, **moving}
     data |= {name: given for name, given in (("MD", moving), ("CLUSTER", cluster), ("MISC", misc)) if given is not None}
-    problems: list[Problem] = []
-    listed = stages if isinstance(stages, Sequence) else [stages]
-    if not listed:
-        problems.append(Problem(f"{CALL}, stages", "There is no stage.", ALLOWED))
-    for index, entry in enumerate(listed):
-        where = f"stages[{index}]"
-        if not isinstance(entry, StageEntry):
-            problems.append(Problem(f"{CALL}, {where}", f"is {shown(entry)}.", ALLOWED))
-            continue
-        section = STAGE_SECTIONS[entry.stage]
-        if section in data or (entry.stage is Stage.INITIAL and STAGE_SECTIONS[Stage.ACTIVE] in data):
-            found = f"{entry.name} comes a second time, or after learn."
-            problems.append(Problem(f"{CALL}, {where}", found, ALLOWED))
-            continue
-        data[section], places[section] = entry.settings, where
+    data[SECTION], places[SECTION] = [_entry(one) for one in stages] if _is_list(stages) else stages, "stages"
     made = Arguments.of(data, places)
-    return made, [*made.problems, *problems]
+    return made, list(made.problems)
+
+
+def _is_list(stages: object) -> bool:
+    return isinstance(stages, Sequence) and not isinstance(stages, str)
+
+
+def _entry(entry: object) -> object:
+    """The same as STAGES has it."""
+    if not isinstance(entry, StageEntry):
+        return entry
+    return {entry.kind: {"converge_al": True, **entry.settings} if entry.kind == "learn" else entry.settings}
 
 
 def mace_arguments(sections: Mapping[str, object] | None) -> Arguments:

@@ -7,7 +7,6 @@ from typing import Final
 
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.settings.reading.document import Document, read_document
-from aims_pax.settings.reading.stages import with_sections
 
 SETTINGS_FILES: Final = ("aims_PAX.yaml", "aimsPAX.yaml")
 MACE_FILES: Final = ("mace.yaml", "model.yaml")
@@ -66,7 +65,5 @@ def document_of(
     except SettingsError as error:
         problems += error.problems
         return None
-    if names is SETTINGS_FILES:
-        document = with_sections(document)
     problems += document.problems
     return document

@@ -1,136 +1,172 @@
-"""STAGES: a campaign as the list of what it goes through, read into the sections that say the same."""
+"""The stages of a campaign as they are written: the list STAGES, or the two sections of v0.2 that say the same."""
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any, Final
 
-from aims_pax.errors import Problem
 from aims_pax.settings.reading.document import Document, KeyPath, dotted
 from aims_pax.settings.reading.kinds import shown
+from aims_pax.settings.stages.kinds import CONVERGE, KINDS, LATER
 
 SECTION: Final = "STAGES"
 
-INITIAL_SECTION, ACTIVE_SECTION = "INITIAL_DATASET_GENERATION", "ACTIVE_LEARNING"
+SECTIONS: Final[Mapping[str, str]] = {name: kind.section for name, kind in KINDS.items() if kind.section}
+"""The kinds whose settings a section of v0.2 has, too."""
 
-SECTIONS: Final[Mapping[str, str]] = {"initial": INITIAL_SECTION, "learn": ACTIVE_SECTION}
-"""The stages that have settings, and the section that has the same."""
+NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,23}"
+"""What an entry may be called: it names files of a run and rows of figures."""
 
-CONVERGE: Final = "converge"
+RESERVED: Final = ("initial", "active", "convergence", "starting", "verdict", "results", "finished")
+"""Names that mean something else in every run."""
 
-CONVERGES_BY: Final[Mapping[str, str]] = {INITIAL_SECTION: "converge_initial", ACTIVE_SECTION: "converge_al"}
-"""What a section says of the convergence after it."""
-
-OF_CONVERGENCE: Final = (
-    *("convergence_patience", "max_convergence_epochs", "margin"),
-    *("converge_best", "converge_on_validation"),
-)
-"""Settings that `converge` may have: those of the stage before it."""
-
-LATER: Final = ("collect", "validate", "relabel", "testset", "stability")
-"""Stages that other versions will have."""
-
-ALLOWED: Final = "initial: {...}, converge, learn: {...}, converge: in this order, each of them or not"
+ALLOWED: Final = ", ".join(f"{name}: {{...}}" for name in KINDS)
 
 
-def with_sections(document: Document) -> Document:
-    """The same file with its list of stages as sections; each of their keys has the line where it stands in the list.
+@dataclass(frozen=True, slots=True)
+class WrittenStage:
+    """One entry as it is written.
 
-    What is wrong with the list is among the problems of the document. A file without STAGES stays as it is.
+    Parameters
+    ----------
+    kind : str
+        One of :data:`aims_pax.settings.stages.kinds.KINDS`.
+    name : str
+        Written, or given to it.
+    data : object
+        Its settings; a mapping, if what is written is right.
+    keys : KeyPath
+        Where they stand.
     """
+
+    kind: str
+    name: str
+    data: Any
+    keys: KeyPath
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether it stands in STAGES, where nothing is done that is not listed."""
+        return self.keys[0] == SECTION
+
+    def written(self, key: str) -> Any:
+        """What is written of a setting; None where nothing is."""
+        return self.data.get(key) if isinstance(self.data, Mapping) else None
+
+
+Remark = tuple[KeyPath, str, str, str]
+"""What is wrong with an entry: where, what was found, what is allowed, what to do."""
+
+
+def written_stages(document: Document) -> tuple[list[WrittenStage], list[Remark]]:
+    """All entries in their order, and what is wrong with the list as such."""
     if SECTION not in document.data:
-        return document
-    builder = _Builder(document)
-    builder.read(document.data[SECTION])
-    data: dict[str | int, Any] = {**document.data}
-    data.update(builder.sections)
-    return replace(
-        document,
-        data=data,
-        lines={**document.lines, **builder.lines},
-        problems=(*document.problems, *builder.problems),
-    )
+        names = [(kind, section) for kind, section in SECTIONS.items() if section in document.data]
+        return _named([WrittenStage(kind, "", document.data[section], (section,)) for kind, section in names]), []
+    reader = _Reader(document)
+    return reader.read(document.data[SECTION]), reader.problems
 
 
-class _Builder:
+def convergence_after(name: str) -> str:
+    """What a convergence without a name of its own is called, by the stage before it; as runs have noted it since."""
+    return "convergence" if name == KINDS["learn"].first else f"{name} convergence"
+
+
+def _named(entries: list[WrittenStage]) -> list[WrittenStage]:
+    """The same, each with a name: its own, that of its kind, or for a convergence after the stage before it."""
+    named: list[WrittenStage] = []
+    for entry in entries:
+        name, before = entry.name, named[-1].name if named else "initial"
+        if not name and entry.kind == CONVERGE:
+            name = convergence_after(before)
+        elif not name:
+            number = 1 + sum(one.kind == entry.kind for one in named)
+            name = KINDS[entry.kind].first or entry.kind if number == 1 else f"{entry.kind}-{number}"
+        named.append(replace(entry, name=name))
+    return named
+
+
+class _Reader:
+    """STAGES, and what is wrong with it."""
+
     def __init__(self, document: Document) -> None:
-        self.sections: dict[str, dict[Any, Any]] = {}
-        self.lines: dict[KeyPath, int] = {}
-        self.problems: list[Problem] = []
+        self.problems: list[Remark] = []
         self._document = document
 
-    def read(self, listed: Any) -> None:
+    def read(self, listed: Any) -> list[WrittenStage]:
+        """The entries that are such."""
         if not isinstance(listed, list) or not listed:
-            self._wrong(
-                (SECTION,), f"STAGES is {shown(listed)}." if listed else "STAGES is empty.", f"a list: {ALLOWED}"
-            )
-            return
-        for section in (INITIAL_SECTION, ACTIVE_SECTION):
+            found = f"STAGES is {shown(listed)}." if listed else "STAGES is empty."
+            self._wrong((SECTION,), found, f"a list of {ALLOWED}")
+            return []
+        for kind, section in SECTIONS.items():
             if section in self._document.data:
-                advice = f"Move its settings into STAGES, as {next(k for k, v in SECTIONS.items() if v == section)}."
+                advice = f"Move its settings into STAGES, as {kind}."
                 self._wrong((section,), f"{section} stands beside STAGES.", advice=advice)
-        before = ""
-        for keys, name, settings in self._entries(listed):
-            if name == CONVERGE:
-                self._converge(keys, settings, before)
-            elif (section := SECTIONS[name]) in self.sections or ACTIVE_SECTION in self.sections:
-                self._wrong(keys, f"{dotted(keys)}: {name} comes a second time, or after learn.", ALLOWED)
-            else:
-                self._take(section, settings, keys)
-                before = section
-        for section, key in CONVERGES_BY.items():
-            if section in self.sections and (section, key) not in self.lines:
-                self.sections[section].setdefault(key, False)
+        read = list(self._entries(listed))
+        entries = _named(read)
+        for index, entry in enumerate(entries):
+            self._judge_place(entry, entries[:index])
+            self._judge_name(entry, entries[:index], is_own=bool(read[index].name))
+        return entries
 
-    def _entries(self, listed: list[Any]) -> Iterator[tuple[KeyPath, str, Mapping[Any, Any]]]:
-        """Place, name and settings of each entry that is one."""
+    def _entries(self, listed: list[Any]) -> Iterator[WrittenStage]:
+        """Each entry that is one."""
         for index, entry in enumerate(listed):
             keys: KeyPath = (SECTION, index)
-            written: Any = entry if isinstance(entry, str) else None
-            settings: Any = {}
+            kind: Any = entry if isinstance(entry, str) else None
+            data: Any = {}
             if isinstance(entry, Mapping) and len(entry) == 1:
-                written, settings = next(iter(entry.items()))
-                settings = {} if settings is None else settings
-            if not isinstance(written, str) or not isinstance(settings, Mapping):
-                self._wrong(
-                    keys, f"{dotted(keys)} is no stage with its settings.", "the name of a stage, or {name: {...}}"
-                )
-            elif written in LATER:
-                self._wrong(keys, f"{dotted(keys)} is {written}, which is not in this version.", ALLOWED)
-            elif written not in (*SECTIONS, CONVERGE):
-                close = get_close_matches(written, (*SECTIONS, CONVERGE), n=1)
+                kind, data = next(iter(entry.items()))
+                data = {} if data is None else data
+            if not isinstance(kind, str) or not isinstance(data, Mapping):
+                found = f"{dotted(keys)} is no stage with its settings."
+                self._wrong(keys, found, "the name of a stage, or {name: {...}}")
+            elif kind in LATER:
+                self._wrong(keys, f"{dotted(keys)} is {kind}, which is not in this version.", ALLOWED)
+            elif kind not in KINDS:
+                close = get_close_matches(kind, KINDS, n=1)
                 advice = f"Did you mean {close[0]}?" if close else ""
-                self._wrong(keys, f"{dotted(keys)} is {written!r}, which is no stage.", ALLOWED, advice)
+                self._wrong(keys, f"{dotted(keys)} is {kind!r}, which is no stage.", ALLOWED, advice)
             else:
-                yield (keys if isinstance(entry, str) else (*keys, written)), written, settings
+                keys = keys if isinstance(entry, str) else (*keys, kind)
+                own = {key: value for key, value in data.items() if key != "name"}
+                yield WrittenStage(kind, self._own_name(data, keys), own, keys)
 
-    def _converge(self, keys: KeyPath, settings: Mapping[Any, Any], before: str) -> None:
-        """The convergence after a stage."""
-        if not before:
-            advice = "A dataset that is brought along is converged on before learn anyway. Remove it, or move it."
-            self._wrong(keys, f"{dotted(keys)} comes before any stage.", ALLOWED, advice)
-            return
-        if (before, CONVERGES_BY[before]) in self.lines:
-            self._wrong(keys, f"{dotted(keys)}: {CONVERGE} comes twice, or {CONVERGES_BY[before]} says it already.")
-            return
-        strange = [key for key in settings if key not in OF_CONVERGENCE]
-        for key in strange:
-            self._wrong((*keys, key), f"{dotted((*keys, key))} is not a setting.", ", ".join(OF_CONVERGENCE))
-        twice = [key for key in settings if key in self.sections[before]]
-        for key in twice:
-            self._wrong(
-                (*keys, key), f"{dotted((*keys, key))} is said by the stage before it, too.", advice="Keep one."
-            )
-        self._take(before, {key: one for key, one in settings.items() if key not in (*strange, *twice)}, keys)
-        self.sections[before][CONVERGES_BY[before]] = True
-        self.lines[(before, CONVERGES_BY[before])] = self._document.line(keys) or 1
+    def _own_name(self, data: Mapping[Any, Any], keys: KeyPath) -> str:
+        """The name that an entry is given; none where it is not a name."""
+        if "name" not in data:
+            return ""
+        name, keys = data["name"], (*keys, "name")
+        if isinstance(name, str) and re.fullmatch(NAME, name):
+            return name
+        self._wrong(keys, f"{dotted(keys)} is {shown(name)}.", "up to 24 letters, digits, _ and -")
+        return ""
 
-    def _take(self, section: str, settings: Mapping[Any, Any], keys: KeyPath) -> None:
-        self.sections.setdefault(section, {}).update(settings)
-        self.lines.setdefault((section,), self._document.line(keys) or 1)
-        for path, line in self._document.lines.items():
-            if path[: len(keys)] == keys and len(path) > len(keys):
-                self.lines[(section, *path[len(keys) :])] = line
+    def _judge_place(self, entry: WrittenStage, earlier: list[WrittenStage]) -> None:
+        """What begins a campaign stands at its beginning, and nothing is trained to the end twice."""
+        keys = dotted(entry.keys)
+        if KINDS[entry.kind].begins and earlier:
+            found = f"{keys}: {entry.kind} comes a second time, or after another stage."
+            self._wrong(entry.keys, found, "", f"Begin the list with {entry.kind}, or leave it out.")
+        if entry.kind == "learn" and any(one.kind == "learn" for one in earlier):
+            self._wrong(entry.keys, f"{keys}: learn comes a second time, or after learn.", ALLOWED)
+        if entry.kind == CONVERGE and not earlier:
+            self._wrong(entry.keys, f"{keys} comes before any stage.", ALLOWED)
+        if entry.kind == CONVERGE and earlier and earlier[-1].kind == CONVERGE:
+            self._wrong(entry.keys, f"{keys}: {CONVERGE} comes twice.", "", "Keep one of them.")
+
+    def _judge_name(self, entry: WrittenStage, earlier: list[WrittenStage], *, is_own: bool) -> None:
+        """A name is that of one entry alone; files do not tell capitals from others everywhere."""
+        is_first = all(one.kind != entry.kind for one in earlier)
+        usual = (entry.kind, KINDS[entry.kind].first) if is_first else ()
+        if is_own and entry.name.lower() in RESERVED and entry.name not in usual:
+            found = f"{dotted((*entry.keys, 'name'))} is {entry.name}, which means something else in a run."
+            self._wrong((*entry.keys, "name"), found, "", "Choose another name.")
+        elif any(one.name.lower() == entry.name.lower() for one in earlier):
+            found = f"{dotted(entry.keys)} is called {entry.name}, as is another entry."
+            self._wrong(entry.keys, found, "a name that no other entry has", "Give one of them another name.")
 
     def _wrong(self, keys: KeyPath, found: str, allowed: str = "", advice: str = "") -> None:
-        self.problems.append(Problem(self._document.where(keys), found, allowed, advice))
+        self.problems.append((keys, found, allowed, advice))

@@ -60,6 +60,8 @@ class Reading:
         come from a teacher may, and of one for FHI-aims itself.
     homes : mapping of str to Section type
         The sections of this document, for keys that stand in the wrong one.
+    kinds : mapping of str to str
+        The section that has the settings of an entry of STAGES, by its kind.
     """
 
     document: Document
@@ -67,6 +69,7 @@ class Reading:
     absent: Mapping[str, Mapping[str, Absent]] = field(default_factory=dict)
     reference: str = "teacher"
     homes: Mapping[str, type[Section]] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
     _noted: dict[Problem, int] = field(default_factory=dict, init=False)
     _written: dict[KeyPath, KeyPath] = field(default_factory=dict, init=False)
 
@@ -153,7 +156,7 @@ class Reading:
 
     def _is_absent(self, keys: KeyPath, value: Any) -> bool:
         """Whether a key is none that this version reads; notes a problem if it asks for something."""
-        section, key = _without_indices(keys[:-1]), str(keys[-1])
+        section, key = self._home(keys[:-1]), str(keys[-1])
         absent = self.absent.get(section, {}).get(key)
         if absent is not None:
             if not absent.accepts(value):
@@ -167,6 +170,14 @@ class Reading:
             found = f"{dotted(self.written(keys))} is read by FHI-aims only, and the reference is {self.reference}."
             self.add(keys, found, "", "Remove it.")
         return True
+
+    def _home(self, keys: KeyPath) -> str:
+        """The section, also of what a system or an entry of STAGES says of it: ``SYSTEMS.water.MD`` is MD."""
+        if keys[:1] == ("SYSTEMS",) and len(keys) > 2:
+            keys = keys[2:]
+        elif keys[:1] == ("STAGES",) and len(keys) > 2:
+            keys = (self.kinds.get(str(keys[2]), str(keys[2])), *keys[3:])
+        return dotted(tuple(key for key in keys if isinstance(key, str)))
 
     def _translate_all(
         self, model: type[Section], error: ValidationError, keys: KeyPath, later: list[Unsettled]
@@ -202,7 +213,7 @@ class Reading:
                 later.append(Unsettled((location, "missing"), path, f"{name} is missing.", _expected(info)))
             case kind:
                 found = details["msg"] if kind == MISFIT else f"is {shown(details['input'])}"
-                reason = NOT_YET_VALUES.get(_without_indices(path), {}).get(str(details["input"]).lower(), "")
+                reason = NOT_YET_VALUES.get(self._home(path), {}).get(str(details["input"]).lower(), "")
                 if kind == "string_type" and isinstance(details["input"], int | float):
                     reason = "Put it in quotes if it is meant as text."
                 if not reason and info is not None and _is_number_in_quotes(details["input"], info):
@@ -259,12 +270,6 @@ def _field_at(model: type[Section], location: KeyPath) -> FieldInfo | None:
         info = model.model_fields.get(str(key), info)
         model = nested_section(info) or model
     return info
-
-
-def _without_indices(keys: KeyPath) -> str:
-    """The section, also of what a system says of it: ``SYSTEMS.water.MD`` is MD."""
-    keys = keys[2:] if keys[:1] == ("SYSTEMS",) and len(keys) > 2 else keys
-    return dotted(tuple(key for key in keys if isinstance(key, str)))
 
 
 def _is_number_in_quotes(value: object, info: FieldInfo) -> bool:

@@ -7,9 +7,7 @@ from typing import Any, Final
 
 from pydantic.fields import FieldInfo
 
-from aims_pax.settings.active import ActiveLearningSettings
 from aims_pax.settings.cluster import CLUSTERS
-from aims_pax.settings.initial import InitialDatasetSettings
 from aims_pax.settings.mace import MACE_SECTIONS
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.dispersion import DispersionSettings
@@ -20,6 +18,8 @@ from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, Ab
 from aims_pax.settings.reading.kinds import allowed
 from aims_pax.settings.reading.validation import nested_section
 from aims_pax.settings.section import Section
+from aims_pax.settings.stages.active import ActiveLearningSettings
+from aims_pax.settings.stages.initial import InitialDatasetSettings
 
 _INTRODUCTION: Final = """\
 <!-- Generated from the code by: python -m aims_pax.settings.words.page > docs/settings.md -->

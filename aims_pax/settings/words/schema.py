@@ -9,18 +9,21 @@ from typing import Any, Final
 from pydantic.json_schema import models_json_schema
 
 from aims_pax.errors import Problem, SettingsError
-from aims_pax.settings.active import ActiveLearningSettings
 from aims_pax.settings.cluster import CLUSTERS, ParslOptions
-from aims_pax.settings.initial import FoundationalModelSettings, InitialDatasetSettings
 from aims_pax.settings.mace import MACE_SECTIONS
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.reference import REFERENCE_SETTINGS, TeacherSettings
 from aims_pax.settings.misc import MiscSettings
 from aims_pax.settings.own import NAME, SystemSettings
 from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, Absent
-from aims_pax.settings.reading.stages import CONVERGE, OF_CONVERGENCE, SECTION
+from aims_pax.settings.reading.stages import NAME as STAGE_NAME
+from aims_pax.settings.reading.stages import SECTION, SECTIONS
 from aims_pax.settings.section import Section
 from aims_pax.settings.sections import OTHER_HOMES
+from aims_pax.settings.stages.active import ActiveLearningSettings
+from aims_pax.settings.stages.converge import ConvergeSettings
+from aims_pax.settings.stages.initial import FoundationalModelSettings, InitialDatasetSettings
+from aims_pax.settings.stages.kinds import KINDS
 
 Json = dict[str, Any]
 
@@ -38,7 +41,7 @@ def aims_pax_schema() -> Json:
     clusters: list[type[Section]] = [*CLUSTERS.values()]
     references: list[type[Section]] = [*REFERENCE_SETTINGS.values()]
     absent = {name: {**NOT_YET.get(name, {}), **FHI_AIMS.get(name, {})} for name in {*NOT_YET, *FHI_AIMS}}
-    definitions = _definitions([*plain.values(), *clusters, *references, SystemSettings])
+    definitions = _definitions([*plain.values(), *clusters, *references, SystemSettings, ConvergeSettings])
     for name, model in plain.items():
         _add_other_keys(definitions[model.__name__], model, absent.get(name, {}))
     for name, models in (("CLUSTER", clusters), ("REFERENCE", references)):
@@ -62,14 +65,16 @@ def aims_pax_schema() -> Json:
 
 
 def _stages(definitions: Json) -> Json:
-    """A list of names, or of names with the settings of their sections."""
-    learn = definitions[ActiveLearningSettings.__name__]
-    learn["required"] = [key for key in learn.get("required", ()) if key != "num_trajectories"]  # SYSTEMS may say it
-    last = learn["properties"]
-    shared = {key: last[key] for key in OF_CONVERGENCE}
-    models: dict[str, type[Section]] = {"initial": InitialDatasetSettings, "learn": ActiveLearningSettings}
-    settings: dict[str, Json] = {name: _reference(model) for name, model in models.items()}
-    settings[CONVERGE] = {"type": ["object", "null"], "properties": shared, **_CLOSED}
+    """A list of names, or of names with their settings; each may have a name of its own besides."""
+    own_name = {"type": "string", "pattern": f"^{STAGE_NAME}$", "description": "What this entry is called in the run."}
+    settings: dict[str, Json] = {}
+    for name, kind in KINDS.items():
+        definition = definitions[kind.settings.__name__]
+        required = [key for key in definition.get("required", ()) if key != "num_trajectories"]  # SYSTEMS may say it
+        if name in SECTIONS:
+            definition["required"] = required
+        properties = {**definition["properties"], "name": own_name}
+        settings[name] = {"type": ["object", "null"], "properties": properties, "required": required, **_CLOSED}
     one = [
         {"type": "object", "properties": {name: says}, "required": [name], **_CLOSED} for name, says in settings.items()
     ]

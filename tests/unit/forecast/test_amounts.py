@@ -9,19 +9,19 @@ import yaml
 from ase import Atoms
 from ase.io import write
 
-from aims_pax.campaign.session import Progress
+from aims_pax.campaign.course import Position
+from aims_pax.campaign.session import FINISHED
 from aims_pax.forecast.amounts import (
     Amounts,
+    Sizes,
     Span,
-    all_initial_train_size,
     amount_facts,
     amounts_ahead,
-    convergence_epochs,
-    final_train_size,
-    initial_train_size,
+    outsets_ahead,
     parts_ahead,
 )
 from aims_pax.forecast.standing import Standing
+from aims_pax.forecast.training import convergence_epochs
 from aims_pax.frame import Stage
 from aims_pax.learner.quota import SplitCounts
 from aims_pax.learner.transition import begin
@@ -31,6 +31,8 @@ from aims_pax.stages.activities import Part
 
 INITIAL = {"n_points_per_sampling_step_idg": 4, "ensemble_size": 2, "max_initial_set_size": 6, "skip_step_initial": 10}
 ACTIVE = {"num_trajectories": 3, "ensemble_size": 2, "skip_step_mlff": 4, "max_train_set_size": 30}
+BROUGHT = {"initial_train_dataset": "copper.extxyz", "initial_valid_dataset": "copper.extxyz"}
+AT_LEARNING = Position("active", ("initial",))
 RUN, AL, IDG = (Stage.INITIAL, Stage.ACTIVE), (Stage.ACTIVE,), (Stage.INITIAL,)
 
 
@@ -53,8 +55,12 @@ def project_in(folder: Path, *, systems: int = 1, initial: Any = None, active: A
     return load_project(folder)
 
 
-def ahead(project: Project, stages: tuple[Stage, ...] = RUN, **options: Any) -> dict[Part, Amounts]:
+def ahead(project: Project, stages: tuple[Stage, ...] = RUN, **options: Any) -> dict[str, Amounts]:
     return {one.part: one for one in amounts_ahead(project, stages, **options)}
+
+
+def train_sizes(project: Project) -> dict[str, int]:
+    return {one.plan.name: one.sizes.of_all for one in outsets_ahead(project, RUN)}
 
 
 def test_initial_rounds_are_counted_by_the_state_machine_itself(tmp_path: Path) -> None:
@@ -63,7 +69,7 @@ def test_initial_rounds_are_counted_by_the_state_machine_itself(tmp_path: Path) 
     assert initial.labels == Span.exactly(16)
     assert initial.md_steps == Span.exactly(2 * 8 * 10)
     assert initial.epochs == Span.exactly(2 * 5)
-    assert initial_train_size(project_in(tmp_path)) == 7
+    assert outsets_ahead(project_in(tmp_path), RUN)[1].sizes == Sizes(7, 2 * 7)
 
 
 def test_systems_move_all_and_share_the_labels_of_a_round(tmp_path: Path) -> None:
@@ -101,17 +107,17 @@ def test_steps_of_trajectories_limit_the_labels(tmp_path: Path) -> None:
 
 def test_convergence_ends_between_its_patience_and_its_cap(tmp_path: Path) -> None:
     settings = project_in(tmp_path, active={"max_convergence_epochs": 60}).active
-    assert convergence_epochs(settings, 30) == Span.exactly(60)
-    assert convergence_epochs(settings, 30, done=40) == Span.exactly(20)
-    assert convergence_epochs(settings, 30, done=60) == Span.exactly(0)
+    assert convergence_epochs(settings) == Span.exactly(60)
+    assert convergence_epochs(settings, done=40) == Span.exactly(20)
+    assert convergence_epochs(settings, done=60) == Span.exactly(0)
     long = project_in(tmp_path, active={"max_convergence_epochs": 500}).active
-    assert convergence_epochs(long, 30) == Span(100, 300, 500)
+    assert convergence_epochs(long) == Span(100, 300, 500)
 
 
 def test_final_convergence_trains_on_what_belonged_to_one_member_alone(tmp_path: Path) -> None:
-    assert final_train_size(project_in(tmp_path), 26) == 2 * 7 + 23
+    assert train_sizes(project_in(tmp_path)) == {"initial": 0, "active": 2 * 7, "convergence": 2 * 7 + 23}
     shared = project_in(tmp_path, initial={"distinct_model_sets": False, "max_initial_set_size": 7})
-    assert final_train_size(shared, 26) == 7 + 23
+    assert train_sizes(shared)["convergence"] == 7 + 23
 
 
 def test_parts_of_each_command(tmp_path: Path) -> None:
@@ -125,7 +131,7 @@ def test_parts_of_each_command(tmp_path: Path) -> None:
     )
     assert parts_ahead(project, IDG, None) == (Part.STARTING, Part.INITIAL, Part.RESULTS)
     # A dataset that is brought along is converged on first, whatever converge_initial says.
-    assert parts_ahead(project, AL, None)[1:3] == (Part.INITIAL_CONVERGENCE, Part.ACTIVE)
+    assert parts_ahead(project_in(tmp_path, active=BROUGHT), AL, None)[1:3] == (Part.INITIAL_CONVERGENCE, Part.ACTIVE)
     converging = project_in(tmp_path, initial={"converge_initial": True}, active={"converge_al": False})
     assert parts_ahead(converging, RUN, None)[1:-1] == (Part.INITIAL, Part.INITIAL_CONVERGENCE, Part.ACTIVE)
 
@@ -134,22 +140,24 @@ def test_resumed_initial_stage_has_the_rest_of_its_rounds(tmp_path: Path) -> Non
     project = project_in(tmp_path)
     state = begin(assembly.initial_rules(project), n_trajectories=1, n_owners=2)
     state = replace(state, counts=(SplitCounts(3, 1),) * 2, n_received=11, n_round=1, n_in_round=3, n_epochs=5)
-    initial = ahead(project, standing=Standing(Progress.INITIAL, initial=state))[Part.INITIAL]
+    initial = ahead(project, standing=Standing(Position("initial"), {"initial": state}))[Part.INITIAL]
     assert initial.labels == Span.exactly(5)
     assert initial.epochs == Span.exactly(5)
 
 
 def test_resumed_active_learning_has_what_its_goal_still_lacks(tmp_path: Path) -> None:
     project = project_in(tmp_path)
-    state = begin(assembly.active_rules(project), n_trajectories=3, n_initial_train=7)
+    state = begin(assembly.active_rules(project, project.settings.learning[0]), n_trajectories=3, n_initial_train=7)
     state = replace(state, counts=(SplitCounts(20, 2),), n_received=22)
-    found = ahead(project, standing=Standing(Progress.ACTIVE, active=state, n_labels=38))
+    found = ahead(project, standing=Standing(AT_LEARNING, {"active": state}, n_labels=38))
     assert set(found) == {Part.STARTING, Part.ACTIVE, Part.CONVERGENCE, Part.VERDICT, Part.RESULTS}
     assert found[Part.ACTIVE].labels == Span(4, 4, 6)  # three more train
 
 
 def test_finished_run_has_nothing_to_do(tmp_path: Path) -> None:
-    assert ahead(project_in(tmp_path), standing=Standing(Progress.FINISHED)) == {}
+    assert (
+        ahead(project_in(tmp_path), standing=Standing(Position(FINISHED, ("initial", "active", "convergence")))) == {}
+    )
 
 
 def test_verdict_is_md_after_the_convergence(tmp_path: Path) -> None:
@@ -164,9 +172,8 @@ def test_verdict_is_md_after_the_convergence(tmp_path: Path) -> None:
 def test_a_probe_adds_two_labels_of_each_structure_that_train_every_member(tmp_path: Path) -> None:
     plain, probed = (project_in(tmp_path / name, misc={"probe": name == "yes"}) for name in ("no", "yes"))
     assert [ahead(one)[Part.STARTING].labels for one in (plain, probed)] == [Span.exactly(0), Span.exactly(2)]
-    assert initial_train_size(probed) == initial_train_size(plain) + 2
-    assert all_initial_train_size(probed) == all_initial_train_size(plain) + 2
-    begun = ahead(probed, standing=Standing(Progress.ACTIVE, n_labels=18))
+    assert [outsets_ahead(one, RUN)[1].sizes for one in (plain, probed)] == [Sizes(7, 14), Sizes(9, 16)]
+    begun = ahead(probed, standing=Standing(AT_LEARNING, n_labels=18))
     assert begun[Part.STARTING].labels == Span.exactly(0)
 
 

@@ -9,7 +9,8 @@ from ase.io import write
 from aims_pax.dataset.records import ScoreRow
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import CampaignStopped
-from aims_pax.forecast.amounts import DEFAULT_LABELS, DEFAULT_PICK_RATE
+from aims_pax.forecast.amounts import Outset, outsets_ahead
+from aims_pax.forecast.learning import DEFAULT_LABELS, DEFAULT_PICK_RATE
 from aims_pax.forecast.pace import Wishes, measure, workload_of
 from aims_pax.forecast.speed import measured_driver, measured_labels, measured_speed
 from aims_pax.frame import Label, Split, Stage
@@ -43,8 +44,13 @@ def project_in(folder: Path, *, distance: float = 2.5, driver: str = "tblite", *
     return load_project(folder, stages=(Stage.ACTIVE,))
 
 
+def learning_of(project: Project) -> Outset:
+    """Its active learning, after the initial dataset."""
+    return outsets_ahead(project, (Stage.INITIAL, Stage.ACTIVE))[1]
+
+
 def test_what_the_user_says_is_taken_over(tmp_path: Path) -> None:
-    workload, facts = workload_of(project_in(tmp_path), KNOWN)
+    workload, facts = workload_of(learning_of(project_in(tmp_path)), KNOWN)
     pace = workload.pace
     assert pace.label_s == (60.0,)
     assert pace.batch_step_s + 3 * pace.trajectory_step_s == pytest.approx(3 / 500.0)
@@ -56,14 +62,14 @@ def test_what_the_user_says_is_taken_over(tmp_path: Path) -> None:
 
 def test_number_of_labels_replaces_the_goals_of_the_project(tmp_path: Path) -> None:
     project = project_in(tmp_path, max_MD_steps=100)
-    workload, _ = workload_of(project, Wishes(60.0, 500.0, 2.0, 0.2, n_labels=100))
+    workload, _ = workload_of(learning_of(project), Wishes(60.0, 500.0, 2.0, 0.2, n_labels=100))
     assert workload.rules.max_train_size == 7 + 90
     assert workload.rules.max_md_steps is None
 
 
 def test_goal_that_no_simulation_can_reach_is_replaced_and_said(tmp_path: Path) -> None:
     project = project_in(tmp_path, max_train_set_size=None, desired_acc=0.01)
-    workload, facts = workload_of(project, KNOWN)
+    workload, facts = workload_of(learning_of(project), KNOWN)
     assert workload.rules.desired_force_mae is None
     assert workload.rules.max_train_size == 7 + 0.9 * DEFAULT_LABELS
     assert "an assumption: desired_acc alone sets no number" in facts[-1]
@@ -72,7 +78,7 @@ def test_goal_that_no_simulation_can_reach_is_replaced_and_said(tmp_path: Path) 
 def test_label_is_measured_when_nobody_says_how_long_it_takes(tmp_path: Path) -> None:
     before = sorted(path.name for path in tmp_path.iterdir())
     project = project_in(tmp_path)
-    workload, facts = workload_of(project, Wishes(None, 500.0, 2.0))
+    workload, facts = workload_of(learning_of(project), Wishes(None, 500.0, 2.0))
     assert 0 < workload.pace.label_s[0] < 10
     assert workload.pace.pick_rate == DEFAULT_PICK_RATE
     assert "copper was labelled now, by ase" in facts[0]
@@ -83,7 +89,7 @@ def test_label_is_measured_when_nobody_says_how_long_it_takes(tmp_path: Path) ->
 def test_failed_label_ends_it_in_words(tmp_path: Path) -> None:
     project = project_in(tmp_path, distance=0.6)
     with pytest.raises(CampaignStopped, match=r"the probe label of copper failed after .* unphysical: .* are kept in"):
-        workload_of(project, Wishes(None, 500.0, 2.0))
+        workload_of(learning_of(project), Wishes(None, 500.0, 2.0))
 
 
 def test_run_in_the_folder_tells_how_long_labels_took_and_how_often_they_were_asked_for(tmp_path: Path) -> None:
@@ -97,7 +103,7 @@ def test_run_in_the_folder_tells_how_long_labels_took_and_how_often_they_were_as
         infinite = [ScoreRow(n, 0, 4 * n, 0, 0.1, float("inf"), False) for n in range(1, 12)]
         judged = [ScoreRow(n, 0, 4 * n, 0, 0.1, 0.1, n % 4 == 0) for n in range(12, 112)]
         store.append_scores(infinite + judged)
-    workload, _ = workload_of(project, Wishes(None, 500.0, 2.0))
+    workload, _ = workload_of(learning_of(project), Wishes(None, 500.0, 2.0))
     assert workload.pace.label_s == (42.0,)
     assert workload.pace.pick_rate == pytest.approx(0.25)
 

@@ -5,9 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from ase import Atoms
+from ase.io import write
 
-from aims_pax.campaign.session import Progress
+from aims_pax.campaign.course import Position
+from aims_pax.campaign.session import FINISHED
 from aims_pax.forecast.amounts import Span
 from aims_pax.forecast.pace import Wishes
 from aims_pax.forecast.speed import Measured, Speed
@@ -30,10 +34,11 @@ from .test_amounts import project_in
 
 SPEED = Speed(0.02, 0.01, structure_epoch_s=0.5, epoch_overhead_s=1.0, lone_share=0.25, build_s=3.0)
 MEASURED = Measured({"copper": (2.0,)}, {"copper": 0.1}, SPEED)
+OVER = Standing(Position(FINISHED, ("initial", "active", "convergence")))
 CONVERGING = {"max_convergence_epochs": 40, "converge_best": False}
 
 
-def rows(folder: Path, *, outlook: Outlook | None = None, **changes: Any) -> dict[Part, StageForecast]:
+def rows(folder: Path, *, outlook: Outlook | None = None, **changes: Any) -> dict[str, StageForecast]:
     found = forecast_by_stage(project_in(folder, **changes), MEASURED, outlook=outlook or Outlook())
     return {row.part: row for row in found.rows}
 
@@ -91,12 +96,17 @@ def test_error_that_ends_it_early_leaves_the_lower_bound_open(tmp_path: Path) ->
 
 
 def test_dataset_that_is_brought_along_is_converged_on_first(tmp_path: Path) -> None:
-    found = rows(tmp_path, outlook=Outlook(stages=(Stage.ACTIVE,)), initial={"max_convergence_epochs": 60})
+    labelled = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.5]], info={"REF_energy": -1.0})
+    labelled.arrays["REF_forces"] = np.zeros((2, 3))
+    write(tmp_path / "given.extxyz", [labelled] * 7)
+    given = {"initial_train_dataset": "given.extxyz", "initial_valid_dataset": "given.extxyz"}
+    outlook = Outlook(stages=(Stage.ACTIVE,))
+    found = rows(tmp_path, outlook=outlook, initial={"max_convergence_epochs": 60}, active=given)
     assert found[Part.INITIAL_CONVERGENCE].time_s.high == pytest.approx(60 * (1.0 + 0.5 * 7))
 
 
 def test_what_is_behind_a_run_takes_no_time(tmp_path: Path) -> None:
-    standing = Standing(Progress.CONVERGENCE, n_epochs_convergence=30)
+    standing = Standing(Position("convergence", ("initial", "active")), epochs={"convergence.active": 30})
     found = rows(tmp_path, outlook=Outlook(standing=standing), active=CONVERGING)
     assert list(found) == [Part.STARTING, Part.CONVERGENCE, Part.VERDICT, Part.RESULTS]
     assert found[Part.CONVERGENCE].amounts.epochs == Span.exactly(10)
@@ -150,7 +160,11 @@ def test_table_fits_a_terminal_and_adds_up(tmp_path: Path) -> None:
 
 
 def test_table_of_a_finished_run_says_so(tmp_path: Path) -> None:
-    found = forecast_by_stage(project_in(tmp_path), MEASURED, outlook=Outlook(standing=Standing(Progress.FINISHED)))
+    found = forecast_by_stage(
+        project_in(tmp_path),
+        MEASURED,
+        outlook=Outlook(standing=Standing(Position(FINISHED, ("initial", "active", "convergence")))),
+    )
     assert found.lines() == ["nothing is left to do: the run is finished"]
 
 

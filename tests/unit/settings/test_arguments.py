@@ -62,9 +62,9 @@ def test_all_mistakes_are_told_at_once_by_argument() -> None:
         cluster={"type": "lsf"},
     )
     for words in (
-        "Project.of, stages[0]: INITIAL_DATASET_GENERATION.max_initial_set_siz is not a setting.",
-        "Project.of, stages[1]: ACTIVE_LEARNING.max_train_set_size is -1.",
-        "Project.of, stages[2]: is 5.",
+        "Project.of, stages[0]: STAGES.0.initial.max_initial_set_siz is not a setting.",
+        "Project.of, stages[1]: STAGES.1.learn.max_train_set_size is -1.",
+        "Project.of, stages[2]: STAGES.2 is no stage with its settings.",
         "Project.of, reference: REFERENCE.type is 'tblit'.",
         "Project.of, md: MD.timestep is '0.5'.",
         "Project.of, mace: TRAININ is not a section.",
@@ -78,9 +78,12 @@ def test_all_mistakes_are_told_at_once_by_argument() -> None:
 @pytest.mark.parametrize(
     ("stages", "words"),
     [
-        ((), "Project.of, stages: There is no stage."),
-        (tuple(reversed(BOTH)), "Project.of, stages[1]: initial comes a second time, or after learn."),
-        ((BOTH[1], BOTH[1]), "Project.of, stages[1]: learn comes a second time"),
+        ((), "Project.of, stages: STAGES is empty."),
+        (
+            tuple(reversed(BOTH)),
+            "stages[1]: STAGES.1.initial: initial comes a second time, or after another stage.",
+        ),
+        ((BOTH[1], BOTH[1]), "Project.of, stages[1]: STAGES.1.learn: learn comes a second time"),
     ],
 )
 def test_list_of_stages_is_one_that_this_version_runs(stages: tuple[StageEntry, ...], words: str) -> None:

@@ -190,7 +190,7 @@ def test_teacher_and_reference_can_not_both_label(refused: Refused) -> None:
 
 def test_stages_can_not_have_different_references(refused: Refused) -> None:
     teacher = "use_teacher_reference: true\n  teacher_reference_settings: {model_type: mace-mp}"
-    assert "The two stages have different references" in refused(settings(al=teacher))
+    assert "The stages have different references" in refused(settings(al=teacher))
 
 
 def test_unknown_section_is_said_with_what_was_meant(refused: Refused) -> None:

@@ -68,14 +68,17 @@ def test_a_system_has_what_is_its_own_and_the_rest_from_the_other_sections(proje
 
 
 def test_its_trajectories_follow_one_another(project: Project) -> None:
-    assert project.n_trajectories == 5
+    assert project.settings.n_trajectories == 5
     assert [project.system_for(index).name for index in range(5)] == ["water"] * 3 + ["ammonium"] * 2
     assert [project.md_for(index).timestep for index in range(5)] == [0.5] * 3 + [0.25] * 2
-    assert trajectories_of(project) == {"water": frozenset({0, 1, 2}), "ammonium": frozenset({3, 4})}
+    assert trajectories_of(project, project.settings.learning[0]) == {
+        "water": frozenset({0, 1, 2}),
+        "ammonium": frozenset({3, 4}),
+    }
 
 
 def test_threshold_and_budget_become_rules_of_its_trajectories(project: Project) -> None:
-    rules = active_rules(project)
+    rules = active_rules(project, project.settings.learning[0])
     assert [one.name for one in rules.selectors] == ["moving threshold", "moving threshold of ammonium"]
     assert [[one.concerns(index) for index in range(5)] for one in rules.selectors] == [
         [True, True, True, False, False],

@@ -66,7 +66,7 @@ def test_stage_that_does_not_run_needs_no_section(folder: Any) -> None:
     folder.write(AL + MD)
     project = folder.load(Stage.ACTIVE)
     assert project.settings.initial is None
-    with pytest.raises(SettingsError, match="no section INITIAL_DATASET_GENERATION"):
+    with pytest.raises(SettingsError, match="no stage that makes an initial dataset"):
         _ = project.initial
     assert "The section INITIAL_DATASET_GENERATION is missing." in folder.complaint(Stage.INITIAL)
 

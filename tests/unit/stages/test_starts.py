@@ -44,7 +44,7 @@ def label(store: RunStore, chosen: Project, system: int, shift: float, *, split:
 
 
 def shifts(chosen: Project, store: RunStore) -> list[float]:
-    frames = starting_frames(chosen, store)
+    frames = starting_frames(chosen, chosen.active, store)
     assert [frame.md_step for frame in frames] == [0] * 5
     assert [frame.trajectory for frame in frames] == [0, 1, 2, 3, 4]
     assert [frame.system for frame in frames] == ["a", "b", "a", "b", "a"]
@@ -91,7 +91,7 @@ def test_trajectories_of_systems_that_say_their_number_begin_apart_as_well(store
     chosen = load_project(folder)
     fill(store, chosen)
     label(store, chosen, 1, 0.7, split=Split.TRAINING, stage=Stage.INITIAL)
-    frames = starting_frames(chosen, store)
+    frames = starting_frames(chosen, chosen.active, store)
     assert [frame.system for frame in frames] == ["a", "a", "a", "a", "b"]
     moved = [float((frame.positions - chosen.system_for(k).frame.positions).mean()) for k, frame in enumerate(frames)]
     assert moved == pytest.approx([0.5, 0.4, 0.2, 0.1, 0.7])

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.image import imread
 from typer.testing import CliRunner, Result
 
-from aims_pax.campaign.session import Progress
+from aims_pax.campaign.session import FINISHED
 from aims_pax.cli.program import program
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Stage
@@ -93,20 +93,24 @@ def test_plan_for_the_initial_dataset_alone(project: Path) -> None:
     assert "active learning" not in result.stdout.lower()
 
 
-def stands_at(folder: Path, progress: Progress, *, n_train: int = 0) -> None:
+def stands_at(folder: Path, progress: str, *, n_train: int = 0) -> None:
     """Leave a run in a project's folder that has come so far."""
     project = load_project(folder)
     with RunStore.open(project.run_folder) as store, store.transaction():
         memory = Memory(store, assembly.run_folder(project))
-        memory.keep_json("progress", str(progress))
+        memory.keep_json("progress", progress)
+        order = ["initial", "active", "convergence", FINISHED]
+        memory.keep_json("stages", order[: order.index(progress)])
         if n_train:
-            state = begin(assembly.active_rules(project), n_trajectories=8, n_initial_train=7)
+            state = begin(
+                assembly.active_rules(project, project.settings.learning[0]), n_trajectories=8, n_initial_train=7
+            )
             keep_state(store, Stage.ACTIVE, replace(state, counts=(SplitCounts(n_train, n_train // 9),)))
 
 
 def test_plan_of_a_run_that_has_begun_says_what_is_left(project: Path) -> None:
     goal = int(load_project(project).active.max_train_set_size)
-    stands_at(project, Progress.ACTIVE, n_train=goal - 7 - 2)
+    stands_at(project, "active", n_train=goal - 7 - 2)
     result = plan(str(project), *KNOWN)
     assert result.exit_code == 0, result.output
     assert "What is left of the run here, which has 0 labels:" in result.stdout
@@ -116,7 +120,7 @@ def test_plan_of_a_run_that_has_begun_says_what_is_left(project: Path) -> None:
 
 
 def test_plan_of_a_finished_run_measures_nothing(project: Path) -> None:
-    stands_at(project, Progress.FINISHED)
+    stands_at(project, FINISHED)
     result = plan(str(project))
     assert result.exit_code == 0, result.output
     assert result.stdout.rstrip().endswith("is finished: nothing is left to do.")
@@ -129,7 +133,7 @@ def test_labels_that_take_no_time_need_no_workers(project: Path) -> None:
 
 
 def test_check_of_a_run_that_has_begun_says_what_is_left(project: Path) -> None:
-    stands_at(project, Progress.CONVERGENCE)
+    stands_at(project, "convergence")
     result = CliRunner().invoke(program, ["check", str(project)])
     assert result.exit_code == 0, result.output
     assert "- left of it: final convergence: " in result.stdout

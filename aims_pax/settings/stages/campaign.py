@@ -1,0 +1,164 @@
+"""A campaign's list of stages, with the settings of each validated."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from aims_pax.frame import Stage
+from aims_pax.settings.reading.document import dotted
+from aims_pax.settings.reading.kinds import shown
+from aims_pax.settings.reading.stages import SECTION, WrittenStage, convergence_after
+from aims_pax.settings.reading.validation import Reading
+from aims_pax.settings.section import Section
+from aims_pax.settings.stages.active import ActiveLearningSettings
+from aims_pax.settings.stages.converge import ConvergeSettings
+from aims_pax.settings.stages.kinds import CONVERGE, INITIAL, KINDS, LEARN
+from aims_pax.settings.stages.plan import StagePlan
+
+STAGE_SECTIONS: Final = {Stage.INITIAL: KINDS[INITIAL].section, Stage.ACTIVE: KINDS[LEARN].section}
+"""The section of v0.2 without which there is not that half of a campaign."""
+
+CONVERGES_BY: Final[Mapping[str, str]] = {INITIAL: "converge_initial", LEARN: "converge_al"}
+"""Setting of a stage by which it says itself that it is converged after it."""
+
+
+def read_campaign(reading: Reading, written: Sequence[WrittenStage]) -> tuple[StagePlan, ...]:
+    """All entries whose settings are right, and the convergences that others ask for; what is wrong is noted."""
+    plans: list[StagePlan] = []
+    for index, entry in enumerate(written):
+        following = written[index + 1] if index + 1 < len(written) else None
+        settings = _read(reading, entry, plans[-1] if plans else None, following)
+        if settings is None:
+            continue
+        plans.append(StagePlan(entry.kind, entry.name, settings, entry.keys))
+        if getattr(settings, CONVERGES_BY.get(entry.kind, ""), False) and not _is_convergence(following):
+            converging = ConvergeSettings.model_validate(dict(ConvergeSettings.after(settings)))
+            plans.append(StagePlan(CONVERGE, convergence_after(entry.name), converging, entry.keys))
+    if plans and len(plans) >= len(written):
+        for problem in _order_problems(plans):
+            reading.add(*problem)
+    return tuple(plans)
+
+
+def with_trajectories_of_systems(reading: Reading, written: Sequence[WrittenStage]) -> list[WrittenStage]:
+    """Where systems say how many trajectories they have, the number of all need not be written."""
+    systems = reading.document.data.get("SYSTEMS")
+    if not isinstance(systems, Mapping):
+        return list(written)
+    numbers = [one.get("num_trajectories") if isinstance(one, Mapping) else None for one in systems.values()]
+    if not numbers or not all(isinstance(number, int) and number > 0 for number in numbers):
+        return list(written)
+    total = sum(number for number in numbers if number is not None)
+    found: list[WrittenStage] = []
+    for entry in written:
+        if entry.kind != LEARN or not isinstance(entry.data, Mapping):
+            found.append(entry)
+            continue
+        if (said := entry.data.get("num_trajectories", total)) != total:
+            keys = (*entry.keys, "num_trajectories")
+            wrong = f"{dotted(keys)} is {shown(said)}, and those of SYSTEMS are {total} together."
+            reading.add(keys, wrong, "", "Remove it: SYSTEMS says it.")
+        found.append(replace(entry, data={**entry.data, "num_trajectories": total}))
+    return found
+
+
+def require_sections(reading: Reading, halves: tuple[Stage, ...]) -> None:
+    """The sections that a command can't do without; a list of stages says itself what there is."""
+    data = reading.document.data
+    needed = [] if SECTION in data else [STAGE_SECTIONS[half] for half in halves]
+    for name in (*needed, *(() if "SYSTEMS" in data else ("MD",))):
+        if name not in data:
+            reading.add((), f"The section {name} is missing.", "", "aims-pax init writes a project with all sections.")
+
+
+def half_of(plans: Sequence[StagePlan], half: Stage) -> tuple[StagePlan, ...]:
+    """The entries of the initial dataset with the convergence after it, or all others."""
+    n_initial = 0
+    if plans and plans[0].kind == INITIAL:
+        n_initial = 2 if len(plans) > 1 and plans[1].kind == CONVERGE else 1
+    return tuple(plans[:n_initial] if half is Stage.INITIAL else plans[n_initial:])
+
+
+def course(plans: Sequence[StagePlan], halves: Sequence[Stage]) -> tuple[StagePlan, ...]:
+    """What a command that runs some halves of a campaign goes through, in order.
+
+    Without the initial dataset it may go on from one that is brought along, on which the committee is trained first.
+    """
+    first, rest = half_of(plans, Stage.INITIAL), half_of(plans, Stage.ACTIVE)
+    if Stage.INITIAL in halves:
+        return (*first, *(rest if Stage.ACTIVE in halves else ()))
+    if Stage.ACTIVE not in halves or not rest:
+        return ()
+    learning = next((one for one in rest if isinstance(one.settings, ActiveLearningSettings)), None)
+    if learning is None or not learning.read_as(ActiveLearningSettings).initial_train_dataset:
+        return (*first[1:], *rest)
+    if rest[0].kind == CONVERGE:
+        return rest
+    said_by = first[0] if first else learning
+    settings = ConvergeSettings.model_validate(dict(ConvergeSettings.after(said_by.settings)))
+    return (StagePlan(CONVERGE, convergence_after(INITIAL), settings, said_by.keys, is_implied=True), *rest)
+
+
+def is_end(plans: Sequence[StagePlan], plan: StagePlan) -> bool:
+    """Whether an entry trains what is handed over: something was learned before it, and nothing is after it."""
+    names = [one.name for one in plans]
+    if plan.kind != CONVERGE or plan.name not in names:
+        return False
+    learns, place = [KINDS[one.kind].learns for one in plans], names.index(plan.name)
+    return any(learns[:place]) and not any(learns[place:])
+
+
+def end_of(plans: Sequence[StagePlan]) -> str:
+    """Name of the training that ends a campaign, also where none is asked for."""
+    ends = [plan.name for plan in plans if is_end(plans, plan)]
+    learning = [plan.name for plan in plans if KINDS[plan.kind].learns]
+    return ends[-1] if ends else convergence_after(learning[-1] if learning else KINDS[LEARN].first)
+
+
+def _read(
+    reading: Reading, entry: WrittenStage, before: StagePlan | None, following: WrittenStage | None
+) -> Section | None:
+    """Validated settings of one entry; None after noting what is wrong with them."""
+    if entry.kind == CONVERGE:
+        return _read_convergence(reading, entry, before)
+    data = entry.data
+    if entry.is_listed and (key := CONVERGES_BY.get(entry.kind)) is not None:
+        if key in data and following is not None and _is_convergence(following):
+            found = f"{dotted((*entry.keys, key))} is said by {dotted(following.keys)}, too."
+            reading.add((*entry.keys, key), found, "", "Keep one of them.")
+        data = {key: _is_convergence(following), **data}
+    return reading.section(KINDS[entry.kind].settings, data, entry.keys)
+
+
+def _read_convergence(reading: Reading, entry: WrittenStage, before: StagePlan | None) -> Section | None:
+    """What it says itself, and what the stage before says of it."""
+    inherited: Mapping[str, Any] = {} if before is None else ConvergeSettings.after(before.settings)
+    for key in inherited:
+        if key in entry.data:
+            found = f"{dotted((*entry.keys, key))} is said by the stage before it, too."
+            reading.add((*entry.keys, key), found, "", "Keep one of them.")
+    return reading.section(ConvergeSettings, {**inherited, **entry.data}, entry.keys)
+
+
+def _is_convergence(entry: WrittenStage | None) -> bool:
+    return entry is not None and entry.kind == CONVERGE
+
+
+def _order_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | int, ...], str, str, str]]:
+    """What an entry lacks before it, or can't be with what comes after it."""
+    first = plans[0]
+    learning = [plan for plan in plans if plan.kind == LEARN]
+    brings = [plan for plan in learning if getattr(plan.settings, "initial_train_dataset", None) is not None]
+    if first.kind == CONVERGE and not brings:
+        found = f"{first.said()} comes before any stage, and no dataset is brought along."
+        advice = "Move it after a stage, or name initial_train_dataset and initial_valid_dataset in learn."
+        yield first.keys, found, "", advice
+    for index, plan in enumerate(plans):
+        if isinstance(plan.settings, ConvergeSettings) and any(KINDS[one.kind].learns for one in plans[index + 1 :]):
+            for one in plan.settings.ahead_of_learning():
+                yield (*plan.keys, one.key), f"{plan.said()}: {one.found}", "", one.advice
+    for plan in learning[1:]:
+        for key in ("initial_train_dataset", "initial_valid_dataset", "seeds_tags_dict"):
+            if getattr(plan.settings, key, None) is not None:
+                found = f"{plan.said(key)} is given, and the committee has begun with an earlier stage."
+                yield (*plan.keys, key), found, "", f"Write it into {learning[0].said()}."

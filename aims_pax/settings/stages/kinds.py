@@ -1,0 +1,73 @@
+"""The kinds of stages: a row for each says what is written, what is done, and what is foretold."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from aims_pax.settings.section import Section
+from aims_pax.settings.stages.active import ActiveLearningSettings
+from aims_pax.settings.stages.converge import ConvergeSettings
+from aims_pax.settings.stages.initial import InitialDatasetSettings
+
+
+@dataclass(frozen=True, slots=True)
+class StageKind:
+    """One kind of stages.
+
+    Parameters
+    ----------
+    settings : type of Section
+    stage : str
+        ``module:Class`` of what runs it, an :class:`aims_pax.stages.stage.Stage`. It stands in a layer above, and is
+        imported when it is needed, as is the next.
+    forecast : str
+        ``module:Class`` of what foretells it, an :class:`aims_pax.forecast.ahead.StageForecaster`.
+    section : str
+        The section of v0.2 that has its settings; empty where none has.
+    first : str
+        What the first of its kind is called where no name is written, if not as its kind.
+    begins : bool
+        Whether it needs no dataset before it, and stands at the beginning or not at all.
+    learns : bool
+        Whether its members must have been trained alike, since they disagree where all of them are unsure.
+    """
+
+    settings: type[Section]
+    stage: str
+    forecast: str
+    section: str = ""
+    first: str = ""
+    begins: bool = False
+    learns: bool = False
+
+
+INITIAL: Final = "initial"
+CONVERGE: Final = "converge"
+LEARN: Final = "learn"
+
+KINDS: Final[Mapping[str, StageKind]] = {
+    INITIAL: StageKind(
+        InitialDatasetSettings,
+        stage="aims_pax.stages.initial:InitialDataset",
+        forecast="aims_pax.forecast.sampling:InitialForecast",
+        section="INITIAL_DATASET_GENERATION",
+        begins=True,
+    ),
+    CONVERGE: StageKind(
+        ConvergeSettings,
+        stage="aims_pax.stages.converge:Converge",
+        forecast="aims_pax.forecast.training:ConvergeForecast",
+    ),
+    LEARN: StageKind(
+        ActiveLearningSettings,
+        stage="aims_pax.stages.active:ActiveLearning",
+        forecast="aims_pax.forecast.learning:LearnForecast",
+        section="ACTIVE_LEARNING",
+        first="active",  # as stores of runs have called it since there was only one
+        learns=True,
+    ),
+}
+"""By what STAGES calls them."""
+
+LATER: Final = ("collect", "validate", "relabel", "testset", "stability")
+"""Kinds that other versions will have."""
