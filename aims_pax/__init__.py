@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aims_pax.face.session import run
     from aims_pax.face.trial import verify
     from aims_pax.settings.project import Project, load_project
-    from aims_pax.settings.reading.arguments import initial, learn
+    from aims_pax.settings.reading.arguments import converge, initial, learn
 
 __version__ = "0.1.0"
 
@@ -26,6 +26,7 @@ _HOMES: Final = {
     "UserError": "errors",
     "calculator": "face.models",
     "check": "face.ahead",
+    "converge": "settings.reading.arguments",
     "evaluate": "face.models",
     "initial": "settings.reading.arguments",
     "label": "face.labels",
@@ -58,6 +59,7 @@ __all__ = [
     "UserError",
     "calculator",
     "check",
+    "converge",
     "evaluate",
     "initial",
     "label",

@@ -8,9 +8,10 @@ from typing import Final
 import numpy as np
 
 from aims_pax.frame import Frame, Stage
-from aims_pax.settings import ActiveLearningSettings, MDSettings, Project
+from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, MDSettings, Project
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
-from aims_pax.settings.stage import ACTIVE, INITIAL
+from aims_pax.settings.stage import ACTIVE
+from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.systems import System
 from aims_pax.stages.driver import driver_words, embedded_settings
@@ -63,10 +64,14 @@ def _counted(number: int, noun: str) -> str:
 def quantities(project: Project, stages: tuple[Stage, ...]) -> Iterator[tuple[str, str]]:
     """Name and value of everything that a run does, with units."""
     yield "MD", "; ".join(_motions(project))
-    if INITIAL in stages:
-        yield from _initial(project)
-    for plan in project.settings.learning if ACTIVE in stages else ():
-        yield from _active(plan, _step_fs(project))
+    for plan in project.plans(stages):
+        match plan.settings:
+            case InitialDatasetSettings():
+                yield from _initial(project)
+            case ActiveLearningSettings():
+                yield from _active(project, plan)
+            case ConvergeSettings() if not plan.is_implied:
+                yield from _converge(project, plan)
     yield from _models(project)
 
 
@@ -92,11 +97,21 @@ def _initial(project: Project) -> Iterator[tuple[str, str]]:
     yield "  until", " or ".join(goals)
 
 
-def _active(plan: StagePlan, step_fs: float | None) -> Iterator[tuple[str, str]]:
+def _converge(project: Project, plan: StagePlan) -> Iterator[tuple[str, str]]:
+    settings = plan.read_as(ConvergeSettings)
+    best = project.settings.is_end(plan) and settings.converge_best
+    whom = "the best member" if best else "all members"
+    yield "converge", f"{plan.name}: {whom}, up to {_counted(settings.max_convergence_epochs, 'epoch')}"
+
+
+def _active(project: Project, plan: StagePlan) -> Iterator[tuple[str, str]]:
     settings = plan.read_as(ActiveLearningSettings)
+    step_fs = project.md_for(0, settings).timestep if settings.MD else _step_fs(project)
     every = _steps(settings.skip_step_mlff, step_fs)
     name = "active learning" if plan.name == ACTIVE else plan.name
     yield name, f"{settings.num_trajectories} trajectories, checked every {every}"
+    if settings.MD:
+        yield "  MD", _motion(project.md_for(0, settings))
     yield (
         "  labels",
         (

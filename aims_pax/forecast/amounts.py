@@ -1,6 +1,6 @@
 """What each part of a run has still to do: labels, MD steps and epochs. Nothing is measured, nothing computed."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isinf
 from pkgutil import resolve_name
@@ -26,12 +26,15 @@ if TYPE_CHECKING:  # what times a stage imports PyTorch, and amounts need none
 
 T = TypeVar("T")
 
+FINAL: Final = "convergence"
+"""The convergence after the first active learning, which in most campaigns is the last one."""
+
 WORDS: Final[Mapping[str, str]] = {
     Part.STARTING: "starting",
     "initial": "initial dataset",
     "initial convergence": "initial convergence",
     "active": "active learning",
-    "convergence": "final convergence",
+    FINAL: "final convergence",
     Part.VERDICT: "verdict",
     Part.RESULTS: "results",
 }
@@ -157,9 +160,13 @@ def forecaster_of(plan: StagePlan) -> StageForecaster:
     return cast(StageForecaster, resolve_name(KINDS[plan.kind].forecast)())
 
 
-def words_of(part: str) -> str:
-    """What a part of a run is called in tables."""
-    return WORDS.get(part, part)
+def words_of(parts: Sequence[str]) -> dict[str, str]:
+    """What parts of a run, in their order, are called in tables; a convergence is the final one if nothing follows."""
+    words = {part: WORDS.get(part, part) for part in parts}
+    stages = [part for part in parts if part not in (Part.VERDICT, Part.RESULTS)]
+    if FINAL in stages[:-1]:
+        words[FINAL] = FINAL
+    return words
 
 
 def plans_ahead(project: Project, stages: tuple[Stage, ...], standing: Standing | None) -> tuple[StagePlan, ...]:
@@ -249,11 +256,13 @@ def amount_facts(
     standing: Standing | None = None,
 ) -> Iterator[tuple[str, str]]:
     """The same in words, a line for each part that labels, moves or trains."""
-    for one in amounts_ahead(project, stages, standing=standing):
+    amounts = amounts_ahead(project, stages, standing=standing)
+    words = words_of([one.part for one in amounts])
+    for one in amounts:
         kinds = (("labels", one.labels), ("MD steps", one.md_steps), ("epochs", one.epochs))
         said = [f"{span.words()} {name}" for name, span in kinds if span.high > 0]
         if said and one.part != Part.STARTING:
-            yield one.part, f"{words_of(one.part)}: {', '.join(said)}"
+            yield one.part, f"{words[one.part]}: {', '.join(said)}"
 
 
 def _starting_amounts(project: Project, standing: Standing | None) -> Amounts:

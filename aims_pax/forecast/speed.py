@@ -255,7 +255,7 @@ def _dynamics(project: Project, committee: Committee, n_trajectories: int) -> tu
     """Seconds of an MD step: of the batch as such, and of each trajectory in it."""
     sampled = replace(project, settings=replace(project.settings, md=project.md_for(0)))  # all move alike
     plan = project.settings.learning[0]
-    settings = project.active.model_copy(update={"num_trajectories": n_trajectories})
+    settings = project.active.model_copy(update={"num_trajectories": n_trajectories, "MD": {}})
     sampler = assembly.active_sampler(sampled, replace(plan, settings=settings), committee)
     every = settings.skip_step_mlff
     alone_s = _step_s(sampler, committee, [0], every)

@@ -40,6 +40,8 @@ VERDICT_EFFORT: Final = 1.0
 precision, all members are asked now and then, and a fifth more is run at constant energy; but one member drives."""
 
 WIDTH: Final = 80
+NAME_WIDTH: Final = 20
+"""Of a table, and of the names in it, columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,8 @@ class StageForecasts:
         if not self.rows:
             return ["nothing is left to do: the run is finished"]
         table = [_line("stage", "labels", "MD steps", "epochs", "time", "range"), "─" * WIDTH]
-        table += [_row(words_of(row.part), row.amounts, row.time_s) for row in self.rows]
+        words = words_of([row.part for row in self.rows])
+        table += [_row(words[row.part], row.amounts, row.time_s) for row in self.rows]
         total = Amounts(
             Part.RESULTS,
             _sum([row.amounts.labels for row in self.rows]),
@@ -281,7 +284,8 @@ def _bounds(span: Span) -> dict[str, float | None]:
 
 
 def _line(stage: str, labels: str, md_steps: str, epochs: str, time: str, span: str) -> str:
-    return f"{stage:<20}{labels:>9}{md_steps:>11}{epochs:>9}{time:>10}{span:>21}"
+    stage = stage if len(stage) < NAME_WIDTH else f"{stage[: NAME_WIDTH - 2]}…"
+    return f"{stage:<{NAME_WIDTH}}{labels:>9}{md_steps:>11}{epochs:>9}{time:>10}{span:>21}"
 
 
 def _row(name: str, amounts: Amounts, time_s: Span) -> str:

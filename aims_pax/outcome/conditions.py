@@ -13,7 +13,7 @@ from aims_pax.frame import Frame, LabelledFrame
 from aims_pax.outcome.heldout_plan import HeldoutPlan
 from aims_pax.outcome.trial import TrialRun
 from aims_pax.sampling import StatisticalEnsemble, TrajectoryStart
-from aims_pax.settings import MDSettings, Project
+from aims_pax.settings import ActiveLearningSettings, MDSettings, Project
 
 SEEDS_APART: Final = 2**40
 """Added to the seed of the MD section, so that these runs share no noise with those that gave the labels."""
@@ -79,9 +79,14 @@ class Grounds:
 
 def conditions_of(project: Project) -> list[tuple[str, MDSettings]]:
     """The distinct pairs of system and MD that active learning had, each once, in the order of its trajectories."""
+    stages = [plan.read_as(ActiveLearningSettings) for plan in project.settings.learning]
     moving = [(system.name, project.md_of(system)) for system in project.systems]
-    if (n_trajectories := project.settings.n_trajectories) > 0:
-        moving = [(project.system_for(index).name, project.md_for(index)) for index in range(n_trajectories)]
+    if stages:
+        moving = [
+            (project.system_for(index).name, project.md_for(index, one))
+            for one in stages
+            for index in range(one.num_trajectories)
+        ]
     found: dict[tuple[str, str], tuple[str, MDSettings]] = {}
     for name, md in moving:
         alike = md.model_copy(update={"seed": 0})

@@ -24,7 +24,7 @@ from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
 from aims_pax.outcome.origins import errors_by_origin, errors_by_system, labels_by_system, origin_lines
 from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, note_models, write_committee, write_product
 from aims_pax.report.figures import draw_run
-from aims_pax.settings import Project
+from aims_pax.settings import ActiveLearningSettings, Project
 from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.stages.activities import Activity, Part, Stopwatch
 from aims_pax.stages.assembly import active_rules
@@ -361,4 +361,5 @@ def _finite(value: float) -> float | None:
 
 
 def _md_seeds(project: Project) -> list[int]:
-    return sorted({project.md_for(index).seed for index in range(project.settings.n_trajectories)})
+    stages = [plan.read_as(ActiveLearningSettings) for plan in project.settings.learning]
+    return sorted({project.md_for(index, one).seed for one in stages for index in range(one.num_trajectories)})

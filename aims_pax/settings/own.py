@@ -49,7 +49,8 @@ class SystemSettings(Section):
         "own: its own.",
     )
     max_labels: Limit = Field(
-        float("inf"), description="Labels in active learning after which its trajectories end. The others go on."
+        float("inf"),
+        description="Labels in a stage of active learning after which its trajectories end. The others go on.",
     )
     priority: Priority = Field(
         0, description="Which labels are computed first where workers are short: those of the higher number."

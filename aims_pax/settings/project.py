@@ -45,7 +45,7 @@ from aims_pax.settings.systems import System, systems_of
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from aims_pax.settings.reading.arguments import StageEntry
+    from aims_pax.settings.reading.arguments import Listed
 
 BOTH_STAGES: Final = (Stage.INITIAL, Stage.ACTIVE)
 
@@ -81,7 +81,7 @@ class Project:
         cls,
         atoms: "Atoms | Iterable[Atoms] | Mapping[str, Atoms | Mapping[str, object]]",
         *,
-        stages: "Sequence[StageEntry]",
+        stages: "Sequence[Listed]",
         reference: str | Mapping[str, object] = "tblite",
         md: Mapping[Any, object] | None = None,
         mace: Mapping[str, Mapping[str, object]] | None = None,
@@ -98,8 +98,9 @@ class Project:
         atoms : Atoms, iterable of Atoms, or mapping of str to Atoms or mapping
             Starting structures; by their formulas where they have no names. A mapping in the place of atoms is an
             entry of SYSTEMS, whose `geometry` may be atoms, or a file as there.
-        stages : sequence of StageEntry
-            What `initial` and `learn` of :mod:`aims_pax.settings.reading.arguments` make.
+        stages : sequence
+            What `initial`, `converge` and `learn` of :mod:`aims_pax.settings.reading.arguments` make, or entries as
+            STAGES has them. Nothing is done that is not listed.
         reference : str or mapping
             REFERENCE: its type alone, or with its settings.
         md : mapping or None
@@ -123,9 +124,9 @@ class Project:
 
         home = Path("aims_pax_run" if folder is None else folder).expanduser().absolute()
         systems = systems_given(atoms)
-        settings, problems = arguments(reference, stages, systems=systems, md=md, cluster=cluster, misc=misc)
+        settings = arguments(reference, stages, systems=systems, md=md, cluster=cluster, misc=misc)
         models = mace_arguments(mace)
-        written = Written(Path.cwd(), settings, models, [*problems, *models.problems])
+        written = Written(Path.cwd(), settings, models, [*settings.problems, *models.problems])
 
         def structures(read: Settings | None) -> Found:
             return found(lambda: systems_of(atoms)) if systems is None else structures_given(systems, read)
@@ -255,10 +256,11 @@ class Project:
             return plan.md
         return md if isinstance(md, MDSettings) else md[system.frame.trajectory]
 
-    def md_for(self, trajectory: int) -> MDSettings:
-        """How one trajectory of active learning moves."""
-        md = self.settings.md
-        return md if isinstance(md, MDSettings) else md[trajectory]
+    def md_for(self, trajectory: int, settings: ActiveLearningSettings | None = None) -> MDSettings:
+        """How one trajectory of active learning moves: in a stage of these settings; None: in the first one."""
+        stage, md = self.settings.active if settings is None else settings, self.settings.md
+        md = md if isinstance(md, MDSettings) else md[trajectory]
+        return md if stage is None else stage.moved(md)
 
     def system_for(self, trajectory: int) -> System:
         """Where one trajectory of active learning starts: as SYSTEMS says, or the systems in turn."""

@@ -33,6 +33,7 @@ from aims_pax.settings.stages.campaign import (
     end_of,
     half_of,
     is_end,
+    judge_motion,
     read_campaign,
     require_sections,
     with_trajectories_of_systems,
@@ -151,6 +152,7 @@ def read_settings(reading: Reading, halves: tuple[Stage, ...]) -> Settings | Non
         learning = [one.settings for one in stages if isinstance(one.settings, ActiveLearningSettings)]
         n_trajectories = max(homes.n_trajectories, *(one.num_trajectories for one in learning), 0)
         md = {index: moving[homes.place_of(index)] for index in range(n_trajectories)}
+    judge_motion(reading, stages, md)
     if len(reading.problems) > n_before or md is None or misc is None or cluster is None:
         return None
     if reference is None or plans is None:
@@ -323,7 +325,7 @@ def _fhi_aims_data(reading: Reading, data: Mapping[Any, Any], stages: Sequence[W
     """FHI-aims by REFERENCE, by the keys of v0.2, or by both as long as they agree, as REFERENCE would have it."""
     written = {key: value for key, value in data.items() if key not in FHI_AIMS_PLACES} | {"type": "fhi-aims"}
     for key, places in FHI_AIMS_PLACES.items():
-        found = [(place, value) for place in places if (value := _at(reading.document, place)) is not None]
+        found = [(place, value) for place in places if (value := reading.document.at(place)) is not None]
         found += [((*one.keys, key), value) for one in stages if key == "species_dir" and (value := one.written(key))]
         if not found:
             continue
@@ -344,14 +346,6 @@ def _fhi_aims_data(reading: Reading, data: Mapping[Any, Any], stages: Sequence[W
 def _plain(value: Any) -> Any:
     """The same for ``light``, ``./light`` and ``light/``, and for a command with and without its redirections."""
     return normpath(bare(value)) if isinstance(value, str) else value
-
-
-def _at(document: Document, keys: KeyPath) -> Any:
-    """What is written at a key; None where there is no such key."""
-    value: Any = document.data
-    for key in keys:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
 
 
 def _tagged(

@@ -224,12 +224,11 @@ def active_sampler(
     from aims_pax.committee import CommitteeForces
     from aims_pax.sampling import BatchedSampler
 
+    settings, noise = plan.read_as(ActiveLearningSettings), 1 + apart(plan.name)
     if frames is None:
-        n_trajectories = plan.read_as(ActiveLearningSettings).num_trajectories
-        frames = [project.system_for(index).frame for index in range(n_trajectories)]
-    noise = 1 + apart(plan.name)
-    starts = [_start(frame, project.md_for(index), noise=noise) for index, frame in enumerate(frames)]
-    member = 0 if project.md_for(0).propagate_with == "member" else None
+        frames = [project.system_for(index).frame for index in range(settings.num_trajectories)]
+    starts = [_start(frame, project.md_for(index, settings), noise=noise) for index, frame in enumerate(frames)]
+    member = 0 if project.md_for(0, settings).propagate_with == "member" else None
     return BatchedSampler(starts, CommitteeForces(committee, member=member), device=committee.device)
 
 

@@ -333,7 +333,8 @@ def _names_in_yaml(text: str) -> Iterator[str]:
             if section == "STAGES" and isinstance(keys, list):
                 listed = [entry for entry in keys if isinstance(entry, dict)]
                 for name, own in (pair for entry in listed for pair in entry.items()):
-                    yield from (f"{STAGES.get(name, STAGES['learn'])}.{key}" for key in own or {})
+                    known = STAGES.get(name, STAGES["learn"])
+                    yield from (f"{known}.{key}" for key in own or {} if key != "name")
             if isinstance(keys, dict):
                 yield from (f"{section}.{key}" for key in _flat(section, keys))
 

@@ -50,6 +50,10 @@ class StageEntry:
     settings: Mapping[str, object]
 
 
+Listed = StageEntry | str | Mapping[str, Mapping[str, object] | None]
+"""An entry, or one as STAGES has it."""
+
+
 def initial(**settings: object) -> StageEntry:
     """The initial dataset, with settings of INITIAL_DATASET_GENERATION."""
     return StageEntry("initial", settings)
@@ -136,14 +140,14 @@ def _without_atoms(systems: Mapping[str, Mapping[str, object]]) -> dict[str, obj
 
 def arguments(
     reference: str | Mapping[str, object],
-    stages: Sequence[StageEntry],
+    stages: Sequence[Listed],
     *,
     systems: Mapping[str, Mapping[str, object]] | None = None,
     md: Mapping[Any, object] | None = None,
     cluster: Mapping[str, object] | None = None,
     misc: Mapping[str, object] | None = None,
-) -> tuple[Arguments, list[Problem]]:
-    """What stands in the place of aims_PAX.yaml, and what is wrong with the list of stages."""
+) -> Arguments:
+    """What stands in the place of aims_PAX.yaml, and what in it no file could hold."""
     data: dict[str, object] = {"REFERENCE": {"type": reference} if isinstance(reference, str) else reference}
     if systems is not None:
         data["SYSTEMS"] = _without_atoms(systems)
@@ -152,20 +156,14 @@ def arguments(
     if isinstance(moving, Mapping) and not any(isinstance(key, int) for key in moving):
         moving = {**NVT, **moving}
     data |= {name: given for name, given in (("MD", moving), ("CLUSTER", cluster), ("MISC", misc)) if given is not None}
-    data[SECTION], places[SECTION] = [_entry(one) for one in stages] if _is_list(stages) else stages, "stages"
-    made = Arguments.of(data, places)
-    return made, list(made.problems)
-
-
-def _is_list(stages: object) -> bool:
-    return isinstance(stages, Sequence) and not isinstance(stages, str)
+    listed = stages if isinstance(stages, list | tuple) else [stages]
+    data[SECTION], places[SECTION] = [_entry(one) for one in listed], "stages"
+    return Arguments.of(data, places)
 
 
 def _entry(entry: object) -> object:
     """The same as STAGES has it."""
-    if not isinstance(entry, StageEntry):
-        return entry
-    return {entry.kind: {"converge_al": True, **entry.settings} if entry.kind == "learn" else entry.settings}
+    return {entry.kind: entry.settings} if isinstance(entry, StageEntry) else entry
 
 
 def mace_arguments(sections: Mapping[str, object] | None) -> Arguments:

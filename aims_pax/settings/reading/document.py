@@ -51,6 +51,13 @@ class Document:
     lines: Mapping[KeyPath, int] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
+    def at(self, keys: KeyPath) -> Any:
+        """What is written at a key; None where there is no such key."""
+        value: Any = self.data
+        for key in keys:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value
+
     def where(self, keys: KeyPath) -> str:
         """File and line of a value, or of the innermost mapping that it is missing from."""
         line = self.line(keys)

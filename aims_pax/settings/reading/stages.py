@@ -150,10 +150,6 @@ class _Reader:
         if KINDS[entry.kind].begins and earlier:
             found = f"{keys}: {entry.kind} comes a second time, or after another stage."
             self._wrong(entry.keys, found, "", f"Begin the list with {entry.kind}, or leave it out.")
-        if entry.kind == "learn" and any(one.kind == "learn" for one in earlier):
-            self._wrong(entry.keys, f"{keys}: learn comes a second time, or after learn.", ALLOWED)
-        if entry.kind == CONVERGE and not earlier:
-            self._wrong(entry.keys, f"{keys} comes before any stage.", ALLOWED)
         if entry.kind == CONVERGE and earlier and earlier[-1].kind == CONVERGE:
             self._wrong(entry.keys, f"{keys}: {CONVERGE} comes twice.", "", "Keep one of them.")
 

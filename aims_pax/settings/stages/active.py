@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from math import isinf
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le
 from pydantic import Field
 
-from aims_pax.settings.reading.kinds import Count, Limit, PathOrNamed, Seed, Whole
+from aims_pax.settings.md import MDSettings
+from aims_pax.settings.reading.kinds import Count, Kind, Limit, PathOrNamed, Seed, Whole
 from aims_pax.settings.section import Contradiction
 from aims_pax.settings.stage import StageSettings
 
@@ -23,6 +24,9 @@ class ActiveLearningSettings(StageSettings):
     num_trajectories: Annotated[int, Ge(1), Le(10**6), Whole] = Field(
         description="MD trajectories that run side by side."
     )
+    MD: Annotated[dict[str, Any], Kind("mapping of settings of MD")] = Field(
+        default_factory=dict, description="How all trajectories of this stage move, where that differs from MD."
+    )
     start_from: Literal["structures", "initial_dataset"] = Field(
         "structures",
         description="Where trajectories begin. structures: at the starting structures; initial_dataset: at training "
@@ -30,12 +34,14 @@ class ActiveLearningSettings(StageSettings):
         "Velocities are drawn in both cases.",
     )
     max_MD_steps: Limit = Field(  # noqa: N815  the name in the files
-        float("inf"), description="MD steps after which a trajectory is finished."
+        float("inf"), description="MD steps of this stage after which a trajectory is finished."
     )
     max_train_set_size: Limit = Field(
-        float("inf"), description="Training structures of each member at which active learning is done."
+        float("inf"),
+        description="Training structures of each member at which active learning is done. All that it has count, "
+        "those of earlier stages among them.",
     )
-    max_epochs: Limit = Field(float("inf"), description="Epochs in all after which active learning is done.")
+    max_epochs: Limit = Field(float("inf"), description="Epochs of this stage after which it is done.")
     c_x: Annotated[float, Gt(-1)] = Field(
         0.0, description="Shift of the threshold: (1 + c_x) times the mean uncertainty. Negative values label more."
     )
@@ -101,6 +107,15 @@ class ActiveLearningSettings(StageSettings):
         None, description="Labelled structures to validate on, beside initial_train_dataset."
     )
     save_trajectories: bool = Field(True, description="Whether frames of the MD are saved for inspection.")
+
+    def moved(self, md: MDSettings) -> MDSettings:
+        """How a trajectory moves in this stage that would otherwise move so."""
+        return md if not self.MD else MDSettings.model_validate(self.merged(md))
+
+    def merged(self, md: MDSettings) -> dict[str, Any]:
+        """The same as it would be written."""
+        own = {MDSettings.ALIASES.get(key, key): value for key, value in self.MD.items()}
+        return {**md.model_dump(include=md.model_fields_set), **own}
 
     @property
     def names_members(self) -> bool:

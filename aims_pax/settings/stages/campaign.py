@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from aims_pax.frame import Stage
+from aims_pax.settings.md import MDSettings
 from aims_pax.settings.reading.document import dotted
 from aims_pax.settings.reading.kinds import shown
 from aims_pax.settings.reading.stages import SECTION, WrittenStage, convergence_after
@@ -20,6 +21,9 @@ STAGE_SECTIONS: Final = {Stage.INITIAL: KINDS[INITIAL].section, Stage.ACTIVE: KI
 
 CONVERGES_BY: Final[Mapping[str, str]] = {INITIAL: "converge_initial", LEARN: "converge_al"}
 """Setting of a stage by which it says itself that it is converged after it."""
+
+OWN_ELSEWHERE: Final = ("margin", "valid_skip")
+"""What a stage says of its own training with the same words: a convergence after it may say something else."""
 
 
 def read_campaign(reading: Reading, written: Sequence[WrittenStage]) -> tuple[StagePlan, ...]:
@@ -69,6 +73,16 @@ def require_sections(reading: Reading, halves: tuple[Stage, ...]) -> None:
     for name in (*needed, *(() if "SYSTEMS" in data else ("MD",))):
         if name not in data:
             reading.add((), f"The section {name} is missing.", "", "aims-pax init writes a project with all sections.")
+
+
+def judge_motion(
+    reading: Reading, stages: Sequence[StagePlan], md: MDSettings | Mapping[int, MDSettings] | None
+) -> None:
+    """Note what is wrong with how stages of active learning move, on top of what MD says."""
+    moving = [md] if isinstance(md, MDSettings) else list((md or {}).values())
+    for plan in stages if moving else ():
+        if isinstance(plan.settings, ActiveLearningSettings) and plan.settings.MD:
+            reading.section(MDSettings, plan.settings.merged(moving[0]), (*plan.keys, "MD"))
 
 
 def half_of(plans: Sequence[StagePlan], half: Stage) -> tuple[StagePlan, ...]:
@@ -134,7 +148,7 @@ def _read_convergence(reading: Reading, entry: WrittenStage, before: StagePlan |
     """What it says itself, and what the stage before says of it."""
     inherited: Mapping[str, Any] = {} if before is None else ConvergeSettings.after(before.settings)
     for key in inherited:
-        if key in entry.data:
+        if key in entry.data and key not in OWN_ELSEWHERE:
             found = f"{dotted((*entry.keys, key))} is said by the stage before it, too."
             reading.add((*entry.keys, key), found, "", "Keep one of them.")
     return reading.section(ConvergeSettings, {**inherited, **entry.data}, entry.keys)

@@ -21,7 +21,7 @@ class StageKind:
         ``module:Class`` of what runs it, an :class:`aims_pax.stages.stage.Stage`. It stands in a layer above, and is
         imported when it is needed, as is the next.
     forecast : str
-        ``module:Class`` of what foretells it, an :class:`aims_pax.forecast.ahead.StageForecaster`.
+        ``module:Class`` of what foretells it, an :class:`aims_pax.forecast.amounts.StageForecaster`.
     section : str
         The section of v0.2 that has its settings; empty where none has.
     first : str

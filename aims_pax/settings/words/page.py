@@ -19,6 +19,7 @@ from aims_pax.settings.reading.kinds import allowed
 from aims_pax.settings.reading.validation import nested_section
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.active import ActiveLearningSettings
+from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
 
 _INTRODUCTION: Final = """\
@@ -50,21 +51,31 @@ The method that labels structures. Without this section: GFN2-xTB by `tblite`, o
 
 
 _STAGES: Final = """\
-The campaign as the list of what it goes through. It says the same as the two sections above, and stands in their place:
-`initial` has the settings of INITIAL_DATASET_GENERATION, `learn` those of ACTIVE_LEARNING, and `converge` trains what
-is there to convergence. What is not listed is not run; a dataset that is brought along is converged on before `learn`.
+The campaign as the list of what it goes through, in the place of the two sections above: `initial` has the settings
+of INITIAL_DATASET_GENERATION, `learn` those of ACTIVE_LEARNING, and `converge` trains what is there to convergence.
+What is not listed is not run; only a dataset that is brought along is converged on before the first `learn` in any
+case.
 
 ```yaml
 STAGES:
   - initial: {n_points_per_sampling_step_idg: 8, max_initial_set_size: 7}
   - learn: {num_trajectories: 8, max_train_set_size: 68}
+  - learn: {name: hot, num_trajectories: 8, max_train_set_size: 120, MD: {temperature: 600}}
   - converge: {max_convergence_epochs: 110}
 ```
 
-`converge` may have the settings `convergence_patience`, `max_convergence_epochs`, `margin`, `converge_best` and
-`converge_on_validation` of the stage before it; without it the stage is not converged. The order is that of the
-example, with another `converge` after `initial` where that is wanted. `collect`, `validate` and others are not in this
-version.
+`initial` comes first or not at all. `learn` and `converge` may come as often as is wanted, in any order, a `converge`
+wherever there is a dataset before it. A later `learn` begins with all labels so far and goes on with the committee;
+its trajectories begin as those of the first (`start_from`), with noise of their own. Counts of training structures
+(`max_train_set_size`, `freeze_threshold_dataset`) are of all that a member has; MD steps, epochs and `max_labels` of
+a system are of this one stage.
+
+Any entry may have a `name`, by which the run's store, summary and diary call it. Else the first `learn` is `active`
+and the next `learn-2`; a `converge` is called by the stage before it: `initial convergence`, `convergence` after
+`active`, `learn-2 convergence`.
+
+What `converge` leaves out is as the stage before it says. With more to be learned after it, it trains all members,
+each on what it has. The last one hands over: it trains the best member or all, on everything that was paid for.
 """
 
 _SYSTEMS: Final = """\
@@ -92,7 +103,14 @@ def reference_page() -> str:
             key: item for home, keys in NOT_YET.items() if home.startswith(f"{name}.") for key, item in keys.items()
         }
         parts += _other_keys(model, {**NOT_YET.get(name, {}), **inner}, FHI_AIMS.get(name, {}))
-    parts += ["### STAGES", _STAGES, "### SYSTEMS", _SYSTEMS, *_tables(SystemSettings)]
+    parts += [
+        "### STAGES",
+        _STAGES,
+        *_tables(ConvergeSettings, "Settings of `converge`:"),
+        "### SYSTEMS",
+        _SYSTEMS,
+        *_tables(SystemSettings),
+    ]
     parts += ["### CLUSTER", _CLUSTER, *_choices(CLUSTERS)]
     parts += _other_keys(None, {**NOT_YET["CLUSTER"], **NOT_YET["CLUSTER.parsl_options"]}, FHI_AIMS["CLUSTER"])
     parts += ["### REFERENCE", _REFERENCE, *_choices(REFERENCE_SETTINGS)]

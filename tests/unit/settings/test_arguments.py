@@ -1,6 +1,7 @@
 """A project of Python's arguments: the same settings, checks and messages as of files."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from aims_pax.campaign.inputs import input_texts
 from aims_pax.errors import SettingsError, StructureError
 from aims_pax.frame import Stage
 from aims_pax.settings import Project, load_project
-from aims_pax.settings.reading.arguments import StageEntry, initial, learn
+from aims_pax.settings.reading.arguments import StageEntry, converge, initial, learn
 
 INITIAL: Mapping[str, Any] = {"n_points_per_sampling_step_idg": 2, "max_initial_set_size": 4, "ensemble_size": 2}
 LEARN: Mapping[str, Any] = {"num_trajectories": 2, "max_train_set_size": 9, "ensemble_size": 2}
@@ -40,9 +41,16 @@ def test_arguments_are_the_settings_of_the_same_files(tmp_path: Path) -> None:
     write(tmp_path / "geometry" / "H2O.xyz", molecule("H2O"))
     of_files = load_project(tmp_path)
     of_python = Project.of(
-        molecule("H2O"), stages=BOTH, md={"temperature": 350.0}, mace={"TRAINING": {"lr": 0.02}}, folder=tmp_path
+        molecule("H2O"),
+        stages=[*BOTH, converge()],
+        md={"temperature": 350.0},
+        mace={"TRAINING": {"lr": 0.02}},
+        folder=tmp_path,
     )
-    assert of_python.settings == of_files.settings
+    assert replace(of_python.settings, stages=()) == replace(of_files.settings, stages=())
+    assert [plan.name for plan in of_python.settings.stages] == ["initial", "active", "convergence"]
+    for one, other in zip(of_python.settings.stages, of_files.settings.stages, strict=True):
+        assert (one.name, one.settings.model_dump()) == (other.name, other.settings.model_dump())
     assert of_python.mace == of_files.mace
     assert of_python.folder == of_files.folder
     assert of_python.systems[0].name == of_files.systems[0].name == "H2O"
@@ -83,7 +91,7 @@ def test_all_mistakes_are_told_at_once_by_argument() -> None:
             tuple(reversed(BOTH)),
             "stages[1]: STAGES.1.initial: initial comes a second time, or after another stage.",
         ),
-        ((BOTH[1], BOTH[1]), "Project.of, stages[1]: STAGES.1.learn: learn comes a second time"),
+        ((converge(), BOTH[1]), "Project.of, stages[0]: STAGES.0.converge comes before any stage"),
     ],
 )
 def test_list_of_stages_is_one_that_this_version_runs(stages: tuple[StageEntry, ...], words: str) -> None:
@@ -91,6 +99,9 @@ def test_list_of_stages_is_one_that_this_version_runs(stages: tuple[StageEntry, 
 
 
 def test_stages_are_those_of_the_list() -> None:
+    listed = [BOTH[0], "converge", {"learn": dict(LEARN)}, learn(**LEARN, name="more")]
+    names = [plan.name for plan in Project.of(molecule("H2O"), stages=listed).settings.stages]
+    assert names == ["initial", "initial convergence", "active", "more"]
     assert Project.of(molecule("H2O"), stages=BOTH[:1]).stages == (Stage.INITIAL,)
     assert Project.of(molecule("H2O"), stages=BOTH).stages == (Stage.INITIAL, Stage.ACTIVE)
 

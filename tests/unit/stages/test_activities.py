@@ -29,6 +29,19 @@ def test_each_second_belongs_to_one_activity_and_one_part() -> None:
     assert "not recorded" not in by_part
 
 
+def test_each_stage_is_a_part_by_its_own_name_also_after_an_interruption() -> None:
+    clock = Clock()
+    first = Stopwatch(clock)
+    first.enter("learn-2")
+    clock.advance(2.0)
+    again = Stopwatch(clock)
+    again.add(first.to_text(), parts=first.parts_to_text())
+    again.enter("learn-2")
+    clock.advance(1.0)
+    assert again.seconds_by_part()["learn-2"] == 3.0
+    assert list(again.seconds_by_part())[-3:] == ["learn-2", "verdict", "results"]
+
+
 def test_starting_is_a_part_of_its_own_in_whichever_part_it_happens() -> None:
     clock = Clock()
     stopwatch = Stopwatch(clock)

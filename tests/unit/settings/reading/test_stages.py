@@ -10,6 +10,8 @@ from aims_pax.errors import SettingsError
 from aims_pax.frame import Stage
 from aims_pax.settings import Project, load_project
 from aims_pax.settings.stage import EndSettings
+from aims_pax.settings.stages.active import ActiveLearningSettings
+from aims_pax.settings.stages.converge import ConvergeSettings
 
 WATER = "3\n\nO 0 0 0.119\nH 0 0.763 -0.477\nH 0 -0.763 -0.477\n"
 INITIAL = {"n_points_per_sampling_step_idg": 2, "max_initial_set_size": 3}
@@ -73,6 +75,38 @@ def test_a_list_of_stages_says_what_sections_say(name: str, tmp_path: Path) -> N
     assert listed.settings.reference == plain.settings.reference
 
 
+def test_entries_have_names_and_settings_of_their_own(tmp_path: Path) -> None:
+    hot = {**LEARN, "name": "hot", "c_x": 0.3, "MD": {"temperature": 600}}
+    project = by_stages(
+        tmp_path,
+        {"initial": INITIAL},
+        {"learn": {**LEARN, "margin": 0.1}},
+        {"converge": {"margin": 0.2}},
+        {"learn": LEARN},
+        {"learn": hot},
+        "converge",
+    )
+    names = [plan.name for plan in project.settings.stages]
+    assert names == ["initial", "active", "convergence", "learn-2", "hot", "hot convergence"]
+    assert [plan.read_as(ActiveLearningSettings).c_x for plan in project.settings.learning] == [0, 0, 0.3]
+    assert [project.md_for(0, plan.settings).temperature for plan in project.settings.learning] == [300, 300, 600]  # type: ignore[arg-type]
+    active, convergence = project.settings.stages[1:3]
+    assert (active.settings.margin, convergence.settings.margin) == (0.1, 0.2)  # type: ignore[attr-defined]
+    assert [project.settings.is_end(plan) for plan in project.settings.stages] == [False] * 5 + [True]
+
+
+def test_dataset_that_is_brought_along_may_be_converged_on_by_an_entry_of_its_own(tmp_path: Path) -> None:
+    for name in ("train.xyz", "valid.xyz"):
+        (tmp_path / name).write_text(WATER, encoding="utf-8")
+    brought = {**LEARN, "initial_train_dataset": "train.xyz", "initial_valid_dataset": "valid.xyz"}
+    said = by_stages(tmp_path, {"converge": {"max_convergence_epochs": 9}}, {"learn": brought})
+    (first, _) = said.plans((Stage.ACTIVE,))
+    assert (first.name, first.is_implied) == ("initial convergence", False)
+    assert first.read_as(ConvergeSettings).max_convergence_epochs == 9
+    implied = by_stages(tmp_path, {"learn": brought}).plans((Stage.ACTIVE,))[0]
+    assert (implied.name, implied.is_implied) == ("initial convergence", True)
+
+
 def test_only_the_stages_that_are_listed_are_run(tmp_path: Path) -> None:
     project = by_stages(tmp_path, {"initial": INITIAL}, "converge")
     assert project.settings.active is None
@@ -108,7 +142,18 @@ WRONG: dict[str, tuple[Any, str]] = {
     "not a mapping": ([{"learn": 3}], "STAGES.0 is no stage with its settings"),
     "misspelt": ([{"lern": LEARN}], "Did you mean learn"),
     "later": ([{"collect": {}}, {"learn": LEARN}], "STAGES.0 is collect, which is not in this version"),
-    "twice": ([{"learn": LEARN}, {"learn": LEARN}], "learn comes a second time, or after learn"),
+    "same name": ([{"learn": {**LEARN, "name": "hot"}}, {"learn": {**LEARN, "name": "Hot"}}], "as is another entry"),
+    "no name": ([{"learn": {**LEARN, "name": "a b"}}], "STAGES.0.learn.name is 'a b'"),
+    "reserved": ([{"learn": {**LEARN, "name": "results"}}], "which means something else in a run"),
+    "hands over too early": (
+        [{"learn": LEARN}, {"converge": {"converge_best": True}}, {"learn": LEARN}],
+        "STAGES.1.converge: converge_best is about the models that are handed over",
+    ),
+    "members by a later stage": (
+        [{"learn": LEARN}, {"learn": {**LEARN, "seeds_tags_dict": {"a": 1, "b": 2, "c": 3, "d": 4}}}],
+        "STAGES.1.learn.seeds_tags_dict is given, and the committee has begun with an earlier stage",
+    ),
+    "motion": ([{"learn": {**LEARN, "MD": {"temperature": -3}}}], "STAGES.0.learn.MD.temperature is -3"),
     "out of order": ([{"learn": LEARN}, {"initial": INITIAL}], "initial comes a second time, or after another stage"),
     "converges twice": ([{"learn": LEARN}, "converge", "converge"], "converge comes twice"),
     "settings before any stage": (["converge", {"initial": INITIAL}], "comes before any stage"),
@@ -117,8 +162,8 @@ WRONG: dict[str, tuple[Any, str]] = {
         "STAGES.1.converge.c_x is not a setting",
     ),
     "said twice": (
-        [{"learn": {**LEARN, "margin": 0.1}}, {"converge": {"margin": 0.2}}],
-        "STAGES.1.converge.margin is said by the stage before it, too",
+        [{"learn": {**LEARN, "max_convergence_epochs": 1}}, {"converge": {"max_convergence_epochs": 2}}],
+        "STAGES.1.converge.max_convergence_epochs is said by the stage before it, too",
     ),
 }
 
