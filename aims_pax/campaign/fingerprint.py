@@ -14,6 +14,7 @@ from aims_pax.settings import Project
 from aims_pax.settings.changing import When, when
 from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.md import MDSettings
+from aims_pax.settings.reading.final_datasets import EXTEND, TOLD
 from aims_pax.settings.reading.stages import convergence_after
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.plan import StagePlan
@@ -114,7 +115,8 @@ def _described(project: Project) -> dict[str, Any]:
             described |= {f"{prefix}{key}": value for key, value in section.model_dump(mode="json").items()}
     for stage in settings.stages:
         dumped = stage.settings.model_dump(mode="json")
-        described |= {noted(stage, key): value for key, value in dumped.items()}
+        by_files = TOLD if dumped.get(EXTEND) else ()  # no user has said these
+        described |= {noted(stage, key): value for key, value in dumped.items() if key not in by_files}
     return described
 
 

@@ -26,7 +26,7 @@ from aims_pax.stages import pretrained
 from aims_pax.stages.activities import Activity, Part
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.epochs import epochs_trained
-from aims_pax.stages.imported import import_datasets
+from aims_pax.stages.imported import import_datasets, nothing_to_begin_with
 from aims_pax.stages.loop.status import convergence_status
 from aims_pax.stages.stage import stage_of
 
@@ -112,6 +112,8 @@ def _judged(bench: Bench, summary: Summary) -> Summary:
 
 def _begin(bench: Bench, stages: tuple[Stage, ...]) -> None:
     """Start a new run: with the initial stage, or from datasets that the user brings."""
+    if (missing := nothing_to_begin_with(bench.project, stages)) is not None:
+        raise UserError(missing)
     plans = bench.project.plans(stages)
     if INITIAL in stages:
         probed = probe_run(bench, stages)
@@ -120,16 +122,6 @@ def _begin(bench: Bench, stages: tuple[Stage, ...]) -> None:
             proceed(bench, plans[0].name)
         forget(bench.project)
         return
-    active = bench.project.active
-    if active.initial_train_dataset is None:
-        raise UserError(
-            Problem(
-                where=str(bench.project.run_folder),
-                found="There is no initial dataset for active learning to start from.",
-                advice="Run aims-pax-idg first (or aims-pax run, which does both), or name labelled structures by "
-                f"{bench.project.settings.learning[0].said('initial_train_dataset')} and initial_valid_dataset.",
-            )
-        )
     problems, models = list(pretrained.model_problems(bench.project)), pretrained.model_files(bench.project)
     if problems:
         raise UserError(problems)

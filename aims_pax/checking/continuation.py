@@ -18,9 +18,10 @@ from aims_pax.frame import Stage
 from aims_pax.settings import Project
 from aims_pax.settings.changing import When, when
 from aims_pax.settings.project import BOTH_STAGES
+from aims_pax.settings.reading.final_datasets import EXTEND
 from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.stages import assembly
-from aims_pax.stages.imported import extxyz_keys
+from aims_pax.stages.imported import extxyz_keys, nothing_to_begin_with
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.pretrained import model_problems
 
@@ -142,25 +143,28 @@ def _new_run_problems(project: Project, stages: tuple[Stage, ...]) -> Iterator[P
         )
     active = project.settings.active
     given = active is not None and active.initial_train_dataset is not None
-    if INITIAL not in stages and not given:
-        yield _no_initial_dataset(project)
+    if (missing := nothing_to_begin_with(project, stages)) is not None:
+        yield missing
     if INITIAL not in stages and given:
         yield from _dataset_problems(project)
         yield from model_problems(project)
     if INITIAL in stages and ACTIVE in stages and given:
-        yield Problem(
-            where=project.settings.learning[0].said("initial_train_dataset"),
-            found="names an initial dataset, and aims-pax run would make one of its own.",
-            advice="Start from the files with aims-pax al, or remove initial_train_dataset and initial_valid_dataset.",
+        yield _two_beginnings(project)
+
+
+def _two_beginnings(project: Project) -> Problem:
+    """A dataset that is there, and a command that would make one."""
+    learning = project.settings.learning[0]
+    if project.active.extend_existing_final_ds:
+        return Problem(
+            where=learning.said(EXTEND),
+            found="asks for a finished dataset to be extended, and aims-pax run would make one of its own.",
+            advice="Extend it with aims-pax al, or set it to false.",
         )
-
-
-def _no_initial_dataset(project: Project) -> Problem:
     return Problem(
-        where="aims-pax al",
-        found="There is no initial dataset for active learning to start from.",
-        advice="Run aims-pax idg first (or aims-pax run, which does both), or name labelled structures by "
-        f"{project.settings.learning[0].said('initial_train_dataset')} and initial_valid_dataset.",
+        where=learning.said("initial_train_dataset"),
+        found="names an initial dataset, and aims-pax run would make one of its own.",
+        advice="Start from the files with aims-pax al, or remove initial_train_dataset and initial_valid_dataset.",
     )
 
 

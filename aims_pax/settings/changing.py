@@ -37,8 +37,10 @@ MAY_CHANGE: Final = (
     "analysis",
     "analysis_skip",
     "train_on_analysis",
+    "extend_existing_final_ds",
 )
-"""Settings that a run may be continued with: goals, and what is tolerated, shown, saved or labelled for judging."""
+"""Settings that a run may be continued with: goals, what is tolerated, shown, saved or labelled for judging, and that
+it is to go on."""
 
 PLACES: Final = (
     *("CLUSTER.", "MISC.", "mace.yaml: MISC.", "mace.yaml: GENERAL.model_dir"),

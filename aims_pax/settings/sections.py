@@ -23,6 +23,7 @@ from aims_pax.settings.own import NO_HOMES, Homes, Shared, SharedSection, System
 from aims_pax.settings.reading.absent import NOT_YET, NOT_YET_MACE, NOT_YET_VALUES
 from aims_pax.settings.reading.command import bare
 from aims_pax.settings.reading.document import Document, KeyPath, dotted
+from aims_pax.settings.reading.final_datasets import with_final_datasets
 from aims_pax.settings.reading.kinds import shown
 from aims_pax.settings.reading.stages import SECTION, SECTIONS, WrittenStage, written_stages
 from aims_pax.settings.reading.validation import Reading, Unsettled, suggestion
@@ -134,7 +135,7 @@ def read_settings(reading: Reading, halves: tuple[Stage, ...]) -> Settings | Non
     for problem in problems:
         reading.add(*problem)
     written = with_trajectories_of_systems(reading, written)
-    stages = read_campaign(reading, written)
+    stages = read_campaign(reading, with_final_datasets(reading, written))
     if SECTION in data and halves and not (reading.problems or any(half_of(stages, half) for half in halves)):
         reading.add((SECTION,), "STAGES lists nothing of what this command does.", "", "Use aims-pax run.")
     misc = reading.section(MiscSettings, data.get("MISC"), ("MISC",))

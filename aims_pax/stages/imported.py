@@ -9,9 +9,10 @@ from aims_pax.dataset.extxyz import Dataset, Keys, read_dataset
 from aims_pax.dataset.foreign import unit_remarks, virials_key
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, StructureError
-from aims_pax.frame import Frame, Split
+from aims_pax.frame import Frame, Split, Stage
 from aims_pax.settings import ActiveLearningSettings, MiscSettings, Project
 from aims_pax.settings.methods.charges import told_by
+from aims_pax.settings.reading.final_datasets import EXTEND, WANTED
 from aims_pax.settings.stage import INITIAL
 from aims_pax.stages import isolated
 from aims_pax.stages.memory import Memory
@@ -25,6 +26,10 @@ MAX_BINDING_EV = 25.0
 """More energy per atom than any bond gives; diamond has 7.4, and tungsten 8.9."""
 
 MAX_NAMED = 5
+
+
+Identity = tuple[bytes, bytes, bytes]
+"""Numbers, positions and cell: by these a structure is known again in another file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,31 @@ def extxyz_keys(misc: MiscSettings) -> Keys:
     return Keys(energy=misc.energy_key, forces=misc.forces_key, stress=misc.stress_key)
 
 
+def nothing_to_begin_with(project: Project, stages: Sequence[Stage]) -> Problem | None:
+    """Why a new run of these stages has no dataset to learn from; None where it has one, or makes one."""
+    active = project.settings.active
+    if active is None or active.initial_train_dataset is not None or tuple(stages) == (INITIAL,):
+        return None
+    learning = project.settings.learning[0]
+    if active.extend_existing_final_ds:
+        return Problem(
+            where=project.where(*learning.keys, EXTEND),
+            found=f"{learning.said(EXTEND)} is true, and {project.run_folder} holds neither a run of this program nor "
+            "final datasets of aims-PAX.",
+            allowed=f"{WANTED} for each member, or a run of this program",
+            advice="Put them there, or set it to false. Any labelled structures can be named by initial_train_dataset "
+            "and initial_valid_dataset.",
+        )
+    if INITIAL in stages:
+        return None
+    return Problem(
+        where="aims-pax al",
+        found="There is no initial dataset for active learning to start from.",
+        advice="Run aims-pax idg first (or aims-pax run, which does both), or name labelled structures by "
+        f"{learning.said('initial_train_dataset')} and initial_valid_dataset.",
+    )
+
+
 def import_datasets(project: Project, store: RunStore, memory: Memory) -> None:
     """Enter the structures of `initial_train_dataset` and `initial_valid_dataset` into the store.
 
@@ -60,14 +90,23 @@ def import_datasets(project: Project, store: RunStore, memory: Memory) -> None:
         A file can't be read, or holds structures without labels.
     """
     shares = given_datasets(project)
+    # Members of v0.2 share what they have learned actively, and each of their files holds all of it.
+    shared = _of_all_members(shares) if project.active.extend_existing_final_ds else frozenset()
+    entered: set[Identity] = set()
     number = 0
     for share in shares:
         for frame, label in share.dataset.structures:
+            identity = _identity(frame)
+            if identity in entered:
+                continue
+            is_shared = identity in shared
+            if is_shared:
+                entered.add(identity)
             # Frames from files have no trajectory of this run: negative numbers keep them apart from those.
             number += 1
             label_id = store.add_job(replace(frame, trajectory=-1, md_step=number, generation=0), INITIAL)
             store.add_label(label_id, label)
-            store.assign(label_id, share.split, share.member)
+            store.assign(label_id, share.split, None if is_shared else share.member)
     energies = free_atoms_ev(project, shares)
     if energies:
         memory.keep_json(isolated.KEY, energies)
@@ -172,7 +211,16 @@ def _repetition_remarks(shares: Sequence[Share]) -> Iterator[Problem]:
             yield Problem(str(valid.dataset.path), found, "", advice)
 
 
-def _identity(frame: Frame) -> tuple[bytes, ...]:
+def _of_all_members(shares: Sequence[Share]) -> frozenset[Identity]:
+    """Structures that are in the files of all members, of one split."""
+    common: frozenset[Identity] = frozenset()
+    for split in Split:
+        held = [{_identity(frame) for frame, _ in one.dataset.structures} for one in shares if one.split is split]
+        common |= frozenset.intersection(*map(frozenset, held)) if held else frozenset()
+    return common
+
+
+def _identity(frame: Frame) -> Identity:
     return frame.numbers.tobytes(), frame.positions.tobytes(), frame.cell.tobytes()
 
 

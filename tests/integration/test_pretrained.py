@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ase.build import molecule
-from ase.io import write
+from ase.io import read, write
 from typer.testing import CliRunner
 
 from aims_pax.cli.program import program
@@ -16,7 +16,7 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.stages.pretrained import model_files
 
 from .engines import Watched
-from .projects import loaded, run
+from .projects import labels_of, loaded, run
 from .test_campaign_active import imported_project
 
 FILES = {"initial_train_dataset": "a.extxyz", "initial_valid_dataset": "a_valid.extxyz"}
@@ -71,6 +71,55 @@ def test_tags_name_models_with_a_hyphen_or_an_underscore(initial_copper_mace: Pa
     names = ("tiny-1", "tiny-2")
     folder = with_models(tmp_path, initial_copper_mace, *names, seeds_tags_dict={"tiny_2": 22, "tiny_1": 11})
     assert [file.name for file in model_files(loaded(folder))] == ["tiny-2.model", "tiny-1.model"]
+
+
+def v02_project(folder: Path, trained: Path, **keys: Any) -> Path:
+    """What a finished run of v0.2 leaves: models, and for each member a file that holds what all have learned."""
+    with_models(folder, trained, "tiny-102", "tiny-435", **{**dict.fromkeys(FILES), **keys})
+    own = {"tiny-102": read(folder / "a.extxyz", ":"), "tiny-435": read(folder / "b.extxyz", ":")}
+    shared = read(folder / "b_valid.extxyz", ":")
+    final = folder / "data" / "final"
+    for name in ("training", "validation"):
+        (final / name).mkdir(parents=True)
+    for tag, frames in own.items():
+        write(final / "training" / f"train_set_{tag}.xyz", [*frames, *shared], format="extxyz")
+        shutil.copy(folder / "a_valid.extxyz", final / "validation" / f"valid_set_{tag}.xyz")
+    return folder
+
+
+def test_final_datasets_of_v02_are_extended_and_then_the_run_itself(
+    initial_copper_mace: Path, engine: type[Watched], tmp_path: Path
+) -> None:
+    folder = v02_project(tmp_path, initial_copper_mace, extend_existing_final_ds=True)
+    code, said = checked(folder)
+    assert code == 0
+    assert "the members go on from tiny-102.model, tiny-435.model in" in said
+    done = CliRunner().invoke(program, ["al", str(folder)], env={"COLUMNS": "300"})
+    assert done.exit_code == 0, done.output
+    brought = [one for one in labels_of(folder) if one.frame.trajectory == -1]
+    assert sorted((str(one.split), str(one.member)) for one in brought) == sorted(
+        [("training", "0")] * 3 + [("training", "1")] * 4 + [("training", "None")] + [("validation", "None")] * 2
+    )
+    n_before = len(labels_of(folder))
+    assert n_before > len(brought), "it has learned actively"
+
+    shutil.rmtree(folder / "data")  # what a run has begun with, it has
+    again = CliRunner().invoke(program, ["al", str(folder)], env={"COLUMNS": "300"})
+    assert (again.exit_code, "raise ACTIVE_LEARNING.max_train_set_size" in checked(folder)[1]) == (0, True)
+    assert len(labels_of(folder)) == n_before
+    settings = folder / "aims_PAX.yaml"
+    settings.write_text(settings.read_text().replace("max_train_set_size: 5", "max_train_set_size: 7"))
+    done = CliRunner().invoke(program, ["al", str(folder)], env={"COLUMNS": "300"})
+    assert done.exit_code == 0, done.output
+    assert len(labels_of(folder)) > n_before
+
+
+def test_what_there_is_nothing_to_extend_of_is_refused(initial_copper_mace: Path, tmp_path: Path) -> None:
+    keys = {**dict.fromkeys(FILES), "extend_existing_final_ds": True}
+    folder = with_models(tmp_path, initial_copper_mace, "tiny-1", "tiny-2", **keys)
+    code, said = checked(folder)
+    assert code == 2
+    assert "neither a run of this program nor final datasets of aims-PAX" in " ".join(said.split())
 
 
 def test_project_without_models_begins_with_random_weights_and_says_so(tmp_path: Path) -> None:

@@ -97,11 +97,6 @@ NOT_YET: Final[Mapping[str, Mapping[str, Absent]]] = {
         "foundational_model_settings": replace(
             _later("a foundation model that drives active learning"), within=FOUNDATION_IN_ACTIVE_LEARNING
         ),
-        "extend_existing_final_ds": _later(
-            "a finished dataset to be extended",
-            "Set it to false; to start from one, give initial_train_dataset and initial_valid_dataset.",
-            False,
-        ),
         "intermol_crossed_limit": _later("a threshold for forces between molecules", "Remove it.", 10),
         "intermol_forces_weight": _later("a weight of forces between molecules", "Remove it.", 100),
     },

@@ -106,6 +106,12 @@ class ActiveLearningSettings(StageSettings):
     initial_valid_dataset: PathOrNamed | None = Field(
         None, description="Labelled structures to validate on, beside initial_train_dataset."
     )
+    extend_existing_final_ds: bool = Field(
+        False,
+        description="Whether a dataset that is finished is extended. Of a run of aims-PAX: begins with the members' "
+        "files in data/final of output_dir, beside their models in GENERAL.model_dir. Of a run of this program in "
+        "output_dir: goes on with it, as it does without this key, when a goal is raised.",
+    )
     save_trajectories: bool = Field(True, description="Whether frames of the MD are saved for inspection.")
 
     def moved(self, md: MDSettings) -> MDSettings:

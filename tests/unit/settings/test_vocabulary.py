@@ -282,7 +282,6 @@ LACKING: dict[str, str] = {
     "ACTIVE_LEARNING": """
         use_foundational: true
         foundational_model_settings: {model_type: mace-mp, mace_model: large}
-        extend_existing_final_ds: true
         intermol_crossed_limit: 5
         intermol_forces_weight: 10
     """,
