@@ -114,7 +114,7 @@ def _begin(bench: Bench, stages: tuple[Stage, ...]) -> None:
     """Start a new run: with the initial stage, or from datasets that the user brings."""
     if (missing := nothing_to_begin_with(bench.project, stages)) is not None:
         raise UserError(missing)
-    plans = bench.project.plans(stages)
+    plans = bench.project.plans(stages or (ACTIVE,))
     if INITIAL in stages:
         probed = probe_run(bench, stages)
         with bench.store.transaction():

@@ -67,29 +67,33 @@ def load(folder: Path, stages: "Sequence[Stage]", named: Named) -> "Project":
     return load_project(folder, stages=tuple(stages), files=files)
 
 
-def launch(folder: Path, *stages: str, named: Named) -> None:
+def launch(folder: Path, *stages: str, named: Named, needed: Sequence[str] = ()) -> None:
     """Run the given stages of the project in `folder`; nothing is created before everything cheap was checked.
 
     Parameters
     ----------
     folder : Path
     *stages : str
-        Values of :class:`aims_pax.frame.Stage`.
+        Values of :class:`aims_pax.frame.Stage`. None: what comes before any stage where datasets are given, which is
+        the training of the first committee.
     named : Named
+    needed : sequence of str
+        Further stages whose settings must be there.
     """
     departure = Departure()
     with SignalWatch(departure) as watch:
         watch.kept_words = lambda: kept_words(folder)
-        summary = _run(folder, stages, named, watch)
+        summary = _run(folder, stages, needed, named, watch)
     _say_closing(summary.lines())
 
 
-def _run(folder: Path, stages: Sequence[str], named: Named, watch: SignalWatch) -> "Summary":
+def _run(folder: Path, stages: Sequence[str], needed: Sequence[str], named: Named, watch: SignalWatch) -> "Summary":
     from aims_pax.frame import Stage
 
     started_at = time.time()
     asked = tuple(Stage(stage) for stage in stages)
-    project = load(folder, asked, named)  # before PyTorch is imported: a typo is told in a second
+    # Before PyTorch is imported: a typo is told in a second.
+    project = load(folder, [*asked, *map(Stage, needed)], named)
 
     from aims_pax.face.session import run_session
 

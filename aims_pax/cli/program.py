@@ -15,6 +15,7 @@ from aims_pax.cli.commands import (
     export,
     idg,
     idg_split,
+    idg_v2,
     init,
     later,
     plan,
@@ -45,6 +46,7 @@ program.command("plan", short_help="How many workers would be busy")(plan.plan)
 program.command("run", short_help="Run the whole campaign")(run.run)
 program.command("idg", short_help="Generate the initial dataset only")(idg.idg)
 program.command("idg-split", short_help="Cut a labelled dataset into the members' first ones")(idg_split.idg_split)
+program.command("idg-v2", short_help="Train the first committee on given datasets only")(idg_v2.idg_v2)
 program.command("al", short_help="Learn actively only")(al.al)
 program.command("evaluate", short_help="Measure models on labelled structures")(evaluate.evaluate)
 program.command("verify", short_help="Try models by MD and on held-out structures")(verify.verify)

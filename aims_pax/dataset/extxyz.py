@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.foreign import (
     charge_of,
+    is_dimer,
     is_free_atom,
     names_like,
     require_plausible,
@@ -83,6 +84,8 @@ class Dataset:
         Names in these that may mean a stress.
     charges : tuple of float
         Total charges that structures speak of, elementary charges.
+    dimers : tuple of int
+        Which of the structures are called dimers.
     """
 
     path: Path
@@ -92,6 +95,7 @@ class Dataset:
     n_without_stress: int = 0
     unread: tuple[str, ...] = ()
     charges: tuple[float, ...] = ()
+    dimers: tuple[int, ...] = ()
 
 
 def write_extxyz(path: Path, labelled: Iterable[LabelledFrame], keys: Keys | None = None) -> int:
@@ -204,6 +208,7 @@ class _Entry:
     by_virials: bool = False
     unread: tuple[str, ...] = ()
     charge: float | None = None
+    is_dimer: bool = False
 
 
 def _dataset(path: Path, entries: list[_Entry]) -> Dataset:
@@ -228,6 +233,7 @@ def _dataset(path: Path, entries: list[_Entry]) -> Dataset:
         n_without_stress=len(bare),
         unread=tuple(sorted({name for entry in bare for name in entry.unread})),
         charges=tuple(sorted({entry.charge for entry in labelled if entry.charge is not None})),
+        dimers=tuple(index for index, entry in enumerate(labelled) if entry.is_dimer),
     )
 
 
@@ -325,7 +331,7 @@ def _entry(atoms: Any, index: int, path: Path, keys: Keys) -> _Entry:
     )
     require_plausible(label, keys.forces, keys.stress)
     unread = tuple(names_like(found, "stress", "virial"))
-    return _Entry(frame, energy, label, by_virials, unread, charge_of(atoms.info))
+    return _Entry(frame, energy, label, by_virials, unread, charge_of(atoms.info), is_dimer(found))
 
 
 def _required(found: dict[str, Any], key: str, what: str) -> Any:

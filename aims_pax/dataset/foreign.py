@@ -13,6 +13,9 @@ from aims_pax.frame import FloatArray, Frame, Label
 FREE_ATOM: Final = "isolatedatom"
 """MACE's `config_type` of an atom alone, in lower case."""
 
+DIMER: Final = "dimer"
+"""That of two atoms whose distance is scanned."""
+
 CHARGE_NAMES: Final = ("charge", "total_charge", "tot_charge", "net_charge")
 
 MAX_STRESS_EV_PER_ANG3: Final = 10.0
@@ -50,6 +53,11 @@ def is_free_atom(frame: Frame, found: Mapping[str, Any]) -> bool:
     """Whether a structure is an atom alone: said by its `config_type`, as MACE's users do, or without a cell."""
     kind = str(found.get("config_type", "")).replace("_", "").lower()
     return frame.n_atoms == 1 and (kind == FREE_ATOM or not frame.pbc.any())
+
+
+def is_dimer(found: Mapping[str, Any]) -> bool:
+    """Whether a structure is called a dimer by its `config_type`."""
+    return str(found.get("config_type", "")).strip().lower() == DIMER
 
 
 def virials_key(stress_key: str) -> str:

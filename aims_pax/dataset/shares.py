@@ -1,6 +1,6 @@
 """Who learns from what: training or validation by quota, and each member's own part of the initial dataset."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -68,6 +68,25 @@ def thinned(
     kept = {split: max(1, round((1 - left_out) * len(points))) for split, points in whole.items()}
     return tuple(
         {split: rng.permutation(points)[: kept[split]] for split, points in whole.items()} for _ in range(n_members)
+    )
+
+
+def with_common(parts: Sequence[Part], points: IntArray, common: IntArray) -> tuple[Part, ...]:
+    """Parts of some points of a dataset by their places in it, with others besides, on which every member trains.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        Of which each index is one of `points`.
+    points, common : (n,) int arrays
+        Indices in the whole dataset.
+    """
+    return tuple(
+        {
+            Split.TRAINING: np.concatenate([points[part[Split.TRAINING]], common]),
+            Split.VALIDATION: points[part[Split.VALIDATION]],
+        }
+        for part in parts
     )
 
 

@@ -72,7 +72,7 @@ def nothing_to_begin_with(project: Project, stages: Sequence[Stage]) -> Problem 
     if INITIAL in stages:
         return None
     return Problem(
-        where="aims-pax al",
+        where="aims-pax al" if stages else "aims-pax idg-v2",
         found="There is no initial dataset for active learning to start from.",
         advice="Run aims-pax idg first (or aims-pax run, which does both), or name labelled structures by "
         f"{learning.said('initial_train_dataset')} and initial_valid_dataset.",

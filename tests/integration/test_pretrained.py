@@ -114,6 +114,33 @@ def test_final_datasets_of_v02_are_extended_and_then_the_run_itself(
     assert len(labels_of(folder)) > n_before
 
 
+def test_the_first_committee_is_trained_alone_and_active_learning_goes_on(
+    engine: type[Watched], tmp_path: Path
+) -> None:
+    folder = imported_project(tmp_path, **FILES)
+    for command in (["check", "--for", "idg-v2"], ["idg-v2"]):
+        done = CliRunner().invoke(program, [*command, str(folder)], env={"COLUMNS": "300"})
+        assert done.exit_code == 0, done.output
+    assert (
+        "Start it with: aims-pax idg-v2"
+        in CliRunner().invoke(program, ["check", "--for", "idg-v2", str(folder)]).output
+    )
+    assert len(labels_of(folder)) == 5
+    assert engine.computed == [] or len(engine.computed) <= 1, "a free atom at most"
+    assert (folder / "results" / "summary.json").is_file()
+    assert len(list((folder / "results").glob("**/*.model"))) >= 2
+    done = CliRunner().invoke(program, ["al", str(folder)], env={"COLUMNS": "300"})
+    assert done.exit_code == 0, done.output
+    assert len(labels_of(folder)) > 5
+
+
+def test_the_first_committee_needs_a_dataset(tmp_path: Path) -> None:
+    folder = imported_project(tmp_path)
+    done = CliRunner().invoke(program, ["idg-v2", str(folder)], env={"COLUMNS": "300"})
+    assert done.exit_code == 2
+    assert "aims-pax idg-v2: There is no initial dataset for active learning to start from." in done.output
+
+
 def test_what_there_is_nothing_to_extend_of_is_refused(initial_copper_mace: Path, tmp_path: Path) -> None:
     keys = {**dict.fromkeys(FILES), "extend_existing_final_ds": True}
     folder = with_models(tmp_path, initial_copper_mace, "tiny-1", "tiny-2", **keys)

@@ -28,6 +28,8 @@ class StageChoice(StrEnum):
     """The initial dataset alone."""
     AL = "al"
     """Active learning alone."""
+    IDG_V2 = "idg-v2"
+    """The first committee alone, on datasets that are given."""
 
 
 @guarded
@@ -56,13 +58,14 @@ def check(
 
     from aims_pax.settings.stage import ACTIVE, INITIAL
 
-    stages = {
+    needed = {
         StageChoice.RUN: (INITIAL, ACTIVE),
         StageChoice.IDG: (INITIAL,),
         StageChoice.AL: (ACTIVE,),
+        StageChoice.IDG_V2: (ACTIVE,),
     }[command]
-    project = load(folder, stages, Named(parsl_config, settings_file, model_file))
-    stages = project.asked(stages)
+    project = load(folder, needed, Named(parsl_config, settings_file, model_file))
+    stages = () if command is StageChoice.IDG_V2 else project.asked(needed)
 
     from aims_pax.checking.check import check_project
 

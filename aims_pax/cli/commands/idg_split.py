@@ -40,7 +40,9 @@ def idg_split(
     keep_isolated_atoms: Annotated[
         bool, typer.Option("--keep-isolated-atoms", help="Give these to every member; they tell E0.")
     ] = False,
-    keep_dimers: Annotated[bool, typer.Option("--keep-dimers", hidden=True)] = False,
+    keep_dimers: Annotated[
+        bool, typer.Option("--keep-dimers", help="Have every member train on structures of config_type dimer.")
+    ] = False,
     settings_file: SettingsFile = None,
     model_file: ModelFile = None,
 ) -> None:
@@ -53,9 +55,6 @@ def idg_split(
         found = "This is no fraction below 1." if dropout else "There is no --dropout."
         allowed = "a number from 0 to below 1, with --dropout"
         problems.append(Problem(f"--dropout-ratio {dropout_ratio:g}", found, allowed, "Correct it, or leave it out."))
-    if keep_dimers:
-        found = "Dimers that every member has are not in this version."
-        problems.append(Problem("--keep-dimers", found, "", "Leave it out; dimers are cut like other structures."))
     if problems:
         raise UserError(problems)
     left_out = (USUAL_DROPOUT if dropout_ratio is None else dropout_ratio) if dropout else None
@@ -63,7 +62,7 @@ def idg_split(
         from aims_pax.settings.stage import ACTIVE
 
         project = load(folder, (ACTIVE,), Named(None, settings_file, model_file))
-        lines = list(_lines(project, dataset, out, _Wanted(left_out, keep_isolated_atoms)))
+        lines = list(_lines(project, dataset, out, _Wanted(left_out, keep_isolated_atoms, keep_dimers)))
     for line in lines:
         typer.echo(line)
     typer.echo(f"\nNext: aims-pax check --for al {shlex.quote(str(folder))}")
@@ -77,11 +76,17 @@ class _Wanted:
     ----------
     left_out : float or None
         Fraction of all structures that each member lacks; None: each structure belongs to one member.
-    keeps_isolated_atoms : bool
+    keeps_isolated_atoms, keeps_dimers : bool
+        Whether every member gets all of these.
     """
 
     left_out: float | None
     keeps_isolated_atoms: bool
+    keeps_dimers: bool
+
+    def common(self, dataset: "Dataset") -> tuple[int, ...]:
+        """Which structures are not cut, because every member has them."""
+        return dataset.dimers if self.keeps_dimers else ()
 
 
 def _lines(project: "Project", path: Path, out: Path | None, wanted: _Wanted) -> Iterator[str]:
@@ -110,6 +115,8 @@ def _lines(project: "Project", path: Path, out: Path | None, wanted: _Wanted) ->
         raise UserError(Problem(str(places.home), found, "a folder that you may write to")) from error
     if dataset.free_atoms_ev and not kept:
         yield "left out: isolated atoms, which --keep-isolated-atoms keeps"
+    if wanted.keeps_dimers:
+        yield f"every member trains on {len(dataset.dimers)} structures whose config_type is dimer"
     yield f"\nTo use them, write into {project.settings.learning[0].said()} of {project.settings_file.name}:\n"
     yield indent(_settings(project, places), "  ").rstrip()
 
@@ -125,8 +132,11 @@ def _usable(project: "Project", path: Path, places: "Places", wanted: _Wanted) -
     except StructureError as error:
         raise UserError([*error.problems, *problems]) from error
     n_sharing = 1 if wanted.left_out is not None else len(places.tags)
-    if len(dataset.structures) < 2 * n_sharing:
-        found = f"holds {len(dataset.structures)} structures besides isolated atoms, for {len(places.tags)} members"
+    common = wanted.common(dataset)
+    n_cut = len(dataset.structures) - len(common)
+    if n_cut < 2 * n_sharing:
+        besides = "isolated atoms and dimers" if common else "isolated atoms"
+        found = f"holds {n_cut} structures besides {besides}, for {len(places.tags)} members"
         allowed = f"at least {2 * n_sharing}: one to train and one to validate{' for each' if n_sharing > 1 else ''}"
         advice = "Add structures, lower ensemble_size, or let members share structures by --dropout."
         problems.insert(0, Problem(str(path), found, allowed, advice if n_sharing > 1 else "Add structures."))
@@ -139,14 +149,17 @@ def _parts(project: "Project", dataset: "Dataset", n_members: int, wanted: _Want
     """Each member's part, by the valid_ratio of the first stage and the seed of mace.yaml."""
     import numpy as np
 
-    from aims_pax.dataset.shares import cut, thinned
+    from aims_pax.dataset.shares import cut, thinned, with_common
     from aims_pax.learner.quota import Quota
 
     quota = Quota((project.settings.initial or project.active).valid_ratio)
-    n_structures, rng = len(dataset.structures), np.random.default_rng(project.mace.general.seed)
+    rng, common = np.random.default_rng(project.mace.general.seed), np.array(wanted.common(dataset), dtype=np.int64)
+    points = np.setdiff1d(np.arange(len(dataset.structures)), common)
     if wanted.left_out is None:
-        return cut(n_structures, n_members, quota=quota, rng=rng)
-    return thinned(n_structures, n_members, left_out=wanted.left_out, quota=quota, rng=rng)
+        parts = cut(len(points), n_members, quota=quota, rng=rng)
+    else:
+        parts = thinned(len(points), n_members, left_out=wanted.left_out, quota=quota, rng=rng)
+    return with_common(parts, points, common)
 
 
 def _settings(project: "Project", places: "Places") -> str:

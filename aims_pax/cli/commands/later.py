@@ -12,21 +12,12 @@ ANYTHING: Final[dict[str, Any]] = {"ignore_unknown_options": True, "allow_extra_
 @guarded
 def recalc() -> None:
     """Label a dataset anew, as aims-PAX-recalc does."""
-    raise _lacking("recalc", "Relabelling a dataset")
-
-
-@guarded
-def idg_v2() -> None:
-    """Train the first committee on shares of a labelled dataset, as aims-PAX-idg-v2 does."""
-    raise _lacking("idg-v2", "A first committee from shares of a labelled dataset")
-
-
-COMMANDS: Final[Mapping[str, Callable[[], None]]] = {"recalc": recalc, "idg-v2": idg_v2}
-
-
-def _lacking(command: str, what: str) -> UserError:
+    found = "Labelling a dataset anew (aims-PAX-recalc) is not in this version."
     advice = (
-        "Labelled structures can begin active learning: ACTIVE_LEARNING.initial_train_dataset and "
+        "Labelled structures can begin active learning as they are: ACTIVE_LEARNING.initial_train_dataset and "
         "initial_valid_dataset, then aims-pax al."
     )
-    return UserError(Problem(f"aims-pax {command}", f"{what} is not in this version.", "", advice))
+    raise UserError(Problem("aims-pax recalc", found, "", advice))
+
+
+COMMANDS: Final[Mapping[str, Callable[[], None]]] = dict.fromkeys(("recalc", "recalculate", "relabel"), recalc)

@@ -23,6 +23,7 @@ STAGES: Final = {
     StageChoice.RUN: ("initial", "active"),
     StageChoice.IDG: ("initial",),
     StageChoice.AL: ("active",),
+    StageChoice.IDG_V2: (),
 }
 
 
@@ -108,7 +109,7 @@ def _project(folder: Path, command: StageChoice | None, named: Named) -> "tuple[
 
     if command is not None:
         stages = tuple(Stage(stage) for stage in STAGES[command])
-        return load(folder, stages, named), stages
+        return load(folder, stages or (ACTIVE,), named), stages
     project = load(folder, (), named)
     if not project.settings.learning:
         return load(folder, (INITIAL,), named), (INITIAL,)

@@ -96,12 +96,15 @@ def half_of(plans: Sequence[StagePlan], half: Stage) -> tuple[StagePlan, ...]:
 def course(plans: Sequence[StagePlan], halves: Sequence[Stage]) -> tuple[StagePlan, ...]:
     """What a command that runs some halves of a campaign goes through, in order.
 
-    Without the initial dataset it may go on from one that is brought along, on which the committee is trained first.
+    Without the initial dataset it may go on from one that is brought along, on which the committee is trained first;
+    with no half at all that is everything.
     """
     first, rest = half_of(plans, Stage.INITIAL), half_of(plans, Stage.ACTIVE)
     if Stage.INITIAL in halves:
         return (*first, *(rest if Stage.ACTIVE in halves else ()))
-    if Stage.ACTIVE not in halves or not rest:
+    if not halves:
+        return tuple(plan for plan in course(plans, (Stage.ACTIVE,))[:1] if plan.kind == CONVERGE)
+    if not rest:
         return ()
     learning = next((one for one in rest if isinstance(one.settings, ActiveLearningSettings)), None)
     if learning is None or not learning.read_as(ActiveLearningSettings).initial_train_dataset:

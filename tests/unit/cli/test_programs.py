@@ -21,7 +21,7 @@ def aims_pax(*arguments: str, entry: str = "run_program") -> subprocess.Complete
 def test_help_lists_every_command() -> None:
     done = aims_pax("--help")
     assert done.returncode == 0
-    for command in ("init", "check", "run", "idg", "al", "evaluate", "schema"):
+    for command in ("init", "check", "run", "idg", "idg-v2", "al", "evaluate", "schema"):
         assert f"  {command} " in done.stdout
 
 
@@ -72,7 +72,7 @@ def authors_project(folder: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("command", "n_problems"),
     [
-        *(([], 3), (["run"], 3), (["idg"], 3), (["al"], 2), (["check"], 3), (["export"], 2)),
+        *(([], 3), (["run"], 3), (["idg"], 3), (["al"], 2), (["idg-v2"], 2), (["check"], 3), (["export"], 2)),
         *((["plan"], 2), (["references"], 2)),
     ],
 )
@@ -99,12 +99,11 @@ def test_files_are_named_behind_the_command() -> None:
     assert "name files of settings behind the command: aims-pax check" in " ".join(done.stderr.split())
 
 
-@pytest.mark.parametrize("words", [["recalc", "--data", "a.xyz", "--basis_dir", "b"], ["idg-v2"]])
+@pytest.mark.parametrize("words", [["recalc", "--data", "a.xyz", "--basis_dir", "b"], ["recalculate"], ["relabel"]])
 def test_programs_of_the_authors_that_are_lacking_are_said_to_be(words: list[str]) -> None:
     done = CliRunner().invoke(program, words)
     assert done.exit_code == 2
-    assert f"aims-pax {words[0]}: " in done.stderr
-    assert "is not in this version." in done.stderr
+    assert "aims-pax recalc: Labelling a dataset anew (aims-PAX-recalc) is not in this version." in done.stderr
 
 
 @pytest.mark.parametrize("entry", ["run_idg", "run_al"])

@@ -106,6 +106,29 @@ def test_dropout_gives_every_member_a_sample_of_all(folder: Path) -> None:
     assert not set.union(*trained) & set.union(*validated)
 
 
+@pytest.mark.parametrize("words", [(), ("--dropout",)])
+def test_every_member_trains_on_dimers_that_are_kept(folder: Path, words: tuple[str, ...]) -> None:
+    dimers = "".join(PAIR.format(f"{energy} config_type={kind}") for energy, kind in ((-1, "dimer"), (-2, "Dimer")))
+    (folder.parent / "data.xyz").write_text(dataset(4) + dimers + dataset(8).partition(PAIR.format(-10.0))[2])
+    output = said(folder, "--keep-dimers", *words)
+    assert "every member trains on 2 structures whose config_type is dimer" in output
+    for tag in TAGS:
+        assert {-1.0, -2.0} < set(energies(folder, tag, "training"))
+        assert not {-1.0, -2.0} & set(energies(folder, tag, "validation"))
+    if not words:
+        cut = [e for tag in TAGS for split in ("training", "validation") for e in energies(folder, tag, split)]
+        assert sorted(energy for energy in cut if energy < -3) == [-7.0 - number for number in reversed(range(8))]
+
+
+def test_dimers_are_cut_like_others_where_nothing_is_said(folder: Path) -> None:
+    (folder.parent / "data.xyz").write_text(dataset(10).replace("-9.0", "-9.0 config_type=dimer"))
+    said(folder)
+    trained = [
+        energy for tag in TAGS for split in ("training", "validation") for energy in energies(folder, tag, split)
+    ]
+    assert trained.count(-9.0) == 1
+
+
 def test_members_are_those_that_the_project_names(folder: Path) -> None:
     write_project(folder, {**SETTINGS, "ACTIVE_LEARNING": {**ACTIVE, "seeds_tags_dict": {"left": 3, "right": 4}}})
     said(folder)
@@ -140,7 +163,11 @@ def test_nothing_is_overwritten(folder: Path) -> None:
         (dataset(4).replace("REF_forces", "F"), (), "give them as MISC.energy_key, MISC.forces_key"),
         (dataset(4), ("--dropout-ratio", "0.2"), "--dropout-ratio 0.2: There is no --dropout."),
         (dataset(4), ("--dropout", "--dropout-ratio", "1"), "--dropout-ratio 1: This is no fraction below 1."),
-        (dataset(4), ("--keep-dimers",), "--keep-dimers: Dimers that every member has are not in this version."),
+        (
+            dataset(3) + dataset(2).replace("REF_energy", "config_type=dimer REF_energy"),
+            ("--keep-dimers",),
+            "holds 3 structures besides isolated atoms and dimers, for 2 members\n  Allowed: at least 4",
+        ),
         (dataset(4), ("--out", "{project}/mace.yaml"), "mace.yaml: This is a file."),
     ],
 )
