@@ -8,32 +8,19 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from aims_pax.dataset.durable import replacing
-from aims_pax.dataset.foreign import (
-    charge_of,
-    is_dimer,
-    is_free_atom,
-    names_like,
-    require_plausible,
-    stress_of_virials,
-    virials_key,
-)
+from aims_pax.dataset.entries import SETTINGS_OF_KEYS, Entry, Keys, atoms_of_block, entry_of
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import FloatArray, Frame, Label, LabelledFrame
 from aims_pax.xyz import blocks
 
 _VOIGT_AS_MATRIX = (0, 5, 4, 5, 1, 3, 4, 3, 2)
 """Place of each element of the stress matrix in ASE's Voigt order xx, yy, zz, yz, xz, xy."""
-
-_MATRIX_AS_VOIGT = (0, 4, 8, 5, 2, 1)
-"""Place of each Voigt element in the flattened matrix."""
 
 _PLAIN_TEXT = re.compile(
     r"(?!(?:t|f|true|false|nan|inf|infinity)(?: |$))[a-z][a-z0-9_.-]*( [!#-\[\]-~]+)*", re.IGNORECASE
@@ -44,25 +31,6 @@ _SAME_ENERGY_EV = 1e-3
 
 _MAX_REPORTED = 5
 """Faulty structures that are named one by one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """Names of the reference values in a file (MISC.energy_key and so on).
-
-    Energy, stress and dipole stand on the comment line, forces and charges in columns. Dipole (e Å) and charges (e)
-    are written where the label has extras of these names.
-    """
-
-    energy: str = "REF_energy"
-    forces: str = "REF_forces"
-    stress: str = "REF_stress"
-    dipole: str = "REF_dipole"
-    charges: str = "REF_charges"
-
-
-SETTINGS_OF_KEYS: Final = "MISC.energy_key, MISC.forces_key and MISC.stress_key"
-"""Where a project names the keys of its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +148,14 @@ class _Collected:
     path: Path
     keys: Keys
     named_by: str
-    entries: list["_Entry"] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, index: int, structure: Any) -> None:
         """Read one: ASE's atoms, or the text of a block."""
         try:
-            atoms = _atoms(structure) if isinstance(structure, str) else structure
-            self.entries.append(_entry(atoms, index, self.path, self.keys))
+            atoms = atoms_of_block(structure) if isinstance(structure, str) else structure
+            self.entries.append(entry_of(atoms, index, self.path, self.keys))
         except ValueError as error:
             self.problems.append(_fault(self.path, index, str(error), self.keys, self.named_by))
 
@@ -198,20 +166,7 @@ class _Collected:
         return _dataset(self.path, self.entries)
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One structure of a file; without a label it is a free atom of this energy."""
-
-    frame: Frame
-    energy: float
-    label: Label | None
-    by_virials: bool = False
-    unread: tuple[str, ...] = ()
-    charge: float | None = None
-    is_dimer: bool = False
-
-
-def _dataset(path: Path, entries: list[_Entry]) -> Dataset:
+def _dataset(path: Path, entries: list[Entry]) -> Dataset:
     free: dict[int, float] = {}
     for entry in entries:
         number = int(entry.frame.numbers[0])
@@ -289,98 +244,6 @@ def _text(text: str) -> str:
         return f'"{text}"' if " " in text else text
     escaped = ("_JSON " + json.dumps(text)).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _atoms(block: str) -> Any:
-    from ase.io import read  # imports much
-
-    try:
-        return read(StringIO(block), index=0, format="extxyz")
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError) as error:
-        raise ValueError(f"can't be read as extended XYZ ({str(error) or type(error).__name__})") from error
-
-
-def _entry(atoms: Any, index: int, path: Path, keys: Keys) -> _Entry:
-    # ASE moves the keys that it knows (energy, forces, ...) into a calculator; all others stay where they were.
-    found = {**atoms.arrays, **atoms.info, **(atoms.calc.results if atoms.calc is not None else {})}
-    n_atoms = len(atoms)
-    extras = {"dipole": (keys.dipole, (3,)), "charges": (keys.charges, (n_atoms,))}
-    frame = Frame(
-        system=str(found.get("system", path.stem)),
-        trajectory=_whole(found, "trajectory", 0),
-        md_step=_whole(found, "md_step", index),
-        generation=_whole(found, "generation", 0),
-        numbers=atoms.numbers.astype(np.int64),
-        positions=_array(atoms.positions, "positions", (n_atoms, 3)),
-        cell=np.array(atoms.cell, dtype=np.float64),
-        pbc=np.array(atoms.pbc, dtype=np.bool_),
-        charge=_whole_or_none(charge_of(atoms.info)),
-        spin=_whole_or_none(atoms.info.get("multiplicity")),
-    )
-    energy = float(_array(_required(found, keys.energy, "energy"), keys.energy, ()))
-    if is_free_atom(frame, found):
-        return _Entry(frame, energy, None)
-    stress, by_virials = _stress_or_virials(found, frame, keys)
-    label = Label(
-        energy=energy,
-        forces=_array(_required(found, keys.forces, "force"), keys.forces, (n_atoms, 3)),
-        stress=stress,
-        reference=str(found.get("reference", path.name)),
-        wall_s=0.0,
-        extras={name: _array(found[key], key, shape) for name, (key, shape) in extras.items() if key in found},
-    )
-    require_plausible(label, keys.forces, keys.stress)
-    unread = tuple(names_like(found, "stress", "virial"))
-    return _Entry(frame, energy, label, by_virials, unread, charge_of(atoms.info), is_dimer(found))
-
-
-def _required(found: dict[str, Any], key: str, what: str) -> Any:
-    if key not in found:
-        others = names_like(found, what)
-        raise ValueError(f"has no {key}" + (f"; it has {', '.join(others[:5])}" if others else ""))
-    return found[key]
-
-
-def _stress_or_virials(found: dict[str, Any], frame: Frame, keys: Keys) -> tuple[FloatArray | None, bool]:
-    """The stress, and whether it was made of virials; these are MACE's only under MACE's name."""
-    stress, virials = found.get(keys.stress), found.get(virials_key(keys.stress))
-    if stress is not None:
-        return _stress(stress, keys.stress), False
-    if virials is None or virials_key(keys.stress) == keys.stress or not frame.pbc.all():
-        return None, False
-    return stress_of_virials(_stress(virials, virials_key(keys.stress)), frame.cell), True
-
-
-def _whole(found: dict[str, Any], key: str, default: int) -> int:
-    value = found.get(key, default)
-    if not isinstance(value, int | np.integer):
-        raise ValueError(f"has {key} = {value}, which is not a whole number")
-    return int(value)
-
-
-def _whole_or_none(value: object) -> int | None:
-    """A whole number, however it is written; None for anything else that other programs may have put there."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        return None
-    return int(value) if float(value).is_integer() else None
-
-
-def _array(values: ArrayLike, key: str, shape: tuple[int, ...]) -> FloatArray:
-    try:
-        array: FloatArray = np.array(values, dtype=np.float64).reshape(shape)
-    except (ValueError, TypeError):
-        raise ValueError(
-            f"has {key} that is not {'one number' if shape == () else f'numbers of shape {shape}'}"
-        ) from None
-    if not np.isfinite(array).all():
-        raise ValueError(f"has {key} that is not finite")
-    return array
-
-
-def _stress(values: ArrayLike, key: str) -> FloatArray:
-    if np.size(values) == 6:
-        return _array(values, key, (6,))
-    return _array(values, key, (9,))[list(_MATRIX_AS_VOIGT)]
 
 
 def _fault(path: Path, index: int, found: str, keys: Keys, named_by: str) -> Problem:

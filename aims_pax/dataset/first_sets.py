@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.dataset.extxyz import Dataset, Keys, write_extxyz
+from aims_pax.dataset.entries import Keys
+from aims_pax.dataset.extxyz import Dataset, write_extxyz
 from aims_pax.dataset.shares import Part
 from aims_pax.errors import Problem
 from aims_pax.frame import Frame, Label, LabelledFrame, Split

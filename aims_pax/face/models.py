@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aims_pax.campaign.session import FINISHED, progress_of, stages_over
 from aims_pax.campaign.snapshot import present_committee
 from aims_pax.committee import CommitteeCalculator, devices_of, load_models
-from aims_pax.dataset.extxyz import Keys
+from aims_pax.dataset.entries import Keys
 from aims_pax.dataset.lock import owner_of
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore

@@ -10,7 +10,8 @@ import numpy as np
 
 from aims_pax.committee import devices_of, load_models
 from aims_pax.dataset.durable import replacing
-from aims_pax.dataset.extxyz import Dataset, Keys, dataset_of_atoms, read_dataset
+from aims_pax.dataset.entries import Keys
+from aims_pax.dataset.extxyz import Dataset, dataset_of_atoms, read_dataset
 from aims_pax.dataset.foreign import unit_remarks
 from aims_pax.errors import Problem
 from aims_pax.evaluation import Evaluation, evaluate, evaluation_json, evaluation_table

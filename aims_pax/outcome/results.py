@@ -10,7 +10,8 @@ import numpy as np
 
 from aims_pax.committee import Committee
 from aims_pax.dataset.durable import replacing
-from aims_pax.dataset.extxyz import Keys, write_extxyz
+from aims_pax.dataset.entries import Keys
+from aims_pax.dataset.extxyz import write_extxyz
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.dataset.tables.sessions import installed_versions

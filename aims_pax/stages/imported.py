@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aims_pax.dataset.extxyz import Dataset, Keys, read_dataset
+from aims_pax.dataset.entries import Keys
+from aims_pax.dataset.extxyz import Dataset, read_dataset
 from aims_pax.dataset.foreign import unit_remarks, virials_key
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, StructureError

@@ -20,7 +20,7 @@ from aims_pax.campaign.snapshot import export_snapshot
 from aims_pax.cli.program import program
 from aims_pax.committee import Committee, Ensemble, Prediction, RandomSubset
 from aims_pax.committee import member as member_module
-from aims_pax.dataset.extxyz import Keys
+from aims_pax.dataset.entries import Keys
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import ModelError
 from aims_pax.frame import FloatArray, Split, Stage

@@ -11,7 +11,8 @@ from typer.testing import CliRunner, Result
 
 from aims_pax.cli.program import program
 from aims_pax.committee import Committee, load_models
-from aims_pax.dataset.extxyz import Keys, read_extxyz, write_extxyz
+from aims_pax.dataset.entries import Keys
+from aims_pax.dataset.extxyz import read_extxyz, write_extxyz
 from aims_pax.errors import ModelError
 from aims_pax.frame import FloatArray, Frame, Label, LabelledFrame, Split
 from aims_pax.outcome.evaluate import evaluate_models

@@ -11,7 +11,8 @@ from ase.calculators.emt import EMT
 from ase.io import read, write
 
 from aims_pax.atoms import frame_of, labelled_atoms
-from aims_pax.dataset.extxyz import Keys, dataset_of_atoms
+from aims_pax.dataset.entries import Keys
+from aims_pax.dataset.extxyz import dataset_of_atoms
 from aims_pax.errors import StructureError
 from aims_pax.frame import Label, LabelledFrame, Split
 

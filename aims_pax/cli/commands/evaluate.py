@@ -47,7 +47,7 @@ def evaluate(
         raise UserError(Problem(f"--out {out}", "This is a file.", "a folder, which is made when missing"))
     with working(f"measuring {len(paths)} model{'s' if len(paths) > 1 else ''} on {data}"):
         from aims_pax.committee import cuda_is_usable
-        from aims_pax.dataset.extxyz import Keys
+        from aims_pax.dataset.entries import Keys
         from aims_pax.outcome.evaluate import evaluate_models
 
         if device is Device.CUDA and not cuda_is_usable():

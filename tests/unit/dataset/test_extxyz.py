@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from aims_pax.dataset.durable import replacing
-from aims_pax.dataset.extxyz import Keys, read_dataset, read_extxyz, write_extxyz
+from aims_pax.dataset.entries import Keys
+from aims_pax.dataset.extxyz import read_dataset, read_extxyz, write_extxyz
 from aims_pax.dataset.foreign import MAX_FORCE_EV_PER_ANG, MAX_STRESS_EV_PER_ANG3, unit_remarks
 from aims_pax.errors import StructureError
 from aims_pax.frame import Frame, Label, LabelledFrame, Split

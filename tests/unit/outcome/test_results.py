@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from aims_pax.dataset.extxyz import Keys, read_extxyz
+from aims_pax.dataset.entries import Keys
+from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Frame, Label, Split
 from aims_pax.outcome.results import write_datasets
