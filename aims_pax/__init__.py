@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aims_pax.face.session import run
     from aims_pax.face.trial import verify
     from aims_pax.settings.project import Project, load_project
-    from aims_pax.settings.reading.arguments import converge, initial, learn
+    from aims_pax.settings.reading.arguments import converge, initial, learn, select
 
 __version__ = "0.1.0"
 
@@ -35,6 +35,7 @@ _HOMES: Final = {
     "open_run": "face.run",
     "plan": "face.ahead",
     "run": "face.session",
+    "select": "settings.reading.arguments",
     "verify": "face.trial",
 }
 """The module of each name: PyTorch and MACE take seconds to import, and a typo is told before that."""
@@ -68,5 +69,6 @@ __all__ = [
     "open_run",
     "plan",
     "run",
+    "select",
     "verify",
 ]

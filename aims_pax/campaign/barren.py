@@ -12,7 +12,7 @@ from aims_pax.departure import Departed, Reason
 from aims_pax.errors import CampaignStopped
 from aims_pax.stages.bench import ERRANDS
 from aims_pax.stages.memory import Memory
-from aims_pax.stages.states import CONVERGENCES, LOOPS
+from aims_pax.stages.states import CONVERGENCES, LOOPS, SELECTIONS
 
 diary = logging.getLogger("aims_pax.run")
 
@@ -74,6 +74,6 @@ def ending_barren_sessions(store: RunStore, memory: Memory) -> Iterator[None]:
 def _mark(store: RunStore, memory: Memory) -> str:
     """A digest of all the work that a run has kept."""
     parts = [str(store.counts()).encode()]
-    stages = [*store.state_names(LOOPS), *store.state_names(CONVERGENCES)]
+    stages = [name for kind in (LOOPS, CONVERGENCES, SELECTIONS) for name in store.state_names(kind)]
     parts += [memory.recall_bytes(key) or b"" for key in (*WORK, *stages)]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()

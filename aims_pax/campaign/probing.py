@@ -61,14 +61,14 @@ def probe_frames(project: Project) -> list[tuple[Frame, Frame]]:
 
 
 def probe_run(run: Bench, stages: tuple[Stage, ...]) -> ProbeResult | None:
-    """The first act of a new run; None where MISC.probe is false.
+    """The first act of a new run; None where MISC.probe is false, or no stage asks the reference for anything.
 
     Raises
     ------
     UserError
         The reference or the driver is not sane for a structure; nothing has begun.
     """
-    if not run.project.settings.misc.probe:
+    if not (run.project.settings.misc.probe and run.project.settings.samples):
         return None
     n_systems = len(run.project.systems)
     whose = "the starting structure" if n_systems == 1 else f"each of {n_systems} starting structures"

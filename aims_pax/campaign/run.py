@@ -79,7 +79,8 @@ def run_campaign(
             ending = project.settings.ending
             if ending is not None and ending.read_as(ConvergeSettings).converge_on_validation:
                 summary = refit(bench, summary, ending)
-            summary = _judged(bench, summary)
+            if project.settings.samples:
+                summary = _judged(bench, summary)
             proceed(bench, FINISHED)
         return summary
 

@@ -88,7 +88,7 @@ def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
                     f"probe: a new run first asks for {n} labels, which show whether the reference makes sense"
                 )
             facts += [fact for _, fact in amount_facts(project, stages)]
-            if project.settings_file.is_file():
+            if project.settings_file.is_file() and project.settings.samples:
                 facts.append(f"time: aims-pax plan {shlex.quote(str(project.folder))} foretells it for this machine")
     except RunLocked as error:
         problems += error.problems
@@ -229,7 +229,8 @@ def _cluster_problems(project: Project) -> Iterator[Problem]:
 
 
 def _facts(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
-    yield f"labels: {build_reference(project.reference).name}, {_where_labelled(project)}"
+    if project.settings.samples:
+        yield f"labels: {build_reference(project.reference).name}, {_where_labelled(project)}"
     for plan in project.plans(stages):
         yield from stage_of(plan).facts(project)
     yield _model_fact(project)
@@ -239,7 +240,8 @@ def _facts(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
 
 def _beginning(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
     """What active learning begins with where the user brings a dataset."""
-    if INITIAL not in stages and project.active.initial_train_dataset is not None:
+    active = project.settings.active
+    if INITIAL not in stages and active is not None and active.initial_train_dataset is not None:
         yield from model_facts(project)
         for path in model_files(project):
             yield f"trust: {path} is a Python pickle, and loading it runs what is in it; know where it comes from"
@@ -272,7 +274,7 @@ def _where_labelled(project: Project) -> str:
 
 def _model_fact(project: Project) -> str:
     settings, n_members = project.mace, len(assembly.seeds_of(project))
-    memory = max(_training_bytes(settings, system.frame) for system in project.systems) / 2**30
+    memory = max((_training_bytes(settings, system.frame) for system in project.systems), default=0.0) / 2**30
     devices = _device_types(settings.misc.device)
     on_gpu = devices[0] == "cuda"
     at_a_time = 1 if on_gpu else min(n_members, assembly.n_cores())

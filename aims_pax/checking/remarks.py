@@ -200,6 +200,8 @@ def _named(keys: KeyPath) -> str:
 def _motions(asked: Asked, key: str) -> Iterator[tuple[KeyPath, MDSettings, list[Frame]]]:
     """Where a setting of each MD section is written, what the section says, and the structures that it moves."""
     project, md = asked.project, asked.project.settings.md
+    if not project.settings.samples:
+        return
     for plan in _learning(asked):
         if (settings := plan.read_as(ActiveLearningSettings)).MD:
             frames = [system.frame for system in project.systems]

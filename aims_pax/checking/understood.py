@@ -13,6 +13,7 @@ from aims_pax.settings.methods.fhi_aims import FhiAimsInput
 from aims_pax.settings.stage import ACTIVE
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.settings.systems import System
 from aims_pax.stages.driver import driver_words, embedded_settings
 from aims_pax.structures.composition import formula
@@ -32,8 +33,9 @@ NAME_WIDTH: Final = 19
 
 def understood(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
     """Structures and quantities, a line each."""
-    yield "Structures"
-    yield from (f"  {line}" for line in structures(project))
+    if project.systems:
+        yield "Structures"
+        yield from (f"  {line}" for line in structures(project))
     yield "Run"
     yield from (f"  {name:<{NAME_WIDTH - 2}}{value}" for name, value in quantities(project, stages))
 
@@ -50,7 +52,7 @@ def structures(project: Project) -> Iterator[str]:
         )
         for one in shown
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     for name, what, cell, state in rows:
         yield f"{name:<{widths[0]}}  {what:<{widths[1]}}  {cell:<{widths[2]}}  {state}"
     if len(project.systems) > MAX_SYSTEMS:
@@ -63,13 +65,16 @@ def _counted(number: int, noun: str) -> str:
 
 def quantities(project: Project, stages: tuple[Stage, ...]) -> Iterator[tuple[str, str]]:
     """Name and value of everything that a run does, with units."""
-    yield "MD", "; ".join(_motions(project))
+    if project.settings.samples:
+        yield "MD", "; ".join(_motions(project))
     for plan in project.plans(stages):
         match plan.settings:
             case InitialDatasetSettings():
                 yield from _initial(project)
             case ActiveLearningSettings():
                 yield from _active(project, plan)
+            case SelectSettings():
+                yield from _selection(plan.name, plan.settings)
             case ConvergeSettings() if not plan.is_implied:
                 yield from _converge(project, plan)
     yield from _models(project)
@@ -128,6 +133,21 @@ def _active(project: Project, plan: StagePlan) -> Iterator[tuple[str, str]]:
         goals.append(f"{settings.max_epochs:.0f} epochs")
     if settings.desired_acc:
         goals.append(f"force MAE {settings.desired_acc:g} eV/Å")
+    yield "  until", " or ".join(goals)
+
+
+def _selection(name: str, settings: SelectSettings) -> Iterator[tuple[str, str]]:
+    files = ", ".join(path.name for path in settings.pool)
+    yield (
+        name,
+        f"structures of {files}, judged {settings.eval_stride} at a time by their error of {settings.error_type}",
+    )
+    yield "  joins", f"what is above {1 + settings.c_x:g} times the mean validation error (c_x {settings.c_x:g})"
+    goals = ["a whole pass picks nothing"]
+    if not isinf(settings.max_train_set_size):
+        goals.append(f"{settings.max_train_set_size:.0f} training structures")
+    if settings.desired_acc:
+        goals.append(f"a validation error of {settings.desired_acc:g}")
     yield "  until", " or ".join(goals)
 
 

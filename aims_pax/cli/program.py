@@ -52,6 +52,7 @@ program.command("evaluate", short_help="Measure models on labelled structures")(
 program.command("verify", short_help="Try models by MD and on held-out structures")(verify.verify)
 program.command("export", short_help="Write datasets and models of a run, finished or not")(export.export)
 program.command("schema", short_help="Write JSON schemas for editors")(schema.schema)
+program.command("filter", hidden=True, short_help="Choose a dataset from a labelled pool; the same as run")(run.run)
 for _name, _command in later.COMMANDS.items():
     program.command(_name, hidden=True, short_help="Not in this version", context_settings=later.ANYTHING)(_command)
 

@@ -235,7 +235,7 @@ def amounts_ahead(
     if not parts_ahead(project, stages, standing):
         return ()
     found = [_starting_amounts(project, standing), *walk(project, stages, standing, look)]
-    if ACTIVE in stages and project.settings.misc.verdict_ps != 0:
+    if ACTIVE in stages and project.settings.samples and project.settings.misc.verdict_ps != 0:
         found.append(Amounts(Part.VERDICT, md_steps=verdict_steps(project)))
     return (*found, Amounts(Part.RESULTS))
 

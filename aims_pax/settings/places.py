@@ -16,6 +16,8 @@ Found = tuple[tuple[System, ...], tuple[Problem, ...]]
 def found_structures(folder: Path, settings: Settings | None, document: Document | None) -> Found:
     """Starting structures, and what is wrong with them. Looks for them where the settings say, if those can be read."""
     place: Path | Mapping[int, Path] | None = None
+    if settings is not None and not settings.samples:
+        return (), ()  # nothing starts anywhere
     if settings is not None and settings.systems:
         files = {name: file for name, plan in settings.systems.items() if (file := plan.settings.geometry)}
         return found(lambda: read_named_systems(folder, files))

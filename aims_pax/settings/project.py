@@ -37,7 +37,7 @@ from aims_pax.settings.reading.files import (
 from aims_pax.settings.reading.stages import SECTION
 from aims_pax.settings.sections import Settings, aims_pax_reading, read_mace, read_settings
 from aims_pax.settings.stages.active import ActiveLearningSettings
-from aims_pax.settings.stages.campaign import course, half_of
+from aims_pax.settings.stages.campaign import POOL, course, half_of
 from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.systems import System, systems_of
@@ -217,7 +217,7 @@ class Project:
     def reference(self) -> ReferenceSettings | ReferencesBySystem:
         """What labels the structures of this project, system by system where it differs."""
         own = {system.name: self.reference_for(system) for system in self.systems}
-        first = next(iter(own.values()))
+        first = next(iter(own.values()), self.settings.reference)
         return first if all(one == first for one in own.values()) else ReferencesBySystem(own)
 
     @property
@@ -346,7 +346,7 @@ class Written:
 
 def _asked(settings: Settings, document: Document | None, halves: tuple[Stage, ...]) -> tuple[Stage, ...]:
     """Halves of a campaign that are there, where STAGES lists what there is; else all that a command runs."""
-    if document is None or SECTION not in document.data:
+    if document is None or (SECTION not in document.data and POOL not in document.data):
         return halves
     return tuple(half for half in halves if half_of(settings.stages, half))
 

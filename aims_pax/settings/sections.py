@@ -31,20 +31,24 @@ from aims_pax.settings.section import Section
 from aims_pax.settings.stage import StageSettings
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.campaign import (
+    any_samples,
     end_of,
     half_of,
     is_end,
     judge_motion,
     read_campaign,
+    read_md,
     require_sections,
     with_trajectories_of_systems,
 )
 from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.settings.stages.select import SelectSettings
 
 _HOMES: Final[dict[str, type[Section]]] = {
     "INITIAL_DATASET_GENERATION": InitialDatasetSettings,
     "ACTIVE_LEARNING": ActiveLearningSettings,
+    "DATA_FILTERING": SelectSettings,
     "MD": MDSettings,
     "MISC": MiscSettings,
 }
@@ -108,6 +112,11 @@ class Settings:
         return is_end(self.stages, plan)
 
     @property
+    def samples(self) -> bool:
+        """Whether any stage moves atoms and asks the reference for labels."""
+        return any_samples([one.kind for one in self.stages])
+
+    @property
     def n_trajectories(self) -> int:
         """The most trajectories that any stage of active learning has; 0 without one."""
         return max((one.read_as(ActiveLearningSettings).num_trajectories for one in self.learning), default=0)
@@ -130,8 +139,8 @@ def read_settings(reading: Reading, halves: tuple[Stage, ...]) -> Settings | Non
     n_before = len(reading.problems)
     data = reading.document.data
     _refuse_unknown_sections(reading, AIMS_PAX_SECTIONS)
-    require_sections(reading, halves)
     written, problems = written_stages(reading.document)
+    require_sections(reading, halves, written)
     for problem in problems:
         reading.add(*problem)
     written = with_trajectories_of_systems(reading, written)
@@ -146,7 +155,7 @@ def read_settings(reading: Reading, halves: tuple[Stage, ...]) -> Settings | Non
     md: MDSettings | Mapping[int, MDSettings] | None = None
     homes = NO_HOMES
     if "SYSTEMS" not in data:
-        md = _read_md(reading, data["MD"]) if "MD" in data else None
+        md = read_md(reading, data)
     elif plans := _read_systems(reading, data, SharedSection(written_reference, unsettled or ())):
         reference = reference or next(iter(plans.values())).reference
         homes, moving = Homes.of(plans), [plan.md for plan in plans.values()]
@@ -204,20 +213,6 @@ def _refuse_unknown_sections(reading: Reading, known: Mapping[str, Any] | tuple[
         if name not in known:
             advice = suggestion(str(name), known) or f"Sections are {', '.join(known)}."
             reading.add((name,), f"{name} is not a section.", "", advice)
-
-
-def _read_md(reading: Reading, data: Any) -> MDSettings | dict[int, MDSettings] | None:
-    indexed = isinstance(data, Mapping) and any(isinstance(key, int) for key in data)
-    if not indexed:
-        return reading.section(MDSettings, data, ("MD",))
-    found: dict[int, MDSettings] = {}
-    for index, mapping in data.items():
-        if not isinstance(index, int) or index < 0:
-            allowed = "trajectory indices 0, 1, ..., since other keys of MD are such"
-            reading.add(("MD", index), f"MD.{index} is not a trajectory index.", allowed)
-        elif (settings := reading.section(MDSettings, mapping, ("MD", index))) is not None:
-            found[index] = settings
-    return found if len(found) == len(data) else None
 
 
 def _read_systems(

@@ -47,8 +47,9 @@ def seeds_of(project: Project) -> tuple[int, ...]:
     active, general = project.settings.active, project.mace.general
     if active is not None and active.seeds_tags_dict is not None:
         return tuple(active.seeds_tags_dict.values())
-    stage = project.settings.initial or project.active  # v0.2 reads the number of the first stage alone
-    return tuple(range(general.seed, general.seed + stage.ensemble_size))
+    # v0.2 reads the number of the first stage alone.
+    sizes = [size for one in project.settings.stages if (size := getattr(one.settings, "ensemble_size", None))]
+    return tuple(range(general.seed, general.seed + sizes[0]))
 
 
 def run_folder(project: Project, *, run_id: str | None = None) -> RunFolder:

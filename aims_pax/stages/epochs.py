@@ -1,8 +1,9 @@
 """Epochs of a run, over all that has trained its members."""
 
+from aims_pax.learner.passes import Passes
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.convergence import stored_convergence
-from aims_pax.stages.states import CONVERGENCES, LOOPS, convergence_key, recall_state
+from aims_pax.stages.states import CONVERGENCES, LOOPS, SELECTIONS, convergence_key, recall_state
 
 
 def epochs_trained(bench: Bench, *, besides: str = "") -> int:
@@ -11,4 +12,6 @@ def epochs_trained(bench: Bench, *, besides: str = "") -> int:
     states = [recall_state(bench.store, name) for name in loops if name != besides]
     keys = [key for key in bench.store.state_names(CONVERGENCES) if key != convergence_key(besides)]
     convergences = [stored_convergence(bench.memory, key) for key in keys]
-    return sum(one.n_epochs for one in (*states, *convergences) if one is not None)
+    walks = [key for key in bench.store.state_names(SELECTIONS) if key != f"{SELECTIONS}{besides}"]
+    selections = [bench.memory.recall(key, Passes) for key in walks]
+    return sum(one.n_epochs for one in (*states, *convergences, *selections) if one is not None)

@@ -14,7 +14,8 @@ from aims_pax.frame import Frame, Split, Stage
 from aims_pax.settings import ActiveLearningSettings, MiscSettings, Project
 from aims_pax.settings.methods.charges import told_by
 from aims_pax.settings.reading.final_datasets import EXTEND, WANTED
-from aims_pax.settings.stage import INITIAL
+from aims_pax.settings.stage import ACTIVE, INITIAL
+from aims_pax.settings.stages.kinds import SELECT
 from aims_pax.stages import isolated
 from aims_pax.stages.memory import Memory
 
@@ -57,8 +58,10 @@ def extxyz_keys(misc: MiscSettings) -> Keys:
 
 def nothing_to_begin_with(project: Project, stages: Sequence[Stage]) -> Problem | None:
     """Why a new run of these stages has no dataset to learn from; None where it has one, or makes one."""
-    active = project.settings.active
+    active, plans = project.settings.active, project.plans(tuple(stages) or (ACTIVE,))
     if active is None or active.initial_train_dataset is not None or tuple(stages) == (INITIAL,):
+        return None
+    if plans and plans[0].kind == SELECT:
         return None
     learning = project.settings.learning[0]
     if active.extend_existing_final_ds:
@@ -92,7 +95,8 @@ def import_datasets(project: Project, store: RunStore, memory: Memory) -> None:
     """
     shares = given_datasets(project)
     # Members of v0.2 share what they have learned actively, and each of their files holds all of it.
-    shared = _of_all_members(shares) if project.active.extend_existing_final_ds else frozenset()
+    active = project.settings.active
+    shared = _of_all_members(shares) if active is not None and active.extend_existing_final_ds else frozenset()
     entered: set[Identity] = set()
     number = 0
     for share in shares:

@@ -35,7 +35,7 @@ def isolated_atoms(
         energies = {int(number): energy for number, energy in stored.items()}
     given = project.mace.architecture.atomic_energies or {}
     # By the reference of the first system: all must have the same free atoms, or no model can learn from both.
-    system = project.systems[0].name
+    system = project.systems[0].name if project.systems else ""
     atoms = {
         number: free_atom(number, system=system)
         for number in project.elements

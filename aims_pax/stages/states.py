@@ -25,7 +25,8 @@ STOPPED_INITIALLY: Final[Mapping[StopReason, str]] = {
 
 LOOPS: Final = "learner."
 CONVERGENCES: Final = "convergence."
-"""What the names of the states of loops, and of trainings to the end, begin with in the store."""
+SELECTIONS: Final = "passes."
+"""What the names of the states of loops, of trainings to the end and of selections begin with in the store."""
 
 
 def convergence_key(name: str) -> str:
@@ -67,7 +68,8 @@ def newest_learning(project: Project, store: RunStore) -> tuple[StagePlan, State
 
 def has_begun(store: RunStore, stage: str) -> bool:
     """Whether a stage has done anything that the store knows of."""
-    return store.load_state(_key(stage)) is not None or store.load_state(convergence_key(stage)) is not None
+    keys = (_key(stage), convergence_key(stage), f"{SELECTIONS}{stage}")
+    return any(store.load_state(key) is not None for key in keys)
 
 
 def _brought_forward(store: RunStore, stage: str, data: dict[str, Any]) -> dict[str, Any]:

@@ -12,21 +12,32 @@ from aims_pax.settings import Project, load_project
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.stages.stage import Stage, stage_of
 
 from ..integration.projects import copper_project
+from ..integration.test_campaign_active import write_dataset
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project that has a stage of every kind."""
+    """A project that has a stage of every kind that v0.2 has."""
     changes = {"INITIAL_DATASET_GENERATION": {"converge_initial": True}, "ACTIVE_LEARNING": {"converge_al": True}}
     return load_project(copper_project(tmp_path_factory.mktemp("stages"), changes=changes))
 
 
+@pytest.fixture(scope="module")
+def selection(tmp_path_factory: pytest.TempPathFactory) -> StagePlan:
+    """A stage that goes over a pool."""
+    folder = tmp_path_factory.mktemp("selection")
+    write_dataset(folder / "pool.extxyz", n_structures=8, seed=1)
+    settings = SelectSettings.model_validate({"pool": str(folder / "pool.extxyz"), "first_set_size": 4})
+    return StagePlan("select", "select", settings)
+
+
 @pytest.fixture(params=KINDS)
-def plan(request: pytest.FixtureRequest, project: Project) -> StagePlan:
-    return next(plan for plan in project.settings.stages if plan.kind == request.param)
+def plan(request: pytest.FixtureRequest, project: Project, selection: StagePlan) -> StagePlan:
+    return next(plan for plan in (*project.settings.stages, selection) if plan.kind == request.param)
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ def plan(
     numbers = _numbers(workers)
     project, stages = _project(folder, command, Named(None, settings_file, model_file))
 
-    from aims_pax.forecast.amounts import parts_ahead
+    from aims_pax.forecast.amounts import amount_facts, parts_ahead
     from aims_pax.forecast.pace import Wishes
     from aims_pax.forecast.standing import read_standing
     from aims_pax.forecast.timetable import Outlook
@@ -97,6 +97,11 @@ def plan(
     standing = read_standing(project)
     if not parts_ahead(project, stages, standing):
         typer.echo(f"The run in {project.run_folder} is finished: nothing is left to do.")
+        return
+    if not project.settings.samples:
+        for _, fact in amount_facts(project, stages, standing=standing):
+            typer.echo(fact)
+        typer.echo("Their time depends on how much is picked, which nobody knows before.")
         return
     n_workers = numbers[0] if len(numbers) == 1 else None
     _foretell(project, Outlook(stages, standing, n_workers, wishes), numbers, json_file=json_file, figure=figure)
@@ -111,6 +116,8 @@ def _project(folder: Path, command: StageChoice | None, named: Named) -> "tuple[
         stages = tuple(Stage(stage) for stage in STAGES[command])
         return load(folder, stages or (ACTIVE,), named), stages
     project = load(folder, (), named)
+    if not project.settings.samples:
+        return project, (ACTIVE,)
     if not project.settings.learning:
         return load(folder, (INITIAL,), named), (INITIAL,)
     project = load(folder, (ACTIVE,), named)

@@ -100,6 +100,15 @@ NOT_YET: Final[Mapping[str, Mapping[str, Absent]]] = {
         "intermol_crossed_limit": _later("a threshold for forces between molecules", "Remove it.", 10),
         "intermol_forces_weight": _later("a weight of forces between molecules", "Remove it.", 100),
     },
+    "DATA_FILTERING": {
+        "num_chunks": Absent((None, 4), "The committee judges in the campaign's own process. Remove it."),
+        "eval_batch_size": Absent((None,), "Batches are as large as memory and cores allow. Remove it."),
+        "analysis": Absent((None, False, True), "Errors and thresholds of each chunk are always in run.db. Remove it."),
+        "save_xyz": Absent((None, False, True), "The chosen structures are always written as extended XYZ. Remove it."),
+        "use_multihead_model": _later("one head for each file", "Set it to false.", False),
+        "extra_dataset_path": _later("anchor data from another dataset"),
+        "extra_dataset_ratio": _later("anchor data from another dataset", "Remove it.", 0),
+    },
     "MD": {
         "barostat": _npt("A barostat", "mtk"),
         "pressure": _npt("An external pressure (Pa)", 101325),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CALL: Final = "Project.of"
 """What messages call the whole of the arguments, as they call a file by its name."""
 
-ALLOWED: Final = "aims_pax.initial(...), aims_pax.converge(...), aims_pax.learn(...)"
+ALLOWED: Final = "aims_pax.initial(...), aims_pax.converge(...), aims_pax.learn(...), aims_pax.select(...)"
 
 VALUES: Final = "numbers, texts, paths, True, False, None, and lists and mappings of them, as a file may hold"
 
@@ -41,7 +41,7 @@ class StageEntry:
     Parameters
     ----------
     kind : str
-        What STAGES calls it: ``initial``, ``converge``, ``learn``.
+        What STAGES calls it: ``initial``, ``converge``, ``learn``, ``select``.
     settings : mapping of str to object
         As in STAGES, its name among them.
     """
@@ -62,6 +62,11 @@ def initial(**settings: object) -> StageEntry:
 def learn(**settings: object) -> StageEntry:
     """Active learning, with settings of ACTIVE_LEARNING."""
     return StageEntry("learn", settings)
+
+
+def select(**settings: object) -> StageEntry:
+    """A selection from a pool of labelled structures, with settings of DATA_FILTERING."""
+    return StageEntry("select", settings)
 
 
 def converge(**settings: object) -> StageEntry:

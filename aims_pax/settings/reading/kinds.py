@@ -195,6 +195,24 @@ StructureFile = Annotated[
 ]
 """None for a structure that came as atoms."""
 
+
+def _files(value: object, info: ValidationInfo) -> tuple[Path, ...]:
+    listed = value if isinstance(value, list | tuple) else [value]
+    if not listed:
+        raise misfit("is an empty list")
+    paths = tuple(_existing_file(existing(resolved(one, info))) for one in listed)
+    if len(set(paths)) < len(paths):
+        raise misfit("names a file twice")
+    return paths
+
+
+ExistingFiles = Annotated[
+    tuple[Path, ...],
+    PlainValidator(_files),
+    Kind("path of a file that exists, or a list of such, relative to the project's folder"),
+    Schema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+]
+
 _PATH_OR_PATHS: Final = Schema(
     {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}]}
 )

@@ -8,19 +8,30 @@ from aims_pax.frame import Stage
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.reading.document import dotted
 from aims_pax.settings.reading.kinds import shown
-from aims_pax.settings.reading.stages import SECTION, WrittenStage, convergence_after
+from aims_pax.settings.reading.stages import SECTION as STAGES
+from aims_pax.settings.reading.stages import SECTIONS, WrittenStage, convergence_after
 from aims_pax.settings.reading.validation import Reading
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
-from aims_pax.settings.stages.kinds import CONVERGE, INITIAL, KINDS, LEARN
+from aims_pax.settings.stages.kinds import CONVERGE, INITIAL, KINDS, LEARN, SELECT
 from aims_pax.settings.stages.plan import StagePlan
 
 STAGE_SECTIONS: Final = {Stage.INITIAL: KINDS[INITIAL].section, Stage.ACTIVE: KINDS[LEARN].section}
 """The section of v0.2 without which there is not that half of a campaign."""
 
-CONVERGES_BY: Final[Mapping[str, str]] = {INITIAL: "converge_initial", LEARN: "converge_al"}
+CONVERGES_BY: Final[Mapping[str, str]] = {
+    INITIAL: "converge_initial",
+    LEARN: "converge_al",
+    SELECT: "converge_select",
+}
 """Setting of a stage by which it says itself that it is converged after it."""
+
+POOL: Final = SECTIONS[SELECT]
+"""The section that stands alone, besides what says where a run is."""
+
+AT_REST: Final = MDSettings(stat_ensemble="nvt")
+"""How atoms move where none does."""
 
 OWN_ELSEWHERE: Final = ("margin", "valid_skip")
 """What a stage says of its own training with the same words: a convergence after it may say something else."""
@@ -66,13 +77,36 @@ def with_trajectories_of_systems(reading: Reading, written: Sequence[WrittenStag
     return found
 
 
-def require_sections(reading: Reading, halves: tuple[Stage, ...]) -> None:
-    """The sections that a command can't do without; a list of stages says itself what there is."""
+def require_sections(reading: Reading, halves: Sequence[Stage], written: Sequence[WrittenStage]) -> None:
+    """Note the sections that a command can't do without and that are missing; a list of stages says what there is."""
     data = reading.document.data
-    needed = [] if SECTION in data else [STAGE_SECTIONS[half] for half in halves]
-    for name in (*needed, *(() if "SYSTEMS" in data else ("MD",))):
+    if POOL in data and (others := [name for name in (*STAGE_SECTIONS.values(), STAGES) if name in data]):
+        advice = f"Write the campaign as a list, STAGES, with {SELECT} in the place of {POOL}."
+        reading.add((POOL,), f"{POOL} stands beside {' and '.join(others)}.", "", advice)
+    needed = [] if STAGES in data or POOL in data else [STAGE_SECTIONS[half] for half in halves]
+    if "SYSTEMS" not in data and any_samples([entry.kind for entry in written]):
+        needed.append("MD")
+    for name in needed:
         if name not in data:
             reading.add((), f"The section {name} is missing.", "", "aims-pax init writes a project with all sections.")
+
+
+def read_md(reading: Reading, sections: Mapping[str | int, Any]) -> MDSettings | dict[int, MDSettings] | None:
+    """How atoms move, by MD; None after noting problems. That it is missing where it is needed is noted elsewhere."""
+    if "MD" not in sections:
+        return AT_REST
+    data = sections["MD"]
+    indexed = isinstance(data, Mapping) and any(isinstance(key, int) for key in data)
+    if not indexed:
+        return reading.section(MDSettings, data, ("MD",))
+    found: dict[int, MDSettings] = {}
+    for index, mapping in data.items():
+        if not isinstance(index, int) or index < 0:
+            allowed = "trajectory indices 0, 1, ..., since other keys of MD are such"
+            reading.add(("MD", index), f"MD.{index} is not a trajectory index.", allowed)
+        elif (settings := reading.section(MDSettings, mapping, ("MD", index))) is not None:
+            found[index] = settings
+    return found if len(found) == len(data) else None
 
 
 def judge_motion(
@@ -83,6 +117,11 @@ def judge_motion(
     for plan in stages if moving else ():
         if isinstance(plan.settings, ActiveLearningSettings) and plan.settings.MD:
             reading.section(MDSettings, plan.settings.merged(moving[0]), (*plan.keys, "MD"))
+
+
+def any_samples(kinds: Sequence[str]) -> bool:
+    """Whether any of these moves atoms; where there is none, one is missing that would."""
+    return not kinds or any(KINDS[kind].samples for kind in kinds)
 
 
 def half_of(plans: Sequence[StagePlan], half: Stage) -> tuple[StagePlan, ...]:
@@ -174,8 +213,10 @@ def _order_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | in
         if isinstance(plan.settings, ConvergeSettings) and any(KINDS[one.kind].learns for one in plans[index + 1 :]):
             for one in plan.settings.ahead_of_learning():
                 yield (*plan.keys, one.key), f"{plan.said()}: {one.found}", "", one.advice
-    for plan in learning[1:]:
+    for plan in learning:
+        if not any(one.kind in (LEARN, SELECT) for one in plans[: plans.index(plan)]):
+            continue
         for key in ("initial_train_dataset", "initial_valid_dataset", "seeds_tags_dict"):
             if getattr(plan.settings, key, None) is not None:
                 found = f"{plan.said(key)} is given, and the committee has begun with an earlier stage."
-                yield (*plan.keys, key), found, "", f"Write it into {learning[0].said()}."
+                yield (*plan.keys, key), found, "", "Remove it, or write it where the committee begins."

@@ -8,6 +8,7 @@ from aims_pax.settings.section import Section
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
+from aims_pax.settings.stages.select import SelectSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class StageKind:
         Whether it needs no dataset before it, and stands at the beginning or not at all.
     learns : bool
         Whether its members must have been trained alike, since they disagree where all of them are unsure.
+    samples : bool
+        Whether it moves atoms and asks the reference for labels; else it needs neither, nor starting structures.
     """
 
     settings: type[Section]
@@ -39,11 +42,13 @@ class StageKind:
     first: str = ""
     begins: bool = False
     learns: bool = False
+    samples: bool = False
 
 
 INITIAL: Final = "initial"
 CONVERGE: Final = "converge"
 LEARN: Final = "learn"
+SELECT: Final = "select"
 
 KINDS: Final[Mapping[str, StageKind]] = {
     INITIAL: StageKind(
@@ -52,6 +57,7 @@ KINDS: Final[Mapping[str, StageKind]] = {
         forecast="aims_pax.forecast.sampling:InitialForecast",
         section="INITIAL_DATASET_GENERATION",
         begins=True,
+        samples=True,
     ),
     CONVERGE: StageKind(
         ConvergeSettings,
@@ -64,6 +70,14 @@ KINDS: Final[Mapping[str, StageKind]] = {
         forecast="aims_pax.forecast.learning:LearnForecast",
         section="ACTIVE_LEARNING",
         first="active",  # as stores of runs have called it since there was only one
+        learns=True,
+        samples=True,
+    ),
+    SELECT: StageKind(
+        SelectSettings,
+        stage="aims_pax.stages.stock.select:SelectFromPool",
+        forecast="aims_pax.forecast.selecting:SelectForecast",
+        section="DATA_FILTERING",
         learns=True,
     ),
 }

@@ -21,6 +21,7 @@ from aims_pax.settings.section import Section
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
+from aims_pax.settings.stages.select import SelectSettings
 
 _INTRODUCTION: Final = """\
 <!-- Generated from the code by: python -m aims_pax.settings.words.page > docs/settings.md -->
@@ -51,10 +52,10 @@ The method that labels structures. Without this section: GFN2-xTB by `tblite`, o
 
 
 _STAGES: Final = """\
-The campaign as the list of what it goes through, in the place of the two sections above: `initial` has the settings
-of INITIAL_DATASET_GENERATION, `learn` those of ACTIVE_LEARNING, and `converge` trains what is there to convergence.
-What is not listed is not run; only a dataset that is brought along is converged on before the first `learn` in any
-case.
+The campaign as the list of what it goes through, in the place of the sections above: `initial` has the settings of
+INITIAL_DATASET_GENERATION, `learn` those of ACTIVE_LEARNING, `select` those of DATA_FILTERING, and `converge` trains
+what is there to convergence. What is not listed is not run; only a dataset that is brought along is converged on before
+the first `learn` in any case.
 
 ```yaml
 STAGES:
@@ -64,11 +65,11 @@ STAGES:
   - converge: {max_convergence_epochs: 110}
 ```
 
-`initial` comes first or not at all. `learn` and `converge` may come as often as is wanted, in any order, a `converge`
-wherever there is a dataset before it. A later `learn` begins with all labels so far and goes on with the committee;
-its trajectories begin as those of the first (`start_from`), with noise of their own. Counts of training structures
-(`max_train_set_size`, `freeze_threshold_dataset`) are of all that a member has; MD steps, epochs and `max_labels` of
-a system are of this one stage.
+`initial` comes first or not at all. `learn`, `select` and `converge` may come as often as is wanted, in any order, a
+`converge` wherever there is a dataset before it; `select` may begin. A later `learn` starts with all labels so far and
+goes on with the committee; its trajectories begin as those of the first (`start_from`), with noise of their own. Counts
+of training structures (`max_train_set_size`, `freeze_threshold_dataset`) are of all that a member has; MD steps, epochs
+and `max_labels` of a system are of this one stage.
 
 Any entry may have a `name`, by which the run's store, summary and diary call it. Else the first `learn` is `active`
 and the next `learn-2`; a `converge` is called by the stage before it: `initial convergence`, `convergence` after
@@ -88,6 +89,7 @@ place of `MISC.path_to_geometry`, of `MD` by index and of `CLUSTER.systems`. Wha
 PLAIN_SECTIONS: Final[Mapping[str, type[Section]]] = {
     "INITIAL_DATASET_GENERATION": InitialDatasetSettings,
     "ACTIVE_LEARNING": ActiveLearningSettings,
+    "DATA_FILTERING": SelectSettings,
     "MD": MDSettings,
     "MISC": MiscSettings,
 }

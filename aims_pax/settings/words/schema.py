@@ -24,6 +24,7 @@ from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.initial import FoundationalModelSettings, InitialDatasetSettings
 from aims_pax.settings.stages.kinds import KINDS
+from aims_pax.settings.stages.select import SelectSettings
 
 Json = dict[str, Any]
 
@@ -35,6 +36,7 @@ def aims_pax_schema() -> Json:
     plain: dict[str, type[Section]] = {
         "INITIAL_DATASET_GENERATION": InitialDatasetSettings,
         "ACTIVE_LEARNING": ActiveLearningSettings,
+        "DATA_FILTERING": SelectSettings,
         "MD": MDSettings,
         "MISC": MiscSettings,
     }
@@ -61,7 +63,7 @@ def aims_pax_schema() -> Json:
     properties["SYSTEMS"] = {**named, "minProperties": 1}
     properties[SECTION] = _stages(definitions)
     document = _document("aims_PAX.yaml", properties, [], definitions)
-    return {**document, "anyOf": [{"required": ["MD"]}, {"required": ["SYSTEMS"]}]}
+    return {**document, "anyOf": [{"required": [name]} for name in ("MD", "SYSTEMS", "DATA_FILTERING", SECTION)]}
 
 
 def _stages(definitions: Json) -> Json:
@@ -150,6 +152,9 @@ def _add_other_keys(definition: Json, model: type[Section], absent: Mapping[str,
     properties = definition["properties"]
     for alias, name in model.ALIASES.items():
         properties[alias] = {**properties[name], "deprecated": True, "description": f"Another name of {name}."}
+        if name in definition.get("required", ()):
+            definition["required"] = [key for key in definition["required"] if key != name]
+            definition["anyOf"] = [{"required": [name]}, {"required": [alias]}]
     for key, item in absent.items():
         values: Json = {"enum": [*item.neutral]} if item.reason else {}
         if item.within:

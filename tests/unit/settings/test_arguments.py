@@ -16,7 +16,7 @@ from aims_pax.campaign.inputs import input_texts
 from aims_pax.errors import SettingsError, StructureError
 from aims_pax.frame import Stage
 from aims_pax.settings import Project, load_project
-from aims_pax.settings.reading.arguments import StageEntry, converge, initial, learn
+from aims_pax.settings.reading.arguments import StageEntry, converge, initial, learn, select
 
 INITIAL: Mapping[str, Any] = {"n_points_per_sampling_step_idg": 2, "max_initial_set_size": 4, "ensemble_size": 2}
 LEARN: Mapping[str, Any] = {"num_trajectories": 2, "max_train_set_size": 9, "ensemble_size": 2}
@@ -99,9 +99,9 @@ def test_list_of_stages_is_one_that_this_version_runs(stages: tuple[StageEntry, 
 
 
 def test_stages_are_those_of_the_list() -> None:
-    listed = [BOTH[0], "converge", {"learn": dict(LEARN)}, learn(**LEARN, name="more")]
+    listed = [BOTH[0], "converge", {"learn": dict(LEARN)}, learn(**LEARN, name="more"), select(pool=__file__)]
     names = [plan.name for plan in Project.of(molecule("H2O"), stages=listed).settings.stages]
-    assert names == ["initial", "initial convergence", "active", "more"]
+    assert names == ["initial", "initial convergence", "active", "more", "select"]
     assert Project.of(molecule("H2O"), stages=BOTH[:1]).stages == (Stage.INITIAL,)
     assert Project.of(molecule("H2O"), stages=BOTH).stages == (Stage.INITIAL, Stage.ACTIVE)
 

@@ -9,6 +9,7 @@ from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, MD
 from aims_pax.settings.mace import MACE_SECTIONS
 from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE
 from aims_pax.settings.section import Section
+from aims_pax.settings.stages.select import SelectSettings
 
 from .conftest import ProjectFolder
 
@@ -277,6 +278,42 @@ MODEL: dict[str, str] = {
 }
 """model.yaml."""
 
+POOL: dict[str, str] = {
+    "DATA_FILTERING": """
+        hdf5_paths: [pool.xyz]
+        num_chunks: 4
+        eval_stride: 1000
+        eval_batch_size: null
+        error_type: forces
+        desired_acc: 0.0
+        max_train_set_size: inf
+        c_x: 0.0
+        epochs_per_batch: 50
+        valid_ratio: 0.1
+        valid_skip: 1
+        replay_strategy: full_dataset
+        train_subset_size: null
+        valid_subset_size: null
+        freeze_threshold_dataset: inf
+        convergence_patience: 50
+        max_convergence_epochs: 500
+        converge_best: true
+        analysis: false
+        margin: 0.002
+        save_xyz: false
+        shuffle_dataset: true
+        use_multihead_model: false
+        extra_dataset_path: null
+        extra_dataset_ratio: 0
+    """,
+    "MISC": "output_dir: ./filter_output",
+}
+"""aimsPAX.yaml of the branch that chooses data; there are no other sections, but CLUSTER for a batch system."""
+
+LACKING_POOL = """
+    {num_chunks: 8, eval_batch_size: 16, use_multihead_model: true, extra_dataset_path: a.h5, extra_dataset_ratio: 0.2}
+"""
+
 LACKING: dict[str, str] = {
     "INITIAL_DATASET_GENERATION": "foundational_model: so3lr",
     "ACTIVE_LEARNING": """
@@ -392,6 +429,53 @@ def test_every_documented_default_of_a_batch_system_is_accepted(folder: ProjectF
     assert written(folder, settings, read(MODEL)).load().settings.cluster.type == "slurm"
 
 
+def test_a_pool_needs_neither_md_nor_structures_nor_a_reference(folder: ProjectFolder) -> None:
+    folder.file("pool.xyz", "1\n\nH 0 0 0\n")
+    written(folder, read(POOL), read(MODEL)).file("geometry/water.xyz").unlink()
+    project = folder.load()
+    assert [(plan.kind, plan.name) for plan in project.settings.stages] == [
+        ("select", "select"),
+        ("converge", "select convergence"),
+    ]
+    assert project.systems == ()
+    assert not project.settings.samples
+    alone = merged(read(POOL), {"DATA_FILTERING": {"converge_best": False}})
+    assert [plan.kind for plan in written(folder, alone, read(MODEL)).load().settings.stages] == ["select"]
+
+
+@pytest.mark.parametrize("key", yaml.safe_load(LACKING_POOL))
+def test_what_is_lacking_of_pools_is_said_to_be(folder: ProjectFolder, key: str) -> None:
+    folder.file("pool.xyz", "1\n\nH 0 0 0\n")
+    change = {"DATA_FILTERING": {key: yaml.safe_load(LACKING_POOL)[key]}}
+    message = written(folder, merged(read(POOL), change), read(MODEL)).complaint()
+    assert f"DATA_FILTERING.{key} is " in message
+    assert "not in this version" in message
+
+
+def test_a_pool_beside_other_stages_is_written_as_a_list(folder: ProjectFolder) -> None:
+    folder.file("pool.xyz", "1\n\nH 0 0 0\n")
+    message = written(folder, {**read(POOL), **read(DEFAULTS)}, read(MODEL)).complaint()
+    assert "DATA_FILTERING stands beside INITIAL_DATASET_GENERATION and ACTIVE_LEARNING." in message
+    assert "STAGES, with select in the place of DATA_FILTERING" in message
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"hdf5_paths": []}, "is an empty list"),
+        ({"hdf5_paths": ["missing.h5"]}, "can't be opened"),
+        ({"hdf5_paths": ["pool.xyz", "./pool.xyz"]}, "names a file twice"),
+        ({"first_set_size": 20, "max_train_set_size": 10}, "first_set_size (20) is more than max_train_set_size (10)"),
+        ({"replay_strategy": "random_subset"}, "needs train_subset_size"),
+        ({"train_subset_size": 5}, "replay_strategy is full_dataset"),
+        ({"error_type": "stress"}, "forces | energy | both"),
+    ],
+)
+def test_what_can_not_be_selected_is_said(folder: ProjectFolder, change: dict[str, Any], words: str) -> None:
+    folder.file("pool.xyz", "1\n\nH 0 0 0\n")
+    assert words in written(folder, merged(read(POOL), {"DATA_FILTERING": change}), read(MODEL)).complaint()
+
+
 @pytest.mark.parametrize(
     ("section", "key"), [(section, key) for section, keys in read(LACKING).items() for key in keys]
 )
@@ -447,7 +531,7 @@ def test_keys_that_v02_does_not_have_are_no_settings(folder: ProjectFolder, key:
 
 
 def test_no_refused_key_is_undocumented() -> None:
-    documented = {section: set(keys) for section, keys in read(DEFAULTS).items()}
+    documented = {section: set(keys) for section, keys in {**read(POOL), **read(DEFAULTS)}.items()}
     for section, keys in NOT_YET.items():
         if "." not in section:
             assert set(keys) <= documented[section]
@@ -458,6 +542,7 @@ def test_no_refused_key_is_undocumented() -> None:
 HONOURED: dict[str, type[Section]] = {
     "INITIAL_DATASET_GENERATION": InitialDatasetSettings,
     "ACTIVE_LEARNING": ActiveLearningSettings,
+    "DATA_FILTERING": SelectSettings,
     "MD": MDSettings,
     "MISC": MiscSettings,
 }
