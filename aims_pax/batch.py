@@ -175,6 +175,13 @@ class AtomBatch:
         """The same structures and edges, with their atoms at other positions (N, 3), Å."""
         return self._with(positions=positions)
 
+    def in_cells(self, cells: Tensor) -> Self:
+        """The same structures and edges in other cells (B, 3, 3), Å, with atoms where they are."""
+        x, y, z = self.images.unsqueeze(2).unbind(1)
+        rows = cells[self.structure[self.edges[0]]]
+        # In the order of :func:`shifts_of`, so that the last bit does not depend on how often a cell was changed.
+        return self._with(cells=cells, shifts=x * rows[:, 0] + y * rows[:, 1] + z * rows[:, 2])
+
     def select(self, structures: Sequence[int] | Tensor) -> Self:
         """Some of the structures (indices into B), in the order asked for.
 

@@ -28,7 +28,7 @@ from aims_pax.labelling.errands import errands_in
 from aims_pax.labelling.workers.configuration import local_config
 from aims_pax.labelling.workers.parsl import ParslPool
 from aims_pax.protocols import Labeller
-from aims_pax.sampling import BatchedSampler, ReferenceForces, StatisticalEnsemble, TrajectoryStart
+from aims_pax.sampling import BatchedSampler, Langevin, ReferenceForces, TrajectoryStart
 from aims_pax.settings.methods.reference import AseCalculatorSettings, PyscfSettings
 
 SLEEP_S = 1.0
@@ -66,7 +66,7 @@ class NoTime:
 def sampler_of(n: int, labeller: Labeller) -> BatchedSampler:
     """Trajectories that differ in their noise."""
     methanol = frame_of(molecule("CH3OH"), system="methanol")
-    start = TrajectoryStart(methanol, StatisticalEnsemble.NVT, 300.0, 0.5, 0.01, seed=1)
+    start = TrajectoryStart.steady(methanol, Langevin(0.01), 300.0, 0.5, 1)
     return BatchedSampler([start] * n, ReferenceForces(labeller))
 
 

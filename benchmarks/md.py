@@ -33,7 +33,6 @@ import torch
 from ase import Atoms, units
 from ase.build import bulk, molecule
 from ase.io import read
-from ase.md.langevin import Langevin
 from busy import gpu_seconds
 
 from aims_pax.batch import AtomBatch
@@ -43,7 +42,7 @@ from aims_pax.committee.mace.graph import ModelInput, model_input
 from aims_pax.committee.mace.model import frame_of as asked_by
 from aims_pax.committee.mace.model import run_model
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
-from aims_pax.sampling import BatchedSampler, StatisticalEnsemble, TrajectoryStart
+from aims_pax.sampling import BatchedSampler, Langevin, TrajectoryStart
 from aims_pax.settings.mace import MaceSettings
 
 N_MEMBERS = 4
@@ -152,9 +151,7 @@ def measured(
 
 def sampling(case: Case, n_trajectories: int, mode: str) -> tuple[Way, AtomBatch]:
     """MD steps of all trajectories from one and the same structure, and the batch of it."""
-    start = TrajectoryStart(
-        frame_of(case.atoms), StatisticalEnsemble.NVT, TEMPERATURE_K, TIMESTEP_FS, FRICTION_PER_FS, 7
-    )
+    start = TrajectoryStart.steady(frame_of(case.atoms), Langevin(FRICTION_PER_FS), TEMPERATURE_K, TIMESTEP_FS, 7)
     forces = CommitteeForces(case.committee, member=0 if mode == "member" else None)
     sampler = BatchedSampler([start] * n_trajectories, forces, device=case.committee.device)
     everyone = range(n_trajectories)

@@ -21,7 +21,7 @@ from ase.io import read
 from aims_pax.committee import CommitteeForces, load_models
 from aims_pax.frame import Frame
 from aims_pax.protocols import Driver
-from aims_pax.sampling import BatchedSampler, StatisticalEnsemble, TrajectoryStart
+from aims_pax.sampling import VELOCITY_VERLET, BatchedSampler, Langevin, TrajectoryStart
 from aims_pax.testing.drivers import Tethers
 
 
@@ -53,7 +53,7 @@ def temperature(
     forces: Driver, atoms: Atoms, *, what: str, target_k: float, n_trajectories: int, n_samples: int
 ) -> Measurement:
     """Relative deviation of the mean kinetic temperature from that of the thermostat."""
-    start = TrajectoryStart(frame_of(atoms), StatisticalEnsemble.NVT, target_k, 0.5, 0.02, 7)
+    start = TrajectoryStart.steady(frame_of(atoms), Langevin(0.02), target_k, 0.5, 7)
     sampler = BatchedSampler([start] * n_trajectories, forces)
     everyone = range(n_trajectories)
     sampler.advance(everyone, 800)  # eight relaxation times of the thermostat
@@ -68,7 +68,7 @@ def temperature(
 
 def drift(forces: Driver, atoms: Atoms, *, n_trajectories: int, n_steps: int) -> Measurement:
     """Largest drift of the total energy in NVE at 0.5 fs."""
-    start = TrajectoryStart(frame_of(atoms), StatisticalEnsemble.NVE, 300.0, 0.5, 0.0, 3)
+    start = TrajectoryStart.steady(frame_of(atoms), VELOCITY_VERLET, 300.0, 0.5, 3)
     sampler = BatchedSampler([start] * n_trajectories, forces)
     everyone, chunk = range(n_trajectories), 20
     energies = []

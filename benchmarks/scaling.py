@@ -47,7 +47,7 @@ from aims_pax.learner.selectors import MovingThreshold
 from aims_pax.learner.state import Rules
 from aims_pax.learner.transition import begin
 from aims_pax.protocols import EpochPlan, EpochReport, LabelJob, Prediction, Status
-from aims_pax.sampling import BatchedSampler, StatisticalEnsemble, TrajectoryStart
+from aims_pax.sampling import BatchedSampler, Langevin, TrajectoryStart
 from aims_pax.selection import SCORES
 from aims_pax.settings.methods.reference import AseCalculatorSettings
 from aims_pax.stages.activities import Activity, Stopwatch
@@ -146,7 +146,7 @@ class SleepingSprings(SpringCommittee):
         time.sleep(self._case.step_s * batch.n_structures)
         return super().evaluate(batch, members=members, want_stress=want_stress)
 
-    def opinions(self, batch: AtomBatch) -> Prediction:
+    def opinions(self, batch: AtomBatch, *, want_stress: bool = False) -> Prediction:
         """Two opinions that differ on the first atom of each structure."""
         forces = torch.zeros(2, len(batch.positions), 3, dtype=torch.float64)
         doubts = torch.as_tensor(self._dice.exponential(0.1, batch.n_structures))
@@ -262,7 +262,7 @@ def active_learning(case: Case, store: RunStore, pool: ParslPool, stopwatch: Sto
     """The stage as a campaign assembles it, but for its committee."""
     folder = RunFolder(root, root / "labels")
     committee = SleepingSprings(case, crystal())
-    starts = [TrajectoryStart(crystal(), StatisticalEnsemble.NVT, 300.0, 1.0, 0.01, seed=1)] * case.trajectories
+    starts = [TrajectoryStart.steady(crystal(), Langevin(0.01), 300.0, 1.0, 1)] * case.trajectories
     bench = MeasuredBench(store, Memory(store, folder), folder, pool, stopwatch)
     parts = LoopParts(
         rules=case.rules,

@@ -38,8 +38,10 @@ class _Remembered:
     batch: AtomBatch
     prediction: Prediction
 
-    def holds(self, batch: AtomBatch) -> bool:
-        """Whether these are the same structures, at the same positions to the last bit."""
+    def holds(self, batch: AtomBatch, *, with_stress: bool) -> bool:
+        """Whether these are the same structures, at the same positions to the last bit; and a stress is there."""
+        if with_stress and self.prediction.stress is None:
+            return False
         names = ("positions", "numbers", "n_atoms", "cells", "pbc")
         return all(torch.equal(getattr(self.batch, name), getattr(batch, name)) for name in names)
 
@@ -150,15 +152,16 @@ class Ensemble:
     def _budget(self) -> Budget:
         return Budget.of(self.devices, Footprint.measure(self._models[0], self._for_model))
 
-    def opinions(self, batch: AtomBatch) -> Prediction:
-        """Energies and forces of a batch by all members; not computed again when the same structures come again.
+    def opinions(self, batch: AtomBatch, *, want_stress: bool = False) -> Prediction:
+        """Energies, forces and stress of a batch by all members; not computed again for the same structures.
 
         With the mean as driving force, the members' forces at the end of a stretch of MD have been computed when
         their deviation is asked for.
         """
         last = self._remembered
-        if last is None or last.generation != self._generation or not last.holds(batch):
-            last = _Remembered(self._generation, batch.at(batch.positions.clone()), self.evaluate(batch))
+        if last is None or last.generation != self._generation or not last.holds(batch, with_stress=want_stress):
+            said = self.evaluate(batch, want_stress=want_stress)
+            last = _Remembered(self._generation, batch.at(batch.positions.clone()), said)
             self._remembered = last
         return last.prediction
 

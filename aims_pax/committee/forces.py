@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from aims_pax.batch import AtomBatch
-from aims_pax.protocols import Predictor
+from aims_pax.protocols import Prediction, Predictor
 
 
 class CommitteeForces:
@@ -30,8 +30,16 @@ class CommitteeForces:
 
     def energies_forces(self, batch: AtomBatch) -> tuple[Tensor, Tensor]:
         """Energies (B,) in eV and forces (N, 3) in eV/Å."""
+        said = self._said(batch, want_stress=False)
+        return said.energies.mean(dim=0), said.forces.mean(dim=0)
+
+    def energies_forces_stress(self, batch: AtomBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """The same and stress (B, 6) in eV/Å³, in one pass; NaN where no volume is defined."""
+        said = self._said(batch, want_stress=True)
+        assert said.stress is not None
+        return said.energies.mean(dim=0), said.forces.mean(dim=0), said.stress.mean(dim=0)
+
+    def _said(self, batch: AtomBatch, *, want_stress: bool) -> Prediction:
         if self._member is None:
-            prediction = self._models.opinions(batch)
-        else:
-            prediction = self._models.evaluate(batch, members=(self._member,))
-        return prediction.energies.mean(dim=0), prediction.forces.mean(dim=0)
+            return self._models.opinions(batch, want_stress=want_stress)
+        return self._models.evaluate(batch, members=(self._member,), want_stress=want_stress)

@@ -12,7 +12,7 @@ from aims_pax.evaluation.stability import DISORDERED
 from aims_pax.frame import Frame, LabelledFrame
 from aims_pax.outcome.heldout_plan import HeldoutPlan
 from aims_pax.outcome.trial import TrialRun
-from aims_pax.sampling import StatisticalEnsemble, TrajectoryStart
+from aims_pax.sampling import TrajectoryStart, program_of
 from aims_pax.settings import ActiveLearningSettings, MDSettings, Project
 
 SEEDS_APART: Final = 2**40
@@ -172,11 +172,4 @@ def _shuffled(places: Sequence[Place], rng: np.random.Generator) -> "cycle[Place
 
 
 def _start(frame: Frame, md: MDSettings, seed: int) -> TrajectoryStart:
-    return TrajectoryStart(
-        frame=replace(frame, trajectory=0, md_step=0, generation=0),
-        ensemble=StatisticalEnsemble(md.stat_ensemble),
-        temperature_k=md.temperature,
-        timestep_fs=md.timestep,
-        friction_per_fs=md.friction,
-        seed=seed,
-    )
+    return TrajectoryStart(replace(frame, trajectory=0, md_step=0, generation=0), program_of(md), seed)

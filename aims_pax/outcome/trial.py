@@ -21,7 +21,7 @@ from aims_pax.evaluation.stability import (
 )
 from aims_pax.frame import FloatArray
 from aims_pax.protocols import Driver, Predictor, Sampler, Score
-from aims_pax.sampling import BatchedSampler, StatisticalEnsemble, TrajectoryStart
+from aims_pax.sampling import VELOCITY_VERLET, BatchedSampler, Langevin, Segment, TrajectoryStart
 from aims_pax.selection import SCORES
 
 LOOKS_PER_DEVIATION: Final = 5
@@ -56,15 +56,15 @@ class TrialRun:
     @property
     def conditions(self) -> Conditions:
         """How it moves."""
-        start = self.start
-        is_nvt = start.ensemble is StatisticalEnsemble.NVT
+        frame, segment = self.start.frame, self.start.program[0]
+        dynamics = segment.dynamics
         return Conditions(
-            system=start.frame.system,
-            ensemble=str(start.ensemble),
-            temperature_k=start.temperature_k,
-            timestep_fs=start.timestep_fs,
-            friction_per_fs=start.friction_per_fs if is_nvt else 0.0,
-            n_atoms=start.frame.n_atoms,
+            system=frame.system,
+            ensemble=str(dynamics.ensemble),
+            temperature_k=segment.temperature_k,
+            timestep_fs=segment.timestep_fs,
+            friction_per_fs=dynamics.friction_per_fs if isinstance(dynamics, Langevin) else 0.0,
+            n_atoms=frame.n_atoms,
         )
 
 
@@ -150,7 +150,7 @@ class Trial:
     def __init__(self, runs: Sequence[TrialRun], parts: TrialParts) -> None:
         self._runs, self._parts = tuple(runs), parts
         self._watches = [RunWatch(run.graph, run.conditions, run.is_mobile) for run in runs]
-        self._steps = [max(1, round(LOOK_FS / run.start.timestep_fs)) for run in runs]
+        self._steps = [max(1, round(LOOK_FS / run.start.program[0].timestep_fs)) for run in runs]
         self._failures: dict[int, Failure] = {}
         self._lengths_ps = [0.0] * len(runs)
         self._newest: float | None = None
@@ -213,7 +213,7 @@ class Trial:
         length_ps = min(max(TAIL_SHARE * least_ps, TAIL_LEAST_PS), TAIL_MOST_PS)
         free = self._sampler(
             [
-                replace(run.start, frame=sampler.frame(index), ensemble=StatisticalEnsemble.NVE)
+                replace(run.start, frame=sampler.frame(index), program=_without_thermostat(run.start))
                 for index, run in enumerate(self._runs)
             ]
         )
@@ -240,7 +240,8 @@ class Trial:
             before = {run: sampler.frame(run).md_step for run in alike}
             for advanced in sampler.advance(alike, n_steps):
                 run = advanced.trajectory
-                self._lengths_ps[run] += (advanced.md_step - before[run]) * self._runs[run].start.timestep_fs / 1000
+                timestep_fs = self._runs[run].start.program[0].timestep_fs
+                self._lengths_ps[run] += (advanced.md_step - before[run]) * timestep_fs / 1000
                 self._look(sampler, run, advanced.problem)
 
     def _look(self, sampler: Sampler, run: int, problem: str | None) -> None:
@@ -266,3 +267,8 @@ class Trial:
     def _show(self, time_ps: float, of_ps: float, words: str) -> None:
         n_failed = len(self._failures)
         self._parts.show(Moment(time_ps, of_ps, len(self._runs), n_failed, self._newest, words))
+
+
+def _without_thermostat(start: TrajectoryStart) -> tuple[Segment, ...]:
+    """The program of the same trajectory at constant energy."""
+    return tuple(replace(segment, dynamics=VELOCITY_VERLET) for segment in start.program)

@@ -174,8 +174,8 @@ class Predictor(Protocol):
         """
         ...
 
-    def opinions(self, batch: "AtomBatch") -> Prediction:
-        """Energies and forces of a batch by all members; cheap when the same structures come again."""
+    def opinions(self, batch: "AtomBatch", *, want_stress: bool = False) -> Prediction:
+        """Energies, forces and stress of a batch by all members; cheap when the same structures come again."""
         ...
 
     def predict(self, frames: Sequence[Frame], *, want_stress: bool = False) -> list[FramePrediction]:

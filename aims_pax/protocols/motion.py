@@ -4,19 +4,20 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from aims_pax.frame import Frame, Label, LabelFailure
-from aims_pax.trajectory import Advanced, TrajectoryCheckpoint
+from aims_pax.trajectory import Advanced, StatisticalEnsemble, TrajectoryCheckpoint
 
 if TYPE_CHECKING:  # those who only name these types need no PyTorch
     from torch import Tensor
 
     from aims_pax.batch import AtomBatch
+    from aims_pax.phase import Crowd, Felt, Noise, Phase
 
 
 class Driver(Protocol):
     """What moves atoms: energies and forces of a whole batch of structures.
 
-    A driver may offer more, and is asked for it by type: :class:`AnswersLater`, :class:`ExplainsFailures`,
-    :class:`ForgetsHistory`, :class:`KnowsLabels`.
+    A driver may offer more, and is asked for it by type: :class:`GivesStress`, :class:`AnswersLater`,
+    :class:`ExplainsFailures`, :class:`ForgetsHistory`, :class:`KnowsLabels`.
     """
 
     @property
@@ -39,6 +40,18 @@ class Driver(Protocol):
 
 
 @runtime_checkable
+class GivesStress(Protocol):
+    """A driver that can move cells, too."""
+
+    def energies_forces_stress(self, batch: "AtomBatch") -> "tuple[Tensor, Tensor, Tensor]":
+        """The same as :meth:`Driver.energies_forces`, and stress (B, 6) in eV/Å³ with ASE's sign and order.
+
+        NaN for the stress of a structure that has no volume, such as a molecule.
+        """
+        ...
+
+
+@runtime_checkable
 class AnswersLater(Protocol):
     """A driver that computes elsewhere, many structures side by side: each trajectory waits for its own alone."""
 
@@ -46,10 +59,11 @@ class AnswersLater(Protocol):
         """Have the structures of a batch computed; returns at once."""
         ...
 
-    def answers(self) -> "Mapping[int, tuple[Tensor, Tensor]]":
-        """Energies (1,) in eV and forces (n_atoms, 3) in eV/Å by trajectory, of those that have come since.
+    def answers(self) -> "Mapping[int, tuple[Tensor, Tensor, Tensor]]":
+        """Energies (1,), forces (n_atoms, 3) and stress (1, 6) by trajectory, of those that have come since.
 
-        Waits until there is one, of those asked for; each is given once. NaN for what can't be computed.
+        Waits until there is one, of those asked for; each is given once. NaN for what can't be computed, and for a
+        stress that the method does not tell.
         """
         ...
 
@@ -81,40 +95,91 @@ class KnowsLabels(Protocol):
         ...
 
 
-class Integrator(Protocol):
-    """One ensemble: what atoms do between two evaluations of their forces, for all atoms of a batch at once.
+class Dynamics(Protocol):
+    """How the atoms of one trajectory move: an ensemble with its settings, a frozen value."""
 
-    Phase space is the sampler's. An integrator holds what is its own, one row for each atom; nothing is changed in
-    place, for a step that goes wrong is not made.
-    """
-
-    def select(self, atoms: "Tensor") -> Self:
-        """The same for some of the atoms, by their indices."""
+    @property
+    def ensemble(self) -> StatisticalEnsemble:
+        """What it keeps constant."""
         ...
 
-    def before_forces(
-        self, positions: "Tensor", momenta: "Tensor", forces: "Tensor", noise: "Tensor"
-    ) -> "tuple[Tensor, Tensor]":
-        """The part of a step before the new forces.
+    @property
+    def keeps_momentum(self) -> bool:
+        """Whether the momentum of the whole never changes, and is no degree of freedom."""
+        ...
+
+    @property
+    def is_stochastic(self) -> bool:
+        """Whether the same phase space goes on differently with other noise."""
+        ...
+
+    @property
+    def wants_stress(self) -> bool:
+        """Whether it moves the cell."""
+        ...
+
+    @property
+    def n_own(self) -> int:
+        """How many numbers its integrator keeps for the trajectory."""
+        ...
+
+    @classmethod
+    def together(cls, each: Sequence[Self], crowd: "Crowd") -> "Integrator":
+        """What moves many structures of this kind as one batch, each by its own settings."""
+        ...
+
+
+class Integrator(Protocol):
+    """What atoms of many structures do between two evaluations of their forces.
+
+    Phase space is the sampler's, with a row of `own` numbers for each structure where an integrator keeps what is its
+    own. Nothing is changed in place, for a step that goes wrong is not made. What a structure does depends to the last
+    bit on its own rows alone.
+    """
+
+    @property
+    def n_own(self) -> int:
+        """How many numbers it keeps for a structure: the most that one of its dynamics has."""
+        ...
+
+    @property
+    def wants_cell_noise(self) -> bool:
+        """Whether a step needs noise for the cell."""
+        ...
+
+    def fresh(self) -> "Tensor":
+        """What it keeps at the beginning of a segment, (B, n_own)."""
+        ...
+
+    def at(self, temperature_k: "Tensor", pressure: "Tensor") -> Self:
+        """The same at other temperatures (B,) in K and pressures (B,) in eV/Å³."""
+        ...
+
+    def before_forces(self, phase: "Phase", felt: "Felt", noise: "Noise") -> "Phase":
+        """The part of a step before the new forces; the momenta still lack :meth:`after_forces`.
 
         Parameters
         ----------
-        positions : (N, 3), Å
-        momenta : (N, 3), eV fs/Å
-        forces : (N, 3), eV/Å
-            At `positions`.
-        noise : (N, 3)
-            Standard normal numbers; those who need none leave them.
-
-        Returns
-        -------
-        positions, momenta : (N, 3)
-            The new positions, and momenta that lack :meth:`after_forces`.
+        phase : Phase
+        felt : Felt
+            At `phase`; with stress where the dynamics want it.
+        noise : Noise
         """
         ...
 
-    def after_forces(self, momenta: "Tensor", forces: "Tensor") -> "Tensor":
-        """Momenta (N, 3) at the end of the step, by the forces (N, 3) at the new positions."""
+    def after_forces(self, phase: "Phase", felt: "Felt") -> "Phase":
+        """The end of the step, by what is felt at the new positions."""
+        ...
+
+    def conserved(self, phase: "Phase", felt: "Felt") -> "Tensor":
+        """What would never change if time went on without steps, (B,), eV; with heat that noise has brought counted.
+
+        NaN where there is no such quantity.
+        """
+        ...
+
+    def at_rest(self, phase: "Phase", felt: "Felt") -> "Tensor | None":
+        """Which structures (B,) have nothing more to do in this segment; None where that never happens."""
         ...
 
 
@@ -152,6 +217,10 @@ class Sampler(Protocol):
 
     def total_energy(self, trajectory: int) -> float:
         """Kinetic plus potential energy of one trajectory, eV: what NVE conserves. NaN where it has no forces."""
+        ...
+
+    def conserved_energy(self, trajectory: int) -> float:
+        """What the dynamics of one trajectory conserves, eV: see :meth:`Integrator.conserved`."""
         ...
 
     def checkpoint(self, trajectory: int) -> TrajectoryCheckpoint:

@@ -1,45 +1,70 @@
 """Work that asks for forces on its way, and a driver that answers."""
 
 from collections.abc import Generator, Mapping
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from torch import Tensor
 
 from aims_pax.batch import AtomBatch
-from aims_pax.protocols import AnswersLater, Driver
+from aims_pax.protocols import AnswersLater, Driver, GivesStress
 
 T = TypeVar("T")
 
-Asking = Generator[AtomBatch, tuple[Tensor, Tensor], T]
-"""Yields a batch wherever it needs its energies and forces, is sent these, and returns what comes of it in the end."""
+
+class Question(NamedTuple):
+    """What is to be computed: energies and forces of a batch, and its stress where that is wanted."""
+
+    batch: AtomBatch
+    want_stress: bool
+
+
+class Answer(NamedTuple):
+    """Energies (B,) in eV, forces (N, 3) in eV/Å, and stress (B, 6) in eV/Å³ where that was wanted."""
+
+    energies: Tensor
+    forces: Tensor
+    stress: Tensor | None
+
+
+Asking = Generator[Question, Answer, T]
+"""Yields a question wherever it needs forces, is sent the answer, and returns what comes of it in the end."""
 
 
 def side_by_side(works: Mapping[int, Asking[T]], driver: AnswersLater) -> dict[int, T]:
     """What comes of the work of each trajectory, where every one goes on as soon as its own question is answered."""
     results = dict[int, T]()
 
-    def go_on(trajectory: int, forces: tuple[Tensor, Tensor] | None) -> None:
+    def go_on(trajectory: int, answer: Answer | None) -> None:
         work = works[trajectory]
         try:
-            driver.ask(next(work) if forces is None else work.send(forces))
+            driver.ask((next(work) if answer is None else work.send(answer)).batch)
         except StopIteration as end:
             results[trajectory] = end.value
 
     for trajectory in works:
         go_on(trajectory, None)
     while len(results) < len(works):
-        for trajectory, forces in driver.answers().items():
-            go_on(trajectory, forces)
+        for trajectory, answer in driver.answers().items():
+            go_on(trajectory, Answer(*answer))
     return results
 
 
 def at_once(work: Asking[T], driver: Driver) -> T:
     """What comes of some work whose every question is answered before anything else happens."""
-    forces: tuple[Tensor, Tensor] | None = None
+    answer: Answer | None = None
     while True:
         try:
-            batch = next(work) if forces is None else work.send(forces)
+            question = next(work) if answer is None else work.send(answer)
         except StopIteration as end:
             result: T = end.value
             return result
-        forces = driver.energies_forces(batch)
+        answer = answer_of(driver, question)
+
+
+def answer_of(driver: Driver, question: Question) -> Answer:
+    """What a driver says; it must be one that gives stress where that is wanted."""
+    if not question.want_stress:
+        return Answer(*driver.energies_forces(question.batch), None)
+    if not isinstance(driver, GivesStress):
+        raise TypeError(f"{type(driver).__name__} gives no stress, and moves no cells")
+    return Answer(*driver.energies_forces_stress(question.batch))

@@ -1,9 +1,10 @@
 """Drivers that are not a committee: ASE calculators, and the reference itself."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,10 +13,10 @@ from torch import Tensor
 
 from aims_pax.atoms import atoms_of
 from aims_pax.batch import AtomBatch
-from aims_pax.frame import FloatArray, Frame, Label, LabelFailure
+from aims_pax.frame import Frame, Label, LabelFailure
 from aims_pax.protocols import Labeller
 from aims_pax.reference.ase_adapter import foreign_code
-from aims_pax.reference.calculation import ENGINE_ERRORS, raised_words
+from aims_pax.reference.calculation import ENGINE_ERRORS, Observables, raised_words
 
 logger = logging.getLogger(__name__)
 
@@ -55,9 +56,12 @@ class CalculatorForces:
 
     def energies_forces(self, batch: AtomBatch) -> tuple[Tensor, Tensor]:
         """Energies (B,) in eV and forces (N, 3) in eV/Å; NaN for a structure whose calculation failed."""
-        frames = frames_of(batch)
-        each = map(self._one, frames) if self._threads is None else self._threads.map(self._one, frames)
-        return _joined(list(each), batch)
+        energies, forces, _ = self._all(batch, want_stress=False)
+        return energies, forces
+
+    def energies_forces_stress(self, batch: AtomBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """The same and stress (B, 6) in eV/Å³; NaN for one that is not periodic along three directions."""
+        return self._all(batch, want_stress=True)
 
     def failure_of(self, trajectory: int) -> str | None:
         """What the calculator raised for the newest structure of a trajectory; None when it gave forces."""
@@ -67,7 +71,12 @@ class CalculatorForces:
         """Begin the next step of every trajectory without its past, as after an interruption."""
         self._calculators.clear()
 
-    def _one(self, frame: Frame) -> tuple[float, FloatArray]:
+    def _all(self, batch: AtomBatch, *, want_stress: bool) -> tuple[Tensor, Tensor, Tensor]:
+        one, frames = partial(self._one, want_stress=want_stress), frames_of(batch)
+        each = map(one, frames) if self._threads is None else self._threads.map(one, frames)
+        return tensors_of(list(each), batch.device)
+
+    def _one(self, frame: Frame, *, want_stress: bool) -> Observables:
         self._failures.pop(frame.trajectory, None)
         try:
             with foreign_code():
@@ -78,7 +87,10 @@ class CalculatorForces:
                 energy, forces = float(atoms.get_potential_energy()), np.asarray(atoms.get_forces(), dtype=np.float64)
                 if forces.shape != (frame.n_atoms, 3):
                     raise ValueError(f"forces have the shape {forces.shape} where ({frame.n_atoms}, 3) was expected")
-                return energy, forces
+                stress = None
+                if want_stress and frame.pbc.all():
+                    stress = np.asarray(atoms.get_stress(), dtype=np.float64)
+                return Observables(energy, forces, stress)
         except ENGINE_ERRORS as error:
             logger.debug("traj %02d  its driver failed", frame.trajectory, exc_info=error)
             self._failures[frame.trajectory] = raised_words(error)
@@ -111,20 +123,26 @@ class ReferenceForces:
             self._asked[frame.trajectory] = frame, batch.device
             self._labeller.ask(frame)
 
-    def answers(self) -> dict[int, tuple[Tensor, Tensor]]:
-        """Energies (1,) in eV and forces (n_atoms, 3) in eV/Å of those that have come; NaN for what got no label."""
+    def answers(self) -> dict[int, tuple[Tensor, Tensor, Tensor]]:
+        """Energies (1,), forces (n_atoms, 3) and stress (1, 6) of those that have come; NaN for what is not told."""
         while not (come := self._come()):
             self._labeller.wait()
         return come
 
     def energies_forces(self, batch: AtomBatch) -> tuple[Tensor, Tensor]:
         """Energies (B,) in eV and forces (N, 3) in eV/Å; NaN for a structure that got no label."""
+        energies, forces, _ = self.energies_forces_stress(batch)
+        return energies, forces
+
+    def energies_forces_stress(self, batch: AtomBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """The same and stress (B, 6) in eV/Å³; NaN where the labels have none."""
         self.ask(batch)
-        come: dict[int, tuple[Tensor, Tensor]] = {}
+        come: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
         while len(come) < batch.n_structures:
             come |= self.answers()
         each = [come[trajectory] for trajectory in batch.trajectory.tolist()]
-        return torch.cat([energy for energy, _ in each]), torch.cat([forces for _, forces in each])
+        energies, forces, stress = (torch.cat([one[part] for one in each]) for part in range(3))
+        return energies, forces, stress
 
     def failure_of(self, trajectory: int) -> str | None:
         """Why the newest structure of a trajectory got no label; None when it got one."""
@@ -138,7 +156,7 @@ class ReferenceForces:
         """What the reference said of this very structure, if it was asked."""
         return self._labeller.answer(frame)
 
-    def _come(self) -> dict[int, tuple[Tensor, Tensor]]:
+    def _come(self) -> dict[int, tuple[Tensor, Tensor, Tensor]]:
         """Forces of those asked for that are there."""
         come = {}
         for trajectory, (frame, device) in tuple(self._asked.items()):
@@ -150,11 +168,7 @@ class ReferenceForces:
             if isinstance(result, LabelFailure):
                 self._failures[trajectory] = result
                 logger.debug("traj %02d  %s: %s", trajectory, result.reason, result.message)
-            energy, forces = failed(frame) if isinstance(result, LabelFailure) else (result.energy, result.forces)
-            come[trajectory] = (
-                torch.tensor([energy], dtype=torch.float64, device=device),
-                torch.as_tensor(forces, device=device),
-            )
+            come[trajectory] = tensors_of([failed(frame) if isinstance(result, LabelFailure) else result], device)
         return come
 
 
@@ -163,18 +177,23 @@ def frames_of(batch: AtomBatch) -> list[Frame]:
     ends = torch.cumsum(batch.n_atoms, dim=0)[:-1].cpu().numpy()
     # A copy: the tensor may be advanced in place by its owner while a label keeps these positions.
     positions = np.split(batch.positions.cpu().numpy().copy(), ends)
+    cells = batch.cells.cpu().numpy().copy()
     return [
-        replace(origin, trajectory=trajectory, positions=positions[k])
+        replace(origin, trajectory=trajectory, positions=positions[k], cell=cells[k])
         for k, (origin, trajectory) in enumerate(zip(batch.origins, batch.trajectory.tolist(), strict=True))
     ]
 
 
-def failed(frame: Frame) -> tuple[float, FloatArray]:
+def failed(frame: Frame) -> Observables:
     """NaN for the energy of a structure that could not be computed, and for each of its forces."""
-    return float("nan"), np.full((frame.n_atoms, 3), np.nan)
+    return Observables(float("nan"), np.full((frame.n_atoms, 3), np.nan))
 
 
-def _joined(results: list[tuple[float, FloatArray]], batch: AtomBatch) -> tuple[Tensor, Tensor]:
-    energies = torch.tensor([energy for energy, _ in results], dtype=torch.float64, device=batch.device)
-    forces = torch.as_tensor(np.concatenate([forces for _, forces in results]), device=batch.device)
-    return energies, forces
+def tensors_of(results: Sequence[Observables | Label], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Energies (B,), forces (N, 3) and stress (B, 6) of some structures; NaN for a stress that is not there."""
+    stress = [np.full(6, np.nan) if one.stress is None else one.stress for one in results]
+    return (
+        torch.tensor([one.energy for one in results], dtype=torch.float64, device=device),
+        torch.as_tensor(np.concatenate([one.forces for one in results]), device=device),
+        torch.as_tensor(np.stack(stress), device=device),
+    )

@@ -1,15 +1,14 @@
 """A driver with London dispersion laid over it."""
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from aims_pax.batch import AtomBatch
-from aims_pax.frame import FloatArray, Frame
+from aims_pax.frame import Frame
 from aims_pax.protocols import Driver, ExplainsFailures
-from aims_pax.reference.calculation import ENGINE_ERRORS, raised_words
+from aims_pax.reference.calculation import ENGINE_ERRORS, Observables, raised_words
 from aims_pax.reference.dispersion import Dispersion
-from aims_pax.sampling.calculator import failed, frames_of
+from aims_pax.sampling.asking import Question, answer_of
+from aims_pax.sampling.calculator import failed, frames_of, tensors_of
 
 
 class DispersedForces:
@@ -38,22 +37,30 @@ class DispersedForces:
 
     def energies_forces(self, batch: AtomBatch) -> tuple[Tensor, Tensor]:
         """Energies (B,) in eV and forces (N, 3) in eV/Å; NaN where the model gives NaN."""
+        more_energy, more_forces, _ = self._added(batch, want_stress=False)
         energies, forces = self._model.energies_forces(batch)
-        added = [self._added(frame) for frame in frames_of(batch)]
-        more_energy = torch.tensor([energy for energy, _ in added], dtype=energies.dtype, device=energies.device)
-        more_forces = torch.as_tensor(np.concatenate([forces for _, forces in added]), device=forces.device)
         return energies + more_energy, forces + more_forces
+
+    def energies_forces_stress(self, batch: AtomBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """The same and stress (B, 6) in eV/Å³; NaN for one that is not periodic along three directions."""
+        said = answer_of(self._model, Question(batch, want_stress=True))
+        assert said.stress is not None
+        more_energy, more_forces, more_stress = self._added(batch, want_stress=True)
+        return said.energies + more_energy, said.forces + more_forces, said.stress + more_stress
 
     def failure_of(self, trajectory: int) -> str | None:
         """Why the newest structure of a trajectory got no forces: the model's reason, or the correction's."""
         own = self._model.failure_of(trajectory) if isinstance(self._model, ExplainsFailures) else None
         return own or self._failures.get(trajectory)
 
-    def _added(self, frame: Frame) -> tuple[float, FloatArray]:
+    def _added(self, batch: AtomBatch, *, want_stress: bool) -> tuple[Tensor, Tensor, Tensor]:
+        each = [self._correction_of(frame, want_stress=want_stress) for frame in frames_of(batch)]
+        return tensors_of(each, batch.device)
+
+    def _correction_of(self, frame: Frame, *, want_stress: bool) -> Observables:
         self._failures.pop(frame.trajectory, None)
         try:
-            seen = self._correction.observables(frame, want_stress=False)
+            return self._correction.observables(frame, want_stress=want_stress)
         except ENGINE_ERRORS as error:
             self._failures[frame.trajectory] = f"dispersion: {raised_words(error)}"
             return failed(frame)
-        return seen.energy, seen.forces

@@ -1,4 +1,4 @@
-"""Neighbour lists that hold for many steps, because they reach a skin further than the forces."""
+"""Neighbour lists that hold for many steps, because they reach a skin further than the forces; cells may change."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from aims_pax.frame import FloatArray, Frame, IntArray
 
 @dataclass(frozen=True, slots=True)
 class NeighbourList:
-    """The pairs of one structure, and where its atoms were when they were found.
+    """The pairs of one structure, and where its atoms and its cell were when they were found.
 
     Parameters
     ----------
@@ -24,6 +24,8 @@ class NeighbourList:
     shifts : (n_edges, 3), Å
         Displacement of each receiver by its periodic image.
     built_at : (n_atoms, 3), Å
+    built_in : (3, 3), Å
+        The cell.
     close : (W,) int
         The edges that two moves of half a skin can bring to overlap.
     least : (W,), Å
@@ -34,6 +36,7 @@ class NeighbourList:
     images: IntArray
     shifts: FloatArray
     built_at: FloatArray
+    built_in: FloatArray
     close: IntArray
     least: FloatArray
 
@@ -44,16 +47,16 @@ class ClosePairs:
 
     Parameters
     ----------
+    chosen : (W,) int64
+        Which of the edges of the batch they are.
     edges : (2, W) int64
         Indices into the N atoms.
-    shifts : (W, 3), Å
-        Displacement of each receiver by its periodic image.
     least : (W,), Å
         Distance below which the two atoms overlap.
     """
 
+    chosen: Tensor
     edges: Tensor
-    shifts: Tensor
     least: Tensor
 
     @classmethod
@@ -63,12 +66,12 @@ class ClosePairs:
         close = np.concatenate([one.close + start for one, start in zip(lists, first[:-1], strict=True)])
         chosen = torch.as_tensor(close, device=batch.device)
         least = torch.as_tensor(np.concatenate([one.least for one in lists]), device=batch.device)
-        return cls(batch.edges[:, chosen], batch.shifts[chosen], least)
+        return cls(chosen, batch.edges[:, chosen], least)
 
-    def distances(self, positions: Tensor) -> Tensor:
-        """Distance of each pair, (W,), Å, with the atoms at positions (N, 3)."""
+    def distances(self, batch: AtomBatch) -> Tensor:
+        """Distance of each pair, (W,), Å."""
         senders, receivers = self.edges
-        vectors = positions[receivers] - positions[senders] + self.shifts
+        vectors = batch.positions[receivers] - batch.positions[senders] + batch.shifts[self.chosen]
         return vectors.square().sum(dim=1).sqrt()
 
 
@@ -81,21 +84,26 @@ class NearBatch:
     batch : AtomBatch
     lists : list of B NeighbourList
     built_at : (N, 3), Å
+    built_in : (B, 3, 3), Å
     close : ClosePairs
     """
 
     batch: AtomBatch
     lists: list[NeighbourList]
     built_at: Tensor
+    built_in: Tensor
     close: ClosePairs
 
-    def at(self, positions: Tensor) -> Self:
-        """The same with other positions (N, 3), which must not be half a skin away from those of the lists."""
-        return type(self)(self.batch.at(positions), self.lists, self.built_at, self.close)
+    def at(self, positions: Tensor, cells: Tensor) -> Self:
+        """The same with other positions (N, 3) and cells (B, 3, 3) at which the lists still hold."""
+        batch = self.batch.at(positions)
+        if cells is not batch.cells:
+            batch = batch.in_cells(cells)
+        return type(self)(batch, self.lists, self.built_at, self.built_in, self.close)
 
     def overlaps(self) -> dict[int, str]:
         """The structures (indices into B) that hold overlapping atoms, each with its worst pair in words."""
-        ratios = self.close.distances(self.batch.positions) / self.close.least
+        ratios = self.close.distances(self.batch) / self.close.least
         if not bool((ratios < 1.0).any()):
             return {}
         structures = self.batch.structure[self.close.edges[0]]
@@ -121,6 +129,8 @@ class SkinLists:
 
     A list is built with a radius of cutoff plus skin, and built again as soon as an atom of its structure has moved
     by half the skin: until then no pair can have come within the cutoff unseen (Verlet, Phys. Rev. 159, 98, 1967).
+    Where the cell has been strained since, atoms are compared in the cell of the list: a strain of size e brings pairs
+    closer by no more than the factor 1 - e, which leaves the moves of atoms so much less room.
     Each structure has its own list, so that what one trajectory does has no effect on the others.
 
     Parameters
@@ -148,27 +158,53 @@ class SkinLists:
         self._frames = tuple(frames)
         self._radii = [min_distance_factor * covalent_radii[frame.numbers] for frame in frames]
         largest = max(float(radii.max()) for radii in self._radii)
-        self._reach = max(cutoff or 0.0, 2 * largest) + skin_ang
+        self._need = max(cutoff or 0.0, 2 * largest)
         self._skin = skin_ang
-        self._lists = [self._build(k, frame.positions) for k, frame in enumerate(frames)]
+        self._lists = [self._build(k, frame.positions, frame.cell) for k, frame in enumerate(frames)]
 
-    def gather(self, trajectories: Sequence[int], positions: Tensor) -> NearBatch:
-        """Some trajectories at their positions (N, 3), one after another, with lists that hold there."""
+    def gather(self, trajectories: Sequence[int], positions: Tensor, cells: Tensor) -> NearBatch:
+        """Some trajectories at positions (N, 3) in cells (B, 3, 3), one after another, with lists that hold there.
+
+        Cells that are those of the lists are the very tensor that the batch then has; who passes it on with new
+        positions spares a comparison.
+        """
         lists = [self._lists[trajectory] for trajectory in trajectories]
-        return self.follow(self._near(self.structures.select(trajectories), lists), positions)
+        return self.follow(self._near(self.structures.select(trajectories), lists), positions, cells)
 
-    def follow(self, near: NearBatch, positions: Tensor) -> NearBatch:
-        """The same structures at new positions (N, 3); lists that may no longer hold are built anew."""
-        far = (positions - near.built_at).square().sum(dim=1) > (self._skin / 2) ** 2
+    def follow(self, near: NearBatch, positions: Tensor, cells: Tensor) -> NearBatch:
+        """The same at new positions (N, 3) in new cells (B, 3, 3); lists that may no longer hold are built anew."""
+        if cells is not near.batch.cells and torch.equal(cells, near.built_in):
+            cells = near.built_in
+        far = self._far(near, positions, cells)
         if not bool(far.any()):
-            return near.at(positions)
+            return near.at(positions, cells)
         batch = near.batch.at(positions)
         lists = list(near.lists)
         trajectories = batch.trajectory.tolist()
         by_structure = np.split(positions.cpu().numpy(), np.cumsum(batch.n_atoms.cpu().numpy())[:-1])
+        new_cells = cells.cpu().numpy()
         for structure in sorted(set(batch.structure[far].tolist())):
-            lists[structure] = self._build(trajectories[structure], by_structure[structure])
-        return self._near(batch, lists)
+            lists[structure] = self._build(trajectories[structure], by_structure[structure], new_cells[structure])
+        built = self._near(batch, lists)
+        return built.at(positions, built.built_in if torch.equal(cells, built.built_in) else cells)
+
+    def _far(self, near: NearBatch, positions: Tensor, cells: Tensor) -> Tensor:
+        """The atoms (N,) that may have come where the lists do not hold."""
+        if cells is near.built_in:
+            return (positions - near.built_at).square().sum(dim=1) > (self._skin / 2) ** 2
+        one = torch.eye(3, dtype=cells.dtype, device=cells.device)
+        strained = (cells != near.built_in).any(dim=2).any(dim=1)[:, None, None]
+        # Of those that stand as they were, and of molecules without a cell, nothing is computed but the unit matrix.
+        now, then = torch.where(strained, cells, one), torch.where(strained, near.built_in, one)
+        back = torch.where(strained, torch.linalg.solve(now, then), one)
+        forth = torch.linalg.solve(then, now)
+        size = (forth - one).square().sum(dim=(1, 2)).sqrt()
+        room = self._skin - self._need * size / (1 - size)
+        room = torch.where(size < 1, room.clamp(min=0), 0)[near.batch.structure] / 2
+        x, y, z = positions.unsqueeze(2).unbind(1)
+        rows = back[near.batch.structure]
+        moved = x * rows[:, 0] + y * rows[:, 1] + z * rows[:, 2] - near.built_at
+        return (moved.square().sum(dim=1) > room.square()) | (room <= 0)
 
     def keep(self, near: NearBatch) -> None:
         """Remember the lists of a batch for the next time that its trajectories are gathered."""
@@ -180,29 +216,37 @@ class SkinLists:
         """Where the atoms of all trajectories were when their lists were built, (N, 3), Å."""
         return np.concatenate([one.built_at for one in self._lists])
 
-    def rebuild(self, built_at: FloatArray) -> None:
-        """Build the lists of all trajectories at these positions (N, 3), as they were before an interruption."""
-        ends = np.cumsum([frame.n_atoms for frame in self._frames])[:-1]
-        self._lists = [self._build(k, positions) for k, positions in enumerate(np.split(built_at, ends))]
+    @property
+    def built_in(self) -> FloatArray:
+        """The cells of all trajectories when their lists were built, (B, 3, 3), Å."""
+        return np.stack([one.built_in for one in self._lists])
 
-    def _build(self, trajectory: int, positions: FloatArray) -> NeighbourList:
+    def rebuild(self, built_at: FloatArray, built_in: FloatArray) -> None:
+        """Build the lists of all trajectories at positions (N, 3) in cells (B, 3, 3), as before an interruption."""
+        ends = np.cumsum([frame.n_atoms for frame in self._frames])[:-1]
+        places = zip(np.split(built_at, ends), built_in, strict=True)
+        self._lists = [self._build(k, positions, cell) for k, (positions, cell) in enumerate(places)]
+
+    def _build(self, trajectory: int, positions: FloatArray, cell: FloatArray) -> NeighbourList:
         frame = self._frames[trajectory]
-        edges, images = neighbour_list(positions, frame.cell, frame.pbc, cutoff=self._reach)
-        shifts = shifts_of(images, frame.cell)
+        edges, images = neighbour_list(positions, cell, frame.pbc, cutoff=self._need + self._skin)
+        shifts = shifts_of(images, cell)
         least = self._radii[trajectory][edges].sum(axis=0)
         vectors = positions[edges[1]] - positions[edges[0]] + shifts
         close = np.flatnonzero(np.square(vectors).sum(axis=1) < (least + self._skin) ** 2)
-        return NeighbourList(edges, images, shifts, positions.copy(), close, least[close])
+        return NeighbourList(edges, images, shifts, positions.copy(), cell.copy(), close, least[close])
 
     def _near(self, batch: AtomBatch, lists: list[NeighbourList]) -> NearBatch:
         def tensor(array: FloatArray | IntArray) -> Tensor:
             return torch.as_tensor(array, device=batch.device)
 
+        built_in = tensor(np.stack([one.built_in for one in lists]))
         joined = replace(
             batch,
+            cells=built_in,
             edges=tensor(join_edges([one.edges for one in lists], [len(one.built_at) for one in lists])),
             images=tensor(np.concatenate([one.images for one in lists]).astype(np.float64)),
             shifts=tensor(np.concatenate([one.shifts for one in lists])),
         )
         built_at = tensor(np.concatenate([one.built_at for one in lists]))
-        return NearBatch(joined, lists, built_at, ClosePairs.of(joined, lists))
+        return NearBatch(joined, lists, built_at, built_in, ClosePairs.of(joined, lists))

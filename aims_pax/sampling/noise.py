@@ -5,7 +5,7 @@ import numpy as np
 from aims_pax.frame import FloatArray
 
 _BLOCK_STEPS = 64
-_THERMOSTAT, _MOMENTA = 0, 1
+_THERMOSTAT, _MOMENTA, _BAROSTAT = 0, 1, 2
 
 
 class NoiseStream:
@@ -29,28 +29,35 @@ class NoiseStream:
     def __init__(self, seed: int, trajectory: int, n_atoms: int) -> None:
         self._entropy = (seed, trajectory)
         self._shape = (n_atoms, 3)
-        self._block_index = -1
-        self._block = np.empty((0, n_atoms, 3))
+        self._blocks: dict[int, tuple[int, FloatArray]] = {}
 
     def steps(self, first: int, n_steps: int) -> FloatArray:
         """Noise of the thermostat, (n_steps, n_atoms, 3), for steps `first` and after."""
-        pieces, step, last = [], first, first + n_steps
-        while step < last:
-            index, row = divmod(step, _BLOCK_STEPS)
-            piece = self._steps_of_block(index)[row : row + last - step]
-            pieces.append(piece)
-            step += len(piece)
-        return np.concatenate(pieces) if pieces else np.empty((0, *self._shape))
+        return self._read(_THERMOSTAT, self._shape, first, n_steps)
+
+    def cells(self, first: int, n_steps: int) -> FloatArray:
+        """Noise of the barostat, (n_steps, 3, 3), for steps `first` and after."""
+        return self._read(_BAROSTAT, (3, 3), first, n_steps)
 
     def momenta(self, draw: int) -> FloatArray:
         """Noise of the n-th drawing of momenta, (n_atoms, 3)."""
         return self._generator(_MOMENTA, draw).standard_normal(self._shape)
 
-    def _steps_of_block(self, index: int) -> FloatArray:
-        if index != self._block_index:
-            self._block = self._generator(_THERMOSTAT, index).standard_normal((_BLOCK_STEPS, *self._shape))
-            self._block_index = index
-        return self._block
+    def _read(self, purpose: int, shape: tuple[int, int], first: int, n_steps: int) -> FloatArray:
+        pieces, step, last = [], first, first + n_steps
+        while step < last:
+            index, row = divmod(step, _BLOCK_STEPS)
+            piece = self._block(purpose, shape, index)[row : row + last - step]
+            pieces.append(piece)
+            step += len(piece)
+        return np.concatenate(pieces) if pieces else np.empty((0, *shape))
+
+    def _block(self, purpose: int, shape: tuple[int, int], index: int) -> FloatArray:
+        known, block = self._blocks.get(purpose, (-1, np.empty(0)))
+        if known != index:
+            block = self._generator(purpose, index).standard_normal((_BLOCK_STEPS, *shape))
+            self._blocks[purpose] = index, block
+        return block
 
     def _generator(self, purpose: int, index: int) -> np.random.Generator:
         key = np.random.SeedSequence(self._entropy, spawn_key=(purpose, index))

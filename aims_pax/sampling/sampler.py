@@ -1,6 +1,6 @@
 """Molecular dynamics of many trajectories as one batch of tensors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,13 +12,15 @@ from aims_pax.batch import AtomBatch
 from aims_pax.errors import ShapeError, StoreError
 from aims_pax.frame import Frame
 from aims_pax.protocols import AnswersLater, Driver, ExplainsFailures, Integrator
-from aims_pax.sampling.asking import Asking, at_once, side_by_side
-from aims_pax.sampling.dynamics import Langevin, maxwell_boltzmann
-from aims_pax.sampling.neighbours import NearBatch, SkinLists, symbol
+from aims_pax.sampling.asking import Asking, Question, at_once, side_by_side
+from aims_pax.sampling.course import Course
+from aims_pax.sampling.dynamics import Crowd, Felt, Noise, Rows, integrator_of, maxwell_boltzmann
+from aims_pax.sampling.neighbours import NearBatch, SkinLists
 from aims_pax.sampling.noise import NoiseStream
+from aims_pax.sampling.phase_space import SAVED, SAVED_LATER, PhaseSpace
+from aims_pax.sampling.soundness import Soundness
 from aims_pax.trajectory import (
     Advanced,
-    StatisticalEnsemble,
     TrajectoryCheckpoint,
     TrajectoryStart,
     pack_arrays,
@@ -28,13 +30,16 @@ from aims_pax.units import AMU_ANG2_PER_FS2_EV, BOLTZMANN_EV_PER_K
 
 _STALE = -1
 _NOISE_STEPS_AT_ONCE = 64
+_VOIGT = [0, 5, 4, 5, 1, 3, 4, 3, 2]
+"""The six components in ASE's order as a matrix, row after row."""
 
 
 class BatchedSampler:
     """Advances many trajectories at once; each can be checkpointed and rewound on its own.
 
     Phase space is float64 on one device. What one trajectory does depends neither on the others in the batch nor on
-    how many steps are asked for at a time, but for rounding inside the driver.
+    how many steps are asked for at a time, but for rounding inside the driver. Each follows a program of its own, in
+    any ensemble; a cell moves where the ensemble says so.
 
     Parameters
     ----------
@@ -65,7 +70,6 @@ class BatchedSampler:
         self._starts = tuple(starts)
         self._driver = driver
         self._device = torch.device(device)
-        self._max_force = max_force_ev_per_ang
         frames = [start.frame for start in starts]
         self._lists = SkinLists(
             [_renumbered(frame, trajectory) for trajectory, frame in enumerate(frames)],
@@ -78,12 +82,17 @@ class BatchedSampler:
         ends = np.cumsum([frame.n_atoms for frame in frames]).tolist()
         self._atoms = [slice(end - frame.n_atoms, end) for end, frame in zip(ends, frames, strict=True)]
         self._masses = self._tensor(atomic_masses * AMU_ANG2_PER_FS2_EV)[self._lists.structures.numbers]
-        self._integrator = self._thermostats()
-        self._positions = self._lists.structures.positions.clone()
-        self._momenta = torch.cat([self._drawn_momenta(k, draw=0) for k in range(len(starts))])
-        self._forces = torch.zeros_like(self._positions)
-        self._energies = torch.zeros(len(starts), dtype=torch.float64, device=self._device)
+        self._course = Course(starts)
+        self._soundness = Soundness(
+            self._lists.structures.cells, max_force_ev_per_ang=max_force_ev_per_ang, explain=self._failure
+        )
+        self._integrators: tuple[tuple[tuple[int, int], ...], Integrator] | None = None
         self._generations = np.full(len(starts), _STALE, dtype=np.int64)
+        momenta = torch.cat([self._drawn_momenta(k, draw=0) for k in range(len(starts))])
+        n_own = max(segment.dynamics.n_own for start in starts for segment in start.program)
+        structures = self._lists.structures
+        self._space = PhaseSpace(structures.positions, momenta, structures.cells, n_own=n_own)
+        self._begin_segments(range(len(starts)))
         self._md_steps = np.zeros(len(starts), dtype=np.int64)
         self._noise_steps = np.zeros(len(starts), dtype=np.int64)
         self._rewinds = np.zeros(len(starts), dtype=np.int64)
@@ -125,8 +134,8 @@ class BatchedSampler:
             md_step=int(self._md_steps[trajectory]),
             generation=self._driver.generation,
             numbers=start.numbers,
-            positions=self._positions[self._atoms[trajectory]].cpu().numpy().copy(),
-            cell=start.cell,
+            positions=self._space.positions[self._atoms[trajectory]].cpu().numpy().copy(),
+            cell=self._space.cells[trajectory].cpu().numpy().copy(),
             pbc=start.pbc,
             charge=start.charge,
             spin=start.spin,
@@ -137,44 +146,64 @@ class BatchedSampler:
         return self._gather(trajectories).batch
 
     def kinetic_temperature(self, trajectory: int) -> float:
-        """Temperature of the momenta of one trajectory, K. In NVE its centre of mass doesn't count."""
-        start = self._starts[trajectory]
-        fixed = 3 if start.ensemble == StatisticalEnsemble.NVE and start.frame.n_atoms > 1 else 0
-        return 2 * self._kinetic_energy(trajectory) / ((3 * start.frame.n_atoms - fixed) * BOLTZMANN_EV_PER_K)
+        """Temperature of the momenta of one trajectory, K. Where the whole never moves, it doesn't count."""
+        n_atoms = self._starts[trajectory].frame.n_atoms
+        keeps = self._course.segment(trajectory).dynamics.keeps_momentum
+        fixed = 3 if keeps and n_atoms > 1 else 0
+        return 2 * self._kinetic_energy(trajectory) / ((3 * n_atoms - fixed) * BOLTZMANN_EV_PER_K)
 
     def total_energy(self, trajectory: int) -> float:
         """Kinetic plus potential energy of one trajectory, eV: what NVE conserves."""
         if at_once(self._refresh_forces([trajectory]), self._driver):
             return float("nan")
-        return self._kinetic_energy(trajectory) + float(self._energies[trajectory])
+        return self._kinetic_energy(trajectory) + float(self._space.energies[trajectory])
+
+    def conserved_energy(self, trajectory: int) -> float:
+        """What the dynamics of one trajectory conserves, eV; NaN where there is no such quantity, or no forces."""
+        if at_once(self._refresh_forces([trajectory]), self._driver):
+            return float("nan")
+        rows, integrator = self._rows([trajectory]), self._integrator([trajectory])
+        phase = self._space.phase(rows, n_own=integrator.n_own)
+        return float(integrator.conserved(phase, self._space.felt(rows))[0])
 
     def checkpoint(self, trajectory: int) -> TrajectoryCheckpoint:
-        """Where a trajectory stands in phase space."""
-        atoms = self._atoms[trajectory]
+        """Where a trajectory stands in phase space, and in its program."""
+        atoms, space = self._atoms[trajectory], self._space
+        segment, segment_step = self._course.place(trajectory)
         return TrajectoryCheckpoint(
             md_step=int(self._md_steps[trajectory]),
-            positions=self._positions[atoms].cpu().numpy().copy(),
-            momenta=self._momenta[atoms].cpu().numpy().copy(),
+            positions=space.positions[atoms].cpu().numpy().copy(),
+            momenta=space.momenta[atoms].cpu().numpy().copy(),
+            cell=space.cells[trajectory].cpu().numpy().copy(),
+            own=space.own[trajectory].cpu().numpy().copy(),
+            segment=segment,
+            segment_step=segment_step,
         )
 
     def rewind(self, trajectory: int, checkpoint: TrajectoryCheckpoint) -> None:
         """Put a trajectory back to a point of phase space.
 
         Its steps go on counting and its noise goes on, for with the same noise it would fail in the same way again;
-        for this reason NVE, which has no noise, draws new momenta at its temperature.
+        for this reason an ensemble without noise draws new momenta at its temperature.
         """
-        atoms, start = self._atoms[trajectory], self._starts[trajectory]
+        atoms, start, space = self._atoms[trajectory], self._starts[trajectory], self._space
         if checkpoint.positions.shape != (start.frame.n_atoms, 3):
             raise ShapeError(
                 f"trajectory {trajectory} has {start.frame.n_atoms} atoms; "
                 f"the checkpoint holds positions {checkpoint.positions.shape}"
             )
         self._rewinds[trajectory] += 1
-        self._positions[atoms] = self._tensor(checkpoint.positions)
-        self._momenta[atoms] = (
-            self._drawn_momenta(trajectory, draw=int(self._rewinds[trajectory]))
-            if start.ensemble == StatisticalEnsemble.NVE
-            else self._tensor(checkpoint.momenta)
+        self._course.put(trajectory, (checkpoint.segment, checkpoint.segment_step))
+        space.positions[atoms] = self._tensor(checkpoint.positions)
+        space.cells[trajectory] = self._tensor(start.frame.cell if checkpoint.cell is None else checkpoint.cell)
+        if checkpoint.own is None or len(checkpoint.own) != space.own.shape[1]:
+            self._begin_segments([trajectory])
+        else:
+            space.own[trajectory] = self._tensor(checkpoint.own)
+        space.momenta[atoms] = (
+            self._tensor(checkpoint.momenta)
+            if self._course.segment(trajectory).dynamics.is_stochastic
+            else self._drawn_momenta(trajectory, draw=int(self._rewinds[trajectory]))
         )
         self._generations[trajectory] = _STALE
 
@@ -183,30 +212,32 @@ class BatchedSampler:
         return pack_arrays(
             {
                 "numbers": self._lists.structures.numbers.cpu().numpy(),
-                "positions": self._positions.cpu().numpy(),
-                "momenta": self._momenta.cpu().numpy(),
-                "forces": self._forces.cpu().numpy(),
-                "energies": self._energies.cpu().numpy(),
+                **self._space.save(),
+                "course": self._course.save(),
                 "generations": self._generations,
                 "md_steps": self._md_steps,
                 "noise_steps": self._noise_steps,
                 "rewinds": self._rewinds,
                 "built_at": self._lists.built_at,
+                "built_in": self._lists.built_in,
             }
         )
 
     def load(self, content: bytes) -> None:
         """Go on from what :meth:`save` gave. StoreError when it is damaged, or of other structures."""
-        tensors = ("positions", "momenta", "forces", "energies")
         counters = ("generations", "md_steps", "noise_steps", "rewinds")
-        arrays = unpack_arrays(content, ("numbers", "built_at", *tensors, *counters))
+        arrays = unpack_arrays(
+            content, ("numbers", "built_at", *SAVED, *counters), further=("built_in", "course", *SAVED_LATER)
+        )
         if not np.array_equal(arrays["numbers"], self._lists.structures.numbers.cpu().numpy()):
             raise StoreError("the saved sampling state belongs to other structures than those of this project")
-        self._positions, self._momenta, self._forces, self._energies = (self._tensor(arrays[n]) for n in tensors)
+        self._space.load(arrays)
         self._generations, self._md_steps, self._noise_steps, self._rewinds = (
             arrays[name].astype(np.int64) for name in counters
         )
-        self._lists.rebuild(arrays["built_at"].astype(np.float64))
+        if "course" in arrays:
+            self._course.load(arrays["course"])
+        self._lists.rebuild(arrays["built_at"].astype(np.float64), arrays.get("built_in", self._lists.built_in))
 
     def _advancing(self, trajectories: list[int], n_steps: int) -> Asking[dict[int, str]]:
         """Move trajectories on in one batch; problems by trajectory."""
@@ -224,30 +255,52 @@ class BatchedSampler:
         """Advance with fresh forces until something goes wrong; steps made, and problems by trajectory.
 
         The step that went wrong is not made by anyone: those who are sound repeat it in the next stretch, which
-        leads them to the same point, since noise and neighbour lists are theirs alone.
+        leads them to the same point, since noise and neighbour lists are theirs alone. A stretch ends where one of
+        them comes to the end of a segment.
         """
-        atoms = self._atom_indices(trajectories)
+        rows, integrator = self._rows(trajectories), self._integrator(trajectories)
         near = self._gather(trajectories)
-        momenta, forces, energies = self._momenta[atoms], self._forces[atoms], self._energies[trajectories]
-        integrator = self._integrator.select(atoms)
-        made, problems = 0, dict[int, str]()
-        for noise in self._noise(trajectories, n_steps):
-            positions, kicked = integrator.before_forces(near.batch.positions, momenta, forces, noise)
-            ahead = self._lists.follow(near, positions)
-            new_energies, new_forces, problems = yield from self._evaluate(ahead)
+        felt, phase = self._space.felt(rows), self._space.phase(rows, n_own=integrator.n_own)
+        phase = replace(phase, cells=near.batch.cells)
+        ramps = any(self._course.segment(k).ramps for k in trajectories)
+        n_steps = self._course.steps_left(trajectories, at_most=n_steps)
+        made, problems, rest = 0, dict[int, str](), None
+        for noise in self._noise(trajectories, n_steps, with_cells=integrator.wants_cell_noise):
+            if ramps:
+                integrator = integrator.at(*map(self._tensor, self._course.conditions(trajectories, ahead=made)))
+            kicked = integrator.before_forces(phase, felt, noise)
+            problems = self._soundness.of_cells(near.batch, kicked.cells)
             if problems:
                 break
-            near, energies, forces = ahead, new_energies, new_forces
-            momenta = integrator.after_forces(kicked, forces)
+            ahead = self._lists.follow(near, kicked.positions, kicked.cells)
+            new, problems = yield from self._evaluate(ahead)
+            if problems:
+                break
+            near, felt = ahead, new
+            phase = integrator.after_forces(replace(kicked, cells=near.batch.cells), felt)
             made += 1
+            rest = integrator.at_rest(phase, felt)
+            if rest is not None and bool(rest.any()):
+                break
         self._lists.keep(near)
-        self._positions[atoms], self._momenta[atoms], self._forces[atoms] = near.batch.positions, momenta, forces
-        self._energies[trajectories] = energies
+        self._space.put(rows, phase)
+        self._space.feel(rows, felt)
         self._md_steps[trajectories] += made
         self._noise_steps[trajectories] += made
         # A failed attempt has used up its noise: the next one must be another, even if a rewind leads back here.
         self._noise_steps[list(problems)] += 1
+        at_rest = [] if rest is None else [k for k, rests in zip(trajectories, rest.tolist(), strict=True) if rests]
+        self._begin_segments(self._course.go_on(trajectories, made, at_rest=at_rest))
         return made, problems
+
+    def _begin_segments(self, trajectories: Sequence[int]) -> None:
+        """Let integrators begin with the segments that some trajectories have come to."""
+        for trajectory in trajectories:
+            fresh = self._integrator([trajectory]).fresh()[0]
+            self._space.own[trajectory] = 0
+            self._space.own[trajectory, : len(fresh)] = fresh
+            if self._course.segment(trajectory).dynamics.wants_stress:
+                self._generations[trajectory] = _STALE
 
     def _refresh_forces(self, trajectories: Sequence[int]) -> Asking[dict[int, str]]:
         """Compute the forces that are missing or of an older generation; problems by trajectory."""
@@ -256,85 +309,80 @@ class BatchedSampler:
         if not stale:
             return {}
         near = self._gather(stale)
-        energies, forces, problems = yield from self._evaluate(near)
+        felt, problems = yield from self._evaluate(near)
         if problems:
             sound = [k for k in stale if k not in problems]
             return problems | (yield from self._refresh_forces(sound))
-        self._forces[self._atom_indices(stale)] = forces
-        self._energies[stale] = energies
+        self._space.feel(self._rows(stale), felt)
         self._generations[stale] = generation
         return {}
 
-    def _evaluate(self, near: NearBatch) -> Asking[tuple[Tensor, Tensor, dict[int, str]]]:
-        """Energies (B,), forces (N, 3) and problems by trajectory. Overlapping atoms never reach the driver."""
+    def _evaluate(self, near: NearBatch) -> Asking[tuple[Felt, dict[int, str]]]:
+        """What a batch feels, and problems by trajectory. Overlapping atoms never reach the driver."""
         batch = near.batch
+        trajectories = batch.trajectory.tolist()
         overlaps = near.overlaps()
         if overlaps:
-            problems = {int(batch.trajectory[structure]): words for structure, words in overlaps.items()}
-            return self._energies[:0], self._forces[:0], problems
-        energies, forces = yield batch
-        energies, forces = energies.to(torch.float64), forces.to(torch.float64)
-        # Strictly less, so that an infinite limit still stops infinite forces; NaN compares false.
-        tame = (forces.square().sum(dim=1) < self._max_force**2) & energies.isfinite()[batch.structure]
-        if bool(tame.all()):
-            return energies, forces, {}
-        wrecked = sorted(set(batch.structure[~tame].tolist()))
-        return energies, forces, {int(batch.trajectory[b]): self._force_message(batch, forces, b) for b in wrecked}
-
-    def _force_message(self, batch: AtomBatch, forces: Tensor, structure: int) -> str:
-        failure = self._failure(int(batch.trajectory[structure]))
-        if failure is not None:
-            return f"no forces: {failure}"
-        atoms = (batch.structure == structure).nonzero().flatten()
-        size = forces[atoms].norm(dim=1)
-        if not bool(size.isfinite().all()):
-            return f"forces on {int((~size.isfinite()).sum())} of {len(atoms)} atoms are not finite"
-        worst = int(size.argmax())
-        if float(size[worst]) < self._max_force:
-            return "the energy is not finite"
-        name = f"atom {worst} ({symbol(batch, int(atoms[worst]))})"
-        return f"the force on {name} is {float(size[worst]):.1f} eV/Å; the limit is {self._max_force:g} eV/Å"
+            nothing = Felt(self._space.energies[:0], self._space.forces[:0], None)
+            return nothing, {trajectories[structure]: words for structure, words in overlaps.items()}
+        moves_cell = [self._course.segment(k).dynamics.wants_stress for k in trajectories]
+        energies, forces, stress = yield Question(batch, want_stress=any(moves_cell))
+        matrices = None if stress is None else stress.to(torch.float64)[:, _VOIGT].view(-1, 3, 3)
+        felt = Felt(energies.to(torch.float64), forces.to(torch.float64), matrices)
+        return felt, self._soundness.of_forces(batch, felt, moves_cell)
 
     def _failure(self, trajectory: int) -> str | None:
         """What the driver says of a trajectory that got no forces."""
         return self._driver.failure_of(trajectory) if isinstance(self._driver, ExplainsFailures) else None
 
     def _gather(self, trajectories: Sequence[int]) -> NearBatch:
-        near = self._lists.gather(trajectories, self._positions[self._atom_indices(trajectories)])
+        rows = self._rows(trajectories)
+        positions, cells = self._space.positions[rows.atoms], self._space.cells[rows.structures]
+        near = self._lists.gather(trajectories, positions, cells)
         self._lists.keep(near)
         return near
 
-    def _noise(self, trajectories: Sequence[int], n_steps: int) -> Tensor:
-        """Standard normal numbers of the next steps, (n_steps, N, 3); those of NVE are multiplied by zero."""
-        drawn = [self._streams[k].steps(int(self._noise_steps[k]), n_steps) for k in trajectories]
-        return self._tensor(np.concatenate(drawn, axis=1))
+    def _noise(self, trajectories: Sequence[int], n_steps: int, *, with_cells: bool) -> Iterator[Noise]:
+        """Standard normal numbers of the next steps; those of NVE are multiplied by zero."""
+        places = [(self._streams[k], int(self._noise_steps[k])) for k in trajectories]
+        atoms = self._tensor(np.concatenate([stream.steps(step, n_steps) for stream, step in places], axis=1))
+        if not with_cells:
+            yield from (Noise(one, None) for one in atoms)
+            return
+        cells = self._tensor(np.stack([stream.cells(step, n_steps) for stream, step in places], axis=1))
+        yield from map(Noise, atoms, cells)
 
     def _drawn_momenta(self, trajectory: int, *, draw: int) -> Tensor:
         noise = self._tensor(self._streams[trajectory].momenta(draw))
-        temperature = self._starts[trajectory].temperature_k
+        segment, (_, step) = self._course.segment(trajectory), self._course.place(trajectory)
+        temperature = segment.temperature_at(step - 1) if step else segment.temperature_k
         return maxwell_boltzmann(noise, self._masses[self._atoms[trajectory]], temperature_k=temperature)
 
-    def _thermostats(self) -> Integrator:
-        """What moves all atoms, from the settings of their trajectories."""
+    def _integrator(self, trajectories: Sequence[int]) -> Integrator:
+        """What moves some trajectories in the segments that they are in."""
+        key = tuple((k, self._course.place(k)[0]) for k in trajectories)
+        if self._integrators is None or self._integrators[0] != key:
+            segments = [self._course.segment(k) for k in trajectories]
+            batch, atoms = self._lists.structures.select(trajectories), self._rows(trajectories).atoms
+            crowd = Crowd(
+                masses=self._masses[atoms],
+                structure=batch.structure,
+                n_atoms=batch.n_atoms,
+                pbc=batch.pbc,
+                timestep_fs=self._tensor([one.timestep_fs for one in segments]),
+                temperature_k=self._tensor([one.temperature_k for one in segments]),
+                pressure=self._tensor([one.pressure_ev_per_ang3 for one in segments]),
+            )
+            self._integrators = key, integrator_of([one.dynamics for one in segments], crowd)
+        return self._integrators[1]
 
-        def per_atom(values: list[float]) -> Tensor:
-            return self._tensor(values)[self._lists.structures.structure]
-
-        return Langevin.of(
-            self._masses,
-            timestep_fs=per_atom([start.timestep_fs for start in self._starts]),
-            temperature_k=per_atom([start.temperature_k for start in self._starts]),
-            friction_per_fs=per_atom(
-                [start.friction_per_fs if start.ensemble == StatisticalEnsemble.NVT else 0.0 for start in self._starts]
-            ),
-        )
+    def _rows(self, trajectories: Sequence[int]) -> Rows:
+        chosen = torch.as_tensor(trajectories, dtype=torch.int64, device=self._device)
+        return Rows(chosen, self._lists.structures.atoms_of(chosen))
 
     def _kinetic_energy(self, trajectory: int) -> float:
         atoms = self._atoms[trajectory]
-        return float((self._momenta[atoms].square().sum(dim=1) / (2 * self._masses[atoms])).sum())
-
-    def _atom_indices(self, trajectories: Sequence[int]) -> Tensor:
-        return self._lists.structures.atoms_of(torch.as_tensor(trajectories, dtype=torch.int64, device=self._device))
+        return float((self._space.momenta[atoms].square().sum(dim=1) / (2 * self._masses[atoms])).sum())
 
     def _tensor(self, array: object) -> Tensor:
         return torch.as_tensor(array, dtype=torch.float64, device=self._device)

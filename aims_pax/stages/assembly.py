@@ -325,17 +325,10 @@ def recorder(
 
 
 def _start(frame: Frame, md: MDSettings, *, noise: int) -> "TrajectoryStart":
-    from aims_pax.sampling import StatisticalEnsemble, TrajectoryStart
+    from aims_pax.sampling import TrajectoryStart, program_of
 
     # The stages have noise of their own: otherwise active learning would begin with the moves of the initial MD.
-    return TrajectoryStart(
-        frame=frame,
-        ensemble=StatisticalEnsemble(md.stat_ensemble),
-        temperature_k=md.temperature,
-        timestep_fs=md.timestep,
-        friction_per_fs=md.friction,
-        seed=2 * md.seed + noise,
-    )
+    return TrajectoryStart(frame, program_of(md), seed=2 * md.seed + noise)
 
 
 def _whole(limit: float) -> int | None:

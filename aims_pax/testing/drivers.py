@@ -14,6 +14,9 @@ from aims_pax.protocols import Driver
 _RADII: Final = torch.as_tensor(covalent_radii, dtype=torch.float64)
 """By atomic number, Å."""
 
+_VOIGT: Final = (0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)
+"""Rows and columns of the six components, in ASE's order."""
+
 
 class SpringField(Driver, Protocol):
     """Springs of which there can be others, a little stiffer or longer: what the members of a committee differ by."""
@@ -104,12 +107,14 @@ class Bonds:
         forces = torch.zeros_like(batch.positions).index_add_(0, batch.edges[0], slope.unsqueeze(1) * vectors)
         return energies, forces
 
+    def energies_forces_stress(self, batch: AtomBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """The same and stress (B, 6) in eV/Å³."""
+        return *self.energies_forces(batch), stress_of(self.virials(batch), batch)
+
     def virials(self, batch: AtomBatch) -> Tensor:
         """Derivative of the energy by a strain of the cell, (B, 3, 3), eV."""
         vectors, _, slope = self._pairs(batch)
-        pairs = 0.5 * slope[:, None, None] * vectors[:, :, None] * vectors[:, None, :]
-        total = torch.zeros(batch.n_structures, 3, 3, dtype=torch.float64, device=batch.device)
-        return total.index_add_(0, batch.structure[batch.edges[0]], pairs)
+        return _virials(vectors, slope, batch)
 
     def varied(self, *, stiffness: float, length: float) -> Self:
         """Stiffer and longer bonds."""
@@ -154,6 +159,19 @@ class LennardJones:
 
     def energies_forces(self, batch: AtomBatch) -> tuple[Tensor, Tensor]:
         """Energies (B,) in eV and forces (N, 3) in eV/Å."""
+        vectors, pair, slope = self._pairs(batch)
+        energies = torch.zeros(batch.n_structures, dtype=torch.float64, device=batch.device)
+        energies.index_add_(0, batch.structure[batch.edges[0]], 0.5 * pair)
+        forces = torch.zeros_like(batch.positions).index_add_(0, batch.edges[0], slope.unsqueeze(1) * vectors)
+        return energies, forces
+
+    def energies_forces_stress(self, batch: AtomBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """The same and stress (B, 6) in eV/Å³."""
+        vectors, _, slope = self._pairs(batch)
+        return *self.energies_forces(batch), stress_of(_virials(vectors, slope, batch), batch)
+
+    def _pairs(self, batch: AtomBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Vector (Å), energy (eV), and derivative by the distance over the distance (eV/Å²) of each edge."""
         vectors = batch.edge_vectors()
         squared = vectors.square().sum(dim=1)
         sixth = (self._squared_diameter / squared) ** 3
@@ -161,10 +179,22 @@ class LennardJones:
         pair = 4 * self._depth * (sixth**2 - sixth)
         slope = -24 * self._depth * (2 * sixth**2 - sixth) / squared  # of the pair energy, divided by the distance
         slope = slope * switch**3 - 6 * pair * switch**2 / self._squared_cutoff
-        energies = torch.zeros(batch.n_structures, dtype=torch.float64, device=batch.device)
-        energies.index_add_(0, batch.structure[batch.edges[0]], 0.5 * pair * switch**3)
-        forces = torch.zeros_like(batch.positions).index_add_(0, batch.edges[0], slope.unsqueeze(1) * vectors)
-        return energies, forces
+        return vectors, pair * switch**3, slope
+
+
+def stress_of(virials: Tensor, batch: AtomBatch) -> Tensor:
+    """Stress (B, 6) in eV/Å³ by derivatives of energies by a strain (B, 3, 3) in eV; NaN where there is no volume."""
+    volume = torch.linalg.det(batch.cells).abs()
+    defined = batch.pbc.any(dim=1) & (volume > 0)
+    stress = virials / torch.where(defined, volume, torch.nan)[:, None, None]
+    return stress[:, _VOIGT[0], _VOIGT[1]]
+
+
+def _virials(vectors: Tensor, slope: Tensor, batch: AtomBatch) -> Tensor:
+    """Of pairs with vectors (E, 3) and derivatives by the distance over the distance (E,)."""
+    pairs = 0.5 * slope[:, None, None] * vectors[:, :, None] * vectors[:, None, :]
+    total = torch.zeros(batch.n_structures, 3, 3, dtype=torch.float64, device=batch.device)
+    return total.index_add_(0, batch.structure[batch.edges[0]], pairs)
 
 
 class FailingDriver:

@@ -20,7 +20,7 @@ from aims_pax.protocols import (
     FramePrediction,
     Prediction,
 )
-from aims_pax.testing.drivers import Bonds, SpringField, Tethers
+from aims_pax.testing.drivers import Bonds, SpringField, Tethers, stress_of
 
 VERSION: Final = 1
 """Of the files."""
@@ -29,8 +29,6 @@ SPREAD: Final = 0.2
 """By how much the stiffness of an untrained member is wrong; its lengths by a quarter of it."""
 
 LENGTH_SHARE: Final = 0.25
-
-_VOIGT: Final = ([0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +165,9 @@ class Springs:
         energies, forces, stress = zip(*said, strict=True)
         return Prediction(torch.stack(energies), torch.stack(forces), torch.stack(stress) if want_stress else None)
 
-    def opinions(self, batch: AtomBatch) -> Prediction:
-        """Energies and forces of a batch by all members."""
-        return self.evaluate(batch)
+    def opinions(self, batch: AtomBatch, *, want_stress: bool = False) -> Prediction:
+        """Energies, forces and stress of a batch by all members."""
+        return self.evaluate(batch, want_stress=want_stress)
 
     def predict(self, frames: Sequence[Frame], *, want_stress: bool = False) -> list[FramePrediction]:
         """Predictions of all members for each of some frames, in their order."""
@@ -194,7 +192,7 @@ class Springs:
         energies, forces = springs.energies_forces(batch)
         energies = energies.index_add(0, batch.structure, self._baseline[batch.numbers])
         energies = energies + member.shift_ev_per_atom * batch.n_atoms
-        return energies, forces, _stress(springs.virials(batch), batch) if want_stress else forces
+        return energies, forces, stress_of(springs.virials(batch), batch) if want_stress else forces
 
     def require_elements(self, found: set[int]) -> None:
         """Refuse elements that the members do not know."""
@@ -205,14 +203,6 @@ class Springs:
             names, known = ([chemical_symbols[z] for z in some] for some in (unknown, self.numbers))
             words = f"a structure has the elements {', '.join(names)}, which the springs do not know"
             raise ModelError(Problem(where="springs", found=words, allowed=", ".join(known)))
-
-
-def _stress(virials: Tensor, batch: AtomBatch) -> Tensor:
-    """Stress (B, 6) in eV/Å³; NaN where no volume is defined."""
-    volume = torch.linalg.det(batch.cells).abs()
-    defined = batch.pbc.any(dim=1) & (volume > 0)
-    stress = virials / torch.where(defined, volume, torch.nan)[:, None, None]
-    return stress[:, _VOIGT[0], _VOIGT[1]]
 
 
 def read_springs(paths: Sequence[Path], *, device: torch.device | str = "cpu") -> Springs:

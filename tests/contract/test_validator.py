@@ -8,9 +8,10 @@ from aims_pax.outcome.evaluate import ErrorsOn
 from aims_pax.outcome.stability import Stability
 from aims_pax.outcome.trial import Span, TrialRun
 from aims_pax.protocols import Validator
+from aims_pax.sampling.dynamics import Langevin
 from aims_pax.testing.contracts import ValidatorContract
 from aims_pax.testing.contracts.structures import cluster, crystal, points
-from aims_pax.trajectory import StatisticalEnsemble, TrajectoryStart
+from aims_pax.trajectory import TrajectoryStart
 
 
 class TestErrorsOnLabels(ValidatorContract):
@@ -35,7 +36,10 @@ class TestStability(ValidatorContract):
     def make(self) -> Validator:
         graphs = graphs_of([cluster(), crystal()])
         runs = [
-            TrialRun(TrajectoryStart(start, StatisticalEnsemble.NVT, 200.0, 1.0, 0.02, 3), graphs[start.system])
+            TrialRun(
+                TrajectoryStart.steady(start, Langevin(0.02), 200.0, 1.0, 3),
+                graphs[start.system],
+            )
             for start in (cluster(), crystal())
         ]
         return Stability(tuple(runs), Span(0.1, 0.1))

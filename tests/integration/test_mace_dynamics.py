@@ -7,7 +7,7 @@ import torch
 from aims_pax.committee.committee import Committee
 from aims_pax.committee.forces import CommitteeForces
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
-from aims_pax.sampling import BatchedSampler, StatisticalEnsemble, TrajectoryStart
+from aims_pax.sampling import VELOCITY_VERLET, BatchedSampler, Langevin, TrajectoryStart
 from aims_pax.settings.mace import ArchitectureSettings, GeneralSettings, MaceSettings
 
 torch.set_num_threads(1)
@@ -43,20 +43,18 @@ def committee() -> Committee:
     return built
 
 
-def starts(ensemble: StatisticalEnsemble, temperature_k: float) -> list[TrajectoryStart]:
+def starts(dynamics: Langevin, temperature_k: float) -> list[TrajectoryStart]:
     frames = (carbon_crystal(), carbon_ring(), carbon_crystal())
-    return [TrajectoryStart(frame, ensemble, temperature_k, 0.5, 0.02, 3) for frame in frames]
+    return [TrajectoryStart.steady(frame, dynamics, temperature_k, 0.5, 3) for frame in frames]
 
 
 @pytest.mark.parametrize("member", [None, 1])
 def test_energy_of_crystals_and_molecules_is_conserved(committee: Committee, member: int | None) -> None:
-    sampler = BatchedSampler(starts(StatisticalEnsemble.NVE, 50.0), CommitteeForces(committee, member=member))
+    sampler = BatchedSampler(starts(VELOCITY_VERLET, 50.0), CommitteeForces(committee, member=member))
     energies = []
     for chunk in range(21):
         assert all(one.problem is None for one in sampler.advance([0, 1, 2], 10 if chunk else 0))
-        energies.append(
-            [sampler.total_energy(k) / starts(StatisticalEnsemble.NVE, 50.0)[k].frame.n_atoms for k in range(3)]
-        )
+        energies.append([sampler.total_energy(k) / starts(VELOCITY_VERLET, 50.0)[k].frame.n_atoms for k in range(3)])
     drift = np.polyfit(np.arange(21) * 10 * 0.5e-3, energies, 1)[0]
     # 0.1 ps is too short to tell a drift of 1e-5 eV per atom and ps from the ripple of velocity Verlet; forces that
     # are no gradient of the energy, or pairs that are missed, exceed this tenfold.
@@ -66,7 +64,7 @@ def test_energy_of_crystals_and_molecules_is_conserved(committee: Committee, mem
 
 def test_trajectories_are_independent_under_a_committee(committee: Committee) -> None:
     forces = CommitteeForces(committee)
-    together, apart = (BatchedSampler(starts(StatisticalEnsemble.NVT, 100.0), forces) for _ in range(2))
+    together, apart = (BatchedSampler(starts(Langevin(0.02), 100.0), forces) for _ in range(2))
     together.advance([0, 1, 2], 40)
     for trajectory in (2, 0, 1):
         apart.advance([trajectory], 40)
@@ -76,7 +74,7 @@ def test_trajectories_are_independent_under_a_committee(committee: Committee) ->
 
 def test_resumed_equals_uninterrupted_under_a_committee(committee: Committee) -> None:
     forces = CommitteeForces(committee)
-    uninterrupted, resumed = (BatchedSampler(starts(StatisticalEnsemble.NVT, 100.0), forces) for _ in range(2))
+    uninterrupted, resumed = (BatchedSampler(starts(Langevin(0.02), 100.0), forces) for _ in range(2))
     uninterrupted.advance([0, 1, 2], 17)
     resumed.load(uninterrupted.save())
     for sampler in (uninterrupted, resumed):
@@ -85,5 +83,5 @@ def test_resumed_equals_uninterrupted_under_a_committee(committee: Committee) ->
 
 
 def test_frames_carry_the_generation_of_the_committee(committee: Committee) -> None:
-    sampler = BatchedSampler(starts(StatisticalEnsemble.NVT, 100.0), CommitteeForces(committee))
+    sampler = BatchedSampler(starts(Langevin(0.02), 100.0), CommitteeForces(committee))
     assert sampler.frame(0).generation == committee.generation == 1

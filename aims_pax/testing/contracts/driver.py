@@ -149,7 +149,7 @@ class DriverContract:
             pytest.skip("answers at once")
         for frame in frames:
             driver.ask(self._batch(driver, [frame]))
-        come: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        come: dict[int, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
         while len(come) < len(frames):
             newest = driver.answers()
             assert newest

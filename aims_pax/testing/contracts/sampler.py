@@ -7,11 +7,10 @@ import pytest
 
 from aims_pax.errors import ShapeError, StoreError
 from aims_pax.protocols import Driver, Sampler
+from aims_pax.sampling.dynamics import VELOCITY_VERLET, Langevin
 from aims_pax.testing.contracts.structures import cluster, crystal, dimer
 from aims_pax.testing.drivers import Bonds, FailingDriver, Tethers
-from aims_pax.trajectory import StatisticalEnsemble, TrajectoryStart
-
-NVT, NVE = StatisticalEnsemble.NVT, StatisticalEnsemble.NVE
+from aims_pax.trajectory import TrajectoryStart
 
 
 class SamplerContract:
@@ -27,10 +26,10 @@ class SamplerContract:
     def starts(self) -> list[TrajectoryStart]:
         """Four trajectories that differ in everything; the third conserves its energy."""
         return [
-            TrajectoryStart(cluster(), NVT, 300.0, 1.0, 0.02, 7),
-            TrajectoryStart(crystal(), NVT, 200.0, 0.5, 0.01, 7),
-            TrajectoryStart(cluster(), NVE, 250.0, 0.5, 0.0, 8),
-            TrajectoryStart(dimer(), NVT, 100.0, 1.0, 0.05, 9),
+            TrajectoryStart.steady(cluster(), Langevin(0.02), 300.0, 1.0, 7),
+            TrajectoryStart.steady(crystal(), Langevin(0.01), 200.0, 0.5, 7),
+            TrajectoryStart.steady(cluster(), VELOCITY_VERLET, 250.0, 0.5, 8),
+            TrajectoryStart.steady(dimer(), Langevin(0.05), 100.0, 1.0, 9),
         ]
 
     @pytest.fixture
@@ -95,7 +94,7 @@ class SamplerContract:
 
     def test_copies_of_one_start_go_different_ways(self) -> None:
         """Trajectories of one seed have noise of their own."""
-        start = TrajectoryStart(cluster(), NVT, 300.0, 1.0, 0.05, 7)
+        start = TrajectoryStart.steady(cluster(), Langevin(0.05), 300.0, 1.0, 7)
         sampler = self.make([start, start], Bonds())
         sampler.advance([0, 1], 40)
         assert np.abs(sampler.frame(0).positions - sampler.frame(1).positions).max() > 1e-2
@@ -121,7 +120,7 @@ class SamplerContract:
     @pytest.mark.parametrize("harm", ["cut short", "empty", "of other structures"])
     def test_a_state_that_is_not_its_own_is_refused(self, sampler: Sampler, harm: str) -> None:
         """Going on from half a state would look like a run that is well."""
-        other = self.make([TrajectoryStart(crystal(), NVT, 300.0, 1.0, 0.02, 7)], Bonds())
+        other = self.make([TrajectoryStart.steady(crystal(), Langevin(0.02), 300.0, 1.0, 7)], Bonds())
         content = {"cut short": sampler.save()[:200], "empty": b"", "of other structures": other.save()}[harm]
         with pytest.raises(StoreError, match=r"."):
             sampler.load(content)
@@ -196,7 +195,7 @@ class SamplerContract:
 
     def test_a_new_generation_drives_the_very_next_step(self) -> None:
         """Old forces belong to models that are gone."""
-        start = TrajectoryStart(cluster(), NVE, 300.0, 1.0, 0.0, 7)
+        start = TrajectoryStart.steady(cluster(), VELOCITY_VERLET, 300.0, 1.0, 7)
         changing, other = Tethers(1.0), Tethers(3.0)
         learned, fresh = self.make([start], changing), self.make([start], other)
         changing.stiffness, changing.generation = 3.0, 1
@@ -227,7 +226,10 @@ class SamplerContract:
 
     def test_temperature_is_that_of_the_momenta(self) -> None:
         """Cold at zero kelvin; proportional to what was asked for, with the same drawing."""
-        starts = [TrajectoryStart(cluster(), NVT, temperature, 1.0, 0.02, 7) for temperature in (1e-9, 100.0, 100.0)]
+        starts = [
+            TrajectoryStart.steady(cluster(), Langevin(0.02), temperature, 1.0, 7)
+            for temperature in (1e-9, 100.0, 100.0)
+        ]
         cold, warm, _ = (self.make(starts, Bonds()).kinetic_temperature(trajectory) for trajectory in range(3))
         assert cold < 1e-6
         assert 5.0 < warm < 500.0

@@ -8,7 +8,7 @@ import torch
 from ase import Atoms
 
 from aims_pax.frame import Frame
-from aims_pax.sampling import StatisticalEnsemble, TrajectoryStart
+from aims_pax.sampling import VELOCITY_VERLET, Langevin, TrajectoryStart
 
 torch.set_num_threads(1)
 
@@ -40,8 +40,8 @@ def cluster() -> Frame:
 def starts(crystal: Frame, cluster: Frame) -> Sequence[TrajectoryStart]:
     """Crystals and clusters, warm and cold, with different time steps, frictions and ensembles."""
     return (
-        TrajectoryStart(crystal, StatisticalEnsemble.NVT, 40.0, 4.0, 0.001, 42),
-        TrajectoryStart(cluster, StatisticalEnsemble.NVT, 20.0, 2.0, 0.01, 42),
-        TrajectoryStart(cluster, StatisticalEnsemble.NVE, 15.0, 5.0, 0.0, 42),
-        TrajectoryStart(crystal, StatisticalEnsemble.NVT, 70.0, 1.0, 0.05, 42),
+        TrajectoryStart.steady(crystal, Langevin(0.001), 40.0, 4.0, 42),
+        TrajectoryStart.steady(cluster, Langevin(0.01), 20.0, 2.0, 42),
+        TrajectoryStart.steady(cluster, VELOCITY_VERLET, 15.0, 5.0, 42),
+        TrajectoryStart.steady(crystal, Langevin(0.05), 70.0, 1.0, 42),
     )

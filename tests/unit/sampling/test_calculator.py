@@ -11,7 +11,14 @@ from torch import Tensor
 
 from aims_pax.batch import AtomBatch
 from aims_pax.frame import FailureReason, FloatArray, Frame, Label, LabelFailure
-from aims_pax.sampling import BatchedSampler, CalculatorForces, ReferenceForces, StatisticalEnsemble, TrajectoryStart
+from aims_pax.sampling import (
+    VELOCITY_VERLET,
+    BatchedSampler,
+    CalculatorForces,
+    Langevin,
+    ReferenceForces,
+    TrajectoryStart,
+)
 from aims_pax.sampling.calculator import frames_of
 from aims_pax.testing.drivers import LennardJones
 
@@ -72,7 +79,7 @@ def new_argon_calculator() -> AseLennardJones:
 
 
 def test_a_calculator_drives_the_same_dynamics_as_the_formula(cluster: Frame) -> None:
-    start = TrajectoryStart(cluster, StatisticalEnsemble.NVT, 20.0, 2.0, 0.01, 42)
+    start = TrajectoryStart.steady(cluster, Langevin(0.01), 20.0, 2.0, 42)
     by_calculator = BatchedSampler([start, start], CalculatorForces(new_argon_calculator))
     by_formula = BatchedSampler([start, start], LennardJones(cutoff=200.0))
     for sampler in (by_calculator, by_formula):
@@ -98,7 +105,7 @@ def test_each_trajectory_has_one_calculator_of_its_own(starts: Sequence[Trajecto
 
 def test_a_calculation_that_fails_stops_its_trajectory_alone(cluster: Frame) -> None:
     away = Frame("away", 0, 0, 0, cluster.numbers, cluster.positions + 2.0)
-    starts = [TrajectoryStart(frame, StatisticalEnsemble.NVE, 10.0, 2.0, 0.0, 1) for frame in (cluster, away)]
+    starts = [TrajectoryStart.steady(frame, VELOCITY_VERLET, 10.0, 2.0, 1) for frame in (cluster, away)]
     sampler = BatchedSampler(starts, CalculatorForces(lambda: Fragile(epsilon=0.0104, sigma=3.4, rc=20.0)))
     advanced = sampler.advance([0, 1], 4)
     assert [one.md_step for one in advanced] == [4, 0]
@@ -112,7 +119,8 @@ def test_a_mistake_in_a_calculator_is_told_with_its_type(cluster: Frame) -> None
             raise AttributeError("a typing mistake")
 
     sampler = BatchedSampler(
-        [TrajectoryStart(cluster, StatisticalEnsemble.NVE, 10.0, 2.0, 0.0, 1)], CalculatorForces(Broken)
+        [TrajectoryStart.steady(cluster, VELOCITY_VERLET, 10.0, 2.0, 1)],
+        CalculatorForces(Broken),
     )
     (stopped,) = sampler.advance([0], 1)
     assert stopped.problem == "no forces: AttributeError: a typing mistake"
@@ -125,7 +133,8 @@ def test_a_driver_whose_numbers_are_no_good_is_not_said_to_have_failed(cluster: 
             self.results["forces"] = self.results["forces"] * np.inf
 
     sampler = BatchedSampler(
-        [TrajectoryStart(cluster, StatisticalEnsemble.NVE, 10.0, 2.0, 0.0, 1)], CalculatorForces(Infinite)
+        [TrajectoryStart.steady(cluster, VELOCITY_VERLET, 10.0, 2.0, 1)],
+        CalculatorForces(Infinite),
     )
     (stopped,) = sampler.advance([0], 1)
     assert stopped.problem == "forces on 4 of 4 atoms are not finite"

@@ -1,12 +1,15 @@
 """Equipartition, Boltzmann averages and energy conservation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from aims_pax.frame import Frame
-from aims_pax.sampling import BatchedSampler, StatisticalEnsemble, TrajectoryStart
-from aims_pax.sampling.dynamics import Langevin, maxwell_boltzmann
+from aims_pax.sampling import VELOCITY_VERLET, BatchedSampler, Langevin, TrajectoryStart
+from aims_pax.sampling.dynamics import Felt, Noise, Phase, maxwell_boltzmann
+from aims_pax.testing.contracts.integrator import one_structure
 from aims_pax.testing.drivers import LennardJones, Tethers
 from aims_pax.units import AMU_ANG2_PER_FS2_EV, BOLTZMANN_EV_PER_K
 
@@ -19,16 +22,16 @@ def independent_oscillators(n_replicas: int) -> Frame:
     return Frame("oscillators", 0, 0, 0, numbers, np.zeros((len(numbers), 3)))
 
 
-def single_atoms(n: int, **settings: float) -> list[TrajectoryStart]:
+def single_atoms(n: int, dynamics: Langevin, **settings: float) -> list[TrajectoryStart]:
     frame = Frame("atom", 0, 0, 0, np.array([6]), np.zeros((1, 3)))
-    return [TrajectoryStart(frame, StatisticalEnsemble.NVT, seed=k, **settings) for k in range(n)]  # type: ignore[arg-type]
+    return [TrajectoryStart.steady(frame, dynamics, seed=k, **settings) for k in range(n)]
 
 
 def test_harmonic_oscillators_have_the_temperature_and_the_width_of_their_thermostat() -> None:
     # 400 carbon atoms, 3 degrees of freedom each, at w dt = 0.11: BAOAB's kinetic temperature is low by 0.3 %.
-    settings = {"temperature_k": 300.0, "timestep_fs": 1.0, "friction_per_fs": 0.05}
+    settings = {"temperature_k": 300.0, "timestep_fs": 1.0}
     stiffness = 15.0
-    sampler = BatchedSampler(single_atoms(400, **settings), Tethers(stiffness))
+    sampler = BatchedSampler(single_atoms(400, Langevin(0.05), **settings), Tethers(stiffness))
     everyone = range(400)
     sampler.advance(everyone, 200)
     temperatures, widths = [], []
@@ -44,25 +47,27 @@ def test_harmonic_oscillators_have_the_temperature_and_the_width_of_their_thermo
 def test_positions_of_a_harmonic_mode_are_exact_at_large_steps() -> None:
     # One hydrogen stretch at w dt = 0.9, where plain Euler schemes are off by a fifth.
     mass = torch.full((60_000,), 1.008 * AMU_ANG2_PER_FS2_EV, dtype=torch.float64)
-    stiffness, step = 0.81 * float(mass[0]), torch.ones(60_000, dtype=torch.float64)
-    langevin = Langevin.of(mass, timestep_fs=step, temperature_k=300 * step, friction_per_fs=0.5 * step)
+    stiffness = 0.81 * float(mass[0])
+    langevin = Langevin.together([Langevin(0.5)], one_structure(mass, timestep_fs=1.0, temperature_k=300.0))
     generator = torch.Generator().manual_seed(1)
-    positions = momenta = forces = torch.zeros(60_000, 3, dtype=torch.float64)
+    nothing = torch.zeros(60_000, 3, dtype=torch.float64)
+    phase = Phase(nothing, nothing, torch.zeros(1, 3, 3, dtype=torch.float64), langevin.fresh())
+    felt = Felt(torch.zeros(1, dtype=torch.float64), nothing, None)
     for _ in range(60):
         noise = torch.randn(60_000, 3, dtype=torch.float64, generator=generator)
-        positions, momenta = langevin.before_forces(positions, momenta, forces, noise)
-        forces = -stiffness * positions
-        momenta = langevin.after_forces(momenta, forces)
+        phase = langevin.before_forces(phase, felt, Noise(noise, None))
+        felt = replace(felt, forces=-stiffness * phase.positions)
+        phase = langevin.after_forces(phase, felt)
     # Standard error sqrt(2 / 180000) = 0.33 %.
-    assert float(positions.square().mean()) == pytest.approx(KT_300 / stiffness, rel=0.012)
+    assert float(phase.positions.square().mean()) == pytest.approx(KT_300 / stiffness, rel=0.012)
     # The momenta are low by the known factor 1 - (w dt)²/4.
-    kinetic = float((momenta.square().mean(dim=1) / mass).mean())
+    kinetic = float((phase.momenta.square().mean(dim=1) / mass).mean())
     assert kinetic == pytest.approx(KT_300 * (1 - 0.81 / 4), rel=0.012)
 
 
 def test_without_friction_the_step_is_velocity_verlet(cluster: Frame) -> None:
     model = LennardJones()
-    start = TrajectoryStart(cluster, StatisticalEnsemble.NVE, 30.0, 5.0, 0.0, 1)
+    start = TrajectoryStart.steady(cluster, VELOCITY_VERLET, 30.0, 5.0, 1)
     sampler = BatchedSampler([start], model)
     before = sampler.checkpoint(0)
     sampler.advance([0], 1)
@@ -77,7 +82,7 @@ def test_without_friction_the_step_is_velocity_verlet(cluster: Frame) -> None:
 
 
 def test_nve_conserves_energy_of_molecules_and_crystals(crystal: Frame, cluster: Frame) -> None:
-    starts = [TrajectoryStart(frame, StatisticalEnsemble.NVE, 60.0, 0.5, 0.0, 1) for frame in (crystal, cluster)]
+    starts = [TrajectoryStart.steady(frame, VELOCITY_VERLET, 60.0, 0.5, 1) for frame in (crystal, cluster)]
     sampler = BatchedSampler(starts, LennardJones())
     times, energies = [], []
     for chunk in range(41):
@@ -108,6 +113,5 @@ def test_a_single_atom_keeps_its_momentum() -> None:
 
 def test_noise_of_a_weak_thermostat_is_not_lost_to_rounding() -> None:
     mass = torch.tensor([1.0], dtype=torch.float64)
-    friction = torch.tensor([1e-12], dtype=torch.float64)
-    langevin = Langevin.of(mass, timestep_fs=mass, temperature_k=300 * mass, friction_per_fs=friction)
+    langevin = Langevin.together([Langevin(1e-12)], one_structure(mass, timestep_fs=1.0, temperature_k=300.0))
     assert float(langevin.noise) == pytest.approx(np.sqrt(2e-12 * KT_300), rel=1e-6)

@@ -11,7 +11,7 @@ from torch import Tensor
 from aims_pax.batch import AtomBatch
 from aims_pax.errors import ShapeError, StoreError
 from aims_pax.frame import Frame
-from aims_pax.sampling import BatchedSampler, StatisticalEnsemble, TrajectoryStart
+from aims_pax.sampling import VELOCITY_VERLET, BatchedSampler, Langevin, TrajectoryStart
 from aims_pax.testing.drivers import LennardJones, Tethers
 from aims_pax.units import AMU_ANG2_PER_FS2_EV, BOLTZMANN_EV_PER_K
 
@@ -68,7 +68,7 @@ def test_waiting_trajectories_stand_still(starts: Starts) -> None:
 
 
 def test_copies_of_one_structure_with_one_seed_go_different_ways(crystal: Frame) -> None:
-    start = TrajectoryStart(crystal, StatisticalEnsemble.NVT, 40.0, 4.0, 0.001, 7)
+    start = TrajectoryStart.steady(crystal, Langevin(0.001), 40.0, 4.0, 7)
     sampler = BatchedSampler([start, start], LennardJones())
     sampler.advance([0, 1], 50)
     assert np.abs(sampler.frame(0).positions - sampler.frame(1).positions).max() > 0.05
@@ -111,7 +111,7 @@ def test_frames_carry_their_identity(starts: Starts) -> None:
 
 
 def test_frames_keep_the_charge_and_spin_of_their_start(cluster: Frame) -> None:
-    start = TrajectoryStart(replace(cluster, charge=-1, spin=2), StatisticalEnsemble.NVT, 20.0, 2.0, 0.01, 42)
+    start = TrajectoryStart.steady(replace(cluster, charge=-1, spin=2), Langevin(0.01), 20.0, 2.0, 42)
     sampler = BatchedSampler([start], LennardJones())
     sampler.advance([0], 2)
     assert (sampler.frame(0).charge, sampler.frame(0).spin) == (-1, 2)
@@ -157,7 +157,7 @@ def test_rewinding_draws_new_momenta_where_there_is_no_noise(starts: Starts) -> 
 
 def test_the_first_step_after_a_rewind_is_driven_by_the_forces_there() -> None:
     frame = Frame("atom", 0, 0, 0, np.array([6]), np.array([[1.0, 0.0, 0.0]]))
-    sampler = BatchedSampler([TrajectoryStart(frame, StatisticalEnsemble.NVE, 300.0, 1.0, 0.0, 1)], Tethers(5.0))
+    sampler = BatchedSampler([TrajectoryStart.steady(frame, VELOCITY_VERLET, 300.0, 1.0, 1)], Tethers(5.0))
     checkpoint = sampler.checkpoint(0)
     sampler.advance([0], 50)
     sampler.rewind(0, checkpoint)
@@ -176,7 +176,7 @@ def test_a_checkpoint_of_another_structure_is_refused(starts: Starts) -> None:
 
 def test_a_new_generation_of_forces_drives_the_very_next_step() -> None:
     frame = Frame("atom", 0, 0, 0, np.array([6]), np.array([[1.0, 0.0, 0.0]]))
-    start = TrajectoryStart(frame, StatisticalEnsemble.NVE, 0.0, 1.0, 0.0, 1)
+    start = TrajectoryStart.steady(frame, VELOCITY_VERLET, 0.0, 1.0, 1)
     model = Tethers(1.0)
     sampler, informed = BatchedSampler([start], model), BatchedSampler([start], model)
     for one in (sampler, informed):
@@ -228,7 +228,7 @@ def test_an_infinite_limit_still_stops_infinite_forces(starts: Starts) -> None:
 def test_overlapping_atoms_stop_their_trajectory_before_the_model_sees_them(starts: Starts) -> None:
     # Two hydrogen atoms that springs pull through the origin.
     frame = Frame("h2", 0, 0, 0, np.array([1, 1]), np.array([[0.6, 0.0, 0.0], [-0.6, 0.0, 0.0]]))
-    start = TrajectoryStart(frame, StatisticalEnsemble.NVE, 0.0, 0.5, 0.0, 1)
+    start = TrajectoryStart.steady(frame, VELOCITY_VERLET, 0.0, 0.5, 1)
     sampler = BatchedSampler([start], Tethers(2.0))
     advanced = sampler.advance([0], 200)[0]
     assert advanced.problem is not None
@@ -252,7 +252,8 @@ def test_vibrations_of_hot_molecules_do_not_look_like_overlaps() -> None:
             return energies, torch.stack((pull, -pull), dim=1).reshape(-1, 3)
 
     sampler = BatchedSampler(
-        [TrajectoryStart(frame, StatisticalEnsemble.NVT, 1500.0, 0.5, 0.01, k) for k in range(20)], Bond(48.0)
+        [TrajectoryStart.steady(frame, Langevin(0.01), 1500.0, 0.5, k) for k in range(20)],
+        Bond(48.0),
     )
     assert all(one.problem is None for one in sampler.advance(range(20), 2000))
 
@@ -280,8 +281,8 @@ def test_kinetic_temperature_counts_the_degrees_of_freedom_that_move(starts: Sta
     assert np.mean(temperatures) == pytest.approx(15.0, rel=0.05)
 
 
-@pytest.mark.parametrize(("ensemble", "degrees"), [(StatisticalEnsemble.NVT, 12), (StatisticalEnsemble.NVE, 9)])
-def test_a_thermostat_heats_the_centre_of_mass_too(cluster: Frame, ensemble: StatisticalEnsemble, degrees: int) -> None:
-    sampler = BatchedSampler([TrajectoryStart(cluster, ensemble, 20.0, 2.0, 0.01, 42)], LennardJones())
+@pytest.mark.parametrize(("dynamics", "degrees"), [(Langevin(0.01), 12), (VELOCITY_VERLET, 9)])
+def test_a_thermostat_heats_the_centre_of_mass_too(cluster: Frame, dynamics: Langevin, degrees: int) -> None:
+    sampler = BatchedSampler([TrajectoryStart.steady(cluster, dynamics, 20.0, 2.0, 42)], LennardJones())
     kinetic = (sampler.checkpoint(0).momenta ** 2).sum() / (2 * 39.948 * AMU_ANG2_PER_FS2_EV)
     assert sampler.kinetic_temperature(0) == pytest.approx(2 * kinetic / (degrees * BOLTZMANN_EV_PER_K))

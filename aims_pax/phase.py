@@ -1,0 +1,171 @@
+"""What integrators work on: many structures as they stand, what they feel, and what is known of their atoms."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from aims_pax.units import BOLTZMANN_EV_PER_K
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Some of B structures with N atoms in all.
+
+    Parameters
+    ----------
+    structures : (b,) int64
+        Indices into B.
+    atoms : (n,) int64
+        Indices into N of their atoms, structure after structure.
+    """
+
+    structures: Tensor
+    atoms: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Phase:
+    """Where B structures with N atoms stand.
+
+    Parameters
+    ----------
+    positions : (N, 3), Å
+    momenta : (N, 3), eV fs/Å
+    cells : (B, 3, 3), Å
+        Zeros for molecules.
+    own : (B, n_own)
+        What an integrator keeps for each structure besides, in its own units.
+    """
+
+    positions: Tensor
+    momenta: Tensor
+    cells: Tensor
+    own: Tensor
+
+    def select(self, rows: Rows, *, n_own: int) -> Self:
+        """That of some of the structures, with the first columns of `own`."""
+        at = rows.structures
+        return type(self)(self.positions[rows.atoms], self.momenta[rows.atoms], self.cells[at], self.own[at, :n_own])
+
+    def with_rows(self, rows: Rows, other: "Phase") -> Self:
+        """The same with some of the structures as they are in another one."""
+        own = self.own.clone()
+        own[rows.structures, : other.own.shape[1]] = other.own
+        return type(self)(
+            self.positions.index_copy(0, rows.atoms, other.positions),
+            self.momenta.index_copy(0, rows.atoms, other.momenta),
+            self.cells.index_copy(0, rows.structures, other.cells),
+            own,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Felt:
+    """What a driver says of B structures.
+
+    Parameters
+    ----------
+    energies : (B,), eV
+    forces : (N, 3), eV/Å
+    stress : (B, 3, 3), eV/Å³, or None
+        ASE's sign: a compressed crystal has a negative one. None where nobody asked for it.
+    """
+
+    energies: Tensor
+    forces: Tensor
+    stress: Tensor | None
+
+    def select(self, rows: Rows) -> Self:
+        """That of some of the structures."""
+        stress = None if self.stress is None else self.stress[rows.structures]
+        return type(self)(self.energies[rows.structures], self.forces[rows.atoms], stress)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Noise:
+    """Standard normal numbers of one step.
+
+    Parameters
+    ----------
+    atoms : (N, 3)
+    cells : (B, 3, 3) or None
+        None where no integrator asks for them.
+    """
+
+    atoms: Tensor
+    cells: Tensor | None
+
+    def select(self, rows: Rows) -> Self:
+        """Those of some of the structures."""
+        return type(self)(self.atoms[rows.atoms], None if self.cells is None else self.cells[rows.structures])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crowd:
+    """What is known of B structures with N atoms that one kind of integrator moves.
+
+    Parameters
+    ----------
+    masses : (N,), eV fs²/Å²
+    structure : (N,) int64
+        The structure of each atom, an index into B; ascending.
+    n_atoms : (B,) int64
+    pbc : (B, 3) bool
+    timestep_fs : (B,), fs
+    temperature_k : (B,), K
+    pressure : (B,), eV/Å³
+    free : (N,) bool or None
+        Atoms that forces move; the others keep the momenta that they have. None: all of them.
+    """
+
+    masses: Tensor
+    structure: Tensor
+    n_atoms: Tensor
+    pbc: Tensor
+    timestep_fs: Tensor
+    temperature_k: Tensor
+    pressure: Tensor
+    free: Tensor | None = None
+
+    @property
+    def kt(self) -> Tensor:
+        """Thermal energies (B,), eV."""
+        return BOLTZMANN_EV_PER_K * self.temperature_k
+
+    @property
+    def n_degrees(self) -> Tensor:
+        """Degrees of freedom (B,) where the momentum of the whole is conserved, as it is unless atoms are held."""
+        whole = 3 * self.n_atoms - 3 * (self.n_atoms > 1)
+        if self.free is None:
+            return whole
+        n_free = self.sums(self.free.to(torch.float64)).long()
+        return torch.where(n_free == self.n_atoms, whole, 3 * n_free)
+
+    def column(self, values: Sequence[float]) -> Tensor:
+        """One number for each structure, (B,)."""
+        return torch.as_tensor(values, dtype=torch.float64, device=self.masses.device)
+
+    def of_atoms(self, values: Tensor) -> Tensor:
+        """What structures (B,) have, for each of their atoms: (N, 1)."""
+        return values[self.structure].unsqueeze(1)
+
+    def sums(self, values: Tensor) -> Tensor:
+        """What atoms (N, ...) have, summed over each structure: (B, ...)."""
+        return values.new_zeros((len(self.n_atoms), *values.shape[1:])).index_add(0, self.structure, values)
+
+    def moved(self, values: Tensor, *, held: float) -> Tensor:
+        """Numbers of atoms (N, 1), with another one for those that are held."""
+        return values if self.free is None else torch.where(self.free.unsqueeze(1), values, held)
+
+    def kinetic_energies(self, momenta: Tensor) -> Tensor:
+        """Of momenta (N, 3) of the atoms that are free: (B,), eV."""
+        momenta = self.moved(momenta, held=0.0)
+        return self.sums(momenta.square().sum(dim=1) / (2 * self.masses))
+
+    def kinetic_tensors(self, momenta: Tensor) -> Tensor:
+        """Sums over the atoms that are free of p p / m: (B, 3, 3), eV."""
+        momenta = self.moved(momenta, held=0.0)
+        return self.sums(momenta[:, :, None] * (momenta / self.masses.unsqueeze(1))[:, None, :])
