@@ -21,6 +21,10 @@ TEMPERATURE_K = 350.0
 class IntegratorContract:
     """Derive from it, and give :meth:`dynamics`: settings of one kind, among which a batch mixes."""
 
+    POSITIONS_ARE_EXACT = False
+    """Whether harmonic positions have the right width at any step, as in BAOAB. Where velocity Verlet moves atoms of
+    which the momenta have the temperature, they are wider by one over 1 - (w dt)²/4."""
+
     def dynamics(self) -> list[Dynamics]:
         """At least two, of one class; the first is looked at alone."""
         raise NotImplementedError("say which dynamics")
@@ -68,25 +72,30 @@ class IntegratorContract:
         """Half the step, a quarter of the error; and no drift over a thousand of them."""
         errors = []
         for timestep_fs in (1.0, 0.5):
-            energies = self._conserved(timestep_fs, n_steps=round(1000 / timestep_fs))
+            energies = self._conserved(timestep_fs, n_steps=round(2000 / timestep_fs))
             if not bool(energies.isfinite().all()):
                 pytest.skip("nothing is conserved")
-            errors.append(float((energies - energies[0]).abs().max() / energies[0].abs()))
-            half = len(energies) // 2
-            assert float((energies[half:].mean() - energies[:half].mean()).abs() / energies[0].abs()) < 1e-4
-        assert errors[0] / errors[1] == pytest.approx(4.0, rel=0.1)
+            errors.append(float((energies - energies.mean()).abs().max() / energies[0].abs()))
+            if self.ensemble is StatisticalEnsemble.NVE:
+                half = len(energies) // 2
+                assert float((energies[half:].mean() - energies[:half].mean()).abs() / energies[0]) < 1e-4
+        # With noise the two are not the same trajectory.
+        is_one = not self.dynamics()[0].is_stochastic
+        assert errors[0] / errors[1] == pytest.approx(4.0, rel=0.15 if is_one else 0.5)
 
     def test_positions_have_the_width_of_the_temperature(self) -> None:
         """As Boltzmann has it, kT over the stiffness; at a step of a tenth of the period, too."""
-        if self.ensemble not in (StatisticalEnsemble.NVT,):
+        if self.ensemble is not StatisticalEnsemble.NVT:
             pytest.skip("has no temperature of its own")
         squares: list[Tensor] = []
-        crowd = one_structure(atoms(2000), timestep_fs=3.0)
+        timestep_fs = 3.0
+        crowd = one_structure(atoms(2000), timestep_fs=timestep_fs)
         self._run(crowd, n_steps=400, look=lambda _, phase, __: squares.append(phase.positions.square()))
         stiffness = crowd.masses.unsqueeze(1) * FREQUENCY_PER_FS**2
         found = torch.stack(squares[100::25]) * stiffness / (BOLTZMANN_EV_PER_K * TEMPERATURE_K)
         # 6000 modes at 12 nearly independent times: a standard error of sqrt(2 / 72000) = 0.5 %.
-        assert float(found.mean()) == pytest.approx(1.0, abs=0.03)
+        expected = 1.0 if self.POSITIONS_ARE_EXACT else 1 / (1 - (FREQUENCY_PER_FS * timestep_fs) ** 2 / 4)
+        assert float(found.mean()) == pytest.approx(expected, abs=0.03)
 
     def test_the_temperature_can_be_changed_on_the_way(self) -> None:
         """As in a ramp: `at` another temperature is what was made for it."""
@@ -120,14 +129,20 @@ class IntegratorContract:
         generator = torch.Generator().manual_seed(7)
         stiffness = crowd.masses.unsqueeze(1) * FREQUENCY_PER_FS**2
         shape = len(crowd.masses), 3
-        start = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+        begin = torch.Generator().manual_seed(3)
+        start, places = torch.randn(2, *shape, dtype=torch.float64, generator=begin)
         momenta = crowd.masses.sqrt().unsqueeze(1) * 0.1 * start
+        # At all phases of their swing: a thermostat of the whole would follow one swing of all.
+        positions = 0.1 / FREQUENCY_PER_FS * places / crowd.masses.sqrt().unsqueeze(1)
         cells = 50 * torch.eye(3, dtype=torch.float64).expand(len(crowd.n_atoms), 3, 3)
-        phase = Phase(torch.zeros(shape, dtype=torch.float64), momenta, cells, integrator.fresh())
+        phase = Phase(positions, momenta, cells, integrator.fresh())
 
         def pulled(phase: Phase) -> Felt:
             energies = crowd.sums(0.5 * stiffness.squeeze(1) * phase.positions.square().sum(dim=1))
-            return Felt(energies, -stiffness * phase.positions, torch.zeros_like(phase.cells))
+            forces = -stiffness * phase.positions
+            # Springs do not know of the cell; but atoms ride on it.
+            virials = crowd.sums(phase.positions[:, :, None] * forces[:, None, :])
+            return Felt(energies, forces, -virials / torch.linalg.det(phase.cells).abs()[:, None, None])
 
         felt = pulled(phase)
         for _ in range(n_steps):
