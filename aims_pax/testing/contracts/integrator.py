@@ -72,7 +72,7 @@ class IntegratorContract:
         """Half the step, a quarter of the error; and no drift over a thousand of them."""
         errors = []
         for timestep_fs in (1.0, 0.5):
-            energies = self._conserved(timestep_fs, n_steps=round(2000 / timestep_fs))
+            energies = self._conserved(timestep_fs, n_steps=round(500 / timestep_fs))
             if not bool(energies.isfinite().all()):
                 pytest.skip("nothing is conserved")
             errors.append(float((energies - energies.mean()).abs().max() / energies[0].abs()))

@@ -7,10 +7,29 @@ import pytest
 
 from aims_pax.errors import ShapeError, StoreError
 from aims_pax.protocols import Driver, Sampler
-from aims_pax.sampling.dynamics import VELOCITY_VERLET, Langevin
-from aims_pax.testing.contracts.structures import cluster, crystal, dimer
+from aims_pax.sampling.dynamics import (
+    VELOCITY_VERLET,
+    Bussi,
+    CellRescaling,
+    Fire,
+    Langevin,
+    MartynaTobiasKlein,
+    NoseHoover,
+    Shape,
+)
+from aims_pax.testing.contracts.structures import cluster, crystal, dimer, rattled
 from aims_pax.testing.drivers import Bonds, FailingDriver, Tethers
-from aims_pax.trajectory import TrajectoryStart
+from aims_pax.trajectory import Segment, TrajectoryCheckpoint, TrajectoryStart
+
+EVERYONE = range(8)
+
+HOT = Segment(Langevin(0.02), 1.0, 300.0)
+
+
+def pieces_of(checkpoint: TrajectoryCheckpoint) -> list[object]:
+    """All that it holds, to be compared."""
+    values = [getattr(checkpoint, name) for name in checkpoint.__slots__]
+    return [value.tolist() if isinstance(value, np.ndarray) else value for value in values]
 
 
 class SamplerContract:
@@ -24,12 +43,19 @@ class SamplerContract:
         raise NotImplementedError("say how a sampler is made")
 
     def starts(self) -> list[TrajectoryStart]:
-        """Four trajectories that differ in everything; the third conserves its energy."""
+        """Trajectories that differ in everything; the third conserves its energy."""
+        loose, tight = Shape(isotropic=False), Shape(isotropic=True)
+        heating = Segment(Bussi(20.0), 0.5, 100.0, n_steps=25, final_temperature_k=400.0)
+        pressed = Segment(MartynaTobiasKlein(loose, 20.0, 300.0), 0.5, 300.0, pressure_ev_per_ang3=0.01)
         return [
             TrajectoryStart.steady(cluster(), Langevin(0.02), 300.0, 1.0, 7),
             TrajectoryStart.steady(crystal(), Langevin(0.01), 200.0, 0.5, 7),
             TrajectoryStart.steady(cluster(), VELOCITY_VERLET, 250.0, 0.5, 8),
             TrajectoryStart.steady(dimer(), Langevin(0.05), 100.0, 1.0, 9),
+            TrajectoryStart.steady(cluster(), NoseHoover(20.0), 300.0, 1.0, 3),
+            TrajectoryStart.steady(crystal(), CellRescaling(tight, 20.0, 60.0, 1.0), 300.0, 0.5, 3),
+            TrajectoryStart(crystal(), (heating, pressed), 4),
+            TrajectoryStart(rattled(cluster(), 1), (Segment(Fire(), 1.0, 300.0, n_steps=17), heating), 5),
         ]
 
     @pytest.fixture
@@ -78,18 +104,18 @@ class SamplerContract:
     def test_a_trajectory_does_not_depend_on_which_others_move_with_it(self) -> None:
         """Else labels would depend on how fast others come."""
         together, apart = self._new(), self._new()
-        together.advance([0, 1, 2, 3], 60)
-        for trajectory in (2, 0, 3, 1):
+        together.advance(EVERYONE, 60)
+        for trajectory in (2, 0, 6, 3, 1, 7, 5, 4):
             apart.advance([trajectory], 60)
             self._assert_same(together, apart, trajectory, atol=self.BATCH_TOLERANCE_ANG)
 
     def test_a_trajectory_does_not_depend_on_the_length_of_its_chunks(self) -> None:
         """Bit for bit."""
         whole, pieces = self._new(), self._new()
-        whole.advance([0, 1, 2, 3], 60)
+        whole.advance(EVERYONE, 60)
         for n_steps in (1, 24, 0, 30, 5):
-            pieces.advance([0, 1, 2, 3], n_steps)
-        for trajectory in range(4):
+            pieces.advance(EVERYONE, n_steps)
+        for trajectory in EVERYONE:
             self._assert_same(whole, pieces, trajectory)
 
     def test_copies_of_one_start_go_different_ways(self) -> None:
@@ -103,17 +129,21 @@ class SamplerContract:
         """Bit for bit, trajectories that have been rewound included."""
         uninterrupted = self._new()
         start = uninterrupted.checkpoint(2)
-        uninterrupted.advance([0, 1, 2, 3], 20)
+        uninterrupted.advance(EVERYONE, 20)
+        for trajectory in (5, 6, 7):
+            assert pieces_of(uninterrupted.checkpoint(trajectory)) == pieces_of(
+                TrajectoryCheckpoint.from_bytes(uninterrupted.checkpoint(trajectory).to_bytes())
+            )
         uninterrupted.rewind(2, start)
-        uninterrupted.advance([0, 2], 7)
+        uninterrupted.advance([0, 2, 6], 7)
         content = uninterrupted.save()
         resumed = self._new()
         resumed.load(content)
         for sampler in (uninterrupted, resumed):
-            sampler.advance([0, 1, 2, 3], 25)
+            sampler.advance(EVERYONE, 25)
             sampler.rewind(2, start)
             sampler.advance([2], 3)
-        for trajectory in range(4):
+        for trajectory in EVERYONE:
             self._assert_same(uninterrupted, resumed, trajectory)
         assert uninterrupted.save() == resumed.save()
 
@@ -125,7 +155,7 @@ class SamplerContract:
         with pytest.raises(StoreError, match=r"."):
             sampler.load(content)
 
-    @pytest.mark.parametrize("trajectory", [0, 2])
+    @pytest.mark.parametrize("trajectory", [0, 2, 4, 5, 6])
     def test_a_rewound_trajectory_counts_on_and_takes_another_way(self, sampler: Sampler, trajectory: int) -> None:
         """Else it would fail again at the same place, and two frames would have one name."""
         checkpoint = sampler.checkpoint(trajectory)
@@ -133,6 +163,7 @@ class SamplerContract:
         first = sampler.frame(trajectory)
         sampler.rewind(trajectory, checkpoint)
         np.testing.assert_array_equal(sampler.frame(trajectory).positions, checkpoint.positions)
+        np.testing.assert_array_equal(sampler.frame(trajectory).cell, checkpoint.cell)
         assert sampler.frame(trajectory).md_step == 20
         sampler.advance([trajectory], 20)
         assert sampler.frame(trajectory).md_step == 40
@@ -215,6 +246,39 @@ class SamplerContract:
         expected = [Bonds().energies_forces(self._alone(sampler, trajectory))[1] for trajectory in (3, 1)]
         np.testing.assert_allclose(forces.numpy(force=True), np.concatenate(expected), atol=1e-11)
 
+    def test_a_barostat_moves_the_cell_and_nothing_else_does(self, sampler: Sampler) -> None:
+        """The cell of a frame is the one that its atoms are in."""
+        sampler.advance(EVERYONE, 40)
+        for trajectory, moves in ((1, False), (5, True), (6, True)):
+            cell = sampler.frame(trajectory).cell
+            assert (np.abs(cell - crystal().cell).max() > 1e-3) == moves
+            assert np.array_equal(sampler.batch([trajectory]).cells[0].numpy(force=True), cell)
+        strained = sampler.frame(5).cell
+        np.testing.assert_allclose(strained, strained[0, 0] * np.eye(3), atol=1e-12)
+
+    def test_what_an_ensemble_conserves_is_conserved(self, sampler: Sampler) -> None:
+        """Chains, barostat and work of the pressure included; where nothing is, there is no number."""
+        sampler.advance(EVERYONE, 26)  # trajectory 6 is under pressure by then
+        before = {trajectory: sampler.conserved_energy(trajectory) for trajectory in (2, 4, 6)}
+        kinetic = {trajectory: sampler.total_energy(trajectory) for trajectory in before}
+        sampler.advance(EVERYONE, 60)
+        for trajectory, energy in before.items():
+            assert sampler.conserved_energy(trajectory) == pytest.approx(energy, abs=5e-3)
+        assert abs(sampler.total_energy(6) - kinetic[6]) > 0.02
+        assert np.isnan(sampler.conserved_energy(0))
+
+    def test_a_relaxation_ends_before_its_time_and_the_program_goes_on(self, sampler: Sampler) -> None:
+        """Then the segment after it begins, from rest."""
+        start = TrajectoryStart(cluster(), (Segment(Fire(0.05), 1.0, 300.0, n_steps=500), HOT), 5)
+        sampler = self.make([start], Bonds())
+        for _ in range(40):
+            sampler.advance([0], 10)
+            if sampler.checkpoint(0).segment:
+                break
+        assert sampler.frame(0).md_step < 400
+        first = sampler.checkpoint(0)
+        assert (first.segment, sampler.kinetic_temperature(0) > 0) == (1, first.segment_step > 0)
+
     def test_energy_is_conserved_without_thermostat(self, sampler: Sampler) -> None:
         """To a part of the kinetic energy of 0.1 eV that the time step of 0.5 fs leaves."""
         before = sampler.total_energy(2)
@@ -248,4 +312,11 @@ class SamplerContract:
         ours, theirs = one.checkpoint(trajectory), other.checkpoint(trajectory)
         assert ours.md_step == theirs.md_step
         np.testing.assert_allclose(ours.positions, theirs.positions, rtol=0, atol=atol)
-        np.testing.assert_allclose(ours.momenta, theirs.momenta, rtol=0, atol=max(100 * atol, 0.0))
+        np.testing.assert_allclose(ours.momenta, theirs.momenta, rtol=0, atol=100 * atol)
+        assert (ours.segment, ours.segment_step) == (theirs.segment, theirs.segment_step)
+        assert ours.cell is not None
+        assert theirs.cell is not None
+        np.testing.assert_allclose(ours.cell, theirs.cell, rtol=0, atol=atol)
+        assert ours.own is not None
+        assert theirs.own is not None
+        np.testing.assert_allclose(ours.own, theirs.own, rtol=0, atol=1e4 * atol)
