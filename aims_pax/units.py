@@ -16,3 +16,6 @@ BOHR_ANG: Final = 0.529177210903
 
 AMU_ANG2_PER_FS2_EV: Final = 103.642696562
 """One g/mol (Å/fs)² in eV: 1.66053906660e-27 kg (1e5 m/s)² / 1.602176634e-19 J (CODATA 2018)."""
+
+PASCAL_EV_PER_ANG3: Final = 1e-11 / 1.602176634
+"""One pascal in eV/Å³ (CODATA 2018, exact)."""

@@ -185,7 +185,8 @@ def temperature(asked: Asked) -> Iterator[Doubt]:
 def friction(asked: Asked) -> Iterator[Doubt]:
     """No thermostat within the run, or nothing but one."""
     for keys, md, _ in _motions(asked, "friction"):
-        if md.stat_ensemble == "nvt" and not WEAKEST_PER_FS <= md.friction <= STRONGEST_PER_FS:
+        is_langevin = (md.stat_ensemble, md.thermostat) == ("nvt", "langevin")
+        if is_langevin and not WEAKEST_PER_FS <= md.friction <= STRONGEST_PER_FS:
             found = f"{_named(keys)} is {md.friction:g} /fs, a time of {time_span(1 / md.friction)}."
             yield Doubt(
                 asked.project.where(*keys), found, "0.0001 to 0.05 /fs", "The unit is 1/fs: 1 /ps is 0.001 /fs."

@@ -9,6 +9,7 @@ import numpy as np
 
 from aims_pax.frame import Frame, Stage
 from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, MDSettings, Project
+from aims_pax.settings.md import INERTIAL
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
 from aims_pax.settings.stage import ACTIVE
 from aims_pax.settings.stages.converge import ConvergeSettings
@@ -178,8 +179,42 @@ def _motions(project: Project) -> list[str]:
 
 
 def _motion(md: MDSettings) -> str:
-    text = f"{md.stat_ensemble.upper()} at {md.temperature:g} K, steps of {md.timestep:g} fs"
-    return text if md.stat_ensemble == "nve" else f"{text}, friction {md.friction:g} /fs ({time_span(1 / md.friction)})"
+    text = f"{md.stat_ensemble.upper()} at {_ramp(md.temperature, md.final_temperature, 'K')}"
+    if md.stat_ensemble == "npt":
+        text = f"{text} and {_ramp(md.pressure / 1e9, _in_gpa(md.final_pressure), 'GPa')}"
+    parts = [f"{text}, steps of {md.timestep:g} fs", *_thermostat(md)]
+    if md.ramp_steps is not None:
+        parts.insert(1, f"reached in {_steps(md.ramp_steps, md.timestep)}")
+    return ", ".join(parts)
+
+
+def _thermostat(md: MDSettings) -> Iterator[str]:
+    """What holds temperature and pressure, with its time."""
+    chain = f"{md.tchain} links of {md.tdamp:g} fs"
+    match md.stat_ensemble, md.thermostat:
+        case "nvt", "langevin":
+            yield f"friction {md.friction:g} /fs ({time_span(1 / md.friction)})"
+        case "nvt", "nose-hoover":
+            yield f"Nosé-Hoover chain of {chain}"
+        case "nvt", "bussi":
+            yield f"Bussi's thermostat of {md.tdamp:g} fs"
+        case "npt", _:
+            yield f"barostat {md.barostat} of {md.pdamp:g} fs"
+            if md.barostat in INERTIAL:
+                yield f"chain of {chain}"
+            else:
+                yield f"thermostat of {md.tdamp:g} fs"
+                yield f"compressibility {md.compressibility:g} /GPa"
+            if md.pressure_directions:
+                yield f"along {' and '.join(md.pressure_directions)}"
+
+
+def _ramp(first: float, last: float | None, unit: str) -> str:
+    return f"{first:.4g} {unit}" if last is None else f"{first:.4g} to {last:.4g} {unit}"
+
+
+def _in_gpa(pressure_pa: float | None) -> float | None:
+    return None if pressure_pa is None else pressure_pa / 1e9
 
 
 def _step_fs(project: Project) -> float | None:

@@ -262,12 +262,12 @@ def drift_of(times_ps: FloatArray, energies_ev: FloatArray, *, n_atoms: int) -> 
 
 
 def thermal_mean(record: RunRecord) -> float | None:
-    """Mean temperature of a run, K, once its thermostat has had time: after 3 / friction, in NVT.
+    """Mean temperature of a run, K, once its thermostat has had time: after 3 / friction, in NVT and NPT.
 
     None while that is not over, and in NVE, whose temperature is what its start makes of it.
     """
     conditions = record.conditions
-    if conditions.ensemble != "nvt":
+    if not conditions.friction_per_fs:
         return None
     settled = record.traces.time_ps > 3e-3 / conditions.friction_per_fs
     # A tenth of a picosecond: less is one fluctuation of a few atoms.

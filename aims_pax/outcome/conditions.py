@@ -12,7 +12,7 @@ from aims_pax.evaluation.stability import DISORDERED
 from aims_pax.frame import Frame, LabelledFrame
 from aims_pax.outcome.heldout_plan import HeldoutPlan
 from aims_pax.outcome.trial import TrialRun
-from aims_pax.sampling import TrajectoryStart, program_of
+from aims_pax.sampling import Langevin, Segment, TrajectoryStart, program_of
 from aims_pax.settings import ActiveLearningSettings, MDSettings, Project
 
 SEEDS_APART: Final = 2**40
@@ -115,14 +115,18 @@ def heldout_starts(plan: HeldoutPlan, project: Project, starts: Sequence[Frame])
     return [
         TrajectoryStart(
             frame=replace(starts[run % len(starts)], trajectory=run, md_step=0, generation=0),
-            ensemble=StatisticalEnsemble.NVT,
-            temperature_k=md.temperature if plan.temperature_k is None else plan.temperature_k,
-            timestep_fs=md.timestep,
-            friction_per_fs=md.friction,
+            program=held_program(md, plan.temperature_k),
             seed=md.seed + 2 * SEEDS_APART,
         )
         for run, md in ((run, motions[run % len(starts)]) for run in range(plan.n_runs))
     ]
+
+
+def held_program(md: MDSettings, temperature_k: float | None) -> tuple[Segment, ...]:
+    """What MD ends with, at a temperature: where that has no thermostat, with its friction."""
+    last = program_of(md)[-1]
+    held = Langevin(md.friction) if last.dynamics.relaxation_fs is None else last.dynamics
+    return (replace(last, dynamics=held, temperature_k=last.temperature_k if temperature_k is None else temperature_k),)
 
 
 def trial_runs(

@@ -221,7 +221,7 @@ class HeldoutSet:
             left -= chunk
             if self._parts.departure.reason is not None:
                 self._parts.departure.leave()
-            time_ps = sampler.frame(runs[0]).md_step * self._starts[runs[0]].timestep_fs / 1000
+            time_ps = sampler.frame(runs[0]).md_step * self._starts[runs[0]].program[0].timestep_fs / 1000
             self._parts.show(f"MD by {self._driver}: {time_ps:.2f} of {plan.length_ps:.2f} ps, {plan.n_runs} runs")
 
     def _choose(self) -> None:
@@ -327,7 +327,7 @@ class HeldoutSet:
     def _claim(self) -> None:
         """Note how the set is made; one that goes on must be made in the same way."""
         made = asdict(self._plan) | {"starts": [frame.positions.tolist() for frame in self._parts.starts]}
-        moving = [(one.temperature_k, one.timestep_fs, one.friction_per_fs, one.seed) for one in self._starts]
+        moving = [(repr(one.program), one.seed) for one in self._starts]
         if len(set(moving)) > 1:  # sets whose runs all move alike are as they were noted before systems had an MD
             made["moving"] = moving
         wanted = json.dumps(made)
@@ -354,10 +354,10 @@ class HeldoutSet:
 
     def _steps_per_round(self, start: TrajectoryStart) -> int:
         share = OVERSAMPLED if self._plan.select == Select.FPS else 1
-        return max(1, round(1000 * self._plan.spacing_ps / share / start.timestep_fs))
+        return max(1, round(1000 * self._plan.spacing_ps / share / start.program[0].timestep_fs))
 
     def _equilibration_steps(self, start: TrajectoryStart) -> int:
-        return round(1000 * self._plan.equilibration_ps / start.timestep_fs)
+        return round(1000 * self._plan.equilibration_ps / start.program[0].timestep_fs)
 
     def _sampler(self, driver: Driver) -> BatchedSampler:
         return BatchedSampler(self._starts, driver, device=self._parts.ensemble.device)

@@ -21,7 +21,7 @@ from aims_pax.evaluation.stability import (
 )
 from aims_pax.frame import FloatArray
 from aims_pax.protocols import Driver, Predictor, Sampler, Score
-from aims_pax.sampling import VELOCITY_VERLET, BatchedSampler, Langevin, Segment, TrajectoryStart
+from aims_pax.sampling import VELOCITY_VERLET, BatchedSampler, Segment, TrajectoryStart
 from aims_pax.selection import SCORES
 
 LOOKS_PER_DEVIATION: Final = 5
@@ -58,12 +58,13 @@ class TrialRun:
         """How it moves."""
         frame, segment = self.start.frame, self.start.program[0]
         dynamics = segment.dynamics
+        relaxation_fs = dynamics.relaxation_fs
         return Conditions(
             system=frame.system,
             ensemble=str(dynamics.ensemble),
             temperature_k=segment.temperature_k,
             timestep_fs=segment.timestep_fs,
-            friction_per_fs=dynamics.friction_per_fs if isinstance(dynamics, Langevin) else 0.0,
+            friction_per_fs=1 / relaxation_fs if relaxation_fs else 0.0,
             n_atoms=frame.n_atoms,
         )
 

@@ -119,6 +119,11 @@ class Dynamics(Protocol):
         ...
 
     @property
+    def relaxation_fs(self) -> float | None:
+        """Within which kinetic energy comes to the temperature, fs; None where none is held."""
+        ...
+
+    @property
     def n_own(self) -> int:
         """How many numbers its integrator keeps for the trajectory."""
         ...

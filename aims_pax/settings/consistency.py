@@ -1,6 +1,9 @@
 """What can't be true together, across sections and files."""
 
 from collections.abc import Iterable, Iterator
+from typing import Final
+
+import numpy as np
 
 from aims_pax.errors import Problem
 from aims_pax.frame import Stage
@@ -15,6 +18,11 @@ from aims_pax.settings.reading.document import Document, KeyPath, dotted
 from aims_pax.settings.sections import Settings
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.systems import System
+
+SMALLEST_VOLUME_ANG3: Final = 1e-3
+
+NO_PRESSURE_PA: Final = 1e6
+"""Ten atmospheres: what a file of aims-PAX has by default does nothing to a slab."""
 
 
 def cross_problems(
@@ -32,9 +40,61 @@ def cross_problems(
         problems += _trajectory_problems(settings, document, len(systems), stages)
         problems += _resource_problems(settings, document, systems)
         problems += _box_problems(settings, document, systems)
+        problems += _cell_problems(settings, document, systems, stages)
     if systems and mace is not None and mace_document is not None:
         problems += _model_problems(settings, mace, mace_document, systems)
     return problems
+
+
+def _cell_problems(
+    settings: Settings, document: Document, systems: tuple[System, ...], stages: tuple[Stage, ...]
+) -> Iterator[Problem]:
+    """A barostat needs a cell, and stress from what drives."""
+    driver = settings.initial.driver if settings.initial is not None and Stage.INITIAL in stages else ""
+    own = "Give it an MD of its own, in SYSTEMS."
+    for keys, md, moved in _motions(settings, systems):
+        if md.stat_ensemble != "npt":
+            continue
+        place, is_npt = document.where((*keys, "stat_ensemble")), f"{dotted((*keys, 'stat_ensemble'))} is npt"
+        for system in moved:
+            frame, name = system.frame, system.name
+            named = [axis for axis, letter in enumerate("abc") if letter in (md.pressure_directions or ())]
+            if not frame.pbc.any():
+                yield Problem(place, f"{is_npt}, and {name} is a molecule: it has no cell that could move.", "", own)
+            elif abs(np.linalg.det(frame.cell)) < SMALLEST_VOLUME_ANG3:
+                found = f"{is_npt}, and the cell of {name} has no volume: a lattice vector is missing."
+                yield Problem(place, found, "", "Give its geometry three lattice vectors, or set nvt.")
+            elif any(not frame.pbc[axis] for axis in named):
+                where = document.where((*keys, "pressure_directions"))
+                found = f"{dotted((*keys, 'pressure_directions'))} names a direction in which {name} is not periodic."
+                yield Problem(where, found, "lattice vectors along which it repeats")
+            elif frame.pbc.all():
+                continue
+            elif max(abs(md.pressure), abs(md.final_pressure or 0.0)) > NO_PRESSURE_PA:
+                where, value = document.where((*keys, "pressure")), max(md.pressure, md.final_pressure or 0.0, key=abs)
+                found = f"{name} is not periodic along all directions, and the pressure is {value:g} Pa."
+                yield Problem(where, found, f"up to {NO_PRESSURE_PA:g} Pa", "Vacuum can't be pressed on: remove it.")
+            elif driver not in ("", "reference", "mace-mp", "mace-off", "mace"):
+                found = f"{is_npt}, {name} is not periodic along all directions, and {driver} gives no stress for that."
+                yield Problem(place, found, "", "Let a MACE model or the reference drive the initial MD, or set nvt.")
+        if driver == "reference" and any(isinstance(one, PyscfSettings) for one in settings.references):
+            found = f"{is_npt}, and pyscf, which drives the initial MD, gives no stress."
+            yield Problem(place, found, "", "Choose another REFERENCE.type, or another driver of the initial MD.")
+
+
+def _motions(
+    settings: Settings, systems: tuple[System, ...]
+) -> Iterator[tuple[KeyPath, MDSettings, tuple[System, ...]]]:
+    """Where each MD stands, what it says, and the systems that it moves."""
+    if settings.systems:
+        named = {system.name: system for system in systems}
+        for name, plan in settings.systems.items():
+            yield ("SYSTEMS", name, "MD"), plan.md, (named[name],) if name in named else ()
+    elif isinstance(settings.md, MDSettings):
+        yield ("MD",), settings.md, systems
+    else:
+        for index, md in settings.md.items():
+            yield ("MD", index), md, (systems[index % len(systems)],)
 
 
 def _stage_problems(settings: Settings, document: Document) -> Iterator[Problem]:

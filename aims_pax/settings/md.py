@@ -1,31 +1,86 @@
 """MD: how trajectories move."""
 
-from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Final, Literal
 
 from annotated_types import Gt, Le
 from pydantic import Field
 
-from aims_pax.settings.reading.kinds import AnyCase, Positive, Schema, Seed
+from aims_pax.settings.reading.kinds import AnyCase, Count, Positive, Schema, Seed
 from aims_pax.settings.section import Contradiction, Section
+
+_OF_LANGEVIN: Final = ("friction",)
+_OF_TIMES: Final = ("tdamp",)
+_OF_CHAINS: Final = ("tchain", "tloop")
+_OF_PRESSURE: Final = ("barostat", "pressure", "final_pressure", "pdamp", "pressure_directions")
+_OF_INERTIA: Final = ("pchain", "ploop")
+_OF_SOFTNESS: Final = ("compressibility",)
+
+INERTIAL: Final = ("mtk", "isomtk")
+"""Barostats with chains of thermostats."""
 
 
 class MDSettings(Section):
-    """Ensemble, temperature, time step and thermostat of one trajectory, or of all."""
+    """Ensemble, temperature, pressure and time step of one trajectory, or of all."""
 
     ALIASES: ClassVar = {"MD_seed": "seed"}
 
-    stat_ensemble: Annotated[Literal["nvt", "nve"], AnyCase, Schema({"enum": ["nvt", "NVT", "nve", "NVE"]})] = Field(
-        description="Statistical ensemble. nvt: constant temperature; nve: constant energy."
+    stat_ensemble: Annotated[
+        Literal["nvt", "nve", "npt"], AnyCase, Schema({"enum": ["nvt", "NVT", "nve", "NVE", "npt", "NPT"]})
+    ] = Field(
+        description="Statistical ensemble. nvt: constant temperature; nve: constant energy; npt: constant temperature "
+        "and pressure, in a cell that moves."
     )
     temperature: Annotated[float, Gt(0), Le(100_000)] = Field(
         300.0, description="Temperature, K. With nve: of the initial velocities."
     )
+    final_temperature: Annotated[float, Gt(0), Le(100_000)] | None = Field(
+        None, description="Temperature at the end of a ramp of ramp_steps, K. It is held from then on."
+    )
+    ramp_steps: Count | None = Field(
+        None, description="MD steps in which temperature and pressure go evenly from their first to their final values."
+    )
     timestep: Annotated[float, Gt(0), Le(10)] = Field(0.5, description="Time step, fs.")
-    thermostat: Annotated[Literal["langevin"], AnyCase, Schema({"enum": ["langevin", "Langevin"]})] = Field(
-        "langevin", description="Thermostat of nvt."
+    thermostat: Annotated[
+        Literal["langevin", "nose-hoover", "bussi"],
+        AnyCase,
+        Schema({"enum": ["langevin", "Langevin", "nose-hoover", "bussi"]}),
+    ] = Field(
+        "langevin",
+        description="Thermostat of nvt. langevin: friction and noise on every atom; nose-hoover: chains, no noise; "
+        "bussi: the kinetic energy is drawn, which disturbs motion least. npt has the thermostat of its barostat.",
     )
     friction: Positive = Field(0.001, description="Friction of the Langevin thermostat, 1/fs.")
+    tdamp: Positive = Field(
+        50.0, description="Time of the thermostat, fs: of nose-hoover, bussi and npt. The kinetic energy relaxes in it."
+    )
+    tchain: Annotated[Count, Le(100)] = Field(
+        3, description="Links in the chain of thermostats: of nose-hoover, mtk and isomtk."
+    )
+    tloop: Annotated[Count, Le(100)] = Field(1, description="Parts into which a step of the thermostats' chain is cut.")
+    barostat: Annotated[Literal["mtk", "isomtk", "c-rescale", "iso-c-rescale", "berendsen"], AnyCase] = Field(
+        "mtk",
+        description="Barostat of npt. mtk: a cell with inertia, lengths and angles free; isomtk: all lengths alike; "
+        "c-rescale, iso-c-rescale: the same two by stochastic rescaling, which settles without ringing; berendsen: "
+        "all lengths alike, for equilibration alone, since volumes fluctuate too little.",
+    )
+    pressure: float = Field(101_325.0, description="Pressure of npt, Pa: 1e9 is 1 GPa.")
+    final_pressure: float | None = Field(None, description="Pressure at the end of a ramp of ramp_steps, Pa.")
+    pdamp: Positive = Field(500.0, description="Time of the barostat, fs.")
+    pchain: Annotated[Count, Le(100)] = Field(
+        3, description="Links in the chain of the cell's thermostats: mtk, isomtk."
+    )
+    ploop: Annotated[Count, Le(100)] = Field(1, description="Parts into which a step of that chain is cut.")
+    pressure_directions: tuple[Literal["a", "b", "c"], ...] | None = Field(
+        None,
+        min_length=1,
+        description="Lattice vectors in whose span the cell is strained. Left out: those that are periodic.",
+    )
+    compressibility: Positive = Field(
+        0.05,
+        description="Of the material, roughly, 1/GPa: of c-rescale and berendsen, whose time is pdamp for it. "
+        "Water: 0.45; silicon: 0.01.",
+    )
     seed: Seed = Field(
         42, description="Seed of initial velocities and noise. Each trajectory draws its own stream from it."
     )
@@ -36,7 +91,46 @@ class MDSettings(Section):
     )
 
     def contradictions(self) -> Iterator[Contradiction]:
-        for key in ("thermostat", "friction"):
-            if self.stat_ensemble == "nve" and self.is_set(key):
-                found = f"{key} belongs to a thermostat, and stat_ensemble nve has none."
-                yield Contradiction(key, found, f"Remove {key}, or set stat_ensemble: nvt.")
+        if self.stat_ensemble == "nve":
+            for key in ("thermostat", "friction"):
+                if self.is_set(key):
+                    found = f"{key} belongs to a thermostat, and stat_ensemble nve has none."
+                    yield Contradiction(key, found, f"Remove {key}, or set stat_ensemble: nvt.")
+        for key, owner in self._without_use().items():
+            # A file of aims-PAX may have all of them, at their defaults.
+            if self.is_set(key) and getattr(self, key) != type(self).model_fields[key].default:
+                found = f"{key} belongs to {owner}, and this is {self._words()}."
+                yield Contradiction(key, found, f"Remove {key}, or choose what it belongs to.")
+        if self.stat_ensemble == "npt" and self.thermostat != "langevin":
+            found = (
+                f"thermostat is {self.thermostat}, and npt has the one that belongs to its barostat {self.barostat}."
+            )
+            yield Contradiction("thermostat", found, "Remove thermostat; tdamp is its time.")
+        ramped = [key for key in ("final_temperature", "final_pressure") if getattr(self, key) is not None]
+        if ramped and self.ramp_steps is None:
+            yield Contradiction(ramped[0], f"{ramped[0]} is given without ramp_steps.", "Say in how many MD steps.")
+        if self.ramp_steps is not None and not ramped:
+            found = "ramp_steps is given, and neither final_temperature nor final_pressure."
+            yield Contradiction("ramp_steps", found, "Say what changes in these steps, or remove it.")
+
+    def _without_use(self) -> Mapping[str, str]:
+        """Keys that mean nothing here, and what they belong to."""
+        is_npt, is_nvt = self.stat_ensemble == "npt", self.stat_ensemble == "nvt"
+        is_langevin = self.stat_ensemble == "nve" or (is_nvt and self.thermostat == "langevin")  # nve: said above
+        is_inertial = is_npt and self.barostat in INERTIAL
+        has_chain = is_inertial or (is_nvt and self.thermostat == "nose-hoover")
+        uses = (
+            (_OF_LANGEVIN, is_langevin, "nvt with thermostat: langevin"),
+            (_OF_TIMES, is_npt or (is_nvt and self.thermostat != "langevin"), "npt and the other thermostats"),
+            (_OF_CHAINS, has_chain, "chains of thermostats"),
+            (_OF_PRESSURE, is_npt, "stat_ensemble: npt"),
+            (_OF_INERTIA, is_inertial, "barostat: mtk or isomtk"),
+            (_OF_SOFTNESS, is_npt and not is_inertial, "barostat: c-rescale, iso-c-rescale or berendsen"),
+            (("final_temperature",), self.stat_ensemble != "nve", "a thermostat"),
+        )
+        return {key: owner for keys, is_used, owner in uses if not is_used for key in keys}
+
+    def _words(self) -> str:
+        if self.stat_ensemble == "nve":
+            return "nve"
+        return f"nvt by {self.thermostat}" if self.stat_ensemble == "nvt" else f"npt by {self.barostat}"

@@ -69,8 +69,15 @@ def n_cores() -> int:
 
 
 def wants_stress(project: Project) -> bool:
-    """Whether labels get a stress."""
-    return project.mace.general.compute_stress
+    """Whether labels get a stress: to be learned, or to move the cells of ab initio MD."""
+    return project.mace.general.compute_stress or _cells_move_by_labels(project)
+
+
+def _cells_move_by_labels(project: Project) -> bool:
+    initial = project.settings.initial
+    if initial is None or initial.driver != "reference":
+        return False
+    return any(project.md_of(system).stat_ensemble == "npt" for system in project.systems)
 
 
 def build_pool(project: Project) -> Pool:

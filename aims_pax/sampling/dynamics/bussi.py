@@ -30,6 +30,10 @@ class Bussi:
     wants_stress = False
     n_own = 1
 
+    @property
+    def relaxation_fs(self) -> float:
+        return self.time_fs
+
     @classmethod
     def together(cls, each: Sequence[Self], crowd: Crowd) -> "BussiSteps":
         rescaling = VelocityRescaling.of(crowd, crowd.column([one.time_fs for one in each]))

@@ -41,6 +41,10 @@ class CellRescaling:
     wants_stress = True
     n_own = 0
 
+    @property
+    def relaxation_fs(self) -> float:
+        return self.time_fs
+
     @classmethod
     def together(cls, each: Sequence[Self], crowd: Crowd) -> "CellRescalingSteps":
         device = crowd.masses.device

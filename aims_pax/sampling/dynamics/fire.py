@@ -54,6 +54,7 @@ class Fire:
     keeps_momentum = True
     is_stochastic = False
     n_own = 9
+    relaxation_fs = None
 
     @property
     def wants_stress(self) -> bool:

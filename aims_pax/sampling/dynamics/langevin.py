@@ -36,6 +36,10 @@ class Langevin:
     def is_stochastic(self) -> bool:
         return bool(self.friction_per_fs)
 
+    @property
+    def relaxation_fs(self) -> float | None:
+        return 1 / self.friction_per_fs if self.friction_per_fs else None
+
     wants_stress = False
     n_own = 0
 

@@ -62,6 +62,10 @@ class MartynaTobiasKlein:
     def n_own(self) -> int:
         return _CELL + 4 * max(self.n_links, self.n_pressure_links)
 
+    @property
+    def relaxation_fs(self) -> float:
+        return self.time_fs
+
     @classmethod
     def together(cls, each: Sequence[Self], crowd: Crowd) -> "MartynaTobiasKleinSteps":
         shapes = Shapes.of([one.shape for one in each], crowd)

@@ -39,6 +39,10 @@ class NoseHoover:
     def n_own(self) -> int:
         return 2 * self.n_links
 
+    @property
+    def relaxation_fs(self) -> float:
+        return self.time_fs
+
     @classmethod
     def together(cls, each: Sequence[Self], crowd: Crowd) -> "NoseHooverSteps":
         chains = Chains.of(

@@ -46,10 +46,6 @@ def _later(what: str, advice: str = "Remove it.", *neutral: Any) -> Absent:
     return Absent((None, *neutral), f"It asks for {what}. {advice}")
 
 
-def _npt(what: str, *neutral: Any) -> Absent:
-    return Absent((None, *neutral), f"{what} belongs to NPT. Remove it.")
-
-
 def _switches(what: str, *keys: str) -> dict[str, Absent]:
     """Keys that ask for something when they are true."""
     return dict.fromkeys(keys, _later(what, "Set it to false.", False))
@@ -108,16 +104,6 @@ NOT_YET: Final[Mapping[str, Mapping[str, Absent]]] = {
         "use_multihead_model": _later("one head for each file", "Set it to false.", False),
         "extra_dataset_path": _later("anchor data from another dataset"),
         "extra_dataset_ratio": _later("anchor data from another dataset", "Remove it.", 0),
-    },
-    "MD": {
-        "barostat": _npt("A barostat", "mtk"),
-        "pressure": _npt("An external pressure (Pa)", 101325),
-        "tdamp": _npt("The damping time of the thermostat's chain", 50),
-        "pdamp": _npt("The damping time of the barostat", 500),
-        "tchain": _npt("The length of the thermostat's chain", 3),
-        "pchain": _npt("The length of the barostat's chain", 3),
-        "tloop": _npt("The number of substeps of the thermostat's chain", 1),
-        "ploop": _npt("The number of substeps of the barostat's chain", 1),
     },
     "MISC": {
         "create_restart": Absent((None, True), "Every run can be continued by the same command. Remove it."),
@@ -247,7 +233,6 @@ NOT_YET_VALUES: Final[Mapping[str, Mapping[str, str]]] = {
     "INITIAL_DATASET_GENERATION.teacher_reference_settings.model_type": {"so3lr": _SO3, "so3krates": _SO3},
     "ACTIVE_LEARNING.teacher_reference_settings.model_type": {"so3lr": _SO3, "so3krates": _SO3},
     "REFERENCE.model_type": {"so3lr": _SO3, "so3krates": _SO3},
-    "MD.stat_ensemble": {"npt": "NPT is not in this version."},
     "ARCHITECTURE.model_choice": {"so3krates": _SO3, "so3lr": _SO3, "maceles": "MACELES is not in this version."},
     "ARCHITECTURE.radial_type": {
         "chebyshev": "It is not in this version: mace-torch evaluates it at unscaled distances, where it grows "

@@ -63,7 +63,7 @@ ACTIVE_LEARNING:                         # the committee drives, and asks for la
   max_convergence_epochs: 200            # at most, half of them at a falling learning rate; they decide the error
 
 MD:                                      # one mapping for all trajectories, or 0: {{...}}, 1: {{...}}, ...
-  stat_ensemble: nvt                     # nvt | nve
+  stat_ensemble: nvt                     # nvt | nve | npt, with a barostat
   temperature: {temperature}  # K
   timestep: {timestep}  # fs; 0.5 with hydrogen, 1 to 2 without
   friction: {friction}  # 1/fs; 0.01 thermalises in half a picosecond, 0.001 disturbs the motion less
