@@ -89,7 +89,7 @@ def conditions_of(project: Project) -> list[tuple[str, MDSettings]]:
         ]
     found: dict[tuple[str, str], tuple[str, MDSettings]] = {}
     for name, md in moving:
-        alike = md.model_copy(update={"seed": 0})
+        alike = md.held.model_copy(update={"seed": 0})
         found.setdefault((name, alike.identity), (name, alike))
     return list(found.values())
 

@@ -1,5 +1,6 @@
 """What MD asks of a trajectory, as its program."""
 
+from dataclasses import replace
 from typing import Final
 
 from aims_pax.protocols import Dynamics
@@ -22,21 +23,22 @@ GIGAPASCAL: Final = 1e9 * PASCAL_EV_PER_ANG3
 
 def program_of(md: MDSettings) -> tuple[Segment, ...]:
     """The program of a trajectory that MD describes: a ramp if there is one, and what is held from then on."""
-    dynamics, pressure = dynamics_of(md), md.pressure * PASCAL_EV_PER_ANG3
+    held = _steady(md.held)
     if md.ramp_steps is None:
-        return (Segment(dynamics, md.timestep, md.temperature, pressure_ev_per_ang3=pressure),)
-    temperature = md.temperature if md.final_temperature is None else md.final_temperature
-    final_pressure = pressure if md.final_pressure is None else md.final_pressure * PASCAL_EV_PER_ANG3
-    ramp = Segment(
-        dynamics,
-        md.timestep,
-        md.temperature,
+        return (held,)
+    ramp = replace(
+        _steady(md),
         n_steps=md.ramp_steps,
-        final_temperature_k=temperature,
-        pressure_ev_per_ang3=pressure,
-        final_pressure_ev_per_ang3=final_pressure,
+        final_temperature_k=held.temperature_k,
+        final_pressure_ev_per_ang3=held.pressure_ev_per_ang3,
     )
-    return ramp, Segment(dynamics, md.timestep, temperature, pressure_ev_per_ang3=final_pressure)
+    return ramp, held
+
+
+def _steady(md: MDSettings) -> Segment:
+    """What MD begins with, for good."""
+    pressure = md.pressure * PASCAL_EV_PER_ANG3
+    return Segment(dynamics_of(md), md.timestep, md.temperature, pressure_ev_per_ang3=pressure)
 
 
 def dynamics_of(md: MDSettings) -> Dynamics:

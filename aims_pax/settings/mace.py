@@ -15,6 +15,7 @@ from aims_pax.settings.reading.kinds import (
     CountOrZero,
     Fraction,
     Kind,
+    Listed,
     NotNegative,
     Positive,
     ProjectPath,
@@ -44,10 +45,6 @@ def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
 
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
 def _file_name(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}", value):
         raise misfit(f"is {value!r}, which can't be part of a file name")
@@ -55,7 +52,7 @@ def _file_name(value: str) -> str:
 
 
 Irreps = Annotated[str, AfterValidator(_irreps), Kind("irreps such as 16x0e")]
-Widths = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), Kind("list of integers >= 1, such as [64, 64, 64]")]
+Widths = Annotated[tuple[Count, ...], Listed, Kind("list of integers >= 1, such as [64, 64, 64]")]
 FileName = Annotated[str, AfterValidator(_file_name), Kind("text of letters, digits and _ . + -")]
 Order = Annotated[int, Ge(0), Le(12), Whole]
 AtomicNumber = Annotated[int, Ge(1), Le(118)]

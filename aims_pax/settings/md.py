@@ -1,12 +1,12 @@
 """MD: how trajectories move."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from annotated_types import Gt, Le
 from pydantic import Field
 
-from aims_pax.settings.reading.kinds import AnyCase, Count, Positive, Schema, Seed
+from aims_pax.settings.reading.kinds import AnyCase, Count, Listed, Positive, Schema, Seed
 from aims_pax.settings.section import Contradiction, Section
 
 _OF_LANGEVIN: Final = ("friction",)
@@ -71,7 +71,7 @@ class MDSettings(Section):
         3, description="Links in the chain of the cell's thermostats: mtk, isomtk."
     )
     ploop: Annotated[Count, Le(100)] = Field(1, description="Parts into which a step of that chain is cut.")
-    pressure_directions: tuple[Literal["a", "b", "c"], ...] | None = Field(
+    pressure_directions: Annotated[tuple[Literal["a", "b", "c"], ...], Listed] | None = Field(
         None,
         min_length=1,
         description="Lattice vectors in whose span the cell is strained. Left out: those that are periodic.",
@@ -89,6 +89,16 @@ class MDSettings(Section):
         description="Forces that move trajectories in active learning. mean: the committee's mean, every member "
         "evaluated at every step; member: one member between estimates, cheaper.",
     )
+
+    @property
+    def held(self) -> Self:
+        """The same without its ramp: with the temperature and the pressure that it comes to."""
+        if self.ramp_steps is None:
+            return self
+        temperature = self.temperature if self.final_temperature is None else self.final_temperature
+        pressure = self.pressure if self.final_pressure is None else self.final_pressure
+        ended = {"temperature": temperature, "pressure": pressure}
+        return self.model_copy(update={**ended, "final_temperature": None, "final_pressure": None, "ramp_steps": None})
 
     def contradictions(self) -> Iterator[Contradiction]:
         if self.stat_ensemble == "nve":

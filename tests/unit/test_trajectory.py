@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aims_pax.errors import StoreError
-from aims_pax.sampling import TrajectoryCheckpoint
+from aims_pax.trajectory import TrajectoryCheckpoint
 
 
 def checkpoint() -> TrajectoryCheckpoint:

@@ -57,6 +57,10 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
+def _as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _text(value: str) -> str:
     if not value.strip():
         raise misfit("is empty")
@@ -67,6 +71,7 @@ Schema = WithJsonSchema
 # Last in its type, so that the bounds before it are bounds of the integer, also in the JSON schema.
 Whole = BeforeValidator(_whole)
 AnyCase = BeforeValidator(_lower)
+Listed = BeforeValidator(_as_tuple)
 Count = Annotated[int, Ge(1), Le(10**15), Whole]
 CountOrZero = Annotated[int, Ge(0), Le(10**15), Whole]
 Limit = Annotated[

@@ -24,7 +24,7 @@ def project(tmp_path: Path) -> Project:
 def test_each_run_of_a_held_out_set_moves_as_its_system_does(project: Project) -> None:
     starts = heldout_starts(PLAN, project, [system.frame for system in project.systems])
     assert [one.frame.system for one in starts] == ["water", "ammonium", "water", "ammonium"]
-    moving = [(one.temperature_k, one.timestep_fs, one.friction_per_fs) for one in starts]
+    moving = [(one.temperature_k, one.timestep_fs, one.dynamics) for one in (start.program[0] for start in starts)]
     assert moving == [(350, 0.5, 0.01), (300, 0.25, 0.02)] * 2
     assert starts[0].seed - starts[1].seed == 42 - 7
     at_400 = heldout_starts(replace(PLAN, temperature_k=400.0), project, [system.frame for system in project.systems])

@@ -239,8 +239,31 @@ def test_all_problems_of_all_files_are_said_at_once_in_order(refused: Refused) -
     assert places == sorted(places)
 
 
-def test_npt_and_other_engines_say_what_there_is_instead(refused: Refused) -> None:
-    assert "Allowed: nvt | nve" in refused(settings().replace("nvt", "npt"))
+def test_a_barostat_needs_a_cell(refused: Refused) -> None:
+    message = refused(settings().replace("nvt", "npt"))
+    assert "line 10: MD.stat_ensemble is npt, and water is a molecule: it has no cell that could move." in message
+
+
+@pytest.mark.parametrize(
+    ("ensemble", "keys", "words"),
+    [
+        ("nvt", ["tdamp: 20"], "tdamp belongs to npt and the other thermostats, and this is nvt by langevin."),
+        ("nvt", ["pressure: 1.0e+9"], "pressure belongs to stat_ensemble: npt, and this is nvt by langevin."),
+        ("nvt", ["thermostat: bussi", "friction: 0.01"], "friction belongs to nvt with thermostat: langevin"),
+        ("nvt", ["thermostat: bussi", "tchain: 5"], "tchain belongs to chains of thermostats"),
+        ("nvt", ["final_temperature: 500"], "final_temperature is given without ramp_steps."),
+        ("nvt", ["ramp_steps: 500"], "ramp_steps is given, and neither final_temperature nor final_pressure."),
+        ("nve", ["final_temperature: 500", "ramp_steps: 9"], "final_temperature belongs to a thermostat"),
+        ("npt", ["thermostat: bussi"], "thermostat is bussi, and npt has the one that belongs to its barostat mtk."),
+        ("npt", ["barostat: c-rescale", "pchain: 4"], "pchain belongs to barostat: mtk or isomtk"),
+        ("npt", ["compressibility: 0.4"], "compressibility belongs to barostat: c-rescale, iso-c-rescale or berendsen"),
+    ],
+)
+def test_what_would_do_nothing_is_refused(refused: Refused, ensemble: str, keys: list[str], words: str) -> None:
+    assert words in refused(settings(md="\n  ".join(keys)).replace("nvt", ensemble, 1))
+
+
+def test_other_engines_say_what_there_is_instead(refused: Refused) -> None:
     assert "control.in or species_dir ask for FHI-aims" in refused(settings(al="species_dir: defaults"))
     slurm = refused(settings(more="CLUSTER: {type: slurm, worker_str: x}"))
     assert "CLUSTER.slurm_str is missing." in slurm
