@@ -7,6 +7,7 @@ import pytest
 
 from aims_pax.outcome.conditions import common_temperature, conditions_of, heldout_starts
 from aims_pax.outcome.heldout_plan import HeldoutPlan
+from aims_pax.sampling import Langevin
 from aims_pax.settings import Project, load_project
 
 from ..settings.test_own import BASE, SYSTEMS, written
@@ -25,16 +26,18 @@ def test_each_run_of_a_held_out_set_moves_as_its_system_does(project: Project) -
     starts = heldout_starts(PLAN, project, [system.frame for system in project.systems])
     assert [one.frame.system for one in starts] == ["water", "ammonium", "water", "ammonium"]
     moving = [(one.temperature_k, one.timestep_fs, one.dynamics) for one in (start.program[0] for start in starts)]
-    assert moving == [(350, 0.5, 0.01), (300, 0.25, 0.02)] * 2
+    assert moving == [(350, 0.5, Langevin(0.01)), (300, 0.25, Langevin(0.02))] * 2
     assert starts[0].seed - starts[1].seed == 42 - 7
     at_400 = heldout_starts(replace(PLAN, temperature_k=400.0), project, [system.frame for system in project.systems])
-    assert [(one.temperature_k, one.timestep_fs) for one in at_400[:2]] == [(400, 0.5), (400, 0.25)]
+    held = [one.program[0] for one in at_400[:2]]
+    assert [(one.temperature_k, one.timestep_fs) for one in held] == [(400, 0.5), (400, 0.25)]
 
 
 def test_a_structure_of_another_name_moves_as_the_system_of_its_atoms(project: Project) -> None:
     water, ammonium = (system.frame for system in project.systems)
     others = [replace(ammonium, system="conformer"), replace(water, system="conformer")]
-    assert [one.timestep_fs for one in heldout_starts(PLAN, project, others)] == [0.25, 0.5, 0.25, 0.5]
+    starts = heldout_starts(PLAN, project, others)
+    assert [one.program[0].timestep_fs for one in starts] == [0.25, 0.5, 0.25, 0.5]
 
 
 def test_a_temperature_is_common_only_where_all_systems_had_it(project: Project, tmp_path: Path) -> None:
