@@ -33,6 +33,7 @@ import torch
 from ase import Atoms, units
 from ase.build import bulk, molecule
 from ase.io import read
+from ase.md.langevin import Langevin as SerialLangevin
 from busy import gpu_seconds
 
 from aims_pax.batch import AtomBatch
@@ -43,6 +44,7 @@ from aims_pax.committee.mace.model import frame_of as asked_by
 from aims_pax.committee.mace.model import run_model
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
 from aims_pax.sampling import BatchedSampler, Langevin, TrajectoryStart
+from aims_pax.sampling.dynamics import MartynaTobiasKlein, Shape
 from aims_pax.settings.mace import MaceSettings
 
 N_MEMBERS = 4
@@ -50,6 +52,7 @@ CUTOFF_ANG = 5.0
 TEMPERATURE_K, TIMESTEP_FS, FRICTION_PER_FS = 300.0, 0.5, 0.01
 ROUND_S = 0.5
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+NPT = MartynaTobiasKlein(Shape(isotropic=False), 50.0, 500.0)
 SYSTEMS: dict[str, Callable[[], Atoms]] = {
     "ethanol": lambda: molecule("CH3CH2OH"),
     "peptide": lambda: read(Path(__file__).parent / "structures" / "ala3.xyz"),
@@ -149,9 +152,10 @@ def measured(
     return {name: float(np.median(found)) for name, found in speeds.items()}
 
 
-def sampling(case: Case, n_trajectories: int, mode: str) -> tuple[Way, AtomBatch]:
+def sampling(case: Case, n_trajectories: int, mode: str, *, ensemble: str) -> tuple[Way, AtomBatch]:
     """MD steps of all trajectories from one and the same structure, and the batch of it."""
-    start = TrajectoryStart.steady(frame_of(case.atoms), Langevin(FRICTION_PER_FS), TEMPERATURE_K, TIMESTEP_FS, 7)
+    dynamics = NPT if ensemble == "npt" else Langevin(FRICTION_PER_FS)
+    start = TrajectoryStart.steady(frame_of(case.atoms), dynamics, TEMPERATURE_K, TIMESTEP_FS, 7)
     forces = CommitteeForces(case.committee, member=0 if mode == "member" else None)
     sampler = BatchedSampler([start] * n_trajectories, forces, device=case.committee.device)
     everyone = range(n_trajectories)
@@ -176,8 +180,8 @@ def sampling(case: Case, n_trajectories: int, mode: str) -> tuple[Way, AtomBatch
     return Way(advance, begin_again), sampler.batch(everyone)
 
 
-def bare_passes(case: Case, batch: AtomBatch, mode: str) -> dict[str, Way]:
-    """The ways to do nothing but evaluate the models on a batch, once."""
+def bare_passes(case: Case, batch: AtomBatch, mode: str, *, ensemble: str) -> dict[str, Way]:
+    """The ways to do nothing but evaluate the models on a batch, once; with stress where cells move by it."""
     device = case.committee.device
     models = case.models[:1] if mode == "member" else case.models
     for_model = asked_by(models[0])
@@ -185,7 +189,7 @@ def bare_passes(case: Case, batch: AtomBatch, mode: str) -> dict[str, Way]:
     parts = [model_input(part, for_model) for part in case.committee.parts(batch, n_members=len(models))]
 
     def one(call: tuple[torch.nn.Module, ModelInput]) -> None:
-        run_model(call[0], call[1], training=False, want_virials=False)
+        run_model(call[0], call[1], training=False, want_virials=ensemble == "npt")
 
     def in_turn() -> int:
         for model in models:
@@ -205,7 +209,7 @@ def serial(case: Case, folder: Path, *, device: str, dtype: str) -> dict[str, Wa
     paths = [str(path) for path in case.committee.export(folder, f"{case.system}_{case.model}")]
     atoms = case.atoms.copy()
     atoms.calc = mace.calculators.MACECalculator(model_paths=paths, device=device, default_dtype=dtype)
-    dynamics = Langevin(
+    dynamics = SerialLangevin(
         atoms,
         TIMESTEP_FS * units.fs,
         temperature_K=TEMPERATURE_K,
@@ -278,8 +282,8 @@ def records(arguments: argparse.Namespace, device: str, folder: Path) -> Iterato
             alone = serial(case, folder, device=device, dtype=arguments.dtype)
             for n_trajectories in arguments.trajectories:
                 for mode in arguments.modes:
-                    steps, batch = sampling(case, n_trajectories, mode)
-                    ways = {"steps": steps, **bare_passes(case, batch, mode), **alone}
+                    steps, batch = sampling(case, n_trajectories, mode, ensemble=arguments.ensemble)
+                    ways = {"steps": steps, **bare_passes(case, batch, mode, ensemble=arguments.ensemble), **alone}
                     speeds = measured(
                         ways, budget_s=arguments.seconds, clock=CLOCKS[arguments.clock], synchronize=synchronize
                     )
@@ -295,6 +299,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--trajectories", nargs="+", type=int)
     parser.add_argument("--modes", nargs="+", choices=["mean", "member"])
     parser.add_argument("--devices", nargs="+", choices=["cpu", "cuda"], help="all that there are, if not given")
+    parser.add_argument("--ensemble", choices=["nvt", "npt"], default="nvt", help="npt: crystals whose cells move")
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     parser.add_argument("--seconds", type=float, help="time for each line of the table, at least")
     parser.add_argument(
