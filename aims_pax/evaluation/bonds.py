@@ -5,7 +5,7 @@ change places with atoms of their kind leave their bonds whole. What a molecule 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -89,6 +89,19 @@ class BondGraph:
             unfolded=shifts_of(every.cells, start.cell),
             sites=start.positions if every.endless and start.pbc.sum() > 1 else None,
             neighbour_ang=float(distances.min()) if len(distances) else 0.0,
+        )
+
+    def in_cell(self, cell: FloatArray) -> "BondGraph":
+        """The same in another cell (3, 3), Å, as a barostat makes it: images and sites move along."""
+        if np.array_equal(cell, self.start.cell):
+            return self
+        forth = np.linalg.solve(self.start.cell, cell)
+        return replace(
+            self,
+            start=replace(self.start, cell=cell),
+            shifts=self.shifts @ forth,
+            unfolded=self.unfolded @ forth,
+            sites=None if self.sites is None else self.sites @ forth,
         )
 
     def strains(self, positions: FloatArray) -> FloatArray:

@@ -168,14 +168,20 @@ class RunWatch:
     _deviations: list[tuple[float, float]] = field(default_factory=list)
     _broken_since: dict[int, float] = field(default_factory=dict)
 
-    def look(self, time_ps: float, positions: FloatArray, temperature_k: float) -> Failure | None:
+    def look(
+        self, time_ps: float, positions: FloatArray, temperature_k: float, *, cell: FloatArray | None = None
+    ) -> Failure | None:
         """Note a structure, and say what is wrong with it.
 
         Parameters
         ----------
         positions : (n_atoms, 3), Å
             Not folded back into the cell.
+        cell : (3, 3), Å, or None
+            None: that of the start.
         """
+        if cell is not None:
+            self.graph = self.graph.in_cell(cell)
         strains = self.graph.strains(positions)
         self._times.append(time_ps)
         self._temperatures.append(temperature_k)

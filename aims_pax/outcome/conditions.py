@@ -69,6 +69,7 @@ class Grounds:
             graph = graphs.get(point.frame.system)
             if graph is None or not np.array_equal(graph.start.numbers, point.frame.numbers):
                 continue
+            graph = graph.in_cell(point.frame.cell)
             wandered[point.frame.system].append(graph.displacement(point.frame.positions) > DISORDERED)
             is_tame = float(np.linalg.norm(point.label.forces, axis=1).max()) < TAME_EV_PER_ANG
             if is_tame and graph.is_whole(point.frame.positions, most=BONDED):

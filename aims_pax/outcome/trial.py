@@ -247,7 +247,8 @@ class Trial:
 
     def _look(self, sampler: Sampler, run: int, problem: str | None) -> None:
         time_ps = self._lengths_ps[run]
-        failure = self._watches[run].look(time_ps, sampler.frame(run).positions, sampler.kinetic_temperature(run))
+        frame, temperature_k = sampler.frame(run), sampler.kinetic_temperature(run)
+        failure = self._watches[run].look(time_ps, frame.positions, temperature_k, cell=frame.cell)
         if failure is None and problem is not None:
             failure = Failure(Trouble.WRECKED, time_ps, problem)
         if failure is not None:

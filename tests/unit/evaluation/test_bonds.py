@@ -83,6 +83,21 @@ def test_crystals_have_sites_and_no_bonds_of_molecules(crystal: Atoms, in_networ
     assert graph.displacement(crystal.positions + 3.0) == pytest.approx(0.0, abs=1e-12), "the motion of the whole"
 
 
+def test_a_crystal_whose_cell_is_strained_keeps_its_order_and_its_bonds() -> None:
+    diamond = bulk("C", "diamond", a=3.57, cubic=True)
+    strained = diamond.copy()
+    strained.set_cell(diamond.cell @ np.array([[1.2, 0.05, 0.0], [0.05, 1.1, 0.0], [0.0, 0.0, 1.3]]), scale_atoms=True)
+    still = graph_of(diamond)
+    assert still.displacement(strained.positions) > 0.1
+    moved = still.in_cell(strained.cell.array)
+    assert moved.displacement(strained.positions) == pytest.approx(0.0, abs=1e-12)
+    expected = [strained.get_distance(*pair, mic=True) for pair in moved.pairs]
+    np.testing.assert_allclose(moved.strains(strained.positions) * moved.lengths, expected, rtol=1e-12)
+    assert moved.in_cell(diamond.cell.array).strains(diamond.positions) == pytest.approx(
+        still.strains(diamond.positions)
+    )
+
+
 def test_displacement_is_in_units_of_the_nearest_neighbour_distance() -> None:
     crystal = bulk("Cu", cubic=True)
     moved = crystal.positions.copy()
