@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aims_pax.atoms import atoms_of
+from aims_pax.checking.asked import Asked
 from aims_pax.checking.continuation import continuation_facts, continuation_problems, earlier_run
-from aims_pax.checking.remarks import Asked, doubts
+from aims_pax.checking.remarks import doubts
 from aims_pax.committee.hardware import runs_on_cpu
 from aims_pax.errors import Doubt, Problem, RunLocked, UserError
 from aims_pax.forecast.amounts import amount_facts, n_probes, outsets_ahead

@@ -5,41 +5,24 @@ A rule looks at settings and structures alone, computes nothing, and yields doub
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from math import isinf, sqrt
+from math import isinf
 from pathlib import Path
 from typing import Final
 
+from aims_pax.checking.asked import Asked, learning
 from aims_pax.checking.methods import methods_apart
-from aims_pax.checking.understood import embedded_method, time_span
+from aims_pax.checking.motion import friction, temperature, time_step
+from aims_pax.checking.understood import embedded_method
 from aims_pax.errors import Doubt
-from aims_pax.frame import Frame, Stage
-from aims_pax.settings import ActiveLearningSettings, MDSettings, Project, TbliteSettings
+from aims_pax.settings import ActiveLearningSettings, TbliteSettings
 from aims_pax.settings.methods.reference import PyscfSettings
 from aims_pax.settings.reading.document import KeyPath, dotted
 from aims_pax.settings.remarks import structure_remarks
 from aims_pax.settings.section import Section
 from aims_pax.settings.stage import ACTIVE, INITIAL, StageSettings
 from aims_pax.settings.stages.kinds import KINDS
-from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages.imported import dataset_remarks
 from aims_pax.structures.composition import is_crystal
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a rule looks at.
-
-    Parameters
-    ----------
-    project : Project
-    stages : tuple of Stage
-    n_initial_train : int or None
-        Training structures of each member after the initial stage; None where that is not known or none runs.
-    """
-
-    project: Project
-    stages: tuple[Stage, ...]
-    n_initial_train: int | None = None
 
 
 def doubts(asked: Asked) -> tuple[Doubt, ...]:
@@ -141,90 +124,10 @@ def _number(value: float) -> str:
     return f"{value:,.0f}".replace(",", " ") if value >= 10_000 and value == int(value) else f"{value:g}"
 
 
-# -- molecular dynamics ----------------------------------------------------------------------------------------
-
-LONGEST_STEP_FS: Final = 1.0
-"""For hydrogen: an O-H bond vibrates once in 9 fs, and a tenth of a period is the longest step that follows it.
-Vibrations slow down by the square root of the mass."""
-
-SHORTEST_STEP_FS: Final = 0.02
-"""Four hundred steps in the fastest vibration gain nothing. 0.0005, a step in ps, is usually behind it."""
-
-COLDEST_K, HOTTEST_K = 1.0, 5000.0
-"""Below, nothing moves; above, no molecule holds together, and most solids have boiled."""
-
-WEAKEST_PER_FS, STRONGEST_PER_FS = 1e-5, 0.2
-"""A friction time of 100 ps is longer than the runs; one of 5 fs is shorter than a vibration, and atoms only diffuse.
-Numbers above 1 are usually per ps."""
-
-
-def time_step(asked: Asked) -> Iterator[Doubt]:
-    """Too long for the lightest element, or a thousand times too short."""
-    from ase.data import atomic_masses, chemical_symbols
-
-    for keys, md, frames in _motions(asked, "timestep"):
-        lightest = min((int(z) for frame in frames for z in frame.numbers), key=lambda z: float(atomic_masses[z]))
-        longest = LONGEST_STEP_FS * sqrt(float(atomic_masses[lightest]) / float(atomic_masses[1]))
-        where, found = asked.project.where(*keys), f"{_named(keys)} is {md.timestep:g} fs."
-        usual = f"{longest / 10:.2g} to {longest:.2g} fs for {chemical_symbols[lightest]}, the lightest element here"
-        if md.timestep > longest * 1.001:
-            advice = "MD would not follow its vibrations: energy drifts, and bonds break that should not."
-            yield Doubt(where, found, usual, advice)
-        elif md.timestep < SHORTEST_STEP_FS:
-            yield Doubt(where, found, usual, "The unit is fs. Was ps meant? 0.0005 ps are 0.5 fs.")
-
-
-def temperature(asked: Asked) -> Iterator[Doubt]:
-    """Outside what structures of atoms bear."""
-    for keys, md, _ in _motions(asked, "temperature"):
-        if not COLDEST_K <= md.temperature <= HOTTEST_K:
-            where, found = asked.project.where(*keys), f"{_named(keys)} is {md.temperature:g} K."
-            yield Doubt(where, found, f"{COLDEST_K:g} to {HOTTEST_K:g} K", "The unit is kelvin.")
-
-
-def friction(asked: Asked) -> Iterator[Doubt]:
-    """No thermostat within the run, or nothing but one."""
-    for keys, md, _ in _motions(asked, "friction"):
-        is_langevin = (md.stat_ensemble, md.thermostat) == ("nvt", "langevin")
-        if is_langevin and not WEAKEST_PER_FS <= md.friction <= STRONGEST_PER_FS:
-            found = f"{_named(keys)} is {md.friction:g} /fs, a time of {time_span(1 / md.friction)}."
-            yield Doubt(
-                asked.project.where(*keys), found, "0.0001 to 0.05 /fs", "The unit is 1/fs: 1 /ps is 0.001 /fs."
-            )
-
-
-def _named(keys: KeyPath) -> str:
-    """A key without the trajectory: many may share one slip."""
-    return dotted(tuple(key for key in keys if isinstance(key, str)))
-
-
-def _motions(asked: Asked, key: str) -> Iterator[tuple[KeyPath, MDSettings, list[Frame]]]:
-    """Where a setting of each MD section is written, what the section says, and the structures that it moves."""
-    project, md = asked.project, asked.project.settings.md
-    if not project.settings.samples:
-        return
-    for plan in _learning(asked):
-        if (settings := plan.read_as(ActiveLearningSettings)).MD:
-            frames = [system.frame for system in project.systems]
-            yield (*plan.keys, "MD"), project.md_for(0, settings), frames
-    if isinstance(md, MDSettings):
-        yield ("MD", key), md, [system.frame for system in project.systems]
-        return
-    if project.settings.systems:
-        for system in project.systems:
-            yield project.place_of(system, "MD", key), project.md_of(system), [system.frame]
-        return
-    for index, own in md.items():
-        yield ("MD", index, key), own, [project.system_for(index).frame]
-
-
-# -- goals and limits ------------------------------------------------------------------------------------------
-
-
 def goal_that_is_met(asked: Asked) -> Iterator[Doubt]:
     """Active learning that is over before its first label."""
     n_train = asked.n_initial_train
-    for plan in _learning(asked) if n_train is not None else ():
+    for plan in learning(asked) if n_train is not None else ():
         goal = plan.read_as(ActiveLearningSettings).max_train_set_size
         if n_train is not None and goal <= n_train:
             first = plan.name == ACTIVE
@@ -239,14 +142,9 @@ def goal_that_is_met(asked: Asked) -> Iterator[Doubt]:
         n_train = None if isinf(goal) else int(goal)
 
 
-def _learning(asked: Asked) -> Iterator[StagePlan]:
-    """The stages of active learning that are asked for."""
-    return (plan for plan in asked.project.plans(asked.stages) if isinstance(plan.settings, ActiveLearningSettings))
-
-
 def limits_out_of_reach(asked: Asked) -> Iterator[Doubt]:
     """Limits that another limit ends before."""
-    for plan in _learning(asked):
+    for plan in learning(asked):
         active = plan.read_as(ActiveLearningSettings)
         for key, end, why in (
             ("uncert_not_crossed_limit", "max_MD_steps", "trajectories end before it"),

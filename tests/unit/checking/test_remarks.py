@@ -11,7 +11,8 @@ from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.io import write
 
-from aims_pax.checking.remarks import Asked, doubts
+from aims_pax.checking.asked import Asked
+from aims_pax.checking.remarks import doubts
 from aims_pax.checking.understood import quantities, structures
 from aims_pax.errors import Doubt
 from aims_pax.frame import Frame, Stage

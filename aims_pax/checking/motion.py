@@ -1,0 +1,86 @@
+"""Slips in how trajectories move, with the reason for every bound."""
+
+from collections.abc import Iterator
+from math import sqrt
+from typing import Final
+
+from aims_pax.checking.asked import Asked, learning
+from aims_pax.checking.understood import time_span
+from aims_pax.errors import Doubt
+from aims_pax.frame import Frame
+from aims_pax.settings import ActiveLearningSettings, MDSettings
+from aims_pax.settings.reading.document import KeyPath, dotted
+
+LONGEST_STEP_FS: Final = 1.0
+"""For hydrogen: an O-H bond vibrates once in 9 fs, and a tenth of a period is the longest step that follows it.
+Vibrations slow down by the square root of the mass."""
+
+SHORTEST_STEP_FS: Final = 0.02
+"""Four hundred steps in the fastest vibration gain nothing. 0.0005, a step in ps, is usually behind it."""
+
+COLDEST_K, HOTTEST_K = 1.0, 5000.0
+"""Below, nothing moves; above, no molecule holds together, and most solids have boiled."""
+
+WEAKEST_PER_FS, STRONGEST_PER_FS = 1e-5, 0.2
+"""A friction time of 100 ps is longer than the runs; one of 5 fs is shorter than a vibration, and atoms only diffuse.
+Numbers above 1 are usually per ps."""
+
+
+def time_step(asked: Asked) -> Iterator[Doubt]:
+    """Too long for the lightest element, or a thousand times too short."""
+    from ase.data import atomic_masses, chemical_symbols
+
+    for keys, md, frames in _motions(asked, "timestep"):
+        lightest = min((int(z) for frame in frames for z in frame.numbers), key=lambda z: float(atomic_masses[z]))
+        longest = LONGEST_STEP_FS * sqrt(float(atomic_masses[lightest]) / float(atomic_masses[1]))
+        where, found = asked.project.where(*keys), f"{_named(keys)} is {md.timestep:g} fs."
+        usual = f"{longest / 10:.2g} to {longest:.2g} fs for {chemical_symbols[lightest]}, the lightest element here"
+        if md.timestep > longest * 1.001:
+            advice = "MD would not follow its vibrations: energy drifts, and bonds break that should not."
+            yield Doubt(where, found, usual, advice)
+        elif md.timestep < SHORTEST_STEP_FS:
+            yield Doubt(where, found, usual, "The unit is fs. Was ps meant? 0.0005 ps are 0.5 fs.")
+
+
+def temperature(asked: Asked) -> Iterator[Doubt]:
+    """Outside what structures of atoms bear."""
+    for keys, md, _ in _motions(asked, "temperature"):
+        if not COLDEST_K <= md.temperature <= HOTTEST_K:
+            where, found = asked.project.where(*keys), f"{_named(keys)} is {md.temperature:g} K."
+            yield Doubt(where, found, f"{COLDEST_K:g} to {HOTTEST_K:g} K", "The unit is kelvin.")
+
+
+def friction(asked: Asked) -> Iterator[Doubt]:
+    """No thermostat within the run, or nothing but one."""
+    for keys, md, _ in _motions(asked, "friction"):
+        is_langevin = (md.stat_ensemble, md.thermostat) == ("nvt", "langevin")
+        if is_langevin and not WEAKEST_PER_FS <= md.friction <= STRONGEST_PER_FS:
+            found = f"{_named(keys)} is {md.friction:g} /fs, a time of {time_span(1 / md.friction)}."
+            yield Doubt(
+                asked.project.where(*keys), found, "0.0001 to 0.05 /fs", "The unit is 1/fs: 1 /ps is 0.001 /fs."
+            )
+
+
+def _named(keys: KeyPath) -> str:
+    """A key without the trajectory: many may share one slip."""
+    return dotted(tuple(key for key in keys if isinstance(key, str)))
+
+
+def _motions(asked: Asked, key: str) -> Iterator[tuple[KeyPath, MDSettings, list[Frame]]]:
+    """Where a setting of each MD section is written, what the section says, and the structures that it moves."""
+    project, md = asked.project, asked.project.settings.md
+    if not project.settings.samples:
+        return
+    for plan in learning(asked):
+        if (settings := plan.read_as(ActiveLearningSettings)).MD:
+            frames = [system.frame for system in project.systems]
+            yield (*plan.keys, "MD"), project.md_for(0, settings), frames
+    if isinstance(md, MDSettings):
+        yield ("MD", key), md, [system.frame for system in project.systems]
+        return
+    if project.settings.systems:
+        for system in project.systems:
+            yield project.place_of(system, "MD", key), project.md_of(system), [system.frame]
+        return
+    for index, own in md.items():
+        yield ("MD", index, key), own, [project.system_for(index).frame]
