@@ -26,6 +26,10 @@ WEAKEST_PER_FS, STRONGEST_PER_FS = 1e-5, 0.2
 Numbers above 1 are usually per ps."""
 
 
+LOWEST_PA, HIGHEST_PA = 1e3, 1e12
+"""Below, a number is in GPa or bar; above, a thousand GPa, matter is no longer that of a laboratory."""
+
+
 def time_step(asked: Asked) -> Iterator[Doubt]:
     """Too long for the lightest element, or a thousand times too short."""
     from ase.data import atomic_masses, chemical_symbols
@@ -59,6 +63,27 @@ def friction(asked: Asked) -> Iterator[Doubt]:
             yield Doubt(
                 asked.project.where(*keys), found, "0.0001 to 0.05 /fs", "The unit is 1/fs: 1 /ps is 0.001 /fs."
             )
+
+
+def pressure(asked: Asked) -> Iterator[Doubt]:
+    """In another unit, or beyond any press."""
+    for keys, md, _ in _motions(asked, "pressure"):
+        if md.stat_ensemble == "npt" and not (md.pressure == 0 or LOWEST_PA <= abs(md.pressure) <= HIGHEST_PA):
+            found = f"{_named(keys)} is {md.pressure:g} Pa."
+            usual = f"0, or {LOWEST_PA:g} to {HIGHEST_PA:g} Pa"
+            yield Doubt(asked.project.where(*keys), found, usual, "The unit is Pa: 1 bar is 1e5, 1 GPa is 1e9.")
+
+
+def stress_that_is_not_learned(asked: Asked) -> Iterator[Doubt]:
+    """Cells that move by what energies alone tell of stress."""
+    mace = asked.project.mace
+    if mace.general.compute_stress or not any(learning(asked)):
+        return
+    for keys, md, _ in _motions(asked, "stat_ensemble"):
+        if md.stat_ensemble == "npt":
+            found = f"{_named(keys)} is npt, and the models learn no stress (compute_stress of mace.yaml is false)."
+            advice = "Set it to true where the reference gives stress: else cells move by what energies tell of it."
+            yield Doubt(asked.project.where(*keys), found, "", advice)
 
 
 def _named(keys: KeyPath) -> str:

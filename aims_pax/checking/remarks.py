@@ -11,7 +11,7 @@ from typing import Final
 
 from aims_pax.checking.asked import Asked, learning
 from aims_pax.checking.methods import methods_apart
-from aims_pax.checking.motion import friction, temperature, time_step
+from aims_pax.checking.motion import friction, pressure, stress_that_is_not_learned, temperature, time_step
 from aims_pax.checking.understood import embedded_method
 from aims_pax.errors import Doubt
 from aims_pax.settings import ActiveLearningSettings, TbliteSettings
@@ -277,6 +277,8 @@ RULES: Final[tuple[Callable[[Asked], Iterator[Doubt]], ...]] = (
     time_step,
     temperature,
     friction,
+    pressure,
+    stress_that_is_not_learned,
     goal_that_is_met,
     limits_out_of_reach,
     weights,

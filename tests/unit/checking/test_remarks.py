@@ -55,6 +55,26 @@ def told(one: Project, n_initial_train: int | None = None, stages: tuple[Stage, 
     return doubts(Asked(one, stages, n_initial_train))
 
 
+@pytest.mark.parametrize(
+    ("md", "stress", "words"),
+    [
+        ({"pressure": 1.0}, True, "The unit is Pa: 1 bar is 1e5, 1 GPa is 1e9."),
+        ({"pressure": 1.0e9}, False, "cells move by what energies tell of it"),
+        ({"pressure": 1.0e9}, True, ""),
+    ],
+)
+def test_barostats_are_doubted(tmp_path: Path, md: dict[str, float], stress: bool, words: str) -> None:
+    reference = {"type": "tblite", "method": "GFN1-xTB"}
+    one = project(
+        tmp_path,
+        atoms=MGO * (2, 2, 2),
+        changes={"MD": {"stat_ensemble": "npt", **md}, "REFERENCE": reference},
+        mace={"GENERAL": {"name_exp": "m", "compute_stress": stress}},
+    )
+    said = " ".join(f"{doubt.found} {doubt.advice}" for doubt in told(one))
+    assert (words in said) if words else ("npt" not in said and "pressure" not in said)
+
+
 def test_committee_of_the_first_stage_counts_and_that_is_said(tmp_path: Path) -> None:
     sizes = {"INITIAL_DATASET_GENERATION": {"ensemble_size": 2}, "ACTIVE_LEARNING": {"ensemble_size": 4}}
     uneven = project(tmp_path, changes=sizes)
