@@ -50,36 +50,58 @@ def _cell_problems(
     settings: Settings, document: Document, systems: tuple[System, ...], stages: tuple[Stage, ...]
 ) -> Iterator[Problem]:
     """A barostat needs a cell, and stress from what drives."""
-    driver = settings.initial.driver if settings.initial is not None and Stage.INITIAL in stages else ""
-    own = "Give it an MD of its own, in SYSTEMS."
-    for keys, md, moved in _motions(settings, systems):
-        if md.stat_ensemble != "npt":
-            continue
-        place, is_npt = document.where((*keys, "stat_ensemble")), f"{dotted((*keys, 'stat_ensemble'))} is npt"
-        for system in moved:
-            frame, name = system.frame, system.name
-            named = [axis for axis, letter in enumerate("abc") if letter in (md.pressure_directions or ())]
-            if not frame.pbc.any():
-                yield Problem(place, f"{is_npt}, and {name} is a molecule: it has no cell that could move.", "", own)
-            elif abs(np.linalg.det(frame.cell)) < SMALLEST_VOLUME_ANG3:
-                found = f"{is_npt}, and the cell of {name} has no volume: a lattice vector is missing."
-                yield Problem(place, found, "", "Give its geometry three lattice vectors, or set nvt.")
-            elif any(not frame.pbc[axis] for axis in named):
-                where = document.where((*keys, "pressure_directions"))
-                found = f"{dotted((*keys, 'pressure_directions'))} names a direction in which {name} is not periodic."
-                yield Problem(where, found, "lattice vectors along which it repeats")
-            elif frame.pbc.all():
-                continue
-            elif max(abs(md.pressure), abs(md.final_pressure or 0.0)) > NO_PRESSURE_PA:
-                where, value = document.where((*keys, "pressure")), max(md.pressure, md.final_pressure or 0.0, key=abs)
-                found = f"{name} is not periodic along all directions, and the pressure is {value:g} Pa."
-                yield Problem(where, found, f"up to {NO_PRESSURE_PA:g} Pa", "Vacuum can't be pressed on: remove it.")
-            elif driver not in ("", "reference", "mace-mp", "mace-off", "mace"):
-                found = f"{is_npt}, {name} is not periodic along all directions, and {driver} gives no stress for that."
-                yield Problem(place, found, "", "Let a MACE model or the reference drive the initial MD, or set nvt.")
-        if driver == "reference" and any(isinstance(one, PyscfSettings) for one in settings.references):
-            found = f"{is_npt}, and pyscf, which drives the initial MD, gives no stress."
-            yield Problem(place, found, "", "Choose another REFERENCE.type, or another driver of the initial MD.")
+    motions = list(_motions(settings, systems))
+    for keys, md, moved in motions:
+        yield from _strain_problems(document, keys, md, moved)
+    if settings.initial is not None and Stage.INITIAL in stages:
+        driver, is_pyscf = settings.initial.driver, any(isinstance(one, PyscfSettings) for one in settings.references)
+        for keys, md, moved in motions:
+            yield from _stress_problems(document, keys, md, moved, driver=driver, is_pyscf=is_pyscf)
+    for plan in settings.learning:
+        learning = plan.read_as(ActiveLearningSettings)
+        for _, md, moved in motions if learning.MD else ():
+            yield from _strain_problems(document, (*plan.keys, "MD"), learning.moved(md), moved)
+
+
+def _strain_problems(document: Document, keys: KeyPath, md: MDSettings, moved: Iterable[System]) -> Iterator[Problem]:
+    """What can't be strained as MD says."""
+    if md.stat_ensemble != "npt":
+        return
+    place, is_npt = document.where((*keys, "stat_ensemble")), f"{dotted((*keys, 'stat_ensemble'))} is npt"
+    named = [axis for axis, letter in enumerate("abc") if letter in (md.pressure_directions or ())]
+    largest = max(md.pressure, md.final_pressure or 0.0, key=abs)
+    for system in moved:
+        frame, name = system.frame, system.name
+        if not frame.pbc.any():
+            found = f"{is_npt}, and {name} is a molecule: it has no cell that could move."
+            yield Problem(place, found, "", "Give it an MD of its own, in SYSTEMS.")
+        elif abs(np.linalg.det(frame.cell)) < SMALLEST_VOLUME_ANG3:
+            found = f"{is_npt}, and the cell of {name} has no volume: a lattice vector is missing."
+            yield Problem(place, found, "", "Give its geometry three lattice vectors, or set nvt.")
+        elif any(not frame.pbc[axis] for axis in named):
+            where = document.where((*keys, "pressure_directions"))
+            found = f"{dotted((*keys, 'pressure_directions'))} names a direction in which {name} is not periodic."
+            yield Problem(where, found, "lattice vectors along which it repeats")
+        elif not frame.pbc.all() and abs(largest) > NO_PRESSURE_PA:
+            where = document.where((*keys, "pressure"))
+            found = f"{name} is not periodic along all directions, and the pressure is {largest:g} Pa."
+            yield Problem(where, found, f"up to {NO_PRESSURE_PA:g} Pa", "Vacuum can't be pressed on: remove it.")
+
+
+def _stress_problems(
+    document: Document, keys: KeyPath, md: MDSettings, moved: Iterable[System], *, driver: str, is_pyscf: bool
+) -> Iterator[Problem]:
+    """Where what drives the initial MD gives no stress, by which cells would move."""
+    if md.stat_ensemble != "npt":
+        return
+    place, is_npt = document.where((*keys, "stat_ensemble")), f"{dotted((*keys, 'stat_ensemble'))} is npt"
+    if driver == "reference" and is_pyscf:
+        found = f"{is_npt}, and pyscf, which drives the initial MD, gives no stress."
+        yield Problem(place, found, "", "Choose another REFERENCE.type, or another driver of the initial MD.")
+    for system in moved if driver not in ("reference", "mace-mp", "mace-off", "mace") else ():
+        if system.frame.pbc.any() and not system.frame.pbc.all():
+            found = f"{is_npt}, {system.name} is not periodic along all directions, and {driver} has no stress of that."
+            yield Problem(place, found, "", "Let a MACE model or the reference drive the initial MD, or set nvt.")
 
 
 def _motions(

@@ -244,6 +244,11 @@ def test_a_barostat_needs_a_cell(refused: Refused) -> None:
     assert "line 10: MD.stat_ensemble is npt, and water is a molecule: it has no cell that could move." in message
 
 
+def test_a_barostat_of_a_stage_needs_a_cell_too(refused: Refused) -> None:
+    message = refused(settings(al="MD: {stat_ensemble: npt}"))
+    assert "ACTIVE_LEARNING.MD.stat_ensemble is npt, and water is a molecule" in message
+
+
 @pytest.mark.parametrize(
     ("ensemble", "keys", "words"),
     [

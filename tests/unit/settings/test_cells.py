@@ -1,0 +1,58 @@
+"""What a barostat asks of structures and drivers is asked before the start."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ase import Atoms
+from ase.build import bulk, fcc111
+from ase.io import write
+
+from aims_pax.errors import SettingsError
+from aims_pax.settings import Project, load_project
+
+CRYSTAL = bulk("MgO", "rocksalt", a=4.21, cubic=True)
+SLAB = fcc111("Al", (2, 2, 3), vacuum=8.0)
+SHEET = Atoms("C2", [[0, 0, 0], [1.2, 0.7, 0]], cell=[[2.46, 0, 0], [1.23, 2.13, 0], [0, 0, 0]], pbc=[1, 1, 0])
+
+
+def project(folder: Path, atoms: Atoms, *, driver: str | None = None, **md: Any) -> Project:
+    settings: dict[str, Any] = {
+        "INITIAL_DATASET_GENERATION": {"n_points_per_sampling_step_idg": 2, "max_initial_set_size": 20},
+        "ACTIVE_LEARNING": {"num_trajectories": 4, "max_train_set_size": 100},
+        "MD": {"stat_ensemble": "npt", **md},
+        "REFERENCE": {"type": "tblite", "method": "GFN1-xTB"},
+    }
+    if driver is not None:
+        settings["INITIAL_DATASET_GENERATION"]["initial_sampling"] = driver
+    (folder / "aims_PAX.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    (folder / "mace.yaml").write_text("GENERAL: {name_exp: m}\nMISC: {device: cpu}\n", encoding="utf-8")
+    (folder / "geometry").mkdir()
+    write(folder / "geometry" / "start.xyz", atoms, format="extxyz")
+    return load_project(folder)
+
+
+def test_a_crystal_may_be_pressed(tmp_path: Path) -> None:
+    read = project(tmp_path, CRYSTAL, pressure=1.0e9, pressure_directions=["a", "c"])
+    assert read.md_for(0).pressure_directions == ("a", "c")
+
+
+@pytest.mark.parametrize(
+    ("atoms", "md", "words"),
+    [
+        (SHEET, {}, "the cell of start has no volume: a lattice vector is missing"),
+        (SLAB, {"pressure": 1.0e9}, "not periodic along all directions, and the pressure is 1e+09 Pa"),
+        (SLAB, {"final_pressure": -2.0e9, "ramp_steps": 10}, "the pressure is -2e+09 Pa"),
+        (SLAB, {"pressure_directions": ["c"]}, "names a direction in which start is not periodic"),
+        (SLAB, {}, "tblite has no stress of that"),
+    ],
+)
+def test_what_can_not_be_strained_is_told(tmp_path: Path, atoms: Atoms, md: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(words)):
+        project(tmp_path, atoms, **md)
+
+
+def test_a_slab_whose_reference_drives_may_be_strained(tmp_path: Path) -> None:
+    assert project(tmp_path, SLAB, driver="aimd").md_for(0).stat_ensemble == "npt"
