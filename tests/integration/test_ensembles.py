@@ -1,0 +1,96 @@
+"""Campaigns in several ensembles at once: a crystal under pressure and a molecule without a cell."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.io import write
+
+from aims_pax.campaign import run_campaign
+from aims_pax.frame import LabelledFrame, Stage
+from aims_pax.protocols import Status
+from aims_pax.settings import load_project
+
+from .engines import PLAIN
+from .projects import COPPER, Watcher, copper, in_child, labels_of, write_project
+from .resuming import assert_same, outcome_of
+
+pytestmark = pytest.mark.usefixtures("springs")
+
+BOTH = (Stage.INITIAL, Stage.ACTIVE)
+CRYSTAL = bulk("Cu", cubic=True, a=3.6)
+
+
+def project_of(folder: Path, **md: Any) -> Path:
+    """A crystal in NPT and a cluster in NVT."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write(folder / "cluster.xyz", copper())
+    write(folder / "crystal.xyz", CRYSTAL, format="extxyz")
+    pressed = {"stat_ensemble": "npt", "timestep": 2.0, "tdamp": 50.0, "pdamp": 100.0, **md}
+    settings = {
+        **{name: dict(section) for name, section in COPPER.items()},
+        "REFERENCE": {**COPPER["REFERENCE"], "calculator": PLAIN},
+        "SYSTEMS": {
+            "crystal": {"geometry": "crystal.xyz", "num_trajectories": 2, "MD": pressed},
+            "cluster": {
+                "geometry": "cluster.xyz",
+                "num_trajectories": 1,
+                "MD": {"stat_ensemble": "nvt", "thermostat": "bussi"},
+            },
+        },
+    }
+    del settings["ACTIVE_LEARNING"]["num_trajectories"]
+    settings["ACTIVE_LEARNING"]["max_train_set_size"] = 8
+    settings["MD"] = {"temperature": 300, "timestep": 1.0}
+    write_project(folder, settings, {"GENERAL": {"name_exp": "tiny", "seed": 1, "compute_stress": True}})
+    return folder
+
+
+def run(folder: Path, observer: Watcher | None = None) -> None:
+    project = load_project(folder)
+    run_campaign(project, stages=project.asked(BOTH), observer=Watcher() if observer is None else observer)
+
+
+def of_system(folder: Path, name: str) -> list[LabelledFrame]:
+    return [one for one in labels_of(folder) if one.frame.system == name]
+
+
+@pytest.mark.parametrize("barostat", ["mtk", "iso-c-rescale"])
+def test_labels_are_taken_in_the_cells_of_their_moments(barostat: str, tmp_path: Path) -> None:
+    run(project_of(tmp_path, barostat=barostat))
+    crystals, clusters = of_system(tmp_path, "crystal"), of_system(tmp_path, "cluster")
+    assert {one.stage for one in crystals} == {"initial", "active"}
+    cells = np.array([one.frame.cell for one in crystals])
+    assert len({cell.tobytes() for cell in cells}) == len(cells), "no two moments have the same cell"
+    is_cubic = np.abs(cells - cells[:, :1, :1] * np.eye(3)).max() < 1e-9
+    assert is_cubic == (barostat == "iso-c-rescale")
+    assert all(one.label.stress is not None for one in crystals)
+    assert clusters
+    assert not any(one.frame.cell.any() for one in clusters)
+
+
+@pytest.mark.parametrize("stage", ["initial", "active"])
+def test_a_campaign_in_npt_that_is_killed_comes_to_the_same(stage: str, tmp_path: Path) -> None:
+    whole, killed = project_of(tmp_path / "whole"), project_of(tmp_path / "killed")
+    seen: list[str] = []
+
+    def kill(now: Status) -> None:
+        seen.append(now.stage)
+        if now.stage == stage and seen.count(stage) == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    run(whole)
+    assert in_child(lambda: run(killed, Watcher(kill))) == -signal.SIGKILL
+    run(killed)
+    assert_same(outcome_of(killed), outcome_of(whole))
+
+
+def test_a_ramp_ends_in_a_smaller_crystal(tmp_path: Path) -> None:
+    ramp = {"final_pressure": 6.0e10, "ramp_steps": 12}
+    run(project_of(tmp_path, barostat="isomtk", **ramp))
+    volumes = [abs(np.linalg.det(one.frame.cell)) for one in of_system(tmp_path, "crystal") if one.stage == "active"]
+    assert min(volumes) < 0.95 * CRYSTAL.get_volume()
