@@ -34,6 +34,7 @@ COSTS: Final[Mapping[str, str]] = {
     "contract/test_source.py": "torch",
     "contract/test_stage.py": "torch",
     "contract/test_validator.py": "torch",
+    "fuzz/test_neighbours.py": "torch",
     "integration": "process",
     "unit/campaign/test_diary.py": "torch",
     "unit/campaign/test_inputs.py": "torch",

@@ -57,7 +57,7 @@ class Section(BaseModel):
     @property
     def identity(self) -> str:
         """A text that equal settings of one kind share, and no others: hundreds of systems are compared by it."""
-        return f"{type(self).__name__} {self.model_dump_json(warnings=False)}"
+        return f"{type(self).__name__} {self.model_dump(warnings=False)}"
 
     def is_set(self, key: str) -> bool:
         """Whether a setting was written down, rather than left to its default."""
