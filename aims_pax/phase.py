@@ -160,6 +160,15 @@ class Crowd:
         """Numbers of atoms (N, 1), with another one for those that are held."""
         return values if self.free is None else torch.where(self.free.unsqueeze(1), values, held)
 
+    @property
+    def drift(self) -> Tensor:
+        """By which momenta are multiplied to give moves in a step, (N, 1), Å/(eV fs/Å)."""
+        return self.of_atoms(self.timestep_fs) / self.masses.unsqueeze(1)
+
+    def kicked(self, momenta: Tensor, forces: Tensor) -> Tensor:
+        """Momenta (N, 3) after half a step of forces (N, 3) on the atoms that are free."""
+        return momenta + self.moved(self.of_atoms(self.timestep_fs / 2), held=0.0) * forces
+
     def kinetic_energies(self, momenta: Tensor) -> Tensor:
         """Of momenta (N, 3) of the atoms that are free: (B,), eV."""
         momenta = self.moved(momenta, held=0.0)

@@ -40,8 +40,9 @@ def proceed(bench: Bench, progress: str, *, after: str = "") -> None:
     """Note that another stage comes next, since one is over."""
     bench.stopwatch.enter(part_of(progress))
     with bench.stopwatch.during(Activity.RECORDING), bench.store.transaction():
-        if after:
-            bench.memory.keep_json(OVER, [*stages_over(bench.store, bench.memory), after])
+        over = stages_over(bench.store, bench.memory)
+        if after and after not in over:  # the last one is looked into again when its results are still to be written
+            bench.memory.keep_json(OVER, [*over, after])
         bench.memory.keep_json("progress", progress)
         bench.memory.keep_time(bench.stopwatch)
 

@@ -49,9 +49,12 @@ def time_step(asked: Asked) -> Iterator[Doubt]:
 def temperature(asked: Asked) -> Iterator[Doubt]:
     """Outside what structures of atoms bear."""
     for keys, md, _ in _motions(asked, "temperature"):
-        if not COLDEST_K <= md.temperature <= HOTTEST_K:
-            where, found = asked.project.where(*keys), f"{_named(keys)} is {md.temperature:g} K."
-            yield Doubt(where, found, f"{COLDEST_K:g} to {HOTTEST_K:g} K", "The unit is kelvin.")
+        for end, value in (("", md.temperature), ("final_", md.held.temperature)):
+            if not COLDEST_K <= value <= HOTTEST_K:
+                places = (*keys[:-1], f"{end}temperature") if end and keys[-1] == "temperature" else keys
+                where, found = asked.project.where(*places), f"{_named(places)} is {value:g} K."
+                yield Doubt(where, found, f"{COLDEST_K:g} to {HOTTEST_K:g} K", "The unit is kelvin.")
+                break
 
 
 def friction(asked: Asked) -> Iterator[Doubt]:

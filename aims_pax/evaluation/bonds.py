@@ -93,9 +93,12 @@ class BondGraph:
 
     def in_cell(self, cell: FloatArray) -> "BondGraph":
         """The same in another cell (3, 3), Å, as a barostat makes it: images and sites move along."""
-        if np.array_equal(cell, self.start.cell):
+        periodic = self.start.pbc
+        before, now = self.start.cell[periodic], cell[periodic]
+        if np.array_equal(now, before):
             return self
-        forth = np.linalg.solve(self.start.cell, cell)
+        # What lies across the periodic lattice vectors stays: those of vacuum may be zero, or anything.
+        forth = np.eye(3) + np.linalg.pinv(before) @ (now - before)
         return replace(
             self,
             start=replace(self.start, cell=cell),

@@ -162,8 +162,8 @@ def at_temperature(md: MDSettings, temperature_k: float | None) -> MDSettings:
 
 
 def common_temperature(project: Project) -> float | None:
-    """The temperature at which all systems moved, K; None where they had several."""
-    temperatures = {md.temperature for md in motions_of(project, [system.frame for system in project.systems])}
+    """The temperature at which all systems moved in the end, K; None where they had several."""
+    temperatures = {md.held.temperature for md in motions_of(project, [system.frame for system in project.systems])}
     return temperatures.pop() if len(temperatures) == 1 else None
 
 

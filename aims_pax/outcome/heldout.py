@@ -184,6 +184,7 @@ class HeldoutSet:
             frames = [sampler.frame(run) for run in everywhere]
             done += 1
             arrays = {f"positions_{run}": frame.positions for run, frame in enumerate(frames)}
+            arrays |= {f"cell_{run}": frame.cell for run, frame in enumerate(frames)}
             arrays["md_steps"] = np.array([frame.md_step for frame in frames])
             with self._store.unflushed_transaction():
                 self._store.save_state(f"heldout.round.{done:06d}", pack_arrays(arrays))
@@ -252,11 +253,13 @@ class HeldoutSet:
             stored = self._store.load_state(f"heldout.round.{number:06d}")
             assert stored is not None, "rounds are stored together with their number"
             names = ("md_steps", *(f"positions_{run}" for run in range(self._plan.n_runs)))
-            arrays = unpack_arrays(stored, names)
+            cells = tuple(f"cell_{run}" for run in range(self._plan.n_runs))  # not in what version 0.3 wrote
+            arrays = unpack_arrays(stored, names, further=cells)
             for run in range(self._plan.n_runs):
                 md_step = int(arrays["md_steps"][run])
                 start = self._starts[run].frame
-                found.append(replace(start, md_step=md_step, positions=arrays[f"positions_{run}"]))
+                cell = arrays.get(f"cell_{run}", start.cell)
+                found.append(replace(start, md_step=md_step, positions=arrays[f"positions_{run}"], cell=cell))
         return found
 
     # -- labels -----------------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ class Course:
         return [one.temperature_at(step) for one, step in each], [one.pressure_at(step) for one, step in each]
 
     def go_on(self, trajectories: Sequence[int], n_steps: int, *, at_rest: Sequence[int] = ()) -> list[int]:
-        """Note steps that were made; those that enter another segment by them.
+        """Note steps that were made; those that come to other dynamics by them.
 
         Parameters
         ----------
@@ -61,9 +61,10 @@ class Course:
             self._steps[trajectory] += n_steps
             end = self.segment(trajectory).n_steps
             if trajectory in at_rest or self._steps[trajectory] == end:
-                next_one = (int(self._segments[trajectory]) + 1) % len(self._programs[trajectory])
-                self.put(trajectory, (next_one, 0))
-                entering.append(trajectory)
+                before = self.segment(trajectory).dynamics
+                self.put(trajectory, ((int(self._segments[trajectory]) + 1) % len(self._programs[trajectory]), 0))
+                if self.segment(trajectory).dynamics != before:
+                    entering.append(trajectory)
         return entering
 
     def save(self) -> IntArray:

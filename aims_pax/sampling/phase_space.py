@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aims_pax.errors import StoreError
 from aims_pax.sampling.dynamics import Felt, Phase, Rows
 
 SAVED: Final = ("positions", "momenta", "forces", "energies")
@@ -67,4 +68,6 @@ class PhaseSpace:
         for name in (*SAVED, *SAVED_LATER):
             if name in arrays:
                 there: Tensor = getattr(self, name)
+                if arrays[name].size != there.numel():
+                    raise StoreError(f"the saved sampling state has other {name} than this project asks for")
                 there.copy_(torch.as_tensor(arrays[name], dtype=torch.float64).view(there.shape))

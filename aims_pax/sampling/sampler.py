@@ -263,6 +263,7 @@ class BatchedSampler:
         felt, phase = self._space.felt(rows), self._space.phase(rows, n_own=integrator.n_own)
         phase = replace(phase, cells=near.batch.cells)
         ramps = any(self._course.segment(k).ramps for k in trajectories)
+        moves_cell = self._moves_cell(trajectories)
         n_steps = self._course.steps_left(trajectories, at_most=n_steps)
         made, problems, rest = 0, dict[int, str](), None
         for noise in self._noise(trajectories, n_steps, with_cells=integrator.wants_cell_noise):
@@ -273,7 +274,7 @@ class BatchedSampler:
             if problems:
                 break
             ahead = self._lists.follow(near, kicked.positions, kicked.cells)
-            new, problems = yield from self._evaluate(ahead)
+            new, problems = yield from self._evaluate(ahead, moves_cell)
             if problems:
                 break
             near, felt = ahead, new
@@ -294,7 +295,7 @@ class BatchedSampler:
         return made, problems
 
     def _begin_segments(self, trajectories: Sequence[int]) -> None:
-        """Let integrators begin with the segments that some trajectories have come to."""
+        """Let integrators begin with the dynamics that some trajectories have come to."""
         for trajectory in trajectories:
             fresh = self._integrator([trajectory]).fresh()[0]
             self._space.own[trajectory] = 0
@@ -309,7 +310,7 @@ class BatchedSampler:
         if not stale:
             return {}
         near = self._gather(stale)
-        felt, problems = yield from self._evaluate(near)
+        felt, problems = yield from self._evaluate(near, self._moves_cell(stale))
         if problems:
             sound = [k for k in stale if k not in problems]
             return problems | (yield from self._refresh_forces(sound))
@@ -317,19 +318,21 @@ class BatchedSampler:
         self._generations[stale] = generation
         return {}
 
-    def _evaluate(self, near: NearBatch) -> Asking[tuple[Felt, dict[int, str]]]:
+    def _evaluate(self, near: NearBatch, moves_cell: Sequence[bool]) -> Asking[tuple[Felt, dict[int, str]]]:
         """What a batch feels, and problems by trajectory. Overlapping atoms never reach the driver."""
         batch = near.batch
-        trajectories = batch.trajectory.tolist()
         overlaps = near.overlaps()
         if overlaps:
             nothing = Felt(self._space.energies[:0], self._space.forces[:0], None)
-            return nothing, {trajectories[structure]: words for structure, words in overlaps.items()}
-        moves_cell = [self._course.segment(k).dynamics.wants_stress for k in trajectories]
+            return nothing, {int(batch.trajectory[structure]): words for structure, words in overlaps.items()}
         energies, forces, stress = yield Question(batch, want_stress=any(moves_cell))
         matrices = None if stress is None else stress.to(torch.float64)[:, _VOIGT].view(-1, 3, 3)
         felt = Felt(energies.to(torch.float64), forces.to(torch.float64), matrices)
         return felt, self._soundness.of_forces(batch, felt, moves_cell)
+
+    def _moves_cell(self, trajectories: Sequence[int]) -> list[bool]:
+        """Whether each of them needs stress."""
+        return [self._course.segment(trajectory).dynamics.wants_stress for trajectory in trajectories]
 
     def _failure(self, trajectory: int) -> str | None:
         """What the driver says of a trajectory that got no forces."""

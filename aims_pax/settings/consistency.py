@@ -55,8 +55,13 @@ def _cell_problems(
         yield from _strain_problems(document, keys, md, moved)
     if settings.initial is not None and Stage.INITIAL in stages:
         driver, is_pyscf = settings.initial.driver, any(isinstance(one, PyscfSettings) for one in settings.references)
+        model = settings.initial.foundational_model_settings
+        knows_slabs = driver in ("mace-mp", "mace-off", "mace") and (model is None or model.correction is None)
+        said = driver if model is None or model.correction is None else f"{driver} with dispersion"
         for keys, md, moved in motions:
-            yield from _stress_problems(document, keys, md, moved, driver=driver, is_pyscf=is_pyscf)
+            yield from _stress_problems(
+                document, keys, md, moved, driver=said, is_silent=driver == "reference" and is_pyscf, slabs=knows_slabs
+            )
     for plan in settings.learning:
         learning = plan.read_as(ActiveLearningSettings)
         for _, md, moved in motions if learning.MD else ():
@@ -89,19 +94,26 @@ def _strain_problems(document: Document, keys: KeyPath, md: MDSettings, moved: I
 
 
 def _stress_problems(
-    document: Document, keys: KeyPath, md: MDSettings, moved: Iterable[System], *, driver: str, is_pyscf: bool
+    document: Document,
+    keys: KeyPath,
+    md: MDSettings,
+    moved: Iterable[System],
+    *,
+    driver: str,
+    is_silent: bool,
+    slabs: bool,
 ) -> Iterator[Problem]:
     """Where what drives the initial MD gives no stress, by which cells would move."""
     if md.stat_ensemble != "npt":
         return
     place, is_npt = document.where((*keys, "stat_ensemble")), f"{dotted((*keys, 'stat_ensemble'))} is npt"
-    if driver == "reference" and is_pyscf:
+    if is_silent:
         found = f"{is_npt}, and pyscf, which drives the initial MD, gives no stress."
         yield Problem(place, found, "", "Choose another REFERENCE.type, or another driver of the initial MD.")
-    for system in moved if driver not in ("reference", "mace-mp", "mace-off", "mace") else ():
+    for system in () if slabs else moved:
         if system.frame.pbc.any() and not system.frame.pbc.all():
             found = f"{is_npt}, {system.name} is not periodic along all directions, and {driver} has no stress of that."
-            yield Problem(place, found, "", "Let a MACE model or the reference drive the initial MD, or set nvt.")
+            yield Problem(place, found, "", "Let a MACE model without dispersion drive the initial MD, or set nvt.")
 
 
 def _motions(

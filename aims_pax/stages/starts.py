@@ -37,7 +37,7 @@ def starting_frames(project: Project, settings: ActiveLearningSettings, store: R
             continue
         n_alike = sum(one.system == start.system for one in starts)
         chosen = known[len(known) - 1 - rank * len(known) // n_alike]
-        starts[index] = replace(start, positions=chosen.positions)
+        starts[index] = replace(start, positions=chosen.positions, cell=chosen.cell)
     return starts
 
 

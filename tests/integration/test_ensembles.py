@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from ase.build import bulk
 from ase.io import write
 
 from aims_pax.campaign import run_campaign
+from aims_pax.dataset.store import RunStore
 from aims_pax.frame import LabelledFrame, Stage
 from aims_pax.protocols import Status
 from aims_pax.settings import load_project
+from aims_pax.stages.starts import starting_frames
 
 from .engines import PLAIN
 from .projects import COPPER, Watcher, copper, in_child, labels_of, write_project
@@ -87,6 +90,21 @@ def test_a_campaign_in_npt_that_is_killed_comes_to_the_same(stage: str, tmp_path
     assert in_child(lambda: run(killed, Watcher(kill))) == -signal.SIGKILL
     run(killed)
     assert_same(outcome_of(killed), outcome_of(whole))
+
+
+def test_trajectories_begin_in_the_cells_of_the_structures_that_they_begin_at(tmp_path: Path) -> None:
+    folder = project_of(tmp_path, barostat="isomtk")
+    settings = yaml.safe_load((folder / "aims_PAX.yaml").read_text(encoding="utf-8"))
+    settings["ACTIVE_LEARNING"]["start_from"] = "initial_dataset"
+    (folder / "aims_PAX.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    run(folder)
+    project = load_project(folder)
+    with RunStore.open_readonly(folder) as store:
+        starts = starting_frames(project, project.active, store)
+    labelled = {one.frame.positions.tobytes(): one.frame.cell for one in of_system(folder, "crystal")}
+    begun = [one for one in starts if one.system == "crystal"]
+    assert all(np.array_equal(one.cell, labelled[one.positions.tobytes()]) for one in begun)
+    assert any(not np.array_equal(one.cell, CRYSTAL.cell.array) for one in begun)
 
 
 def test_a_ramp_ends_in_a_smaller_crystal(tmp_path: Path) -> None:

@@ -136,6 +136,16 @@ def test_a_campaign_that_is_killed_in_any_stage_comes_to_the_same(stage: str, wh
     assert_same(outcome(tmp_path), outcome(whole))
 
 
+def test_a_campaign_that_leaves_while_its_results_are_written_goes_on_again_and_again(tmp_path: Path) -> None:
+    run(project_of(tmp_path, [*FIRST, MORE[0]]))
+    for _ in range(2):
+        with RunStore.open(tmp_path) as store:
+            store.save_state("progress", json.dumps("convergence").encode())
+        run(tmp_path)
+        with RunStore.open_readonly(tmp_path) as store:
+            assert json.loads(store.load_state("stages") or b"") == NAMES[:4]
+
+
 def test_stages_that_are_added_to_a_finished_run_are_gone_through(tmp_path: Path) -> None:
     ended = [*FIRST, {"converge": {"max_convergence_epochs": 3}}]
     run(project_of(tmp_path, ended))

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ase.build import bulk
+from ase.io import write
 from typer.testing import CliRunner, Result
 
 from aims_pax.cli.program import program
@@ -80,6 +82,25 @@ def test_a_held_out_set_says_its_cost_first_and_comes_with_intervals(
     again = verify(project, models, "--length", 0, "--heldout", 6, *SMALL, "--out", tmp_path)
     assert "held-out set: complete" in again.stdout
     assert json.loads((tmp_path / "verify.json").read_text(encoding="utf-8")) == record
+
+
+def test_structures_of_a_held_out_set_in_npt_have_the_cells_of_their_moments(tmp_path: Path) -> None:
+    write(tmp_path / "silicon.xyz", bulk("Si", a=5.6), format="extxyz")
+    md = {"stat_ensemble": "npt", "barostat": "isomtk", "pdamp": 20.0, "friction": None}
+    changes = {"MD": md, "REFERENCE": {"method": "GFN1-xTB"}, "MISC": {"path_to_geometry": "silicon.xyz"}}
+    write_project(tmp_path, changed(WATER, changes))
+    crystal = load_project(tmp_path)
+    models = random_models(crystal, tmp_path, force_ev_per_ang=0.01)
+    short = plan(by="GFN1-xTB", n_frames=4, equilibration_ps=0.005, spacing_ps=0.005)
+    with closing(HeldoutSet(short, parts(crystal, models, tmp_path / "set"))) as heldout:
+        frames = [frame for frame, _ in read_extxyz(heldout.make())]
+    volumes = [abs(np.linalg.det(frame.cell)) for frame in frames]
+    assert len(set(volumes)) == len(frames) == 4
+    start = crystal.systems[0].frame
+    for frame in frames:
+        fractional = frame.positions @ np.linalg.inv(frame.cell) - start.positions @ np.linalg.inv(start.cell)
+        # The centre of mass stays where it is in a cell that is scaled about the origin.
+        assert np.abs(fractional.mean(axis=0)).max() < 1e-6
 
 
 def test_a_held_out_set_by_the_reference_is_that_of_the_same_method_and_is_left_and_gone_on_with(

@@ -113,19 +113,14 @@ class BussiSteps:
 
     def before_forces(self, phase: Phase, felt: Felt, noise: Noise) -> Phase:
         momenta, heat = self.rescaling.scaled(phase.momenta, noise)
-        momenta = self._kicked(momenta, felt)
-        drift = self.crowd.of_atoms(self.crowd.timestep_fs) / self.crowd.masses.unsqueeze(1)
-        return Phase(phase.positions + drift * momenta, momenta, phase.cells, phase.own + heat.unsqueeze(1))
+        momenta = self.crowd.kicked(momenta, felt.forces)
+        return Phase(phase.positions + self.crowd.drift * momenta, momenta, phase.cells, phase.own + heat.unsqueeze(1))
 
     def after_forces(self, phase: Phase, felt: Felt) -> Phase:
-        return Phase(phase.positions, self._kicked(phase.momenta, felt), phase.cells, phase.own)
+        return Phase(phase.positions, self.crowd.kicked(phase.momenta, felt.forces), phase.cells, phase.own)
 
     def conserved(self, phase: Phase, felt: Felt) -> Tensor:
         return felt.energies + self.crowd.kinetic_energies(phase.momenta) - phase.own[:, 0]
 
     def at_rest(self, phase: Phase, felt: Felt) -> None:
         """Never."""
-
-    def _kicked(self, momenta: Tensor, felt: Felt) -> Tensor:
-        half_kick = self.crowd.moved(self.crowd.of_atoms(self.crowd.timestep_fs / 2), held=0.0)
-        return momenta + half_kick * felt.forces

@@ -103,8 +103,8 @@ class CellRescalingSteps:
 
     def before_forces(self, phase: Phase, felt: Felt, noise: Noise) -> Phase:
         crowd = self.crowd
-        momenta = self._kicked(self._thermostatted(phase.momenta, noise), felt)
-        half_drift = crowd.of_atoms(crowd.timestep_fs / 2) / crowd.masses.unsqueeze(1)
+        momenta = crowd.kicked(self._thermostatted(phase.momenta, noise), felt.forces)
+        half_drift = crowd.drift / 2
         positions = phase.positions + half_drift * momenta
         strain = self._strain(phase, momenta, felt, noise)
         grown, shrunk = exponentials(strain), exponentials(-strain)
@@ -113,7 +113,7 @@ class CellRescalingSteps:
         return Phase(positions + half_drift * momenta, momenta, times(phase.cells, grown), phase.own)
 
     def after_forces(self, phase: Phase, felt: Felt) -> Phase:
-        return Phase(phase.positions, self._kicked(phase.momenta, felt), phase.cells, phase.own)
+        return Phase(phase.positions, self.crowd.kicked(phase.momenta, felt.forces), phase.cells, phase.own)
 
     def conserved(self, phase: Phase, felt: Felt) -> Tensor:
         """Nothing that is known at the end of a step."""
@@ -124,9 +124,9 @@ class CellRescalingSteps:
 
     def _thermostatted(self, momenta: Tensor, noise: Noise) -> Tensor:
         drawn, _ = self.rescaling.scaled(momenta, noise)
-        kinetic = self.crowd.kinetic_energies(momenta).clamp(min=torch.finfo(momenta.dtype).tiny)
+        kinetic = self.crowd.kinetic_energies(momenta)
         wanted = 0.5 * self.rescaling.kt * self.crowd.n_degrees
-        factor = (1 + self.weak * (wanted / kinetic - 1)).sqrt()
+        factor = torch.where(kinetic > 0, (1 + self.weak * (wanted / kinetic - 1)).sqrt(), 1.0)
         pulled = self.crowd.of_atoms(factor) * momenta
         return torch.where(self.is_stochastic[self.crowd.structure].unsqueeze(1), drawn, pulled)
 
@@ -144,6 +144,3 @@ class CellRescalingSteps:
         spread = (2 * self.softness * self.rescaling.kt * timestep_fs / (3 * volume)).sqrt()
         spread = torch.where(self.is_stochastic, spread, 0.0)[:, None, None]
         return self.shapes.allowed(drift + spread * symmetric, self.shapes.projectors(phase.cells))
-
-    def _kicked(self, momenta: Tensor, felt: Felt) -> Tensor:
-        return momenta + self.crowd.of_atoms(self.crowd.timestep_fs / 2) * felt.forces

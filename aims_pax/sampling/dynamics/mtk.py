@@ -137,8 +137,7 @@ class MartynaTobiasKleinSteps:
         momenta = self._kicked(momenta, cell_momenta, felt)
         half = exponentials(cell_momenta * self._per_mass(self.crowd.timestep_fs / 2))
         of_atoms = half[self.crowd.structure]
-        drift = self.crowd.of_atoms(self.crowd.timestep_fs) / self.crowd.masses.unsqueeze(1)
-        positions = rows_times(rows_times(phase.positions, of_atoms) + drift * momenta, of_atoms)
+        positions = rows_times(rows_times(phase.positions, of_atoms) + self.crowd.drift * momenta, of_atoms)
         cells = times(times(phase.cells, half), half)
         return Phase(positions, momenta, cells, self._own(cell_momenta, atom_links, cell_links))
 

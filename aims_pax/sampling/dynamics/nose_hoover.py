@@ -81,12 +81,11 @@ class NoseHooverSteps:
 
     def before_forces(self, phase: Phase, felt: Felt, noise: Noise) -> Phase:
         momenta, own = self._thermostatted(phase.momenta, phase.own)
-        momenta = self._kicked(momenta, felt)
-        drift = self.crowd.of_atoms(self.crowd.timestep_fs) / self.crowd.masses.unsqueeze(1)
-        return Phase(phase.positions + drift * momenta, momenta, phase.cells, own)
+        momenta = self.crowd.kicked(momenta, felt.forces)
+        return Phase(phase.positions + self.crowd.drift * momenta, momenta, phase.cells, own)
 
     def after_forces(self, phase: Phase, felt: Felt) -> Phase:
-        momenta, own = self._thermostatted(self._kicked(phase.momenta, felt), phase.own)
+        momenta, own = self._thermostatted(self.crowd.kicked(phase.momenta, felt.forces), phase.own)
         return Phase(phase.positions, momenta, phase.cells, own)
 
     def conserved(self, phase: Phase, felt: Felt) -> Tensor:
@@ -94,10 +93,6 @@ class NoseHooverSteps:
 
     def at_rest(self, phase: Phase, felt: Felt) -> None:
         """Never."""
-
-    def _kicked(self, momenta: Tensor, felt: Felt) -> Tensor:
-        half_kick = self.crowd.moved(self.crowd.of_atoms(self.crowd.timestep_fs / 2), held=0.0)
-        return momenta + half_kick * felt.forces
 
     def _thermostatted(self, momenta: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
         twice_kinetic = 2 * self.crowd.kinetic_energies(momenta)

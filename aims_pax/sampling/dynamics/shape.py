@@ -11,7 +11,7 @@ from aims_pax.errors import ShapeError
 from aims_pax.phase import Crowd
 
 _TERMS: Final = 12
-"""Of the series of an exponential: exact to rounding for strains up to a half."""
+"""Of the series of an exponential: exact to rounding for strains up to a quarter."""
 
 _ROWS: Final = [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]
 _MATRIX: Final = [0, 5, 4, 5, 1, 3, 4, 3, 2]

@@ -98,6 +98,17 @@ def test_a_crystal_whose_cell_is_strained_keeps_its_order_and_its_bonds() -> Non
     )
 
 
+def test_a_box_around_a_molecule_strains_nothing_and_vacuum_neither() -> None:
+    water = molecule("H2O")
+    graph = graph_of(water)
+    assert graph.in_cell(np.diag([9.0, 9.0, 9.0])) is graph
+    sheet = Atoms("C2", [[0, 0, 0], [1.2, 0.7, 0]], cell=[[2.46, 0, 0], [1.23, 2.13, 0], [0, 0, 0]], pbc=[1, 1, 0])
+    moved = graph_of(sheet).in_cell(np.array([[2.5, 0.0, 0.0], [1.25, 2.2, 0.0], [0.0, 0.0, 20.0]]))
+    stretched = sheet.positions @ np.diag([2.5 / 2.46, 2.2 / 2.13, 1.0])
+    assert moved.displacement(stretched) < 0.01
+    assert moved.displacement(stretched + np.array([[0, 0, 0.5], [0, 0, -0.5]])) > 0.2
+
+
 def test_displacement_is_in_units_of_the_nearest_neighbour_distance() -> None:
     crystal = bulk("Cu", cubic=True)
     moved = crystal.positions.copy()

@@ -54,5 +54,6 @@ def test_what_can_not_be_strained_is_told(tmp_path: Path, atoms: Atoms, md: dict
         project(tmp_path, atoms, **md)
 
 
-def test_a_slab_whose_reference_drives_may_be_strained(tmp_path: Path) -> None:
-    assert project(tmp_path, SLAB, driver="aimd").md_for(0).stat_ensemble == "npt"
+def test_a_reference_knows_no_stress_of_a_slab(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="reference has no stress of that"):
+        project(tmp_path, SLAB, driver="aimd")
