@@ -108,6 +108,7 @@ def test_crashes_are_tried_again_and_counted_in_the_summary(engine: type[Watched
         "attempts_lost_with_workers": 0,
         "slow_labels": 0,
         "pauses": 0,
+        "aimd_attempts_failed": {},
     }
     assert "faults: 3 × crashed, 1 × unphysical, 2 times a label was asked for again" in summary.lines()
 
