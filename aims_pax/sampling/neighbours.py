@@ -51,12 +51,15 @@ class ClosePairs:
         Which of the edges of the batch they are.
     edges : (2, W) int64
         Indices into the N atoms.
+    shifts : (W, 3), Å
+        Displacement of each receiver by its periodic image.
     least : (W,), Å
         Distance below which the two atoms overlap.
     """
 
     chosen: Tensor
     edges: Tensor
+    shifts: Tensor
     least: Tensor
 
     @classmethod
@@ -66,12 +69,16 @@ class ClosePairs:
         close = np.concatenate([one.close + start for one, start in zip(lists, first[:-1], strict=True)])
         chosen = torch.as_tensor(close, device=batch.device)
         least = torch.as_tensor(np.concatenate([one.least for one in lists]), device=batch.device)
-        return cls(chosen, batch.edges[:, chosen], least)
+        return cls(chosen, batch.edges[:, chosen], batch.shifts[chosen], least)
 
-    def distances(self, batch: AtomBatch) -> Tensor:
-        """Distance of each pair, (W,), Å."""
+    def shifted(self, batch: AtomBatch) -> Self:
+        """The same pairs with the images as they are in a batch whose cells have changed."""
+        return type(self)(self.chosen, self.edges, batch.shifts[self.chosen], self.least)
+
+    def distances(self, positions: Tensor) -> Tensor:
+        """Distance of each pair, (W,), Å, with the atoms at positions (N, 3)."""
         senders, receivers = self.edges
-        vectors = batch.positions[receivers] - batch.positions[senders] + batch.shifts[self.chosen]
+        vectors = positions[receivers] - positions[senders] + self.shifts
         return vectors.square().sum(dim=1).sqrt()
 
 
@@ -96,14 +103,15 @@ class NearBatch:
 
     def at(self, positions: Tensor, cells: Tensor) -> Self:
         """The same with other positions (N, 3) and cells (B, 3, 3) at which the lists still hold."""
-        batch = self.batch.at(positions)
+        batch, close = self.batch.at(positions), self.close
         if cells is not batch.cells:
             batch = batch.in_cells(cells)
-        return type(self)(batch, self.lists, self.built_at, self.built_in, self.close)
+            close = close.shifted(batch)
+        return type(self)(batch, self.lists, self.built_at, self.built_in, close)
 
     def overlaps(self) -> dict[int, str]:
         """The structures (indices into B) that hold overlapping atoms, each with its worst pair in words."""
-        ratios = self.close.distances(self.batch) / self.close.least
+        ratios = self.close.distances(self.batch.positions) / self.close.least
         if not bool((ratios < 1.0).any()):
             return {}
         structures = self.batch.structure[self.close.edges[0]]
