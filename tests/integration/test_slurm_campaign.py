@@ -134,7 +134,7 @@ def test_campaign_survives_a_cancelled_block_and_a_killed_worker(slurm: Slurm, r
     folder = slurm_project(tmp_path / "project", log, wall_s=1.5, n_labels=24)
     campaign = run(folder)
     wait_until(lambda: n_done(folder, Stage.ACTIVE) >= 1, campaign)
-    assert slurm.n_running() == 4
+    wait_until(lambda: slurm.n_running() == 4, campaign)
 
     def lose(how: str, act: Callable[[dict[str, Any]], None]) -> None:
         """Take away what computes the latest label, and wait until that label is computed elsewhere."""
