@@ -15,6 +15,7 @@ from aims_pax.protocols import AnswersLater, Driver, ExplainsFailures, Integrato
 from aims_pax.sampling.asking import Asking, Question, at_once, side_by_side
 from aims_pax.sampling.course import Course
 from aims_pax.sampling.dynamics import Crowd, Felt, Noise, Rows, integrator_of, maxwell_boltzmann
+from aims_pax.sampling.dynamics.shape import matrices_of
 from aims_pax.sampling.neighbours import NearBatch, SkinLists
 from aims_pax.sampling.noise import NoiseStream
 from aims_pax.sampling.phase_space import SAVED, SAVED_LATER, PhaseSpace
@@ -30,8 +31,6 @@ from aims_pax.units import AMU_ANG2_PER_FS2_EV, BOLTZMANN_EV_PER_K
 
 _STALE = -1
 _NOISE_STEPS_AT_ONCE = 64
-_VOIGT = [0, 5, 4, 5, 1, 3, 4, 3, 2]
-"""The six components in ASE's order as a matrix, row after row."""
 
 
 class BatchedSampler:
@@ -326,7 +325,7 @@ class BatchedSampler:
             nothing = Felt(self._space.energies[:0], self._space.forces[:0], None)
             return nothing, {int(batch.trajectory[structure]): words for structure, words in overlaps.items()}
         energies, forces, stress = yield Question(batch, want_stress=any(moves_cell))
-        matrices = None if stress is None else stress.to(torch.float64)[:, _VOIGT].view(-1, 3, 3)
+        matrices = None if stress is None else matrices_of(stress.to(torch.float64))
         felt = Felt(energies.to(torch.float64), forces.to(torch.float64), matrices)
         return felt, self._soundness.of_forces(batch, felt, moves_cell)
 
