@@ -79,7 +79,7 @@ def _strain_problems(document: Document, keys: KeyPath, md: MDSettings, moved: I
         frame, name = system.frame, system.name
         if not frame.pbc.any():
             found = f"{is_npt}, and {name} is a molecule: it has no cell that could move."
-            yield Problem(place, found, "", "Give it an MD of its own, in SYSTEMS.")
+            yield Problem(place, found, "", "Set nvt, or give it an MD of its own in SYSTEMS.")
         elif abs(np.linalg.det(frame.cell)) < SMALLEST_VOLUME_ANG3:
             found = f"{is_npt}, and the cell of {name} has no volume: a lattice vector is missing."
             yield Problem(place, found, "", "Give its geometry three lattice vectors, or set nvt.")
