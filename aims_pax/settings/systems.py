@@ -11,7 +11,8 @@ import numpy as np
 
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import Frame
-from aims_pax.settings.reading.structure_files import Declared, Unreadable, declared, images, written_formula
+from aims_pax.settings.reading.structure_files import Declared, declared, images, written_formula
+from aims_pax.settings.reading.unreadable import Unreadable
 
 if TYPE_CHECKING:
     from ase import Atoms

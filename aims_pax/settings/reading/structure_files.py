@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from aims_pax.settings.reading.unreadable import Unreadable
 from aims_pax.xyz import blocks
 
 if TYPE_CHECKING:
@@ -32,22 +33,6 @@ _FULL: Final = 0.999
 _CHARGE_KEYS: Final = ("charge", "total_charge", "tot_charge", "net_charge")
 _MULTIPLICITY_KEYS: Final = ("multiplicity", "spin_multiplicity", "mult")
 _SPIN_KEYS: Final = ("spin", "total_spin")
-
-
-class Unreadable(Exception):
-    """A structure file whose meaning would be lost, or that holds nothing.
-
-    Parameters
-    ----------
-    found, allowed, advice : str
-        As in :class:`aims_pax.errors.Problem`.
-    line : int or None
-        Where in the file, from 1.
-    """
-
-    def __init__(self, found: str, allowed: str = "", advice: str = "", *, line: int | None = None) -> None:
-        super().__init__(found)
-        self.found, self.allowed, self.advice, self.line = found, allowed, advice, line
 
 
 @dataclass(frozen=True, slots=True)
