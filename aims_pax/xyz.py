@@ -2,7 +2,8 @@
 
 Other programs and people write ``pbc=T T F`` without quotes, ``PBC`` and ``lattice``, atomic numbers, and labels such
 as Fe1. ASE takes the first for periodicity along all three vectors and the others for remarks, so all of them are
-rewritten here, and refused where they could mean two things.
+rewritten here, and refused where they could mean two things. So are truth values of a move_mask: of some spellings ASE
+makes atoms that move, of others such that don't.
 """
 
 import re
@@ -35,6 +36,7 @@ _COLUMN_NAMES: Final = {
     **dict.fromkeys(("symbol", "element", "elements", "atom_type", "atom_types"), "species"),
     **dict.fromkeys(("position", "coords", "coordinates", "xyz"), "pos"),
     **dict.fromkeys(("z", "atomic_number", "atomic_numbers"), "Z"),
+    "move_mask": "move_mask",
 }
 """What other programs call the columns that ASE knows by one name."""
 
@@ -98,12 +100,34 @@ def _tidied(lines: list[str], *, line: int) -> Iterator[str]:
     if n_columns > n_present:  # ASE would make a place for each of them
         raise ValueError(f"line {line}: Properties announce {n_columns} columns, and the first atom has {n_present}")
     yield comment
-    names = [name for name, _, _ in columns]
+    names, atoms = [name for name, _, _ in columns], lines[1:]
+    if "move_mask" in names:
+        place, width = _place(columns, "move_mask")
+        if width not in (1, 3):
+            raise ValueError(f"line {line}: move_mask has {width} columns, and should have one or three")
+        atoms = [_with_truth(text, range(place, place + width), line + n) for n, text in enumerate(atoms, start=1)]
     if columns and "species" not in names:
-        yield from lines[1:]
+        yield from atoms
         return
-    place = sum(width for _, _, width in columns[: names.index("species")]) if columns else 0
-    yield from _with_symbols(lines[1:], place, comment, line=line + 1)
+    place, _ = _place(columns, "species") if columns else (0, 1)
+    yield from _with_symbols(atoms, place, comment, line=line + 1)
+
+
+def _place(columns: list[tuple[str, str, int]], name: str) -> tuple[int, int]:
+    """The first of the words of a line that belong to a column, and how many they are."""
+    index = [one for one, _, _ in columns].index(name)
+    return sum(width for _, _, width in columns[:index]), columns[index][2]
+
+
+def _with_truth(text: str, places: range, line: int) -> str:
+    """A line of an atom with T and F in these places."""
+    words = text.split()
+    for place in places:
+        word = words[place] if place < len(words) else "T"
+        if word.lower() not in _TRUTH:
+            raise ValueError(f"line {line}: move_mask is {word[:40]}, and should be T for what moves, or F")
+        text = text if word in ("T", "F") else _replaced(text, place, word, {word: _TRUTH[word.lower()]})
+    return text
 
 
 def _tidied_comment(comment: str, *, line: int) -> tuple[str, list[tuple[str, str, int]]]:
@@ -183,6 +207,7 @@ def _columns(value: str) -> list[tuple[str, str, int]]:
     renamed = []
     for name, kind, width in columns:
         meant = "species" if name == "symbols" else _COLUMN_NAMES.get(name.lower(), name)
+        kind = "L" if meant == "move_mask" else kind
         renamed.append((meant if meant not in present or name == "symbols" else name, kind, width))
     return renamed
 

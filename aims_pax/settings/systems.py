@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from aims_pax.constraints import constraints_of
 from aims_pax.errors import Problem, StructureError
-from aims_pax.frame import Frame
-from aims_pax.settings.reading.structure_files import Declared, declared, images, written_formula
+from aims_pax.frame import BoolArray, Frame
+from aims_pax.settings.reading.structure_files import Declared, declared, fixed_vectors, images, written_formula
 from aims_pax.settings.reading.unreadable import Unreadable
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ class System:
         Total charge and spin that the file speaks of.
     remarks : tuple of Problem
         What of the file may not mean what it seems to, or isn't used.
+    fixed : (n_atoms, 3) bool, or None
+        Components of positions that are held where they are; None where none is.
+    fixed_vectors : str
+        Lattice vectors, of a, b and c, that the file holds: ``ab``.
     """
 
     name: str
@@ -73,6 +78,8 @@ class System:
     charges: tuple[float, ...] | None = None
     declared: Declared = field(default_factory=Declared)
     remarks: tuple[Problem, ...] = ()
+    fixed: BoolArray | None = field(default=None, compare=False)  # arrays have no hash; frames differ for themselves
+    fixed_vectors: str = ""
 
     @property
     def origin(self) -> str:
@@ -187,7 +194,17 @@ def _system(name: str, index: int, file: Path | None, atoms: "Atoms") -> System:
     remarks = [*_remarks(atoms, f"atoms, {name}" if file is None else file.name)]
     if file is not None and file.suffix.lower() == ".cif":
         remarks += _formula_remarks(atoms, file)
-    return System(name, _frame(atoms, name, index), file, moments, charges, declared(atoms), tuple(remarks))
+    return System(
+        name=name,
+        frame=_frame(atoms, name, index),
+        file=file,
+        moments=moments,
+        charges=charges,
+        declared=declared(atoms),
+        remarks=tuple(remarks),
+        fixed=constraints_of(atoms).fixed,
+        fixed_vectors=fixed_vectors(atoms),
+    )
 
 
 def _files(folder: Path, place: Path | Mapping[int, Path] | None) -> list[Path]:
@@ -277,8 +294,7 @@ def _defects(atoms: "Atoms") -> Iterator[tuple[str, str, str]]:
         return
     if (atoms.numbers < 1).any():
         yield "The structure holds atoms without an element.", "", "Remove ghost and dummy atoms."
-    if any(len(getattr(constraint, "index", (0,))) for constraint in atoms.constraints):
-        yield "The structure holds constraints, which MD would not keep.", "", "Remove them from the file."
+    yield from _unkept(atoms)
     if np.ndim(atoms.arrays.get("initial_magmoms", ())) > 1:
         yield "The structure holds initial moments that are vectors.", "one number for each atom", "Remove them."
     if atoms.pbc.any() and abs(atoms.cell.complete().volume) < SMALLEST_CELL_ANG3:
@@ -294,6 +310,17 @@ def _defects(atoms: "Atoms") -> Iterator[tuple[str, str, str]]:
         yield found, f"at least {LOWEST_CELL_ANG} Å", advice
         return
     yield from _overlaps(atoms)
+
+
+def _unkept(atoms: "Atoms") -> Iterator[tuple[str, str, str]]:
+    """Constraints that are not kept by holding components of positions."""
+    said, allowed = constraints_of(atoms), "fixed atoms, in all directions or along x, y or z"
+    for words in said.skewed:
+        found = f"The structure holds {words} along directions that are not x, y or z, which MD would not keep."
+        yield found, allowed, "Fix these atoms in all directions, or turn the structure."
+    for name in said.others:
+        found = f"The structure holds the constraint {name}, which MD would not keep."
+        yield found, allowed, "Remove it. Distances, angles and the like can be held by restraints: MD.bias."
 
 
 def _overlaps(atoms: "Atoms") -> Iterator[tuple[str, str, str]]:

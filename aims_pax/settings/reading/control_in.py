@@ -37,7 +37,10 @@ FORBIDDEN: Final = {
 CARRIED: Final = ("atom", "atom_frac", "lattice_vector", "initial_moment", "initial_charge")
 """Lines of geometry.in that labels have, too, atom by atom."""
 
-WITHOUT_EFFECT: Final = ("velocity", "trust_radius", "hessian_block", "hessian_block_lv", "hessian_block_lv_atom")
+WITHOUT_EFFECT: Final = (
+    *("constrain_relaxation", "velocity", "trust_radius"),
+    *("hessian_block", "hessian_block_lv", "hessian_block_lv_atom"),
+)
 """Lines of geometry.in that don't change energy and forces."""
 
 

@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from aims_pax.settings.reading.relaxation import aims_relaxation, hold_cartesian, hold_scaled, vasp_flags
 from aims_pax.settings.reading.unreadable import Unreadable
 from aims_pax.xyz import blocks
 
@@ -26,6 +27,9 @@ _AIMS_KEYWORDS: Final = (
     *("homogeneous_field", "isotope", "trust_radius", "hessian_file", "hessian_block", "hessian_block_lv"),
     *("hessian_block_lv_atom", "symmetry_n_params", "symmetry_params", "symmetry_lv", "symmetry_frac"),
 )
+
+_FIXED_VECTORS: Final = "fixed lattice vectors"
+"""Where ASE's atoms keep which lattice vectors their file holds."""
 
 _FULL: Final = 0.999
 """Occupancy from which a site counts as full; files round."""
@@ -78,9 +82,16 @@ def images(file: Path) -> list["Atoms"]:
         if kind == "extxyz":
             # A letter that is not in UTF-8 stands in a remark: a place where atoms are would not be read at all.
             return [read(StringIO(block), index=0, format="extxyz") for block in blocks(StringIO(text, newline=None))]
+        if kind == "aims":
+            return [_of_aims(text)]
+        flags = vasp_flags(text) if kind == "vasp" else None
         # water@300K.cif is a name
         found = read(path, index=":", format=kind or None, do_not_split_by_at_sign=True)
-    return _with_declarations(found, kind, text) if isinstance(found, list) else []
+    if not isinstance(found, list):
+        return []
+    if flags is not None and len(found) == 1:
+        hold_scaled(found[0], flags)
+    return _with_declarations(found, kind, text)
 
 
 def declared(atoms: "Atoms") -> Declared:
@@ -101,6 +112,24 @@ def declared(atoms: "Atoms") -> Declared:
     found = [one for one in (charge, multiplicity or spin) if one is not None]
     words = " ".join(f"{key}={value:g}" for key, value in found)
     return Declared(None if charge is None else charge[1], meant, words)
+
+
+def fixed_vectors(atoms: "Atoms") -> str:
+    """Lattice vectors, of a, b and c, that the file of these atoms holds in a relaxation: ``ab``."""
+    return str(atoms.info.get(_FIXED_VECTORS, ""))
+
+
+def _of_aims(text: str) -> "Atoms":
+    """The structure of geometry.in, with what is held there."""
+    from ase.io.aims import read_aims
+
+    said = aims_relaxation(text)
+    atoms: Atoms = read_aims(StringIO(said.rest))
+    if said.fixed.any():
+        hold_cartesian(atoms, said.fixed)
+    if said.vectors:
+        atoms.info[_FIXED_VECTORS] = said.vectors
+    return atoms
 
 
 def written_formula(file: Path) -> tuple[str, float]:
@@ -188,6 +217,10 @@ def _require_aims_keywords(text: str) -> None:
         if words[0] not in _AIMS_KEYWORDS and meant:
             found = f"{words[0]} is no keyword of geometry.in."
             raise Unreadable(found, ", ".join(_AIMS_ATOMS), f"Did you mean {meant[0]}?", line=number)
+        if words[0].startswith("symmetry_"):
+            found = f"{words[0]} is about a relaxation that keeps a symmetry, which MD would not keep."
+            advice = "Remove these lines. Atoms can be held: constrain_relaxation."
+            raise Unreadable(found, "", advice, line=number)
         if words[0] in ("atom", "atom_frac") and len(words) > 4 and not _is_symbol(words[4]):
             found = f"{words[4]} is not an element, and species with names of their own can't be used."
             raise Unreadable(

@@ -86,7 +86,6 @@ def test_geometry_mapping_of_settings_is_honoured(folder: Any) -> None:
         ("a.xyz", "1\n\nH nan 0 0\n", "not finite"),
         ("a.xyz", CRYSTAL.replace("Cl 2 2 2", "Cl 3.9 0 0"), "0.10 Å apart"),
         ("a.xyz", CRYSTAL.replace("4 0 0 0 4 0 0 0 4", "4 0 0 4 0 0 0 0 4"), "its cell has no volume"),
-        ("a.in", "atom 0 0 0 H\nconstrain_relaxation .true.\n", "constraints, which MD would not keep"),
     ],
 )
 def test_unusable_structure_is_said_with_its_file(folder: Any, name: str, text: str | bytes, message: str) -> None:
@@ -357,9 +356,8 @@ def test_types_of_lammps_are_not_taken_for_elements(folder: Any) -> None:
 
 def test_constraint_on_no_atom_is_none(folder: Any) -> None:
     coord = "$coord\n 0 0 0 o\n 0 0 1.83 h\n$end\n"
-    assert read_text(folder, "coord", coord).frame.n_atoms == 2
-    with pytest.raises(StructureError, match="constraints, which MD would not keep"):
-        read_systems(folder.path, folder.file("coord", coord.replace(" h", " h f")))
+    assert read_text(folder, "coord", coord).fixed is None
+    assert read_text(folder, "coord", coord.replace(" h", " h f")).fixed.tolist() == [[False] * 3, [True] * 3]
 
 
 @pytest.mark.parametrize(

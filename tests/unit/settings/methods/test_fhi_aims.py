@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from aims_pax.reference.programs.fhi_aims import write_input
 from aims_pax.settings import FhiAimsSettings, Project
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
 
@@ -204,6 +205,16 @@ def test_lines_of_geometry_in_that_labels_would_lack_are_refused(aims: Aims) -> 
     assert "geometry.in, line 5: empty can't be kept" in message
     message = aims(geometry=WATER.replace("atom", "atom_frac")).complaint()
     assert "geometry.in, line 1: atom_frac needs lattice vectors, and there are none." in message
+
+
+def test_atoms_held_in_geometry_in_are_held_by_md_and_computed_as_all_others(aims: Aims, tmp_path: Path) -> None:
+    project = aims(geometry=f"{WATER}constrain_relaxation .true.\n").load()
+    (system,) = project.systems
+    assert system.fixed is not None
+    assert system.fixed.tolist() == [[False] * 3, [False] * 3, [True] * 3]
+    (tmp_path / "label").mkdir()
+    write_input(input_of(project), system.frame, tmp_path / "label", want_stress=False)
+    assert "constrain_relaxation" not in (tmp_path / "label" / "geometry.in").read_text()
 
 
 @pytest.mark.parametrize("geometry", [DIAMOND.replace("atom_frac 0 0 0", "atom 0 0 0"), f"{WATER}velocity 0 0 0\n"])
