@@ -35,7 +35,7 @@ def cross_problems(
 ) -> list[Problem]:
     """Contradictions between sections, files and structures, as far as each of them is right by itself."""
     problems = [*_stage_problems(settings, document), *_md_problems(settings, document, len(systems), stages)]
-    problems += _lone_atom_problems(systems) if stages else ()
+    problems += (*_lone_atom_problems(systems), *_still_problems(systems)) if stages else ()
     if systems:
         problems += _trajectory_problems(settings, document, len(systems), stages)
         problems += _resource_problems(settings, document, systems)
@@ -77,6 +77,7 @@ def _strain_problems(document: Document, keys: KeyPath, md: MDSettings, moved: I
     largest = max(md.pressure, md.final_pressure or 0.0, key=abs)
     for system in moved:
         frame, name = system.frame, system.name
+        yield from _held_problems(system, place, is_npt)
         if not frame.pbc.any():
             found = f"{is_npt}, and {name} is a molecule: it has no cell that could move."
             yield Problem(place, found, "", "Set nvt, or give it an MD of its own in SYSTEMS.")
@@ -91,6 +92,18 @@ def _strain_problems(document: Document, keys: KeyPath, md: MDSettings, moved: I
             where = document.where((*keys, "pressure"))
             found = f"{name} is not periodic along all directions, and the pressure is {largest:g} Pa."
             yield Problem(where, found, f"up to {NO_PRESSURE_PA:g} Pa", "Vacuum can't be pressed on: remove it.")
+
+
+def _held_problems(system: System, place: str, is_npt: str) -> Iterator[Problem]:
+    """What a file holds that a barostat would move: atoms go with the cell."""
+    said = "its constraints" if system.file is None else f"the constraints from {system.file.name}"
+    if system.fixed is not None:
+        found = f"{is_npt}, and {system.name} has fixed atoms, which a barostat would move with the cell."
+        yield Problem(place, found, "", f"Set nvt, or remove {said}.")
+    if system.fixed_vectors:
+        found = f"{is_npt}, and {system.origin} holds lattice vectors: {', '.join(system.fixed_vectors)}."
+        advice = "Remove constrain_relaxation there: pressure_directions names the vectors that a barostat moves."
+        yield Problem(place, found, "", advice)
 
 
 def _stress_problems(
@@ -195,6 +208,15 @@ def _lone_atom_problems(systems: tuple[System, ...]) -> Iterator[Problem]:
             else "Remove it. Energies of free atoms are computed without it, or given by ARCHITECTURE.atomic_energies."
         )
         yield Problem(system.origin, f"{found}other structure, and nothing can be learned.", "at least 2 atoms", advice)
+
+
+def _still_problems(systems: tuple[System, ...]) -> Iterator[Problem]:
+    """Structures of which nothing can move."""
+    for system in systems:
+        if system.fixed is not None and system.fixed.all():
+            found = f"All atoms of {system.name} are fixed in all directions: nothing would move."
+            advice = "Remove the constraints of the atoms that are to move."
+            yield Problem(system.origin, found, "at least one atom that can move", advice)
 
 
 def _trajectory_problems(

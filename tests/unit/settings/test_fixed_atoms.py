@@ -10,7 +10,8 @@ from ase.build import fcc111
 from ase.constraints import FixAtoms, FixBondLengths, FixCartesian, FixedPlane, FixScaled
 from ase.io import write
 
-from aims_pax.errors import StructureError
+from aims_pax.errors import SettingsError, StructureError
+from aims_pax.settings.reading.arguments import project_to_label
 from aims_pax.settings.systems import System, read_systems, systems_of
 
 SLAB = fcc111("Al", (1, 1, 3), vacuum=8.0)
@@ -21,13 +22,13 @@ GEOMETRY_IN = """\
 lattice_vector 4 0 0
 lattice_vector 0 4 0
 lattice_vector 0 0 20
-atom 0 0 0 Al
+atom 0 0 0 Mg
   constrain_relaxation .true.
-atom 0 0 2.5 Al
+atom 0 0 2.5 Mg
   constrain_relaxation x
   initial_moment 1
   constrain_relaxation Z # not y
-atom 0 0 5 Al
+atom 0 0 5 Mg
 """
 
 
@@ -115,7 +116,7 @@ def test_move_mask_of_components_is_read(tmp_path: Path) -> None:
     assert rows(system) == [ALL, [False, False, True], NONE]
 
 
-MASKED = "3\nProperties=species:S:1:move_mask:{}:pos:R:3\nAl {} 0 0 0\nAl {} 0 0 3\nAl {} 0 0 6\n"
+MASKED = "3\nProperties=species:S:1:move_mask:{}:pos:R:3\nMg {} 0 0 0\nMg {} 0 0 3\nMg {} 0 0 6\n"
 
 
 @pytest.mark.parametrize(
@@ -221,6 +222,48 @@ def test_other_constraints_are_refused_with_what_is_kept() -> None:
     assert "the constraint FixBondLengths, which MD would not keep" in words
     assert "Allowed: fixed atoms, in all directions or along x, y or z" in words
     assert "held by restraints: MD.bias" in words
+
+
+# -- together with settings -----------------------------------------------------------------------------------------
+
+NPT = """\
+INITIAL_DATASET_GENERATION: {n_points_per_sampling_step_idg: 2, max_initial_set_size: 10}
+ACTIVE_LEARNING: {num_trajectories: 1, max_train_set_size: 20}
+MD:
+  stat_ensemble: npt
+MISC: {path_to_geometry: geometry.in}
+"""
+
+
+def test_barostat_and_fixed_atoms_are_refused(folder: Any) -> None:
+    folder.write(NPT, structure=None)
+    free = GEOMETRY_IN.replace("constrain_relaxation", "# constrain_relaxation")
+    folder.file("geometry.in", GEOMETRY_IN)
+    complaint = folder.complaint()
+    assert "line 4: MD.stat_ensemble is npt, and geometry has fixed atoms, which a barostat would move" in complaint
+    assert "Set nvt, or remove the constraints from geometry.in." in complaint
+    folder.file("geometry.in", free.replace("20\n", "20\n constrain_relaxation .true.\n"))
+    assert "line 4: MD.stat_ensemble is npt, and geometry.in holds lattice vectors: c." in folder.complaint()
+    folder.file("geometry.in", free)
+    assert folder.load().systems[0].fixed is None
+    folder.file("aims_PAX.yaml", NPT.replace("npt", "nvt"))
+    folder.file("geometry.in", GEOMETRY_IN.replace("20\n", "20\n constrain_relaxation .true.\n"))
+    assert folder.load().systems[0].fixed is not None
+
+
+def test_structure_that_can_not_move_is_refused(folder: Any) -> None:
+    folder.write(structure=MASKED.format("L:1", "F", "F", "F"))
+    with pytest.raises(SettingsError, match="All atoms of water are fixed in all directions: nothing would move"):
+        folder.load()
+    folder.write(structure=MASKED.format("L:3", "F F F", "F F F", "F F T"))
+    assert folder.load().systems[0].fixed.sum() == 8
+
+
+def test_structure_that_can_not_move_can_be_labelled() -> None:
+    slab = SLAB.copy()
+    slab.set_constraint(FixAtoms([0, 1, 2]))
+    emt = {"type": "ase-calculator", "calculator": "ase.calculators.emt:EMT"}
+    assert project_to_label(slab, emt, call="label").systems[0].fixed.all()
 
 
 def test_systems_can_still_be_compared_and_hashed() -> None:
