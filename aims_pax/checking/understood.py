@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.frame import Frame, Stage
+from aims_pax.frame import BoolArray, Frame, IntArray, Stage
 from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, MDSettings, Project
 from aims_pax.settings.md import INERTIAL
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
@@ -21,6 +21,9 @@ from aims_pax.structures.composition import formula
 
 MAX_SYSTEMS: Final = 12
 """Structures that are shown one by one."""
+
+MAX_RUNS: Final = 4
+"""Runs of fixed atoms that are named, of each set of directions."""
 
 MULTIPLETS: Final = ("singlet", "doublet", "triplet", "quartet", "quintet", "sextet", "septet")
 
@@ -42,7 +45,7 @@ def understood(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
 
 
 def structures(project: Project) -> Iterator[str]:
-    """One line for each: name, formula, atoms, cell, charge, spin, electrons."""
+    """One line for each: name, formula, atoms, cell, charge, spin, electrons; and one for its fixed atoms."""
     shown = project.systems[:MAX_SYSTEMS]
     rows = [
         (
@@ -54,8 +57,10 @@ def structures(project: Project) -> Iterator[str]:
         for one in shown
     ]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
-    for name, what, cell, state in rows:
+    for system, (name, what, cell, state) in zip(shown, rows, strict=True):
         yield f"{name:<{widths[0]}}  {what:<{widths[1]}}  {cell:<{widths[2]}}  {state}"
+        if system.fixed is not None:
+            yield f"  {_fixed(system, system.fixed)}"
     if len(project.systems) > MAX_SYSTEMS:
         yield f"and {len(project.systems) - MAX_SYSTEMS} more"
 
@@ -263,6 +268,33 @@ def _angles(frame: Frame) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
         cosine = 0.0 if lengths == 0 else float(frame.cell[a] @ frame.cell[b]) / lengths
         found.append(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
     return np.array(found, dtype=np.float64)
+
+
+def _fixed(system: System, fixed: BoolArray) -> str:
+    """``12 of 40 atoms are held, as geometry.in says (Si 1-12; along y: O 13)``; atoms are counted from 1."""
+    held = np.flatnonzero(fixed.any(axis=1))
+    groups = []
+    for row in sorted(np.unique(fixed[held], axis=0).tolist(), reverse=True):
+        axes = " and ".join(axis for axis, is_held in zip("xyz", row, strict=True) if is_held)
+        along = "" if all(row) else f"along {axes}: "
+        groups.append(f"{along}{_runs(system.frame.numbers, np.flatnonzero((fixed == row).all(axis=1)))}")
+    source = "its constraints say" if system.file is None else f"{system.file.name} says"
+    verb = "is" if len(held) == 1 else "are"
+    return f"{len(held)} of {len(fixed)} atoms {verb} held, as {source} ({'; '.join(groups)})"
+
+
+def _runs(numbers: IntArray, atoms: IntArray) -> str:
+    """Atoms with their elements, those in a row at once: ``Si 1-12, O 14``."""
+    from ase.data import chemical_symbols
+
+    breaks = np.flatnonzero((np.diff(atoms) > 1) | (np.diff(numbers[atoms]) != 0)) + 1
+    runs = [(int(run[0]), int(run[-1])) for run in np.split(atoms, breaks)]
+    said = [
+        f"{chemical_symbols[numbers[first]]} {first + 1}{'' if first == last else f'-{last + 1}'}"
+        for first, last in runs[:MAX_RUNS]
+    ]
+    more = sum(last - first + 1 for first, last in runs[MAX_RUNS:])
+    return ", ".join(said) + (f" and {more} more" if more else "")
 
 
 def _state(project: Project, system: System) -> str:

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from ase import Atoms
 from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
+from ase.constraints import FixAtoms, FixCartesian
 from ase.io import write
 
 from aims_pax.checking.asked import Asked
@@ -17,6 +19,7 @@ from aims_pax.checking.understood import quantities, structures
 from aims_pax.errors import Doubt
 from aims_pax.frame import Frame, Stage
 from aims_pax.settings import Project, load_project
+from aims_pax.settings.reading.arguments import initial
 from aims_pax.stages.assembly import seeds_of
 from aims_pax.structures.composition import formula, is_crystal, reduced
 
@@ -261,6 +264,40 @@ def test_structures_are_described_with_cell_charge_and_electrons(tmp_path: Path)
     assert line == "start (2 atoms)  Si2  3.84 x 3.84 x 3.84 Å, 60 60 60°, pbc abc  charge 0, singlet, 28 e-"
     unknown = {"REFERENCE": {"type": "ase-calculator", "calculator": "ase.calculators.emt:EMT"}}
     assert next(structures(project(tmp_path / "other", changes=unknown))).endswith("18 e- if neutral")
+
+
+@pytest.mark.parametrize(
+    ("constraints", "words"),
+    [
+        ([FixAtoms([1])], "1 of 8 atoms is held, as start.xyz says (Mg 2)"),
+        (
+            [
+                FixAtoms([0, 1, 4, 5, 6]),
+                FixCartesian([3, 7], (False, True, False)),
+                FixCartesian([2], (True, True, False)),
+            ],
+            "8 of 8 atoms are held, as start.xyz says (Mg 1-2, O 5-7; along x and y: Mg 3; along y: Mg 4, O 8)",
+        ),
+    ],
+)
+def test_fixed_atoms_are_said_with_their_file(tmp_path: Path, constraints: list[Any], words: str) -> None:
+    atoms = Atoms(sorted(MGO.symbols), MGO.positions[np.argsort(MGO.numbers)[::-1]], cell=MGO.cell, pbc=True)
+    atoms.set_constraint(constraints)
+    _, line = structures(project(tmp_path, atoms=atoms, changes={"REFERENCE": {"method": "GFN1-xTB"}}))
+    assert line == f"  {words}"
+
+
+def test_many_fixed_atoms_are_said_shortly(tmp_path: Path) -> None:
+    atoms = MGO * (2, 2, 2)
+    atoms.set_constraint(FixAtoms(range(0, 64, 2)))
+    _, line = structures(project(tmp_path, atoms=atoms, changes={"REFERENCE": {"method": "GFN1-xTB"}}))
+    assert line == "  32 of 64 atoms are held, as start.xyz says (Mg 1, Mg 3, Mg 5, Mg 7 and 28 more)"
+
+
+def test_fixed_atoms_without_a_file_are_those_of_their_constraints() -> None:
+    water = molecule("H2O", constraint=FixAtoms([0]))
+    _, line = structures(Project.of(water, stages=[initial(n_points_per_sampling_step_idg=2, max_initial_set_size=10)]))
+    assert line == "  1 of 3 atoms is held, as its constraints say (O 1)"
 
 
 def test_quantities_have_units(tmp_path: Path) -> None:
