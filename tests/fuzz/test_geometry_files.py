@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pytest
 from ase.build import bulk, molecule
+from ase.constraints import FixAtoms, FixCartesian, FixScaled
 from ase.io import write
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,13 +35,18 @@ def _cif() -> tuple[str, str]:
 
 
 WATER, SALT = molecule("H2O"), bulk("NaCl", "rocksalt", a=5.64)
+HELD = bulk("NaCl", "rocksalt", a=5.64, cubic=True)
+HELD.set_constraint([FixAtoms([0]), FixCartesian([1], (True, False, False)), FixScaled([2], (False, False, True))])
 
 STRUCTURES: Final = dict(
     [
         _written("a.xyz", [WATER, WATER], "xyz"),
         _written("a.extxyz", [SALT, WATER], "extxyz"),
         ("geometry.in", DIAMOND),
+        ("held.in", "atom 0 0 0 O\n  constrain_relaxation x\natom 0 0 1 H\n  constrain_relaxation .true.\n"),
         _written("POSCAR", SALT, "vasp"),
+        _written("held.poscar", HELD, "vasp"),
+        _written("held.extxyz", HELD, "extxyz"),
         _written("a.pdb", WATER, "proteindatabank"),
         _written("a.gen", SALT, "gen"),
         _cif(),
@@ -87,6 +93,7 @@ def test_structure_files_are_used_or_refused(data: st.DataObject, name: str) -> 
         assert np.isfinite(system.frame.positions).all()
         assert np.isfinite(system.frame.cell).all()
         assert (system.frame.numbers > 0).all()
+        assert system.fixed is None or (system.fixed.shape == system.frame.positions.shape and system.fixed.any())
         gaps = np.linalg.norm(system.frame.positions[:, None] - system.frame.positions[None], axis=2)
         assert (gaps[~np.eye(len(gaps), dtype=bool)] >= CLOSEST_ANG).all()
     counts["used"] += 1

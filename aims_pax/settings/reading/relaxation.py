@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import StringIO
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
@@ -60,7 +61,7 @@ def aims_relaxation(text: str) -> AimsRelaxation:
     vectors: list[set[int]] = []
     here: set[int] | None = None
     rest = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(_lines(text), start=1):
         words = line.partition("#")[0].split()
         keyword = words[0] if words else ""
         if keyword == AIMS_KEYWORD:
@@ -72,7 +73,7 @@ def aims_relaxation(text: str) -> AimsRelaxation:
             (atoms if keyword in _ATOMS else vectors if keyword == "lattice_vector" else []).append(here)
     fixed = np.array([[axis in held for axis in range(3)] for held in atoms], dtype=np.bool_).reshape(-1, 3)
     letters = "".join(letter for letter, held in zip("abc", vectors, strict=False) if held)
-    return AimsRelaxation(fixed, letters, "\n".join(rest) + "\n")
+    return AimsRelaxation(fixed, letters, "\n".join(rest))
 
 
 def _hold(here: set[int] | None, words: list[str], number: int) -> None:
@@ -95,7 +96,7 @@ def vasp_flags(text: str) -> BoolArray | None:
     Unreadable
         An atom without three truth values.
     """
-    lines = text.splitlines()
+    lines = _lines(text)
     place = next((n for n in (6, 7) if n < len(lines) and lines[n].strip()[:1].lower() == "s"), None)
     if place is None:
         return None
@@ -103,6 +104,11 @@ def vasp_flags(text: str) -> BoolArray | None:
     start = place + 2
     rows = [_row(line, start + n + 1) for n, line in enumerate(lines[start : start + n_atoms])]
     return np.array(rows, dtype=np.bool_) if len(rows) == n_atoms else None  # ASE says what of the atoms is missing
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a file, as programs and ASE count them: a form feed within a remark ends none."""
+    return StringIO(text, newline=None).read().split("\n")
 
 
 def _row(line: str, number: int) -> list[bool]:

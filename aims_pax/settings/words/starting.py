@@ -11,6 +11,7 @@ import numpy as np
 
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import FloatArray, Frame
+from aims_pax.settings.reading.relaxation import hold_cartesian
 from aims_pax.settings.systems import DEFAULT_PLACES, System, read_systems
 
 PLACEHOLDER: Final = "placeholder_ethanol.xyz"
@@ -271,7 +272,8 @@ def _supercell(system: System, times: tuple[int, int, int]) -> System:
         frame, numbers=np.tile(frame.numbers, n), positions=positions, cell=frame.cell * np.array(times)[:, None]
     )
     moments, charges = (None if one is None else one * n for one in (system.moments, system.charges))
-    return replace(system, frame=larger, moments=moments, charges=charges)
+    fixed = None if system.fixed is None else np.tile(system.fixed, (n, 1))
+    return replace(system, frame=larger, moments=moments, charges=charges, fixed=fixed)
 
 
 # -- strained cells -------------------------------------------------------------------------------------------
@@ -372,7 +374,7 @@ def _rewritten(one: NewFile, systems: Sequence[System], *, name: str | None = No
 
 
 def _text(systems: Sequence[System], note: str) -> str:
-    """Structures in extended XYZ, with their initial moments and charges."""
+    """Structures in extended XYZ, with their initial moments, charges and fixed atoms."""
     from ase import Atoms
     from ase.io import write
 
@@ -384,6 +386,8 @@ def _text(systems: Sequence[System], note: str) -> str:
             atoms.set_initial_magnetic_moments(system.moments)
         if system.charges is not None:
             atoms.set_initial_charges(system.charges)
+        if system.fixed is not None:
+            hold_cartesian(atoms, system.fixed)
         atoms.info["note"] = note
         write(text, atoms, format="extxyz")
     return text.getvalue()

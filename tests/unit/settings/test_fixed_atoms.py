@@ -83,6 +83,11 @@ def test_held_lattice_vectors_hold_no_atom(folder: Any) -> None:
     assert (rows(system), system.fixed_vectors) == (None, "a")
 
 
+def test_remark_with_a_form_feed_stays_a_remark(folder: Any) -> None:
+    text = GEOMETRY_IN.replace("# not y", "# not y\x0c constrain_relaxation y \x0c atom 0 0 7 Mg")
+    assert rows(read_one(folder, "geometry.in", text.replace("\n", "\r\n"))) == [ALL, [True, False, True], NONE]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
+from ase.constraints import FixAtoms, FixCartesian
 from ase.io import write
 
 from aims_pax.errors import SettingsError, StructureError
@@ -310,6 +311,17 @@ def test_cells_of_several_crystals_are_strained_only_when_asked_for(tmp_path: Pa
     assert len(load_project(tmp_path / "strained").systems) == 8
     with pytest.raises(StructureError, match=r"--strain: No structure is periodic in three directions"):
         write_project(tmp_path / "not", saved(tmp_path / "w.xyz", molecule("H2O")), strain=2.0)
+
+
+def test_fixed_atoms_stay_fixed_in_what_is_made_of_a_file(tmp_path: Path) -> None:
+    iron = bulk("Fe", "bcc", a=2.87, cubic=True)
+    iron.set_constraint([FixAtoms([0]), FixCartesian([1], (False, True, False))])
+    write_project(tmp_path / "new", saved(tmp_path / "fe.traj", iron), strain=2)
+    systems = load_project(tmp_path / "new").systems
+    assert [system.frame.n_atoms for system in systems] == [8] * 4  # repeated, and strained thrice
+    for system in systems:
+        assert system.fixed is not None
+        assert system.fixed.tolist() == [[True] * 3, [False, True, False]] * 4
 
 
 def test_small_cell_is_repeated_and_that_is_said(tmp_path: Path) -> None:
