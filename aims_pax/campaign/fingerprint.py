@@ -9,7 +9,6 @@ import numpy as np
 
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, SettingsError
-from aims_pax.frame import Frame
 from aims_pax.settings import Project
 from aims_pax.settings.changing import When, when
 from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
@@ -18,6 +17,7 @@ from aims_pax.settings.reading.final_datasets import EXTEND, TOLD
 from aims_pax.settings.reading.stages import convergence_after
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.settings.systems import System
 from aims_pax.stages.memory import recalling
 
 STRUCTURES: Final = "starting structures"
@@ -93,7 +93,7 @@ def changes(stored: str, project: Project) -> Iterator[tuple[str, Any, Any]]:
 def _described(project: Project) -> dict[str, Any]:
     """All settings, by names without hierarchy: a value that is a mapping is compared as a whole."""
     settings = project.settings
-    described: dict[str, Any] = {STRUCTURES: [[system.name, _digest(system.frame)] for system in project.systems]}
+    described: dict[str, Any] = {STRUCTURES: [[system.name, _digest(system)] for system in project.systems]}
     described[SYSTEMS] = list(settings.systems)
     if project.inputs:
         described[AIMS_INPUT] = {name: one.digest for name, one in project.inputs.items()}
@@ -147,8 +147,10 @@ def _md(project: Project) -> Mapping[int, MDSettings]:
     return dict.fromkeys(range(max(len(project.systems), settings.n_trajectories)), settings.md)
 
 
-def _digest(frame: Frame) -> str:
-    arrays = (frame.numbers, frame.positions, frame.cell, frame.pbc)
+def _digest(system: System) -> str:
+    """By all that MD begins with; what is free is as it was before atoms could be held."""
+    frame, fixed = system.frame, () if system.fixed is None else (system.fixed,)
+    arrays = (frame.numbers, frame.positions, frame.cell, frame.pbc, *fixed)
     return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()[:12]
 
 

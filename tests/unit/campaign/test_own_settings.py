@@ -2,12 +2,14 @@
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from aims_pax.campaign.fingerprint import _described, changed_settings
+from aims_pax.campaign.fingerprint import STRUCTURES, _described, changed_settings
 from aims_pax.settings import Project, load_project
 
 from ..settings.test_own import BASE, written
@@ -54,3 +56,19 @@ def test_a_run_without_systems_does_not_go_on_with_some(tmp_path: Path) -> None:
     assert any("SYSTEMS is" in one.found for one in changed_settings(json.dumps(stored), after))
     del stored["SYSTEMS"]  # as a run of an older program has it
     assert any("SYSTEMS is" in one.found for one in changed_settings(json.dumps(stored), after))
+
+
+def test_other_fixed_atoms_are_another_structure(tmp_path: Path) -> None:
+    free = project(tmp_path / "free")
+    water, *others = free.systems
+    mask = np.zeros((3, 3), dtype=np.bool_)
+    mask[0] = True
+    held = replace(free, systems=(replace(water, fixed=mask), *others))
+    partly = replace(free, systems=(replace(water, fixed=mask & [True, False, False]), *others))
+    notes = [json.dumps(_described(one)) for one in (free, held, partly)]
+    digests = [json.loads(note)[STRUCTURES][0][1] for note in notes]
+    assert len(set(digests)) == 3
+    assert digests[0] == "e8a36bf9e9fc", "older programs, which held no atoms, have noted it so"
+    assert changed_settings(notes[1], held) == []
+    for note in notes[1:]:
+        assert any("The starting structures are not those" in problem.found for problem in changed_settings(note, free))
