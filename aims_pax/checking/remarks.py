@@ -20,8 +20,9 @@ from aims_pax.settings.reading.document import KeyPath, dotted
 from aims_pax.settings.remarks import structure_remarks
 from aims_pax.settings.section import Section
 from aims_pax.settings.stage import ACTIVE, INITIAL, StageSettings
-from aims_pax.settings.stages.kinds import KINDS
+from aims_pax.settings.stages.kinds import KINDS, SELECT
 from aims_pax.stages.imported import dataset_remarks
+from aims_pax.stages.stock.select import SelectFromPool
 from aims_pax.structures.composition import is_crystal
 
 
@@ -229,6 +230,8 @@ def files(asked: Asked) -> Iterator[Doubt]:
     remarks = structure_remarks(asked.project)
     if INITIAL not in asked.stages:
         remarks += dataset_remarks(asked.project)
+    for plan in asked.project.plans(asked.stages):
+        remarks += SelectFromPool(plan).remarks(asked.project) if plan.kind == SELECT else ()
     for remark in remarks:
         yield Doubt(remark.where, remark.found, remark.allowed, remark.advice)
 

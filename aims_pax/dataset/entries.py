@@ -8,8 +8,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from aims_pax.constraints import constraints_of
 from aims_pax.dataset.foreign import (
     charge_of,
+    forces_are_masked,
     is_dimer,
     is_free_atom,
     names_like,
@@ -44,7 +46,10 @@ SETTINGS_OF_KEYS: Final = "MISC.energy_key, MISC.forces_key and MISC.stress_key"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One structure of a file; without a label it is a free atom of this energy."""
+    """One structure of a file; without a label it is a free atom of this energy.
+
+    Its forces are those of the file or calculator, also on atoms that its constraints hold.
+    """
 
     frame: Frame
     energy: float
@@ -53,6 +58,7 @@ class Entry:
     unread: tuple[str, ...] = ()
     charge: float | None = None
     is_dimer: bool = False
+    is_masked: bool = False
 
 
 def atoms_of_block(block: str) -> Any:
@@ -111,7 +117,16 @@ def entry_of(atoms: Any, index: int, path: Path, keys: Keys) -> Entry:
     )
     require_plausible(label, keys.forces, keys.stress)
     unread = tuple(names_like(found, "stress", "virial"))
-    return Entry(frame, energy, label, by_virials, unread, charge_of(atoms.info), is_dimer(found))
+    return Entry(
+        frame=frame,
+        energy=energy,
+        label=label,
+        by_virials=by_virials,
+        unread=unread,
+        charge=charge_of(atoms.info),
+        is_dimer=is_dimer(found),
+        is_masked=forces_are_masked(label.forces, constraints_of(atoms).fixed),
+    )
 
 
 def _required(found: dict[str, Any], key: str, what: str) -> Any:

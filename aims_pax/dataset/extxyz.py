@@ -15,6 +15,7 @@ import numpy as np
 
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.entries import SETTINGS_OF_KEYS, Entry, Keys, atoms_of_block, entry_of
+from aims_pax.dataset.foreign import mask_remarks
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import FloatArray, Frame, Label, LabelledFrame
 from aims_pax.xyz import blocks
@@ -54,6 +55,8 @@ class Dataset:
         Total charges that structures speak of, elementary charges.
     dimers : tuple of int
         Which of the structures are called dimers.
+    n_masked : int
+        Structures whose forces are zero exactly where their constraints hold atoms.
     """
 
     path: Path
@@ -64,6 +67,11 @@ class Dataset:
     unread: tuple[str, ...] = ()
     charges: tuple[float, ...] = ()
     dimers: tuple[int, ...] = ()
+    n_masked: int = 0
+
+    def mask_remarks(self) -> tuple[Problem, ...]:
+        """What is said of forces that were masked before they were written."""
+        return tuple(mask_remarks(str(self.path), self.n_masked, len(self.structures)))
 
 
 def write_extxyz(path: Path, labelled: Iterable[LabelledFrame], keys: Keys | None = None) -> int:
@@ -189,6 +197,7 @@ def _dataset(path: Path, entries: list[Entry]) -> Dataset:
         unread=tuple(sorted({name for entry in bare for name in entry.unread})),
         charges=tuple(sorted({entry.charge for entry in labelled if entry.charge is not None})),
         dimers=tuple(index for index, entry in enumerate(labelled) if entry.is_dimer),
+        n_masked=sum(entry.is_masked for entry in labelled),
     )
 
 

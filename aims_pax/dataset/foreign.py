@@ -1,4 +1,5 @@
-"""What labelled structures of other programs hold that ours do not: free atoms, virials, other units and names."""
+"""What labelled structures of other programs hold that ours do not: free atoms, virials, other units and names, forces
+that were set to zero."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from aims_pax.errors import Problem
-from aims_pax.frame import FloatArray, Frame, Label
+from aims_pax.frame import BoolArray, FloatArray, Frame, Label
 
 FREE_ATOM: Final = "isolatedatom"
 """MACE's `config_type` of an atom alone, in lower case."""
@@ -76,6 +77,33 @@ def charge_of(facts: Mapping[str, Any]) -> float | None:
         if str(name).lower() in CHARGE_NAMES and isinstance(value, int | float | np.number):
             return float(value)
     return None
+
+
+def forces_are_masked(forces: FloatArray, fixed: BoolArray | None) -> bool:
+    """Whether forces are exactly zero on all components that constraints hold, and not on the others.
+
+    ``Atoms.get_forces()`` makes them so unless it is told ``apply_constraint=False``.
+
+    Parameters
+    ----------
+    forces : (n_atoms, 3), eV/Å
+    fixed : (n_atoms, 3) bool, or None
+    """
+    return fixed is not None and not forces[fixed].any() and bool(forces[~fixed].any())
+
+
+def mask_remarks(where: str, n_masked: int, n_structures: int) -> Iterator[Problem]:
+    """What is said of structures whose forces were masked before they were written."""
+    if n_masked:
+        found = (
+            f"Forces of {n_masked} of {n_structures} structures are exactly zero on all atoms that are fixed there "
+            "(move_mask, constraints), and not on others."
+        )
+        advice = (
+            "ASE's get_forces() makes them so, and models would learn that nothing pulls at such atoms. Write those of "
+            "get_forces(apply_constraint=False)."
+        )
+        yield Problem(where, found, "", advice)
 
 
 def names_like(found: Mapping[str, Any], *parts: str) -> list[str]:

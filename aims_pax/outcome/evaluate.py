@@ -40,7 +40,7 @@ class MeasuredModels:
     product : tuple of str and int, or None
         Name of the one model that is handed over, and its place among the models; None where there is no such.
     remarks : tuple of Problem
-        What may be wrong with the units of the labels.
+        What may be wrong with the labels.
     """
 
     names: tuple[str, ...]
@@ -104,11 +104,14 @@ class ErrorsOn:
     labelled : tuple of Frame and Label
     names : tuple of str
         What to call each model.
+    remarks : tuple of Problem
+        What was found wrong with the labels as they were read.
     """
 
     data: Path
     labelled: tuple[tuple[Frame, Label], ...]
     names: tuple[str, ...]
+    remarks: tuple[Problem, ...] = ()
 
     def validate(self, models: Predictor) -> MeasuredModels:
         """How far the models are from the labels; with stress where the labels have one.
@@ -121,7 +124,7 @@ class ErrorsOn:
         labels = [label for _, label in self.labelled]
         frames, want_stress = [frame for frame, _ in self.labelled], any(label.stress is not None for label in labels)
         predictions = models.predict(frames, want_stress=want_stress)
-        remarks = tuple(unit_remarks(self.data, self.labelled))
+        remarks = (*self.remarks, *unit_remarks(self.data, self.labelled))
         errors = evaluate(labels, predictions)
         return MeasuredModels(self.names, self.data, errors, labels, predictions, remarks=remarks)
 
@@ -159,7 +162,8 @@ def evaluate_models(
     """
     read = _dataset(data, keys)
     called = _names(models) if names is None else tuple(names)
-    return ErrorsOn(read.path, read.structures, called).validate(load_models(models, device=devices_of(device)))
+    measure = ErrorsOn(read.path, read.structures, called, read.mask_remarks())
+    return measure.validate(load_models(models, device=devices_of(device)))
 
 
 def _dataset(data: "Path | Sequence[Atoms]", keys: Keys | None) -> Dataset:

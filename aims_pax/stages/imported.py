@@ -122,7 +122,7 @@ def import_datasets(project: Project, store: RunStore, memory: Memory) -> None:
 def dataset_remarks(project: Project) -> list[Problem]:
     """What of the datasets that a user brings is worth a warning; nothing where they can't be read.
 
-    Units, stress, free atoms, and compositions that no starting structure has.
+    Units, stress, free atoms, masked forces, and compositions that no starting structure has.
     """
     try:
         return list(_remarks(project, given_datasets(project)))
@@ -166,6 +166,7 @@ def free_atoms_ev(project: Project, shares: Sequence[Share]) -> dict[int, float]
 def _remarks(project: Project, shares: Sequence[Share]) -> Iterator[Problem]:
     for share in shares:
         yield from unit_remarks(share.dataset.path, share.dataset.structures)
+        yield from share.dataset.mask_remarks()
         yield from _charge_remarks(project, share.dataset)
         if project.mace.general.compute_stress:
             yield from _stress_remarks(share.dataset, project.settings.misc.stress_key)

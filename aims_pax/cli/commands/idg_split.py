@@ -117,6 +117,7 @@ def _lines(project: "Project", path: Path, out: Path | None, wanted: _Wanted) ->
         yield "left out: isolated atoms, which --keep-isolated-atoms keeps"
     if wanted.keeps_dimers:
         yield f"every member trains on {len(dataset.dimers)} structures whose config_type is dimer"
+    yield from (f"\nwarning: {remark}" for remark in dataset.mask_remarks())
     yield f"\nTo use them, write into {project.settings.learning[0].said()} of {project.settings_file.name}:\n"
     yield indent(_settings(project, places), "  ").rstrip()
 

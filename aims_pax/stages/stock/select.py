@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from math import inf
 from typing import TYPE_CHECKING, Final
 
+from aims_pax.dataset.entries import Entry
+from aims_pax.dataset.foreign import mask_remarks
 from aims_pax.dataset.stock import Fault, Stock
 from aims_pax.errors import Problem, StructureError
 from aims_pax.learner.passes import StockRules
@@ -38,14 +40,25 @@ class SelectFromPool:
         except StructureError as error:
             yield from error.problems
             return
-        step = max(1, len(stock) // N_LOOKED_AT)
-        entries = [stock.entry(number) for number in range(0, len(stock), step)]
+        entries = _some(stock)
         faults = [entry for entry in entries if isinstance(entry, Fault)]
         if 2 * len(faults) > len(entries):  # single ones are passed over
             yield stock.problem(faults[0])
         elif len(stock) < self._settings.first_set_size:
             found = f"The pool has {len(stock)} structures, and first_set_size is {self._settings.first_set_size}."
             yield Problem(str(stock.paths[0]), found, "more structures than first_set_size", "Lower first_set_size.")
+
+    def remarks(self, project: Project) -> Iterator[Problem]:
+        """What is worth a warning, as far as some of the structures show it; nothing of a pool that can't be read."""
+        try:
+            stock = self._stock(project)
+        except StructureError:
+            return
+        entries = _some(stock)
+        labelled = [one for one in entries if not isinstance(one, Fault) and one.label is not None]
+        some = "" if len(entries) == len(stock) else ", structures spread over it"
+        where = f"{', '.join(path.name for path in stock.paths)}{some}"
+        yield from mask_remarks(where, sum(one.is_masked for one in labelled), len(labelled))
 
     def facts(self, project: Project) -> Iterator[str]:
         """What is gone through."""
@@ -68,6 +81,12 @@ class SelectFromPool:
 
     def _stock(self, project: Project) -> Stock:
         return Stock(self._settings.pool, extxyz_keys(project.settings.misc))
+
+
+def _some(stock: Stock) -> list[Entry | Fault]:
+    """Structures spread over a pool."""
+    step = max(1, len(stock) // N_LOOKED_AT)
+    return [stock.entry(number) for number in range(0, len(stock), step)]
 
 
 def rules_of(settings: SelectSettings, n_stock: int) -> StockRules:

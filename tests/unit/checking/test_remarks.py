@@ -307,3 +307,22 @@ def test_quantities_have_units(tmp_path: Path) -> None:
     assert said["active learning"] == "4 trajectories, checked every 25 steps (12.5 fs)"
     assert "after 50 000 steps (25 ps)" in said["  labels"]
     assert "cutoff 5 Å" in said["models"]
+
+
+def test_masked_forces_of_a_pool_are_doubted(tmp_path: Path) -> None:
+    images = []
+    for seed in range(240):
+        image = MGO.copy()
+        image.rattle(0.05, seed=seed)
+        image.set_constraint(FixAtoms([0, 1]))
+        forces = np.random.default_rng(seed).normal(size=(8, 3))
+        image.info["REF_energy"], image.arrays["REF_forces"] = -40.0 + seed / 100, forces
+        forces[:2] *= seed % 4 > 0
+        images.append(image)
+    write(tmp_path / "pool.extxyz", images)
+    filtering = {"hdf5_paths": ["pool.extxyz"], "max_train_set_size": 30, "first_set_size": 4, "ensemble_size": 2}
+    (tmp_path / "aims_PAX.yaml").write_text(yaml.safe_dump({"DATA_FILTERING": filtering}), encoding="utf-8")
+    (tmp_path / "mace.yaml").write_text("GENERAL: {name_exp: m}\nMISC: {device: cpu}\n", encoding="utf-8")
+    one = load_project(tmp_path)
+    (doubt,) = [doubt for doubt in told(one, stages=one.stages) if "zero" in doubt.found]
+    assert str(doubt).startswith("pool.extxyz, structures spread over it: Forces of 60 of 120 structures are exactly")

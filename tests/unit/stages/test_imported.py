@@ -114,6 +114,17 @@ def test_what_may_be_wrong_with_a_dataset_is_remarked(
     assert [words in str(remark) for remark in remarks] == [True] * bool(words)
 
 
+def test_masked_forces_are_remarked(tmp_path: Path) -> None:
+    masked = COPPER.format(-7, "").replace("pos:R:3", "pos:R:3:move_mask:L:1")
+    masked = masked.replace("Cu 0 0 0 ", "Cu 0 0 0 F ").replace("Cu 2 2 2 ", "Cu 2 2 2 T ")
+    lines = masked.splitlines()
+    lines[2] = " ".join([*lines[2].split()[:5], "0 0 0"])
+    remarks = dataset_remarks(project_of(tmp_path, "\n".join(lines) + "\n"))
+    assert ["Forces of 1 of 1 structures are exactly zero on all atoms that are fixed" in str(r) for r in remarks] == [
+        True
+    ]
+
+
 def test_nothing_is_remarked_of_a_dataset_that_can_not_be_read(tmp_path: Path) -> None:
     assert dataset_remarks(project_of(tmp_path, "nothing")) == []
 

@@ -186,3 +186,10 @@ def test_all_that_is_wrong_is_said_at_once(folder: Path) -> None:
     assert "2 problems" in output
     assert "The tag run/3 can't be part of a file's name." in output
     assert "at least 4: one to train and one to validate for each" in output
+
+
+def test_masked_forces_are_told_before_the_mask_is_lost(folder: Path) -> None:
+    text = dataset(10).replace("pos:R:3", "pos:R:3:move_mask:L:1").replace("Cu 0 0 0 0.1", "Cu 0 0 0 T 0.1")
+    (folder.parent / "data.xyz").write_text(text.replace("Cu 2 2 2 -0.1", "Cu 2 2 2 F 0"))
+    output = said(folder)
+    assert "Forces of 10 of 10 structures are exactly zero on all atoms that are fixed there" in output
