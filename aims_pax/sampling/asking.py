@@ -3,10 +3,13 @@
 from collections.abc import Generator, Mapping
 from typing import NamedTuple, TypeVar
 
+import torch
 from torch import Tensor
 
 from aims_pax.batch import AtomBatch
 from aims_pax.protocols import AnswersLater, Driver, GivesStress
+from aims_pax.sampling.dynamics import Felt
+from aims_pax.sampling.dynamics.shape import matrices_of
 
 T = TypeVar("T")
 
@@ -24,6 +27,12 @@ class Answer(NamedTuple):
     energies: Tensor
     forces: Tensor
     stress: Tensor | None
+
+    @property
+    def felt(self) -> Felt:
+        """The same in double precision."""
+        stress = None if self.stress is None else matrices_of(self.stress.to(torch.float64))
+        return Felt(self.energies.to(torch.float64), self.forces.to(torch.float64), stress)
 
 
 Asking = Generator[Question, Answer, T]

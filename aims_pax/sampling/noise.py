@@ -1,8 +1,12 @@
 """The random numbers of one trajectory: a pure function of seed, trajectory and step."""
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
+import torch
 
 from aims_pax.frame import FloatArray
+from aims_pax.phase import Noise
 
 _BLOCK_STEPS = 64
 _THERMOSTAT, _MOMENTA, _BAROSTAT = 0, 1, 2
@@ -62,3 +66,15 @@ class NoiseStream:
     def _generator(self, purpose: int, index: int) -> np.random.Generator:
         key = np.random.SeedSequence(self._entropy, spawn_key=(purpose, index))
         return np.random.Generator(np.random.Philox(key))
+
+
+def noise_ahead(
+    places: Sequence[tuple[NoiseStream, int]], n_steps: int, *, with_cells: bool, device: torch.device
+) -> Iterator[Noise]:
+    """Noise of the next steps of some trajectories, from where each is in its stream."""
+    atoms = torch.as_tensor(np.concatenate([stream.steps(step, n_steps) for stream, step in places], axis=1)).to(device)
+    if not with_cells:
+        yield from (Noise(one, None) for one in atoms)
+        return
+    cells = torch.as_tensor(np.stack([stream.cells(step, n_steps) for stream, step in places], axis=1)).to(device)
+    yield from map(Noise, atoms, cells)

@@ -1,6 +1,6 @@
 """Molecular dynamics of many trajectories as one batch of tensors."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,10 +14,9 @@ from aims_pax.frame import Frame
 from aims_pax.protocols import AnswersLater, Driver, ExplainsFailures, Integrator
 from aims_pax.sampling.asking import Asking, Question, at_once, side_by_side
 from aims_pax.sampling.course import Course
-from aims_pax.sampling.dynamics import Crowd, Felt, Noise, Rows, integrator_of, maxwell_boltzmann
-from aims_pax.sampling.dynamics.shape import matrices_of
+from aims_pax.sampling.dynamics import Crowd, Felt, Rows, integrator_of, maxwell_boltzmann
 from aims_pax.sampling.neighbours import NearBatch, SkinLists
-from aims_pax.sampling.noise import NoiseStream
+from aims_pax.sampling.noise import NoiseStream, noise_ahead
 from aims_pax.sampling.phase_space import SAVED, SAVED_LATER, PhaseSpace
 from aims_pax.sampling.soundness import Soundness
 from aims_pax.trajectory import (
@@ -265,7 +264,8 @@ class BatchedSampler:
         moves_cell = self._moves_cell(trajectories)
         n_steps = self._course.steps_left(trajectories, at_most=n_steps)
         made, problems, rest = 0, dict[int, str](), None
-        for noise in self._noise(trajectories, n_steps, with_cells=integrator.wants_cell_noise):
+        places = [(self._streams[k], int(self._noise_steps[k])) for k in trajectories]
+        for noise in noise_ahead(places, n_steps, with_cells=integrator.wants_cell_noise, device=self._device):
             if ramps:
                 integrator = integrator.at(*map(self._tensor, self._course.conditions(trajectories, ahead=made)))
             kicked = integrator.before_forces(phase, felt, noise)
@@ -324,9 +324,8 @@ class BatchedSampler:
         if overlaps:
             nothing = Felt(self._space.energies[:0], self._space.forces[:0], None)
             return nothing, {int(batch.trajectory[structure]): words for structure, words in overlaps.items()}
-        energies, forces, stress = yield Question(batch, want_stress=any(moves_cell))
-        matrices = None if stress is None else matrices_of(stress.to(torch.float64))
-        felt = Felt(energies.to(torch.float64), forces.to(torch.float64), matrices)
+        answer = yield Question(batch, want_stress=any(moves_cell))
+        felt = answer.felt
         return felt, self._soundness.of_forces(batch, felt, moves_cell)
 
     def _moves_cell(self, trajectories: Sequence[int]) -> list[bool]:
@@ -343,16 +342,6 @@ class BatchedSampler:
         near = self._lists.gather(trajectories, positions, cells)
         self._lists.keep(near)
         return near
-
-    def _noise(self, trajectories: Sequence[int], n_steps: int, *, with_cells: bool) -> Iterator[Noise]:
-        """Standard normal numbers of the next steps; those of NVE are multiplied by zero."""
-        places = [(self._streams[k], int(self._noise_steps[k])) for k in trajectories]
-        atoms = self._tensor(np.concatenate([stream.steps(step, n_steps) for stream, step in places], axis=1))
-        if not with_cells:
-            yield from (Noise(one, None) for one in atoms)
-            return
-        cells = self._tensor(np.stack([stream.cells(step, n_steps) for stream, step in places], axis=1))
-        yield from map(Noise, atoms, cells)
 
     def _drawn_momenta(self, trajectory: int, *, draw: int) -> Tensor:
         noise = self._tensor(self._streams[trajectory].momenta(draw))
