@@ -4,6 +4,7 @@ A campaign is written against these; :mod:`aims_pax.stages.assembly` and its lik
 them needs neither PyTorch nor any engine. A suite of tests for each comes with :mod:`aims_pax.testing.contracts`.
 """
 
+from aims_pax.protocols.bias import Bias, BiasPotential, LearningBias, LearningPotential, Variable
 from aims_pax.protocols.labelling import LabelDone, LabelJob, Labeller, Pool, PoolOutlook, Reference
 from aims_pax.protocols.learning import (
     EVERY_EPOCH,
@@ -36,6 +37,8 @@ __all__ = [
     "EVERY_EPOCH",
     "NO_TRAJECTORY",
     "AnswersLater",
+    "Bias",
+    "BiasPotential",
     "Committee",
     "Driver",
     "Dynamics",
@@ -51,6 +54,8 @@ __all__ = [
     "LabelDone",
     "LabelJob",
     "Labeller",
+    "LearningBias",
+    "LearningPotential",
     "MemberErrors",
     "Observer",
     "Pool",
@@ -64,4 +69,5 @@ __all__ = [
     "Source",
     "Status",
     "Validator",
+    "Variable",
 ]
