@@ -1,5 +1,9 @@
 """Biases, one a file: potentials over collective variables that are laid over what drives a trajectory."""
 
+from aims_pax.sampling.bias.load import Load
+from aims_pax.sampling.bias.metadynamics import Metadynamics, Tempering, free_energy
+from aims_pax.sampling.bias.overlay import Overlay
+from aims_pax.sampling.bias.restraint import Restraint
 from aims_pax.sampling.bias.variables import Angle, Coordination, Dihedral, Distance, MeanPosition
 
 __all__ = [
@@ -7,5 +11,11 @@ __all__ = [
     "Coordination",
     "Dihedral",
     "Distance",
+    "Load",
     "MeanPosition",
+    "Metadynamics",
+    "Overlay",
+    "Restraint",
+    "Tempering",
+    "free_energy",
 ]

@@ -6,6 +6,7 @@ Failures show their values where a conftest.py calls ``pytest.register_assert_re
 before anything is imported from here.
 """
 
+from aims_pax.testing.contracts.bias import BiasContract
 from aims_pax.testing.contracts.committee import CommitteeContract
 from aims_pax.testing.contracts.driver import DriverContract
 from aims_pax.testing.contracts.integrator import IntegratorContract
@@ -15,6 +16,7 @@ from aims_pax.testing.contracts.source import SourceContract
 from aims_pax.testing.contracts.validator import ValidatorContract
 
 __all__ = [
+    "BiasContract",
     "CommitteeContract",
     "DriverContract",
     "IntegratorContract",
