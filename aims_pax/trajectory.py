@@ -14,6 +14,7 @@ from aims_pax.errors import StoreError
 from aims_pax.frame import FloatArray, Frame
 
 if TYPE_CHECKING:
+    from aims_pax.protocols.bias import Bias
     from aims_pax.protocols.motion import Dynamics
 
 
@@ -47,6 +48,8 @@ class Segment:
         At its end; None: as at the beginning.
     pressure_ev_per_ang3, final_pressure_ev_per_ang3 : float, eV/Å³
         The same of the pressure that a barostat holds.
+    biases : tuple of Bias
+        What is laid over the forces that drive it.
     """
 
     dynamics: "Dynamics"
@@ -56,6 +59,7 @@ class Segment:
     final_temperature_k: float | None = None
     pressure_ev_per_ang3: float = 0.0
     final_pressure_ev_per_ang3: float | None = None
+    biases: tuple["Bias", ...] = ()
 
     @property
     def ramps(self) -> bool:

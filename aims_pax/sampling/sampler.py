@@ -10,9 +10,10 @@ from torch import Tensor
 
 from aims_pax.batch import AtomBatch
 from aims_pax.errors import ShapeError, StoreError
-from aims_pax.frame import Frame
-from aims_pax.protocols import AnswersLater, Driver, ExplainsFailures, Integrator
+from aims_pax.frame import FloatArray, Frame
+from aims_pax.protocols import AnswersLater, Bias, Driver, ExplainsFailures, Integrator
 from aims_pax.sampling.asking import Asking, Question, at_once, side_by_side
+from aims_pax.sampling.bias import SAVED_BIASES, Biases, Overlay
 from aims_pax.sampling.course import Course
 from aims_pax.sampling.dynamics import Crowd, Felt, Rows, integrator_of, maxwell_boltzmann
 from aims_pax.sampling.neighbours import NearBatch, SkinLists
@@ -81,6 +82,7 @@ class BatchedSampler:
         self._atoms = [slice(end - frame.n_atoms, end) for end, frame in zip(ends, frames, strict=True)]
         self._masses = self._tensor(atomic_masses * AMU_ANG2_PER_FS2_EV)[self._lists.structures.numbers]
         self._course = Course(starts)
+        self._biases = Biases(starts, self._course, device=self._device)
         self._soundness = Soundness(
             self._lists.structures.cells, max_force_ev_per_ang=max_force_ev_per_ang, explain=self._failure
         )
@@ -164,6 +166,10 @@ class BatchedSampler:
         phase = self._space.phase(rows, n_own=integrator.n_own)
         return float(integrator.conserved(phase, self._space.felt(rows))[0])
 
+    def learned(self, trajectory: int) -> dict[Bias, FloatArray]:
+        """What the biases of a trajectory have learned, such as the hills of metadynamics. A rewind takes none back."""
+        return self._biases.learned(trajectory)
+
     def checkpoint(self, trajectory: int) -> TrajectoryCheckpoint:
         """Where a trajectory stands in phase space, and in its program."""
         atoms, space = self._atoms[trajectory], self._space
@@ -211,6 +217,7 @@ class BatchedSampler:
             {
                 "numbers": self._lists.structures.numbers.cpu().numpy(),
                 **self._space.save(),
+                **self._biases.save(),
                 "course": self._course.save(),
                 "generations": self._generations,
                 "md_steps": self._md_steps,
@@ -224,12 +231,12 @@ class BatchedSampler:
     def load(self, content: bytes) -> None:
         """Go on from what :meth:`save` gave. StoreError when it is damaged, or of other structures."""
         counters = ("generations", "md_steps", "noise_steps", "rewinds")
-        arrays = unpack_arrays(
-            content, ("numbers", "built_at", *SAVED, *counters), further=("built_in", "course", *SAVED_LATER)
-        )
+        further = ("built_in", "course", *SAVED_LATER, *SAVED_BIASES)
+        arrays = unpack_arrays(content, ("numbers", "built_at", *SAVED, *counters), further=further)
         if not np.array_equal(arrays["numbers"], self._lists.structures.numbers.cpu().numpy()):
             raise StoreError("the saved sampling state belongs to other structures than those of this project")
         self._space.load(arrays)
+        self._biases.load(arrays)
         self._generations, self._md_steps, self._noise_steps, self._rewinds = (
             arrays[name].astype(np.int64) for name in counters
         )
@@ -261,7 +268,7 @@ class BatchedSampler:
         felt, phase = self._space.felt(rows), self._space.phase(rows, n_own=integrator.n_own)
         phase = replace(phase, cells=near.batch.cells)
         ramps = any(self._course.segment(k).ramps for k in trajectories)
-        moves_cell = self._moves_cell(trajectories)
+        moves_cell, overlay = self._moves_cell(trajectories), self._biases.over(trajectories)
         n_steps = self._course.steps_left(trajectories, at_most=n_steps)
         made, problems, rest = 0, dict[int, str](), None
         places = [(self._streams[k], int(self._noise_steps[k])) for k in trajectories]
@@ -273,11 +280,12 @@ class BatchedSampler:
             if problems:
                 break
             ahead = self._lists.follow(near, kicked.positions, kicked.cells)
-            new, problems = yield from self._evaluate(ahead, moves_cell)
+            new, problems = yield from self._evaluate(ahead, moves_cell, overlay)
             if problems:
                 break
             near, felt = ahead, new
             phase = integrator.after_forces(replace(kicked, cells=near.batch.cells), felt)
+            felt = overlay.after_step(felt, near.batch)
             made += 1
             rest = integrator.at_rest(phase, felt)
             if rest is not None and bool(rest.any()):
@@ -291,6 +299,7 @@ class BatchedSampler:
         self._noise_steps[list(problems)] += 1
         at_rest = [] if rest is None else [k for k, rests in zip(trajectories, rest.tolist(), strict=True) if rests]
         self._begin_segments(self._course.go_on(trajectories, made, at_rest=at_rest))
+        self._generations[self._biases.changed_since(overlay)] = _STALE
         return made, problems
 
     def _begin_segments(self, trajectories: Sequence[int]) -> None:
@@ -309,7 +318,7 @@ class BatchedSampler:
         if not stale:
             return {}
         near = self._gather(stale)
-        felt, problems = yield from self._evaluate(near, self._moves_cell(stale))
+        felt, problems = yield from self._evaluate(near, self._moves_cell(stale), self._biases.over(stale))
         if problems:
             sound = [k for k in stale if k not in problems]
             return problems | (yield from self._refresh_forces(sound))
@@ -317,7 +326,9 @@ class BatchedSampler:
         self._generations[stale] = generation
         return {}
 
-    def _evaluate(self, near: NearBatch, moves_cell: Sequence[bool]) -> Asking[tuple[Felt, dict[int, str]]]:
+    def _evaluate(
+        self, near: NearBatch, moves_cell: Sequence[bool], overlay: Overlay
+    ) -> Asking[tuple[Felt, dict[int, str]]]:
         """What a batch feels, and problems by trajectory. Overlapping atoms never reach the driver."""
         batch = near.batch
         overlaps = near.overlaps()
@@ -325,7 +336,7 @@ class BatchedSampler:
             nothing = Felt(self._space.energies[:0], self._space.forces[:0], None)
             return nothing, {int(batch.trajectory[structure]): words for structure, words in overlaps.items()}
         answer = yield Question(batch, want_stress=any(moves_cell))
-        felt = answer.felt
+        felt = overlay.laid_over(answer.felt, batch)
         return felt, self._soundness.of_forces(batch, felt, moves_cell)
 
     def _moves_cell(self, trajectories: Sequence[int]) -> list[bool]:

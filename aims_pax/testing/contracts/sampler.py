@@ -1,12 +1,14 @@
 """What every sampler owes to a stage."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from aims_pax.errors import ShapeError, StoreError
 from aims_pax.protocols import Driver, Sampler
+from aims_pax.sampling.bias import Distance, Load, Metadynamics, Restraint
 from aims_pax.sampling.dynamics import (
     VELOCITY_VERLET,
     Bussi,
@@ -297,6 +299,31 @@ class SamplerContract:
         cold, warm, _ = (self.make(starts, Bonds()).kinetic_temperature(trajectory) for trajectory in range(3))
         assert cold < 1e-6
         assert 5.0 < warm < 500.0
+
+    def test_biases_are_felt_and_what_they_have_learned_is_saved(self) -> None:
+        """Steps, chunks and interruptions apart; only where a bias is, and a rewind takes nothing back."""
+        pull = Load((0,), (0.3, 0.0, 0.0)), Restraint(Distance((0, 1)), 2.6, 8.0)
+        hills = Metadynamics((Distance((0, 1)),), (0.1,), 0.05, 3)
+        biased = replace(HOT, biases=(*pull, hills))
+        program = replace(HOT, n_steps=9), replace(biased, n_steps=14), replace(HOT, biases=(hills,))
+        starts = [TrajectoryStart(dimer(), each, 4) for each in ((HOT,), (biased,), program)]
+        whole, pieces, bare = (self.make(starts, Bonds()) for _ in range(3))
+        whole.advance(range(3), 40)
+        bare.advance([0], 40)
+        self._assert_same(whole, bare, 0, atol=self.BATCH_TOLERANCE_ANG)
+        for n_steps in (4, 20):
+            pieces.advance(range(3), n_steps)
+        content, pieces = pieces.save(), self.make(starts, Bonds())
+        pieces.load(content)
+        pieces.advance(range(3), 16)
+        for trajectory in range(3):
+            self._assert_same(whole, pieces, trajectory)
+        assert whole.save() == pieces.save()
+        before = self.make(starts, Bonds()).checkpoint(1)
+        fresh, learned = self.make(starts, Bonds()).total_energy(1), self.make(starts, Bonds())
+        learned.advance([1], 30)
+        learned.rewind(1, before)
+        assert learned.total_energy(1) > fresh + 0.04
 
     def _new(self) -> Sampler:
         return self.make(self.starts(), Bonds())
