@@ -117,8 +117,8 @@ class Crowd:
     timestep_fs : (B,), fs
     temperature_k : (B,), K
     pressure : (B,), eV/Å³
-    free : (N,) bool or None
-        Atoms that forces move; the others keep the momenta that they have. None: all of them.
+    free : (N, 3) bool or None
+        Components of atoms that forces move; the others keep the momenta that they have. None: all of them.
     """
 
     masses: Tensor
@@ -137,12 +137,22 @@ class Crowd:
 
     @property
     def n_degrees(self) -> Tensor:
-        """Degrees of freedom (B,) where the momentum of the whole is conserved, as it is unless atoms are held."""
-        whole = 3 * self.n_atoms - 3 * (self.n_atoms > 1)
+        """Degrees of freedom (B,) where the momentum of the whole is conserved along directions without held atoms."""
+        return self.n_moving - (self.conserves & (self.n_atoms > 1).unsqueeze(1)).sum(dim=1)
+
+    @property
+    def n_moving(self) -> Tensor:
+        """Components of atoms that forces move, (B,)."""
         if self.free is None:
-            return whole
-        n_free = self.sums(self.free.to(torch.float64)).long()
-        return torch.where(n_free == self.n_atoms, whole, 3 * n_free)
+            return 3 * self.n_atoms
+        return self.sums(self.free.sum(dim=1))
+
+    @property
+    def conserves(self) -> Tensor:
+        """Directions (B, 3) along which no atom is held, so that forces between atoms move nothing as a whole."""
+        if self.free is None:
+            return torch.ones((len(self.n_atoms), 3), dtype=torch.bool, device=self.n_atoms.device)
+        return self.sums((~self.free).to(torch.int64)) == 0
 
     def column(self, values: Sequence[float]) -> Tensor:
         """One number for each structure, (B,)."""
@@ -157,8 +167,8 @@ class Crowd:
         return values.new_zeros((len(self.n_atoms), *values.shape[1:])).index_add(0, self.structure, values)
 
     def moved(self, values: Tensor, *, held: float) -> Tensor:
-        """Numbers of atoms (N, 1), with another one for those that are held."""
-        return values if self.free is None else torch.where(self.free.unsqueeze(1), values, held)
+        """Numbers of atoms (N, 1) or (N, 3), with another one for components that are held."""
+        return values if self.free is None else torch.where(self.free, values, held)
 
     @property
     def drift(self) -> Tensor:
@@ -166,15 +176,15 @@ class Crowd:
         return self.of_atoms(self.timestep_fs) / self.masses.unsqueeze(1)
 
     def kicked(self, momenta: Tensor, forces: Tensor) -> Tensor:
-        """Momenta (N, 3) after half a step of forces (N, 3) on the atoms that are free."""
+        """Momenta (N, 3) after half a step of forces (N, 3) on what is free."""
         return momenta + self.moved(self.of_atoms(self.timestep_fs / 2), held=0.0) * forces
 
     def kinetic_energies(self, momenta: Tensor) -> Tensor:
-        """Of momenta (N, 3) of the atoms that are free: (B,), eV."""
+        """Of momenta (N, 3), those of what is held left out: (B,), eV."""
         momenta = self.moved(momenta, held=0.0)
         return self.sums(momenta.square().sum(dim=1) / (2 * self.masses))
 
     def kinetic_tensors(self, momenta: Tensor) -> Tensor:
-        """Sums over the atoms that are free of p p / m: (B, 3, 3), eV."""
+        """Sums over atoms of p p / m, without what is held: (B, 3, 3), eV."""
         momenta = self.moved(momenta, held=0.0)
         return self.sums(momenta[:, :, None] * (momenta / self.masses.unsqueeze(1))[:, None, :])

@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from aims_pax.errors import StoreError
+from aims_pax.errors import ShapeError, StoreError
 from aims_pax.frame import FloatArray, Frame
 
 if TYPE_CHECKING:
@@ -32,6 +32,25 @@ class StatisticalEnsemble(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Atoms that forces don't move: they stay, or go on at a velocity of their own.
+
+    Parameters
+    ----------
+    atoms : tuple of int
+        Counted from 0.
+    directions : tuple of three bool
+        Along which of x, y and z; along the others they move as all do.
+    velocity_ang_per_fs : tuple of three float, Å/fs
+        Along those directions. What moves them does work: nothing is conserved then.
+    """
+
+    atoms: tuple[int, ...]
+    directions: tuple[bool, bool, bool] = (True, True, True)
+    velocity_ang_per_fs: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """A stretch of a program: how atoms move, and for how long. Temperature and pressure may rise or fall evenly.
 
@@ -48,8 +67,15 @@ class Segment:
         At its end; None: as at the beginning.
     pressure_ev_per_ang3, final_pressure_ev_per_ang3 : float, eV/Å³
         The same of the pressure that a barostat holds.
+    held : tuple of Held
+        Atoms that are not free; of one that stands in several, the last says how it moves.
     biases : tuple of Bias
         What is laid over the forces that drive it.
+
+    Raises
+    ------
+    ShapeError
+        Atoms are held in a cell that moves, which would move them.
     """
 
     dynamics: "Dynamics"
@@ -59,7 +85,16 @@ class Segment:
     final_temperature_k: float | None = None
     pressure_ev_per_ang3: float = 0.0
     final_pressure_ev_per_ang3: float | None = None
+    held: tuple[Held, ...] = ()
     biases: tuple["Bias", ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.held and self.dynamics.wants_stress:
+            raise ShapeError("atoms can't be held where the cell moves")
+
+    def moves_as(self, other: "Segment") -> bool:
+        """Whether nothing has to begin anew where the other one follows it."""
+        return (self.dynamics, self.held) == (other.dynamics, other.held)
 
     @property
     def ramps(self) -> bool:

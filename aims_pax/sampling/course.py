@@ -48,23 +48,23 @@ class Course:
         each = [(self.segment(k), int(self._steps[k]) + ahead) for k in trajectories]
         return [one.temperature_at(step) for one, step in each], [one.pressure_at(step) for one, step in each]
 
-    def go_on(self, trajectories: Sequence[int], n_steps: int, *, at_rest: Sequence[int] = ()) -> list[int]:
-        """Note steps that were made; those that come to other dynamics by them.
+    def go_on(self, trajectories: Sequence[int], n_steps: int, *, at_rest: Sequence[int] = ()) -> dict[int, Segment]:
+        """Note steps that were made; what was before, of those that move otherwise from now on.
 
         Parameters
         ----------
         at_rest : sequence of int
             Trajectories that are done with their segments before these end.
         """
-        entering = []
+        entering = dict[int, Segment]()
         for trajectory in trajectories:
             self._steps[trajectory] += n_steps
             end = self.segment(trajectory).n_steps
             if trajectory in at_rest or self._steps[trajectory] == end:
-                before = self.segment(trajectory).dynamics
+                before = self.segment(trajectory)
                 self.put(trajectory, ((int(self._segments[trajectory]) + 1) % len(self._programs[trajectory]), 0))
-                if self.segment(trajectory).dynamics != before:
-                    entering.append(trajectory)
+                if not before.moves_as(self.segment(trajectory)):
+                    entering[trajectory] = before
         return entering
 
     def save(self) -> IntArray:

@@ -1,6 +1,6 @@
 """Molecular dynamics of many trajectories as one batch of tensors."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,17 +11,20 @@ from torch import Tensor
 from aims_pax.batch import AtomBatch
 from aims_pax.errors import ShapeError, StoreError
 from aims_pax.frame import FloatArray, Frame
-from aims_pax.protocols import AnswersLater, Bias, Driver, ExplainsFailures, Integrator
+from aims_pax.protocols import AnswersLater, Bias, Driver, ExplainsFailures
 from aims_pax.sampling.asking import Asking, Question, at_once, side_by_side
 from aims_pax.sampling.bias import SAVED_BIASES, Biases, Overlay
 from aims_pax.sampling.course import Course
-from aims_pax.sampling.dynamics import Crowd, Felt, Rows, integrator_of, maxwell_boltzmann
+from aims_pax.sampling.dynamics import Felt
+from aims_pax.sampling.movers import Movers
 from aims_pax.sampling.neighbours import NearBatch, SkinLists
 from aims_pax.sampling.noise import NoiseStream, noise_ahead
 from aims_pax.sampling.phase_space import SAVED, SAVED_LATER, PhaseSpace
 from aims_pax.sampling.soundness import Soundness
 from aims_pax.trajectory import (
     Advanced,
+    Segment,
+    StatisticalEnsemble,
     TrajectoryCheckpoint,
     TrajectoryStart,
     pack_arrays,
@@ -80,22 +83,20 @@ class BatchedSampler:
         self._streams = [NoiseStream(s.seed, k, s.frame.n_atoms) for k, s in enumerate(starts)]
         ends = np.cumsum([frame.n_atoms for frame in frames]).tolist()
         self._atoms = [slice(end - frame.n_atoms, end) for end, frame in zip(ends, frames, strict=True)]
-        self._masses = self._tensor(atomic_masses * AMU_ANG2_PER_FS2_EV)[self._lists.structures.numbers]
-        self._course = Course(starts)
-        self._biases = Biases(starts, self._course, device=self._device)
-        self._soundness = Soundness(
-            self._lists.structures.cells, max_force_ev_per_ang=max_force_ev_per_ang, explain=self._failure
-        )
-        self._integrators: tuple[tuple[tuple[int, int], ...], Integrator] | None = None
-        self._generations = np.full(len(starts), _STALE, dtype=np.int64)
-        momenta = torch.cat([self._drawn_momenta(k, draw=0) for k in range(len(starts))])
-        n_own = max(segment.dynamics.n_own for start in starts for segment in start.program)
         structures = self._lists.structures
+        self._course = Course(starts)
+        masses = self._tensor(atomic_masses * AMU_ANG2_PER_FS2_EV)[structures.numbers]
+        self._movers = Movers(structures, masses, self._course)
+        self._biases = Biases(starts, self._course, device=self._device)
+        self._soundness = Soundness(structures.cells, max_force_ev_per_ang=max_force_ev_per_ang, explain=self._failure)
+        self._generations = np.full(len(starts), _STALE, dtype=np.int64)
+        self._draws = np.zeros(len(starts), dtype=np.int64)
+        momenta = torch.cat([self._drawn_momenta(k) for k in range(len(starts))])
+        n_own = max(segment.dynamics.n_own for start in starts for segment in start.program)
         self._space = PhaseSpace(structures.positions, momenta, structures.cells, n_own=n_own)
         self._begin_segments(range(len(starts)))
         self._md_steps = np.zeros(len(starts), dtype=np.int64)
         self._noise_steps = np.zeros(len(starts), dtype=np.int64)
-        self._rewinds = np.zeros(len(starts), dtype=np.int64)
 
     @property
     def n_trajectories(self) -> int:
@@ -146,11 +147,11 @@ class BatchedSampler:
         return self._gather(trajectories).batch
 
     def kinetic_temperature(self, trajectory: int) -> float:
-        """Temperature of the momenta of one trajectory, K. Where the whole never moves, it doesn't count."""
-        n_atoms = self._starts[trajectory].frame.n_atoms
+        """Temperature of the momenta of one trajectory, K. What is held, or a whole that never moves, doesn't count."""
+        crowd = self._movers.crowd([trajectory])
         keeps = self._course.segment(trajectory).dynamics.keeps_momentum
-        fixed = 3 if keeps and n_atoms > 1 else 0
-        return 2 * self._kinetic_energy(trajectory) / ((3 * n_atoms - fixed) * BOLTZMANN_EV_PER_K)
+        n_degrees = int(crowd.n_degrees[0] if keeps else crowd.n_moving[0])
+        return 2 * self._kinetic_energy(trajectory) / (n_degrees * BOLTZMANN_EV_PER_K)
 
     def total_energy(self, trajectory: int) -> float:
         """Kinetic plus potential energy of one trajectory, eV: what NVE conserves."""
@@ -162,7 +163,7 @@ class BatchedSampler:
         """What the dynamics of one trajectory conserves, eV; NaN where there is no such quantity, or no forces."""
         if at_once(self._refresh_forces([trajectory]), self._driver):
             return float("nan")
-        rows, integrator = self._rows([trajectory]), self._integrator([trajectory])
+        rows, integrator = self._movers.rows([trajectory]), self._movers.integrator([trajectory])
         phase = self._space.phase(rows, n_own=integrator.n_own)
         return float(integrator.conserved(phase, self._space.felt(rows))[0])
 
@@ -196,7 +197,7 @@ class BatchedSampler:
                 f"trajectory {trajectory} has {start.frame.n_atoms} atoms; "
                 f"the checkpoint holds positions {checkpoint.positions.shape}"
             )
-        self._rewinds[trajectory] += 1
+        self._draws[trajectory] += 1
         self._course.put(trajectory, (checkpoint.segment, checkpoint.segment_step))
         space.positions[atoms] = self._tensor(checkpoint.positions)
         space.cells[trajectory] = self._tensor(start.frame.cell if checkpoint.cell is None else checkpoint.cell)
@@ -207,7 +208,7 @@ class BatchedSampler:
         space.momenta[atoms] = (
             self._tensor(checkpoint.momenta)
             if self._course.segment(trajectory).dynamics.is_stochastic
-            else self._drawn_momenta(trajectory, draw=int(self._rewinds[trajectory]))
+            else self._drawn_momenta(trajectory)
         )
         self._generations[trajectory] = _STALE
 
@@ -222,7 +223,7 @@ class BatchedSampler:
                 "generations": self._generations,
                 "md_steps": self._md_steps,
                 "noise_steps": self._noise_steps,
-                "rewinds": self._rewinds,
+                "rewinds": self._draws,
                 "built_at": self._lists.built_at,
                 "built_in": self._lists.built_in,
             }
@@ -237,7 +238,7 @@ class BatchedSampler:
             raise StoreError("the saved sampling state belongs to other structures than those of this project")
         self._space.load(arrays)
         self._biases.load(arrays)
-        self._generations, self._md_steps, self._noise_steps, self._rewinds = (
+        self._generations, self._md_steps, self._noise_steps, self._draws = (
             arrays[name].astype(np.int64) for name in counters
         )
         if "course" in arrays:
@@ -263,7 +264,7 @@ class BatchedSampler:
         leads them to the same point, since noise and neighbour lists are theirs alone. A stretch ends where one of
         them comes to the end of a segment.
         """
-        rows, integrator = self._rows(trajectories), self._integrator(trajectories)
+        rows, integrator = self._movers.rows(trajectories), self._movers.integrator(trajectories)
         near = self._gather(trajectories)
         felt, phase = self._space.felt(rows), self._space.phase(rows, n_own=integrator.n_own)
         phase = replace(phase, cells=near.batch.cells)
@@ -298,14 +299,25 @@ class BatchedSampler:
         # A failed attempt has used up its noise: the next one must be another, even if a rewind leads back here.
         self._noise_steps[list(problems)] += 1
         at_rest = [] if rest is None else [k for k, rests in zip(trajectories, rest.tolist(), strict=True) if rests]
-        self._begin_segments(self._course.go_on(trajectories, made, at_rest=at_rest))
+        self._enter(self._course.go_on(trajectories, made, at_rest=at_rest))
         self._generations[self._biases.changed_since(overlay)] = _STALE
         return made, problems
+
+    def _enter(self, before: Mapping[int, Segment]) -> None:
+        """Go on in other segments than before: after a relaxation with momenta of the temperature that comes."""
+        self._begin_segments(list(before))
+        for trajectory, segment in before.items():
+            atoms, momenta = self._atoms[trajectory], self._space.momenta
+            if segment.dynamics.ensemble is StatisticalEnsemble.RELAXATION:
+                self._draws[trajectory] += 1
+                momenta[atoms] = self._drawn_momenta(trajectory)
+            elif self._course.segment(trajectory).held:
+                momenta[atoms] = self._movers.led(trajectory, momenta[atoms])
 
     def _begin_segments(self, trajectories: Sequence[int]) -> None:
         """Let integrators begin with the dynamics that some trajectories have come to."""
         for trajectory in trajectories:
-            fresh = self._integrator([trajectory]).fresh()[0]
+            fresh = self._movers.integrator([trajectory]).fresh()[0]
             self._space.own[trajectory] = 0
             self._space.own[trajectory, : len(fresh)] = fresh
             if self._course.segment(trajectory).dynamics.wants_stress:
@@ -322,7 +334,7 @@ class BatchedSampler:
         if problems:
             sound = [k for k in stale if k not in problems]
             return problems | (yield from self._refresh_forces(sound))
-        self._space.feel(self._rows(stale), felt)
+        self._space.feel(self._movers.rows(stale), felt)
         self._generations[stale] = generation
         return {}
 
@@ -348,43 +360,19 @@ class BatchedSampler:
         return self._driver.failure_of(trajectory) if isinstance(self._driver, ExplainsFailures) else None
 
     def _gather(self, trajectories: Sequence[int]) -> NearBatch:
-        rows = self._rows(trajectories)
+        rows = self._movers.rows(trajectories)
         positions, cells = self._space.positions[rows.atoms], self._space.cells[rows.structures]
         near = self._lists.gather(trajectories, positions, cells)
         self._lists.keep(near)
         return near
 
-    def _drawn_momenta(self, trajectory: int, *, draw: int) -> Tensor:
-        noise = self._tensor(self._streams[trajectory].momenta(draw))
-        segment, (_, step) = self._course.segment(trajectory), self._course.place(trajectory)
-        temperature = segment.temperature_at(step - 1) if step else segment.temperature_k
-        return maxwell_boltzmann(noise, self._masses[self._atoms[trajectory]], temperature_k=temperature)
-
-    def _integrator(self, trajectories: Sequence[int]) -> Integrator:
-        """What moves some trajectories in the segments that they are in."""
-        key = tuple((k, self._course.place(k)[0]) for k in trajectories)
-        if self._integrators is None or self._integrators[0] != key:
-            segments = [self._course.segment(k) for k in trajectories]
-            batch, atoms = self._lists.structures.select(trajectories), self._rows(trajectories).atoms
-            crowd = Crowd(
-                masses=self._masses[atoms],
-                structure=batch.structure,
-                n_atoms=batch.n_atoms,
-                pbc=batch.pbc,
-                timestep_fs=self._tensor([one.timestep_fs for one in segments]),
-                temperature_k=self._tensor([one.temperature_k for one in segments]),
-                pressure=self._tensor([one.pressure_ev_per_ang3 for one in segments]),
-            )
-            self._integrators = key, integrator_of([one.dynamics for one in segments], crowd)
-        return self._integrators[1]
-
-    def _rows(self, trajectories: Sequence[int]) -> Rows:
-        chosen = torch.as_tensor(trajectories, dtype=torch.int64, device=self._device)
-        return Rows(chosen, self._lists.structures.atoms_of(chosen))
+    def _drawn_momenta(self, trajectory: int) -> Tensor:
+        noise = self._streams[trajectory].momenta(int(self._draws[trajectory]))
+        return self._movers.drawn(trajectory, self._tensor(noise))
 
     def _kinetic_energy(self, trajectory: int) -> float:
-        atoms = self._atoms[trajectory]
-        return float((self._space.momenta[atoms].square().sum(dim=1) / (2 * self._masses[atoms])).sum())
+        momenta = self._space.momenta[self._atoms[trajectory]]
+        return float(self._movers.crowd([trajectory]).kinetic_energies(momenta)[0])
 
     def _tensor(self, array: object) -> Tensor:
         return torch.as_tensor(array, dtype=torch.float64, device=self._device)

@@ -4,7 +4,7 @@ from aims_pax.phase import Crowd, Felt, Noise, Phase, Rows
 from aims_pax.sampling.dynamics.bussi import Bussi
 from aims_pax.sampling.dynamics.cell_rescaling import CellRescaling
 from aims_pax.sampling.dynamics.fire import Fire
-from aims_pax.sampling.dynamics.langevin import VELOCITY_VERLET, Langevin, maxwell_boltzmann
+from aims_pax.sampling.dynamics.langevin import VELOCITY_VERLET, Langevin
 from aims_pax.sampling.dynamics.mixture import integrator_of
 from aims_pax.sampling.dynamics.mtk import MartynaTobiasKlein
 from aims_pax.sampling.dynamics.nose_hoover import NoseHoover
@@ -25,5 +25,4 @@ __all__ = [
     "Rows",
     "Shape",
     "integrator_of",
-    "maxwell_boltzmann",
 ]

@@ -122,24 +122,3 @@ class LangevinSteps:
 
     def at_rest(self, phase: Phase, felt: Felt) -> None:
         """Never."""
-
-
-def maxwell_boltzmann(noise: Tensor, masses: Tensor, *, temperature_k: float) -> Tensor:
-    """Momenta of one structure at a temperature, without motion of its centre of mass.
-
-    Parameters
-    ----------
-    noise : (n_atoms, 3)
-        Standard normal numbers.
-    masses : (n_atoms,), eV fs²/Å²
-    temperature_k : float, K
-
-    Returns
-    -------
-    (n_atoms, 3) tensor, eV fs/Å
-        A single atom keeps its momentum: it has no other motion.
-    """
-    momenta = (masses * BOLTZMANN_EV_PER_K * temperature_k).sqrt().unsqueeze(1) * noise
-    if len(masses) == 1:
-        return momenta
-    return momenta - masses.unsqueeze(1) / masses.sum() * momenta.sum(dim=0)

@@ -21,9 +21,13 @@ from aims_pax.sampling.dynamics import (
 )
 from aims_pax.testing.contracts.structures import cluster, crystal, dimer, rattled
 from aims_pax.testing.drivers import Bonds, FailingDriver, Tethers
-from aims_pax.trajectory import Segment, TrajectoryCheckpoint, TrajectoryStart
+from aims_pax.trajectory import Held, Segment, TrajectoryCheckpoint, TrajectoryStart
+from aims_pax.units import BOLTZMANN_EV_PER_K
 
-EVERYONE = range(8)
+EVERYONE = range(9)
+
+STILL = (Held((0,)), Held((2, 3), directions=(False, False, True)))
+LED = (Held((1,), velocity_ang_per_fs=(0.0, 1e-3, 0.0)),)
 
 HOT = Segment(Langevin(0.02), 1.0, 300.0)
 
@@ -58,6 +62,7 @@ class SamplerContract:
             TrajectoryStart.steady(crystal(), CellRescaling(tight, 20.0, 60.0, 1.0), 300.0, 0.5, 3),
             TrajectoryStart(crystal(), (heating, pressed), 4),
             TrajectoryStart(rattled(cluster(), 1), (Segment(Fire(), 1.0, 300.0, n_steps=17), heating), 5),
+            TrajectoryStart(crystal(), (replace(heating, n_steps=30, held=STILL), replace(heating, held=LED)), 6),
         ]
 
     @pytest.fixture
@@ -107,7 +112,7 @@ class SamplerContract:
         """Else labels would depend on how fast others come."""
         together, apart = self._new(), self._new()
         together.advance(EVERYONE, 60)
-        for trajectory in (2, 0, 6, 3, 1, 7, 5, 4):
+        for trajectory in (2, 0, 6, 3, 1, 8, 7, 5, 4):
             apart.advance([trajectory], 60)
             self._assert_same(together, apart, trajectory, atol=self.BATCH_TOLERANCE_ANG)
 
@@ -280,6 +285,39 @@ class SamplerContract:
         assert sampler.frame(0).md_step < 400
         first = sampler.checkpoint(0)
         assert (first.segment, sampler.kinetic_temperature(0) > 0) == (1, first.segment_step > 0)
+
+    def test_md_after_a_relaxation_has_its_temperature(self) -> None:
+        """Else a thermostat that scales momenta would find none: at the bottom nothing moves by itself."""
+        still = Segment(Fire(0.01), 1.0, 300.0, n_steps=1000)
+        after = Segment(Bussi(20.0), 0.5, 300.0)
+        sampler = self.make([TrajectoryStart(cluster(), (still, after), seed) for seed in range(8)], Bonds())
+        sampler.advance(range(8), 1000)
+        assert {sampler.checkpoint(trajectory).segment for trajectory in range(8)} == {1}
+        mean = np.mean([sampler.kinetic_temperature(trajectory) for trajectory in range(8)])
+        assert mean == pytest.approx(300.0, rel=0.6)  # 72 degrees of freedom: a standard error of 17 %
+
+    def test_held_atoms_stay_or_go_on_as_is_said(self) -> None:
+        """Along their directions alone; what is held is no degree of freedom."""
+        sampler = self._new()
+        begin = sampler.frame(8).positions
+        sampler.advance([8], 30)
+        still, momenta = sampler.frame(8).positions, sampler.checkpoint(8).momenta
+        np.testing.assert_array_equal(still[0], begin[0])
+        np.testing.assert_array_equal(still[2:, 2], begin[2:, 2])
+        assert np.abs(still - begin)[1].min() > 1e-4
+        assert np.abs(still - begin)[2:, :2].min() > 1e-5
+        np.testing.assert_array_equal(momenta[1, (0, 2)], 0.0)  # by now atom 1 is led
+        sampler.advance([8], 20)
+        led = sampler.frame(8).positions
+        np.testing.assert_allclose(led[1] - still[1], (0.0, 20 * 0.5 * 1e-3, 0.0), atol=1e-12)
+        assert (led != still)[(0, 2, 3), :].all(), "set free, with the momenta that they had"
+        kinetic = sampler.total_energy(8) - float(Bonds().energies_forces(self._alone(sampler, 8))[0][0])
+        assert sampler.kinetic_temperature(8) == pytest.approx(2 * kinetic / (9 * BOLTZMANN_EV_PER_K))
+
+    def test_atoms_are_not_held_where_the_cell_moves(self) -> None:
+        """The cell would move them."""
+        with pytest.raises(ShapeError, match="can't be held"):
+            Segment(MartynaTobiasKlein(Shape(isotropic=True), 20.0, 300.0), 0.5, 300.0, held=STILL)
 
     def test_energy_is_conserved_without_thermostat(self, sampler: Sampler) -> None:
         """To a part of the kinetic energy of 0.1 eV that the time step of 0.5 fs leaves."""

@@ -8,7 +8,7 @@ import torch
 
 from aims_pax.frame import Frame
 from aims_pax.sampling import VELOCITY_VERLET, BatchedSampler, Langevin, TrajectoryStart
-from aims_pax.sampling.dynamics import Felt, Noise, Phase, maxwell_boltzmann
+from aims_pax.sampling.dynamics import Felt, Noise, Phase
 from aims_pax.testing.contracts.integrator import one_structure
 from aims_pax.testing.drivers import LennardJones, Tethers
 from aims_pax.units import AMU_ANG2_PER_FS2_EV, BOLTZMANN_EV_PER_K
@@ -96,19 +96,20 @@ def test_nve_conserves_energy_of_molecules_and_crystals(crystal: Frame, cluster:
 
 def test_drawn_momenta_have_their_temperature_and_no_motion_of_the_whole() -> None:
     frame = independent_oscillators(5000)
-    masses = torch.tensor(np.where(frame.numbers == 1, 1.008, 12.011) * AMU_ANG2_PER_FS2_EV)
-    noise = torch.as_tensor(np.random.default_rng(0).standard_normal((len(masses), 3)))
-    momenta = maxwell_boltzmann(noise, masses, temperature_k=300.0)
-    assert float(momenta.sum(dim=0).abs().max()) < 1e-9
+    sampler = BatchedSampler([TrajectoryStart.steady(frame, Langevin(0.01), 300.0, 0.5, 0)], Tethers(1.0))
+    momenta = sampler.checkpoint(0).momenta
+    masses = np.where(frame.numbers == 1, 1.008, 12.011) * AMU_ANG2_PER_FS2_EV
+    assert np.abs(momenta.sum(axis=0)).max() < 1e-9
     for number in (1, 6):
-        atoms = torch.as_tensor(frame.numbers == number)
-        kinetic = float((momenta[atoms].square() / masses[atoms].unsqueeze(1)).mean())
+        atoms = frame.numbers == number
+        kinetic = float((momenta[atoms] ** 2 / masses[atoms][:, None]).mean())
         assert kinetic == pytest.approx(KT_300, rel=4 * np.sqrt(2 / 15000))
 
 
 def test_a_single_atom_keeps_its_momentum() -> None:
-    noise = torch.ones(1, 3, dtype=torch.float64)
-    assert float(maxwell_boltzmann(noise, torch.ones(1, dtype=torch.float64), temperature_k=300.0).min()) > 0
+    atom = Frame("atom", 0, 0, 0, np.array([6]), np.zeros((1, 3)))
+    sampler = BatchedSampler([TrajectoryStart.steady(atom, Langevin(0.01), 300.0, 0.5, 0)], Tethers(1.0))
+    assert np.abs(sampler.checkpoint(0).momenta).min() > 0
 
 
 def test_noise_of_a_weak_thermostat_is_not_lost_to_rounding() -> None:
