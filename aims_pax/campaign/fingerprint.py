@@ -84,6 +84,10 @@ def changes(stored: str, project: Project) -> Iterator[tuple[str, Any, Any]]:
     with recalling("settings"):
         before = {SYSTEMS: [], **json.loads(stored)}  # older notes know of none
     now = json.loads(json.dumps(_described(project)))
+    moved = {key.rpartition(".")[0] for key in before if key.startswith("MD.")}
+    for key, value in MDSettings(stat_ensemble="nvt").model_dump(mode="json").items():
+        for place in moved:  # what a run of an earlier version does not say was as by default
+            before.setdefault(f"{place}.{key}", value)
     for key in now:
         # A key on one side only belongs to a section, or a trajectory, of a stage that was not run yet.
         if key in before and before[key] != now[key] and when(key) is not When.ALWAYS:

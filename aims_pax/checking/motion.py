@@ -5,7 +5,7 @@ from math import sqrt
 from typing import Final
 
 from aims_pax.checking.asked import Asked, learning
-from aims_pax.checking.understood import time_span
+from aims_pax.checking.spans import time_span
 from aims_pax.errors import Doubt
 from aims_pax.frame import Frame
 from aims_pax.settings import ActiveLearningSettings, MDSettings

@@ -7,10 +7,12 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.frame import BoolArray, Frame, IntArray, Stage
+from aims_pax.checking.movement import motion, motions
+from aims_pax.checking.spans import steps_in_words
+from aims_pax.frame import BoolArray, Frame, Stage
 from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, MDSettings, Project
-from aims_pax.settings.md import INERTIAL
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
+from aims_pax.settings.motion.groups import named_atoms
 from aims_pax.settings.stage import ACTIVE
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.plan import StagePlan
@@ -21,9 +23,6 @@ from aims_pax.structures.composition import formula
 
 MAX_SYSTEMS: Final = 12
 """Structures that are shown one by one."""
-
-MAX_RUNS: Final = 4
-"""Runs of fixed atoms that are named, of each set of directions."""
 
 MULTIPLETS: Final = ("singlet", "doublet", "triplet", "quartet", "quintet", "sextet", "septet")
 
@@ -72,7 +71,7 @@ def _counted(number: int, noun: str) -> str:
 def quantities(project: Project, stages: tuple[Stage, ...]) -> Iterator[tuple[str, str]]:
     """Name and value of everything that a run does, with units."""
     if project.settings.samples:
-        yield "MD", "; ".join(_motions(project))
+        yield from motions(project)
     for plan in project.plans(stages):
         match plan.settings:
             case InitialDatasetSettings():
@@ -88,7 +87,7 @@ def quantities(project: Project, stages: tuple[Stage, ...]) -> Iterator[tuple[st
 
 def _initial(project: Project) -> Iterator[tuple[str, str]]:
     settings, step_fs = project.initial, _step_fs(project)
-    every = _steps(settings.skip_step_initial, step_fs)
+    every = steps_in_words(settings.skip_step_initial, step_fs)
     whose = "its own" if settings.distinct_model_sets else "shared"
     yield (
         "initial stage",
@@ -97,7 +96,7 @@ def _initial(project: Project) -> Iterator[tuple[str, str]]:
     if settings.equilibration_steps:
         n_computed = settings.equilibration_steps * len(project.systems)
         cost = f": {n_computed} calculations of the reference" if settings.driver == "reference" else ""
-        yield "  before", f"{_steps(settings.equilibration_steps, step_fs)} that are not labelled{cost}"
+        yield "  before", f"{steps_in_words(settings.equilibration_steps, step_fs)} that are not labelled{cost}"
     goals = []
     if not isinf(settings.max_initial_set_size):
         goals.append(f"{settings.max_initial_set_size:.0f} training structures of each member")
@@ -118,23 +117,24 @@ def _converge(project: Project, plan: StagePlan) -> Iterator[tuple[str, str]]:
 def _active(project: Project, plan: StagePlan) -> Iterator[tuple[str, str]]:
     settings = plan.read_as(ActiveLearningSettings)
     step_fs = project.md_for(0, settings).timestep if settings.MD else _step_fs(project)
-    every = _steps(settings.skip_step_mlff, step_fs)
+    every = steps_in_words(settings.skip_step_mlff, step_fs)
     name = "active learning" if plan.name == ACTIVE else plan.name
     yield name, f"{settings.num_trajectories} trajectories, checked every {every}"
     if settings.MD:
-        yield "  MD", _motion(project.md_for(0, settings))
+        for name, value in motion(project.md_for(0, settings), project.system_for(0).frame):
+            yield f"  {name.strip()}", value
     yield (
         "  labels",
         (
             f"where {settings.uncertainty_type} is above {1 + settings.c_x:g} times its mean (c_x {settings.c_x:g}); "
-            f"at the latest after {_steps(settings.uncert_not_crossed_limit, step_fs)}"
+            f"at the latest after {steps_in_words(settings.uncert_not_crossed_limit, step_fs)}"
         ),
     )
     goals = []
     if not isinf(settings.max_train_set_size):
         goals.append(f"{settings.max_train_set_size:.0f} training structures")
     if not isinf(settings.max_MD_steps):
-        goals.append(_steps(settings.max_MD_steps, step_fs))
+        goals.append(steps_in_words(settings.max_MD_steps, step_fs))
     if not isinf(settings.max_epochs):
         goals.append(f"{settings.max_epochs:.0f} epochs")
     if settings.desired_acc:
@@ -172,74 +172,11 @@ def _models(project: Project) -> Iterator[tuple[str, str]]:
     yield "training", f"learning rate {training.lr:g}, {training.batch_size} structures a step{each}"
 
 
-def _motions(project: Project) -> list[str]:
-    """How trajectories move, each way once."""
-    md = project.settings.md
-    said = [_motion(one) for one in ([md] if isinstance(md, MDSettings) else md.values())]
-    kinds = list(dict.fromkeys(said))
-    if len(kinds) == 1:
-        return kinds
-    more = [f"and {len(kinds) - 3} more ways"] if len(kinds) > 3 else []
-    return [f"{kind} ({said.count(kind)} trajectories)" for kind in kinds[:3]] + more
-
-
-def _motion(md: MDSettings) -> str:
-    text = f"{md.stat_ensemble.upper()} at {_ramp(md.temperature, md.final_temperature, 'K')}"
-    if md.stat_ensemble == "npt":
-        text = f"{text} and {_ramp(md.pressure / 1e9, _in_gpa(md.final_pressure), 'GPa')}"
-    parts = [f"{text}, steps of {md.timestep:g} fs", *_thermostat(md)]
-    if md.ramp_steps is not None:
-        parts.insert(1, f"reached in {_steps(md.ramp_steps, md.timestep)}")
-    return ", ".join(parts)
-
-
-def _thermostat(md: MDSettings) -> Iterator[str]:
-    """What holds temperature and pressure, with its time."""
-    chain = f"{md.tchain} links of {md.tdamp:g} fs"
-    match md.stat_ensemble, md.thermostat:
-        case "nvt", "langevin":
-            yield f"friction {md.friction:g} /fs ({time_span(1 / md.friction)})"
-        case "nvt", "nose-hoover":
-            yield f"Nosé-Hoover chain of {chain}"
-        case "nvt", "bussi":
-            yield f"Bussi's thermostat of {md.tdamp:g} fs"
-        case "npt", _:
-            yield f"barostat {md.barostat} of {md.pdamp:g} fs"
-            if md.barostat in INERTIAL:
-                yield f"chain of {chain}"
-            else:
-                yield f"thermostat of {md.tdamp:g} fs"
-                yield f"compressibility {md.compressibility:g} /GPa"
-            if md.pressure_directions:
-                yield f"along {' and '.join(md.pressure_directions)}"
-
-
-def _ramp(first: float, last: float | None, unit: str) -> str:
-    return f"{first:.4g} {unit}" if last is None else f"{first:.4g} to {last:.4g} {unit}"
-
-
-def _in_gpa(pressure_pa: float | None) -> float | None:
-    return None if pressure_pa is None else pressure_pa / 1e9
-
-
 def _step_fs(project: Project) -> float | None:
     """The time step, where all trajectories have the same."""
     md = project.settings.md
     steps = {one.timestep for one in ([md] if isinstance(md, MDSettings) else md.values())}
     return steps.pop() if len(steps) == 1 else None
-
-
-def _steps(n_steps: float, step_fs: float | None) -> str:
-    grouped = f"{n_steps:,.0f}".replace(",", " ")
-    return f"{grouped} steps" if step_fs is None else f"{grouped} steps ({time_span(n_steps * step_fs)})"
-
-
-def time_span(time_fs: float) -> str:
-    """A time of MD in fs, ps or ns."""
-    for unit, length_fs in (("ns", 1e6), ("ps", 1e3)):
-        if time_fs >= length_fs:
-            return f"{time_fs / length_fs:.4g} {unit}"
-    return f"{time_fs:.4g} fs"
 
 
 def embedded_method(project: Project) -> str | None:
@@ -271,30 +208,17 @@ def _angles(frame: Frame) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
 
 
 def _fixed(system: System, fixed: BoolArray) -> str:
-    """``12 of 40 atoms are held, as geometry.in says (Si 1-12; along y: O 13)``; atoms are counted from 1."""
+    """``12 of 40 atoms are held, as geometry.in says (Si0 to Si11; along y: O12)``."""
     held = np.flatnonzero(fixed.any(axis=1))
     groups = []
     for row in sorted(np.unique(fixed[held], axis=0).tolist(), reverse=True):
         axes = " and ".join(axis for axis, is_held in zip("xyz", row, strict=True) if is_held)
         along = "" if all(row) else f"along {axes}: "
-        groups.append(f"{along}{_runs(system.frame.numbers, np.flatnonzero((fixed == row).all(axis=1)))}")
+        alike = tuple(np.flatnonzero((fixed == row).all(axis=1)).tolist())
+        groups.append(f"{along}{named_atoms(system.frame, alike)}")
     source = "its constraints say" if system.file is None else f"{system.file.name} says"
     verb = "is" if len(held) == 1 else "are"
     return f"{len(held)} of {len(fixed)} atoms {verb} held, as {source} ({'; '.join(groups)})"
-
-
-def _runs(numbers: IntArray, atoms: IntArray) -> str:
-    """Atoms with their elements, those in a row at once: ``Si 1-12, O 14``."""
-    from ase.data import chemical_symbols
-
-    breaks = np.flatnonzero((np.diff(atoms) > 1) | (np.diff(numbers[atoms]) != 0)) + 1
-    runs = [(int(run[0]), int(run[-1])) for run in np.split(atoms, breaks)]
-    said = [
-        f"{chemical_symbols[numbers[first]]} {first + 1}{'' if first == last else f'-{last + 1}'}"
-        for first, last in runs[:MAX_RUNS]
-    ]
-    more = sum(last - first + 1 for first, last in runs[MAX_RUNS:])
-    return ", ".join(said) + (f" and {more} more" if more else "")
 
 
 def _state(project: Project, system: System) -> str:

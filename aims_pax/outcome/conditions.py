@@ -14,6 +14,7 @@ from aims_pax.outcome.heldout_plan import HeldoutPlan
 from aims_pax.outcome.trial import TrialRun
 from aims_pax.sampling import Langevin, Segment, TrajectoryStart, program_of
 from aims_pax.settings import ActiveLearningSettings, MDSettings, Project
+from aims_pax.settings.systems import System
 
 SEEDS_APART: Final = 2**40
 """Added to the seed of the MD section, so that these runs share no noise with those that gave the labels."""
@@ -47,6 +48,8 @@ class Grounds:
 
     Parameters
     ----------
+    systems : mapping of str to System
+        By name.
     graphs : mapping of str to BondGraph
         By system.
     places : mapping of str to tuple of Place
@@ -55,13 +58,15 @@ class Grounds:
         Systems whose atoms wander in the labelled structures.
     """
 
+    systems: Mapping[str, System]
     graphs: Mapping[str, BondGraph]
     places: Mapping[str, tuple[Place, ...]]
     mobile: frozenset[str]
 
     @classmethod
-    def of(cls, starts: Sequence[Frame], labelled: Sequence[LabelledFrame]) -> "Grounds":
+    def of(cls, systems: Sequence[System], labelled: Sequence[LabelledFrame]) -> "Grounds":
         """The starting structures, and those of the labels that are whole."""
+        starts = [system.frame for system in systems]
         graphs = graphs_of(starts)
         places = {start.system: [Place(start, "start")] for start in starts}
         wandered: dict[str, list[bool]] = {start.system: [] for start in starts}
@@ -75,7 +80,9 @@ class Grounds:
             if is_tame and graph.is_whole(point.frame.positions, most=BONDED):
                 places[point.frame.system].append(Place(point.frame, f"label {point.label_id}"))
         mobile = frozenset(name for name, seen in wandered.items() if seen and np.mean(seen) > MOBILE_SHARE)
-        return cls(graphs, {name: tuple(some) for name, some in places.items()}, mobile)
+        return cls(
+            {one.name: one for one in systems}, graphs, {name: tuple(some) for name, some in places.items()}, mobile
+        )
 
 
 def conditions_of(project: Project) -> list[tuple[str, MDSettings]]:
@@ -116,16 +123,16 @@ def heldout_starts(plan: HeldoutPlan, project: Project, starts: Sequence[Frame])
     return [
         TrajectoryStart(
             frame=replace(starts[run % len(starts)], trajectory=run, md_step=0, generation=0),
-            program=held_program(md, plan.temperature_k),
+            program=held_program(md, _system_of(project, starts[run % len(starts)]), plan.temperature_k),
             seed=md.seed + 2 * SEEDS_APART,
         )
         for run, md in ((run, motions[run % len(starts)]) for run in range(plan.n_runs))
     ]
 
 
-def held_program(md: MDSettings, temperature_k: float | None) -> tuple[Segment, ...]:
+def held_program(md: MDSettings, system: System, temperature_k: float | None) -> tuple[Segment, ...]:
     """What MD ends with, at a temperature: where that has no thermostat, with its friction."""
-    last = program_of(md)[-1]
+    (last,) = program_of(md.held, system)
     held = Langevin(md.friction) if last.dynamics.relaxation_fs is None else last.dynamics
     return (replace(last, dynamics=held, temperature_k=last.temperature_k if temperature_k is None else temperature_k),)
 
@@ -151,7 +158,7 @@ def trial_runs(
     for index, (system, md) in enumerate(islice(cycle(conditions), n_runs)):
         n_before = index // len(conditions)
         place = grounds.places[system][0] if n_before % 2 == 0 else next(drawn[system])
-        start = _start(place.frame, md, seed + SEEDS_APART)
+        start = _start(place.frame, program_of(md, grounds.systems[system]), seed + SEEDS_APART)
         runs.append(TrialRun(start, grounds.graphs[system], place.words, is_mobile=system in grounds.mobile))
     return runs
 
@@ -167,6 +174,12 @@ def common_temperature(project: Project) -> float | None:
     return temperatures.pop() if len(temperatures) == 1 else None
 
 
+def _system_of(project: Project, start: Frame) -> System:
+    """The system that a structure is one of, whose atoms it has in this order; another one is a system of its own."""
+    alike = [one for one in project.systems if np.array_equal(one.frame.numbers, start.numbers)]
+    return next((one for one in alike if one.name == start.system), next(iter(alike), System(start.system, start)))
+
+
 def _atoms(frame: Frame) -> bytes:
     return np.sort(frame.numbers).tobytes()
 
@@ -176,5 +189,5 @@ def _shuffled(places: Sequence[Place], rng: np.random.Generator) -> "cycle[Place
     return cycle([others[index] for index in rng.permutation(len(others))])
 
 
-def _start(frame: Frame, md: MDSettings, seed: int) -> TrajectoryStart:
-    return TrajectoryStart(replace(frame, trajectory=0, md_step=0, generation=0), program_of(md), seed)
+def _start(frame: Frame, program: tuple[Segment, ...], seed: int) -> TrajectoryStart:
+    return TrajectoryStart(replace(frame, trajectory=0, md_step=0, generation=0), program, seed)

@@ -71,7 +71,7 @@ def give_verdict(case: Case, *, show: Callable[[str], None] = lambda _words: Non
     if span is None:
         return None
     ensemble = load_models(case.models, device=devices_of(case.project.mace.misc.device))
-    grounds = Grounds.of([system.frame for system in case.project.systems], case.labelled)
+    grounds = Grounds.of(case.project.systems, case.labelled)
     conditions = conditions_of(case.project)
     misc, general = case.project.settings.misc, case.project.mace.general
     runs = trial_runs(grounds, conditions, n_runs=misc.verdict_runs, seed=general.seed)

@@ -216,7 +216,7 @@ def try_dynamics(
         Errors on held-out structures; those on the run's own validation structures when None.
     """
     project = subject.project
-    grounds = Grounds.of([system.frame for system in project.systems], subject.labelled)
+    grounds = Grounds.of(project.systems, subject.labelled)
     own = conditions_of(project)
     wanted = wishes.temperatures_k or tuple(sorted({md.temperature for _, md in own}))
     known = measured or measured_on(subject.labelled, subject.ensemble)

@@ -12,6 +12,7 @@ from aims_pax.settings.mace import MaceSettings
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.engines import BoxedEngineSettings, box_problem
 from aims_pax.settings.methods.reference import PyscfSettings
+from aims_pax.settings.motion.grip import grip_problems
 from aims_pax.settings.own import SystemPlan, place_of
 from aims_pax.settings.reading.command import COMMAND_KEYS
 from aims_pax.settings.reading.document import Document, KeyPath, dotted
@@ -49,9 +50,10 @@ def cross_problems(
 def _cell_problems(
     settings: Settings, document: Document, systems: tuple[System, ...], stages: tuple[Stage, ...]
 ) -> Iterator[Problem]:
-    """A barostat needs a cell, and stress from what drives."""
+    """A barostat needs a cell, and stress from what drives; what is held or pulled must be there."""
     motions = list(_motions(settings, systems))
     for keys, md, moved in motions:
+        yield from grip_problems(document, keys, md, moved)
         yield from _strain_problems(document, keys, md, moved)
     if settings.initial is not None and Stage.INITIAL in stages:
         driver, is_pyscf = settings.initial.driver, any(isinstance(one, PyscfSettings) for one in settings.references)
@@ -65,6 +67,7 @@ def _cell_problems(
     for plan in settings.learning:
         learning = plan.read_as(ActiveLearningSettings)
         for _, md, moved in motions if learning.MD else ():
+            yield from grip_problems(document, (*plan.keys, "MD"), learning.moved(md), moved)
             yield from _strain_problems(document, (*plan.keys, "MD"), learning.moved(md), moved)
 
 

@@ -1,12 +1,16 @@
 """MD: how trajectories move."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Final, Literal, Self
 
 from annotated_types import Gt, Le
 from pydantic import Field
 
-from aims_pax.settings.reading.kinds import AnyCase, Count, Listed, Positive, Schema, Seed
+from aims_pax.settings.motion.groups import HoldSettings, LoadSettings
+from aims_pax.settings.motion.segments import SegmentSettings
+from aims_pax.settings.motion.variables import MetadynamicsSettings, RestraintSettings
+from aims_pax.settings.reading.kinds import AnyCase, Count, Listed, OneOrMore, Positive, Schema, Seed
 from aims_pax.settings.section import Contradiction, Section
 
 _OF_LANGEVIN: Final = ("friction",)
@@ -84,6 +88,27 @@ class MDSettings(Section):
     seed: Seed = Field(
         42, description="Seed of initial velocities and noise. Each trajectory draws its own stream from it."
     )
+    hold: Annotated[tuple[HoldSettings, ...], OneOrMore] = Field(
+        (),
+        description="Groups of atoms that stay, or are led at a velocity: beside those that a structure's own file "
+        "holds. In nvt, nve and relaxations.",
+    )
+    load: Annotated[tuple[LoadSettings, ...], OneOrMore] = Field(
+        (), description="Constant forces on groups of atoms, beside those between them."
+    )
+    restraints: Annotated[tuple[RestraintSettings, ...], OneOrMore] = Field(
+        (), description="Springs on distances, angles, dihedrals, coordination numbers and places of groups."
+    )
+    metadynamics: MetadynamicsSettings | None = Field(
+        None,
+        description="Hills along collective variables, of each trajectory its own, that drive it to where it has "
+        "not been.",
+    )
+    program: Annotated[tuple[SegmentSettings, ...], OneOrMore] = Field(
+        (),
+        description="What trajectories do one after another: MD for so many steps, or a relaxation. What an entry "
+        "leaves out is as MD says. The last one lasts, if it has no steps; else all begin again where they then are.",
+    )
     propagate_with: Literal["mean", "member"] = Field(
         "mean",
         description="Forces that move trajectories in active learning. mean: the committee's mean, every member "
@@ -91,8 +116,36 @@ class MDSettings(Section):
     )
 
     @property
-    def held(self) -> Self:
-        """The same without its ramp: with the temperature and the pressure that it comes to."""
+    def entries(self) -> "tuple[SegmentPlan, ...]":
+        """What is written: the entries of the program, or without one MD itself, with its ramp."""
+        return tuple(
+            SegmentPlan(self._in(one), one.steps, ("program", index), one if one.is_relaxation else None)
+            for index, one in enumerate(self.program)
+        ) or (SegmentPlan(self, None),)
+
+    @property
+    def segments(self) -> "tuple[SegmentPlan, ...]":
+        """What a trajectory does one after another: its program; or a ramp, and what is held from then on."""
+        if self.program or self.ramp_steps is None:
+            return self.entries
+        return SegmentPlan(self, self.ramp_steps), SegmentPlan(self.held, None)
+
+    @property
+    def moves_cell(self) -> bool:
+        """Whether there is a time at which the cell moves."""
+        return any(one.moves_cell for one in self.entries)
+
+    def _in(self, segment: SegmentSettings) -> Self:
+        """The same in an entry of its program; a relaxation has no ensemble, and leaves it as it is."""
+        own = {key: value for key, value in segment.own.items() if value != "relax"}
+        ramp = {"ramp_steps": segment.steps} if segment.ramps else {}
+        return self.model_copy(update={"program": (), **own, **ramp})
+
+    @property
+    def held(self) -> "MDSettings":
+        """The same without ramp and program: as it goes on in the end, or in the last MD of a program that repeats."""
+        if self.program:
+            return next(one.md.held for one in reversed(self.entries) if one.relaxation is None)
         if self.ramp_steps is None:
             return self
         temperature = self.temperature if self.final_temperature is None else self.final_temperature
@@ -101,16 +154,53 @@ class MDSettings(Section):
         return self.model_copy(update={**ended, "final_temperature": None, "final_pressure": None, "ramp_steps": None})
 
     def contradictions(self) -> Iterator[Contradiction]:
+        if not self.program:
+            yield from self._at_odds()
+            yield from self._idle(self._without_use())
+            return
+        for key in ("ramp_steps", "final_temperature", "final_pressure"):
+            if self.is_set(key) and getattr(self, key) is not None:
+                found = f"{key} is given, and there is a program."
+                yield Contradiction(key, found, "Write it into an entry of the program, which has steps of its own.")
+        *before, _ = self.program
+        for index, one in enumerate(before):
+            if one.steps is None:
+                found = "it has no steps, and there are entries after it."
+                yield Contradiction(f"program.{index}", found, "Say how many MD steps it lasts.")
+        if all(one.is_relaxation for one in self.program):
+            yield Contradiction("program", "program holds no MD.", "Add an entry with an ensemble and a temperature.")
+            return
+        moving = [plan for plan in self.entries if plan.relaxation is None]
+        for plan in moving:
+            yield from plan.md._at_odds_in(plan, self.program)
+        nowhere = [plan.md._without_use() for plan in moving]
+        yield from self._idle({key: owner for key, owner in nowhere[0].items() if all(key in one for one in nowhere)})
+
+    def _at_odds_in(self, plan: "SegmentPlan", program: tuple[SegmentSettings, ...]) -> Iterator[Contradiction]:
+        """What of this MD, which a program comes to, an entry can't mean; what others use is not its own."""
+        place, index = plan.keys
+        written = program[int(index)].own
+        for contradiction in (*self._at_odds(), *self._idle(self._without_use())):
+            if contradiction.key in written:
+                yield replace(contradiction, key=f"{place}.{index}.{contradiction.key}")
+            elif contradiction.key == "hold":
+                yield replace(contradiction, key=f"{place}.{index}")
+
+    def _idle(self, without_use: Mapping[str, str]) -> Iterator[Contradiction]:
+        """Keys that are written, and mean nothing."""
+        for key, owner in without_use.items():
+            # A file of aims-PAX may have all of them, at their defaults.
+            if self.is_set(key) and getattr(self, key) != type(self).model_fields[key].default:
+                found = f"{key} belongs to {owner}, and this is {self._words()}."
+                yield Contradiction(key, found, f"Remove {key}, or choose what it belongs to.")
+
+    def _at_odds(self) -> Iterator[Contradiction]:
+        """What can't be meant together, of MD without a program."""
         if self.stat_ensemble == "nve":
             for key in ("thermostat", "friction"):
                 if self.is_set(key):
                     found = f"{key} belongs to a thermostat, and stat_ensemble nve has none."
                     yield Contradiction(key, found, f"Remove {key}, or set stat_ensemble: nvt.")
-        for key, owner in self._without_use().items():
-            # A file of aims-PAX may have all of them, at their defaults.
-            if self.is_set(key) and getattr(self, key) != type(self).model_fields[key].default:
-                found = f"{key} belongs to {owner}, and this is {self._words()}."
-                yield Contradiction(key, found, f"Remove {key}, or choose what it belongs to.")
         if self.stat_ensemble == "npt" and self.thermostat != "langevin":
             found = (
                 f"thermostat is {self.thermostat}, and npt has the one that belongs to its barostat {self.barostat}."
@@ -122,6 +212,9 @@ class MDSettings(Section):
         if self.ramp_steps is not None and not ramped:
             found = "ramp_steps is given, and neither final_temperature nor final_pressure."
             yield Contradiction("ramp_steps", found, "Say what changes in these steps, or remove it.")
+        if self.hold and self.stat_ensemble == "npt":
+            found = "hold holds atoms, and stat_ensemble is npt: the cell would move them."
+            yield Contradiction("hold", found, "Set nvt, or hold a distance by restraints.")
 
     def _without_use(self) -> Mapping[str, str]:
         """Keys that mean nothing here, and what they belong to."""
@@ -141,6 +234,35 @@ class MDSettings(Section):
         return {key: owner for keys, is_used, owner in uses if not is_used for key in keys}
 
     def _words(self) -> str:
+        if self.program:
+            return "nowhere in the program"
         if self.stat_ensemble == "nve":
             return "nve"
         return f"nvt by {self.thermostat}" if self.stat_ensemble == "nvt" else f"npt by {self.barostat}"
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentPlan:
+    """A stretch of what a trajectory does.
+
+    Parameters
+    ----------
+    md : MDSettings
+        How it moves then: without a program, and with ramp_steps where temperature or pressure change.
+    n_steps : int or None
+        MD steps; None: it has no end.
+    keys : tuple of str or int
+        Where it is written, within MD.
+    relaxation : SegmentSettings or None
+        What is relaxed, and how far; None where it is MD.
+    """
+
+    md: MDSettings
+    n_steps: int | None
+    keys: tuple[str | int, ...] = ()
+    relaxation: SegmentSettings | None = None
+
+    @property
+    def moves_cell(self) -> bool:
+        """Whether the cell moves then."""
+        return self.md.stat_ensemble == "npt" if self.relaxation is None else self.relaxation.relax_cell

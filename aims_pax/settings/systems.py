@@ -320,7 +320,7 @@ def _unkept(atoms: "Atoms") -> Iterator[tuple[str, str, str]]:
         yield found, allowed, "Fix these atoms in all directions, or turn the structure."
     for name in said.others:
         found = f"The structure holds the constraint {name}, which MD would not keep."
-        yield found, allowed, "Remove it. Distances, angles and the like can be held by restraints: MD.bias."
+        yield found, allowed, "Remove it. Distances, angles and the like can be held by restraints: MD.restraints."
 
 
 def _overlaps(atoms: "Atoms") -> Iterator[tuple[str, str, str]]:

@@ -30,6 +30,7 @@ from aims_pax.settings.cluster import NO_RESOURCES
 from aims_pax.settings.reading.document import KeyPath, dotted
 from aims_pax.settings.stages.kinds import KINDS, LEARN
 from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.settings.systems import System
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
     from aims_pax.committee import Committee, EpochPlan
@@ -77,7 +78,7 @@ def _cells_move_by_labels(project: Project) -> bool:
     initial = project.settings.initial
     if initial is None or initial.driver != "reference":
         return False
-    return any(project.md_of(system).stat_ensemble == "npt" for system in project.systems)
+    return any(project.md_of(system).moves_cell for system in project.systems)
 
 
 def build_pool(project: Project) -> Pool:
@@ -187,7 +188,7 @@ def initial_sampler(project: Project, forces: "Driver") -> "BatchedSampler":
     from aims_pax.committee import devices_of
     from aims_pax.sampling import BatchedSampler
 
-    starts = [_start(system.frame, project.md_of(system), noise=0) for system in project.systems]
+    starts = [_start(system.frame, project.md_of(system), system, noise=0) for system in project.systems]
     return BatchedSampler(starts, forces, device=devices_of(project.mace.misc.device)[0])
 
 
@@ -235,7 +236,10 @@ def active_sampler(
     settings, noise = plan.read_as(ActiveLearningSettings), 1 + apart(plan.name)
     if frames is None:
         frames = [project.system_for(index).frame for index in range(settings.num_trajectories)]
-    starts = [_start(frame, project.md_for(index, settings), noise=noise) for index, frame in enumerate(frames)]
+    starts = [
+        _start(frame, project.md_for(index, settings), project.system_for(index), noise=noise)
+        for index, frame in enumerate(frames)
+    ]
     member = 0 if project.md_for(0, settings).propagate_with == "member" else None
     return BatchedSampler(starts, CommitteeForces(committee, member=member), device=committee.device)
 
@@ -331,11 +335,11 @@ def recorder(
     return TrajectoryRecorder(folder.trajectories, stage, interval_steps=settings.save_trajectories_interval)
 
 
-def _start(frame: Frame, md: MDSettings, *, noise: int) -> "TrajectoryStart":
+def _start(frame: Frame, md: MDSettings, system: System, *, noise: int) -> "TrajectoryStart":
     from aims_pax.sampling import TrajectoryStart, program_of
 
     # The stages have noise of their own: otherwise active learning would begin with the moves of the initial MD.
-    return TrajectoryStart(frame, program_of(md), seed=2 * md.seed + noise)
+    return TrajectoryStart(frame, program_of(md, system), seed=2 * md.seed + noise)
 
 
 def _whole(limit: float) -> int | None:

@@ -344,7 +344,7 @@ def _flat(section: str, keys: Mapping[Any, Any]) -> Iterator[str]:
     for key, value in keys.items():
         if section == "SYSTEMS" and isinstance(value, dict):
             yield from map(str, value)
-        elif section == "MD" and isinstance(value, dict):
+        elif section == "MD" and isinstance(key, int) and isinstance(value, dict):
             yield from _flat(section, value)
         else:
             yield str(key)

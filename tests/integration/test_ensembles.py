@@ -58,6 +58,18 @@ def run(folder: Path, observer: Watcher | None = None) -> None:
     run_campaign(project, stages=project.asked(BOTH), observer=Watcher() if observer is None else observer)
 
 
+def killing(stage: str) -> Watcher:
+    """Ends the process the fourth time that a stage is heard of."""
+    seen: list[str] = []
+
+    def kill(now: Status) -> None:
+        seen.append(now.stage)
+        if now.stage == stage and seen.count(stage) == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return Watcher(kill)
+
+
 def of_system(folder: Path, name: str) -> list[LabelledFrame]:
     return [one for one in labels_of(folder) if one.frame.system == name]
 
@@ -79,15 +91,8 @@ def test_labels_are_taken_in_the_cells_of_their_moments(barostat: str, tmp_path:
 @pytest.mark.parametrize("stage", ["initial", "active"])
 def test_a_campaign_in_npt_that_is_killed_comes_to_the_same(stage: str, tmp_path: Path) -> None:
     whole, killed = project_of(tmp_path / "whole"), project_of(tmp_path / "killed")
-    seen: list[str] = []
-
-    def kill(now: Status) -> None:
-        seen.append(now.stage)
-        if now.stage == stage and seen.count(stage) == 4:
-            os.kill(os.getpid(), signal.SIGKILL)
-
     run(whole)
-    assert in_child(lambda: run(killed, Watcher(kill))) == -signal.SIGKILL
+    assert in_child(lambda: run(killed, killing(stage))) == -signal.SIGKILL
     run(killed)
     assert_same(outcome_of(killed), outcome_of(whole))
 
@@ -112,3 +117,44 @@ def test_a_ramp_ends_in_a_smaller_crystal(tmp_path: Path) -> None:
     run(project_of(tmp_path, barostat="isomtk", **ramp))
     volumes = [abs(np.linalg.det(one.frame.cell)) for one in of_system(tmp_path, "crystal") if one.stage == "active"]
     assert min(volumes) < 0.95 * CRYSTAL.get_volume()
+
+
+def with_program(folder: Path) -> Path:
+    """The same, with a cluster that is relaxed, heated and let go, under a spring and hills, with an atom held."""
+    settings = yaml.safe_load((project_of(folder) / "aims_PAX.yaml").read_text(encoding="utf-8"))
+    settings["SYSTEMS"]["cluster"]["MD"] = {
+        "stat_ensemble": "nvt",
+        "hold": {"atoms": 0, "directions": ["x", "z"]},
+        "restraints": {"variable": {"distance": [0, 1]}, "center": 3.0, "stiffness": 4.0},
+        "metadynamics": {"variables": {"angle": [1, 2, 3]}, "widths": 5, "height": 0.05, "every": 7},
+        "program": [
+            {"stat_ensemble": "relax", "steps": 8},
+            {"steps": HELD_STEPS - 8, "final_temperature": 500, "restraints": []},
+            {"steps": 9, "stat_ensemble": "nve", "hold": []},
+            {"temperature": 500, "thermostat": "bussi", "tdamp": 30.0},
+        ],
+    }
+    (folder / "aims_PAX.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return folder
+
+
+HELD_STEPS = 30
+
+
+@pytest.mark.parametrize("stage", ["initial", "active"])
+def test_a_program_is_followed_to_the_same_end_after_a_kill(stage: str, tmp_path: Path) -> None:
+    whole, killed = with_program(tmp_path / "whole"), with_program(tmp_path / "killed")
+    run(whole)
+    assert in_child(lambda: run(killed, killing(stage))) == -signal.SIGKILL
+    run(killed)
+    assert_same(outcome_of(killed), outcome_of(whole))
+    start = copper().positions
+    moved = [
+        (one.frame.md_step <= HELD_STEPS, one.frame.positions - start)
+        for one in of_system(whole, "cluster")
+        if one.frame.md_step
+    ]
+    held, free = (np.array([by for is_held, by in moved if is_held is kind]) for kind in (True, False))
+    np.testing.assert_allclose(held[:, 0, (0, 2)], 0.0, atol=1e-12)
+    assert np.abs(held[:, 1:]).max(axis=(1, 2)).min() > 1e-3
+    assert np.abs(free[:, 0, (0, 2)]).max() > 1e-5

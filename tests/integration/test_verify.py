@@ -264,6 +264,6 @@ def test_runs_begin_at_the_start_and_at_whole_labels_in_turn(project: Project) -
             (3, whole, Label(0.0, np.full((3, 3), 30.0), None, "x", 0.0)),
         )
     ]
-    grounds = Grounds.of([start], points)
+    grounds = Grounds.of(project.systems, points)
     runs = trial_runs(grounds, conditions_of(project), n_runs=4, seed=1)
     assert [run.begun_from for run in runs] == ["start", "label 1", "start", "label 1"]

@@ -61,6 +61,10 @@ def _as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _as_several(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value if isinstance(value, tuple) else (value,)
+
+
 def _text(value: str) -> str:
     if not value.strip():
         raise misfit("is empty")
@@ -72,6 +76,8 @@ Schema = WithJsonSchema
 Whole = BeforeValidator(_whole)
 AnyCase = BeforeValidator(_lower)
 Listed = BeforeValidator(_as_tuple)
+OneOrMore = BeforeValidator(_as_several)
+"""A list; of one entry, the entry itself will do."""
 Count = Annotated[int, Ge(1), Le(10**15), Whole]
 CountOrZero = Annotated[int, Ge(0), Le(10**15), Whole]
 Limit = Annotated[

@@ -206,7 +206,7 @@ class Reading:
             case str(kind) if kind == CONTRADICTION:
                 contradictions: Iterable[Contradiction] = details["ctx"][CONTRADICTION]
                 for item in contradictions:
-                    at = (*path, *item.key.split(".")) if item.key else path
+                    at = (*path, *(int(key) if key.isdigit() else key for key in item.key.split(".") if key))
                     home = dotted(self.written(at[:-1])) if item.key else name
                     later.append(Unsettled((location, item), at, f"{home}: {item.found}", "", item.advice))
             case "missing" if info is not None:
@@ -248,13 +248,14 @@ def suggestion(word: str, choices: Iterable[str]) -> str:
 
 
 def nested_section(info: FieldInfo | None) -> type[Section] | None:
-    """The section that a setting holds, if it holds one."""
-    if info is None:
-        return None
-    for annotation in (info.annotation, *get_args(info.annotation)):
-        if isinstance(annotation, type) and issubclass(annotation, Section):
-            return annotation
-    return None
+    """The section that a setting holds, or a list of which it holds, if it holds one."""
+    return None if info is None else _section_in(info.annotation)
+
+
+def _section_in(annotation: Any) -> type[Section] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _section_in(part)) is not None), None)
 
 
 def _model_at(model: type[Section], location: KeyPath) -> type[Section]:

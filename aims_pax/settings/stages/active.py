@@ -121,7 +121,7 @@ class ActiveLearningSettings(StageSettings):
     def merged(self, md: MDSettings) -> dict[str, Any]:
         """The same as it would be written."""
         own = {MDSettings.ALIASES.get(key, key): value for key, value in self.MD.items()}
-        return {**md.model_dump(include=md.model_fields_set), **own}
+        return {**md.model_dump(exclude_unset=True), **own}
 
     @property
     def names_members(self) -> bool:

@@ -136,15 +136,18 @@ def section_words(model: type[Section]) -> str:
     return " ".join((model.__doc__ or "").split())
 
 
-def _tables(model: type[Section], heading: str = "") -> Iterator[str]:
-    """The settings of a section, and then of the sections within it."""
+def _tables(model: type[Section], heading: str = "", *, told: set[type[Section]] | None = None) -> Iterator[str]:
+    """The settings of a section, and then of the sections within it, each once."""
+    told = {DispersionSettings} if told is None else told
     own = sorted(model.model_fields, key=lambda key: key not in model.__annotations__)  # what is inherited comes last
     rows = [_row(key, model.model_fields[key]) for key in own]
     yield "\n".join([*([heading, ""] if heading else []), "| setting | default | allowed | meaning |", _RULE, *rows])
     for key, info in model.model_fields.items():
         nested = nested_section(info)
-        if nested is not None and "teacher" not in key and nested is not DispersionSettings:
-            yield from _tables(nested, f"Settings of `{key}`:")
+        if nested is not None and "teacher" not in key and nested not in told:
+            told.add(nested)
+            entries = "each entry of " if "list of" in allowed(info) else ""
+            yield from _tables(nested, f"Settings of {entries}`{key}`:", told=told)
 
 
 _RULE: Final = "|---|---|---|---|"

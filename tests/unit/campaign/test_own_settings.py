@@ -44,6 +44,14 @@ def test_what_may_change_may(changes: dict[str, Any], tmp_path: Path) -> None:
     assert changed_settings(before, project(tmp_path / "after", **changes)) == []
 
 
+def test_what_an_older_run_does_not_know_was_as_by_default(tmp_path: Path) -> None:
+    stored = _described(project(tmp_path / "before"))
+    older = json.dumps({key: value for key, value in stored.items() if not key.endswith((".hold", ".tdamp"))})
+    assert changed_settings(older, project(tmp_path / "same")) == []
+    problems = changed_settings(older, project(tmp_path / "held", MD={"hold": {"atoms": 0}}))
+    assert any("MD.hold is [{" in one.found for one in problems), problems
+
+
 def test_a_run_without_systems_does_not_go_on_with_some(tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     plain = {key: value for key, value in BASE.items() if key != "SYSTEMS"}

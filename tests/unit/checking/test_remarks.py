@@ -269,14 +269,14 @@ def test_structures_are_described_with_cell_charge_and_electrons(tmp_path: Path)
 @pytest.mark.parametrize(
     ("constraints", "words"),
     [
-        ([FixAtoms([1])], "1 of 8 atoms is held, as start.xyz says (Mg 2)"),
+        ([FixAtoms([1])], "1 of 8 atoms is held, as start.xyz says (Mg1)"),
         (
             [
                 FixAtoms([0, 1, 4, 5, 6]),
                 FixCartesian([3, 7], (False, True, False)),
                 FixCartesian([2], (True, True, False)),
             ],
-            "8 of 8 atoms are held, as start.xyz says (Mg 1-2, O 5-7; along x and y: Mg 3; along y: Mg 4, O 8)",
+            "8 of 8 atoms are held, as start.xyz says (Mg0 and Mg1, O4 to O6; along x and y: Mg2; along y: Mg3, O7)",
         ),
     ],
 )
@@ -291,13 +291,13 @@ def test_many_fixed_atoms_are_said_shortly(tmp_path: Path) -> None:
     atoms = MGO * (2, 2, 2)
     atoms.set_constraint(FixAtoms(range(0, 64, 2)))
     _, line = structures(project(tmp_path, atoms=atoms, changes={"REFERENCE": {"method": "GFN1-xTB"}}))
-    assert line == "  32 of 64 atoms are held, as start.xyz says (Mg 1, Mg 3, Mg 5, Mg 7 and 28 more)"
+    assert line == "  32 of 64 atoms are held, as start.xyz says (Mg0, Mg2, Mg4, Mg6 and 28 more)"
 
 
 def test_fixed_atoms_without_a_file_are_those_of_their_constraints() -> None:
     water = molecule("H2O", constraint=FixAtoms([0]))
     _, line = structures(Project.of(water, stages=[initial(n_points_per_sampling_step_idg=2, max_initial_set_size=10)]))
-    assert line == "  1 of 3 atoms is held, as its constraints say (O 1)"
+    assert line == "  1 of 3 atoms is held, as its constraints say (O0)"
 
 
 def test_quantities_have_units(tmp_path: Path) -> None:

@@ -226,7 +226,7 @@ def test_other_constraints_are_refused_with_what_is_kept() -> None:
     words = str(said.value)
     assert "the constraint FixBondLengths, which MD would not keep" in words
     assert "Allowed: fixed atoms, in all directions or along x, y or z" in words
-    assert "held by restraints: MD.bias" in words
+    assert "held by restraints: MD.restraints" in words
 
 
 # -- together with settings -----------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""What moves atoms besides the forces between them, and in which order."""
