@@ -17,21 +17,27 @@ def motions(project: Project) -> Iterator[tuple[str, str]]:
     """How trajectories move, each way once: name and value of each quantity."""
     md = project.settings.md
     if project.settings.systems:
-        moved = [(project.md_of(system), system.frame) for system in project.systems]
+        moved = [(project.md_of(system), system) for system in project.systems]
     elif isinstance(md, MDSettings):
-        moved = [(md, project.systems[0].frame)] if project.systems else []
+        moved = [(md, system) for system in project.systems[:1]]
     else:
-        moved = [(one, project.system_for(index).frame) for index, one in md.items()]
-    kinds: dict[tuple[tuple[str, str], ...], int] = {}
-    for one, frame in moved:
-        said = tuple(motion(one, frame))
-        kinds[said] = kinds.get(said, 0) + 1
-    for said, number in list(kinds.items())[:MAX_KINDS]:
+        moved = [(one, project.system_for(index)) for index, one in md.items()]
+    kinds: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for one, system in moved:
+        kinds.setdefault(tuple(motion(one, system.frame)), []).append(system.name)
+    for said, names in list(kinds.items())[:MAX_KINDS]:
         (name, value), *more = said
-        yield name, value if len(kinds) == 1 else f"{value} ({number} trajectories)"
+        yield name, value if len(kinds) == 1 else f"{value} ({_whose(names, project)})"
         yield from more
     if len(kinds) > MAX_KINDS:
         yield "", f"and {len(kinds) - MAX_KINDS} more ways"
+
+
+def _whose(names: list[str], project: Project) -> str:
+    if not project.settings.systems:
+        return "1 trajectory" if len(names) == 1 else f"{len(names)} trajectories"
+    more = f" and {len(names) - MAX_KINDS} more" if len(names) > MAX_KINDS else ""
+    return ", ".join(names[:MAX_KINDS]) + more
 
 
 def motion(md: MDSettings, start: Frame) -> Iterator[tuple[str, str]]:
@@ -47,7 +53,7 @@ def motion(md: MDSettings, start: Frame) -> Iterator[tuple[str, str]]:
     for index, plan in enumerate(md.entries):
         yield f"  entry {index}", _entry(plan)
         if (acts := tuple(_acts(plan.md, start))) != before:
-            yield from acts or [("    besides", "nothing more acts")]
+            yield from ((f"  {name}", value) for name, value in acts or [("  besides", "nothing acts")])
 
 
 def _entry(plan: SegmentPlan) -> str:
@@ -112,14 +118,15 @@ def _acts(md: MDSettings, start: Frame) -> Iterator[tuple[str, str]]:
             yield "  restraint", f"{variable.said_of(start)} at {at}, {stiffness} ({now})"
     hills = md.metadynamics
     if hills is not None and all(variable.problem(start) is None for variable in hills.variables):
-        along = " and ".join(
-            f"{variable.said_of(start)} ({width:g} {variable.unit}".strip()
-            + f", at the start {variable.value_of(start):.4g})"
-            for variable, width in zip(hills.variables, hills.widths, strict=True)
-        )
+        fillings, wide = list[str](), list[str]()
+        for variable, width in zip(hills.variables, hills.widths, strict=True):
+            now = f"{variable.value_of(start):.4g} {variable.unit}".strip()
+            fillings.append(f"{variable.said_of(start)} (at the start {now})")
+            wide.append(f"{width:g} {variable.unit}".strip())
         lower = "" if hills.bias_factor is None else f", bias factor {hills.bias_factor:g}"
+        size = f"hills {' and '.join(wide)} wide and {hills.height:g} eV high"
         every = steps_in_words(hills.every, md.timestep)
-        yield "  metadynamics", f"along {along}: {hills.height:g} eV every {every}{lower}"
+        yield "  metadynamics", f"along {' and '.join(fillings)}: {size}, every {every}{lower}"
 
 
 def _vector(parts: tuple[float, float, float]) -> str:
