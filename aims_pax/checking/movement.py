@@ -43,17 +43,23 @@ def _whose(names: list[str], project: Project) -> str:
 def motion(md: MDSettings, start: Frame) -> Iterator[tuple[str, str]]:
     """How one trajectory moves that starts so."""
     if not md.program:
-        yield "MD", _segment(md)
+        yield "MD", _segment(md) + _pushed(md)
         yield from _acts(md, start)
         return
     after = "the last one lasts" if md.program[-1].steps is None else "then again"
-    yield "MD", f"program of {len(md.program)} entries, {after}; steps of {md.timestep:g} fs"
+    yield "MD", f"program of {len(md.program)} entries, {after}; steps of {md.timestep:g} fs{_pushed(md)}"
     before: tuple[tuple[str, str], ...] = tuple(_acts(md, start))
     yield from before
     for index, plan in enumerate(md.entries):
         yield f"  entry {index}", _entry(plan)
         if (acts := tuple(_acts(plan.md, start))) != before:
             yield from ((f"  {name}", value) for name, value in acts or [("  besides", "nothing acts")])
+
+
+def _pushed(md: MDSettings) -> str:
+    if not md.uncertainty_bias:
+        return ""
+    return f", in active learning on E - {md.uncertainty_bias:g} × deviation of the members' energies"
 
 
 def _entry(plan: SegmentPlan) -> str:

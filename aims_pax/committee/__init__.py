@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from aims_pax.protocols import EpochPlan, EpochReport, FramePrediction, Prediction, RandomSubset
 
 if TYPE_CHECKING:
+    from aims_pax.committee.biased import BiasedForces
     from aims_pax.committee.calculator import CommitteeCalculator
     from aims_pax.committee.committee import Committee
     from aims_pax.committee.device import cuda_is_usable, devices_of, missing_gpus, usable_gpus
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from aims_pax.committee.mace.pretrained import pretrained_elements
 
 _HOMES: Final = {
+    "BiasedForces": "biased",
     "Committee": "committee",
     "CommitteeCalculator": "calculator",
     "CommitteeForces": "forces",
@@ -44,6 +46,7 @@ if not TYPE_CHECKING:
 
 
 __all__ = [
+    "BiasedForces",
     "Committee",
     "CommitteeCalculator",
     "CommitteeForces",

@@ -97,7 +97,7 @@ def conditions_of(project: Project) -> list[tuple[str, MDSettings]]:
         ]
     found: dict[tuple[str, str], tuple[str, MDSettings]] = {}
     for name, md in moving:
-        alike = md.held.model_copy(update={"seed": 0})
+        alike = md.held.model_copy(update={"seed": 0, "uncertainty_bias": 0.0})  # finished models are not biased
         found.setdefault((name, alike.identity), (name, alike))
     return list(found.values())
 

@@ -166,6 +166,7 @@ def _md_problems(
     settings: Settings, document: Document, n_systems: int, stages: tuple[Stage, ...]
 ) -> Iterator[Problem]:
     """An MD section by index must speak of every trajectory, and of no other."""
+    yield from _bias_problems(settings, document)
     if isinstance(settings.md, MDSettings):
         return
     if len({md.propagate_with for md in settings.md.values()}) > 1:
@@ -190,6 +191,24 @@ def _md_problems(
         names = ", ".join(str(index) for index in missing[:8]) + (", ..." if len(missing) > 8 else "")
         found = f"MD says nothing of the trajectories {names}."
         yield Problem(document.where(("MD",)), found, "", "Add them, or write one mapping for all trajectories.")
+
+
+def _bias_problems(settings: Settings, document: Document) -> Iterator[Problem]:
+    """A bias that no trajectory would ever feel."""
+    if settings.learning:
+        return
+    key = "uncertainty_bias"
+    motions: list[tuple[KeyPath, MDSettings]] = [
+        (place_of(document, name, "MD", key), plan.md) for name, plan in settings.systems.items()
+    ]
+    if not settings.systems:
+        named = (
+            {(): settings.md} if isinstance(settings.md, MDSettings) else {(i,): md for i, md in settings.md.items()}
+        )
+        motions = [(("MD", *index, key), md) for index, md in named.items()]
+    for keys in dict.fromkeys(keys for keys, md in motions if md.uncertainty_bias):
+        found = f"{dotted(keys)} acts in active learning, and there is none."
+        yield Problem(document.where(keys), found, "", f"Remove {key}.")
 
 
 def _other_forces(settings: Settings, document: Document) -> KeyPath:

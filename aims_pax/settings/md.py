@@ -10,7 +10,7 @@ from pydantic import Field
 from aims_pax.settings.motion.groups import HoldSettings, LoadSettings
 from aims_pax.settings.motion.segments import SegmentSettings
 from aims_pax.settings.motion.variables import MetadynamicsSettings, RestraintSettings
-from aims_pax.settings.reading.kinds import AnyCase, Count, Listed, OneOrMore, Positive, Schema, Seed
+from aims_pax.settings.reading.kinds import AnyCase, Count, Listed, NotNegative, OneOrMore, Positive, Schema, Seed
 from aims_pax.settings.section import Contradiction, Section
 
 _OF_LANGEVIN: Final = ("friction",)
@@ -114,6 +114,12 @@ class MDSettings(Section):
         description="Forces that move trajectories in active learning. mean: the committee's mean, every member "
         "evaluated at every step; member: one member between estimates, cheaper.",
     )
+    uncertainty_bias: NotNegative = Field(
+        0.0,
+        description="How hard active learning is pushed to where the committee disagrees, no unit. So many times u is "
+        "taken from the energy that moves atoms: u is the standard deviation of the members' energies, eV, each "
+        "counted from where the trajectory began. 0: not at all.",
+    )
 
     @property
     def entries(self) -> "tuple[SegmentPlan, ...]":
@@ -154,6 +160,9 @@ class MDSettings(Section):
         return self.model_copy(update={**ended, "final_temperature": None, "final_pressure": None, "ramp_steps": None})
 
     def contradictions(self) -> Iterator[Contradiction]:
+        if self.uncertainty_bias and self.propagate_with == "member":
+            found = "uncertainty_bias needs what all members say at every step, and propagate_with is member."
+            yield Contradiction("uncertainty_bias", found, "Set propagate_with: mean, or remove uncertainty_bias.")
         if not self.program:
             yield from self._at_odds()
             yield from self._idle(self._without_use())

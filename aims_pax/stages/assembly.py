@@ -230,18 +230,26 @@ def active_sampler(
     frames : sequence of Frame or None
         Where each of them begins; None: at the starting structures in turn.
     """
-    from aims_pax.committee import CommitteeForces
     from aims_pax.sampling import BatchedSampler
 
     settings, noise = plan.read_as(ActiveLearningSettings), 1 + apart(plan.name)
     if frames is None:
         frames = [project.system_for(index).frame for index in range(settings.num_trajectories)]
+    motions = [project.md_for(index, settings) for index in range(len(frames))]
     starts = [
-        _start(frame, project.md_for(index, settings), project.system_for(index), noise=noise)
-        for index, frame in enumerate(frames)
+        _start(frame, md, project.system_for(index), noise=noise)
+        for index, (frame, md) in enumerate(zip(frames, motions, strict=True))
     ]
-    member = 0 if project.md_for(0, settings).propagate_with == "member" else None
-    return BatchedSampler(starts, CommitteeForces(committee, member=member), device=committee.device)
+    return BatchedSampler(starts, _active_forces(committee, frames, motions), device=committee.device)
+
+
+def _active_forces(committee: "Committee", frames: Sequence[Frame], motions: Sequence[MDSettings]) -> "Driver":
+    """What the committee drives trajectories with that begin there and are to move so."""
+    from aims_pax.committee import BiasedForces, CommitteeForces
+
+    if any(md.uncertainty_bias for md in motions):
+        return BiasedForces(committee, [md.uncertainty_bias for md in motions], frames)
+    return CommitteeForces(committee, member=0 if motions[0].propagate_with == "member" else None)
 
 
 def apart(stage: str) -> int:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from aims_pax.testing.committee import SpringCommittee
 
     AnyDriver = (
-        committee.CommitteeForces
+        committee.BiasedForces
+        | committee.CommitteeForces
         | sampling.CalculatorForces
         | sampling.DispersedForces
         | sampling.ReferenceForces

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ase.calculators.emt import EMT
 
-from aims_pax.committee import CommitteeForces
+from aims_pax.committee import BiasedForces, CommitteeForces
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.departure import Departure
 from aims_pax.frame import Frame
@@ -128,6 +128,28 @@ class TestMemberOfMace(DriverContract):
 class TestCommitteeOfMace(DriverContract):
     def make(self) -> Driver:
         return CommitteeForces(mace_committee())
+
+
+class TestBiasedSprings(DriverContract):
+    def make(self) -> Driver:
+        springs = Springs(Nature(), [Knowledge(1), Knowledge(2), Knowledge(4)])
+        return BiasedForces(springs, [2.0, 2.0, 2.0], [cluster(), crystal(), cluster()])
+
+
+class TestBiasedMace(DriverContract):
+    def make(self) -> Driver:
+        return BiasedForces(mace_committee(), [2.0, 2.0, 2.0], [cluster(), crystal(), cluster()])
+
+
+class TestDispersionOverABias(DriverContract):
+    def make(self) -> Driver:
+        pytest.importorskip("dftd3")
+        springs = Springs(Nature(), [Knowledge(1), Knowledge(2), Knowledge(4)])
+        biased = BiasedForces(springs, [2.0, 2.0], [cluster(), crystal()])
+        return DispersedForces(biased, Dispersion(DispersionSettings(xc="pbe", cutoff=12.0)))
+
+    def structures(self) -> list[Frame]:
+        return [rattled(cluster(), 1), rattled(crystal(), 2)]
 
 
 def unknown() -> Frame:

@@ -158,3 +158,26 @@ def test_a_program_is_followed_to_the_same_end_after_a_kill(stage: str, tmp_path
     np.testing.assert_allclose(held[:, 0, (0, 2)], 0.0, atol=1e-12)
     assert np.abs(held[:, 1:]).max(axis=(1, 2)).min() > 1e-3
     assert np.abs(free[:, 0, (0, 2)]).max() > 1e-5
+
+
+def test_a_bias_moves_active_learning_alone_and_survives_a_kill(tmp_path: Path) -> None:
+    bias = {"uncertainty_bias": 3.0}
+    plain, whole, killed = (tmp_path / name for name in ("plain", "whole", "killed"))
+    for folder, md in ((plain, {}), (whole, bias), (killed, bias)):
+        project_of(folder, barostat="mtk", **md)
+
+    def kill(now: Status) -> None:
+        if now.stage == "active" and now.n_labels_received >= 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    run(plain)
+    run(whole)
+    assert in_child(lambda: run(killed, Watcher(kill))) == -signal.SIGKILL
+    run(killed)
+    assert_same(outcome_of(killed), outcome_of(whole))
+    assert places(whole, "initial") == places(plain, "initial")
+    assert places(whole, "active") != places(plain, "active")
+
+
+def places(folder: Path, stage: str) -> list[bytes]:
+    return [one.frame.positions.tobytes() for one in labels_of(folder) if one.stage == stage]

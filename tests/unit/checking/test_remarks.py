@@ -326,3 +326,8 @@ def test_masked_forces_of_a_pool_are_doubted(tmp_path: Path) -> None:
     one = load_project(tmp_path)
     (doubt,) = [doubt for doubt in told(one, stages=one.stages) if "zero" in doubt.found]
     assert str(doubt).startswith("pool.extxyz, structures spread over it: Forces of 60 of 120 structures are exactly")
+
+
+def test_a_bias_is_said_where_it_acts(tmp_path: Path) -> None:
+    said = dict(quantities(project(tmp_path, changes={"MD": {"uncertainty_bias": 2}}), BOTH))
+    assert said["MD"].endswith("in active learning on E - 2 × deviation of the members' energies")

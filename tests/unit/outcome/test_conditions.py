@@ -50,3 +50,14 @@ def test_a_temperature_is_common_only_where_all_systems_had_it(project: Project,
 def test_each_pair_of_system_and_motion_is_tried_once(project: Project) -> None:
     found = conditions_of(project)
     assert [(name, md.timestep) for name, md in found] == [("water", 0.5), ("ammonium", 0.25)]
+
+
+def test_finished_models_are_tried_without_the_bias_that_they_learned_by(tmp_path: Path) -> None:
+    motions = {0: {"stat_ensemble": "nvt"}, 1: {"stat_ensemble": "nvt", "uncertainty_bias": 2.0}}
+    settings = {key: value for key, value in BASE.items() if key != "SYSTEMS"} | {
+        "ACTIVE_LEARNING": {"num_trajectories": 2, "max_train_set_size": 20},
+        "MD": motions,
+        "MISC": {"path_to_geometry": "water.xyz"},
+    }
+    biased = load_project(written(tmp_path, settings))
+    assert [md.uncertainty_bias for _, md in conditions_of(biased)] == [0.0]

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 
 from aims_pax.batch import AtomBatch
+from aims_pax.committee import BiasedForces
 from aims_pax.frame import Frame
 from aims_pax.reference.dispersion import Dispersion
 from aims_pax.sampling import CalculatorForces, DispersedForces
 from aims_pax.settings.methods.dispersion import DispersionSettings
+from aims_pax.testing.contracts.structures import crystal, rattled
+from aims_pax.testing.springs import Knowledge, Nature, Springs
 
 from .test_calculator import Fragile, new_argon_calculator
 
@@ -33,3 +36,12 @@ def test_structure_that_the_model_can_t_do_stays_without_forces(cluster: Frame) 
     energies, forces = DispersedForces(CalculatorForces(Fragile), CORRECTION).energies_forces(batch)
     assert energies.isnan().all()
     assert forces.isnan().all()
+
+
+def test_a_cell_feels_a_bias_and_the_correction() -> None:
+    models = BiasedForces(Springs(Nature(), [Knowledge(1), Knowledge(2)]), [2.0], [crystal()])
+    batch = AtomBatch.from_frames([rattled(crystal(), 1)], models.cutoff)
+    added = CORRECTION.observables(rattled(crystal(), 1), want_stress=True)
+    assert added.stress is not None
+    bare, stress = (one.energies_forces_stress(batch)[2] for one in (models, DispersedForces(models, CORRECTION)))
+    np.testing.assert_allclose(stress.numpy(), bare.numpy() + added.stress, atol=1e-12)

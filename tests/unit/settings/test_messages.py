@@ -268,6 +268,15 @@ def test_what_would_do_nothing_is_refused(refused: Refused, ensemble: str, keys:
     assert words in refused(settings(md="\n  ".join(keys)).replace("nvt", ensemble, 1))
 
 
+def test_a_bias_needs_the_whole_committee(refused: Refused) -> None:
+    md = "uncertainty_bias: 2.0\n  propagate_with: member"
+    words = "uncertainty_bias needs what all members say at every step, and propagate_with is member."
+    assert words in refused(settings(md=md))
+    in_stage = refused(settings(al="MD: {uncertainty_bias: 2.0}", md="propagate_with: member"))
+    assert words in in_stage
+    assert "MD.uncertainty_bias is -1" in refused(settings(md="uncertainty_bias: -1"))
+
+
 def test_other_engines_say_what_there_is_instead(refused: Refused) -> None:
     assert "control.in or species_dir ask for FHI-aims" in refused(settings(al="species_dir: defaults"))
     slurm = refused(settings(more="CLUSTER: {type: slurm, worker_str: x}"))

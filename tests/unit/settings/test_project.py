@@ -172,6 +172,19 @@ def test_trajectories_are_moved_by_the_same_forces(folder: Any) -> None:
     assert "Give all trajectories the same propagate_with." in folder.write(IDG + AL + md).complaint()
 
 
+@pytest.mark.parametrize(
+    ("md", "key"),
+    [
+        ("MD: {stat_ensemble: nvt, uncertainty_bias: 2.0}\n", "MD.uncertainty_bias"),
+        ("MD:\n  0: {stat_ensemble: nvt, uncertainty_bias: 2.0}\n", "MD.0.uncertainty_bias"),
+    ],
+)
+def test_a_bias_acts_in_active_learning_alone(folder: Any, md: str, key: str) -> None:
+    found = f"{key} acts in active learning, and there is none."
+    assert found in folder.write(IDG + md).complaint(Stage.INITIAL)
+    assert folder.write(IDG + AL + md.replace("\n  0:", "\n  1: {stat_ensemble: nvt}\n  0:")).load(Stage.INITIAL)
+
+
 def test_trajectories_take_the_systems_in_turn(folder: Any) -> None:
     folder.write(IDG + AL.replace("2\n", "5\n", 1) + MD)
     folder.file("geometry/hydrogen.xyz", "2\n\nH 0 0 0\nH 0 0 0.74\n")
