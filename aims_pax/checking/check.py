@@ -13,14 +13,16 @@ from aims_pax.checking.asked import Asked
 from aims_pax.checking.continuation import continuation_facts, continuation_problems, earlier_run
 from aims_pax.checking.remarks import doubts
 from aims_pax.committee.hardware import runs_on_cpu
-from aims_pax.errors import Doubt, Problem, RunLocked, UserError
+from aims_pax.errors import Doubt, Problem, ReferenceUnavailable, RunLocked, UserError
 from aims_pax.forecast.amounts import amount_facts, n_probes, outsets_ahead
 from aims_pax.forecast.sampling import initial_rules
 from aims_pax.frame import Frame, Stage
 from aims_pax.reference.by_system import in_charge
+from aims_pax.reference.embedded.teacher import made_calculator
 from aims_pax.reference.process.leash import NOT_HERE
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import (
+    AseCalculatorSettings,
     InlineCluster,
     MaceSettings,
     ParslCluster,
@@ -74,6 +76,7 @@ def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
         *_folder_problems(project),
         *_device_problems(project),
         *_reference_problems(project),
+        *_stress_problems(project),
         *_cluster_problems(project),
         *(problem for plan in project.plans(stages) for problem in stage_of(plan).problems(project)),
     ]
@@ -185,6 +188,28 @@ def _reference_problems(project: Project) -> Iterator[Problem]:
         where = f"{project.where(*keys)}: {dotted(keys)} ({types[keys]}) for structure{plural}"
         found, _, advice = problem.partition("; ")
         yield Problem(f"{where} {', '.join(systems[:5])}{more}", f"{found}.", "", _sentence(advice or usual))
+
+
+def _stress_problems(project: Project) -> Iterator[Problem]:
+    """Calculators that say of themselves that they have no stress, where one is needed; programs are known by type."""
+    if not assembly.wants_stress(project):
+        return
+    asked = set[str]()
+    for system in project.systems:
+        reference = project.reference_for(system)
+        if not isinstance(reference, AseCalculatorSettings) or not system.frame.pbc.all():
+            continue
+        if reference.identity in asked:
+            continue
+        asked.add(reference.identity)
+        keys = (
+            project.place_of(system, "REFERENCE", "calculator") if project.settings.systems else project.reference_keys
+        )
+        learned = "GENERAL.compute_stress is true" if project.mace.general.compute_stress else "it drives cells in npt"
+        try:
+            made_calculator(reference.calculator, reference.arguments, key=dotted(keys), wanted=("stress",))
+        except ReferenceUnavailable as error:
+            yield from (replace(one, found=f"{one.found}, and {learned}.") for one in error.problems)
 
 
 def _reference_advice(settings: ReferenceSettings, home: str) -> str:

@@ -106,11 +106,11 @@ def _package(
 
 def _engine(kind: str) -> Availability:
     """A program that ASE drives."""
-    engine = ENGINES[ENGINE_SETTINGS[kind]]
-    stress = MOLECULES_ONLY if is_for_molecules_only(ENGINE_SETTINGS[kind]) else "yes" if engine.stress else "no"
-    if ENGINE_SETTINGS[kind] is GpawSettings:
+    engine, settings = ENGINES[ENGINE_SETTINGS[kind]], ENGINE_SETTINGS[kind]
+    stress = MOLECULES_ONLY if is_for_molecules_only(settings) else "yes" if settings.STRESS else "no"
+    if settings is GpawSettings:
         return _package(kind, engine.title, "gpaw", engine.install, stress=stress)
-    program = shlex.split(ENGINE_SETTINGS[kind].model_fields["command"].default)[0]
+    program = shlex.split(settings.model_fields["command"].default)[0]
     where = shutil.which(program)
     told = None if where is None else version_told(engine, where)
     return Availability(kind, f"{engine.title} ({program})", told, where, engine.install, stress=stress)

@@ -11,7 +11,7 @@ from aims_pax.settings.cluster import NO_RESOURCES, ClusterSettings, SystemResou
 from aims_pax.settings.mace import MaceSettings
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.engines import BoxedEngineSettings, box_problem
-from aims_pax.settings.methods.reference import PyscfSettings
+from aims_pax.settings.methods.reference import ReferenceSettings
 from aims_pax.settings.motion.grip import grip_problems
 from aims_pax.settings.own import SystemPlan, place_of
 from aims_pax.settings.reading.command import COMMAND_KEYS
@@ -56,14 +56,14 @@ def _cell_problems(
         yield from grip_problems(document, keys, md, moved)
         yield from _strain_problems(document, keys, md, moved)
     if settings.initial is not None and Stage.INITIAL in stages:
-        driver, is_pyscf = settings.initial.driver, any(isinstance(one, PyscfSettings) for one in settings.references)
+        driver = settings.initial.driver
         model = settings.initial.foundational_model_settings
         knows_slabs = driver in ("mace-mp", "mace-off", "mace") and (model is None or model.correction is None)
         said = driver if model is None or model.correction is None else f"{driver} with dispersion"
         for keys, md, moved in motions:
-            yield from _stress_problems(
-                document, keys, md, moved, driver=said, is_silent=driver == "reference" and is_pyscf, slabs=knows_slabs
-            )
+            labels = [_reference_of(settings, system) for system in moved] if driver == "reference" else []
+            silent = [one.type for one in labels if not one.STRESS]
+            yield from _stress_problems(document, keys, md, moved, driver=said, silent=silent, slabs=knows_slabs)
     for plan in settings.learning:
         learning = plan.read_as(ActiveLearningSettings)
         for _, md, moved in motions if learning.MD else ():
@@ -116,15 +116,15 @@ def _stress_problems(
     moved: Iterable[System],
     *,
     driver: str,
-    is_silent: bool,
+    silent: Iterable[str],
     slabs: bool,
 ) -> Iterator[Problem]:
     """Where what drives the initial MD gives no stress, by which cells would move."""
     if md.stat_ensemble != "npt":
         return
     place, is_npt = document.where((*keys, "stat_ensemble")), f"{dotted((*keys, 'stat_ensemble'))} is npt"
-    if is_silent:
-        found = f"{is_npt}, and pyscf, which drives the initial MD, gives no stress."
+    for kind in dict.fromkeys(silent):
+        found = f"{is_npt}, and {kind}, which drives the initial MD, gives no stress."
         yield Problem(place, found, "", "Choose another REFERENCE.type, or another driver of the initial MD.")
     for system in () if slabs else moved:
         if system.frame.pbc.any() and not system.frame.pbc.all():
@@ -307,11 +307,16 @@ def _own_resource_problems(
         yield Problem(document.where(keys), found, "", "Remove executor, or write the section CLUSTER.")
 
 
+def _reference_of(settings: Settings, system: System) -> ReferenceSettings:
+    """What labels a system."""
+    plan = settings.systems.get(system.name)
+    return settings.reference if plan is None else plan.reference
+
+
 def _box_problems(settings: Settings, document: Document, systems: tuple[System, ...]) -> Iterator[Problem]:
     """Molecules that are too large for the cell that a program puts them into."""
     for system in systems:
-        plan, frame = settings.systems.get(system.name), system.frame
-        reference = settings.reference if plan is None else plan.reference
+        reference, frame = _reference_of(settings, system), system.frame
         if not isinstance(reference, BoxedEngineSettings) or frame.cell.any():
             continue
         keys = place_of(document, system.name, "REFERENCE", "molecule_box")
@@ -340,8 +345,12 @@ def _model_problems(
     if mace.general.compute_stress and not any(system.frame.pbc.any() for system in systems):
         found = f"{dotted(keys)} is true, and no structure is periodic: a molecule has no stress."
         yield Problem(document.where(keys), found, "", "Set it to false.")
-    elif mace.general.compute_stress and any(isinstance(one, PyscfSettings) for one in settings.references):
-        own = next((name for name, one in settings.systems.items() if isinstance(one.reference, PyscfSettings)), None)
-        whose, kind = ("", "REFERENCE.type") if own is None else (f" of {own}", f"SYSTEMS.{own}.REFERENCE.type")
-        found = f"{dotted(keys)} is true, and the reference pyscf{whose} gives no stress."
-        yield Problem(document.where(keys), found, "", f"Set it to false, or choose another {kind}.")
+    elif mace.general.compute_stress:
+        labels = [(one.name, _reference_of(settings, one)) for one in systems if one.frame.pbc.any()]
+        silent = {reference.type: name for name, reference in reversed(labels) if not reference.STRESS}
+        for kind, own in silent.items():
+            whose, key = (
+                ("", "REFERENCE") if own not in settings.systems else (f" of {own}", f"SYSTEMS.{own}.REFERENCE")
+            )
+            found = f"{dotted(keys)} is true, and the reference {kind}{whose} gives no stress."
+            yield Problem(document.where(keys), found, "", f"Set it to false, or choose another {key}.type.")

@@ -142,7 +142,9 @@ def driver_problems(project: Project) -> Iterator[Problem]:
         elif family in ("mace-mp", "mace-off", "mace"):
             yield from _model_problems(project, where, family, "small" if model is None else model.mace_model)
         elif family != "reference":
-            made_calculator(family, {} if model is None else model.arguments, key=where)
+            moves_cells = any(project.md_of(system).stat_ensemble == "npt" for system in project.systems)
+            wanted = ("energy", "forces", *(("stress",) if moves_cells else ()))
+            made_calculator(family, {} if model is None else model.arguments, key=where, wanted=wanted)
     except UserError as error:
         yield from error.problems
     if model is not None and model.correction is not None:

@@ -101,8 +101,6 @@ class Engine:
         Pattern of what it prints of its version, the only group.
     asked_by : tuple of str
         Arguments by which it tells its version and ends; none: there are no such.
-    stress : bool
-        Whether crystals get a stress.
     require_whole : callable or None
         Looks for gaps in what was printed for so many atoms, where ASE's reader does not.
     """
@@ -114,7 +112,6 @@ class Engine:
     install: str
     version: str
     asked_by: tuple[str, ...] = ()
-    stress: bool = True
     require_whole: Callable[[str, int], None] | None = None
 
 
@@ -303,7 +300,6 @@ ENGINES: Final[Mapping[type[EngineSettings], Engine]] = {
         r"Calculation failed to converge|failed to converge",
         ("nwchem.nwo", STDERR),
         "apt install nwchem, or conda-forge; https://nwchemgit.github.io",
-        stress=False,
         version=r"\(NWChem\) (\d[\d.]*)",
         asked_by=("/dev/null",),
     ),
@@ -313,7 +309,6 @@ ENGINES: Final[Mapping[type[EngineSettings], Engine]] = {
         r"SCF NOT CONVERGED|Wavefunction not fully converged|not fully converged!",
         ("orca.out", "orca.err"),
         "free for academic use, from https://orcaforum.kofo.mpg.de",
-        stress=False,
         version=r"Program Version (\S+)",
     ),
     SiestaSettings: Engine(

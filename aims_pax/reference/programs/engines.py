@@ -119,7 +119,7 @@ class EngineReference:
         engine, folder = ENGINES[type(self.settings)], folder.absolute()
         if frame.pbc.any() and is_for_molecules_only(type(self.settings)):
             raise ValueError(f"{engine.title} labels molecules only")
-        run = self._run(frame, folder, want_stress=want_stress and engine.stress and bool(frame.pbc.all()))
+        run = self._run(frame, folder, want_stress=want_stress and self.settings.STRESS and bool(frame.pbc.all()))
         folder.mkdir(parents=True, exist_ok=True)
         with judged(engine, folder):
             seen = _computed(engine, run)

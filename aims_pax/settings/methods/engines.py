@@ -209,6 +209,8 @@ class DftbSettings(KPointEngineSettings):
 class OrcaSettings(MoleculeEngineSettings):
     """Molecules with Gaussian basis sets by ORCA."""
 
+    STRESS: ClassVar = False
+
     type: Literal["orca"] = Field("orca", description="ORCA.")
     command: Command = Field(
         "orca", description="Command that starts the program, without launcher: ORCA starts its own (%pal)."
@@ -217,6 +219,8 @@ class OrcaSettings(MoleculeEngineSettings):
 
 class NwchemSettings(MoleculeEngineSettings):
     """Molecules with Gaussian basis sets by NWChem."""
+
+    STRESS: ClassVar = False
 
     type: Literal["nwchem"] = Field("nwchem", description="NWChem.")
     command: Command = Field("nwchem", description=_COMMAND)

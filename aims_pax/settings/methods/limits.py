@@ -20,6 +20,9 @@ class LabelLimits(Section):
     FREE_ATOMS: ClassVar[bool] = True
     """Whether the method may know the energies of free atoms."""
 
+    STRESS: ClassVar[bool] = True
+    """Whether the method may give crystals a stress."""
+
     max_force_ev_per_ang: Positive = Field(
         30.0,
         description="Largest force on an atom that a label may hold, eV/Å. A label beyond counts as failed: its "

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from annotated_types import Ge, Le
 from pydantic import Field
@@ -42,6 +42,8 @@ class TbliteSettings(LabelLimits):
 
 class PyscfSettings(LabelLimits):
     """Molecular DFT or Hartree-Fock by PySCF; needs the extra aims-pax[pyscf]."""
+
+    STRESS: ClassVar = False
 
     type: Literal["pyscf"] = Field("pyscf", description="Molecular density-functional theory.")
     xc: Text = Field("PBE", description="Exchange-correlation functional as PySCF names it. HF: Hartree-Fock.")

@@ -15,18 +15,22 @@ from aims_pax.settings import Project, load_project
 
 CRYSTAL = bulk("MgO", "rocksalt", a=4.21, cubic=True)
 SLAB = fcc111("Al", (2, 2, 3), vacuum=8.0)
+GFN1 = {"type": "tblite", "method": "GFN1-xTB"}
 SHEET = Atoms("C2", [[0, 0, 0], [1.2, 0.7, 0]], cell=[[2.46, 0, 0], [1.23, 2.13, 0], [0, 0, 0]], pbc=[1, 1, 0])
 
 
-def project(folder: Path, atoms: Atoms, *, driver: str | None = None, **md: Any) -> Project:
+def project(
+    folder: Path, atoms: Atoms, *, driver: str | None = None, reference: dict[str, str] = GFN1, **md: Any
+) -> Project:
     settings: dict[str, Any] = {
         "INITIAL_DATASET_GENERATION": {"n_points_per_sampling_step_idg": 2, "max_initial_set_size": 20},
         "ACTIVE_LEARNING": {"num_trajectories": 4, "max_train_set_size": 100},
         "MD": {"stat_ensemble": "npt", **md},
-        "REFERENCE": {"type": "tblite", "method": "GFN1-xTB"},
+        "REFERENCE": reference,
     }
     if driver is not None:
         settings["INITIAL_DATASET_GENERATION"]["initial_sampling"] = driver
+    folder.mkdir(exist_ok=True)
     (folder / "aims_PAX.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     (folder / "mace.yaml").write_text("GENERAL: {name_exp: m}\nMISC: {device: cpu}\n", encoding="utf-8")
     (folder / "geometry").mkdir()
@@ -57,3 +61,10 @@ def test_what_can_not_be_strained_is_told(tmp_path: Path, atoms: Atoms, md: dict
 def test_a_reference_knows_no_stress_of_a_slab(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="reference has no stress of that"):
         project(tmp_path, SLAB, driver="aimd")
+
+
+@pytest.mark.parametrize("kind", ["pyscf", "orca", "nwchem"])
+def test_programs_for_molecules_move_no_cells(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(SettingsError, match=f"and {kind}, which drives the initial MD, gives no stress"):
+        project(tmp_path, CRYSTAL, driver="aimd", reference={"type": kind})
+    assert project(tmp_path / "driven", CRYSTAL, reference={"type": kind}).settings.reference.type == kind

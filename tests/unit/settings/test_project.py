@@ -214,12 +214,13 @@ def test_stress_flag_of_either_section_counts_and_contradiction_is_said(folder: 
     assert "mace.yaml, line 3: MISC.compute_stress is 3." in wrong
 
 
-def test_stress_of_molecules_or_pyscf_is_a_contradiction(folder: Any) -> None:
+@pytest.mark.parametrize("kind", ["pyscf", "orca", "nwchem"])
+def test_stress_of_molecules_or_programs_for_them_is_a_contradiction(folder: Any, kind: str) -> None:
     mace = MACE + "  compute_stress: true\n"
     assert "a molecule has no stress" in folder.write(mace=mace).complaint()
     crystal = '2\nLattice="4 0 0 0 4 0 0 0 4" pbc="T T T"\nAr 0 0 0\nAr 2 2 2\n'
-    message = folder.write(IDG + AL + MD + "REFERENCE: {type: pyscf}\n", mace, crystal).complaint()
-    assert "the reference pyscf gives no stress" in message
+    message = folder.write(IDG + AL + MD + f"REFERENCE: {{type: {kind}}}\n", mace, crystal).complaint()
+    assert f"GENERAL.compute_stress is true, and the reference {kind} gives no stress." in message
 
 
 def test_atomic_energies_must_cover_the_elements(folder: Any) -> None:

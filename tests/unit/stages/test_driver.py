@@ -3,6 +3,9 @@
 from pathlib import Path
 
 import pytest
+import yaml
+from ase.build import bulk
+from ase.calculators.emt import EMT
 
 from aims_pax.checking.check import check_project
 from aims_pax.frame import Stage
@@ -10,7 +13,16 @@ from aims_pax.settings import Project, load_project
 from aims_pax.stages import assembly
 from aims_pax.stages.driver import driver_forces, embedded_settings
 
-from ...integration.projects import water_project
+from ...integration.projects import TINY_MACE, changed, copper_project, water_project, write_project
+
+
+class Unstressed(EMT):
+    """EMT that knows no stress."""
+
+    implemented_properties = ("energy", "forces")
+
+
+UNSTRESSED = f"{__name__}:Unstressed"
 
 
 def project(folder: Path, reference: dict[str, str], driver: str | None) -> Project:
@@ -54,3 +66,37 @@ def test_gfn1_drives_by_its_own_forces(tmp_path: Path) -> None:
         _, computed = forces.energies_forces(sampler.batch([0]))
         # Both are converged to tblite's accuracy of 1; the methods themselves differ by 1 eV/Å here.
         assert abs(computed.numpy() - atoms.get_forces()).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("changes", "stress", "words"),
+    [
+        (
+            {"INITIAL_DATASET_GENERATION": {"foundational_model": UNSTRESSED}},
+            False,
+            "Unstressed does not compute stress",
+        ),
+        (
+            {"REFERENCE": {"calculator": UNSTRESSED}},
+            True,
+            "(implemented_properties), and GENERAL.compute_stress is true.",
+        ),
+        (
+            {
+                "REFERENCE": {"calculator": UNSTRESSED},
+                "INITIAL_DATASET_GENERATION": {"foundational_model": None, "initial_sampling": "aimd"},
+            },
+            False,
+            "(implemented_properties), and it drives cells in npt.",
+        ),
+    ],
+)
+def test_calculators_without_stress_are_told_before_the_start(
+    changes: dict[str, dict[str, str | None]], stress: bool, words: str, tmp_path: Path
+) -> None:
+    npt = {"stat_ensemble": "npt", "friction": None}
+    folder = copper_project(tmp_path, bulk("Cu", cubic=True), {"MD": npt, **changes})
+    settings = yaml.safe_load((folder / "aims_PAX.yaml").read_text(encoding="utf-8"))
+    write_project(folder, settings, changed(TINY_MACE, {"GENERAL": {"compute_stress": stress}}))
+    (problem,) = check_project(load_project(folder), tuple(Stage)).problems
+    assert words in problem.found
