@@ -158,8 +158,9 @@ class HeldoutSet:
             self._move(self._model)
             return
         project = self._parts.project
+        moves_cells = any(segment.dynamics.wants_stress for start in self._starts for segment in start.program)
         with (
-            self._workers() as pool,
+            self._workers(want_stress=moves_cells or assembly.wants_stress(project)) as pool,
             errands_in(
                 RunFolder(self._parts.folder / f"aimd-{self._id()}", self._calculations() / "aimd"),
                 pool,
@@ -269,7 +270,7 @@ class HeldoutSet:
         project, unasked = self._parts.project, self._unasked()
         if not unasked and not self._store.counts().n_in_flight:
             return
-        with self._workers() as pool:
+        with self._workers(want_stress=assembly.wants_stress(project)) as pool:
             desk = LabelDesk(
                 self._store,
                 pool,
@@ -291,10 +292,10 @@ class HeldoutSet:
                 self._leave_if_asked(desk)
 
     @contextmanager
-    def _workers(self) -> Iterator[Pool]:
+    def _workers(self, *, want_stress: bool) -> Iterator[Pool]:
         """Where labels are computed; they are released at the end, and hear of a departure meanwhile."""
         self._parts.show("starting what computes labels")
-        pool = assembly.build_pool(self._parts.project)
+        pool = assembly.build_pool(self._parts.project, want_stress=want_stress)
         self._parts.departure.listeners.append(pool.wake)
         try:
             yield pool

@@ -81,8 +81,13 @@ def _cells_move_by_labels(project: Project) -> bool:
     return any(project.md_of(system).moves_cell for system in project.systems)
 
 
-def build_pool(project: Project) -> Pool:
+def build_pool(project: Project, *, want_stress: bool | None = None) -> Pool:
     """The pool that CLUSTER describes; starts its workers, and waits until they have shown that they can label.
+
+    Parameters
+    ----------
+    want_stress : bool or None
+        Whether its labels get a stress; None: as those of the run do.
 
     Raises
     ------
@@ -92,9 +97,9 @@ def build_pool(project: Project) -> Pool:
     from aims_pax.labelling.inline import InlinePool
 
     cluster, reference = project.settings.cluster, project.reference
-    keeps = not cluster.clean_dirs
+    keeps, want_stress = not cluster.clean_dirs, wants_stress(project) if want_stress is None else want_stress
     if isinstance(cluster, InlineCluster):
-        return InlinePool(build_reference(reference), want_stress=wants_stress(project), keep_files=keeps)
+        return InlinePool(build_reference(reference), want_stress=want_stress, keep_files=keeps)
     from aims_pax.labelling.workers.cluster import cluster_config, placed, require_order
     from aims_pax.labelling.workers.parsl import ParslPool
 
@@ -105,7 +110,7 @@ def build_pool(project: Project) -> Pool:
     pool = ParslPool(
         reference,
         config,
-        want_stress=wants_stress(project),
+        want_stress=want_stress,
         run_dir=parsl_folder(project),
         keep_files=keeps,
         executors=executors,

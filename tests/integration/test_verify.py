@@ -84,14 +84,15 @@ def test_a_held_out_set_says_its_cost_first_and_comes_with_intervals(
     assert json.loads((tmp_path / "verify.json").read_text(encoding="utf-8")) == record
 
 
-def test_structures_of_a_held_out_set_in_npt_have_the_cells_of_their_moments(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["GFN1-xTB", "reference"])
+def test_structures_of_a_held_out_set_in_npt_have_the_cells_of_their_moments(by: str, tmp_path: Path) -> None:
     write(tmp_path / "silicon.xyz", bulk("Si", a=5.6), format="extxyz")
     md = {"stat_ensemble": "npt", "barostat": "isomtk", "pdamp": 20.0, "friction": None}
     changes = {"MD": md, "REFERENCE": {"method": "GFN1-xTB"}, "MISC": {"path_to_geometry": "silicon.xyz"}}
     write_project(tmp_path, changed(WATER, changes))
     crystal = load_project(tmp_path)
     models = random_models(crystal, tmp_path, force_ev_per_ang=0.01)
-    short = plan(by="GFN1-xTB", n_frames=4, equilibration_ps=0.005, spacing_ps=0.005)
+    short = plan(by=by, n_frames=4, equilibration_ps=0.005, spacing_ps=0.005)
     with closing(HeldoutSet(short, parts(crystal, models, tmp_path / "set"))) as heldout:
         frames = [frame for frame, _ in read_extxyz(heldout.make())]
     volumes = [abs(np.linalg.det(frame.cell)) for frame in frames]
