@@ -34,7 +34,7 @@ from aims_pax.labelling.sanity import (
     rattled,
     response,
 )
-from aims_pax.protocols import Pool
+from aims_pax.protocols import ExplainsFailures, GivesStress, Pool
 from aims_pax.reference.by_system import in_charge
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import Project
@@ -49,6 +49,8 @@ diary = logging.getLogger("aims_pax.run")
 
 KEY: Final = "probe"
 """Under which a run remembers what its probe has found."""
+
+_MOVES_BY_IT: Final = "the cell is to move by it (stat_ensemble is npt)"
 
 
 def probe_frames(project: Project) -> list[tuple[Frame, Frame]]:
@@ -128,7 +130,10 @@ def probe_project(
             results = _answered([frame for pair in pairs for frame in pair], errands, note)
         systems = {
             pair[0].system: SystemProbe(
-                in_charge(reference, pair[0]).name, pair, (results[2 * index], results[2 * index + 1])
+                in_charge(reference, pair[0]).name,
+                pair,
+                (results[2 * index], results[2 * index + 1]),
+                stress_for=_stress_for(project, pair[0]),
             )
             for index, pair in enumerate(pairs)
         }
@@ -206,26 +211,46 @@ def _answered(frames: list[Frame], errands: Errands, note: Callable[[int], None]
     return [answer for frame in frames if (answer := errands.answer(frame)) is not None]
 
 
+def _stress_for(project: Project, frame: Frame) -> str:
+    """What needs the stress of a system's labels; empty: nothing, or there is none by nature."""
+    if not frame.pbc.all() or not assembly.wants_stress(project):
+        return ""
+    if project.mace.general.compute_stress:
+        return "the models are to learn it (GENERAL.compute_stress is true)"
+    md = {system.name: project.md_of(system) for system in project.systems}[frame.system]
+    return _MOVES_BY_IT if md.stat_ensemble == "npt" else ""
+
+
 def _probe_driver(project: Project) -> DriverProbe:
-    """What drives the initial MD, asked for the starting structures and for their copies."""
+    """What drives the initial MD, asked for the starting structures and for their copies, as by the MD."""
     from aims_pax.batch import AtomBatch
     from aims_pax.committee import devices_of
+    from aims_pax.sampling.asking import Question, answer_of
 
     pairs = [(system.frame, rattled(system.frame, index)) for index, system in enumerate(project.systems)]
     model = driver_forces(project)
     device = devices_of(project.mace.misc.device)[0]
-    energies, forces, step_s = [], [], 0.0
+    moving = [project.md_of(system).stat_ensemble == "npt" for system in project.systems]
+    want_stress = any(moving) and isinstance(model, GivesStress)
+    energies, forces, step_s, failures = [], [], 0.0, dict[str, str]()
     for which in (0, 1):
         frames = [pair[which] for pair in pairs]
         batch = AtomBatch.from_frames(frames, model.cutoff, device=device)
         started = time.perf_counter()
-        energy, force = model.energies_forces(batch)
+        energy, force, stress = answer_of(model, Question(batch, want_stress=want_stress))
         energies.append(energy.cpu().numpy().tolist())
         ends = np.cumsum([frame.n_atoms for frame in frames])[:-1]
         forces.append(np.split(force.cpu().numpy(), ends))
         step_s = time.perf_counter() - started
+        silent = [True] * len(frames) if stress is None else stress.isnan().any(dim=1).tolist()
+        for frame, moves, is_silent in zip(frames, moving, silent, strict=True):
+            words = model.failure_of(frame.trajectory) if isinstance(model, ExplainsFailures) else None
+            if words is not None:
+                failures.setdefault(frame.system, f"It fails: {words.rstrip('.')}.")
+            elif moves and is_silent:
+                failures.setdefault(frame.system, f"It gives no stress, and {_MOVES_BY_IT}.")
     responses = {
         pair[0].system: response(pair, (energies[0][index], energies[1][index]), (forces[0][index], forces[1][index]))
         for index, pair in enumerate(pairs)
     }
-    return DriverProbe(driver_words(project), responses, step_s)
+    return DriverProbe(driver_words(project), responses, step_s, failures)

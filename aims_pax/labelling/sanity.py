@@ -6,7 +6,7 @@ than nothing only where the method has no minimum near by at all.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
 
@@ -133,11 +133,14 @@ class SystemProbe:
     frames : pair of Frame
         The starting structure and its rattled copy.
     results : pair of Label or LabelFailure
+    stress_for : str
+        What needs the stress of its labels, for a person; empty: nothing does.
     """
 
     reference: str
     frames: tuple[Frame, Frame]
     results: tuple[Label | LabelFailure, Label | LabelFailure]
+    stress_for: str = ""
 
     @property
     def label_s(self) -> float | None:
@@ -159,6 +162,8 @@ class SystemProbe:
             if isinstance(result, LabelFailure):
                 kept = f" Its files are kept in {result.folder}." if result.folder is not None else ""
                 yield f"{which} got no label ({result.reason}): {result.message.rstrip('.')}.{kept}"
+        if self.stress_for and any(isinstance(one, Label) and one.stress is None for one in self.results):
+            yield f"It gives no stress, and {self.stress_for}."
         if self.response is not None:
             yield from self.response.complaints()
 
@@ -174,11 +179,14 @@ class DriverProbe:
         By system.
     step_s : float
         Time for the forces of all systems together, once it is warm, s.
+    failures : mapping of str to str
+        Why it can't drive a system, by its own words or ours.
     """
 
     name: str
     responses: Mapping[str, Response]
     step_s: float
+    failures: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,7 +222,9 @@ class ProbeResult:
         if self.driver is not None:
             for name, seen in self.driver.responses.items():
                 where = f"INITIAL_DATASET_GENERATION.foundational_model ({self.driver.name}) for structure {name}"
-                problems += [Problem(where, said, "", _driver_advice()) for said in seen.complaints()]
+                failure = self.driver.failures.get(name)
+                complaints = seen.complaints() if failure is None else (failure,)
+                problems += [Problem(where, said, "", _driver_advice()) for said in complaints]
         return problems
 
     def lines(self) -> list[str]:

@@ -1,5 +1,6 @@
 """The first act of a run: whether the reference makes sense, and what becomes of the labels that show it."""
 
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
@@ -21,7 +23,20 @@ from aims_pax.errors import UserError
 from aims_pax.frame import Split, Stage
 
 from .engines import Watched, reference_section
-from .projects import Watcher, copper, copper_project, in_child, jobs_of, labels_of, loaded, run, water_project
+from .projects import (
+    TINY_MACE,
+    Watcher,
+    changed,
+    copper,
+    copper_project,
+    in_child,
+    jobs_of,
+    labels_of,
+    loaded,
+    run,
+    water_project,
+    write_project,
+)
 
 pytestmark = pytest.mark.usefixtures("springs")
 
@@ -39,6 +54,15 @@ class Inverted(EMT):
 
 
 INVERTED = f"{__name__}:Inverted"
+
+
+class Unstressed(EMT):
+    """EMT that knows no stress."""
+
+    implemented_properties = ("energy", "forces")
+
+
+UNSTRESSED = f"{__name__}:Unstressed"
 
 
 def start_and_copy(engine: type[Watched]) -> tuple[int, int]:
@@ -117,6 +141,37 @@ def test_driver_that_is_not_sane_stops_the_run(engine: type[Watched], tmp_path: 
     with pytest.raises(UserError, match=r"foundational_model .*Inverted.*contradict each other") as raised:
         run(folder)
     assert len(raised.value.problems) == 1, "the reference is sane"
+    assert jobs_of(folder, Stage.INITIAL) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "stress", "words"),
+    [
+        ({"REFERENCE": reference_section(UNSTRESSED)}, True, "no stress, and the models are to learn it (GENERAL."),
+        (
+            {
+                "REFERENCE": reference_section(UNSTRESSED),
+                "INITIAL_DATASET_GENERATION": {"foundational_model": None, "initial_sampling": "aimd"},
+            },
+            False,
+            "no stress, and the cell is to move by it (stat_ensemble is npt).",
+        ),
+        (
+            {"INITIAL_DATASET_GENERATION": {"foundational_model": UNSTRESSED}},
+            False,
+            "It fails: PropertyNotImplementedError",
+        ),
+    ],
+)
+def test_what_lacks_the_stress_that_is_needed_stops_the_run(
+    changes: dict[str, Any], stress: bool, words: str, tmp_path: Path
+) -> None:
+    npt = {"MD": {"stat_ensemble": "npt", "friction": None}}
+    folder = copper_project(tmp_path, bulk("Cu", cubic=True), {**INITIAL, **npt, **changes})
+    settings = yaml.safe_load((folder / "aims_PAX.yaml").read_text(encoding="utf-8"))
+    write_project(folder, settings, changed(TINY_MACE, {"GENERAL": {"compute_stress": stress}}))
+    with pytest.raises(UserError, match=re.escape(words)):
+        run(folder)
     assert jobs_of(folder, Stage.INITIAL) == []
 
 
