@@ -68,6 +68,16 @@ def friction(asked: Asked) -> Iterator[Doubt]:
             )
 
 
+def thermostat(asked: Asked) -> Iterator[Doubt]:
+    """One that is written down for npt, which has another."""
+    motions = [(keys, md) for keys, md, _ in _motions(asked, "thermostat") if keys[-1] == "thermostat"]
+    used = {keys for keys, md in motions if md.stat_ensemble == "nvt"}  # systems may share it with others in npt
+    for keys, md in motions:
+        if md.stat_ensemble == "npt" and md.is_set("thermostat") and keys not in used:
+            found = f"{_named(keys)} is {md.thermostat}, and npt has the thermostat of its barostat {md.barostat}."
+            yield Doubt(asked.project.where(*keys), found, "", "It is not used: remove it. tdamp is that one's time.")
+
+
 def pressure(asked: Asked) -> Iterator[Doubt]:
     """In another unit, or beyond any press."""
     for keys, md, _ in _motions(asked, "pressure"):

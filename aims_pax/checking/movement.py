@@ -96,9 +96,9 @@ def _thermostat(md: MDSettings) -> Iterator[str]:
         case "npt", _:
             yield f"barostat {md.barostat} of {md.pdamp:g} fs"
             if md.barostat in INERTIAL:
-                yield f"chain of {chain}"
+                yield f"its chain of {chain}"
             else:
-                yield f"thermostat of {md.tdamp:g} fs"
+                yield f"its thermostat of {md.tdamp:g} fs"
                 yield f"compressibility {md.compressibility:g} /GPa"
             if md.pressure_directions:
                 yield f"along {' and '.join(md.pressure_directions)}"

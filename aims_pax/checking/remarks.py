@@ -11,7 +11,14 @@ from typing import Final
 
 from aims_pax.checking.asked import Asked, learning
 from aims_pax.checking.methods import methods_apart
-from aims_pax.checking.motion import friction, pressure, stress_that_is_not_learned, temperature, time_step
+from aims_pax.checking.motion import (
+    friction,
+    pressure,
+    stress_that_is_not_learned,
+    temperature,
+    thermostat,
+    time_step,
+)
 from aims_pax.checking.understood import embedded_method
 from aims_pax.errors import Doubt
 from aims_pax.settings import ActiveLearningSettings, TbliteSettings
@@ -280,6 +287,7 @@ RULES: Final[tuple[Callable[[Asked], Iterator[Doubt]], ...]] = (
     time_step,
     temperature,
     friction,
+    thermostat,
     pressure,
     stress_that_is_not_learned,
     goal_that_is_met,

@@ -78,6 +78,35 @@ def test_barostats_are_doubted(tmp_path: Path, md: dict[str, float], stress: boo
     assert (words in said) if words else ("npt" not in said and "pressure" not in said)
 
 
+def test_a_thermostat_that_npt_does_not_use_is_told(tmp_path: Path) -> None:
+    """Not refused: it stands in files of aims-PAX, whatever the ensemble."""
+    md = {"stat_ensemble": "npt", "thermostat": "Langevin", "friction": 0.001}
+    one = project(
+        tmp_path,
+        atoms=MGO * (2, 2, 2),
+        changes={"MD": md, "REFERENCE": {"type": "tblite", "method": "GFN1-xTB"}},
+        mace={"GENERAL": {"name_exp": "m", "compute_stress": True}},
+    )
+    (doubt,) = told(one)
+    assert doubt.found == "MD.thermostat is langevin, and npt has the thermostat of its barostat mtk."
+    assert "barostat mtk of 500 fs, its chain of 3 links of 50 fs" in dict(quantities(one, BOTH))["MD"]
+
+
+def test_a_thermostat_that_one_of_two_systems_uses_is_meant(tmp_path: Path) -> None:
+    write(tmp_path / "molecule.xyz", molecule("CH3OH"))
+    write(tmp_path / "crystal.xyz", MGO * (2, 2, 2), format="extxyz")
+    pressed = {"geometry": "crystal.xyz", "num_trajectories": 2, "MD": {"stat_ensemble": "npt"}}
+    systems = {"molecule": {"geometry": "molecule.xyz", "num_trajectories": 2}, "crystal": pressed}
+    changes = {
+        "SYSTEMS": systems,
+        "MD": {"thermostat": "langevin"},
+        "REFERENCE": {"type": "tblite", "method": "GFN1-xTB"},
+        "ACTIVE_LEARNING": {"num_trajectories": 4},
+    }
+    one = project(tmp_path, changes=changes, mace={"GENERAL": {"name_exp": "m", "compute_stress": True}})
+    assert told(one) == ()
+
+
 def test_committee_of_the_first_stage_counts_and_that_is_said(tmp_path: Path) -> None:
     sizes = {"INITIAL_DATASET_GENERATION": {"ensemble_size": 2}, "ACTIVE_LEARNING": {"ensemble_size": 4}}
     uneven = project(tmp_path, changes=sizes)
