@@ -29,6 +29,10 @@ Numbers above 1 are usually per ps."""
 LOWEST_PA, HIGHEST_PA = 1e3, 1e12
 """Below, a number is in GPa or bar; above, a thousand GPa, matter is no longer that of a laboratory."""
 
+FEWEST_STEPS: Final = 10
+"""In which a thermostat or barostat may relax: ten steps are a vibration, and its own motion needs as many to be
+followed. Numbers below are usually in ps."""
+
 
 def time_step(asked: Asked) -> Iterator[Doubt]:
     """Too long for the lightest element, or a thousand times too short."""
@@ -81,10 +85,32 @@ def thermostat(asked: Asked) -> Iterator[Doubt]:
 def pressure(asked: Asked) -> Iterator[Doubt]:
     """In another unit, or beyond any press."""
     for keys, md, _ in _motions(asked, "pressure"):
-        if md.stat_ensemble == "npt" and not (md.pressure == 0 or LOWEST_PA <= abs(md.pressure) <= HIGHEST_PA):
-            found = f"{_named(keys)} is {md.pressure:g} Pa."
-            usual = f"0, or {LOWEST_PA:g} to {HIGHEST_PA:g} Pa"
-            yield Doubt(asked.project.where(*keys), found, usual, "The unit is Pa: 1 bar is 1e5, 1 GPa is 1e9.")
+        for end, value in (("", md.pressure), ("final_", md.held.pressure)):
+            if md.stat_ensemble == "npt" and not (value == 0 or LOWEST_PA <= abs(value) <= HIGHEST_PA):
+                places = (*keys[:-1], f"{end}pressure") if end and keys[-1] == "pressure" else keys
+                found, usual = f"{_named(places)} is {value:g} Pa.", f"0, or {LOWEST_PA:g} to {HIGHEST_PA:g} Pa"
+                advice = "The unit is Pa: 1 bar is 1e5, 1 GPa is 1e9."
+                yield Doubt(asked.project.where(*places), found, usual, advice)
+                break
+
+
+def relaxation(asked: Asked) -> Iterator[Doubt]:
+    """Thermostats and barostats as fast as the steps."""
+    for key, acts in (("tdamp", _relaxes), ("pdamp", lambda md: md.stat_ensemble == "npt")):
+        for keys, md, _ in _motions(asked, key):
+            time_fs: float = getattr(md, key)
+            if acts(md) and time_fs < FEWEST_STEPS * md.timestep:
+                found = f"{_named(keys)} is {time_fs:g} fs, {time_fs / md.timestep:.2g} time steps."
+                usual = f"{FEWEST_STEPS * md.timestep:g} fs or more: {FEWEST_STEPS} steps"
+                advice = (
+                    "What relaxes within a few steps disturbs each vibration, and may not be stable. The unit is fs."
+                )
+                yield Doubt(asked.project.where(*keys), found, usual, advice)
+
+
+def _relaxes(md: MDSettings) -> bool:
+    """Whether a thermostat relaxes the kinetic energy within `tdamp`."""
+    return md.stat_ensemble == "npt" or (md.stat_ensemble == "nvt" and md.thermostat != "langevin")
 
 
 def stress_that_is_not_learned(asked: Asked) -> Iterator[Doubt]:

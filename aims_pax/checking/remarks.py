@@ -14,6 +14,7 @@ from aims_pax.checking.methods import methods_apart
 from aims_pax.checking.motion import (
     friction,
     pressure,
+    relaxation,
     stress_that_is_not_learned,
     temperature,
     thermostat,
@@ -289,6 +290,7 @@ RULES: Final[tuple[Callable[[Asked], Iterator[Doubt]], ...]] = (
     friction,
     thermostat,
     pressure,
+    relaxation,
     stress_that_is_not_learned,
     goal_that_is_met,
     limits_out_of_reach,

@@ -62,6 +62,10 @@ def told(one: Project, n_initial_train: int | None = None, stages: tuple[Stage, 
     ("md", "stress", "words"),
     [
         ({"pressure": 1.0}, True, "The unit is Pa: 1 bar is 1e5, 1 GPa is 1e9."),
+        ({"final_pressure": 5.0, "ramp_steps": 100}, True, "MD.final_pressure is 5 Pa."),
+        ({"final_pressure": 5.0e9, "ramp_steps": 100}, True, ""),
+        ({"tdamp": 0.05}, True, "MD.tdamp is 0.05 fs, 0.1 time steps."),
+        ({"pdamp": 2.0}, True, "MD.pdamp is 2 fs, 4 time steps."),
         ({"pressure": 1.0e9}, False, "cells move by what energies tell of it"),
         ({"pressure": 1.0e9}, True, ""),
     ],
@@ -74,8 +78,14 @@ def test_barostats_are_doubted(tmp_path: Path, md: dict[str, float], stress: boo
         changes={"MD": {"stat_ensemble": "npt", **md}, "REFERENCE": reference},
         mace={"GENERAL": {"name_exp": "m", "compute_stress": stress}},
     )
+    assert len(told(one)) == bool(words)
     said = " ".join(f"{doubt.found} {doubt.advice}" for doubt in told(one))
     assert (words in said) if words else ("npt" not in said and "pressure" not in said)
+
+
+def test_a_thermostat_as_fast_as_the_steps_is_doubted(tmp_path: Path) -> None:
+    (doubt,) = told(project(tmp_path, changes={"MD": {"thermostat": "bussi", "tdamp": 0.1}}))
+    assert doubt.found == "MD.tdamp is 0.1 fs, 0.2 time steps."
 
 
 def test_a_thermostat_that_npt_does_not_use_is_told(tmp_path: Path) -> None:
