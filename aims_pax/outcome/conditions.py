@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -115,6 +115,12 @@ def motions_of(project: Project, starts: Sequence[Frame]) -> list[MDSettings]:
     by_name = {system.name: by_name.get(system.name) or project.md_of(system) for system in project.systems}
     by_atoms = {_atoms(system.frame): by_name[system.name] for system in reversed(project.systems)}
     return [by_name.get(start.system) or by_atoms.get(_atoms(start)) or first for start in starts]
+
+
+def noted_motion(md: MDSettings) -> dict[str, Any]:
+    """What of it moves a held-out set, as plain values; without defaults, so that a new key makes no set another."""
+    of_learning = {"propagate_with", "uncertainty_bias"}
+    return md.held.model_dump(mode="json", exclude_defaults=True, exclude=of_learning)
 
 
 def heldout_starts(plan: HeldoutPlan, project: Project, starts: Sequence[Frame]) -> list[TrajectoryStart]:

@@ -24,7 +24,7 @@ from aims_pax.errors import CampaignStopped, Problem, UserError
 from aims_pax.frame import Frame, Label, Split
 from aims_pax.labelling.desk import LabelDesk
 from aims_pax.labelling.errands import errands_in
-from aims_pax.outcome.conditions import heldout_starts
+from aims_pax.outcome.conditions import heldout_starts, motions_of, noted_motion
 from aims_pax.outcome.drivers import driver_forces, driver_name, is_reference
 from aims_pax.outcome.heldout_plan import OVERSAMPLED, Cost, HeldoutPlan, Select
 from aims_pax.protocols import Driver, ForgetsHistory, LabelDone, Pool
@@ -39,6 +39,9 @@ diary = logging.getLogger("aims_pax.heldout")
 
 MAX_DRIVER_FAILURES: Final = 10
 """Times in a row that the MD may become unphysical before nothing sensible is left to do."""
+
+_OTHERWISE: Final = {"starts": "from other structures", "cells": "from other structures", "motions": "by another MD"}
+"""What is said of a set that differs in something long."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -329,26 +332,36 @@ class HeldoutSet:
     # -- what it is made of -----------------------------------------------------------------------------------
 
     def _claim(self) -> None:
-        """Note how the set is made; one that goes on must be made in the same way."""
-        made = asdict(self._plan) | {"starts": [frame.positions.tolist() for frame in self._parts.starts]}
-        moving = [(repr(one.program), one.seed) for one in self._starts]
-        if len(set(moving)) > 1:  # sets whose runs all move alike are as they were noted before systems had an MD
-            made["moving"] = moving
-        wanted = json.dumps(made)
-        stored = self._store.get_meta("heldout_plan")
-        if stored is not None and stored != wanted:
-            before = {key: value for key, value in json.loads(stored).items() if key != "starts"}
-            said = ", ".join(f"{key} {value}" for key, value in before.items() if key != "moving")
+        """Note how the set is made; one that goes on must be made in the same way.
+
+        What earlier versions did not note can't be compared.
+        """
+        plan, starts = asdict(self._plan), self._parts.starts
+        made = json.loads(
+            json.dumps(
+                {
+                    **plan,
+                    "starts": [frame.positions.tolist() for frame in starts],
+                    "cells": [frame.cell.tolist() for frame in starts],
+                    "motions": [noted_motion(md) for md in motions_of(self._parts.project, starts)],
+                }
+            )
+        )
+        before = json.loads(self._store.get_meta("heldout_plan") or "{}")
+        others = [key for key in made if key in before and before[key] != made[key]]
+        if others:
+            said = [f"{key} {value}" for key, value in before.items() if key in plan]
+            said += dict.fromkeys(_OTHERWISE[key] for key in others if key not in plan)
             raise UserError(
                 Problem(
                     where=str(self._parts.folder),
-                    found=f"holds a held-out set that was begun otherwise ({said}).",
-                    allowed="the same options, which go on with it or use it as it is",
+                    found=f"holds a held-out set that was begun otherwise ({', '.join(said)}).",
+                    allowed="the same options and MD, which go on with it or use it as it is",
                     advice="Name another folder by --out, or remove this one: "
                     f"rm -r {shlex.quote(str(self._parts.folder))}",
                 )
             )
-        self._store.set_meta("heldout_plan", wanted)
+        self._store.set_meta("heldout_plan", json.dumps(made))
         if self._store.get_meta("heldout_id") is None:
             self._store.set_meta("heldout_id", f"{time.time_ns():x}")
 

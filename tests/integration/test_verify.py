@@ -15,7 +15,9 @@ from typer.testing import CliRunner, Result
 from aims_pax.cli.program import program
 from aims_pax.committee import farthest_points, load_models, structure_descriptors
 from aims_pax.dataset.extxyz import read_extxyz
+from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departed, Departure, Reason
+from aims_pax.errors import UserError
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
 from aims_pax.outcome.conditions import Grounds, conditions_of, trial_runs
 from aims_pax.outcome.heldout import HeldoutParts, HeldoutSet
@@ -154,6 +156,26 @@ def test_another_plan_in_the_same_folder_is_refused_with_what_is_there(
     assert result.exit_code == 2
     assert "begun otherwise (n_frames 6, by GFN2-xTB" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_held_out_set_does_not_go_on_by_another_md(models: tuple[Path, ...], tmp_path: Path) -> None:
+    def opened(**md: object) -> HeldoutSet:
+        changed_md = {"MD": md, "ACTIVE_LEARNING": {"num_trajectories": 1}}
+        return HeldoutSet(
+            plan(), parts(load_project(water_project(tmp_path, changed_md)), models, tmp_path / "heldout")
+        )
+
+    opened().close()
+    with pytest.raises(UserError, match=r"begun otherwise \(n_frames 6, .*, by another MD\)"):
+        opened(timestep=0.25)
+    opened(propagate_with="member", seed=42).close()  # the one says nothing of it, the other is the default
+    store = RunStore.open(tmp_path / "heldout")
+    noted = json.loads(store.get_meta("heldout_plan") or "")
+    store.set_meta("heldout_plan", json.dumps({key: noted[key] for key in noted if key not in ("cells", "motions")}))
+    store.close()
+    opened(timestep=0.25).close()  # noted by an earlier version
+    with pytest.raises(UserError, match="by another MD"):
+        opened(timestep=0.5)
 
 
 def test_what_was_sampled_and_labelled_survives_an_interruption(
