@@ -89,8 +89,8 @@ class Conditions:
     ensemble : str
     temperature_k : float
     timestep_fs : float
-    friction_per_fs : float
-        0 in nve.
+    relaxation_fs : float or None
+        Time of the thermostat, 1 / `friction` or `tdamp`; None in nve.
     n_atoms : int
     """
 
@@ -98,7 +98,7 @@ class Conditions:
     ensemble: str
     temperature_k: float
     timestep_fs: float
-    friction_per_fs: float
+    relaxation_fs: float | None
     n_atoms: int
 
 
@@ -268,14 +268,14 @@ def drift_of(times_ps: FloatArray, energies_ev: FloatArray, *, n_atoms: int) -> 
 
 
 def thermal_mean(record: RunRecord) -> float | None:
-    """Mean temperature of a run, K, once its thermostat has had time: after 3 / friction, in NVT and NPT.
+    """Mean temperature of a run, K, once its thermostat has had three times its time, in NVT and NPT.
 
     None while that is not over, and in NVE, whose temperature is what its start makes of it.
     """
     conditions = record.conditions
-    if not conditions.friction_per_fs:
+    if conditions.relaxation_fs is None:
         return None
-    settled = record.traces.time_ps > 3e-3 / conditions.friction_per_fs
+    settled = record.traces.time_ps > 3e-3 * conditions.relaxation_fs
     # A tenth of a picosecond: less is one fluctuation of a few atoms.
     if settled.sum() * LOOK_FS < 100.0:
         return None

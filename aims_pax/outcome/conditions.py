@@ -137,7 +137,7 @@ def heldout_starts(plan: HeldoutPlan, project: Project, starts: Sequence[Frame])
 
 
 def held_program(md: MDSettings, system: System, temperature_k: float | None) -> tuple[Segment, ...]:
-    """What MD ends with, at a temperature: where that has no thermostat, with its friction."""
+    """What MD ends with, at a temperature: where that has no thermostat, by Langevin's with its friction."""
     (last,) = program_of(md.held, system)
     held = Langevin(md.friction) if last.dynamics.relaxation_fs is None else last.dynamics
     return (replace(last, dynamics=held, temperature_k=last.temperature_k if temperature_k is None else temperature_k),)

@@ -58,13 +58,12 @@ class TrialRun:
         """How it moves."""
         frame, segment = self.start.frame, self.start.program[0]
         dynamics = segment.dynamics
-        relaxation_fs = dynamics.relaxation_fs
         return Conditions(
             system=frame.system,
             ensemble=str(dynamics.ensemble),
             temperature_k=segment.temperature_k,
             timestep_fs=segment.timestep_fs,
-            friction_per_fs=1 / relaxation_fs if relaxation_fs else 0.0,
+            relaxation_fs=dynamics.relaxation_fs,
             n_atoms=frame.n_atoms,
         )
 

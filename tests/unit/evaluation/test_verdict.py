@@ -15,7 +15,7 @@ TRAINED = Learned(n_train=101, n_atoms=909, threshold_ev_per_ang=0.1)
 def record(
     *, temperature: float = 500.0, deviation: float = 0.04, failure: Failure | None = None, drift: float | None = 0.1
 ) -> RunRecord:
-    conditions = Conditions("ethanol", "nvt", 500.0, 1.0, 0.01, 9)
+    conditions = Conditions("ethanol", "nvt", 500.0, 1.0, 100.0, 9)
     n = 200
     traces = Traces(
         np.arange(n) * 0.01, np.full(n, temperature), np.full(n, 1.1), np.arange(40) * 0.05, np.full(40, deviation)

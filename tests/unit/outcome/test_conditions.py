@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from aims_pax.outcome.conditions import common_temperature, conditions_of, heldout_starts
+from aims_pax.outcome.conditions import Grounds, common_temperature, conditions_of, heldout_starts, trial_runs
 from aims_pax.outcome.heldout_plan import HeldoutPlan
 from aims_pax.sampling import Langevin
-from aims_pax.settings import Project, load_project
+from aims_pax.settings import MDSettings, Project, load_project
 
 from ..settings.test_own import BASE, SYSTEMS, written
 
@@ -50,6 +51,24 @@ def test_a_temperature_is_common_only_where_all_systems_had_it(project: Project,
 def test_each_pair_of_system_and_motion_is_tried_once(project: Project) -> None:
     found = conditions_of(project)
     assert [(name, md.timestep) for name, md in found] == [("water", 0.5), ("ammonium", 0.25)]
+
+
+@pytest.mark.parametrize(
+    ("md", "time_fs"),
+    [
+        ({"stat_ensemble": "nvt", "friction": 0.01}, 100.0),
+        ({"stat_ensemble": "nvt", "thermostat": "bussi", "tdamp": 40.0}, 40.0),
+        ({"stat_ensemble": "npt", "tdamp": 70.0}, 70.0),
+        ({"stat_ensemble": "nve"}, None),
+    ],
+)
+def test_runs_know_the_time_of_the_thermostat_that_they_have(
+    project: Project, md: dict[str, Any], time_fs: float | None
+) -> None:
+    starts = [system.frame for system in project.systems]
+    pairs = [("water", MDSettings.model_validate(md))]
+    (run,) = trial_runs(Grounds.of(starts, []), pairs, n_runs=1, seed=1)
+    assert run.conditions.relaxation_fs == time_fs
 
 
 def test_finished_models_are_tried_without_the_bias_that_they_learned_by(tmp_path: Path) -> None:
