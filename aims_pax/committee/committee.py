@@ -47,7 +47,9 @@ class Committee(Ensemble):
     graphs.
     """
 
-    def __init__(self, design: Design, *, devices: Sequence[torch.device], compiled: bool) -> None:
+    def __init__(
+        self, design: Design, *, devices: Sequence[torch.device], compiled: bool, moves_cells: bool = False
+    ) -> None:
         settings = design.settings
         self._design = design
         loss = WeightedLoss(
@@ -61,7 +63,8 @@ class Committee(Ensemble):
         if compiled:
             skeletons = [design.skeleton(dtype).to(device) for device in devices]
             first = models[: len(devices)]
-            passes = CompiledPasses(skeletons, first, want_virials=settings.general.compute_stress)
+            learns = settings.general.compute_stress
+            passes = CompiledPasses(skeletons, first, learn_virials=learns, tell_virials=learns or moves_cells)
         self._members = tuple(
             Member(
                 model, settings.training, loss=loss, seed=seed, passes=passes, baseline_ev=baseline_of(model, models[0])
@@ -83,6 +86,7 @@ class Committee(Ensemble):
         atomic_energies_ev: Mapping[int, float] | None = None,
         device: Where = "cpu",
         compiled: bool = False,
+        moves_cells: bool = False,
     ) -> "Committee":
         """Untrained members for a first set of points, which they also receive.
 
@@ -95,6 +99,8 @@ class Committee(Ensemble):
             the points; the energies of others are fitted.
         compiled : bool
             Whether PyTorch's compiler makes the members faster, see :class:`CompiledPasses`.
+        moves_cells : bool
+            Whether MD will ask for stress, so that passes with stress are compiled now and not in the middle of a run.
 
         Raises
         ------
@@ -109,7 +115,7 @@ class Committee(Ensemble):
         elements = Elements.of([*isolated, *(z for point in labelled for z in point.frame.numbers)])
         statistics = dataset_statistics(settings.architecture, labelled, elements, isolated_atoms_ev=isolated)
         design = Design(settings, tuple(seeds), elements, (statistics,) * len(seeds))
-        committee = cls(design, devices=as_devices(device), compiled=compiled)
+        committee = cls(design, devices=as_devices(device), compiled=compiled, moves_cells=moves_cells)
         committee.add(labelled)
         return committee
 
@@ -122,6 +128,7 @@ class Committee(Ensemble):
         seeds: Sequence[int],
         device: Where = "cpu",
         compiled: bool = False,
+        moves_cells: bool = False,
     ) -> "Committee":
         """Members that go on from trained models, each from its own, or all from one; without points.
 
@@ -135,7 +142,7 @@ class Committee(Ensemble):
             models *= len(seeds)
         statistics = tuple(statistics_of(model) for model in models)
         design = Design(settings, tuple(seeds), frame_of(models[0]).elements, statistics)
-        committee = cls(design, devices=as_devices(device), compiled=compiled)
+        committee = cls(design, devices=as_devices(device), compiled=compiled, moves_cells=moves_cells)
         for member, model in zip(committee._members, models, strict=True):
             member.adopt(model)
         return committee
@@ -269,13 +276,15 @@ class Committee(Ensemble):
         )
 
     @classmethod
-    def load(cls, path: Path, *, device: Where = "cpu", compiled: bool = False) -> "Committee":
+    def load(
+        cls, path: Path, *, device: Where = "cpu", compiled: bool = False, moves_cells: bool = False
+    ) -> "Committee":
         """The committee that was saved, without its points: add them again in their order and it is as it was.
 
         Parameters
         ----------
-        compiled : bool
-            As in :meth:`build`; it need not be what it was.
+        compiled, moves_cells : bool
+            As in :meth:`build`; they need not be what they were.
 
         Raises
         ------
@@ -287,7 +296,7 @@ class Committee(Ensemble):
         with naming_damage(path):
             settings = MaceSettings.model_validate(saved.settings)
             design = Design(settings, saved.seeds, saved.elements, saved.statistics)
-            committee = cls(design, devices=devices, compiled=compiled)
+            committee = cls(design, devices=devices, compiled=compiled, moves_cells=moves_cells)
             for member, state in zip(committee._members, saved.members, strict=True):
                 member.restore(state)
         committee._generation = saved.generation

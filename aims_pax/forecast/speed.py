@@ -288,6 +288,7 @@ def _untrained(project: Project, points: Sequence[LabelledFrame]) -> Committee:
         atomic_energies_ev=dict.fromkeys(project.elements, 0.0),
         device=devices_of(project.mace.misc.device),
         compiled=project.mace.misc.compile,
+        moves_cells=assembly.committee_moves_cells(project),
     )
 
 

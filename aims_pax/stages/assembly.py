@@ -81,6 +81,15 @@ def _cells_move_by_labels(project: Project) -> bool:
     return any(project.md_of(system).moves_cell for system in project.systems)
 
 
+def committee_moves_cells(project: Project) -> bool:
+    """Whether the committee drives trajectories whose cells move."""
+    return any(
+        project.md_for(index, settings).stat_ensemble == "npt"
+        for settings in (plan.read_as(ActiveLearningSettings) for plan in project.settings.learning)
+        for index in range(settings.num_trajectories)
+    )
+
+
 def build_pool(project: Project, *, want_stress: bool | None = None) -> Pool:
     """The pool that CLUSTER describes; starts its workers, and waits until they have shown that they can label.
 
@@ -167,6 +176,7 @@ def build_committee(
         atomic_energies_ev=isolated_atoms_ev,
         device=devices_of(project.mace.misc.device),
         compiled=project.mace.misc.compile,
+        moves_cells=committee_moves_cells(project),
     )
 
 
@@ -180,6 +190,7 @@ def continued_committee(project: Project, paths: Sequence[Path], labelled: Seque
         seeds=seeds_of(project),
         device=devices_of(project.mace.misc.device),
         compiled=project.mace.misc.compile,
+        moves_cells=committee_moves_cells(project),
     )
     committee.add(labelled)
     return committee

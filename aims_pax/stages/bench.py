@@ -116,7 +116,12 @@ class Bench:
             checkpoint = self.memory.committee_checkpoint()
             if checkpoint is not None:
                 misc = self.project.mace.misc
-                self._committee = Committee.load(checkpoint, device=devices_of(misc.device), compiled=misc.compile)
+                self._committee = Committee.load(
+                    checkpoint,
+                    device=devices_of(misc.device),
+                    compiled=misc.compile,
+                    moves_cells=assembly.committee_moves_cells(self.project),
+                )
                 self._committee.add(labelled)
             elif labelled:
                 self.build_committee(labelled)

@@ -36,6 +36,7 @@ class SpringFamily:
         atomic_energies_ev: Mapping[int, float] | None = None,
         device: Where = "cpu",
         compiled: bool = False,
+        moves_cells: bool = False,
     ) -> SpringCommittee:
         """Untrained members for a first set of points, which they also receive, and whose mean energy they know."""
         isolated = dict(atomic_energies_ev or {})
@@ -46,7 +47,9 @@ class SpringFamily:
         committee.know_mean_energy()
         return committee
 
-    def load(self, path: Path, *, device: Where = "cpu", compiled: bool = False) -> SpringCommittee:
+    def load(
+        self, path: Path, *, device: Where = "cpu", compiled: bool = False, moves_cells: bool = False
+    ) -> SpringCommittee:
         """The committee that was saved, without its points. ModelError when it can't be read."""
         return SpringCommittee.load(path, device=_first(device))
 

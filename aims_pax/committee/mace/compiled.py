@@ -48,8 +48,10 @@ class CompiledPasses:
         Of this architecture, built ``traceable``, one on each device. Their own weights are never used.
     models : sequence of MACE models
         One on each device. Programs are made for these at once, and not in the middle of a run.
-    want_virials : bool
-        Whether the programs made at once are those with virials.
+    learn_virials : bool
+        Whether the program for training that is made at once is the one with virials.
+    tell_virials : bool
+        Whether one for predictions with virials is made at once, besides the one without.
 
     Raises
     ------
@@ -57,7 +59,9 @@ class CompiledPasses:
         They can't be made.
     """
 
-    def __init__(self, skeletons: Sequence[MaceModel], models: Sequence[MaceModel], *, want_virials: bool) -> None:
+    def __init__(
+        self, skeletons: Sequence[MaceModel], models: Sequence[MaceModel], *, learn_virials: bool, tell_virials: bool
+    ) -> None:
         self._skeletons = {frame_of(skeleton).device: skeleton.requires_grad_(False) for skeleton in skeletons}
         for interaction in (layer for skeleton in skeletons for layer in skeleton.interactions):
             # As a number it would be part of the program, which had to be made anew whenever it follows the data.
@@ -73,7 +77,7 @@ class CompiledPasses:
         options: dict[str, Any] | None = {"cpp_wrapper": True} if on_cpu else None
         self._forces = torch.compile(_forces, dynamic=True, fullgraph=True, options=options)
         self._forces_and_virials = torch.compile(_forces_and_virials, dynamic=True, fullgraph=True, options=options)
-        self._make(models, want_virials=want_virials)
+        self._make(models, learn_virials=learn_virials, tell_virials=tell_virials)
 
     def __call__(self, model: MaceModel, data: ModelInput, *, training: bool, want_virials: bool) -> Outputs:
         if data["positions"].device.type == "cpu" and torch.get_num_threads() > 1:
@@ -123,7 +127,7 @@ class CompiledPasses:
         tensors = {name: there[name] for name in names}
         return _Lifted(math.nan, count, tensors, {name: tensor.detach() for name, tensor in tensors.items()})
 
-    def _make(self, models: Sequence[MaceModel], *, want_virials: bool) -> None:
+    def _make(self, models: Sequence[MaceModel], *, learn_virials: bool, tell_virials: bool) -> None:
         """Make the programs for predictions and for training, by a pass of each on each device.
 
         Sizes, numbers of threads and order are the same every time, and so are the programs.
@@ -134,8 +138,9 @@ class CompiledPasses:
             with one_core():
                 for model in models:
                     data = made_up_input(frame_of(model), n_structures=3, n_atoms=24, n_edges=160)
-                    self(model, data, training=False, want_virials=want_virials)
-                    out = self(model, data, training=True, want_virials=want_virials)
+                    for with_virials in (False, True) if tell_virials else (False,):
+                        self(model, data, training=False, want_virials=with_virials)
+                    out = self(model, data, training=True, want_virials=learn_virials)
                     torch.autograd.grad(out.forces.square().sum(), [p for p in model.parameters() if p.requires_grad])
         except RuntimeError as cause:
             raise ModelError(cannot_compile(cause)) from cause

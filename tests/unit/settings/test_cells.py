@@ -12,6 +12,7 @@ from ase.io import write
 
 from aims_pax.errors import SettingsError
 from aims_pax.settings import Project, load_project
+from aims_pax.stages.assembly import committee_moves_cells
 
 CRYSTAL = bulk("MgO", "rocksalt", a=4.21, cubic=True)
 SLAB = fcc111("Al", (2, 2, 3), vacuum=8.0)
@@ -20,11 +21,17 @@ SHEET = Atoms("C2", [[0, 0, 0], [1.2, 0.7, 0]], cell=[[2.46, 0, 0], [1.23, 2.13,
 
 
 def project(
-    folder: Path, atoms: Atoms, *, driver: str | None = None, reference: dict[str, str] = GFN1, **md: Any
+    folder: Path,
+    atoms: Atoms,
+    *,
+    driver: str | None = None,
+    reference: dict[str, str] = GFN1,
+    learning: dict[str, Any] | None = None,
+    **md: Any,
 ) -> Project:
     settings: dict[str, Any] = {
         "INITIAL_DATASET_GENERATION": {"n_points_per_sampling_step_idg": 2, "max_initial_set_size": 20},
-        "ACTIVE_LEARNING": {"num_trajectories": 4, "max_train_set_size": 100},
+        "ACTIVE_LEARNING": {"num_trajectories": 4, "max_train_set_size": 100, **(learning or {})},
         "MD": {"stat_ensemble": "npt", **md},
         "REFERENCE": reference,
     }
@@ -61,6 +68,13 @@ def test_what_can_not_be_strained_is_told(tmp_path: Path, atoms: Atoms, md: dict
 def test_a_reference_knows_no_stress_of_a_slab(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="reference has no stress of that"):
         project(tmp_path, SLAB, driver="aimd")
+
+
+def test_a_committee_moves_cells_where_a_stage_that_learns_has_a_barostat(tmp_path: Path) -> None:
+    assert committee_moves_cells(project(tmp_path / "pressed", CRYSTAL))
+    assert not committee_moves_cells(project(tmp_path / "fixed", CRYSTAL, stat_ensemble="nvt"))
+    learning = {"MD": {"stat_ensemble": "npt"}}
+    assert committee_moves_cells(project(tmp_path / "later", CRYSTAL, learning=learning, stat_ensemble="nvt"))
 
 
 @pytest.mark.parametrize("kind", ["pyscf", "orca", "nwchem"])

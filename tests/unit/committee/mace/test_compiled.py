@@ -7,7 +7,9 @@ those that need the rest are slow.
 
 import dataclasses
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -105,6 +107,34 @@ def test_passes_with_several_threads_are_made_as_built(
         torch.set_num_threads(1)
     assert torch.allclose(said.forces, expected.forces, rtol=1e-13, atol=1e-16)
     assert (said.virials, expected.virials) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("learns", "moves_cells", "predictions", "training"),
+    [
+        (False, False, ["_forces"], "_forces"),
+        (False, True, ["_forces", "_forces_and_virials"], "_forces"),
+        (True, False, ["_forces", "_forces_and_virials"], "_forces_and_virials"),
+    ],
+)
+def test_all_passes_that_md_asks_for_are_made_at_the_start(
+    learns: bool, moves_cells: bool, predictions: list[str], training: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[str, bool]] = []
+
+    def compiled(program: Callable[..., Any], **_: Any) -> Callable[..., Any]:
+        def called(_: Any, tensors: dict[str, torch.Tensor], positions: torch.Tensor, rest: Any) -> Any:
+            made.append((program.__name__, torch.is_grad_enabled()))
+            weights = sum(one.sum() for one in tensors.values() if one.requires_grad)
+            n_structures = len(rest["ptr"]) - 1
+            return torch.zeros(n_structures), torch.zeros_like(positions) + weights, torch.zeros(n_structures, 3, 3)
+
+        return called
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    points = [*molecules(2), *crystals(2)]
+    Committee.build(small(stress=learns), points, seeds=(1, 2), compiled=True, moves_cells=moves_cells)
+    assert made == [*((name, False) for name in predictions), (training, True)]
 
 
 def test_a_committee_compiled_from_its_checkpoint_on_learns_and_says_the_same(tmp_path: Path) -> None:
