@@ -218,7 +218,7 @@ def _stress_for(project: Project, frame: Frame) -> str:
     if project.mace.general.compute_stress:
         return "the models are to learn it (GENERAL.compute_stress is true)"
     md = {system.name: project.md_of(system) for system in project.systems}[frame.system]
-    return _MOVES_BY_IT if md.stat_ensemble == "npt" else ""
+    return _MOVES_BY_IT if md.moves_cell else ""
 
 
 def _probe_driver(project: Project) -> DriverProbe:
@@ -230,7 +230,7 @@ def _probe_driver(project: Project) -> DriverProbe:
     pairs = [(system.frame, rattled(system.frame, index)) for index, system in enumerate(project.systems)]
     model = driver_forces(project)
     device = devices_of(project.mace.misc.device)[0]
-    moving = [project.md_of(system).stat_ensemble == "npt" for system in project.systems]
+    moving = [project.md_of(system).moves_cell for system in project.systems]
     want_stress = any(moving) and isinstance(model, GivesStress)
     energies, forces, step_s, failures = [], [], 0.0, dict[str, str]()
     for which in (0, 1):

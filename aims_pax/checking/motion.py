@@ -1,8 +1,9 @@
 """Slips in how trajectories move, with the reason for every bound."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from math import sqrt
-from typing import Final
+from typing import Any, Final
 
 from aims_pax.checking.asked import Asked, learning
 from aims_pax.checking.spans import time_span
@@ -52,13 +53,12 @@ def time_step(asked: Asked) -> Iterator[Doubt]:
 
 def temperature(asked: Asked) -> Iterator[Doubt]:
     """Outside what structures of atoms bear."""
-    for keys, md, _ in _motions(asked, "temperature"):
-        for end, value in (("", md.temperature), ("final_", md.held.temperature)):
-            if not COLDEST_K <= value <= HOTTEST_K:
-                places = (*keys[:-1], f"{end}temperature") if end and keys[-1] == "temperature" else keys
-                where, found = asked.project.where(*places), f"{_named(places)} is {value:g} K."
+    for key in ("temperature", "final_temperature"):
+        for keys, md, _ in _motions(asked, key):
+            value: float | None = getattr(md, key)
+            if value is not None and not COLDEST_K <= value <= HOTTEST_K:
+                where, found = asked.project.where(*keys), f"{_named(keys)} is {value:g} K."
                 yield Doubt(where, found, f"{COLDEST_K:g} to {HOTTEST_K:g} K", "The unit is kelvin.")
-                break
 
 
 def friction(asked: Asked) -> Iterator[Doubt]:
@@ -84,14 +84,13 @@ def thermostat(asked: Asked) -> Iterator[Doubt]:
 
 def pressure(asked: Asked) -> Iterator[Doubt]:
     """In another unit, or beyond any press."""
-    for keys, md, _ in _motions(asked, "pressure"):
-        for end, value in (("", md.pressure), ("final_", md.held.pressure)):
-            if md.stat_ensemble == "npt" and not (value == 0 or LOWEST_PA <= abs(value) <= HIGHEST_PA):
-                places = (*keys[:-1], f"{end}pressure") if end and keys[-1] == "pressure" else keys
-                found, usual = f"{_named(places)} is {value:g} Pa.", f"0, or {LOWEST_PA:g} to {HIGHEST_PA:g} Pa"
+    for key in ("pressure", "final_pressure"):
+        for keys, md, _ in _motions(asked, key):
+            value: float | None = getattr(md, key)
+            if md.stat_ensemble == "npt" and value and not LOWEST_PA <= abs(value) <= HIGHEST_PA:
+                found, usual = f"{_named(keys)} is {value:g} Pa.", f"0, or {LOWEST_PA:g} to {HIGHEST_PA:g} Pa"
                 advice = "The unit is Pa: 1 bar is 1e5, 1 GPa is 1e9."
-                yield Doubt(asked.project.where(*places), found, usual, advice)
-                break
+                yield Doubt(asked.project.where(*keys), found, usual, advice)
 
 
 def relaxation(asked: Asked) -> Iterator[Doubt]:
@@ -131,20 +130,41 @@ def _named(keys: KeyPath) -> str:
 
 
 def _motions(asked: Asked, key: str) -> Iterator[tuple[KeyPath, MDSettings, list[Frame]]]:
-    """Where a setting of each MD section is written, what the section says, and the structures that it moves."""
+    """Where a setting of each MD is written, what that says, and the structures that it moves.
+
+    Of a program each entry that is MD, with what it leaves out as MD says.
+    """
+    for place, md, frames in motions_of(asked):
+        for plan in md.entries:
+            if plan.relaxation is None:
+                keys = (*place("program"), plan.keys[1], key) if key in plan.own else place(key)
+                yield keys, plan.md, frames
+
+
+def motions_of(asked: Asked) -> Iterator[tuple[Callable[[str], KeyPath], MDSettings, list[Frame]]]:
+    """Where the settings of each MD are written, what it says, and the structures that it moves."""
     project, md = asked.project, asked.project.settings.md
     if not project.settings.samples:
         return
     for plan in learning(asked):
         if (settings := plan.read_as(ActiveLearningSettings)).MD:
             frames = [system.frame for system in project.systems]
-            yield (*plan.keys, "MD"), project.md_for(0, settings), frames
+            yield partial(_within, (*plan.keys, "MD"), settings.MD), project.md_for(0, settings), frames
     if isinstance(md, MDSettings):
-        yield ("MD", key), md, [system.frame for system in project.systems]
+        yield (lambda key: ("MD", key)), md, [system.frame for system in project.systems]
         return
     if project.settings.systems:
         for system in project.systems:
-            yield project.place_of(system, "MD", key), project.md_of(system), [system.frame]
+            yield partial(project.place_of, system, "MD"), project.md_of(system), [system.frame]
         return
-    for index, own in md.items():
-        yield ("MD", index, key), own, [project.system_for(index).frame]
+    for number, own in md.items():
+        yield partial(_below, ("MD", number)), own, [project.system_for(number).frame]
+
+
+def _below(place: KeyPath, key: str) -> KeyPath:
+    return (*place, key)
+
+
+def _within(place: KeyPath, written: Mapping[str, Any], key: str) -> KeyPath:
+    """Of a stage: a setting that its own MD has, or that MD as a whole."""
+    return (*place, key) if key in written else place

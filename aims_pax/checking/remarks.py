@@ -9,6 +9,7 @@ from math import isinf
 from pathlib import Path
 from typing import Final
 
+from aims_pax.checking.acts import acts
 from aims_pax.checking.asked import Asked, learning
 from aims_pax.checking.methods import methods_apart
 from aims_pax.checking.motion import (
@@ -286,6 +287,7 @@ RULES: Final[tuple[Callable[[Asked], Iterator[Doubt]], ...]] = (
     lambda asked: methods_apart(asked.project),
     numbers,
     time_step,
+    acts,
     temperature,
     friction,
     thermostat,

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 from aims_pax.protocols import EpochPlan, EpochReport, FramePrediction, Prediction, RandomSubset
 
 if TYPE_CHECKING:
-    from aims_pax.committee.biased import BiasedForces
     from aims_pax.committee.calculator import CommitteeCalculator
     from aims_pax.committee.committee import Committee
     from aims_pax.committee.device import cuda_is_usable, devices_of, missing_gpus, usable_gpus
@@ -17,9 +16,10 @@ if TYPE_CHECKING:
     from aims_pax.committee.mace.foundation import load_foundation
     from aims_pax.committee.mace.modelfile import load_models
     from aims_pax.committee.mace.pretrained import pretrained_elements
+    from aims_pax.committee.pushed import PushedForces
 
 _HOMES: Final = {
-    "BiasedForces": "biased",
+    "PushedForces": "pushed",
     "Committee": "committee",
     "CommitteeCalculator": "calculator",
     "CommitteeForces": "forces",
@@ -46,7 +46,6 @@ if not TYPE_CHECKING:
 
 
 __all__ = [
-    "BiasedForces",
     "Committee",
     "CommitteeCalculator",
     "CommitteeForces",
@@ -55,6 +54,7 @@ __all__ = [
     "EpochReport",
     "FramePrediction",
     "Prediction",
+    "PushedForces",
     "RandomSubset",
     "cuda_is_usable",
     "devices_of",

@@ -9,7 +9,7 @@ from aims_pax.errors import Problem
 from aims_pax.frame import Stage
 from aims_pax.settings.cluster import NO_RESOURCES, ClusterSettings, SystemResources, WorkerCluster, unfilled
 from aims_pax.settings.mace import MaceSettings
-from aims_pax.settings.md import MDSettings
+from aims_pax.settings.md import MDSettings, SegmentPlan
 from aims_pax.settings.methods.engines import BoxedEngineSettings, box_problem
 from aims_pax.settings.methods.reference import ReferenceSettings
 from aims_pax.settings.motion.grip import grip_problems
@@ -72,10 +72,22 @@ def _cell_problems(
 
 
 def _strain_problems(document: Document, keys: KeyPath, md: MDSettings, moved: Iterable[System]) -> Iterator[Problem]:
-    """What can't be strained as MD says."""
-    if md.stat_ensemble != "npt":
-        return
-    place, is_npt = document.where((*keys, "stat_ensemble")), f"{dotted((*keys, 'stat_ensemble'))} is npt"
+    """What can't be strained as MD says, or an entry of its program."""
+    for plan in md.entries:
+        if plan.moves_cell:
+            yield from _strained(document, keys, plan, moved)
+
+
+def _moving(keys: KeyPath, plan: SegmentPlan) -> tuple[KeyPath, str]:
+    """What moves the cell, and the beginning of a sentence about it."""
+    key = "stat_ensemble" if plan.relaxation is None else "relax_cell"
+    written = (*keys, *plan.keys, key) if plan.relaxation is not None or key in plan.own else (*keys, key)
+    return written, f"{dotted(written)} is {'npt' if plan.relaxation is None else 'true'}"
+
+
+def _strained(document: Document, keys: KeyPath, plan: SegmentPlan, moved: Iterable[System]) -> Iterator[Problem]:
+    md, (written, is_npt) = plan.md, _moving(keys, plan)
+    place = document.where(written)
     named = [axis for axis, letter in enumerate("abc") if letter in (md.pressure_directions or ())]
     largest = max(md.pressure, md.final_pressure or 0.0, key=abs)
     for system in moved:
@@ -120,9 +132,11 @@ def _stress_problems(
     slabs: bool,
 ) -> Iterator[Problem]:
     """Where what drives the initial MD gives no stress, by which cells would move."""
-    if md.stat_ensemble != "npt":
+    plan = next((plan for plan in md.entries if plan.moves_cell), None)
+    if plan is None:
         return
-    place, is_npt = document.where((*keys, "stat_ensemble")), f"{dotted((*keys, 'stat_ensemble'))} is npt"
+    written, is_npt = _moving(keys, plan)
+    place = document.where(written)
     for kind in dict.fromkeys(silent):
         found = f"{is_npt}, and {kind}, which drives the initial MD, gives no stress."
         yield Problem(place, found, "", "Choose another REFERENCE.type, or another driver of the initial MD.")

@@ -125,7 +125,9 @@ class MDSettings(Section):
     def entries(self) -> "tuple[SegmentPlan, ...]":
         """What is written: the entries of the program, or without one MD itself, with its ramp."""
         return tuple(
-            SegmentPlan(self._in(one), one.steps, ("program", index), one if one.is_relaxation else None)
+            SegmentPlan(
+                self._in(one), one.steps, ("program", index), frozenset(one.own), one if one.is_relaxation else None
+            )
             for index, one in enumerate(self.program)
         ) or (SegmentPlan(self, None),)
 
@@ -181,16 +183,15 @@ class MDSettings(Section):
             return
         moving = [plan for plan in self.entries if plan.relaxation is None]
         for plan in moving:
-            yield from plan.md._at_odds_in(plan, self.program)
+            yield from plan.md._at_odds_in(plan)
         nowhere = [plan.md._without_use() for plan in moving]
         yield from self._idle({key: owner for key, owner in nowhere[0].items() if all(key in one for one in nowhere)})
 
-    def _at_odds_in(self, plan: "SegmentPlan", program: tuple[SegmentSettings, ...]) -> Iterator[Contradiction]:
+    def _at_odds_in(self, plan: "SegmentPlan") -> Iterator[Contradiction]:
         """What of this MD, which a program comes to, an entry can't mean; what others use is not its own."""
         place, index = plan.keys
-        written = program[int(index)].own
         for contradiction in (*self._at_odds(), *self._idle(self._without_use())):
-            if contradiction.key in written:
+            if contradiction.key in plan.own:
                 yield replace(contradiction, key=f"{place}.{index}.{contradiction.key}")
             elif contradiction.key == "hold":
                 yield replace(contradiction, key=f"{place}.{index}")
@@ -262,6 +263,8 @@ class SegmentPlan:
         MD steps; None: it has no end.
     keys : tuple of str or int
         Where it is written, within MD.
+    own : frozenset of str
+        What is written there; the rest is as MD says.
     relaxation : SegmentSettings or None
         What is relaxed, and how far; None where it is MD.
     """
@@ -269,6 +272,7 @@ class SegmentPlan:
     md: MDSettings
     n_steps: int | None
     keys: tuple[str | int, ...] = ()
+    own: frozenset[str] = frozenset()
     relaxation: SegmentSettings | None = None
 
     @property

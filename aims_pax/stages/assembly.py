@@ -84,7 +84,7 @@ def _cells_move_by_labels(project: Project) -> bool:
 def committee_moves_cells(project: Project) -> bool:
     """Whether the committee drives trajectories whose cells move."""
     return any(
-        project.md_for(index, settings).stat_ensemble == "npt"
+        project.md_for(index, settings).moves_cell
         for settings in (plan.read_as(ActiveLearningSettings) for plan in project.settings.learning)
         for index in range(settings.num_trajectories)
     )
@@ -261,10 +261,10 @@ def active_sampler(
 
 def _active_forces(committee: "Committee", frames: Sequence[Frame], motions: Sequence[MDSettings]) -> "Driver":
     """What the committee drives trajectories with that begin there and are to move so."""
-    from aims_pax.committee import BiasedForces, CommitteeForces
+    from aims_pax.committee import CommitteeForces, PushedForces
 
     if any(md.uncertainty_bias for md in motions):
-        return BiasedForces(committee, [md.uncertainty_bias for md in motions], frames)
+        return PushedForces(committee, [md.uncertainty_bias for md in motions], frames)
     return CommitteeForces(committee, member=0 if motions[0].propagate_with == "member" else None)
 
 

@@ -142,7 +142,7 @@ def driver_problems(project: Project) -> Iterator[Problem]:
         elif family in ("mace-mp", "mace-off", "mace"):
             yield from _model_problems(project, where, family, "small" if model is None else model.mace_model)
         elif family != "reference":
-            moves_cells = any(project.md_of(system).stat_ensemble == "npt" for system in project.systems)
+            moves_cells = any(project.md_of(system).moves_cell for system in project.systems)
             wanted = ("energy", "forces", *(("stress",) if moves_cells else ()))
             made_calculator(family, {} if model is None else model.arguments, key=where, wanted=wanted)
     except UserError as error:

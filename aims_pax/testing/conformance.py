@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aims_pax.testing.committee import SpringCommittee
 
     AnyDriver = (
-        committee.BiasedForces
+        committee.PushedForces
         | committee.CommitteeForces
         | sampling.CalculatorForces
         | sampling.DispersedForces

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ase.calculators.emt import EMT
 
-from aims_pax.committee import BiasedForces, CommitteeForces
+from aims_pax.committee import CommitteeForces, PushedForces
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.departure import Departure
 from aims_pax.frame import Frame
@@ -133,19 +133,19 @@ class TestCommitteeOfMace(DriverContract):
 class TestBiasedSprings(DriverContract):
     def make(self) -> Driver:
         springs = Springs(Nature(), [Knowledge(1), Knowledge(2), Knowledge(4)])
-        return BiasedForces(springs, [2.0, 2.0, 2.0], [cluster(), crystal(), cluster()])
+        return PushedForces(springs, [2.0, 2.0, 2.0], [cluster(), crystal(), cluster()])
 
 
 class TestBiasedMace(DriverContract):
     def make(self) -> Driver:
-        return BiasedForces(mace_committee(), [2.0, 2.0, 2.0], [cluster(), crystal(), cluster()])
+        return PushedForces(mace_committee(), [2.0, 2.0, 2.0], [cluster(), crystal(), cluster()])
 
 
 class TestDispersionOverABias(DriverContract):
     def make(self) -> Driver:
         pytest.importorskip("dftd3")
         springs = Springs(Nature(), [Knowledge(1), Knowledge(2), Knowledge(4)])
-        biased = BiasedForces(springs, [2.0, 2.0], [cluster(), crystal()])
+        biased = PushedForces(springs, [2.0, 2.0], [cluster(), crystal()])
         return DispersedForces(biased, Dispersion(DispersionSettings(xc="pbe", cutoff=12.0)))
 
     def structures(self) -> list[Frame]:

@@ -65,9 +65,8 @@ def test_each_pair_of_system_and_motion_is_tried_once(project: Project) -> None:
 def test_runs_know_the_time_of_the_thermostat_that_they_have(
     project: Project, md: dict[str, Any], time_fs: float | None
 ) -> None:
-    starts = [system.frame for system in project.systems]
     pairs = [("water", MDSettings.model_validate(md))]
-    (run,) = trial_runs(Grounds.of(starts, []), pairs, n_runs=1, seed=1)
+    (run,) = trial_runs(Grounds.of(project.systems, []), pairs, n_runs=1, seed=1)
     assert run.conditions.relaxation_fs == time_fs
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aims_pax.batch import AtomBatch
-from aims_pax.committee import BiasedForces
+from aims_pax.committee import PushedForces
 from aims_pax.frame import Frame
 from aims_pax.reference.dispersion import Dispersion
 from aims_pax.sampling import CalculatorForces, DispersedForces
@@ -39,7 +39,7 @@ def test_structure_that_the_model_can_t_do_stays_without_forces(cluster: Frame) 
 
 
 def test_a_cell_feels_a_bias_and_the_correction() -> None:
-    models = BiasedForces(Springs(Nature(), [Knowledge(1), Knowledge(2)]), [2.0], [crystal()])
+    models = PushedForces(Springs(Nature(), [Knowledge(1), Knowledge(2)]), [2.0], [crystal()])
     batch = AtomBatch.from_frames([rattled(crystal(), 1)], models.cutoff)
     added = CORRECTION.observables(rattled(crystal(), 1), want_stress=True)
     assert added.stress is not None

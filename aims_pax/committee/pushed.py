@@ -10,7 +10,7 @@ from aims_pax.frame import Frame
 from aims_pax.protocols import Prediction, Predictor
 
 
-class BiasedForces:
+class PushedForces:
     """Forces of a committee's mean energy less τ times what its members differ by, for a sampler.
 
     Parameters

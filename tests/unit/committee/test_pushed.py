@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aims_pax.batch import AtomBatch
-from aims_pax.committee import BiasedForces, Committee, CommitteeForces
+from aims_pax.committee import Committee, CommitteeForces, PushedForces
 from aims_pax.committee.mace.graph import VOIGT
 from aims_pax.frame import FloatArray, Frame
 from aims_pax.testing.committee import SpringCommittee
@@ -53,7 +53,7 @@ def strained(frame: Frame, strain: FloatArray) -> Frame:
 
 def test_energies_forces_and_stress_are_of_one_surface(mace: Committee) -> None:
     start, frame = (frame_of(carbon(np.random.default_rng(seed))) for seed in (4, 5))
-    energies, forces, stress = BiasedForces(mace, [TAU], [start]).energies_forces_stress(batch_of(mace, frame))
+    energies, forces, stress = PushedForces(mace, [TAU], [start]).energies_forces_stress(batch_of(mace, frame))
     step, expected = 1e-4, biased_energy(mace, frame, start)
     assert float(energies[0]) == pytest.approx(expected, abs=1e-9)
     assert abs(expected - float(CommitteeForces(mace).energies_forces(batch_of(mace, frame))[0][0])) > 0.1
@@ -73,7 +73,7 @@ def test_energies_forces_and_stress_are_of_one_surface(mace: Committee) -> None:
 
 
 def test_a_trajectory_without_bias_feels_nothing_of_that_of_the_others(mace: Committee) -> None:
-    batch, biased = batch_of(mace, *mixed_frames()), BiasedForces(mace, [0.0, TAU, 0.0, 0.0], starts())
+    batch, biased = batch_of(mace, *mixed_frames()), PushedForces(mace, [0.0, TAU, 0.0, 0.0], starts())
     energies, forces, stress = biased.energies_forces_stress(batch)
     plain = CommitteeForces(mace).energies_forces_stress(batch)
     others, their_atoms = batch.trajectory != 1, batch.trajectory[batch.structure] != 1
@@ -85,7 +85,7 @@ def test_a_trajectory_without_bias_feels_nothing_of_that_of_the_others(mace: Com
 
 
 def test_strengths_go_by_the_number_of_the_trajectory(mace: Committee) -> None:
-    batch, forces = batch_of(mace, *mixed_frames()), BiasedForces(mace, [0.0, TAU, 0.0, 1.0], starts())
+    batch, forces = batch_of(mace, *mixed_frames()), PushedForces(mace, [0.0, TAU, 0.0, 1.0], starts())
     chosen = batch.select([3, 1])
     assert float((forces.energies_forces(chosen)[0] - forces.energies_forces(batch)[0][[3, 1]]).abs().max()) < 1e-9
 
@@ -97,7 +97,7 @@ def test_constants_that_members_are_apart_by_push_nowhere() -> None:
     found = []
     for models in (springs(*members), springs(*shifted)):
         batch = batch_of(models, rattled(crystal(), 1), rattled(cluster(), 2))
-        found.append(BiasedForces(models, [TAU, TAU], [crystal(), cluster()]).energies_forces(batch)[1])
+        found.append(PushedForces(models, [TAU, TAU], [crystal(), cluster()]).energies_forces(batch)[1])
     assert torch.allclose(*found, rtol=0.0, atol=1e-9)
 
 
@@ -106,7 +106,7 @@ def test_where_members_agree_nothing_is_pushed(seeds: tuple[int, ...]) -> None:
     """They do where the trajectory begins; or anywhere, if they are alike."""
     models, begun = springs(*map(Knowledge, seeds)), [rattled(crystal(), 1), rattled(cluster(), 2)]
     batch = batch_of(models, *begun)
-    biased, mean = BiasedForces(models, [TAU, TAU], begun), CommitteeForces(models)
+    biased, mean = PushedForces(models, [TAU, TAU], begun), CommitteeForces(models)
     pairs = zip(biased.energies_forces_stress(batch), mean.energies_forces_stress(batch), strict=True)
     assert all(torch.equal(one.nan_to_num(), other.nan_to_num()) for one, other in pairs)
 
@@ -116,7 +116,7 @@ def test_no_atom_is_pushed_harder_than_its_forces_differ(visits: float) -> None:
     """However little the members differ: at 1e18 visits their energies do by rounding alone."""
     models = springs(*(Knowledge(seed, visits) for seed in (1, 2, 3)))
     batch = batch_of(models, rattled(crystal(), 1), rattled(cluster(), 2))
-    biased = BiasedForces(models, [TAU, TAU], [crystal(), cluster()])
+    biased = PushedForces(models, [TAU, TAU], [crystal(), cluster()])
     pushed = biased.energies_forces(batch)[1] - CommitteeForces(models).energies_forces(batch)[1]
     deviation = models.evaluate(batch).forces.std(dim=0, correction=0)
     assert bool(pushed.isfinite().all())
@@ -126,10 +126,10 @@ def test_no_atom_is_pushed_harder_than_its_forces_differ(visits: float) -> None:
 def test_a_committee_that_has_learned_counts_anew() -> None:
     committee = SpringCommittee((1, 2, 3))
     committee.add(points(4))
-    biased, batch = BiasedForces(committee, [TAU], [crystal()]), batch_of(committee, rattled(crystal(), 1))
+    biased, batch = PushedForces(committee, [TAU], [crystal()]), batch_of(committee, rattled(crystal(), 1))
     biased.energies_forces(batch)
     committee.train(2)
-    fresh = BiasedForces(committee, [TAU], [crystal()])
+    fresh = PushedForces(committee, [TAU], [crystal()])
     assert torch.equal(biased.energies_forces(batch)[1], fresh.energies_forces(batch)[1])
 
 
@@ -138,7 +138,7 @@ def test_all_is_said_in_one_pass(mace: Committee, monkeypatch: pytest.MonkeyPatc
     batch, evaluate, asked = batch_of(mace, *mixed_frames()), mace.evaluate, []
     mace._remembered = None
     monkeypatch.setattr(mace, "evaluate", lambda *some, **more: asked.append(more) or evaluate(*some, **more))
-    biased = BiasedForces(mace, [TAU] * 4, starts())
+    biased = PushedForces(mace, [TAU] * 4, starts())
     biased.energies_forces_stress(batch)
     mace.opinions(batch)  # as for the deviation after a stretch of MD
     assert asked == [{"want_stress": True}, {}]
