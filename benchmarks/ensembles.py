@@ -1,11 +1,13 @@
 """Do ensembles have the fluctuations that they must have? Argon crystals, many side by side, against theory and ASE.
 
     python benchmarks/ensembles.py [--quick] [--json ensembles.json]
+    python benchmarks/ensembles.py --model FILE.model --structure crystal.xyz --temperature 300
 
 Of each thermostat: mean and variance of the kinetic energy beside those of its distribution. Of each barostat: mean and
 variance of the volume beside those that the equation of state gives (pressures at five fixed volumes by Langevin
 dynamics: V where they meet the pressure asked for, and kT V / B), and beside ASE's IsotropicMTKNPT on the same
-potential. Berendsen's barostat is shown to be wrong in its variance, as it is known to be. An interval is twice the
+potential. With --model a MACE model and a cubic crystal take the place of argon: barostats alone, without ASE's.
+Berendsen's barostat is shown to be wrong in its variance, as it is known to be. An interval is twice the
 standard error over replicas.
 """
 
@@ -13,27 +15,68 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from ase import Atoms, units
 from ase.calculators.calculator import Calculator, all_changes
+from ase.data import atomic_masses
+from ase.io import read
 from ase.md.nose_hoover_chain import IsotropicMTKNPT
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 
+from aims_pax.atoms import frame_of
 from aims_pax.batch import AtomBatch
+from aims_pax.committee import CommitteeForces, load_models
 from aims_pax.frame import FloatArray, Frame
 from aims_pax.protocols import Dynamics
 from aims_pax.sampling import BatchedSampler, Langevin, Segment, TrajectoryStart
 from aims_pax.sampling.dynamics import Bussi, CellRescaling, MartynaTobiasKlein, NoseHoover, Shape
 from aims_pax.testing.drivers import LennardJones
-from aims_pax.units import BOLTZMANN_EV_PER_K
+from aims_pax.units import AMU_ANG2_PER_FS2_EV, BOLTZMANN_EV_PER_K
 
-TEMPERATURE_K, TIMESTEP_FS, PRESSURE = 20.0, 4.0, 6e-4
-KT = BOLTZMANN_EV_PER_K * TEMPERATURE_K
-SOFTNESS = 60.0  # Å³/eV, some 0.4 /GPa
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """A cubic crystal and what it moves by.
+
+    Parameters
+    ----------
+    start : Frame
+    driver : Driver
+        That gives stress.
+    temperature_k, timestep_fs : float
+    pressure : float, eV/Å³
+    softness : float, Å³/eV
+        Its compressibility, roughly.
+    spread : float
+        Relative lengths of the equation of state around that of the start.
+    """
+
+    start: Frame
+    driver: Any
+    temperature_k: float
+    timestep_fs: float
+    pressure: float
+    softness: float
+    spread: float
+
+    @property
+    def kt(self) -> float:
+        """Thermal energy, eV."""
+        return BOLTZMANN_EV_PER_K * self.temperature_k
+
+    @property
+    def masses(self) -> FloatArray:
+        """Of its atoms, eV fs²/Å²."""
+        return np.asarray(atomic_masses[self.start.numbers] * AMU_ANG2_PER_FS2_EV)
+
+    def strained(self, factor: float) -> Frame:
+        """The start, longer by a factor along all directions."""
+        return replace(self.start, positions=self.start.positions * factor, cell=self.start.cell * factor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +97,48 @@ class Row:
         return f"{self.what:44s} {self.found:10.4g}   expected {self.expected:10.4g}   {off:+6.2f} ± {room:.2f} %"
 
 
-def crystal(length: float = 10.5) -> Frame:
-    """32 atoms of argon, fcc."""
+def argon() -> Material:
+    """32 atoms, fcc, as a Lennard-Jones crystal."""
     basis = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
-    sites = np.concatenate([basis + shift for shift in np.ndindex(2, 2, 2)]) / 2 * length
-    return Frame("argon", 0, 0, 0, np.full(32, 18), sites, length * np.eye(3), np.ones(3, dtype=bool))
+    sites = np.concatenate([basis + shift for shift in np.ndindex(2, 2, 2)]) / 2 * 10.5
+    start = Frame("argon", 0, 0, 0, np.full(32, 18), sites, 10.5 * np.eye(3), np.ones(3, dtype=bool))
+    return Material(start, LennardJones(), 20.0, 4.0, 6e-4, 60.0, 0.0152)
+
+
+def modelled(model: Path, structure: Path, temperature_k: float) -> Material:
+    """A crystal from a file, by a model; it is brought to the length at which that has least energy."""
+    atoms = read(structure)
+    assert isinstance(atoms, Atoms)
+    driver = CommitteeForces(load_models([model], device="cpu"))
+    material = Material(frame_of(atoms, system="crystal"), driver, temperature_k, 2.0, 0.0, 8.0, 0.02)
+    factors = np.linspace(0.95, 1.05, 21)
+    energies = driver.energies_forces(
+        AtomBatch.from_frames([material.strained(factor) for factor in factors], driver.cutoff)
+    )[0].numpy()
+    best = int(energies[1:-1].argmin()) + 1
+    a, b, _ = np.polyfit(factors[best - 1 : best + 2], energies[best - 1 : best + 2], 2)
+    return replace(material, start=material.strained(float(-b / (2 * a)) + 0.005))  # it expands a little
 
 
 def watched(
-    dynamics: Dynamics, look: Callable[[BatchedSampler, int], float], *, n_replicas: int, n_looks: int, start: Frame
+    material: Material,
+    dynamics: Dynamics,
+    look: Callable[[Material, BatchedSampler, int], float],
+    *,
+    n_replicas: int,
+    n_looks: int,
+    start: Frame | None = None,
 ) -> FloatArray:
     """What is seen of each replica every ten steps, (n_replicas, n_looks), after a fifth that is let go."""
-    segment = Segment(dynamics, TIMESTEP_FS, TEMPERATURE_K, pressure_ev_per_ang3=PRESSURE)
-    sampler = BatchedSampler([TrajectoryStart(start, (segment,), 1)] * n_replicas, LennardJones())
+    segment = Segment(dynamics, material.timestep_fs, material.temperature_k, pressure_ev_per_ang3=material.pressure)
+    begin = TrajectoryStart(start or material.start, (segment,), 1)
+    sampler = BatchedSampler([begin] * n_replicas, material.driver)
     everyone, seen = range(n_replicas), []
     sampler.advance(everyone, 2 * n_looks)
     for _ in range(n_looks):
         moved = sampler.advance(everyone, 10)
         assert not any(one.problem for one in moved), moved
-        seen.append([look(sampler, replica) for replica in everyone])
+        seen.append([look(material, sampler, replica) for replica in everyone])
     return np.array(seen).T
 
 
@@ -86,43 +152,51 @@ def rows_of(name: str, seen: FloatArray, mean: float, variance: float, *, is_rig
     ]
 
 
-def kinetic(sampler: BatchedSampler, replica: int) -> float:
+def kinetic(material: Material, sampler: BatchedSampler, replica: int) -> float:
     """Kinetic energy, eV."""
     momenta = sampler.checkpoint(replica).momenta
-    return float((momenta**2).sum() / (2 * 39.948 * 103.642696562))
+    return float((momenta**2 / (2 * material.masses[:, None])).sum())
 
 
-def volume(sampler: BatchedSampler, replica: int) -> float:
+def volume(material: Material, sampler: BatchedSampler, replica: int) -> float:
     """Volume, Å³."""
     return float(abs(np.linalg.det(sampler.frame(replica).cell)))
 
 
-def pressure(sampler: BatchedSampler, replica: int) -> float:
+def pressure(material: Material, sampler: BatchedSampler, replica: int) -> float:
     """Pressure at this moment, eV/Å³."""
-    batch = sampler.batch([replica])
-    stress = LennardJones().energies_forces_stress(batch)[2][0, :3].numpy().mean()
-    return float(2 * kinetic(sampler, replica) / 3 / volume(sampler, replica) - stress)
+    stress = material.driver.energies_forces_stress(sampler.batch([replica]))[2][0, :3].numpy().mean()
+    momentum_flux = 2 * kinetic(material, sampler, replica) / 3
+    return float(momentum_flux / volume(material, sampler, replica) - stress)
 
 
-def equation_of_state(*, n_replicas: int, n_looks: int) -> tuple[float, float]:
+def equation_of_state(material: Material, *, n_replicas: int, n_looks: int) -> tuple[float, float]:
     """Volume at the pressure asked for, and kT V / B there."""
-    lengths = np.linspace(10.36, 10.68, 5)
-    volumes = lengths**3
+    factors = np.linspace(1 - material.spread, 1 + material.spread, 5)
+    volumes = np.array([abs(np.linalg.det(material.strained(factor).cell)) for factor in factors])
     pressures = [
-        watched(Langevin(0.005), pressure, n_replicas=n_replicas, n_looks=n_looks, start=crystal(length)).mean()
-        for length in lengths
+        watched(
+            material,
+            Langevin(0.005),
+            pressure,
+            n_replicas=n_replicas,
+            n_looks=n_looks,
+            start=material.strained(factor),
+        ).mean()
+        for factor in factors
     ]
-    fit = np.polynomial.Polynomial.fit(volumes, np.array(pressures) - PRESSURE, 2)
+    fit = np.polynomial.Polynomial.fit(volumes, np.array(pressures) - material.pressure, 2)
     roots = fit.roots()
-    (found,) = roots[(roots > volumes[0]) & (roots < volumes[-1])]
+    (found,) = roots[(roots > volumes[0] * 0.97) & (roots < volumes[-1] * 1.03)]
     modulus = -found * fit.deriv()(found)
     # A volume that fluctuates by 1.5 % feels the curvature of the equation of state: the mean of exp(-A(V)/kT).
     grid = np.linspace(volumes[0] * 0.97, volumes[-1] * 1.03, 4001)
     free = -np.concatenate(([0.0], np.cumsum((fit(grid[1:]) + fit(grid[:-1])) / 2 * np.diff(grid))))
-    weights = np.exp(-(free - free.min()) / KT)
+    weights = np.exp(-(free - free.min()) / material.kt)
     mean = float((weights * grid).sum() / weights.sum())
     variance = float((weights * (grid - mean) ** 2).sum() / weights.sum())
-    print(f"equation of state: V {found:.1f} Å³, B {modulus * 160.2:.2f} GPa; kT V / B {KT * found / modulus:.0f} Å⁶")
+    width = material.kt * found / modulus
+    print(f"equation of state: V {found:.1f} Å³, B {modulus * 160.2:.2f} GPa; kT V / B {width:.0f} Å⁶", flush=True)
     return mean, variance
 
 
@@ -142,17 +216,22 @@ class Argon(Calculator):
         self.results = {"energy": float(energy[0]), "forces": forces.numpy(), "stress": stress[0].numpy()}
 
 
-def by_ase(*, n_replicas: int, n_looks: int) -> FloatArray:
-    """Volumes by ASE's barostat, as by :func:`watched`."""
+def by_ase(material: Material, *, n_replicas: int, n_looks: int) -> FloatArray:
+    """Volumes of argon by ASE's barostat, as by :func:`watched`."""
     seen = []
     for replica in range(n_replicas):
-        start = crystal()
+        start = material.start
         atoms = Atoms(numbers=start.numbers, positions=start.positions, cell=start.cell, pbc=True, calculator=Argon())
         rng = np.random.default_rng(replica)
-        MaxwellBoltzmannDistribution(atoms, temperature_K=TEMPERATURE_K, rng=rng)
+        MaxwellBoltzmannDistribution(atoms, temperature_K=material.temperature_k, rng=rng)
         Stationary(atoms)
         dynamics = IsotropicMTKNPT(
-            atoms, TIMESTEP_FS * units.fs, TEMPERATURE_K, PRESSURE, tdamp=200 * units.fs, pdamp=1000 * units.fs
+            atoms,
+            material.timestep_fs * units.fs,
+            material.temperature_k,
+            material.pressure,
+            tdamp=200 * units.fs,
+            pdamp=1000 * units.fs,
         )
         dynamics.run(2 * n_looks)
         volumes = []
@@ -168,10 +247,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a tenth of the time, three times the intervals")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    parser.add_argument("--model", type=Path, help="a MACE model, in the place of argon")
+    parser.add_argument("--structure", type=Path, help="with --model: a cubic crystal")
+    parser.add_argument("--temperature", type=float, default=300.0, metavar="K", help="with --model")
+    parser.add_argument("--replicas", type=int, help="crystals side by side")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     begin, rows = time.perf_counter(), list[Row]()
     n_looks, n_replicas = (80, 16) if arguments.quick else (600, 24)
+    n_replicas = arguments.replicas or n_replicas
+    material = argon()
+    if arguments.model is not None:
+        material = modelled(arguments.model, arguments.structure, arguments.temperature)
 
     def say(more: list[Row]) -> None:
         rows.extend(more)
@@ -179,24 +266,27 @@ def main() -> None:
             print(row.words, flush=True)
 
     for name, thermostat, degrees in (
-        ("Langevin", Langevin(0.005), 96),
-        ("Nosé-Hoover", NoseHoover(200.0), 93),
-        ("Bussi", Bussi(200.0), 93),
+        ("Langevin", Langevin(0.005), 3 * material.start.n_atoms),
+        ("Nosé-Hoover", NoseHoover(200.0), 3 * material.start.n_atoms - 3),
+        ("Bussi", Bussi(200.0), 3 * material.start.n_atoms - 3),
     ):
-        seen = watched(thermostat, kinetic, n_replicas=n_replicas, n_looks=n_looks, start=crystal())
-        say(rows_of(f"kinetic energy, {name}", seen, degrees / 2 * KT, degrees / 2 * KT**2))
-    mean, variance = equation_of_state(n_replicas=n_replicas, n_looks=n_looks // 2)
+        if arguments.model is None:
+            seen = watched(material, thermostat, kinetic, n_replicas=n_replicas, n_looks=n_looks)
+            say(rows_of(f"kinetic energy, {name}", seen, degrees / 2 * material.kt, degrees / 2 * material.kt**2))
+    mean, variance = equation_of_state(material, n_replicas=n_replicas, n_looks=max(n_looks // 2, 20))
     alike, free = Shape(isotropic=True), Shape(isotropic=False)
     for name, barostat in (
         ("isomtk", MartynaTobiasKlein(alike, 200.0, 1000.0)),
         ("mtk", MartynaTobiasKlein(free, 200.0, 1000.0)),
-        ("iso-c-rescale", CellRescaling(alike, 200.0, 1000.0, SOFTNESS)),
-        ("c-rescale", CellRescaling(free, 200.0, 1000.0, SOFTNESS)),
-        ("berendsen", CellRescaling(alike, 200.0, 1000.0, SOFTNESS, is_stochastic=False)),
+        ("iso-c-rescale", CellRescaling(alike, 200.0, 1000.0, material.softness)),
+        ("c-rescale", CellRescaling(free, 200.0, 1000.0, material.softness)),
+        ("berendsen", CellRescaling(alike, 200.0, 1000.0, material.softness, is_stochastic=False)),
     ):
-        seen = watched(barostat, volume, n_replicas=n_replicas, n_looks=n_looks, start=crystal())
+        seen = watched(material, barostat, volume, n_replicas=n_replicas, n_looks=n_looks)
         say(rows_of(f"volume, {name}", seen, mean, variance, is_right=name != "berendsen"))
-    say(rows_of("volume, ASE's IsotropicMTKNPT", by_ase(n_replicas=4, n_looks=n_looks), mean, variance))
+    if arguments.model is None:
+        seen = by_ase(material, n_replicas=4, n_looks=n_looks)
+        say(rows_of("volume, ASE's IsotropicMTKNPT", seen, mean, variance))
     wrong = [row.what for row in rows if row.is_right and abs(row.found - row.expected) > 1.5 * row.interval]
     print(f"beyond three standard errors: {', '.join(wrong) or 'none'}; {time.perf_counter() - begin:.0f} s")
     if arguments.json:

@@ -46,10 +46,10 @@ _FS_PER_PS: Final = 1000.0
 
 def program_of(md: MDSettings, system: System) -> tuple[Segment, ...]:
     """The program of a trajectory of a system that MD describes, with what the system's own file holds."""
-    return tuple(_segment(plan, system) for plan in md.segments)
+    return tuple(_segment(plan, system, in_the_end=md.held) for plan in md.segments)
 
 
-def _segment(plan: SegmentPlan, system: System) -> Segment:
+def _segment(plan: SegmentPlan, system: System, *, in_the_end: MDSettings) -> Segment:
     md = plan.md
     segment = Segment(
         dynamics_of(md) if plan.relaxation is None else _downhill(plan.relaxation, md),
@@ -58,7 +58,7 @@ def _segment(plan: SegmentPlan, system: System) -> Segment:
         n_steps=plan.n_steps,
         pressure_ev_per_ang3=md.pressure * PASCAL_EV_PER_ANG3,
         held=(*held_by_file(system.fixed), *_held(md, system.frame)),
-        biases=tuple(_biases(md, system.frame)),
+        biases=tuple(_biases(md, system.frame, in_the_end)),
     )
     if md.ramp_steps is None:
         return segment
@@ -88,7 +88,8 @@ def _held(md: MDSettings, start: Frame) -> Iterator[Held]:
         yield Held(group.of(start), directions, (x / _FS_PER_PS, y / _FS_PER_PS, z / _FS_PER_PS))
 
 
-def _biases(md: MDSettings, start: Frame) -> Iterator[Bias]:
+def _biases(md: MDSettings, start: Frame, in_the_end: MDSettings) -> Iterator[Bias]:
+    """Loads, restraints and hills; these are tempered by one temperature, so that entries share what was learned."""
     for load in md.load:
         yield Load(load.of(start), load.force)
     for one in md.restraints:
@@ -103,7 +104,7 @@ def _biases(md: MDSettings, start: Frame) -> Iterator[Bias]:
             tuple(one.in_radians(width) for one, width in zip(hills.variables, hills.widths, strict=True)),
             hills.height,
             hills.every,
-            None if hills.bias_factor is None else Tempering(hills.bias_factor, md.held.temperature),
+            None if hills.bias_factor is None else Tempering(hills.bias_factor, in_the_end.temperature),
         )
 
 

@@ -93,3 +93,10 @@ def test_biases_are_those_that_are_written_in_radians() -> None:
         40,
         Tempering(6, 600),
     )
+
+
+def test_entries_of_different_temperatures_go_on_with_the_same_hills() -> None:
+    hills = {"variables": {"dihedral": [0, 1, 2, 3]}, "widths": 10, "height": 0.03}
+    hot, cold = segments(metadynamics=hills, program=[{"steps": 5, "temperature": 900}, {"temperature": 400}])
+    assert hot.biases == cold.biases
+    assert cold.biases[0].tempering == Tempering(10.0, 400)
