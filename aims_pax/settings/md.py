@@ -145,7 +145,8 @@ class MDSettings(Section):
 
     def _in(self, segment: SegmentSettings) -> Self:
         """The same in an entry of its program; a relaxation has no ensemble, and leaves it as it is."""
-        own = {key: value for key, value in segment.own.items() if value != "relax"}
+        own = {key: value or None if key == "metadynamics" else value for key, value in segment.own.items()}
+        own = {key: value for key, value in own.items() if value != "relax"}
         ramp = {"ramp_steps": segment.steps} if segment.ramps else {}
         return self.model_copy(update={"program": (), **own, **ramp})
 

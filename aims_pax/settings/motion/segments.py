@@ -8,7 +8,7 @@ from pydantic import Field
 
 from aims_pax.settings.motion.groups import HoldSettings, LoadSettings
 from aims_pax.settings.motion.variables import MetadynamicsSettings, RestraintSettings
-from aims_pax.settings.reading.kinds import AnyCase, Count, OneOrMore, Positive
+from aims_pax.settings.reading.kinds import AnyCase, Count, Kind, OneOrMore, Positive
 from aims_pax.settings.section import Contradiction, Section
 
 _AS_MD: Final = "Left out: as in MD."
@@ -51,8 +51,11 @@ class SegmentSettings(Section):
     restraints: Annotated[tuple[RestraintSettings, ...], OneOrMore] | None = Field(
         None, description=f"Springs on collective variables; []: none. {_AS_MD}"
     )
-    metadynamics: MetadynamicsSettings | None = Field(
-        None, description=f"Hills along collective variables; an equal one goes on with its hills. {_AS_MD}"
+    metadynamics: Annotated[
+        MetadynamicsSettings | Literal[False] | None, Kind("a mapping of settings, false, or nothing")
+    ] = Field(
+        None,
+        description=f"Hills along collective variables; equal ones go on as one; false: none. {_AS_MD}",
     )
     max_force: Positive = Field(0.05, description="Largest force at which a relaxation ends before its steps, eV/Å.")
     relax_cell: bool = Field(False, description="Whether a relaxation relaxes the cell, too, under its pressure.")

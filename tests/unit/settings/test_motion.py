@@ -96,6 +96,12 @@ def test_what_one_entry_uses_is_no_mistake_of_the_others() -> None:
     assert [len(one.md.hold) for one in free.segments] == [1, 0]
 
 
+def test_hills_can_be_left_out_of_an_entry() -> None:
+    hills = {"variables": {"distance": [0, 1]}, "widths": 0.1, "height": 0.02}
+    found = md(metadynamics=hills, program=[{"steps": 5, "metadynamics": False}, {"steps": 6}, {}])
+    assert [one.md.metadynamics is None for one in found.segments] == [True, False, False]
+
+
 @pytest.mark.parametrize(
     ("written", "atoms"),
     [
