@@ -102,6 +102,11 @@ class BatchedSampler:
     def n_trajectories(self) -> int:
         return len(self._starts)
 
+    @property
+    def cutoff(self) -> float | None:
+        """Pairs up to this distance are in every batch, Å; None: those of overlapping atoms alone."""
+        return self._driver.cutoff
+
     def advance(self, trajectories: Sequence[int], n_steps: int) -> list[Advanced]:
         """Move some trajectories on by a number of steps.
 

@@ -8,14 +8,14 @@ from types import MappingProxyType
 import numpy as np
 
 from aims_pax.batch import AtomBatch
-from aims_pax.committee import Committee, Prediction
+from aims_pax.committee import Prediction
 from aims_pax.dataset.records import ScoreRow
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import CommitteePrediction, FloatArray
 from aims_pax.learner.events import Consequence, SubmitLabel
 from aims_pax.learner.selectors import thresholds
 from aims_pax.learner.state import State
-from aims_pax.protocols import Score
+from aims_pax.protocols import Predictor, Score
 from aims_pax.sampling import Advanced, BatchedSampler
 from aims_pax.stages.loop.parts import LoopParts
 
@@ -43,7 +43,7 @@ class Opinion:
 
 
 def opinions(
-    committee: Committee,
+    committee: Predictor,
     sampler: BatchedSampler,
     trajectories: Sequence[int],
     *,
@@ -54,18 +54,27 @@ def opinions(
     rest = [index for index in trajectories if index not in found]
     if not rest:
         return found
-    batch = sampler.batch(rest)
+    batch = seen_by(committee, sampler, rest)
     return found | _by_trajectory(committee.opinions(batch), batch, rest, committee.generation)
 
 
 def opinions_with_stress(
-    committee: Committee, sampler: BatchedSampler, trajectories: Sequence[int]
+    committee: Predictor, sampler: BatchedSampler, trajectories: Sequence[int]
 ) -> dict[int, Opinion]:
     """The same with stress, which takes one more pass of all members."""
     if not trajectories:
         return {}
-    batch = sampler.batch(trajectories)
+    batch = seen_by(committee, sampler, trajectories)
     return _by_trajectory(committee.evaluate(batch, want_stress=True), batch, trajectories, committee.generation)
+
+
+def seen_by(committee: Predictor, sampler: BatchedSampler, trajectories: Sequence[int]) -> AtomBatch:
+    """The structures where some trajectories stand, with all pairs that a committee wants, whatever drives."""
+    wanted, there = committee.cutoff, sampler.cutoff
+    if wanted is None or (there is not None and there >= wanted):
+        return sampler.batch(trajectories)
+    frames = [sampler.frame(trajectory) for trajectory in trajectories]
+    return AtomBatch.from_frames(frames, wanted, device=committee.device)
 
 
 def _by_trajectory(
@@ -105,13 +114,13 @@ class Judgements:
         self._rows: list[ScoreRow] = []
         self._newest: dict[int, tuple[float, float]] = {}
 
-    def scores(self, committee: Committee, trajectories: Sequence[int]) -> dict[int, float | None]:
+    def scores(self, committee: Predictor, trajectories: Sequence[int]) -> dict[int, float | None]:
         """How much the committee disagrees about where some trajectories stand, eV/Å; None if it is not finite."""
         assert self._parts.score is not None
         self._opinions = opinions(committee, self._parts.sampler, trajectories)
         return scores_of(self._opinions, self._parts.score)
 
-    def predicted(self, committee: Committee, trajectories: Sequence[int]) -> dict[int, Opinion]:
+    def predicted(self, committee: Predictor, trajectories: Sequence[int]) -> dict[int, Opinion]:
         """What the committee says of structures that are asked for; of some it was asked a moment ago."""
         if self._parts.wants_stress:
             return opinions_with_stress(committee, self._parts.sampler, trajectories)
