@@ -228,7 +228,7 @@ def _probe_driver(project: Project) -> DriverProbe:
     from aims_pax.sampling.asking import Question, answer_of
 
     pairs = [(system.frame, rattled(system.frame, index)) for index, system in enumerate(project.systems)]
-    model = driver_forces(project)
+    model = driver_forces(project, project.initial.driving)
     device = devices_of(project.mace.misc.device)[0]
     moving = [project.md_of(system).moves_cell for system in project.systems]
     want_stress = any(moving) and isinstance(model, GivesStress)
@@ -253,4 +253,4 @@ def _probe_driver(project: Project) -> DriverProbe:
         pair[0].system: response(pair, (energies[0][index], energies[1][index]), (forces[0][index], forces[1][index]))
         for index, pair in enumerate(pairs)
     }
-    return DriverProbe(driver_words(project), responses, step_s, failures)
+    return DriverProbe(driver_words(project, project.initial.driving), responses, step_s, failures)

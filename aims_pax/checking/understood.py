@@ -11,6 +11,7 @@ from aims_pax.checking.movement import motion, motions
 from aims_pax.checking.spans import steps_in_words
 from aims_pax.frame import BoolArray, Frame, Stage
 from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, MDSettings, Project
+from aims_pax.settings.methods.driver import EMBEDDED
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
 from aims_pax.settings.motion.groups import named_atoms
 from aims_pax.settings.stage import ACTIVE
@@ -91,7 +92,7 @@ def _initial(project: Project) -> Iterator[tuple[str, str]]:
     whose = "its own" if settings.distinct_model_sets else "shared"
     yield (
         "initial stage",
-        f"{driver_words(project)} drives; a structure every {every}; each member's are {whose}",
+        f"{driver_words(project, settings.driving)} drives; a structure every {every}; each member's are {whose}",
     )
     if settings.equilibration_steps:
         n_computed = settings.equilibration_steps * len(project.systems)
@@ -182,7 +183,9 @@ def _step_fs(project: Project) -> float | None:
 def embedded_method(project: Project) -> str | None:
     """The method of the embedded driver; None where something else drives, or nothing does."""
     initial = project.settings.initial
-    return None if initial is None or initial.driver != "tblite" else embedded_settings(project).method
+    if initial is None or initial.driving.kind != EMBEDDED:
+        return None
+    return embedded_settings(project, method=initial.driving.method).method
 
 
 def _cell(frame: Frame) -> str:

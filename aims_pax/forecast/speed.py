@@ -126,7 +126,7 @@ def measured_driver(project: Project) -> tuple[dict[str, float], str]:
     UserError
         The driver can't be had here.
     """
-    sampler = assembly.initial_sampler(project, driver_forces(project))
+    sampler = assembly.initial_sampler(project, driver_forces(project, project.initial.driving))
     troubles: list[str] = []
 
     def step_s(system: System) -> float:

@@ -10,8 +10,8 @@ from aims_pax.protocols import Driver
 from aims_pax.reference.ase_adapter import import_callable
 from aims_pax.sampling import CalculatorForces
 from aims_pax.settings import Project
+from aims_pax.settings.methods.driver import EMBEDDED, EMBEDDED_METHODS
 from aims_pax.settings.methods.reference import XtbMethod
-from aims_pax.settings.stages.initial import EMBEDDED_METHODS
 from aims_pax.stages import assembly
 from aims_pax.stages.driver import driver_forces as run_driver_forces
 from aims_pax.stages.driver import embedded_settings, tight_binding
@@ -29,8 +29,10 @@ def driver_name(by: str, project: Project) -> str:
     names = {"product": "the models themselves", "reference": "the reference itself"}
     if by != "driver" or project.settings.initial is None:
         return names.get(by, by)
-    driver = project.initial.driver
-    return embedded_settings(project).method if driver == "tblite" else names.get(driver, driver)
+    choice = project.initial.driving
+    if choice.kind == EMBEDDED:
+        return embedded_settings(project, method=choice.method).method
+    return names.get(choice.kind, choice.kind)
 
 
 def is_reference(by: str, project: Project) -> bool:
@@ -60,9 +62,10 @@ def driver_forces(by: str, project: Project, product: Ensemble) -> Driver:
     if by == "product":
         return CommitteeForces(product, member=0)
     if by == "driver" and project.settings.initial is not None:
-        if project.initial.driver == "tblite":
-            return tight_binding(project, n_threads=assembly.n_cores())
-        return run_driver_forces(project)
+        choice = project.initial.driving
+        if choice.kind == EMBEDDED:
+            return tight_binding(project, method=choice.method, n_threads=assembly.n_cores())
+        return run_driver_forces(project, choice)
     if by in XTB:
         return tight_binding(project, method=XTB[by], n_threads=assembly.n_cores())
     if by in ("mace-mp", "mace-off"):

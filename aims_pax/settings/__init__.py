@@ -9,6 +9,7 @@ from aims_pax.settings.mace import (
     TrainingSettings,
 )
 from aims_pax.settings.md import MDSettings
+from aims_pax.settings.methods.driver import FoundationalModelSettings
 from aims_pax.settings.methods.fhi_aims import FhiAimsSettings
 from aims_pax.settings.methods.reference import (
     AseCalculatorSettings,
@@ -21,7 +22,7 @@ from aims_pax.settings.misc import MiscSettings
 from aims_pax.settings.project import Project, load_project
 from aims_pax.settings.sections import Settings
 from aims_pax.settings.stages.active import ActiveLearningSettings
-from aims_pax.settings.stages.initial import FoundationalModelSettings, InitialDatasetSettings
+from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.systems import System
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What drives the MD of the initial dataset: tight binding, a foundation model, any calculator, or the reference."""
+"""What drives MD where no committee does: tight binding, a foundation model, any calculator, or the reference."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,6 +13,7 @@ from aims_pax.reference.embedded.model_file import elements_of, published_file, 
 from aims_pax.reference.embedded.teacher import made_calculator
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import Project, System, TbliteSettings
+from aims_pax.settings.methods.driver import EMBEDDED, REFERENCE, DriverChoice
 from aims_pax.settings.methods.reference import XtbMethod
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
@@ -22,33 +23,26 @@ if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax
 NETWORK_TIMEOUT_S: Final = 10.0
 
 
-def driver_forces(project: Project) -> "Driver":
-    """What drives the MD of initial dataset generation where the reference does not, with its dispersion correction."""
+def driver_forces(project: Project, choice: DriverChoice) -> "Driver":
+    """What drives MD where neither a committee nor the reference does, with its dispersion correction."""
     from aims_pax.sampling import DispersedForces
 
-    model, settings = _driving_model(project), project.initial.foundational_model_settings
-    if settings is None or settings.correction is None:
-        return model
-    return DispersedForces(model, Dispersion(settings.correction))
+    model = _driving_model(project, choice)
+    return model if choice.correction is None else DispersedForces(model, Dispersion(choice.correction))
 
 
-def _driving_model(project: Project) -> "Driver":
+def _driving_model(project: Project, choice: DriverChoice) -> "Driver":
     """The same without correction."""
     from aims_pax.committee import CommitteeForces, devices_of, load_foundation
     from aims_pax.sampling import CalculatorForces
 
-    settings = project.initial
-    model = settings.foundational_model_settings
-    match settings.driver:
-        case "tblite":
-            return tight_binding(project)
-        case "mace-mp" | "mace-off" | "mace" as family:
-            name = "small" if model is None else model.mace_model
-            return CommitteeForces(load_foundation(family, name, device=devices_of(project.mace.misc.device)))
-        case path:
-            make = import_callable(path, key="INITIAL_DATASET_GENERATION.foundational_model")
-            arguments = {} if model is None else dict(model.arguments)
-            return CalculatorForces(lambda: make(**arguments))
+    if choice.kind == EMBEDDED:
+        return tight_binding(project, method=choice.method)
+    if choice.is_mace:
+        devices = devices_of(project.mace.misc.device)
+        return CommitteeForces(load_foundation(choice.kind, choice.model, device=devices))
+    make = import_callable(choice.kind, key=choice.key)
+    return CalculatorForces(lambda: make(**choice.arguments))
 
 
 def tight_binding(project: Project, *, method: XtbMethod | None = None, n_threads: int = 1) -> "CalculatorForces":
@@ -57,7 +51,7 @@ def tight_binding(project: Project, *, method: XtbMethod | None = None, n_thread
     Parameters
     ----------
     method : XtbMethod or None
-        Another method than that of the project.
+        None: that of a reference of tight binding, and GFN2-xTB for all others.
     n_threads : int
         As for :class:`aims_pax.sampling.CalculatorForces`.
     """
@@ -65,12 +59,11 @@ def tight_binding(project: Project, *, method: XtbMethod | None = None, n_thread
 
     own = {}
     for system in project.systems:
-        settings = embedded_settings(project, system)
-        own[system.name] = partial(_embedded_calculator, settings, settings.method if method is None else method)
+        own[system.name] = partial(_embedded_calculator, embedded_settings(project, system, method=method))
     return CalculatorForces(next(iter(own.values())), own=own, n_threads=n_threads)
 
 
-def forget_history(project: Project, forces: "Driver") -> Callable[[], None]:
+def forget_history(choice: DriverChoice, forces: "Driver") -> Callable[[], None]:
     """What makes the embedded driver forget the wave functions of earlier steps.
 
     They change its forces in the seventh digit, and an interruption loses them: a run that goes on samples the same
@@ -79,22 +72,24 @@ def forget_history(project: Project, forces: "Driver") -> Callable[[], None]:
     """
     from aims_pax.sampling import CalculatorForces
 
-    if project.initial.driver == "tblite" and isinstance(forces, CalculatorForces):
+    if choice.kind == EMBEDDED and isinstance(forces, CalculatorForces):
         return forces.forget
     return lambda: None
 
 
-def embedded_settings(project: Project, system: System | None = None) -> TbliteSettings:
-    """The embedded driver, with the charge and spin of the reference where that has them, and a tblite's method.
+def embedded_settings(
+    project: Project, system: System | None = None, *, method: XtbMethod | None = None
+) -> TbliteSettings:
+    """The embedded driver, with the charge and spin of the reference where that has them.
 
     Parameters
     ----------
     system : System or None
         Whose reference it follows; None: what the project says for all.
+    method : XtbMethod or None
+        None: that of a reference of tight binding, and GFN2-xTB for all others.
     """
     reference = project.settings.reference if system is None else project.reference_for(system)
-    initial = project.settings.initial
-    method = None if initial is None else initial.embedded_method
     if method is None:
         method = reference.method if isinstance(reference, TbliteSettings) else "GFN2-xTB"
     return TbliteSettings(
@@ -104,75 +99,74 @@ def embedded_settings(project: Project, system: System | None = None) -> TbliteS
     )
 
 
-def driver_words(project: Project) -> str:
-    """What drives the initial MD, in words."""
-    settings = project.initial
-    match settings.driver:
-        case "reference":
-            return "the reference itself"
-        case "tblite":
-            return embedded_settings(project).method
-        case "mace-mp" | "mace-off" | "mace" as family:
-            model = settings.foundational_model_settings
-            return f"{family} {('small' if model is None else model.mace_model).rsplit('/', 1)[-1]}"
-        case path:
-            return path
+def driver_words(project: Project, choice: DriverChoice) -> str:
+    """What drives, in words."""
+    if choice.kind == REFERENCE:
+        return "the reference itself"
+    if choice.kind == EMBEDDED:
+        return embedded_settings(project, method=choice.method).method
+    return f"{choice.kind} {choice.model.rsplit('/', 1)[-1]}" if choice.is_mace else choice.kind
 
 
-def _embedded_calculator(settings: TbliteSettings, method: XtbMethod):  # type: ignore[no-untyped-def]
+def _embedded_calculator(settings: TbliteSettings):  # type: ignore[no-untyped-def]
     from tblite.ase import TBLite
 
-    return TBLite(method=method, charge=settings.charge, multiplicity=settings.multiplicity, verbosity=0)
+    return TBLite(method=settings.method, charge=settings.charge, multiplicity=settings.multiplicity, verbosity=0)
 
 
 # -- what can be wrong with it --------------------------------------------------------------------------------
 
 
-def driver_problems(project: Project) -> Iterator[Problem]:
-    """Why the initial MD can't be driven as it should be.
+def driver_problems(project: Project, choice: DriverChoice, *, where: str, instead: str) -> Iterator[Problem]:
+    """Why the MD of a stage can't be driven as it should be.
 
     Computes nothing; of a published model that is not on this machine its server is asked.
+
+    Parameters
+    ----------
+    where : str
+        The setting that names the driver.
+    instead : str
+        What drives where none is named, and how that is said: the end of a sentence.
     """
-    settings = project.initial
-    family, model = settings.driver, settings.foundational_model_settings
-    where = "INITIAL_DATASET_GENERATION.foundational_model"
     try:
-        if family == "tblite":
-            yield from _embedded_driver_problems(project, where)
-        elif family in ("mace-mp", "mace-off", "mace"):
-            yield from _model_problems(project, where, family, "small" if model is None else model.mace_model)
-        elif family != "reference":
+        if choice.kind == EMBEDDED:
+            yield from _embedded_driver_problems(project, choice, where)
+        elif choice.is_mace:
+            yield from _model_problems(project, choice, where, instead)
+        elif choice.kind != REFERENCE:
             moves_cells = any(project.md_of(system).moves_cell for system in project.systems)
             wanted = ("energy", "forces", *(("stress",) if moves_cells else ()))
-            made_calculator(family, {} if model is None else model.arguments, key=where, wanted=wanted)
+            made_calculator(choice.kind, choice.arguments, key=where, wanted=wanted)
     except UserError as error:
         yield from error.problems
-    if model is not None and model.correction is not None:
+    if choice.correction is not None:
         numbers = [number for system in project.systems for number in system.frame.numbers.tolist()]
-        for problem in Dispersion(model.correction).problems(numbers):
-            yield Problem(f"{where}_settings.dispersion", f"Dispersion can't be added: {problem}.")
+        for problem in Dispersion(choice.correction).problems(numbers):
+            yield Problem(where, f"Dispersion can't be added: {problem}.")
 
 
-def _embedded_driver_problems(project: Project, where: str) -> Iterator[Problem]:
+def _embedded_driver_problems(project: Project, choice: DriverChoice, where: str) -> Iterator[Problem]:
     """Tight binding knows elements to radon, and cells of a certain size."""
     advice = "Name a driver that can: foundational_model, or initial_sampling: aimd."
     found = set()
     for system in project.systems:
-        settings = embedded_settings(project, system)
+        settings = embedded_settings(project, system, method=choice.method)
         numbers, is_periodic = system.frame.numbers.tolist(), bool(system.frame.pbc.any())
         found |= {(settings.method, one) for one in build_reference(settings).problems(numbers, periodic=is_periodic)}
     for method, problem in sorted(found):
         yield Problem(where, f"The embedded {method} drives the initial MD, and can't: {problem}.", "", advice)
 
 
-def _model_problems(project: Project, where: str, family: str, name: str) -> Iterator[Problem]:
+def _model_problems(project: Project, choice: DriverChoice, where: str, instead: str) -> Iterator[Problem]:
     """A model must load and know the elements; one that is still to be downloaded must be in reach."""
+    family, name = choice.kind, choice.model
     file = Path(name) if Path(name).is_file() else published_file(family, name)
     if file is None:
         reason = _unreachable_reason(family, name)
         if reason is not None:
             found = f"The model {family} {name} is not on this machine, and can't be downloaded ({reason})."
-            advice = "Fetch its file elsewhere and name it by mace_model, or leave the model out: GFN2-xTB then drives."
+            advice = f"Fetch its file elsewhere and name it by mace_model, or {instead}."
             yield Problem(where, found, "", advice)
         return
     known = elements_of(file)
@@ -189,7 +183,7 @@ def _model_problems(project: Project, where: str, family: str, name: str) -> Ite
             where,
             found=f"The model {name} does not know the elements {symbols}.",
             allowed=f"structures of {all_known}",
-            advice="Choose a model that was trained on them, or leave the model out: GFN2-xTB then drives the MD.",
+            advice=f"Choose a model that was trained on them, or {instead}.",
         )
 
 

@@ -8,6 +8,7 @@ from aims_pax.learner.state import Phase, StopReason
 from aims_pax.learner.transition import begin
 from aims_pax.protocols import KnowsLabels
 from aims_pax.settings import InitialDatasetSettings, Project
+from aims_pax.settings.methods.driver import REFERENCE
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Activity
@@ -32,16 +33,18 @@ class InitialDataset:
 
     def problems(self, project: Project) -> Iterator[Problem]:
         """What is wrong with the driver."""
-        yield from driver_problems(project)
+        choice, instead = self._settings.driving, "leave the model out: GFN2-xTB then drives the MD"
+        yield from driver_problems(project, choice, where=self.plan.said(choice.key), instead=instead)
 
     def facts(self, project: Project) -> Iterator[str]:
         """What drives."""
-        yield f"initial dataset: MD driven by {driver_words(project)}"
+        yield f"initial dataset: MD driven by {driver_words(project, self._settings.driving)}"
 
     def run(self, bench: Bench) -> None:
         """Sample, label and train in rounds until the dataset is large or the models are good enough."""
-        if self._settings.driver != "reference":
-            self._loop(bench, lambda: driver_forces(bench.project))
+        choice = self._settings.driving
+        if choice.kind != REFERENCE:
+            self._loop(bench, lambda: driver_forces(bench.project, choice))
             return
         from aims_pax.sampling import ReferenceForces
 
@@ -74,7 +77,7 @@ class InitialDataset:
             plan=assembly.initial_plan(settings),
             build_committee=bench.build_committee,
             wants_stress=assembly.wants_stress(project),
-            forget_history=forget_history(project, forces),
+            forget_history=forget_history(settings.driving, forces),
             known_label=forces.result_of if isinstance(forces, KnowsLabels) else lambda _frame: None,
             quiet_commit_s=QUIET_COMMIT_S,
             reasons=STOPPED_INITIALLY,

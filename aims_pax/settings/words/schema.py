@@ -12,6 +12,7 @@ from aims_pax.errors import Problem, SettingsError
 from aims_pax.settings.cluster import CLUSTERS, ParslOptions
 from aims_pax.settings.mace import MACE_SECTIONS
 from aims_pax.settings.md import MDSettings
+from aims_pax.settings.methods.driver import FoundationalModelSettings
 from aims_pax.settings.methods.reference import REFERENCE_SETTINGS, TeacherSettings
 from aims_pax.settings.misc import MiscSettings
 from aims_pax.settings.own import NAME, SystemSettings
@@ -22,7 +23,7 @@ from aims_pax.settings.section import Section
 from aims_pax.settings.sections import OTHER_HOMES
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
-from aims_pax.settings.stages.initial import FoundationalModelSettings, InitialDatasetSettings
+from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.settings.stages.select import SelectSettings
 

@@ -47,7 +47,7 @@ def test_embedded_driver_has_the_method_that_was_asked_for(
 ) -> None:
     chosen = project(tmp_path, reference, driver)
     assert chosen.initial.driver == "tblite"
-    assert embedded_settings(chosen).method == method
+    assert embedded_settings(chosen, method=chosen.initial.driving.method).method == method
     assert any(fact == f"initial dataset: MD driven by {method}" for fact in check_project(chosen, tuple(Stage)).facts)
 
 
@@ -59,7 +59,7 @@ def test_gfn1_drives_by_its_own_forces(tmp_path: Path) -> None:
 
     for method in ("GFN1-xTB", "GFN2-xTB"):
         chosen = project(tmp_path / method, {"type": "tblite"}, method)
-        forces = driver_forces(chosen)
+        forces = driver_forces(chosen, chosen.initial.driving)
         sampler = assembly.initial_sampler(chosen, forces)
         atoms = atoms_of(sampler.frame(0))
         atoms.calc = TBLite(method=method, verbosity=0)

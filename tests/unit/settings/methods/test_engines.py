@@ -91,7 +91,7 @@ def test_model_that_drives_gets_dispersion_by_v02_s_keys(folder: Any) -> None:
     project = folder.write(IDG + driver + AL + MD).load()
     model = project.initial.foundational_model_settings
     assert model.correction == DispersionSettings(xc="b3lyp", damping="zero", cutoff=10.0)
-    forces = driver_forces(project)
+    forces = driver_forces(project, project.initial.driving)
     assert isinstance(forces, DispersedForces)
 
 
