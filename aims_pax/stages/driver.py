@@ -40,7 +40,7 @@ def _driving_model(project: Project, choice: DriverChoice) -> "Driver":
         return tight_binding(project, method=choice.method)
     if choice.is_mace:
         devices = devices_of(project.mace.misc.device)
-        return CommitteeForces(load_foundation(choice.kind, choice.model, device=devices))
+        return CommitteeForces(load_foundation(choice.kind, choice.model, device=devices, dtype=choice.dtype))
     make = import_callable(choice.kind, key=choice.key)
     return CalculatorForces(lambda: make(**choice.arguments))
 

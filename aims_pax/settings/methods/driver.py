@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, Field
 
 from aims_pax.settings.methods.dispersion import Damping, DispersionCutoff, DispersionSettings
-from aims_pax.settings.methods.models import PUBLISHED, ModelNameOrFile, is_file
+from aims_pax.settings.methods.models import PUBLISHED, Dtype, ModelNameOrFile, is_file
 from aims_pax.settings.methods.reference import XtbMethod, off_name_contradictions
 from aims_pax.settings.reading.kinds import IMPORT_PATH, Arguments, Kind, Text, misfit
 from aims_pax.settings.section import Contradiction, Section
@@ -51,6 +51,8 @@ class DriverChoice:
         Of ``tblite``; None: the reference's where that is tblite, too, and GFN2-xTB for all others.
     model : str
         Of a MACE family: its published name, or a file.
+    dtype : "float32", "float64" or None
+        Precision of such a model; None: that of its file.
     arguments : mapping of str to Any
         Of the calculator.
     correction : DispersionSettings or None
@@ -61,6 +63,7 @@ class DriverChoice:
     key: str
     method: XtbMethod | None = None
     model: str = SMALL
+    dtype: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
     correction: DispersionSettings | None = None
 
@@ -80,6 +83,9 @@ class DrivingSettings(Section):
 
     mace_model: ModelNameOrFile = Field(
         SMALL, description=f"Model of the families mace-mp, mace-off and mace. {PUBLISHED}"
+    )
+    default_dtype: Dtype | None = Field(
+        None, description="Floating-point precision of a MACE model. That of its file when not given."
     )
     arguments: Arguments = Field(
         default_factory=dict, description="Keyword arguments of a calculator given by its import path."
@@ -129,9 +135,9 @@ def driver_contradictions(
         yield Contradiction(f"{home}mace_model", contradiction.found, contradiction.advice)
     if settings is None:
         return
-    if not choice.is_mace and settings.is_set("mace_model"):
-        found = f"mace_model names a MACE model, and {is_it}."
-        yield Contradiction(f"{home}mace_model", found, "Remove one of them.")
+    for key, words in (("mace_model", "names a MACE model"), ("default_dtype", "is that of a MACE model")):
+        if not choice.is_mace and settings.is_set(key) and getattr(settings, key) is not None:
+            yield Contradiction(f"{home}{key}", f"{key} {words}, and {is_it}.", "Remove one of them.")
     if kind == EMBEDDED and settings.dispersion:
         found = f"{choice.method} has its own dispersion, and {is_it}."
         yield Contradiction(f"{home}dispersion", found, "Set it to false.")

@@ -76,7 +76,9 @@ class InitialDatasetSettings(StageSettings):
         method = None if self.foundational_model is None else chosen_method(name)
         kind = EMBEDDED if method is not None else name
         model = FoundationalModelSettings() if settings is None else settings
-        return DriverChoice(kind, key, method, model.mace_model, model.arguments, correction=model.correction)
+        return DriverChoice(
+            kind, key, method, model.mace_model, model.default_dtype, model.arguments, correction=model.correction
+        )
 
     @property
     def driver(self) -> str:

@@ -8,6 +8,8 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 from aims_pax.checking.check import check_project
+from aims_pax.committee import CommitteeForces, load_models
+from aims_pax.errors import SettingsError
 from aims_pax.frame import Stage
 from aims_pax.settings import Project, load_project
 from aims_pax.stages import assembly
@@ -100,3 +102,30 @@ def test_calculators_without_stress_are_told_before_the_start(
     write_project(folder, settings, changed(TINY_MACE, {"GENERAL": {"compute_stress": stress}}))
     (problem,) = check_project(load_project(folder), tuple(Stage)).problems
     assert words in problem.found
+
+
+@pytest.mark.parametrize(
+    ("precision", "least", "most"), [(None, 0.0, 0.0), ("float64", 0.0, 0.0), ("float32", 1e-12, 1e-3)]
+)
+def test_a_mace_model_drives_in_the_precision_that_was_asked_for(
+    precision: str | None, least: float, most: float, mace_model: Path, tmp_path: Path
+) -> None:
+    """Its file is of double precision."""
+    settings = {"mace_model": str(mace_model)} | ({} if precision is None else {"default_dtype": precision})
+    keys = {"foundational_model": "mace", "foundational_model_settings": settings}
+    water_project(tmp_path, {"INITIAL_DATASET_GENERATION": keys})
+    chosen = load_project(tmp_path)
+    forces = driver_forces(chosen, chosen.initial.driving)
+    batch = assembly.initial_sampler(chosen, forces).batch([0])
+    exact = CommitteeForces(load_models([mace_model], device="cpu")).energies_forces(batch)[1]
+    error = float((forces.energies_forces(batch)[1] - exact).abs().max())
+    assert least <= error <= most
+
+
+def test_a_precision_of_what_is_no_mace_model_is_refused(tmp_path: Path) -> None:
+    keys = {"foundational_model": "GFN1-xTB", "foundational_model_settings": {"default_dtype": "float32"}}
+    water_project(tmp_path, {"INITIAL_DATASET_GENERATION": keys})
+    with pytest.raises(
+        SettingsError, match="default_dtype is that of a MACE model, and foundational_model is GFN1-xTB"
+    ):
+        load_project(tmp_path)
