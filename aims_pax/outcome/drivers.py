@@ -8,7 +8,7 @@ from aims_pax.committee import CommitteeForces, Ensemble, devices_of, load_found
 from aims_pax.errors import Problem, UserError
 from aims_pax.protocols import Driver
 from aims_pax.reference.ase_adapter import import_callable
-from aims_pax.sampling import CalculatorForces
+from aims_pax.sampling import CalculatorForces, shared_by_system
 from aims_pax.settings import Project
 from aims_pax.settings.methods.driver import EMBEDDED, EMBEDDED_METHODS
 from aims_pax.settings.methods.reference import XtbMethod
@@ -74,7 +74,7 @@ def driver_forces(by: str, project: Project, product: Ensemble) -> Driver:
         return CommitteeForces(load_foundation("mace", by, device=devices))
     if ":" in by:
         make = import_callable(by, key="--by")
-        return CalculatorForces(make)
+        return CalculatorForces(make, owner=shared_by_system)
     named = "driver | product | reference | GFN1-xTB | GFN2-xTB | mace-mp | mace-off"
     allowed = f"{named} | a model file | package.module:Callable"
     raise UserError(Problem("--by", f"is {by!r}, and there is no such driver or file.", allowed))

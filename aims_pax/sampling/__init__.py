@@ -1,6 +1,6 @@
 """Molecular dynamics of many trajectories in one batch."""
 
-from aims_pax.sampling.calculator import CalculatorForces, ReferenceForces
+from aims_pax.sampling.calculator import CalculatorForces, ReferenceForces, shared_by_system
 from aims_pax.sampling.dispersed import DispersedForces
 from aims_pax.sampling.dynamics import VELOCITY_VERLET, Langevin
 from aims_pax.sampling.program import program_of
@@ -20,4 +20,5 @@ __all__ = [
     "TrajectoryCheckpoint",
     "TrajectoryStart",
     "program_of",
+    "shared_by_system",
 ]

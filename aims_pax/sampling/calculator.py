@@ -1,7 +1,7 @@
 """Drivers that are not a committee: ASE calculators, and the reference itself."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -21,12 +21,21 @@ from aims_pax.reference.calculation import ENGINE_ERRORS, Observables, raised_wo
 logger = logging.getLogger(__name__)
 
 
-class CalculatorForces:
-    """Forces of ASE calculators, one calculator for each trajectory.
+def own_of_trajectory(frame: Frame) -> Hashable:
+    """A calculator for each trajectory, which starts its self-consistency from its own last step."""
+    return frame.trajectory
 
-    A calculator of its own lets every trajectory start its self-consistency from its own last step. What it starts
-    from is not saved: a run that was interrupted goes on with forces that agree within the calculator's convergence,
-    not to the last bit.
+
+def shared_by_system(frame: Frame) -> Hashable:
+    """One for all trajectories of a system: of models, which know no last step, each more is only more memory."""
+    return frame.system
+
+
+class CalculatorForces:
+    """Forces of ASE calculators.
+
+    What self-consistency starts from is not saved: a run that was interrupted goes on with forces that agree within
+    the calculator's convergence, not to the last bit.
 
     Parameters
     ----------
@@ -34,6 +43,8 @@ class CalculatorForces:
         Makes one more ASE calculator, for a system that has none of its own.
     own : mapping of str to callable
         The same for systems whose calculators differ, such as by charge; by their names.
+    owner : callable
+        Structures of which it says the same share a calculator: :func:`own_of_trajectory`, :func:`shared_by_system`.
     n_threads : int
         How many of them compute at the same time. More than one only for calculators that leave Python's lock while
         they do, and share nothing, as tblite's do.
@@ -47,10 +58,11 @@ class CalculatorForces:
         new_calculator: Callable[[], Calculator],
         *,
         own: Mapping[str, Callable[[], Calculator]] | None = None,
+        owner: Callable[[Frame], Hashable] = own_of_trajectory,
         n_threads: int = 1,
     ) -> None:
-        self._new_calculator, self._own = new_calculator, own or {}
-        self._calculators: dict[int, Calculator] = {}
+        self._new_calculator, self._own, self._owner = new_calculator, own or {}, owner
+        self._calculators: dict[Hashable, Calculator] = {}
         self._threads = ThreadPoolExecutor(n_threads, "aims-pax-calculator") if n_threads > 1 else None
         self._failures: dict[int, str] = {}
 
@@ -78,12 +90,13 @@ class CalculatorForces:
 
     def _one(self, frame: Frame, *, want_stress: bool) -> Observables:
         self._failures.pop(frame.trajectory, None)
+        owner = self._owner(frame)
         try:
             with foreign_code():
-                if frame.trajectory not in self._calculators:
-                    self._calculators[frame.trajectory] = self._own.get(frame.system, self._new_calculator)()
+                if owner not in self._calculators:
+                    self._calculators[owner] = self._own.get(frame.system, self._new_calculator)()
                 atoms = atoms_of(frame)
-                atoms.calc = self._calculators[frame.trajectory]
+                atoms.calc = self._calculators[owner]
                 energy, forces = float(atoms.get_potential_energy()), np.asarray(atoms.get_forces(), dtype=np.float64)
                 if forces.shape != (frame.n_atoms, 3):
                     raise ValueError(f"forces have the shape {forces.shape} where ({frame.n_atoms}, 3) was expected")
@@ -94,7 +107,7 @@ class CalculatorForces:
         except ENGINE_ERRORS as error:
             logger.debug("traj %02d  its driver failed", frame.trajectory, exc_info=error)
             self._failures[frame.trajectory] = raised_words(error)
-            self._calculators.pop(frame.trajectory, None)  # its wave function may be the reason
+            self._calculators.pop(owner, None)  # its wave function may be the reason
             return failed(frame)
 
 

@@ -34,7 +34,7 @@ def driver_forces(project: Project, choice: DriverChoice) -> "Driver":
 def _driving_model(project: Project, choice: DriverChoice) -> "Driver":
     """The same without correction."""
     from aims_pax.committee import CommitteeForces, devices_of, load_foundation
-    from aims_pax.sampling import CalculatorForces
+    from aims_pax.sampling import CalculatorForces, shared_by_system
 
     if choice.kind == EMBEDDED:
         return tight_binding(project, method=choice.method)
@@ -42,7 +42,7 @@ def _driving_model(project: Project, choice: DriverChoice) -> "Driver":
         devices = devices_of(project.mace.misc.device)
         return CommitteeForces(load_foundation(choice.kind, choice.model, device=devices, dtype=choice.dtype))
     make = import_callable(choice.kind, key=choice.key)
-    return CalculatorForces(lambda: make(**choice.arguments))
+    return CalculatorForces(lambda: make(**choice.arguments), owner=shared_by_system)
 
 
 def tight_binding(project: Project, *, method: XtbMethod | None = None, n_threads: int = 1) -> "CalculatorForces":

@@ -17,7 +17,7 @@ from aims_pax.labelling.errands import errands_in
 from aims_pax.labelling.inline import InlinePool
 from aims_pax.protocols import Driver, Pool
 from aims_pax.reference.dispersion import Dispersion
-from aims_pax.sampling import CalculatorForces, DispersedForces, ReferenceForces
+from aims_pax.sampling import CalculatorForces, DispersedForces, ReferenceForces, shared_by_system
 from aims_pax.settings.methods.dispersion import DispersionSettings
 from aims_pax.testing.contracts import DriverContract
 from aims_pax.testing.contracts.structures import cluster, crystal, fused, rattled
@@ -69,6 +69,16 @@ class TestCalculator(DriverContract):
 class TestCalculatorsInThreads(DriverContract):
     def make(self) -> Driver:
         return CalculatorForces(EMT, n_threads=2)
+
+    def impossible(self) -> Frame | None:
+        return unknown()
+
+
+class TestCalculatorOfASystem(DriverContract):
+    """Of models: one for all structures of a system."""
+
+    def make(self) -> Driver:
+        return CalculatorForces(EMT, owner=shared_by_system)
 
     def impossible(self) -> Frame | None:
         return unknown()

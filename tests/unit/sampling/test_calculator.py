@@ -19,7 +19,7 @@ from aims_pax.sampling import (
     ReferenceForces,
     TrajectoryStart,
 )
-from aims_pax.sampling.calculator import frames_of
+from aims_pax.sampling.calculator import frames_of, shared_by_system
 from aims_pax.testing.drivers import LennardJones
 
 
@@ -101,6 +101,24 @@ def test_each_trajectory_has_one_calculator_of_its_own(starts: Sequence[Trajecto
     sampler.advance([2, 1], 5)
     assert len(made) == 2
     assert made[0] is not made[1]
+
+
+def test_trajectories_of_a_system_can_share_a_calculator(starts: Sequence[TrajectoryStart]) -> None:
+    made = []
+
+    def new_calculator() -> AseLennardJones:
+        made.append(new_argon_calculator())
+        return made[-1]
+
+    one, other = starts[1], replace(starts[2], frame=replace(starts[2].frame, system="another"))
+    everyone = range(4)
+    sampler = BatchedSampler([one, other, one, other], CalculatorForces(new_calculator, owner=shared_by_system))
+    alone = BatchedSampler([one, other, one, other], CalculatorForces(new_argon_calculator))
+    sampler.advance(everyone, 5)
+    alone.advance(everyone, 5)
+    assert len(made) == 2
+    for trajectory in everyone:
+        np.testing.assert_array_equal(sampler.frame(trajectory).positions, alone.frame(trajectory).positions)
 
 
 def test_a_calculation_that_fails_stops_its_trajectory_alone(cluster: Frame) -> None:
