@@ -89,7 +89,7 @@ class Frame:
         MD steps that this trajectory had made. Never goes back, also not when the trajectory is rewound, so that
         (stage, trajectory, md_step) names a frame uniquely within a run.
     generation : int
-        Generation of the committee that drove the MD; 0 for the initial dataset.
+        Generation of the committee that drove the MD; 0 where something else drove it.
     numbers : (n_atoms,) int
         Atomic numbers.
     positions : (n_atoms, 3), Å

@@ -38,11 +38,12 @@ from aims_pax.protocols import ExplainsFailures, GivesStress, Pool
 from aims_pax.reference.by_system import in_charge
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import Project
+from aims_pax.settings.methods.driver import REFERENCE, DriverChoice
 from aims_pax.settings.stage import INITIAL
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
-from aims_pax.stages.driver import driver_forces, driver_words
+from aims_pax.stages.driver import Driven, driven, driver_forces, driver_words
 from aims_pax.stages.memory import Memory
 
 diary = logging.getLogger("aims_pax.run")
@@ -140,8 +141,7 @@ def probe_project(
         insane = any(True for one in systems.values() for _ in one.complaints())
     if insane:
         forget_books(folder)
-    has_driver = INITIAL in stages and project.initial.driver != "reference"
-    return ProbeResult(systems, _probe_driver(project) if has_driver else None)
+    return ProbeResult(systems, tuple(_probe_driver(project, one) for one in _driven(project, stages)))
 
 
 def take_over(result: ProbeResult | None, store: RunStore, memory: Memory, *, split: Split | None) -> None:
@@ -221,17 +221,30 @@ def _stress_for(project: Project, frame: Frame) -> str:
     return _MOVES_BY_IT if md.moves_cell else ""
 
 
-def _probe_driver(project: Project) -> DriverProbe:
-    """What drives the initial MD, asked for the starting structures and for their copies, as by the MD."""
+def _driven(project: Project, stages: tuple[Stage, ...]) -> Iterator[Driven]:
+    """The stages that something else than the reference and the committee drives, one for each driver."""
+    found: list[DriverChoice] = []
+    for plan in project.plans(stages):
+        one = driven(project, plan)
+        if one is None or one.choice.kind == REFERENCE:
+            continue
+        choice = replace(one.choice, key="")
+        if choice not in found:
+            found.append(choice)
+            yield one
+
+
+def _probe_driver(project: Project, stage: Driven) -> DriverProbe:
+    """What drives the MD of a stage, asked for the starting structures and for their copies, as by the MD."""
     from aims_pax.batch import AtomBatch
     from aims_pax.committee import devices_of
     from aims_pax.sampling.asking import Question, answer_of
 
     pairs = [(system.frame, rattled(system.frame, index)) for index, system in enumerate(project.systems)]
-    model = driver_forces(project, project.initial.driving)
+    model = driver_forces(project, stage.choice)
     device = devices_of(project.mace.misc.device)[0]
     moving = [project.md_of(system).moves_cell for system in project.systems]
-    want_stress = any(moving) and isinstance(model, GivesStress)
+    want_stress = stage.moves_cells and isinstance(model, GivesStress)
     energies, forces, step_s, failures = [], [], 0.0, dict[str, str]()
     for which in (0, 1):
         frames = [pair[which] for pair in pairs]
@@ -253,4 +266,4 @@ def _probe_driver(project: Project) -> DriverProbe:
         pair[0].system: response(pair, (energies[0][index], energies[1][index]), (forces[0][index], forces[1][index]))
         for index, pair in enumerate(pairs)
     }
-    return DriverProbe(driver_words(project, project.initial.driving), responses, step_s, failures)
+    return DriverProbe(driver_words(project, stage.choice), stage.setting, stage.others, responses, step_s, failures)

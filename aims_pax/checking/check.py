@@ -22,7 +22,9 @@ from aims_pax.reference.embedded.teacher import made_calculator
 from aims_pax.reference.process.leash import NOT_HERE
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import (
+    ActiveLearningSettings,
     AseCalculatorSettings,
+    InitialDatasetSettings,
     InlineCluster,
     MaceSettings,
     ParslCluster,
@@ -278,9 +280,11 @@ def _pickles(project: Project, stages: tuple[Stage, ...]) -> Iterator[tuple[str,
     named = [
         ("the model that labels", one.model) for one in project.settings.references if isinstance(one, TeacherSettings)
     ]
-    if INITIAL in stages and project.initial.foundational_model_settings is not None:
-        settings = project.initial.foundational_model_settings
-        named.append(("INITIAL_DATASET_GENERATION.foundational_model_settings.mace_model", settings.mace_model))
+    for plan in project.plans(stages):
+        if isinstance(plan.settings, InitialDatasetSettings | ActiveLearningSettings):
+            choice = plan.settings.driving
+            if choice is not None and choice.is_mace:
+                named.append((plan.said("foundational_model_settings"), choice.model))
     for key, model in named:
         if Path(model).is_file():
             yield key, Path(model)

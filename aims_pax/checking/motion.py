@@ -115,7 +115,8 @@ def _relaxes(md: MDSettings) -> bool:
 def stress_that_is_not_learned(asked: Asked) -> Iterator[Doubt]:
     """Cells that move by what energies alone tell of stress."""
     mace = asked.project.mace
-    if mace.general.compute_stress or not any(learning(asked)):
+    by_committee = [plan for plan in learning(asked) if plan.read_as(ActiveLearningSettings).driving is None]
+    if mace.general.compute_stress or not by_committee:
         return
     for keys, md, _ in _motions(asked, "stat_ensemble"):
         if md.stat_ensemble == "npt":

@@ -121,6 +121,8 @@ def _active(project: Project, plan: StagePlan) -> Iterator[tuple[str, str]]:
     every = steps_in_words(settings.skip_step_mlff, step_fs)
     name = "active learning" if plan.name == ACTIVE else plan.name
     yield name, f"{settings.num_trajectories} trajectories, checked every {every}"
+    if settings.driving is not None:
+        yield "  drives", f"{driver_words(project, settings.driving)}; the committee judges and learns"
     if settings.MD:
         for name, value in motion(project.md_for(0, settings), project.system_for(0).frame):
             yield f"  {name.strip()}", value

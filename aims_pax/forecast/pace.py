@@ -18,6 +18,7 @@ from aims_pax.learner.state import Rules
 from aims_pax.settings import ActiveLearningSettings, Project
 from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.stages import assembly
+from aims_pax.stages.driver import driver_words
 
 RECORD_S: Final = 0.01
 """What the campaign's own process does for a label besides MD and training, s (benchmarks/scaling.py)."""
@@ -135,6 +136,8 @@ def workload_of(
         checkpoint_s=speed.checkpoint_s,
     )
     how = "measured with untrained models of mace.yaml" if wishes.md_steps_per_s is None else "given"
+    if settings.driving is not None and wishes.md_steps_per_s is None:
+        how = f"measured: {driver_words(project, settings.driving)} drives, untrained models of mace.yaml judge"
     epoch_how = f"measured, for {n_mean} structures" if wishes.epoch_s is None else "given"
     assert isinstance(rules.cadence, PerLabel)
     epochs_per_label = rules.cadence.epochs_per_label

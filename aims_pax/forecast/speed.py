@@ -21,7 +21,8 @@ from aims_pax.sampling import BatchedSampler
 from aims_pax.settings import LocalCluster, Project
 from aims_pax.settings.systems import System
 from aims_pax.stages import assembly
-from aims_pax.stages.driver import driver_forces
+from aims_pax.stages.driver import driver_forces, learning_driver
+from aims_pax.stages.loop.judging import seen_by
 
 MEASURED_S: Final = 1.0
 """How long MD is timed, at least, s."""
@@ -256,7 +257,8 @@ def _dynamics(project: Project, committee: Committee, n_trajectories: int) -> tu
     sampled = replace(project, settings=replace(project.settings, md=project.md_for(0)))  # all move alike
     plan = project.settings.learning[0]
     settings = project.active.model_copy(update={"num_trajectories": n_trajectories, "MD": {}})
-    sampler = assembly.active_sampler(sampled, replace(plan, settings=settings), committee)
+    driver = learning_driver(sampled, settings)
+    sampler = assembly.active_sampler(sampled, replace(plan, settings=settings), committee, driver=driver)
     every = settings.skip_step_mlff
     alone_s = _step_s(sampler, committee, [0], every)
     if n_trajectories == 1:
@@ -312,7 +314,7 @@ def _step_s(sampler: BatchedSampler, committee: Committee, trajectories: list[in
         n_steps += 2
     elapsed = time.perf_counter() - started
     made = np.mean([sampler.frame(index).md_step - before for index, before in zip(trajectories, begun, strict=True)])
-    estimate_s = _seconds(lambda: committee.opinions(sampler.batch(trajectories)).forces.cpu())
+    estimate_s = _seconds(lambda: committee.opinions(seen_by(committee, sampler, trajectories)).forces.cpu())
     return elapsed / max(1.0, float(made)) + estimate_s / every
 
 

@@ -170,11 +170,15 @@ class SystemProbe:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DriverProbe:
-    """What drives the initial MD says of the starting structures.
+    """What drives the MD of a stage says of the starting structures.
 
     Parameters
     ----------
     name : str
+    setting : str
+        Where it is named.
+    others : str
+        How another driver is named.
     responses : mapping of str to Response
         By system.
     step_s : float
@@ -184,6 +188,8 @@ class DriverProbe:
     """
 
     name: str
+    setting: str
+    others: str
     responses: Mapping[str, Response]
     step_s: float
     failures: Mapping[str, str] = field(default_factory=dict)
@@ -196,12 +202,12 @@ class ProbeResult:
     Parameters
     ----------
     systems : mapping of str to SystemProbe
-    driver : DriverProbe or None
-        None where the reference itself drives, and where there is no initial stage.
+    drivers : tuple of DriverProbe
+        Of stages that something else than the reference and the committee drives; each once.
     """
 
     systems: Mapping[str, SystemProbe]
-    driver: DriverProbe | None
+    drivers: tuple[DriverProbe, ...] = ()
 
     @property
     def label_s(self) -> dict[str, float]:
@@ -210,8 +216,8 @@ class ProbeResult:
 
     @property
     def driver_step_s(self) -> float | None:
-        """What one step of the initial MD of all systems takes, s; None where the reference drives, or nothing does."""
-        return None if self.driver is None else self.driver.step_s
+        """What one step of all systems takes by the first driver, s; None where there is none."""
+        return self.drivers[0].step_s if self.drivers else None
 
     def problems(self) -> list[Problem]:
         """All that is not sane."""
@@ -219,20 +225,21 @@ class ProbeResult:
         for name, one in self.systems.items():
             where = f"The reference ({one.reference}) for structure {name}"
             problems += [Problem(where, said, "", _reference_advice(one)) for said in one.complaints()]
-        if self.driver is not None:
-            for name, seen in self.driver.responses.items():
-                where = f"INITIAL_DATASET_GENERATION.foundational_model ({self.driver.name}) for structure {name}"
-                failure = self.driver.failures.get(name)
+        for driver in self.drivers:
+            for name, seen in driver.responses.items():
+                where = f"{driver.setting} ({driver.name}) for structure {name}"
+                advice = f"Name another driver: {driver.others}. {INSIST}"
+                failure = driver.failures.get(name)
                 complaints = seen.complaints() if failure is None else (failure,)
-                problems += [Problem(where, said, "", _driver_advice()) for said in complaints]
+                problems += [Problem(where, said, "", advice) for said in complaints]
         return problems
 
     def lines(self) -> list[str]:
         """What was found, for a person."""
         said = [f"{name}: {_account(one.response, one.label_s, 'label')}" for name, one in self.systems.items()]
-        if self.driver is not None:
-            for name, seen in self.driver.responses.items():
-                said.append(f"{name}, by {self.driver.name}: {_account(seen, None, '')}")
+        for driver in self.drivers:
+            for name, seen in driver.responses.items():
+                said.append(f"{name}, by {driver.name}: {_account(seen, None, '')}")
         return said
 
 
@@ -257,10 +264,6 @@ def _reference_advice(probe: SystemProbe) -> str:
     if "GFN2-xTB" in probe.reference and probe.frames[0].pbc.any():
         return f"GFN2-xTB fails for many crystals; try REFERENCE.method: GFN1-xTB, or another reference. {INSIST}"
     return f"Correct the reference, or the structure (units, missing atoms, charge and spin). {INSIST}"
-
-
-def _driver_advice() -> str:
-    return f"Name another driver, or let the reference drive (initial_sampling: aimd). {INSIST}"
 
 
 def is_probe(frame: Frame) -> bool:

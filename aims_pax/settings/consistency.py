@@ -10,6 +10,7 @@ from aims_pax.frame import Stage
 from aims_pax.settings.cluster import NO_RESOURCES, ClusterSettings, SystemResources, WorkerCluster, unfilled
 from aims_pax.settings.mace import MaceSettings
 from aims_pax.settings.md import MDSettings, SegmentPlan
+from aims_pax.settings.methods.driver import REFERENCE, DriverChoice
 from aims_pax.settings.methods.engines import BoxedEngineSettings, box_problem
 from aims_pax.settings.methods.reference import ReferenceSettings
 from aims_pax.settings.motion.grip import grip_problems
@@ -21,6 +22,8 @@ from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.systems import System
 
 SMALLEST_VOLUME_ANG3: Final = 1e-3
+
+PROPAGATION: Final = "propagate_with"
 
 NO_PRESSURE_PA: Final = 1e6
 """Ten atmospheres: what a file of aims-PAX has by default does nothing to a slab."""
@@ -42,6 +45,7 @@ def cross_problems(
         problems += _resource_problems(settings, document, systems)
         problems += _box_problems(settings, document, systems)
         problems += _cell_problems(settings, document, systems, stages)
+        problems += _moot_problems(settings, document, systems, stages)
     if systems and mace is not None and mace_document is not None:
         problems += _model_problems(settings, mace, mace_document, systems)
     return problems
@@ -56,19 +60,23 @@ def _cell_problems(
         yield from grip_problems(document, keys, md, moved)
         yield from _strain_problems(document, keys, md, moved)
     if settings.initial is not None and Stage.INITIAL in stages:
-        driver = settings.initial.driver
-        model = settings.initial.foundational_model_settings
-        knows_slabs = driver in ("mace-mp", "mace-off", "mace") and (model is None or model.correction is None)
-        said = driver if model is None or model.correction is None else f"{driver} with dispersion"
+        choice = settings.initial.driving
         for keys, md, moved in motions:
-            labels = [_reference_of(settings, system) for system in moved] if driver == "reference" else []
+            labels = [_reference_of(settings, system) for system in moved] if choice.kind == REFERENCE else []
             silent = [one.type for one in labels if not one.STRESS]
-            yield from _stress_problems(document, keys, md, moved, driver=said, silent=silent, slabs=knows_slabs)
+            yield from _silence_problems(document, keys, md, silent)
+            yield from _stress_problems(document, keys, md, moved, choice=choice, what="the initial MD")
     for plan in settings.learning:
         learning = plan.read_as(ActiveLearningSettings)
-        for _, md, moved in motions if learning.MD else ():
-            yield from grip_problems(document, (*plan.keys, "MD"), learning.moved(md), moved)
-            yield from _strain_problems(document, (*plan.keys, "MD"), learning.moved(md), moved)
+        driving = learning.driving if Stage.ACTIVE in stages else None
+        for place, md, moved in motions if learning.MD or driving is not None else ():
+            keys, own = ((*plan.keys, "MD"), learning.moved(md)) if learning.MD else (place, md)
+            if learning.MD:
+                yield from grip_problems(document, keys, own, moved)
+                yield from _strain_problems(document, keys, own, moved)
+            if driving is not None:
+                what = f"the MD of {plan.said()}"
+                yield from _stress_problems(document, keys, own, moved, choice=driving, what=what)
 
 
 def _strain_problems(document: Document, keys: KeyPath, md: MDSettings, moved: Iterable[System]) -> Iterator[Problem]:
@@ -121,29 +129,32 @@ def _held_problems(system: System, place: str, is_npt: str) -> Iterator[Problem]
         yield Problem(place, found, "", advice)
 
 
-def _stress_problems(
-    document: Document,
-    keys: KeyPath,
-    md: MDSettings,
-    moved: Iterable[System],
-    *,
-    driver: str,
-    silent: Iterable[str],
-    slabs: bool,
-) -> Iterator[Problem]:
-    """Where what drives the initial MD gives no stress, by which cells would move."""
+def _silence_problems(document: Document, keys: KeyPath, md: MDSettings, silent: Iterable[str]) -> Iterator[Problem]:
+    """Where the reference drives, and gives no stress by which cells would move."""
     plan = next((plan for plan in md.entries if plan.moves_cell), None)
     if plan is None:
         return
     written, is_npt = _moving(keys, plan)
-    place = document.where(written)
     for kind in dict.fromkeys(silent):
         found = f"{is_npt}, and {kind}, which drives the initial MD, gives no stress."
-        yield Problem(place, found, "", "Choose another REFERENCE.type, or another driver of the initial MD.")
-    for system in () if slabs else moved:
+        advice = "Choose another REFERENCE.type, or another driver of the initial MD."
+        yield Problem(document.where(written), found, "", advice)
+
+
+def _stress_problems(
+    document: Document, keys: KeyPath, md: MDSettings, moved: Iterable[System], *, choice: DriverChoice, what: str
+) -> Iterator[Problem]:
+    """Where what drives gives no stress of slabs, by which cells would move."""
+    plan = next((plan for plan in md.entries if plan.moves_cell), None)
+    if plan is None or (choice.is_mace and choice.correction is None):
+        return
+    written, is_npt = _moving(keys, plan)
+    place = document.where(written)
+    driver = choice.kind if choice.correction is None else f"{choice.kind} with dispersion"
+    for system in moved:
         if system.frame.pbc.any() and not system.frame.pbc.all():
             found = f"{is_npt}, {system.name} is not periodic along all directions, and {driver} has no stress of that."
-            yield Problem(place, found, "", "Let a MACE model without dispersion drive the initial MD, or set nvt.")
+            yield Problem(place, found, "", f"Let a MACE model without dispersion drive {what}, or set nvt.")
 
 
 def _motions(
@@ -223,6 +234,24 @@ def _bias_problems(settings: Settings, document: Document) -> Iterator[Problem]:
     for keys in dict.fromkeys(keys for keys, md in motions if md.uncertainty_bias):
         found = f"{dotted(keys)} acts in active learning, and there is none."
         yield Problem(document.where(keys), found, "", f"Remove {key}.")
+
+
+def _moot_problems(
+    settings: Settings, document: Document, systems: tuple[System, ...], stages: tuple[Stage, ...]
+) -> Iterator[Problem]:
+    """How a committee drives is said, and none does."""
+    learning = settings.learning if Stage.ACTIVE in stages else ()
+    if not learning or any(plan.read_as(ActiveLearningSettings).driving is None for plan in learning):
+        return
+    written = [keys for keys, md, _ in _motions(settings, systems) if md.is_set(PROPAGATION)]
+    places = [
+        place_of(document, str(keys[1]), "MD", PROPAGATION) if settings.systems else (*keys, PROPAGATION)
+        for keys in written
+    ]
+    for place in dict.fromkeys(places):
+        who = " and ".join(plan.said("use_foundational") for plan in learning)
+        found = f"{dotted(place)} says how the committee drives, and {who} lets another model drive."
+        yield Problem(document.where(place), found, "", f"Remove {PROPAGATION}: the committee only judges.")
 
 
 def _other_forces(settings: Settings, document: Document) -> KeyPath:

@@ -79,7 +79,7 @@ class MiscSettings(Section):
     probe: bool = Field(
         True,
         description="Whether a new run first labels each structure and a copy rattled by 0.05 Å. It stops if the "
-        "reference, or what drives the initial MD, is not sane there: a label fails, the energy falls by much, forces "
+        "reference, or a model that drives MD, is not sane there: a label fails, the energy falls by much, forces "
         "contradict it. Both labels train every member.",
     )
     verdict_ps: VerdictLength = Field(

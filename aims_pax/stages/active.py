@@ -1,4 +1,4 @@
-"""Active learning: the committee drives, and asks for labels where it is unsure."""
+"""Active learning: the committee or another model drives, and the committee asks for labels where it is unsure."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -7,10 +7,12 @@ from aims_pax.errors import CampaignStopped, Problem
 from aims_pax.learner.state import Rules, State, StopReason
 from aims_pax.learner.transition import begin
 from aims_pax.settings import ActiveLearningSettings, Project
+from aims_pax.settings.stage import ACTIVE
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
+from aims_pax.stages.driver import driven, driver_problems, driver_words, forget_history, learning_driver
 from aims_pax.stages.starts import starting_frames
 from aims_pax.stages.states import recall_state
 
@@ -20,18 +22,21 @@ if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax
 
 
 class ActiveLearning:
-    """Trajectories that the committee drives until its goal is reached; then no more labels are needed."""
+    """Trajectories that the committee judges until its goal is reached; it drives them where no other model does."""
 
     def __init__(self, plan: StagePlan) -> None:
         self.plan, self.name, self._settings = plan, plan.name, plan.read_as(ActiveLearningSettings)
 
     def problems(self, project: Project) -> Iterator[Problem]:
-        """None that could be told for nothing."""
-        return iter(())
+        """What is wrong with a driver that is not the committee."""
+        if (found := driven(project, self.plan)) is not None:
+            yield from driver_problems(project, found)
 
     def facts(self, project: Project) -> Iterator[str]:
-        """None besides its amounts."""
-        return iter(())
+        """What drives, if not the committee."""
+        if self._settings.driving is not None:
+            name = "active learning" if self.name == ACTIVE else self.name
+            yield f"{name}: MD driven by {driver_words(project, self._settings.driving)}; the committee judges"
 
     def run(self, bench: Bench) -> None:
         """Learn until a goal is reached, and release the workers: nodes should not idle while models converge."""
@@ -45,7 +50,8 @@ class ActiveLearning:
         with bench.stopwatch.during(Activity.STARTING):
             committee = bench.existing_committee()
             frames = starting_frames(project, settings, bench.store)
-            sampler = assembly.active_sampler(project, self.plan, committee, frames=frames)
+            driver = learning_driver(project, settings)
+            sampler = assembly.active_sampler(project, self.plan, committee, driver=driver, frames=frames)
         state, stagnations = self._begun(bench, committee, rules)
         parts = LoopParts(
             rules=rules,
@@ -57,6 +63,7 @@ class ActiveLearning:
             wants_stress=assembly.wants_stress(project),
             score=SCORES[settings.uncertainty_type],
             score_kind=settings.uncertainty_type,
+            forget_history=forget_history(settings.driving, driver),
             n_epochs_before=epochs_trained(bench, besides=self.name),
         )
         reason = Loop(bench, self.name, parts, state, committee=committee, stagnations=stagnations).run()
@@ -69,11 +76,19 @@ class ActiveLearning:
                 "or MD.temperature; the same command trains and tries again"
             )
         if reason is StopReason.ALL_FAILED:
-            raise CampaignStopped(
-                "every trajectory has failed too often in a row; the log says how each of them failed. If it was the "
-                "reference, mend it, then the same command tries again. If it was the MD, start anew with a lower "
-                "MD.timestep or MD.temperature, or a larger initial dataset"
-            )
+            raise CampaignStopped(self._why_all_failed(project))
+
+    def _why_all_failed(self, project: Project) -> str:
+        """What to say when no trajectory is left."""
+        choice = self._settings.driving
+        to_mend, larger = "the reference", "a larger initial dataset"
+        if choice is not None:
+            to_mend, larger = f"the reference or {driver_words(project, choice)}", "another model to drive it"
+        return (
+            "every trajectory has failed too often in a row; the log says how each of them failed. If it was "
+            f"{to_mend}, mend it, then the same command tries again. If it was the MD, start anew with a lower "
+            f"MD.timestep or MD.temperature, or {larger}"
+        )
 
     def _begun(self, bench: Bench, committee: "Committee", rules: Rules) -> "tuple[State, Stagnations]":
         """Where it stands; a new one begins at the full learning rate, since it has no schedule."""

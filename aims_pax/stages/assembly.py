@@ -237,12 +237,19 @@ def initial_rules(project: Project) -> Rules:
 
 
 def active_sampler(
-    project: Project, plan: StagePlan, committee: "Committee", *, frames: Sequence[Frame] | None = None
+    project: Project,
+    plan: StagePlan,
+    committee: "Committee",
+    *,
+    driver: "Driver | None" = None,
+    frames: Sequence[Frame] | None = None,
 ) -> "BatchedSampler":
-    """All trajectories of a stage of active learning, driven by the committee.
+    """All trajectories of a stage of active learning.
 
     Parameters
     ----------
+    driver : Driver or None
+        None: the committee drives.
     frames : sequence of Frame or None
         Where each of them begins; None: at the starting structures in turn.
     """
@@ -256,10 +263,12 @@ def active_sampler(
         _start(frame, md, project.system_for(index), noise=noise)
         for index, (frame, md) in enumerate(zip(frames, motions, strict=True))
     ]
-    return BatchedSampler(starts, _active_forces(committee, frames, motions), device=committee.device)
+    if driver is None:
+        driver = _committee_driver(committee, frames, motions)
+    return BatchedSampler(starts, driver, device=committee.device)
 
 
-def _active_forces(committee: "Committee", frames: Sequence[Frame], motions: Sequence[MDSettings]) -> "Driver":
+def _committee_driver(committee: "Committee", frames: Sequence[Frame], motions: Sequence[MDSettings]) -> "Driver":
     """What the committee drives trajectories with that begin there and are to move so."""
     from aims_pax.committee import CommitteeForces, PushedForces
 
@@ -286,7 +295,7 @@ def active_rules(project: Project, plan: StagePlan) -> Rules:
         max_train_size=_whole(settings.max_train_set_size),
         desired_force_mae=settings.desired_acc or None,
         max_epochs=settings.max_epochs,
-        wrecks=WRECKS,
+        wrecks=WRECKS if settings.driving is None else None,  # training mends no MD that others drive
         budgets=tuple(_budgets(project, plan)),
     )
 

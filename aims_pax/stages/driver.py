@@ -1,6 +1,7 @@
 """What drives MD where no committee does: tight binding, a foundation model, any calculator, or the reference."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,9 +13,10 @@ from aims_pax.reference.dispersion import Dispersion
 from aims_pax.reference.embedded.model_file import elements_of, published_file, published_urls
 from aims_pax.reference.embedded.teacher import made_calculator
 from aims_pax.reference.registry import build_reference
-from aims_pax.settings import Project, System, TbliteSettings
+from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, Project, System, TbliteSettings
 from aims_pax.settings.methods.driver import EMBEDDED, REFERENCE, DriverChoice
 from aims_pax.settings.methods.reference import XtbMethod
+from aims_pax.settings.stages.plan import StagePlan
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
     from aims_pax.protocols import Driver
@@ -29,6 +31,11 @@ def driver_forces(project: Project, choice: DriverChoice) -> "Driver":
 
     model = _driving_model(project, choice)
     return model if choice.correction is None else DispersedForces(model, Dispersion(choice.correction))
+
+
+def learning_driver(project: Project, settings: ActiveLearningSettings) -> "Driver | None":
+    """What drives a stage of active learning; None: the committee."""
+    return None if settings.driving is None else driver_forces(project, settings.driving)
 
 
 def _driving_model(project: Project, choice: DriverChoice) -> "Driver":
@@ -63,7 +70,7 @@ def tight_binding(project: Project, *, method: XtbMethod | None = None, n_thread
     return CalculatorForces(next(iter(own.values())), own=own, n_threads=n_threads)
 
 
-def forget_history(choice: DriverChoice, forces: "Driver") -> Callable[[], None]:
+def forget_history(choice: DriverChoice | None, forces: "Driver | None") -> Callable[[], None]:
     """What makes the embedded driver forget the wave functions of earlier steps.
 
     They change its forces in the seventh digit, and an interruption loses them: a run that goes on samples the same
@@ -72,7 +79,7 @@ def forget_history(choice: DriverChoice, forces: "Driver") -> Callable[[], None]
     """
     from aims_pax.sampling import CalculatorForces
 
-    if choice.kind == EMBEDDED and isinstance(forces, CalculatorForces):
+    if choice is not None and choice.kind == EMBEDDED and isinstance(forces, CalculatorForces):
         return forces.forget
     return lambda: None
 
@@ -117,57 +124,102 @@ def _embedded_calculator(settings: TbliteSettings):  # type: ignore[no-untyped-d
 # -- what can be wrong with it --------------------------------------------------------------------------------
 
 
-def driver_problems(project: Project, choice: DriverChoice, *, where: str, instead: str) -> Iterator[Problem]:
-    """Why the MD of a stage can't be driven as it should be.
-
-    Computes nothing; of a published model that is not on this machine its server is asked.
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """The MD of a stage that something else than a committee drives, and how messages speak of it.
 
     Parameters
     ----------
-    where : str
-        The setting that names the driver.
+    choice : DriverChoice
+    setting : str
+        Where the driver is named.
+    md : str
+        What it drives.
+    others : str
+        How another driver is named.
     instead : str
-        What drives where none is named, and how that is said: the end of a sentence.
+        What can be written in the place of a model.
+    moves_cells : bool
+        Whether it needs stress.
     """
+
+    choice: DriverChoice
+    setting: str
+    md: str
+    others: str
+    instead: str
+    moves_cells: bool
+
+
+def driven(project: Project, plan: StagePlan) -> Driven | None:
+    """The MD of a stage; None where a committee drives it, or there is none."""
+    match plan.settings:
+        case InitialDatasetSettings() as initial:
+            return Driven(
+                initial.driving,
+                plan.said(initial.driving.key),
+                md="the initial MD",
+                others="foundational_model, or initial_sampling: aimd",
+                instead="leave the model out: GFN2-xTB then drives the MD",
+                moves_cells=any(project.md_of(system).moves_cell for system in project.systems),
+            )
+        case ActiveLearningSettings(driving=DriverChoice() as choice) as active:
+            everyone = range(active.num_trajectories)
+            return Driven(
+                choice,
+                plan.said(choice.key),
+                md="the MD of active learning",
+                others="model_type, or use_foundational: false for the committee",
+                instead="set use_foundational: false: the committee then drives the MD",
+                moves_cells=any(project.md_for(index, active).moves_cell for index in everyone),
+            )
+    return None
+
+
+def driver_problems(project: Project, driven: Driven) -> Iterator[Problem]:
+    """Why the MD of a stage can't be driven as it should be.
+
+    Computes nothing; of a published model that is not on this machine its server is asked.
+    """
+    choice = driven.choice
     try:
         if choice.kind == EMBEDDED:
-            yield from _embedded_driver_problems(project, choice, where)
+            yield from _embedded_driver_problems(project, driven)
         elif choice.is_mace:
-            yield from _model_problems(project, choice, where, instead)
+            yield from _model_problems(project, driven)
         elif choice.kind != REFERENCE:
-            moves_cells = any(project.md_of(system).moves_cell for system in project.systems)
-            wanted = ("energy", "forces", *(("stress",) if moves_cells else ()))
-            made_calculator(choice.kind, choice.arguments, key=where, wanted=wanted)
+            wanted = ("energy", "forces", "stress") if driven.moves_cells else ("energy", "forces")
+            made_calculator(choice.kind, choice.arguments, key=driven.setting, wanted=wanted)
     except UserError as error:
         yield from error.problems
     if choice.correction is not None:
         numbers = [number for system in project.systems for number in system.frame.numbers.tolist()]
         for problem in Dispersion(choice.correction).problems(numbers):
-            yield Problem(where, f"Dispersion can't be added: {problem}.")
+            yield Problem(driven.setting, f"Dispersion can't be added: {problem}.")
 
 
-def _embedded_driver_problems(project: Project, choice: DriverChoice, where: str) -> Iterator[Problem]:
+def _embedded_driver_problems(project: Project, driven: Driven) -> Iterator[Problem]:
     """Tight binding knows elements to radon, and cells of a certain size."""
-    advice = "Name a driver that can: foundational_model, or initial_sampling: aimd."
     found = set()
     for system in project.systems:
-        settings = embedded_settings(project, system, method=choice.method)
+        settings = embedded_settings(project, system, method=driven.choice.method)
         numbers, is_periodic = system.frame.numbers.tolist(), bool(system.frame.pbc.any())
         found |= {(settings.method, one) for one in build_reference(settings).problems(numbers, periodic=is_periodic)}
     for method, problem in sorted(found):
-        yield Problem(where, f"The embedded {method} drives the initial MD, and can't: {problem}.", "", advice)
+        said = f"The embedded {method} drives {driven.md}, and can't: {problem}."
+        yield Problem(driven.setting, said, "", f"Name a driver that can: {driven.others}.")
 
 
-def _model_problems(project: Project, choice: DriverChoice, where: str, instead: str) -> Iterator[Problem]:
+def _model_problems(project: Project, driven: Driven) -> Iterator[Problem]:
     """A model must load and know the elements; one that is still to be downloaded must be in reach."""
-    family, name = choice.kind, choice.model
+    family, name = driven.choice.kind, driven.choice.model
     file = Path(name) if Path(name).is_file() else published_file(family, name)
     if file is None:
         reason = _unreachable_reason(family, name)
         if reason is not None:
             found = f"The model {family} {name} is not on this machine, and can't be downloaded ({reason})."
-            advice = f"Fetch its file elsewhere and name it by mace_model, or {instead}."
-            yield Problem(where, found, "", advice)
+            advice = f"Fetch its file elsewhere and name it by mace_model, or {driven.instead}."
+            yield Problem(driven.setting, found, "", advice)
         return
     known = elements_of(file)
     if known is None:
@@ -180,10 +232,10 @@ def _model_problems(project: Project, choice: DriverChoice, where: str, instead:
 
         symbols, all_known = (", ".join(chemical_symbols[z] for z in numbers) for numbers in (foreign, known))
         yield Problem(
-            where,
+            driven.setting,
             found=f"The model {name} does not know the elements {symbols}.",
             allowed=f"structures of {all_known}",
-            advice=f"Choose a model that was trained on them, or {instead}.",
+            advice=f"Choose a model that was trained on them, or {driven.instead}.",
         )
 
 

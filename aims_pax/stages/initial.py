@@ -13,7 +13,7 @@ from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import AIMD, Bench
-from aims_pax.stages.driver import driver_forces, driver_problems, driver_words, forget_history
+from aims_pax.stages.driver import driven, driver_forces, driver_problems, driver_words, forget_history
 from aims_pax.stages.states import STOPPED_INITIALLY, recall_state
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
@@ -33,8 +33,8 @@ class InitialDataset:
 
     def problems(self, project: Project) -> Iterator[Problem]:
         """What is wrong with the driver."""
-        choice, instead = self._settings.driving, "leave the model out: GFN2-xTB then drives the MD"
-        yield from driver_problems(project, choice, where=self.plan.said(choice.key), instead=instead)
+        if (found := driven(project, self.plan)) is not None:
+            yield from driver_problems(project, found)
 
     def facts(self, project: Project) -> Iterator[str]:
         """What drives."""

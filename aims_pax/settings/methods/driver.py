@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from aims_pax.settings.methods.dispersion import Damping, DispersionCutoff, DispersionSettings
 from aims_pax.settings.methods.models import PUBLISHED, Dtype, ModelNameOrFile, is_file
 from aims_pax.settings.methods.reference import XtbMethod, off_name_contradictions
-from aims_pax.settings.reading.kinds import IMPORT_PATH, Arguments, Kind, Text, misfit
+from aims_pax.settings.reading.kinds import IMPORT_PATH, Arguments, ExistingFile, Kind, Text, misfit
 from aims_pax.settings.section import Contradiction, Section
 
 MACE_FAMILIES: Final = ("mace-mp", "mace-off", "mace")
@@ -111,8 +111,43 @@ class FoundationalModelSettings(DrivingSettings):
     """Which model of the family drives the MD."""
 
 
+class LearningDriverSettings(DrivingSettings):
+    """Which model drives the MD, while the committee judges."""
+
+    model_type: FoundationalModel = Field(
+        "mace-mp",
+        description="Model or method that drives the MD. mace-mp and mace-off: a published model, by mace_model; mace: "
+        "a file, by model_path; else as foundational_model of INITIAL_DATASET_GENERATION.",
+    )
+    model_path: ExistingFile | None = Field(None, description="Model file, for model_type mace.")
+
+    @property
+    def choice(self) -> DriverChoice:
+        """What drives."""
+        method = chosen_method(self.model_type)
+        return DriverChoice(
+            self.model_type if method is None else EMBEDDED,
+            "foundational_model_settings.model_type",
+            method,
+            self.mace_model if self.model_path is None else str(self.model_path),
+            self.default_dtype,
+            self.arguments,
+            correction=self.correction,
+        )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        if self.model_path is not None and self.model_type != "mace":
+            found = f"model_path is for model_type mace, and model_type is {self.model_type}."
+            yield Contradiction("model_path", found, "Set model_type: mace, or remove it.")
+        elif self.model_path is not None and self.mace_model != SMALL:  # v0.2 may spell its default out
+            yield Contradiction("mace_model", "mace_model and model_path name two models.", "Remove one of them.")
+        yield from driver_contradictions(
+            self.choice, self, named="model_type", written=self.model_type, file="model_path"
+        )
+
+
 def driver_contradictions(
-    choice: DriverChoice, settings: DrivingSettings | None, *, named: str, written: str, home: str = ""
+    choice: DriverChoice, settings: DrivingSettings | None, *, named: str, written: str, file: str, home: str = ""
 ) -> Iterator[Contradiction]:
     """What can't be true together of a driver that is not the reference.
 
@@ -120,17 +155,16 @@ def driver_contradictions(
     ----------
     settings : DrivingSettings or None
         None where they were left out.
-    named : str
-        The setting that says which family or calculator it is.
-    written : str
-        What it says.
+    named, written : str
+        The setting that says which family or calculator it is, and what it says.
+    file : str
+        The setting that names a model file.
     home : str
         What keys of `settings` begin with where `named` stands; empty where they stand beside it.
     """
     kind, is_it = choice.kind, f"{named} is {written}"
     if kind == "mace" and not is_file(choice.model):
-        advice = f"Set {home}mace_model to the path of a model file."
-        yield Contradiction(named, f"{named} mace needs a model file.", advice)
+        yield Contradiction(named, f"{named} mace needs a model file.", f"Set {file} to the path of a model file.")
     for contradiction in off_name_contradictions(kind, choice.model):
         yield Contradiction(f"{home}mace_model", contradiction.found, contradiction.advice)
     if settings is None:

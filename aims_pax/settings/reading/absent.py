@@ -5,7 +5,7 @@ defaults run unchanged.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 
@@ -19,18 +19,13 @@ class Absent:
         Values at which it asks for nothing.
     reason : str
         What the program does instead, and what the user can do; that it is not in this version is said before.
-    within : mapping
-        Of a mapping: its keys, and the values at which they ask for nothing. Not all need be there.
     """
 
     neutral: tuple[Any, ...] = field(hash=False)  # of lists and mappings, too
     reason: str
-    within: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def accepts(self, value: Any) -> bool:
         """Whether the value asks for nothing."""
-        if isinstance(value, Mapping) and self.within:
-            return all(key in self.within and _alike(item, self.within[key]) for key, item in value.items())
         return any(_alike(value, item) for item in self.neutral)
 
 
@@ -62,19 +57,6 @@ _FINE_TUNING: Final = "fine-tuning of foundation models"
 _PARSL_INFO: Final = Absent((None, "parsl_info"), "Parsl's logs are in log_dir/parsl. Remove it, or set run_dir.")
 _ONE_PROPERTY_SET: Final = "Labels are energies, forces and stress. Remove it."
 
-FOUNDATION_IN_ACTIVE_LEARNING: Final[Mapping[str, Any]] = {
-    "model_type": "mace-mp",
-    "mace_model": "small",
-    "model_path": None,
-    "r_max_lr": None,
-    "dispersion_lr_damping": None,
-    "dispersion": False,
-    "dispersion_xc": "pbe",
-    "dispersion_cutoff": 12.0,
-    "damping": "bj",
-}
-"""v0.2's settings of that name with their defaults; only use_foundational makes them do anything."""
-
 NOT_YET: Final[Mapping[str, Mapping[str, Absent]]] = {
     "INITIAL_DATASET_GENERATION": {
         "analysis": Absent(
@@ -83,16 +65,9 @@ NOT_YET: Final[Mapping[str, Mapping[str, Absent]]] = {
     },
     "INITIAL_DATASET_GENERATION.foundational_model_settings": _LONG_RANGE,
     "INITIAL_DATASET_GENERATION.teacher_reference_settings": _LONG_RANGE,
+    "ACTIVE_LEARNING.foundational_model_settings": _LONG_RANGE,
     "ACTIVE_LEARNING.teacher_reference_settings": _LONG_RANGE,
     "ACTIVE_LEARNING": {
-        "use_foundational": _later(
-            "a foundation model that drives active learning",
-            "The committee drives it; a foundation model drives initial dataset generation. Set it to false.",
-            False,
-        ),
-        "foundational_model_settings": replace(
-            _later("a foundation model that drives active learning"), within=FOUNDATION_IN_ACTIVE_LEARNING
-        ),
         "intermol_crossed_limit": _later("a threshold for forces between molecules", "Remove it.", 10),
         "intermol_forces_weight": _later("a weight of forces between molecules", "Remove it.", 100),
     },
@@ -231,6 +206,7 @@ _SO3: Final = "Models of SO3krates and SO3LR are not in this version; those of M
 NOT_YET_VALUES: Final[Mapping[str, Mapping[str, str]]] = {
     "INITIAL_DATASET_GENERATION.foundational_model": {"so3lr": _SO3},
     "INITIAL_DATASET_GENERATION.teacher_reference_settings.model_type": {"so3lr": _SO3, "so3krates": _SO3},
+    "ACTIVE_LEARNING.foundational_model_settings.model_type": {"so3lr": _SO3, "so3krates": _SO3},
     "ACTIVE_LEARNING.teacher_reference_settings.model_type": {"so3lr": _SO3, "so3krates": _SO3},
     "REFERENCE.model_type": {"so3lr": _SO3, "so3krates": _SO3},
     "ARCHITECTURE.model_choice": {"so3krates": _SO3, "so3lr": _SO3, "maceles": "MACELES is not in this version."},

@@ -1,4 +1,4 @@
-"""ACTIVE_LEARNING: trajectories driven by the committee, which asks for labels where it is unsure."""
+"""ACTIVE_LEARNING: trajectories from which the committee asks for labels where it is unsure."""
 
 from collections.abc import Iterator
 from math import isinf
@@ -8,6 +8,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic import Field
 
 from aims_pax.settings.md import MDSettings
+from aims_pax.settings.methods.driver import DriverChoice, LearningDriverSettings
 from aims_pax.settings.reading.kinds import Count, Kind, Limit, PathOrNamed, Seed, Whole
 from aims_pax.settings.section import Contradiction
 from aims_pax.settings.stage import StageSettings
@@ -23,6 +24,14 @@ class ActiveLearningSettings(StageSettings):
 
     num_trajectories: Annotated[int, Ge(1), Le(10**6), Whole] = Field(
         description="MD trajectories that run side by side."
+    )
+    use_foundational: bool = Field(
+        False,
+        description="Whether another model than the committee drives all trajectories. The committee then only judges "
+        "the structures that they come to, and learns.",
+    )
+    foundational_model_settings: LearningDriverSettings | None = Field(
+        None, description="The model that drives when use_foundational is true. mace-mp small when not given."
     )
     MD: Annotated[dict[str, Any], Kind("mapping of settings of MD")] = Field(
         default_factory=dict, description="How all trajectories of this stage move, where that differs from MD."
@@ -124,6 +133,13 @@ class ActiveLearningSettings(StageSettings):
         return {**md.model_dump(exclude_unset=True), **own}
 
     @property
+    def driving(self) -> DriverChoice | None:
+        """What drives the MD; None: the committee."""
+        if not self.use_foundational:
+            return None
+        return (self.foundational_model_settings or LearningDriverSettings()).choice
+
+    @property
     def names_members(self) -> bool:
         """Whether members have names of their own, so that their number is told by these."""
         named = (self.seeds_tags_dict, self.initial_train_dataset, self.initial_valid_dataset)
@@ -147,8 +163,19 @@ class ActiveLearningSettings(StageSettings):
         if self.converge_on_validation and not self.converge_al:
             found = "converge_on_validation repeats what converge_al does, and converge_al is false."
             yield Contradiction("converge_on_validation", found, "Remove converge_on_validation, or set converge_al.")
+        yield from self._driver_contradictions()
         yield from self._replay_contradictions()
         yield from self._member_contradictions()
+
+    def _driver_contradictions(self) -> Iterator[Contradiction]:
+        model = self.foundational_model_settings
+        # A file of aims-PAX may have them at their defaults, which then ask for nothing.
+        if model is not None and not self.use_foundational and model.identity != LearningDriverSettings().identity:
+            found = "foundational_model_settings are given, and use_foundational is not true: the committee drives."
+            yield Contradiction("foundational_model_settings", found, "Set use_foundational: true, or remove them.")
+        if self.use_foundational and "propagate_with" in self.MD:
+            found = "MD.propagate_with says how the committee drives, and use_foundational is true: it only judges."
+            yield Contradiction("MD.propagate_with", found, "Remove it.")
 
     def _replay_contradictions(self) -> Iterator[Contradiction]:
         if self.replay_strategy == "random_subset":

@@ -106,4 +106,6 @@ class InitialDatasetSettings(StageSettings):
                     yield Contradiction(key, found, f"Remove {key}, or set initial_sampling: foundational.")
             return
         written, home = self.foundational_model or choice.kind, "foundational_model_settings."
-        yield from driver_contradictions(choice, settings, named="foundational_model", written=written, home=home)
+        yield from driver_contradictions(
+            choice, settings, named="foundational_model", written=written, file=f"{home}mace_model", home=home
+        )

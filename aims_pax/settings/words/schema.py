@@ -12,7 +12,7 @@ from aims_pax.errors import Problem, SettingsError
 from aims_pax.settings.cluster import CLUSTERS, ParslOptions
 from aims_pax.settings.mace import MACE_SECTIONS
 from aims_pax.settings.md import MDSettings
-from aims_pax.settings.methods.driver import FoundationalModelSettings
+from aims_pax.settings.methods.driver import FoundationalModelSettings, LearningDriverSettings
 from aims_pax.settings.methods.reference import REFERENCE_SETTINGS, TeacherSettings
 from aims_pax.settings.misc import MiscSettings
 from aims_pax.settings.own import NAME, SystemSettings
@@ -118,6 +118,7 @@ def write_schemas(folder: Path) -> list[Path]:
 
 _INNER: Final[Mapping[str, type[Section]]] = {
     "INITIAL_DATASET_GENERATION.foundational_model_settings": FoundationalModelSettings,
+    "ACTIVE_LEARNING.foundational_model_settings": LearningDriverSettings,
     "ACTIVE_LEARNING.teacher_reference_settings": TeacherSettings,
     "CLUSTER.parsl_options": ParslOptions,
 }
@@ -158,9 +159,6 @@ def _add_other_keys(definition: Json, model: type[Section], absent: Mapping[str,
             definition["anyOf"] = [{"required": [name]}, {"required": [alias]}]
     for key, item in absent.items():
         values: Json = {"enum": [*item.neutral]} if item.reason else {}
-        if item.within:
-            within = {name: {"enum": [neutral]} for name, neutral in item.within.items()}
-            values = {"anyOf": [values, {"type": "object", "properties": within, "additionalProperties": False}]}
         description = (
             f"Not in this version. {item.reason}"
             if item.reason

@@ -48,6 +48,7 @@ INITIAL_DATASET_GENERATION:              # a first dataset, sampled by a general
   valid_ratio: 0.1                       # fraction of the labels used for validation, not for training
 
 ACTIVE_LEARNING:                         # the committee drives, and asks for labels where it is unsure
+  # use_foundational: true               # another model drives, of foundational_model_settings: {{model_type: ...}}
   num_trajectories: {n_trajectories}  # MD that runs side by side{each}
   start_from: initial_dataset            # thermalised structures of the stage before; structures: as they were given
   max_train_set_size: {max_train}  # stop when each model has so many training structures

@@ -21,7 +21,7 @@ NO_FORCE_EV_PER_ANG: Final = 1e-9
 
 WHAT_TO_DO: Final = (
     "the MD runs into structures that fall apart, and their labels are wasted. Interrupt the run, and begin another "
-    "with relaxed starting structures, a shorter MD.timestep, a larger max_initial_set_size or a lower MD.temperature"
+    "with relaxed starting structures, a shorter MD.timestep, a lower MD.temperature or another model that drives"
 )
 
 

@@ -317,8 +317,6 @@ LACKING_POOL = """
 LACKING: dict[str, str] = {
     "INITIAL_DATASET_GENERATION": "foundational_model: so3lr",
     "ACTIVE_LEARNING": """
-        use_foundational: true
-        foundational_model_settings: {model_type: mace-mp, mace_model: large}
         intermol_crossed_limit: 5
         intermol_forces_weight: 10
     """,
@@ -504,6 +502,16 @@ def test_teachers_of_other_families_are_not_in_this_version(folder: ProjectFolde
     message = written(folder, merged(read(DEFAULTS), both), read(MODEL)).complaint()
     assert message.count("SO3krates and SO3LR are not in this version") == 2
     assert message.count("which is not in this version") == 4
+
+
+@pytest.mark.parametrize("family", ["so3krates", "so3lr"])
+def test_drivers_of_other_families_are_not_in_this_version(folder: ProjectFolder, family: str) -> None:
+    model = {"model_type": family, "model_path": "aims_PAX.yaml", "r_max_lr": 10, "dispersion_lr_damping": 2}
+    stage = {"use_foundational": True, "foundational_model_settings": model}
+    message = written(folder, merged(read(DEFAULTS), {"ACTIVE_LEARNING": stage}), read(MODEL)).complaint()
+    assert f"ACTIVE_LEARNING.foundational_model_settings.model_type is '{family}'" in message
+    assert message.count("SO3krates and SO3LR are not in this version") == 1
+    assert message.count("which is not in this version") == 2
 
 
 def test_families_that_contradict_each_other_are_said(folder: ProjectFolder) -> None:
