@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aims_pax.committee.forces import CommitteeForces
     from aims_pax.committee.mace.compiled import why_nothing_compiles
     from aims_pax.committee.mace.descriptors import farthest_points, structure_descriptors
-    from aims_pax.committee.mace.foundation import load_foundation
+    from aims_pax.committee.mace.foundation import Handling, load_foundation
     from aims_pax.committee.mace.modelfile import load_models
     from aims_pax.committee.mace.pretrained import pretrained_elements
     from aims_pax.committee.pushed import PushedForces
@@ -24,6 +24,7 @@ _HOMES: Final = {
     "CommitteeCalculator": "calculator",
     "CommitteeForces": "forces",
     "Ensemble": "ensemble",
+    "Handling": "mace.foundation",
     "cuda_is_usable": "device",
     "devices_of": "device",
     "farthest_points": "mace.descriptors",
@@ -53,6 +54,7 @@ __all__ = [
     "EpochPlan",
     "EpochReport",
     "FramePrediction",
+    "Handling",
     "Prediction",
     "PushedForces",
     "RandomSubset",

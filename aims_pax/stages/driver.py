@@ -19,6 +19,7 @@ from aims_pax.settings.methods.reference import XtbMethod
 from aims_pax.settings.stages.plan import StagePlan
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
+    from aims_pax.committee import Handling
     from aims_pax.protocols import Driver
     from aims_pax.sampling import CalculatorForces
 
@@ -27,18 +28,36 @@ NETWORK_TIMEOUT_S: Final = 10.0
 
 def driver_forces(project: Project, choice: DriverChoice) -> "Driver":
     """What drives MD where neither a committee nor the reference does, with its dispersion correction."""
-    from aims_pax.sampling import DispersedForces
+    from aims_pax.committee import Handling
 
-    model = _driving_model(project, choice)
-    return model if choice.correction is None else DispersedForces(model, Dispersion(choice.correction))
+    return _driver(project, choice, Handling(choice.dtype))
 
 
 def learning_driver(project: Project, settings: ActiveLearningSettings) -> "Driver | None":
-    """What drives a stage of active learning; None: the committee."""
-    return None if settings.driving is None else driver_forces(project, settings.driving)
+    """What drives a stage of active learning; None: the committee. Its MD is long, so that compiling a model pays."""
+    from aims_pax.committee import Handling
+
+    choice = settings.driving
+    if choice is None:
+        return None
+    compiled = project.mace.misc.compile
+    return _driver(project, choice, Handling(choice.dtype, compiled, moves_cells=cells_move(project, settings)))
 
 
-def _driving_model(project: Project, choice: DriverChoice) -> "Driver":
+def cells_move(project: Project, settings: ActiveLearningSettings) -> bool:
+    """Whether any trajectory of a stage of active learning is under a barostat."""
+    everyone = range(settings.num_trajectories)
+    return any(project.md_for(index, settings).moves_cell for index in everyone)
+
+
+def _driver(project: Project, choice: DriverChoice, handling: "Handling") -> "Driver":
+    from aims_pax.sampling import DispersedForces
+
+    model = _driving_model(project, choice, handling)
+    return model if choice.correction is None else DispersedForces(model, Dispersion(choice.correction))
+
+
+def _driving_model(project: Project, choice: DriverChoice, handling: "Handling") -> "Driver":
     """The same without correction."""
     from aims_pax.committee import CommitteeForces, devices_of, load_foundation
     from aims_pax.sampling import CalculatorForces, shared_by_system
@@ -47,7 +66,7 @@ def _driving_model(project: Project, choice: DriverChoice) -> "Driver":
         return tight_binding(project, method=choice.method)
     if choice.is_mace:
         devices = devices_of(project.mace.misc.device)
-        return CommitteeForces(load_foundation(choice.kind, choice.model, device=devices, dtype=choice.dtype))
+        return CommitteeForces(load_foundation(choice.kind, choice.model, device=devices, handling=handling))
     make = import_callable(choice.kind, key=choice.key)
     return CalculatorForces(lambda: make(**choice.arguments), owner=shared_by_system)
 
@@ -164,14 +183,13 @@ def driven(project: Project, plan: StagePlan) -> Driven | None:
                 moves_cells=any(project.md_of(system).moves_cell for system in project.systems),
             )
         case ActiveLearningSettings(driving=DriverChoice() as choice) as active:
-            everyone = range(active.num_trajectories)
             return Driven(
                 choice,
                 plan.said(choice.key),
                 md="the MD of active learning",
                 others="model_type, or use_foundational: false for the committee",
                 instead="set use_foundational: false: the committee then drives the MD",
-                moves_cells=any(project.md_for(index, active).moves_cell for index in everyone),
+                moves_cells=cells_move(project, active),
             )
     return None
 

@@ -1,5 +1,7 @@
 """MACE models from settings and the statistics of a dataset."""
 
+import contextlib
+import io
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -91,6 +93,31 @@ def build_model(
                     advice="Go back to the defaults of interaction, interaction_first and MLP_irreps.",
                 )
             ) from cause
+
+
+def traceable_copy(model: MaceModel) -> MaceModel:
+    """A trained model as PyTorch's compiler can follow it: slow as it is, and not to be written into files.
+
+    Raises
+    ------
+    ModelError
+        It is of a kind that MACE can't build again.
+    """
+    with contextlib.redirect_stdout(io.StringIO()):
+        from mace.tools.scripts_utils import extract_model
+
+    parameter, refusal = next(model.parameters()), None
+    copy: MaceModel = None
+    with _default_dtype(parameter.dtype), warnings.catch_warnings(), compilation.disable_e3nn_codegen():
+        warnings.simplefilter("ignore")
+        try:  # within, for mace does not take its change back when something is raised
+            copy = compilation.simplify(extract_model(model, map_location=str(parameter.device)))
+        except _MACE_REFUSES as cause:
+            refusal = cause
+    if refusal is not None:
+        found = f"can't be built again ({type(refusal).__name__}: {refusal})"
+        raise ModelError(Problem(type(model).__name__, found)) from refusal
+    return copy.to(parameter.dtype)
 
 
 def _scale_shift_mace(

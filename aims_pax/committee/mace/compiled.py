@@ -22,8 +22,9 @@ from torch import Tensor
 from aims_pax.committee.cores import one_core
 from aims_pax.committee.footprint import made_up_input
 from aims_pax.committee.mace.backend import MaceModel
+from aims_pax.committee.mace.build import traceable_copy
 from aims_pax.committee.mace.graph import ModelInput
-from aims_pax.committee.mace.model import Outputs, frame_of, run_model
+from aims_pax.committee.mace.model import Outputs, Passes, frame_of, has_interaction_energy, run_model
 from aims_pax.errors import ModelError, Problem
 
 log = logging.getLogger(__name__)
@@ -33,12 +34,18 @@ Tensors: TypeAlias = dict[str, Tensor]
 _VERSIONS = 64
 """Of one program: for predictions, for training, for every GPU. PyTorch gives up after 8."""
 
+_SAME = 1e-3
+"""How far forces of a program and of its model may be apart, eV/Å: rounding in single precision is a tenth of it."""
+
+_STRANGE = (KeyError, AttributeError, TypeError, ValueError)
+"""What a network of another kind trips over."""
+
 _FEW_ATOMS = 32
 """Up to here, and for one structure or edge, PyTorch would write other programs: two minutes in the middle of a run."""
 
 
 class CompiledPasses:
-    """Does what :func:`~aims_pax.committee.mace.model.run_model` does, for models of one architecture.
+    """Does what :func:`~aims_pax.committee.mace.model.run_model` does, for models of one architecture and one head.
 
     On a CPU only where a pass has one thread, as all have but those on structures too large for a core's cache.
 
@@ -128,7 +135,7 @@ class CompiledPasses:
         return _Lifted(math.nan, count, tensors, {name: tensor.detach() for name, tensor in tensors.items()})
 
     def _make(self, models: Sequence[MaceModel], *, learn_virials: bool, tell_virials: bool) -> None:
-        """Make the programs for predictions and for training, by a pass of each on each device.
+        """Make the programs for predictions and, of weights that learn, for training, by a pass of each on each device.
 
         Sizes, numbers of threads and order are the same every time, and so are the programs.
         """
@@ -140,11 +147,40 @@ class CompiledPasses:
                     data = made_up_input(frame_of(model), n_structures=3, n_atoms=24, n_edges=160)
                     for with_virials in (False, True) if tell_virials else (False,):
                         self(model, data, training=False, want_virials=with_virials)
-                    out = self(model, data, training=True, want_virials=learn_virials)
-                    torch.autograd.grad(out.forces.square().sum(), [p for p in model.parameters() if p.requires_grad])
+                    if weights := [parameter for parameter in model.parameters() if parameter.requires_grad]:
+                        out = self(model, data, training=True, want_virials=learn_virials)
+                        torch.autograd.grad(out.forces.square().sum(), weights)
         except RuntimeError as cause:
             raise ModelError(cannot_compile(cause)) from cause
         log.info("compiled the models in %.0f s", time.perf_counter() - begin)
+
+
+def passes_of_trained(model: MaceModel, devices: Sequence[torch.device], *, source: str, want_virials: bool) -> Passes:
+    """Compiled passes of a model that learns no more; those of MACE where the compiler can't follow it, which is told.
+
+    Parameters
+    ----------
+    devices : sequence of torch.device
+        Where it is to run; `model` is on the first.
+    source : str
+        What to call it.
+    want_virials : bool
+        As for :class:`CompiledPasses`.
+    """
+    try:
+        if len(getattr(model, "heads", None) or [""]) > 1 or not has_interaction_energy(model):
+            raise ModelError(Problem(source, f"is a {type(model).__name__} of other kind than committees are"))
+        skeletons = [traceable_copy(model).to(device) for device in devices]
+        passes = CompiledPasses(skeletons, [model], learn_virials=False, tell_virials=want_virials)
+        data = made_up_input(frame_of(model), n_structures=3, n_atoms=24, n_edges=160)
+        said, expected = (run(model, data, training=False, want_virials=want_virials) for run in (passes, run_model))
+        if torch.allclose(said.forces, expected.forces, rtol=_SAME, atol=_SAME):
+            return passes
+        reason = "the program says something else than the model"
+    except (ModelError, *_STRANGE) as cause:
+        reason = f"{cause}"
+    log.warning("%s is not compiled: %s", source, reason)
+    return run_model
 
 
 @dataclass(slots=True, eq=False)

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,9 @@ import torch
 from aims_pax.committee.device import Where, as_devices
 from aims_pax.committee.ensemble import Ensemble
 from aims_pax.committee.mace.backend import MaceModel
-from aims_pax.committee.mace.modelfile import load_models, prediction_ensemble
+from aims_pax.committee.mace.compiled import passes_of_trained
+from aims_pax.committee.mace.model import Passes, run_model
+from aims_pax.committee.mace.modelfile import prediction_ensemble, read_model
 from aims_pax.errors import ModelError, Problem
 
 log = logging.getLogger(__name__)
@@ -20,7 +23,30 @@ FAMILIES: Final = ("mace-mp", "mace-off")
 """Published families: materials, and organic molecules."""
 
 
-def load_foundation(family: str, model: str, *, device: Where, dtype: str | None = None) -> Ensemble:
+@dataclass(frozen=True, slots=True)
+class Handling:
+    """How a foundation model is run.
+
+    Parameters
+    ----------
+    dtype : "float32", "float64" or None
+        Precision; None: that of its file.
+    compiled : bool
+        Whether PyTorch's compiler makes it faster, where it can follow it.
+    moves_cells : bool
+        Whether it will be asked for stress, for which it is then compiled at once.
+    """
+
+    dtype: str | None = None
+    compiled: bool = False
+    moves_cells: bool = False
+
+
+AS_IT_IS: Final = Handling()
+"""As MACE builds it, in the precision of its file."""
+
+
+def load_foundation(family: str, model: str, *, device: Where, handling: Handling = AS_IT_IS) -> Ensemble:
     """A foundation model from a local file, or by name, which MACE downloads at its first use.
 
     Parameters
@@ -35,16 +61,22 @@ def load_foundation(family: str, model: str, *, device: Where, dtype: str | None
     ModelError
         The family or the model is unknown, or can't be downloaded from here.
     """
-    path = Path(model).expanduser()
+    path, devices = Path(model).expanduser(), as_devices(device)
     if path.is_file():
-        return load_models([path], device=device, dtype=dtype)
-    if family not in FAMILIES:
+        raw, source = read_model(path, devices[0]), str(path)
+    elif family in FAMILIES:
+        raw, source = _published(family, model, devices[0]), f"{family} {model}"
+    else:
         found = f"{model!r} is not a file"
         allowed = f"a path of a model file, or a name of the families {', '.join(FAMILIES)}"
         raise ModelError(Problem(where="foundational_model_settings.mace_model", found=found, allowed=allowed))
-    devices = as_devices(device)
-    raw = _published(family, model, devices[0])
-    return prediction_ensemble([raw], sources=[f"{family} {model}"], devices=devices, dtype=dtype)
+
+    def passes_of(ready: MaceModel) -> Passes:
+        if not handling.compiled:
+            return run_model
+        return passes_of_trained(ready, devices, source=source, want_virials=handling.moves_cells)
+
+    return prediction_ensemble([raw], sources=[source], devices=devices, dtype=handling.dtype, passes_of=passes_of)
 
 
 def _published(family: str, name: str, device: torch.device) -> MaceModel:

@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -12,6 +12,7 @@ from aims_pax.committee.device import Where, as_devices
 from aims_pax.committee.ensemble import Ensemble
 from aims_pax.committee.mace.backend import MaceModel, modules
 from aims_pax.committee.mace.build import DTYPES
+from aims_pax.committee.mace.model import Passes, run_model
 from aims_pax.dataset.durable import replacing_bytes
 from aims_pax.errors import ModelError, Problem
 
@@ -41,12 +42,23 @@ def load_models(paths: Sequence[Path], *, device: Where, dtype: str | None = Non
 
 
 def prediction_ensemble(
-    models: Sequence[MaceModel], *, sources: Sequence[str], devices: Sequence[torch.device], dtype: str | None = None
+    models: Sequence[MaceModel],
+    *,
+    sources: Sequence[str],
+    devices: Sequence[torch.device],
+    dtype: str | None = None,
+    passes_of: Callable[[MaceModel], Passes] = lambda _: run_model,
 ) -> Ensemble:
-    """Trained models, all in one precision (by default the first one's), for prediction only."""
+    """Trained models, all in one precision (by default the first one's), for prediction only.
+
+    Parameters
+    ----------
+    passes_of : callable
+        How models such as the first are run, when they are ready.
+    """
     precision = DTYPES[dtype] if dtype else next(models[0].parameters()).dtype
     ready = [model.to(precision).requires_grad_(False).eval() for model in models]
-    return Ensemble(ready, sources=sources, devices=devices)
+    return Ensemble(ready, sources=sources, devices=devices, passes=passes_of(ready[0]))
 
 
 def read_model(path: Path, device: torch.device) -> MaceModel:

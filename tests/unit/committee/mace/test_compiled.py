@@ -17,7 +17,7 @@ import torch._inductor.config as inductor
 from ase import Atoms
 
 from aims_pax.batch import AtomBatch
-from aims_pax.committee import Committee, EpochPlan
+from aims_pax.committee import Committee, EpochPlan, Handling, load_foundation
 from aims_pax.committee.mace.compiled import why_nothing_compiles
 from aims_pax.committee.mace.graph import model_input
 from aims_pax.committee.mace.model import run_model
@@ -168,3 +168,35 @@ def test_what_keeps_pytorch_from_compiling_is_told() -> None:
         assert "MISC.compile" in problem.where
         with pytest.raises(ModelError, match="compile: false"):
             built(compiled=True, stress=False)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_foundation_model_that_is_compiled_says_what_its_file_says(tmp_path: Path) -> None:
+    """Of several structures and of one, with their stress."""
+    (path, _) = built(compiled=False, stress=True).export(tmp_path, "foundation")
+    handling = Handling(compiled=True, moves_cells=True)
+    plain = load_foundation("mace", str(path), device="cpu")
+    compiled = load_foundation("mace", str(path), device="cpu", handling=handling)
+    for frames in (mixed_frames(), mixed_frames()[:1]):
+        batch = AtomBatch.from_frames(frames, plain.cutoff)
+        said, expected = (one.evaluate(batch, want_stress=True) for one in (compiled, plain))
+        assert close(said.energies, expected.energies)
+        assert close(said.forces, expected.forces)
+        assert said.stress is not None
+        assert expected.stress is not None
+        assert close(said.stress, expected.stress)
+
+
+def test_a_foundation_model_that_the_compiler_cannot_follow_runs_as_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of two heads, here, as some published models are."""
+    (path, _) = built(compiled=False, stress=False).export(tmp_path, "foundation")
+    model = torch.load(path, weights_only=False)
+    model.heads = ["default", "other"]
+    torch.save(model, path)
+    with caplog.at_level("WARNING"):
+        driver = load_foundation("mace", str(path), device="cpu", handling=Handling(compiled=True))
+    assert any("is not compiled: " in message for message in caplog.messages)
+    assert driver._passes is run_model
