@@ -67,6 +67,10 @@ COSTS: Final[Mapping[str, str]] = {
 """Marker of all tests below a folder or in a file, relative to this one. Single tests have markers of their own."""
 
 DEAR: Final[Mapping[str, tuple[str, ...]]] = {
+    "integration/test_chgnet.py": (
+        "test_chgnet_drives_a_whole_campaign",
+        "test_its_stress_moves_cells",
+    ),
     "integration/test_campaign_mace.py": (
         "test_interrupted_run_gives_models_that_work_and_says_what_they_are",
         "test_run_killed_in_active_learning_has_the_weights_of_one_that_was_not",
@@ -96,6 +100,10 @@ DEAR: Final[Mapping[str, tuple[str, ...]]] = {
         "test_run_does_not_go_on_with_another_control_in",
         "test_unconverged_labels_are_failures_and_the_campaign_says_so",
         "test_v02_project_runs_unchanged",
+    ),
+    "integration/test_foundation_mace.py": (
+        "test_a_run_that_a_mace_model_drives_goes_on_to_the_same_bits",
+        "test_the_model_moves_all_in_one_pass_and_the_committee_judges_all_in_one",
     ),
     "integration/test_judging.py": (
         "test_campaign_that_is_interrupted_again_and_again_judges_by_the_same_labels",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ase.calculators.emt import EMT
 
-from aims_pax.committee import CommitteeForces, PushedForces
+from aims_pax.committee import CommitteeForces, Handling, PushedForces, load_foundation
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.departure import Departure
 from aims_pax.frame import Frame
@@ -160,6 +160,30 @@ class TestDispersionOverABias(DriverContract):
 
     def structures(self) -> list[Frame]:
         return [rattled(cluster(), 1), rattled(crystal(), 2)]
+
+
+class TestFoundation(DriverContract):
+    """A model from its file, as it drives either stage."""
+
+    @pytest.fixture(autouse=True)
+    def _file(self, tmp_path: Path) -> None:
+        self.file = mace_committee().export(tmp_path, "foundation")[0]
+
+    def make(self) -> Driver:
+        return CommitteeForces(load_foundation("mace", str(self.file), device="cpu"))
+
+
+class TestFoundationInSinglePrecision(TestFoundation):
+    FORCE_TOLERANCE_EV_PER_ANG = 0.01  # energies of 10 eV are rounded to 1e-6 eV, over 1e-4 Å
+
+    def make(self) -> Driver:
+        return CommitteeForces(load_foundation("mace", str(self.file), device="cpu", handling=Handling("float32")))
+
+
+class TestDispersedFoundation(TestFoundation):
+    def make(self) -> Driver:
+        pytest.importorskip("dftd3")
+        return DispersedForces(super().make(), Dispersion(DispersionSettings(xc="pbe", cutoff=12.0)))
 
 
 def unknown() -> Frame:

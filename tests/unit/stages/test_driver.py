@@ -1,19 +1,32 @@
-"""Which method drives the MD of the initial dataset, and is said to."""
+"""Which method drives the MD of a stage, and is said to."""
 
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import yaml
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
+from aims_pax.batch import AtomBatch
 from aims_pax.checking.check import check_project
 from aims_pax.committee import CommitteeForces, load_models
 from aims_pax.errors import SettingsError
 from aims_pax.frame import Stage
+from aims_pax.reference.dispersion import Dispersion
+from aims_pax.sampling import CalculatorForces
 from aims_pax.settings import Project, load_project
+from aims_pax.settings.methods.dispersion import DispersionSettings
 from aims_pax.stages import assembly
-from aims_pax.stages.driver import driver_forces, embedded_settings
+from aims_pax.stages.driver import (
+    driven,
+    driver_forces,
+    driver_problems,
+    driver_words,
+    embedded_settings,
+    forget_history,
+    learning_driver,
+)
 
 from ...integration.projects import TINY_MACE, changed, copper_project, water_project, write_project
 
@@ -129,3 +142,65 @@ def test_a_precision_of_what_is_no_mace_model_is_refused(tmp_path: Path) -> None
         SettingsError, match="default_dtype is that of a MACE model, and foundational_model is GFN1-xTB"
     ):
         load_project(tmp_path)
+
+
+# -- of active learning ---------------------------------------------------------------------------------------
+
+
+def learning(folder: Path, keys: dict[str, object]) -> Project:
+    settings = {"use_foundational": True, "foundational_model_settings": keys}
+    water_project(folder, {"ACTIVE_LEARNING": settings})
+    return load_project(folder)
+
+
+def test_the_committee_drives_where_no_model_is_to(tmp_path: Path) -> None:
+    water_project(tmp_path)
+    chosen = load_project(tmp_path)
+    assert learning_driver(chosen, chosen.active) is None
+    assert driven(chosen, chosen.settings.learning[0]) is None
+
+
+def test_a_model_gets_its_dispersion(mace_model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("dftd3")
+    model = {"model_type": "mace", "model_path": str(mace_model)}
+    plain = learning(tmp_path / "plain", model)
+    chosen = learning(tmp_path / "dispersed", {**model, "dispersion": True})
+    bare, forces = (learning_driver(one, one.active) for one in (plain, chosen))
+    assert bare is not None
+    assert forces is not None
+    (structure,) = [system.frame for system in chosen.systems]
+    batch = AtomBatch.from_frames([structure], bare.cutoff)
+    added = forces.energies_forces(batch)[0] - bare.energies_forces(batch)[0]
+    expected = Dispersion(DispersionSettings(xc="pbe", cutoff=12.0)).observables(structure, want_stress=False)
+    assert float(added) == pytest.approx(expected.energy, abs=1e-9)
+    assert expected.energy < 0
+
+
+def test_tight_binding_drives_active_learning_too_and_forgets_between_checks(tmp_path: Path) -> None:
+    """Else a run that is resumed would not come to the same bits."""
+    chosen = learning(tmp_path, {"model_type": "GFN1-xTB"})
+    forces = learning_driver(chosen, chosen.active)
+    assert isinstance(forces, CalculatorForces)
+    assert forget_history(chosen.active.driving, forces) == forces.forget
+    assert driver_words(chosen, chosen.active.driving) == "GFN1-xTB"  # type: ignore[arg-type]
+
+
+def test_a_calculator_without_stress_can_not_move_cells(tmp_path: Path) -> None:
+    keys = {"model_type": f"{__name__}:WithoutStress"}
+    settings = {"use_foundational": True, "foundational_model_settings": keys}
+    changes = {"ACTIVE_LEARNING": settings, "MD": {"stat_ensemble": "npt", "friction": None}}
+    for ensemble, n_problems in (("nvt", 0), ("npt", 1)):
+        changes["MD"] = {"stat_ensemble": ensemble, "friction": None}
+        folder = copper_project(tmp_path / ensemble, bulk("Cu", cubic=True), changes)
+        chosen = load_project(folder)
+        (problems,) = [
+            list(driver_problems(chosen, one))
+            for plan in chosen.settings.learning
+            if (one := driven(chosen, plan)) is not None
+        ]
+        assert len(problems) == n_problems
+        assert all("does not compute stress" in one.found for one in problems)
+
+
+class WithoutStress(EMT):  # type: ignore[misc]
+    implemented_properties: ClassVar[list[str]] = ["energy", "forces"]

@@ -1,0 +1,113 @@
+"""A small MACE of several elements in the place of a foundation model: through the loaders, and through campaigns."""
+
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from ase.build import molecule
+from ase.io import write
+
+from aims_pax.batch import AtomBatch
+from aims_pax.campaign import run_campaign
+from aims_pax.committee import CommitteeForces, Ensemble, Prediction, load_models
+from aims_pax.dataset.store import RunStore
+from aims_pax.frame import Stage
+from aims_pax.settings import load_project
+from aims_pax.stages import assembly
+
+from .projects import TINY_MACE, WATER, Watcher, changed, in_child, loaded, run, water_project, write_project
+from .resuming import IN_ACTIVE, assert_same, killing, outcome_of
+
+MOLECULES = {"water": "H2O", "methanol": "CH3OH"}
+
+
+@pytest.fixture(scope="module")
+def foundation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Model of H, C and O that has learned what GFN1-xTB says of two molecules."""
+    folder = tmp_path_factory.mktemp("foundation")
+    for name, formula in MOLECULES.items():
+        write(folder / f"{name}.xyz", molecule(formula))
+    settings = changed(WATER, {"ACTIVE_LEARNING": None, "MISC": {"path_to_geometry": None}})
+    settings["REFERENCE"] = {"type": "tblite", "method": "GFN1-xTB"}
+    settings["SYSTEMS"] = {name: {"geometry": f"{name}.xyz"} for name in MOLECULES}
+    settings["INITIAL_DATASET_GENERATION"] |= {
+        "distinct_model_sets": False,
+        "max_initial_set_size": 6,
+        "converge_initial": True,
+        "max_convergence_epochs": 40,
+    }
+    write_project(folder, settings, changed(TINY_MACE, {"GENERAL": {"name_exp": "foundation"}}))
+    run_campaign(load_project(folder, stages=(Stage.INITIAL,)), stages=(Stage.INITIAL,), observer=Watcher())
+    return next((folder / "results" / "committee").glob("*.model"))
+
+
+def driven(model: Path, **keys: Any) -> dict[str, Any]:
+    settings = {"model_type": "mace", "model_path": str(model)}
+    return {"ACTIVE_LEARNING": {"use_foundational": True, "foundational_model_settings": settings, **keys}}
+
+
+def test_the_model_moves_all_in_one_pass_and_the_committee_judges_all_in_one(
+    foundation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+    evaluate = Ensemble.evaluate
+
+    def noted(ensemble: Ensemble, batch: AtomBatch, **kwargs: Any) -> Prediction:
+        asked.append((ensemble.n_members, batch.n_structures))
+        return evaluate(ensemble, batch, **kwargs)
+
+    folder = water_project(tmp_path, driven(foundation, max_MD_steps=10, max_train_set_size=None, c_x=1e6))
+    run(folder, stages=(Stage.INITIAL,))
+    monkeypatch.setattr(Ensemble, "evaluate", noted)
+    run(folder, stages=(Stage.ACTIVE,))
+    monkeypatch.undo()
+    assert asked.count((1, 2)) == 1 + 10, "the starting structures, and every step of both"
+    assert asked.count((2, 2)) >= 5, "every check of both"
+    project = loaded(folder)
+    driver = CommitteeForces(load_models([foundation], device="cpu"))
+    nobody: Any = load_models([foundation], device="cpu")
+    found, expected = (
+        assembly.active_sampler(project, project.settings.learning[0], nobody, driver=driver) for _ in range(2)
+    )
+    with RunStore.open_readonly(folder) as store:
+        memory = store.load_state("sampler.active")
+    assert memory is not None
+    found.load(memory)
+    expected.advance([0, 1], 10)
+    for index in (0, 1):
+        np.testing.assert_allclose(found.frame(index).positions, expected.frame(index).positions, atol=1e-10)
+
+
+@pytest.mark.parametrize("moment", ["first label to learn", "labels learned"])
+def test_a_run_that_a_mace_model_drives_goes_on_to_the_same_bits(moment: str, foundation: Path, tmp_path: Path) -> None:
+    """Weights, labels, splits and the sampler's own state, after a kill."""
+    initial = water_project(tmp_path / "initial", driven(foundation, max_train_set_size=6, c_x=-0.3))
+    run(initial, stages=(Stage.INITIAL,))
+    for name in ("whole", "killed"):
+        shutil.copytree(initial, tmp_path / name)
+    run(tmp_path / "whole", stages=(Stage.ACTIVE,))
+    killed = in_child(lambda: run(tmp_path / "killed", stages=(Stage.ACTIVE,), observer=killing(IN_ACTIVE[moment])))
+    assert killed == -signal.SIGKILL
+    run(tmp_path / "killed", stages=(Stage.ACTIVE,))
+    assert_same(outcome_of(tmp_path / "killed"), outcome_of(tmp_path / "whole"))
+
+
+def test_the_same_model_may_drive_both_stages_and_is_probed_once(
+    foundation: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    changes = driven(foundation, max_train_set_size=5, c_x=-0.3)
+    settings = {"mace_model": str(foundation)}
+    changes["INITIAL_DATASET_GENERATION"] = {"foundational_model": "mace", "foundational_model_settings": settings}
+    folder = water_project(tmp_path, changes)
+    text = yaml.safe_load((folder / "aims_PAX.yaml").read_text(encoding="utf-8"))
+    text["MISC"]["probe"] = True
+    write_project(folder, text)
+    with caplog.at_level("INFO", "aims_pax.run"):
+        content = run(folder).content
+    assert sum(f"water, by mace {foundation.name}" in message for message in caplog.messages) == 1
+    assert content["training_structures_of_each_member"] == [5, 5]
+    assert content["stopped_because"]["active"] == "the training set has reached max_train_set_size"
