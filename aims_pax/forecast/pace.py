@@ -137,7 +137,7 @@ def workload_of(
     )
     how = "measured with untrained models of mace.yaml" if wishes.md_steps_per_s is None else "given"
     if settings.driving is not None and wishes.md_steps_per_s is None:
-        how = f"measured: {driver_words(project, settings.driving)} drives, untrained models of mace.yaml judge"
+        how = f"measured: {driver_words(project, settings.driving)} drives and untrained models of mace.yaml judge"
     epoch_how = f"measured, for {n_mean} structures" if wishes.epoch_s is None else "given"
     assert isinstance(rules.cadence, PerLabel)
     epochs_per_label = rules.cadence.epochs_per_label

@@ -1,9 +1,11 @@
 import os
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 from ase import Atoms
+from ase.calculators.emt import EMT
 from ase.io import write
 
 from aims_pax.dataset.records import ScoreRow
@@ -17,6 +19,15 @@ from aims_pax.frame import Label, Split, Stage
 from aims_pax.settings import LocalCluster, Project, load_project
 
 ACTIVE = {"num_trajectories": 3, "ensemble_size": 2, "skip_step_mlff": 4, "max_train_set_size": 30, "valid_ratio": 0.1}
+SLOW_S = 0.05
+
+
+class Slow(EMT):  # type: ignore[misc]
+    def calculate(self, *arguments: object) -> None:
+        time.sleep(SLOW_S)
+        super().calculate(*arguments)
+
+
 KNOWN = Wishes(label_s=60.0, md_steps_per_s=500.0, epoch_s=2.0, pick_rate=0.2)
 
 
@@ -73,6 +84,17 @@ def test_goal_that_no_simulation_can_reach_is_replaced_and_said(tmp_path: Path) 
     assert workload.rules.desired_force_mae is None
     assert workload.rules.max_train_size == 7 + 0.9 * DEFAULT_LABELS
     assert "an assumption: desired_acc alone sets no number" in facts[-1]
+
+
+def test_md_that_another_model_drives_takes_its_time_and_that_of_the_checks(tmp_path: Path) -> None:
+    """Four steps of each of three trajectories for each check of all by the committee."""
+    model = {"model_type": f"{__name__}:Slow", "arguments": {}}
+    project = project_in(tmp_path, use_foundational=True, foundational_model_settings=model)
+    workload, facts = workload_of(learning_of(project), Wishes(label_s=60.0, pick_rate=0.2))
+    pace = workload.pace
+    together_s = pace.batch_step_s + 3 * pace.trajectory_step_s
+    assert together_s > 3 * SLOW_S
+    assert any(f"{__name__}:Slow drives and untrained models of mace.yaml judge" in fact for fact in facts)
 
 
 def test_label_is_measured_when_nobody_says_how_long_it_takes(tmp_path: Path) -> None:
