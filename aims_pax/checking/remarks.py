@@ -3,7 +3,7 @@
 A rule looks at settings and structures alone, computes nothing, and yields doubts. A run with doubts starts.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isinf
 from pathlib import Path
@@ -21,15 +21,17 @@ from aims_pax.checking.motion import (
     thermostat,
     time_step,
 )
-from aims_pax.checking.understood import embedded_method
 from aims_pax.errors import Doubt
-from aims_pax.settings import ActiveLearningSettings, TbliteSettings
+from aims_pax.settings import ActiveLearningSettings, Project
+from aims_pax.settings.methods.driver import EMBEDDED, DriverChoice
 from aims_pax.settings.methods.reference import PyscfSettings
 from aims_pax.settings.reading.document import KeyPath, dotted
 from aims_pax.settings.remarks import structure_remarks
 from aims_pax.settings.section import Section
 from aims_pax.settings.stage import ACTIVE, INITIAL, StageSettings
 from aims_pax.settings.stages.kinds import KINDS, SELECT
+from aims_pax.settings.systems import System
+from aims_pax.stages.driver import driven, embedded_settings
 from aims_pax.stages.imported import dataset_remarks
 from aims_pax.stages.stock.select import SelectFromPool
 from aims_pax.structures.composition import is_crystal
@@ -211,27 +213,33 @@ def cells(asked: Asked) -> Iterator[Doubt]:
 
 def crystals_under_gfn2(asked: Asked) -> Iterator[Doubt]:
     """GFN2-xTB has no sane surface for many crystals: MgO gains 2.7 eV when its atoms are moved by 0.05 Å."""
-    project = asked.project
-    labels = any(isinstance(one, TbliteSettings) and one.method == "GFN2-xTB" for one in project.settings.references)
-    drives = INITIAL in asked.stages and embedded_method(project) == "GFN2-xTB"
-    if not (labels or drives):
-        return
-    crystals = [system for system in project.systems if is_crystal(system.frame)]
+    project, usual = asked.project, "GFN2-xTB for molecules and liquids"
+    labels = any(getattr(one, "method", "") == "GFN2-xTB" for one in project.settings.references)
+    drives = [
+        (plan, stage)
+        for plan in project.plans(asked.stages)
+        if (stage := driven(project, plan)) is not None and _is_by_gfn2(project, stage.choice)
+    ]
+    crystals = [system for system in project.systems if is_crystal(system.frame)] if labels or drives else []
     labelled = [one for one in crystals if getattr(project.reference_for(one), "method", "") == "GFN2-xTB"]
-    labels = bool(labelled)
-    found = [system.name for system in (crystals if drives else labelled)]
-    if not found:
-        return
-    names = ", ".join(found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
-    usual = "GFN2-xTB for molecules and liquids"
-    if labels:
-        said = f"GFN2-xTB labels the crystal{'s' if len(found) > 1 else ''} {names}, and fails for many."
+    if labelled:
+        said = f"GFN2-xTB labels {_crystals_named(labelled)}, and fails for many."
         advice = "Try method: GFN1-xTB, or another reference; aims-pax check --probe tells whether it is sane."
         yield Doubt(project.where(*project.place_of(labelled[0], "REFERENCE", "method")), said, usual, advice)
-    if drives:
-        said = f"GFN2-xTB drives the initial MD of the crystal{'s' if len(found) > 1 else ''} {names}."
-        advice = "Name another foundational_model, or set initial_sampling: aimd; check --probe tells if it is sane."
-        yield Doubt(project.where("INITIAL_DATASET_GENERATION", "foundational_model"), said, usual, advice)
+    for plan, stage in drives if crystals else ():
+        said = f"GFN2-xTB drives {stage.md} of {_crystals_named(crystals)}."
+        advice = f"Name another driver: {stage.others}; check --probe tells if it is sane."
+        yield Doubt(project.where(*plan.keys, *stage.choice.key.split(".")), said, usual, advice)
+
+
+def _is_by_gfn2(project: Project, choice: DriverChoice) -> bool:
+    return choice.kind == EMBEDDED and embedded_settings(project, method=choice.method).method == "GFN2-xTB"
+
+
+def _crystals_named(crystals: Sequence[System]) -> str:
+    names = [system.name for system in crystals]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"the crystal{'s' if len(names) > 1 else ''} {', '.join(names[:5])}{more}"
 
 
 def files(asked: Asked) -> Iterator[Doubt]:

@@ -11,7 +11,6 @@ from aims_pax.checking.movement import motion, motions
 from aims_pax.checking.spans import steps_in_words
 from aims_pax.frame import BoolArray, Frame, Stage
 from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, MDSettings, Project
-from aims_pax.settings.methods.driver import EMBEDDED
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
 from aims_pax.settings.motion.groups import named_atoms
 from aims_pax.settings.stage import ACTIVE
@@ -19,7 +18,7 @@ from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.settings.systems import System
-from aims_pax.stages.driver import driver_words, embedded_settings
+from aims_pax.stages.driver import driver_words
 from aims_pax.structures.composition import formula
 
 MAX_SYSTEMS: Final = 12
@@ -180,14 +179,6 @@ def _step_fs(project: Project) -> float | None:
     md = project.settings.md
     steps = {one.timestep for one in ([md] if isinstance(md, MDSettings) else md.values())}
     return steps.pop() if len(steps) == 1 else None
-
-
-def embedded_method(project: Project) -> str | None:
-    """The method of the embedded driver; None where something else drives, or nothing does."""
-    initial = project.settings.initial
-    if initial is None or initial.driving.kind != EMBEDDED:
-        return None
-    return embedded_settings(project, method=initial.driving.method).method
 
 
 def _cell(frame: Frame) -> str:

@@ -239,6 +239,18 @@ def test_crystal_under_gfn2_is_doubted_for_labels_and_for_the_driver(tmp_path: P
     assert (first, second) == ("GFN2-xTB labels", "GFN2-xTB drives the initial MD of")
     gfn1 = {"REFERENCE": {"method": "GFN1-xTB"}, "INITIAL_DATASET_GENERATION": {"initial_sampling": "aimd"}}
     assert told(project(tmp_path / "gfn1", atoms=MGO, changes=gfn1)) == ()
+    settings = {"use_foundational": True, "foundational_model_settings": {"model_type": "GFN2-xTB"}}
+    (doubt,) = told(project(tmp_path / "active", atoms=MGO, changes={**gfn1, "ACTIVE_LEARNING": settings}))
+    assert doubt.found.startswith("GFN2-xTB drives the MD of active learning of the crystal ")
+
+
+def test_cells_that_another_model_moves_need_no_stress_that_is_learned(tmp_path: Path) -> None:
+    changes = {"MD": {"stat_ensemble": "npt"}, "REFERENCE": {"method": "GFN1-xTB"}}
+    changes["INITIAL_DATASET_GENERATION"] = {"foundational_model": "GFN1-xTB"}
+    (doubt,) = told(project(tmp_path / "committee", atoms=MGO, changes=changes))
+    assert "the models learn no stress" in doubt.found
+    settings = {"use_foundational": True, "foundational_model_settings": {"model_type": "GFN1-xTB"}}
+    assert told(project(tmp_path / "driven", atoms=MGO, changes={**changes, "ACTIVE_LEARNING": settings})) == ()
 
 
 def test_dataset_of_another_system_is_doubted(tmp_path: Path) -> None:
