@@ -30,6 +30,9 @@ Numbers above 1 are usually per ps."""
 LOWEST_PA, HIGHEST_PA = 1e3, 1e12
 """Below, a number is in GPa or bar; above, a thousand GPa, matter is no longer that of a laboratory."""
 
+LEAST_STRESS_SHARE: Final = 1.0
+"""Of the weight of forces. Forces that are known to 10 meV/Å count as much as a stress to 1.6 GPa then."""
+
 FEWEST_STEPS: Final = 10
 """In which a thermostat or barostat may relax: ten steps are a vibration, and its own motion needs as many to be
 followed. Numbers below are usually in ps."""
@@ -123,6 +126,23 @@ def stress_that_is_not_learned(asked: Asked) -> Iterator[Doubt]:
             found = f"{_named(keys)} is npt, and the models learn no stress (compute_stress of mace.yaml is false)."
             advice = "Set it to true where the reference gives stress: else cells move by what energies tell of it."
             yield Doubt(asked.project.where(*keys), found, "", advice)
+
+
+def stress_that_counts_for_nothing(asked: Asked) -> Iterator[Doubt]:
+    """A weight of the stress with which no equation of state is learned, in models that learn to move cells by it."""
+    mace, project = asked.project.mace, asked.project
+    training = mace.training
+    least = LEAST_STRESS_SHARE * training.forces_weight
+    if not (mace.general.compute_stress and training.loss == "weighted" and training.stress_weight < least):
+        return
+    if any(md.moves_cell for _, md, _ in motions_of(asked)):
+        found = f"TRAINING.stress_weight is {training.stress_weight:g}, and forces_weight {training.forces_weight:g}."
+        usual = f"{10 * training.forces_weight:g} to {1000 * training.forces_weight:g}; energy_weight 10 to 1000"
+        advice = (
+            "1 GPa is 0.006 eV/Å³, whose square counts for nothing: rock salt learned so was 1.5 to 7 % too short. "
+            "init writes 1e5."
+        )
+        yield Doubt(project.where("TRAINING", "stress_weight"), found, usual, advice)
 
 
 def _named(keys: KeyPath) -> str:

@@ -58,6 +58,19 @@ def told(one: Project, n_initial_train: int | None = None, stages: tuple[Stage, 
     return doubts(Asked(one, stages, n_initial_train))
 
 
+def test_a_weight_with_which_no_stress_is_learned_is_doubted_where_cells_move(tmp_path: Path) -> None:
+    for ensemble, weight, is_doubted in (("npt", 1.0, True), ("npt", 1e4, False), ("nvt", 1.0, False)):
+        one = project(
+            tmp_path / f"{ensemble}-{weight:g}",
+            atoms=MGO * (2, 2, 2),
+            changes={"MD": {"stat_ensemble": ensemble}, "REFERENCE": {"type": "tblite", "method": "GFN1-xTB"}},
+            mace={"GENERAL": {"name_exp": "m", "compute_stress": True}, "TRAINING": {"stress_weight": weight}},
+        )
+        found = [doubt for doubt in told(one) if "stress_weight" in doubt.found]
+        assert bool(found) == is_doubted
+        assert all(doubt.where.startswith("mace.yaml") for doubt in found)
+
+
 @pytest.mark.parametrize(
     ("md", "stress", "words"),
     [
@@ -76,7 +89,7 @@ def test_barostats_are_doubted(tmp_path: Path, md: dict[str, float], stress: boo
         tmp_path,
         atoms=MGO * (2, 2, 2),
         changes={"MD": {"stat_ensemble": "npt", **md}, "REFERENCE": reference},
-        mace={"GENERAL": {"name_exp": "m", "compute_stress": stress}},
+        mace={"GENERAL": {"name_exp": "m", "compute_stress": stress}, "TRAINING": {"stress_weight": 1e5}},
     )
     assert len(told(one)) == bool(words)
     said = " ".join(f"{doubt.found} {doubt.advice}" for doubt in told(one))
@@ -95,7 +108,7 @@ def test_a_thermostat_that_npt_does_not_use_is_told(tmp_path: Path) -> None:
         tmp_path,
         atoms=MGO * (2, 2, 2),
         changes={"MD": md, "REFERENCE": {"type": "tblite", "method": "GFN1-xTB"}},
-        mace={"GENERAL": {"name_exp": "m", "compute_stress": True}},
+        mace={"GENERAL": {"name_exp": "m", "compute_stress": True}, "TRAINING": {"stress_weight": 1e5}},
     )
     (doubt,) = told(one)
     assert doubt.found == "MD.thermostat is langevin, and npt has the thermostat of its barostat mtk."
@@ -113,7 +126,8 @@ def test_a_thermostat_that_one_of_two_systems_uses_is_meant(tmp_path: Path) -> N
         "REFERENCE": {"type": "tblite", "method": "GFN1-xTB"},
         "ACTIVE_LEARNING": {"num_trajectories": 4},
     }
-    one = project(tmp_path, changes=changes, mace={"GENERAL": {"name_exp": "m", "compute_stress": True}})
+    models = {"GENERAL": {"name_exp": "m", "compute_stress": True}, "TRAINING": {"stress_weight": 1e5}}
+    one = project(tmp_path, changes=changes, mace=models)
     assert told(one) == ()
 
 
