@@ -3,17 +3,13 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-import numpy as np
-
 from aims_pax.errors import Problem
 from aims_pax.frame import Stage
 from aims_pax.settings.cluster import NO_RESOURCES, ClusterSettings, SystemResources, WorkerCluster, unfilled
 from aims_pax.settings.mace import MaceSettings
-from aims_pax.settings.md import MDSettings, SegmentPlan
-from aims_pax.settings.methods.driver import REFERENCE, DriverChoice
+from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.engines import BoxedEngineSettings, box_problem
-from aims_pax.settings.methods.reference import ReferenceSettings
-from aims_pax.settings.motion.grip import grip_problems
+from aims_pax.settings.motion.cells import motion_problems, motions_in, reference_of
 from aims_pax.settings.own import SystemPlan, place_of
 from aims_pax.settings.reading.command import COMMAND_KEYS
 from aims_pax.settings.reading.document import Document, KeyPath, dotted
@@ -21,12 +17,7 @@ from aims_pax.settings.sections import Settings
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.systems import System
 
-SMALLEST_VOLUME_ANG3: Final = 1e-3
-
 PROPAGATION: Final = "propagate_with"
-
-NO_PRESSURE_PA: Final = 1e6
-"""Ten atmospheres: what a file of aims-PAX has by default does nothing to a slab."""
 
 
 def cross_problems(
@@ -44,132 +35,11 @@ def cross_problems(
         problems += _trajectory_problems(settings, document, len(systems), stages)
         problems += _resource_problems(settings, document, systems)
         problems += _box_problems(settings, document, systems)
-        problems += _cell_problems(settings, document, systems, stages)
+        problems += motion_problems(settings, document, systems, stages)
         problems += _moot_problems(settings, document, systems, stages)
     if systems and mace is not None and mace_document is not None:
         problems += _model_problems(settings, mace, mace_document, systems)
     return problems
-
-
-def _cell_problems(
-    settings: Settings, document: Document, systems: tuple[System, ...], stages: tuple[Stage, ...]
-) -> Iterator[Problem]:
-    """A barostat needs a cell, and stress from what drives; what is held or pulled must be there."""
-    motions = list(_motions(settings, systems))
-    for keys, md, moved in motions:
-        yield from grip_problems(document, keys, md, moved)
-        yield from _strain_problems(document, keys, md, moved)
-    if settings.initial is not None and Stage.INITIAL in stages:
-        choice = settings.initial.driving
-        for keys, md, moved in motions:
-            labels = [_reference_of(settings, system) for system in moved] if choice.kind == REFERENCE else []
-            silent = [one.type for one in labels if not one.STRESS]
-            yield from _silence_problems(document, keys, md, silent)
-            yield from _stress_problems(document, keys, md, moved, choice=choice, what="the initial MD")
-    for plan in settings.learning:
-        learning = plan.read_as(ActiveLearningSettings)
-        driving = learning.driving if Stage.ACTIVE in stages else None
-        for place, md, moved in motions if learning.MD or driving is not None else ():
-            keys, own = ((*plan.keys, "MD"), learning.moved(md)) if learning.MD else (place, md)
-            if learning.MD:
-                yield from grip_problems(document, keys, own, moved)
-                yield from _strain_problems(document, keys, own, moved)
-            if driving is not None:
-                what = f"the MD of {plan.said()}"
-                yield from _stress_problems(document, keys, own, moved, choice=driving, what=what)
-
-
-def _strain_problems(document: Document, keys: KeyPath, md: MDSettings, moved: Iterable[System]) -> Iterator[Problem]:
-    """What can't be strained as MD says, or an entry of its program."""
-    for plan in md.entries:
-        if plan.moves_cell:
-            yield from _strained(document, keys, plan, moved)
-
-
-def _moving(keys: KeyPath, plan: SegmentPlan) -> tuple[KeyPath, str]:
-    """What moves the cell, and the beginning of a sentence about it."""
-    key = "stat_ensemble" if plan.relaxation is None else "relax_cell"
-    written = (*keys, *plan.keys, key) if plan.relaxation is not None or key in plan.own else (*keys, key)
-    return written, f"{dotted(written)} is {'npt' if plan.relaxation is None else 'true'}"
-
-
-def _strained(document: Document, keys: KeyPath, plan: SegmentPlan, moved: Iterable[System]) -> Iterator[Problem]:
-    md, (written, is_npt) = plan.md, _moving(keys, plan)
-    place = document.where(written)
-    named = [axis for axis, letter in enumerate("abc") if letter in (md.pressure_directions or ())]
-    largest = max(md.pressure, md.final_pressure or 0.0, key=abs)
-    for system in moved:
-        frame, name = system.frame, system.name
-        yield from _held_problems(system, place, is_npt)
-        if not frame.pbc.any():
-            found = f"{is_npt}, and {name} is a molecule: it has no cell that could move."
-            yield Problem(place, found, "", "Set nvt, or give it an MD of its own in SYSTEMS.")
-        elif abs(np.linalg.det(frame.cell)) < SMALLEST_VOLUME_ANG3:
-            found = f"{is_npt}, and the cell of {name} has no volume: a lattice vector is missing."
-            yield Problem(place, found, "", "Give its geometry three lattice vectors, or set nvt.")
-        elif any(not frame.pbc[axis] for axis in named):
-            where = document.where((*keys, "pressure_directions"))
-            found = f"{dotted((*keys, 'pressure_directions'))} names a direction in which {name} is not periodic."
-            yield Problem(where, found, "lattice vectors along which it repeats")
-        elif not frame.pbc.all() and abs(largest) > NO_PRESSURE_PA:
-            where = document.where((*keys, "pressure"))
-            found = f"{name} is not periodic along all directions, and the pressure is {largest:g} Pa."
-            yield Problem(where, found, f"up to {NO_PRESSURE_PA:g} Pa", "Vacuum can't be pressed on: remove it.")
-
-
-def _held_problems(system: System, place: str, is_npt: str) -> Iterator[Problem]:
-    """What a file holds that a barostat would move: atoms go with the cell."""
-    said = "its constraints" if system.file is None else f"the constraints from {system.file.name}"
-    if system.fixed is not None:
-        found = f"{is_npt}, and {system.name} has fixed atoms, which a barostat would move with the cell."
-        yield Problem(place, found, "", f"Set nvt, or remove {said}.")
-    if system.fixed_vectors:
-        found = f"{is_npt}, and {system.origin} holds lattice vectors: {', '.join(system.fixed_vectors)}."
-        advice = "Remove constrain_relaxation there: pressure_directions names the vectors that a barostat moves."
-        yield Problem(place, found, "", advice)
-
-
-def _silence_problems(document: Document, keys: KeyPath, md: MDSettings, silent: Iterable[str]) -> Iterator[Problem]:
-    """Where the reference drives, and gives no stress by which cells would move."""
-    plan = next((plan for plan in md.entries if plan.moves_cell), None)
-    if plan is None:
-        return
-    written, is_npt = _moving(keys, plan)
-    for kind in dict.fromkeys(silent):
-        found = f"{is_npt}, and {kind}, which drives the initial MD, gives no stress."
-        advice = "Choose another REFERENCE.type, or another driver of the initial MD."
-        yield Problem(document.where(written), found, "", advice)
-
-
-def _stress_problems(
-    document: Document, keys: KeyPath, md: MDSettings, moved: Iterable[System], *, choice: DriverChoice, what: str
-) -> Iterator[Problem]:
-    """Where what drives gives no stress of slabs, by which cells would move."""
-    plan = next((plan for plan in md.entries if plan.moves_cell), None)
-    if plan is None or (choice.is_mace and choice.correction is None):
-        return
-    written, is_npt = _moving(keys, plan)
-    place = document.where(written)
-    driver = choice.kind if choice.correction is None else f"{choice.kind} with dispersion"
-    for system in moved:
-        if system.frame.pbc.any() and not system.frame.pbc.all():
-            found = f"{is_npt}, {system.name} is not periodic along all directions, and {driver} has no stress of that."
-            yield Problem(place, found, "", f"Let a MACE model without dispersion drive {what}, or set nvt.")
-
-
-def _motions(
-    settings: Settings, systems: tuple[System, ...]
-) -> Iterator[tuple[KeyPath, MDSettings, tuple[System, ...]]]:
-    """Where each MD stands, what it says, and the systems that it moves."""
-    if settings.systems:
-        named = {system.name: system for system in systems}
-        for name, plan in settings.systems.items():
-            yield ("SYSTEMS", name, "MD"), plan.md, (named[name],) if name in named else ()
-    elif isinstance(settings.md, MDSettings):
-        yield ("MD",), settings.md, systems
-    else:
-        for index, md in settings.md.items():
-            yield ("MD", index), md, (systems[index % len(systems)],)
 
 
 def _stage_problems(settings: Settings, document: Document) -> Iterator[Problem]:
@@ -243,7 +113,7 @@ def _moot_problems(
     learning = settings.learning if Stage.ACTIVE in stages else ()
     if not learning or any(plan.read_as(ActiveLearningSettings).driving is None for plan in learning):
         return
-    written = [keys for keys, md, _ in _motions(settings, systems) if md.is_set(PROPAGATION)]
+    written = [keys for keys, md, _ in motions_in(settings, systems) if md.is_set(PROPAGATION)]
     places = [
         place_of(document, str(keys[1]), "MD", PROPAGATION) if settings.systems else (*keys, PROPAGATION)
         for keys in written
@@ -350,16 +220,10 @@ def _own_resource_problems(
         yield Problem(document.where(keys), found, "", "Remove executor, or write the section CLUSTER.")
 
 
-def _reference_of(settings: Settings, system: System) -> ReferenceSettings:
-    """What labels a system."""
-    plan = settings.systems.get(system.name)
-    return settings.reference if plan is None else plan.reference
-
-
 def _box_problems(settings: Settings, document: Document, systems: tuple[System, ...]) -> Iterator[Problem]:
     """Molecules that are too large for the cell that a program puts them into."""
     for system in systems:
-        reference, frame = _reference_of(settings, system), system.frame
+        reference, frame = reference_of(settings, system), system.frame
         if not isinstance(reference, BoxedEngineSettings) or frame.cell.any():
             continue
         keys = place_of(document, system.name, "REFERENCE", "molecule_box")
@@ -389,7 +253,7 @@ def _model_problems(
         found = f"{dotted(keys)} is true, and no structure is periodic: a molecule has no stress."
         yield Problem(document.where(keys), found, "", "Set it to false.")
     elif mace.general.compute_stress:
-        labels = [(one.name, _reference_of(settings, one)) for one in systems if one.frame.pbc.any()]
+        labels = [(one.name, reference_of(settings, one)) for one in systems if one.frame.pbc.any()]
         silent = {reference.type: name for name, reference in reversed(labels) if not reference.STRESS}
         for kind, own in silent.items():
             whose, key = (
