@@ -5,7 +5,7 @@ A rule looks at settings and structures alone, computes nothing, and yields doub
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isinf
+from math import isinf, sqrt
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,8 @@ from aims_pax.checking.motion import (
 )
 from aims_pax.errors import Doubt
 from aims_pax.settings import ActiveLearningSettings, Project
+from aims_pax.settings.losses import LOSSES, StressIn
+from aims_pax.settings.mace import TrainingSettings
 from aims_pax.settings.methods.driver import EMBEDDED, DriverChoice
 from aims_pax.settings.methods.reference import PyscfSettings
 from aims_pax.settings.reading.document import KeyPath, dotted
@@ -175,10 +177,64 @@ def limits_out_of_reach(asked: Asked) -> Iterator[Doubt]:
 def weights(asked: Asked) -> Iterator[Doubt]:
     """A force field that learns no forces."""
     training = asked.project.mace.training
-    if training.forces_weight == 0:
+    if training.forces_weight == 0 and "forces_weight" in LOSSES[training.loss].reads:
         advice = "Forces carry most of what a label tells. The default is 1000."
         found = "TRAINING.forces_weight is 0: the models learn no forces."
         yield Doubt(asked.project.where("TRAINING", "forces_weight"), found, "more than 0", advice)
+
+
+def loss(asked: Asked) -> Iterator[Doubt]:
+    """What is said of a loss that it does not read."""
+    project, training = asked.project, asked.project.mace.training
+    kind, said = LOSSES[training.loss], f"the loss {training.loss}"
+    if project.mace.general.compute_stress and kind.stress is StressIn.NEVER:
+        found = f"GENERAL.compute_stress is true, and {said} is none of stress: it is labelled, and not learned."
+        with_stress = [name for name, one in LOSSES.items() if one.stress is not StressIn.NEVER]
+        advice = "Choose another loss, or set compute_stress: false."
+        yield Doubt(project.where("TRAINING", "loss"), found, " | ".join(with_stress), advice)
+    for key in {key: None for one in LOSSES.values() for key in one.reads}:
+        default = TrainingSettings.model_fields[key].default
+        if training.is_set(key) and getattr(training, key) != default and key not in kind.reads:
+            found = f"TRAINING.{key} is {getattr(training, key):g}, and {said} does not read it."
+            readers = " | ".join(name for name, one in LOSSES.items() if key in one.reads)
+            yield Doubt(project.where("TRAINING", key), found, "", f"Losses that do: {readers}.")
+
+
+FORCE_ERROR_EV_PER_ANG: Final = 0.05
+"""Of a model that is good, or nearly."""
+
+MARGIN_SHARE: Final = 0.1
+"""Of the loss that such errors are: what falls by less, falls."""
+
+
+def margin(asked: Asked) -> Iterator[Doubt]:
+    """A decrease of the loss that hardly any epoch brings, since the loss itself is small."""
+    training = asked.project.mace.training
+    there = _loss_of_forces(training)
+    for plan in asked.project.plans(asked.stages) if there else ():
+        found = getattr(plan.settings, "margin", 0.0)
+        if found > MARGIN_SHARE * there:
+            yield Doubt(
+                asked.project.where(*plan.keys, "margin"),
+                f"{plan.said('margin')} is {found:g}, and errors of 50 meV/Å in forces are a loss of {there:.2g} by "
+                f"TRAINING.loss: {training.loss}: training ends while it still helps.",
+                f"up to {MARGIN_SHARE * there:.1g}",
+                f"Set margin: {there / 1000:.1g}, a thousandth of that.",
+            )
+
+
+def _loss_of_forces(training: TrainingSettings) -> float:
+    """What errors of :data:`FORCE_ERROR_EV_PER_ANG` in all force components come to."""
+    error, delta = FORCE_ERROR_EV_PER_ANG, min(training.huber_delta, FORCE_ERROR_EV_PER_ANG)
+    match training.loss:
+        case "ef":
+            return error**2
+        case "huber" | "universal":
+            return training.forces_weight * delta * (error - delta / 2)
+        case "l1l2energyforces":
+            return training.forces_weight * error * sqrt(3)
+        case _:
+            return training.forces_weight * error**2
 
 
 def committees(asked: Asked) -> Iterator[Doubt]:
@@ -307,6 +363,8 @@ RULES: Final[tuple[Callable[[Asked], Iterator[Doubt]], ...]] = (
     goal_that_is_met,
     limits_out_of_reach,
     weights,
+    loss,
+    margin,
     committees,
     cells,
     crystals_under_gfn2,

@@ -21,7 +21,7 @@ from aims_pax.committee.mace.build import (
 )
 from aims_pax.committee.mace.compiled import CompiledPasses
 from aims_pax.committee.mace.elements import Elements
-from aims_pax.committee.mace.loss import WeightedLoss
+from aims_pax.committee.mace.loss import build_loss
 from aims_pax.committee.mace.model import Passes, atomic_energies, frame_of, run_model
 from aims_pax.committee.mace.modelfile import save
 from aims_pax.committee.mace.pretrained import baseline_of, read_committee, statistics_of
@@ -52,12 +52,8 @@ class Committee(Ensemble):
     ) -> None:
         settings = design.settings
         self._design = design
-        loss = WeightedLoss(
-            settings.training.energy_weight,
-            settings.training.forces_weight,
-            settings.training.stress_weight if settings.general.compute_stress else 0.0,
-        )
         dtype = DTYPES[settings.general.default_dtype]
+        loss = build_loss(settings.training, compute_stress=settings.general.compute_stress, dtype=dtype)
         models = [model.to(home_of(index, devices)) for index, model in enumerate(design.models(dtype))]
         passes: Passes = run_model
         if compiled:

@@ -12,7 +12,7 @@ from torch import Tensor
 from aims_pax.committee.mace.averaging import AveragedModel
 from aims_pax.committee.mace.backend import MaceModel
 from aims_pax.committee.mace.graph import LabelledGraph, ModelInput, Targets, join_graphs
-from aims_pax.committee.mace.loss import WeightedLoss, member_errors
+from aims_pax.committee.mace.loss import Loss, member_errors
 from aims_pax.committee.mace.model import Outputs, Passes, run_model
 from aims_pax.committee.mace.optimizer import Schedule, build_optimizer
 from aims_pax.committee.replay import drawn, points_of_epoch
@@ -39,7 +39,7 @@ class Member:
     ----------
     model : untrained or trained MACE model
     settings : TrainingSettings
-    loss : WeightedLoss
+    loss : Loss
     seed : int
         Of the order in which points are visited.
     passes : Passes
@@ -54,7 +54,7 @@ class Member:
         model: MaceModel,
         settings: TrainingSettings,
         *,
-        loss: WeightedLoss,
+        loss: Loss,
         seed: int,
         passes: Passes = run_model,
         baseline_ev: Tensor | None = None,

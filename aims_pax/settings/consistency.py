@@ -6,6 +6,7 @@ from typing import Final
 from aims_pax.errors import Problem
 from aims_pax.frame import Stage
 from aims_pax.settings.cluster import NO_RESOURCES, ClusterSettings, SystemResources, WorkerCluster, unfilled
+from aims_pax.settings.losses import LOSSES, StressIn
 from aims_pax.settings.mace import MaceSettings
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.engines import BoxedEngineSettings, box_problem
@@ -37,8 +38,9 @@ def cross_problems(
         problems += _box_problems(settings, document, systems)
         problems += motion_problems(settings, document, systems, stages)
         problems += _moot_problems(settings, document, systems, stages)
-    if systems and mace is not None and mace_document is not None:
-        problems += _model_problems(settings, mace, mace_document, systems)
+    if mace is not None and mace_document is not None:
+        problems += _loss_problems(mace, mace_document)
+        problems += _model_problems(settings, mace, mace_document, systems) if systems else ()
     return problems
 
 
@@ -231,6 +233,15 @@ def _box_problems(settings: Settings, document: Document, systems: tuple[System,
         if problem is not None:
             words, _, advice = problem.partition("; ")
             yield Problem(document.where(keys), f"{system.name}: {words}.", "", f"{advice.capitalize()}.")
+
+
+def _loss_problems(mace: MaceSettings, document: Document) -> Iterator[Problem]:
+    """A loss of what is not learned."""
+    name = mace.training.loss
+    if LOSSES[name].stress is StressIn.ALWAYS and not mace.general.compute_stress:
+        found = f"TRAINING.loss is {name}, and GENERAL.compute_stress is false: there is no stress to learn."
+        advice = "Set compute_stress: true, or loss: weighted, which learns energies and forces without it."
+        yield Problem(document.where(("TRAINING", "loss")), found, "", advice)
 
 
 def _model_problems(

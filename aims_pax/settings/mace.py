@@ -1,13 +1,14 @@
 """mace.yaml: the models, and how they are trained."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from aims_pax.settings.losses import LOSSES
 from aims_pax.settings.methods.models import Devices, Dtype
 from aims_pax.settings.reading.kinds import (
     AnyCase,
@@ -41,6 +42,10 @@ def _irreps(value: str) -> str:
     return value
 
 
+def _listed(keys: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(keys[:-1]), keys[-1])))
+
+
 def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
@@ -54,6 +59,21 @@ def _file_name(value: str) -> str:
 Irreps = Annotated[str, AfterValidator(_irreps), Kind("irreps such as 16x0e")]
 Widths = Annotated[tuple[Count, ...], Listed, Kind("list of integers >= 1, such as [64, 64, 64]")]
 FileName = Annotated[str, AfterValidator(_file_name), Kind("text of letters, digits and _ . + -")]
+LossName = Annotated[
+    Literal[
+        "weighted",
+        "ef",
+        "forces_only",
+        "weighted_stress",
+        "stress",
+        "virials",
+        "huber",
+        "universal",
+        "l1l2energyforces",
+    ],
+    AnyCase,
+]
+"""The keys of :data:`LOSSES`."""
 Order = Annotated[int, Ge(0), Le(12), Whole]
 AtomicNumber = Annotated[int, Ge(1), Le(118)]
 AtomicEnergies = Annotated[dict[AtomicNumber, float], Kind("{atomic number: energy}, such as {1: -13.6}")]
@@ -127,10 +147,22 @@ class TrainingSettings(Section):
     clip_grad: Positive | None = Field(10.0, description="Largest norm of the gradient. null: not clipped.")
     batch_size: Count = Field(5, description="Structures per training step.")
     valid_batch_size: Count = Field(5, description="Structures per validation step.")
-    loss: Literal["weighted"] = Field("weighted", description="Loss function: weighted squared errors.")
+    loss: LossName = Field(
+        "weighted",
+        description="What training minimises, as aims-PAX and MACE call it. weighted: squared errors of energy per "
+        "atom, forces and, with compute_stress, stress; ef: the same of energies and forces, each with weight 1; "
+        "forces_only: of forces alone; stress and weighted_stress: as weighted, and they insist on compute_stress; "
+        "virials: these per atom in the place of stress; huber: errors that count squared up to huber_delta, and "
+        "linearly beyond; universal: the same, with large forces counting less; l1l2energyforces: errors of energies, "
+        "and lengths of those of forces, not squared.",
+    )
     energy_weight: NotNegative = Field(1.0, description="Weight of the energy per atom in the loss.")
     forces_weight: NotNegative = Field(1000.0, description="Weight of the forces in the loss.")
     stress_weight: NotNegative = Field(1.0, description="Weight of the stress in the loss, with compute_stress.")
+    virials_weight: NotNegative = Field(1.0, description="Weight of the virials per atom, for the loss virials.")
+    huber_delta: Positive = Field(
+        0.01, description="Error from which on huber and universal count linearly, in eV, Å and atoms as the error is."
+    )
     scheduler: Literal["ReduceLROnPlateau", "ExponentialLR"] = Field(
         "ReduceLROnPlateau", description="How the learning rate falls in initial dataset generation."
     )
@@ -148,9 +180,17 @@ class TrainingSettings(Section):
     )
 
     def contradictions(self) -> Iterator[Contradiction]:
-        if self.energy_weight == 0 and self.forces_weight == 0 and self.stress_weight == 0:
-            found = "energy_weight, forces_weight and stress_weight are all zero: there is nothing to learn."
-            yield Contradiction("energy_weight", found, "Remove them to use the defaults.")
+        weights = LOSSES[self.loss].weights
+        if weights and not any(getattr(self, key) for key in weights):
+            verb, there = ("is", "it") if len(weights) == 1 else ("are all", "them")
+            found = f"{_listed(weights)} {verb} zero: there is nothing to learn."
+            yield Contradiction(weights[0], found, f"Remove {there} to use the defaults.")
+        if self.loss == "ef":
+            for key in ("energy_weight", "forces_weight"):
+                # The default may stand there: settings are kept with all of theirs.
+                if getattr(self, key) not in (1, type(self).model_fields[key].default):
+                    found = f"{key} is {getattr(self, key):g}, and the loss ef has weights of 1."
+                    yield Contradiction(key, found, f"Remove {key}, or set loss: weighted.")
 
 
 class DeviceSettings(Section):

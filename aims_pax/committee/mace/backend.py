@@ -19,6 +19,7 @@ with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
     # mace before e3nn: it prepares torch.load for e3nn's table of constants, which torch >= 2.6 refuses otherwise
     from mace import modules
     from mace.tools import compile as compilation
+    from mace.tools.torch_geometric import Batch
     from e3nn import o3  # isort: skip
 
     torch.jit.set_fusion_strategy([("DYNAMIC", 0)])
@@ -26,4 +27,4 @@ with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
 MaceModel: TypeAlias = Any
 """A module of mace-torch, whose attributes (r_max, atomic_numbers, interactions, ...) carry no types."""
 
-__all__ = ["MaceModel", "compilation", "modules", "o3"]
+__all__ = ["Batch", "MaceModel", "compilation", "modules", "o3"]

@@ -165,7 +165,6 @@ NOT_YET_MACE: Final[Mapping[str, Mapping[str, Absent]]] = {
         **_other_family("MACELES", MACELES),
     },
     "TRAINING": {
-        "virials_weight": Absent((None, 1), "Stress is learned by stress_weight. Remove it."),
         "swa": _later("stochastic weight averaging", "Set it to false; ema averages the weights.", False),
         "seed": Absent((None, 42), "GENERAL.seed is that of training, too. Remove it."),
         "config_type_weights": Absent((None, {"Default": 1.0}, {}), "All structures weigh the same. Remove it."),
@@ -214,14 +213,17 @@ NOT_YET_VALUES: Final[Mapping[str, Mapping[str, str]]] = {
         "chebyshev": "It is not in this version: mace-torch evaluates it at unscaled distances, where it grows "
         "without bound."
     },
-    "TRAINING.loss": dict.fromkeys(
-        (
-            *("weighted_stress", "weighted_energy_forces_dipole", "weighted_energy_forces_hirshfeld"),
-            *("weighted_energy_forces_dipole_hirshfeld", "weighted_energy_forces_charges"),
-            *("weighted_energy_forces_charges_hirshfeld", "forces_only"),
-            *("ef", "virials", "stress", "huber", "universal", "l1l2energyforces"),
+    "TRAINING.loss": {
+        **dict.fromkeys(
+            (
+                *("weighted_energy_forces_dipole", "weighted_energy_forces_hirshfeld"),
+                *("weighted_energy_forces_dipole_hirshfeld", "weighted_energy_forces_charges"),
+                *("weighted_energy_forces_charges_hirshfeld", "dipole", "dipole_polar", "energy_forces_dipole"),
+            ),
+            "It is not in this version: the models learn energies, forces and stress, and have no dipoles, charges, "
+            "polarizabilities or Hirshfeld ratios that could be wrong.",
         ),
-        "Other losses than weighted are not in this version; it includes stress when compute_stress is true.",
-    ),
+        "intermol": "It is not in this version: molecules are not told apart.",
+    },
 }
 """Values that are known and not available, by setting."""

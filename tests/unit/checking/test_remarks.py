@@ -396,3 +396,28 @@ def test_masked_forces_of_a_pool_are_doubted(tmp_path: Path) -> None:
 def test_a_bias_is_said_where_it_acts(tmp_path: Path) -> None:
     said = dict(quantities(project(tmp_path, changes={"MD": {"uncertainty_bias": 2}}), BOTH))
     assert said["MD"].endswith("in active learning on E - 2 × deviation of the members' energies")
+
+
+@pytest.mark.parametrize(
+    ("training", "stress", "words"),
+    [
+        ({"loss": "ef"}, True, ["ef is none of stress: it is labelled, and not learned", "margin is 0.002"]),
+        ({"loss": "forces_only"}, True, ["forces_only is none of stress"]),
+        ({"loss": "stress"}, True, []),
+        ({"loss": "weighted", "huber_delta": 0.1}, False, ["TRAINING.huber_delta is 0.1, and the loss weighted"]),
+        ({"loss": "forces_only", "energy_weight": 1}, False, []),
+        ({"loss": "forces_only", "energy_weight": 7}, False, ["TRAINING.energy_weight is 7, and the loss forces_only"]),
+        ({"loss": "huber"}, False, []),
+        ({"loss": "universal", "forces_weight": 10}, False, ["are a loss of 0.0045 by TRAINING.loss: universal"]),
+        ({"forces_weight": 1}, False, ["are a loss of 0.0025 by TRAINING.loss: weighted"]),
+        ({"loss": "l1l2energyforces"}, False, []),
+    ],
+)
+def test_losses_that_do_not_read_what_is_said_are_doubted(
+    tmp_path: Path, training: dict[str, Any], stress: bool, words: list[str]
+) -> None:
+    mace = {"GENERAL": {"name_exp": "m", "compute_stress": stress}, "TRAINING": training}
+    one = project(tmp_path, atoms=MGO * (2, 2, 2) if stress else None, mace=mace)
+    found = [doubt.found for doubt in told(one) if "TRAINING" in doubt.found or "GENERAL" in doubt.found]
+    assert all(any(word in said for said in found) for word in words), found
+    assert bool(words) == bool(found)

@@ -14,7 +14,7 @@ from aims_pax.committee import Committee, EpochPlan, Handling, load_foundation
 from aims_pax.errors import ModelError
 from aims_pax.frame import LabelledFrame
 
-from .toys import equal, molecules, settings, weights
+from .toys import crystals, equal, molecules, settings, weights
 
 
 def points() -> list[LabelledFrame]:
@@ -42,6 +42,18 @@ def test_resumed_training_equals_uninterrupted_bit_for_bit(saved: tuple[Committe
     assert equal(weights(committee), weights(resumed))
     committee.end_convergence()
     resumed.end_convergence()
+    assert equal(weights(committee), weights(resumed))
+
+
+@pytest.mark.parametrize("loss", ["ef", "forces_only", "virials", "universal", "l1l2energyforces"])
+def test_training_by_any_loss_is_resumed_bit_for_bit(tmp_path: Path, loss: str) -> None:
+    some = [*molecules(2), *crystals(2)]
+    committee = Committee.build(settings(stress=True, loss=loss, batch_size=3), some, seeds=(1,))
+    committee.train(1)
+    committee.save(tmp_path / "committee.pt")
+    resumed = Committee.load(tmp_path / "committee.pt")
+    resumed.add(some)
+    assert committee.train(2) == resumed.train(2)
     assert equal(weights(committee), weights(resumed))
 
 

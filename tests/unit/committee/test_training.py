@@ -4,18 +4,21 @@ import copy
 import logging
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from aims_pax.committee import Committee, EpochPlan, RandomSubset
-from aims_pax.committee.mace.graph import LabelledGraph, join_graphs
-from aims_pax.committee.mace.loss import WeightedLoss
-from aims_pax.committee.mace.model import run_model
+from aims_pax.committee.mace.graph import LabelledGraph, ModelInput, join_graphs
+from aims_pax.committee.mace.loss import WeightedLoss, build_loss
+from aims_pax.committee.mace.model import Outputs, run_model
 from aims_pax.committee.replay import points_of_epoch
 from aims_pax.errors import ModelError, ShapeError
 from aims_pax.frame import Split
+from aims_pax.settings.losses import LOSSES
+from aims_pax.settings.mace import TrainingSettings
 
 from .toys import carbon, crystals, equal, ethanol, mixed_frames, molecules, point, settings, weights
 
@@ -85,6 +88,42 @@ def test_reports_come_by_epoch_and_member_and_the_last_is_validated(committee: C
     reports = committee.train(3, plan=EpochPlan(valid_skip=2))
     assert [(report.epoch, report.member) for report in reports] == [(1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1)]
     assert [report.errors is not None for report in reports] == [False, False, True, True, True, True]
+
+
+def test_validation_runs_in_batches_of_its_own_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = molecules(4, n_valid=7)
+    committee, other = (
+        Committee.build(settings(batch_size=2, valid_batch_size=size), points, seeds=(1,)) for size in (3, 7)
+    )
+    sizes: list[int] = []
+    member = committee._members[0]
+    passes = member._passes
+
+    def counted(model: Any, data: ModelInput, *, training: bool, want_virials: bool) -> Outputs:
+        sizes.append(len(data["ptr"]) - 1)
+        return passes(model, data, training=training, want_virials=want_virials)
+
+    monkeypatch.setattr(member, "_passes", counted)
+    (one,), (at_once,) = committee.errors(), other.errors()
+    assert sizes == [3, 3, 1]
+    assert one is not None
+    assert at_once is not None
+    assert one.loss == pytest.approx(at_once.loss, rel=1e-12)
+    committee.train(1)
+    assert sizes[3:] == [2, 2, 3, 3, 1]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_is_lowered_by_training(committee: Committee, loss: str) -> None:
+    training = TrainingSettings.model_validate({"loss": loss})
+    for member in committee._members:
+        member._loss = build_loss(training, compute_stress=False, dtype=torch.float64)
+    before = committee.errors()
+    after = [report.errors for report in committee.train(6)][-2:]
+    for start, end in zip(before, after, strict=True):
+        assert start is not None
+        assert end is not None
+        assert end.loss < start.loss
 
 
 def test_members_differ_by_seed_and_agree_with_it() -> None:

@@ -87,7 +87,7 @@ def test_refused_keys_say_why_and_what_does_no_harm() -> None:
 
 
 def test_values_that_are_not_available_say_why() -> None:
-    assert "huber" in rows("TRAINING.loss")["not available"]
+    assert "chebyshev" in rows("ARCHITECTURE.radial_type")["not available"]
 
 
 def test_a_key_of_fhi_aims_leads_to_its_home_in_this_version() -> None:

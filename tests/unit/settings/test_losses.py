@@ -1,0 +1,55 @@
+"""Losses by their names, and what can't be asked of them."""
+
+from collections.abc import Callable
+from typing import get_args
+
+import pytest
+
+from aims_pax.settings.losses import LOSSES
+from aims_pax.settings.mace import LossName
+
+from .conftest import MACE, ProjectFolder
+
+CRYSTAL = '2\nLattice="4 0 0 0 4 0 0 0 4" pbc="T T T"\nAr 0 0 0\nAr 2 2 2\n'
+OF_STRESS = ("weighted_stress", "stress", "virials")
+
+
+def test_every_loss_may_be_written() -> None:
+    literal, _ = get_args(LossName)
+    assert get_args(literal) == tuple(LOSSES)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_of_stress_alone_insist_on_it(folder: ProjectFolder, name: str) -> None:
+    mace = f"{MACE}TRAINING:\n  loss: {name.upper()}\n"
+    folder.write(mace=mace, structure=CRYSTAL)
+    if name in OF_STRESS:
+        said = f"mace.yaml, line 4: TRAINING.loss is {name}, and GENERAL.compute_stress is false"
+        assert said in folder.complaint()
+        folder.write(mace=mace.replace("water", "water\n  compute_stress: true"), structure=CRYSTAL)
+    assert folder.load().mace.training.loss == name
+
+
+@pytest.mark.parametrize(
+    ("training", "words"),
+    [
+        ("loss: forces_only, forces_weight: 0", "forces_weight is zero: there is nothing to learn."),
+        (
+            "loss: l1l2energyforces, energy_weight: 0, forces_weight: 0",
+            "energy_weight and forces_weight are all zero: there is nothing to learn.",
+        ),
+        ("loss: ef, energy_weight: 10", "energy_weight is 10, and the loss ef has weights of 1."),
+        ("loss: huber, huber_delta: 0", "TRAINING.huber_delta is 0."),
+        ("loss: energy_forces_dipole", "the models learn energies, forces and stress, and have no dipoles"),
+        ("loss: weighted_energy_forces_charges", "have no dipoles, charges"),
+        ("loss: Intermol", "molecules are not told apart"),
+        ("loss: mse", "TRAINING.loss is 'mse'.\n  Allowed: weighted | ef | forces_only"),
+    ],
+)
+def test_what_no_loss_can_be_is_said(refused: Callable[..., str], training: str, words: str) -> None:
+    assert words in refused(mace=f"{MACE}TRAINING: {{{training}}}\n")
+
+
+def test_weights_that_a_loss_does_not_have_may_be_zero(folder: ProjectFolder) -> None:
+    folder.write(mace=f"{MACE}TRAINING: {{loss: ef, stress_weight: 0, forces_weight: 1}}\n")
+    assert folder.load().mace.training.stress_weight == 0
