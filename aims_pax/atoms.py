@@ -31,6 +31,7 @@ def labelled_atoms(point: "LabelledFrame") -> "Atoms":
     facts |= {"md_step": frame.md_step, "generation": frame.generation, "reference": label.reference}
     optional: dict[str, object] = {"stage": point.stage, "source": point.source, "split": str(point.split)}
     optional |= {"charge": frame.charge, "multiplicity": frame.spin, "member": point.member}
+    optional["config_type"] = frame.config_type
     atoms.info |= facts | {name: value for name, value in optional.items() if value not in (None, "")}
     results = {"energy": label.energy, "forces": label.forces} | dict(label.extras)
     if label.stress is not None:

@@ -100,6 +100,8 @@ class Frame:
         Total charge, e; None: as the settings of the reference say.
     spin : int or None
         Spin multiplicity 2S + 1; None: as the settings of the reference say.
+    config_type : str
+        What the file that it was read from calls its kind, as MACE does (`config_type`); empty for all others.
     """
 
     system: str
@@ -112,6 +114,7 @@ class Frame:
     pbc: BoolArray = field(default_factory=lambda: np.zeros(3, dtype=np.bool_))
     charge: int | None = None
     spin: int | None = None
+    config_type: str = ""
 
     def __post_init__(self) -> None:
         if self.numbers.ndim != 1 or self.positions.shape != (len(self.numbers), 3):

@@ -82,14 +82,14 @@ def changed_settings(stored: str, project: Project) -> list[Problem]:
 def changes(stored: str, project: Project) -> Iterator[tuple[str, Any, Any]]:
     """Key, value before and value now of all settings that differ and matter to what comes out."""
     with recalling("settings"):
-        before = {SYSTEMS: [], **json.loads(stored)}  # older notes know of none
+        before = {SYSTEMS: [], **_unsaid(), **json.loads(stored)}
     now = json.loads(json.dumps(_described(project)))
     moved = {key.rpartition(".")[0] for key in before if key.startswith("MD.")}
     for key, value in MDSettings(stat_ensemble="nvt").model_dump(mode="json").items():
         for place in moved:  # what a run of an earlier version does not say was as by default
             before.setdefault(f"{place}.{key}", value)
     for key in now:
-        # A key on one side only belongs to a section, or a trajectory, of a stage that was not run yet.
+        # Any other key on one side only belongs to a section, or a trajectory, of a stage that was not run yet.
         if key in before and before[key] != now[key] and when(key) is not When.ALWAYS:
             yield key, before[key], now[key]
 
@@ -122,6 +122,12 @@ def _described(project: Project) -> dict[str, Any]:
         by_files = TOLD if dumped.get(EXTEND) else ()  # no user has said these
         described |= {noted(stage, key): value for key, value in dumped.items() if key not in by_files}
     return described
+
+
+def _unsaid() -> dict[str, Any]:
+    """What notes of older programs do not say of the models: settings that these did not know, as they then were."""
+    plain = {name: MACE_SECTIONS[name]().model_dump(mode="json") for name in ("ARCHITECTURE", "TRAINING")}
+    return {f"mace.yaml: {name}.{key}": value for name, keys in plain.items() for key, value in keys.items()}
 
 
 def noted(plan: StagePlan, key: str = "") -> str:

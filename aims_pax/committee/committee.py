@@ -70,7 +70,7 @@ class Committee(Ensemble):
         super().__init__(
             [member.averaged.model for member in self._members], sources=design.names, devices=devices, passes=passes
         )
-        self._points = Points(self._members, self._placement)
+        self._points = Points(self._members, self._placement, weights=settings.training.config_type_weights)
 
     @classmethod
     def build(

@@ -1,6 +1,6 @@
 """The points that the members of a committee are trained on and measured by, on the devices of their members."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 
@@ -9,6 +9,7 @@ from aims_pax.committee.mace.graph import LabelledGraph, ModelFrame
 from aims_pax.committee.member import Member
 from aims_pax.committee.placement import Placement
 from aims_pax.frame import FloatArray, LabelledFrame, Split
+from aims_pax.settings.losses import weight_of
 
 
 class Points:
@@ -19,10 +20,14 @@ class Points:
     members : sequence of Member
         Who hold their graphs.
     placement : Placement
+    weights : mapping of str to float
+        Of structures in the loss, by name, see :func:`~aims_pax.settings.losses.weight_of`.
     """
 
-    def __init__(self, members: Sequence[Member], placement: Placement) -> None:
-        self._members, self._placement = members, placement
+    def __init__(
+        self, members: Sequence[Member], placement: Placement, *, weights: Mapping[str, float] | None = None
+    ) -> None:
+        self._members, self._placement, self._weights = members, placement, weights or {}
         self._neighbour_counts: dict[int, tuple[int, int]] = {}
         self.largest_graph_bytes = 0.0
         """Of the graphs that were ever added."""
@@ -48,7 +53,9 @@ class Points:
         for point in labelled:
             if point.split is Split.TEST or point.label_id in self._neighbour_counts:
                 continue
-            graph = LabelledGraph.build(point, for_model, atomic_energies_ev=atomic_energies_ev)
+            named = {"config_type": point.frame.config_type, "system": point.frame.system, "stage": point.stage}
+            weight = weight_of(self._weights, **named)
+            graph = LabelledGraph.build(point, for_model, atomic_energies_ev=atomic_energies_ev, weight=weight)
             owners = range(len(self._members)) if point.member is None else (point.member,)
             copies = {self._placement.devices[0]: graph}
             for index in owners:

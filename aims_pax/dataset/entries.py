@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from aims_pax.constraints import constraints_of
 from aims_pax.dataset.foreign import (
     charge_of,
+    config_type_of,
     forces_are_masked,
     is_dimer,
     is_free_atom,
@@ -102,6 +103,7 @@ def entry_of(atoms: Any, index: int, path: Path, keys: Keys) -> Entry:
         pbc=np.array(atoms.pbc, dtype=np.bool_),
         charge=_whole_or_none(charge_of(atoms.info)),
         spin=_whole_or_none(atoms.info.get("multiplicity")),
+        config_type=config_type_of(found),
     )
     energy = float(_array(_required(found, keys.energy, "energy"), keys.energy, ()))
     if is_free_atom(frame, found):

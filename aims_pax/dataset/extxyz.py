@@ -79,7 +79,7 @@ def write_extxyz(path: Path, labelled: Iterable[LabelledFrame], keys: Keys | Non
 
     The file appears complete or not at all. Besides the reference values, each structure carries ``label_id``,
     ``system``, ``trajectory``, ``md_step``, ``generation``, ``reference`` and, where there are such, ``charge``,
-    ``multiplicity`` and the ``member`` that alone uses it.
+    ``multiplicity``, ``config_type`` and the ``member`` that alone uses it.
     """
     keys = keys or Keys()
     n_written = 0
@@ -221,6 +221,8 @@ def _block(structure: LabelledFrame, keys: Keys) -> str:
         facts["charge"] = str(frame.charge)
     if frame.spin is not None:
         facts["multiplicity"] = str(frame.spin)  # other programs call the number of unpaired electrons spin
+    if frame.config_type:
+        facts["config_type"] = _text(frame.config_type)
     if structure.member is not None:
         facts["member"] = str(structure.member)
     if "dipole" in label.extras:

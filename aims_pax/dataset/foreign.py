@@ -14,6 +14,9 @@ from aims_pax.frame import BoolArray, FloatArray, Frame, Label
 FREE_ATOM: Final = "isolatedatom"
 """MACE's `config_type` of an atom alone, in lower case."""
 
+NO_CONFIG_TYPE: Final = "Default"
+"""MACE's `config_type` of structures that have none."""
+
 DIMER: Final = "dimer"
 """That of two atoms whose distance is scanned."""
 
@@ -59,6 +62,12 @@ def is_free_atom(frame: Frame, found: Mapping[str, Any]) -> bool:
 def is_dimer(found: Mapping[str, Any]) -> bool:
     """Whether a structure is called a dimer by its `config_type`."""
     return str(found.get("config_type", "")).strip().lower() == DIMER
+
+
+def config_type_of(found: Mapping[str, Any]) -> str:
+    """The `config_type` of a structure; empty where it has none, which MACE calls Default."""
+    kind = str(found.get("config_type", "")).strip()
+    return "" if kind == NO_CONFIG_TYPE else kind
 
 
 def virials_key(stress_key: str) -> str:

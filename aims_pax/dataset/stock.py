@@ -123,6 +123,7 @@ class Stock:
                 pbc=entry.frame.pbc,
                 charge=entry.frame.charge,
                 spin=entry.frame.spin,
+                config_type=entry.frame.config_type,
             )
             yield Labelled(number, self.place(number), frame, entry.label)
 

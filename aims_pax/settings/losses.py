@@ -66,3 +66,30 @@ LOSSES: Final[Mapping[str, LossKind]] = {
     "l1l2energyforces": LossKind("WeightedEnergyForcesL1L2Loss", _ENERGY_FORCES, weighs_structures=False),
 }
 """By the names that TRAINING.loss takes: those of aims-PAX v0.2, and of MACE."""
+
+
+DEFAULT_TYPE: Final = "Default"
+"""What MACE calls the kind of structures that are of none."""
+
+
+def weight_of(weights: Mapping[str, float], *, config_type: str, system: str, stage: str) -> float:
+    """What a structure counts in the loss: the weight of the first of its names that has one.
+
+    Where none has, a structure without a `config_type` has the weight of Default, and one with such a type, as in MACE,
+    1.
+
+    Parameters
+    ----------
+    weights : mapping of str to float
+        TRAINING.config_type_weights.
+    config_type : str
+        What the file that it comes from calls its kind; empty for others.
+    system : str
+        The starting structure that it descends from, or the file.
+    stage : str
+        The stage that it comes from.
+    """
+    for name in (config_type, system, stage):
+        if name and name in weights:
+            return weights[name]
+    return 1.0 if config_type else weights.get(DEFAULT_TYPE, 1.0)

@@ -21,6 +21,7 @@ from aims_pax.settings.reading.kinds import (
     Positive,
     ProjectPath,
     Seed,
+    Text,
     Whole,
     misfit,
 )
@@ -74,6 +75,7 @@ LossName = Annotated[
     AnyCase,
 ]
 """The keys of :data:`LOSSES`."""
+TypeWeights = Annotated[dict[Text, NotNegative], Kind("{name: weight}, such as {Default: 1, surface: 2}")]
 Order = Annotated[int, Ge(0), Le(12), Whole]
 AtomicNumber = Annotated[int, Ge(1), Le(118)]
 AtomicEnergies = Annotated[dict[AtomicNumber, float], Kind("{atomic number: energy}, such as {1: -13.6}")]
@@ -163,6 +165,12 @@ class TrainingSettings(Section):
     huber_delta: Positive = Field(
         0.01, description="Error from which on huber and universal count linearly, in eV, Å and atoms as the error is."
     )
+    config_type_weights: TypeWeights | None = Field(
+        None,
+        description="Weights of structures in the loss, by the config_type of a dataset's structures, the name of a "
+        "system or of a stage. The first of these that is named counts. Default: structures without a config_type, "
+        "of which none is. All weigh 1 when not given.",
+    )
     scheduler: Literal["ReduceLROnPlateau", "ExponentialLR"] = Field(
         "ReduceLROnPlateau", description="How the learning rate falls in initial dataset generation."
     )
@@ -180,6 +188,13 @@ class TrainingSettings(Section):
     )
 
     def contradictions(self) -> Iterator[Contradiction]:
+        if any(weight != 1 for weight in (self.config_type_weights or {}).values()):
+            if not LOSSES[self.loss].weighs_structures:
+                found = f"config_type_weights weigh structures, and MACE's loss {self.loss} takes no such weights."
+                yield Contradiction("config_type_weights", found, "Remove them, or choose another loss.")
+            if not any({"Default": 1.0, **(self.config_type_weights or {})}.values()):
+                found = "config_type_weights are all zero."
+                yield Contradiction("config_type_weights", found, "Name what is to be learned, or remove them.")
         weights = LOSSES[self.loss].weights
         if weights and not any(getattr(self, key) for key in weights):
             verb, there = ("is", "it") if len(weights) == 1 else ("are all", "them")

@@ -12,8 +12,10 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import Frame, Split, Stage
 from aims_pax.settings import ActiveLearningSettings, MiscSettings, Project
+from aims_pax.settings.losses import DEFAULT_TYPE
 from aims_pax.settings.methods.charges import told_by
 from aims_pax.settings.reading.final_datasets import EXTEND, WANTED
+from aims_pax.settings.reading.validation import suggestion
 from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.settings.stages.kinds import SELECT
 from aims_pax.stages import isolated
@@ -28,6 +30,9 @@ MAX_BINDING_EV = 25.0
 """More energy per atom than any bond gives; diamond has 7.4, and tungsten 8.9."""
 
 MAX_NAMED = 5
+
+MAX_NAMES = 12
+"""Of systems, stages and types that a message lists."""
 
 
 Identity = tuple[bytes, bytes, bytes]
@@ -173,6 +178,24 @@ def _remarks(project: Project, shares: Sequence[Share]) -> Iterator[Problem]:
     yield from _repetition_remarks(shares)
     yield from _free_atom_remarks(project, shares)
     yield from _composition_remarks(project, shares)
+    yield from _weight_remarks(project, shares)
+
+
+def _weight_remarks(project: Project, shares: Sequence[Share]) -> Iterator[Problem]:
+    """Names in TRAINING.config_type_weights that nothing here is called by; pools, which may be huge, are not asked."""
+    stages = project.settings.stages
+    if any(plan.kind == SELECT for plan in stages):
+        return
+    frames = [frame for share in shares for frame, _ in share.dataset.structures]
+    names = {DEFAULT_TYPE, INITIAL, *(system.name for system in project.systems), *(plan.name for plan in stages)}
+    names |= {name for frame in frames for name in (frame.system, frame.config_type) if name}
+    for name in sorted((project.mace.training.config_type_weights or {}).keys() - names):
+        yield Problem(
+            where=project.where("TRAINING", "config_type_weights"),
+            found=f"TRAINING.config_type_weights names {name}, and no system, stage or config_type here is called so.",
+            allowed=" | ".join(sorted(names)[:MAX_NAMES]),
+            advice=suggestion(name, names),
+        )
 
 
 def _charge_remarks(project: Project, dataset: Dataset) -> Iterator[Problem]:

@@ -54,8 +54,12 @@ class Targets:
     volume : (B,), Å³
         1 where there is no cell.
     n_atoms : (B,) int64
+    weight : (B,)
+        What the errors of each structure count in the loss.
     has_stress : bool
         Whether any stress is known.
+    has_weights : bool
+        Whether any weight is not 1.
     """
 
     energy: Tensor
@@ -64,7 +68,9 @@ class Targets:
     stress_is_known: Tensor
     volume: Tensor
     n_atoms: Tensor
+    weight: Tensor
     has_stress: bool
+    has_weights: bool
 
     def on(self, device: torch.device) -> Self:
         """The same labels on a device."""
@@ -80,7 +86,9 @@ class Targets:
             stress_is_known=torch.cat([part.stress_is_known for part in parts]),
             volume=torch.cat([part.volume for part in parts]),
             n_atoms=torch.cat([part.n_atoms for part in parts]),
+            weight=torch.cat([part.weight for part in parts]),
             has_stress=any(part.has_stress for part in parts),
+            has_weights=any(part.has_weights for part in parts),
         )
 
 
@@ -123,18 +131,23 @@ class LabelledGraph:
         return replace(self, targets=self.targets.on(device), **_tensors_on(self, device))
 
     @classmethod
-    def build(cls, point: LabelledFrame, for_model: ModelFrame, *, atomic_energies_ev: FloatArray) -> Self:
+    def build(
+        cls, point: LabelledFrame, for_model: ModelFrame, *, atomic_energies_ev: FloatArray, weight: float = 1.0
+    ) -> Self:
         """Graph and labels of one point.
 
         Parameters
         ----------
         atomic_energies_ev : (n_elements,), eV
             E0 as the model holds them.
+        weight : float
+            Of the structure in the loss.
         """
         frame = point.frame
         for_model.elements.require(frame.numbers)
         edges, images = neighbour_list(frame.positions, frame.cell, frame.pbc, cutoff=for_model.cutoff_ang)
         places = for_model.elements.places(torch.device("cpu"))[torch.as_tensor(frame.numbers)]
+        baseline_ev = float(atomic_energies_ev[places.numpy()].sum())
 
         def tensor(array: object) -> Tensor:
             return torch.as_tensor(array, dtype=for_model.dtype, device=for_model.device)
@@ -147,7 +160,7 @@ class LabelledGraph:
             shifts=tensor(images @ frame.cell),
             unit_shifts=tensor(images),
             cell=tensor(frame.cell),
-            targets=_targets(point, for_model, baseline_ev=float(atomic_energies_ev[places.numpy()].sum())),
+            targets=_targets(point, for_model, baseline_ev=baseline_ev, weight=weight),
         )
 
 
@@ -156,7 +169,7 @@ def _tensors_on(value: Targets | LabelledGraph, device: torch.device) -> dict[st
     return {name: content.to(device) for name, content in named if isinstance(content, Tensor)}
 
 
-def _targets(point: LabelledFrame, for_model: ModelFrame, *, baseline_ev: float) -> Targets:
+def _targets(point: LabelledFrame, for_model: ModelFrame, *, baseline_ev: float, weight: float) -> Targets:
     label, frame = point.label, point.frame
     volume = abs(float(np.linalg.det(frame.cell)))
     known = label.stress is not None and bool(frame.pbc.any()) and volume > 0
@@ -175,7 +188,9 @@ def _targets(point: LabelledFrame, for_model: ModelFrame, *, baseline_ev: float)
         stress_is_known=torch.tensor([known], device=for_model.device),
         volume=tensor([volume if known else 1.0]),
         n_atoms=torch.tensor([frame.n_atoms], device=for_model.device),
+        weight=tensor([weight]),
         has_stress=known,
+        has_weights=weight != 1,
     )
 
 

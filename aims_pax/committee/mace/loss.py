@@ -69,12 +69,15 @@ class WeightedLoss:
 
     def __call__(self, outputs: Outputs, targets: Targets) -> Tensor:
         """The loss of a batch, a scalar. Structures without stress count as free of stress error."""
-        energy = ((outputs.energy - targets.energy) / targets.n_atoms).square().mean()
-        forces = (outputs.forces - targets.forces).square().mean()
-        loss = self.energy_weight * energy + self.forces_weight * forces
-        if outputs.virials is not None:
-            loss = loss + self.stress_weight * stress_deviation(outputs.virials, targets).square().mean()
-        return loss
+        energy = ((outputs.energy - targets.energy) / targets.n_atoms).square()
+        forces = (outputs.forces - targets.forces).square()
+        stress = None if outputs.virials is None else stress_deviation(outputs.virials, targets).square()
+        if targets.has_weights:
+            energy = targets.weight * energy
+            forces = torch.repeat_interleave(targets.weight, targets.n_atoms)[:, None] * forces
+            stress = None if stress is None else targets.weight[:, None, None] * stress
+        loss = self.energy_weight * energy.mean() + self.forces_weight * forces.mean()
+        return loss if stress is None else loss + self.stress_weight * stress.mean()
 
 
 class MaceLoss:
@@ -120,7 +123,7 @@ class MaceLoss:
 
 
 def _labels(targets: Targets) -> Batch:
-    """Labels as MACE's losses read them, all of the same weight."""
+    """Labels as MACE's losses read them."""
     ones = torch.ones_like(targets.energy)
     return Batch(
         ptr=torch.nn.functional.pad(targets.n_atoms.cumsum(0), (1, 0)),
@@ -128,7 +131,7 @@ def _labels(targets: Targets) -> Batch:
         forces=targets.forces,
         stress=targets.stress,
         virials=-targets.stress * targets.volume[:, None, None],
-        weight=ones,
+        weight=targets.weight,
         energy_weight=ones,
         forces_weight=ones,
         stress_weight=ones,

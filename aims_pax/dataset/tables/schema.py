@@ -8,7 +8,8 @@ which keeps ``jobs`` small enough to be counted in milliseconds. Diagnostics (sc
 which is how SQLite stores a NaN: a diverging model must not end a run. Energies of labels may not.
 
 Version 2 sets structures apart from labels. What may grow (names of stages, splits, selectors, references) is free
-text, and the program says what it knows of it. Version 3 notes who has worked on a run, with what.
+text, and the program says what it knows of it. Version 3 notes who has worked on a run, with what. Version 4
+keeps what files call the kind of their structures.
 """
 
 from collections.abc import Callable, Sequence
@@ -236,6 +237,9 @@ _VERSION_3 = (
 )
 
 
+_VERSION_4 = ("ALTER TABLE structures ADD COLUMN config_type TEXT NOT NULL DEFAULT ''",)
+
+
 def _create(connection: Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     for statement in _VERSION_1:
@@ -258,13 +262,18 @@ def _note_sessions(connection: Connection) -> None:
         connection.execute(statement)
 
 
+def _note_config_types(connection: Connection) -> None:
+    for statement in _VERSION_4:
+        connection.execute(statement)
+
+
 def _n_rows(connection: Connection, table: str) -> int:
     return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
 Upgrade = Callable[[Connection], None]
 
-UPGRADES: tuple[Upgrade, ...] = (_create, _set_structures_apart, _note_sessions)
+UPGRADES: tuple[Upgrade, ...] = (_create, _set_structures_apart, _note_sessions, _note_config_types)
 
 
 def version_of(connection: Connection, *, newest: int = len(UPGRADES)) -> int:

@@ -11,7 +11,7 @@ FRAME = ", ".join(
     f"structures.{column}"
     for column in (
         *("system", "trajectory", "md_step", "generation", "charge", "spin"),
-        *("numbers", "positions", "cell", "pbc"),
+        *("numbers", "positions", "cell", "pbc", "config_type"),
     )
 )
 """Columns of which :func:`frame_of_row` makes a frame."""
@@ -38,11 +38,12 @@ class StructureTables(Tables):
         """
         structure_id = self._database.execute(
             "INSERT INTO structures (stage, source, system, trajectory, md_step, generation, charge, spin, pbc, cell, "
-            "numbers, positions) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "numbers, positions, config_type) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(str(stage), source, frame.system, int(frame.trajectory), int(frame.md_step), int(frame.generation)),
                 *(None if number is None else int(number) for number in (frame.charge, frame.spin)),
                 *(bool_blob(frame.pbc), float_blob(frame.cell), int_blob(frame.numbers), float_blob(frame.positions)),
+                frame.config_type,
             ),
         ).lastrowid
         assert structure_id is not None
@@ -51,7 +52,7 @@ class StructureTables(Tables):
 
 def frame_of_row(row: Row | list[Any]) -> Frame:
     """The frame in the columns of :data:`FRAME`."""
-    system, trajectory, md_step, generation, charge, spin, numbers, positions, cell, pbc = row
+    system, trajectory, md_step, generation, charge, spin, numbers, positions, cell, pbc, kind = row
     return Frame(
         system=system,
         trajectory=trajectory,
@@ -63,4 +64,5 @@ def frame_of_row(row: Row | list[Any]) -> Frame:
         pbc=bool_array(pbc, 3),
         charge=charge,
         spin=spin,
+        config_type=kind,
     )

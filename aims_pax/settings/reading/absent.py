@@ -167,7 +167,6 @@ NOT_YET_MACE: Final[Mapping[str, Mapping[str, Absent]]] = {
     "TRAINING": {
         "swa": _later("stochastic weight averaging", "Set it to false; ema averages the weights.", False),
         "seed": Absent((None, 42), "GENERAL.seed is that of training, too. Remove it."),
-        "config_type_weights": Absent((None, {"Default": 1.0}, {}), "All structures weigh the same. Remove it."),
         "start_swa": _later("stochastic weight averaging"),
         "dipole_weight": _later("dipoles", "Remove it.", 1),
         "hirshfeld_weight": _later("Hirshfeld ratios", "Remove it.", 1),

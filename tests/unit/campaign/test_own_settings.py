@@ -80,3 +80,15 @@ def test_other_fixed_atoms_are_another_structure(tmp_path: Path) -> None:
     assert changed_settings(notes[1], held) == []
     for note in notes[1:]:
         assert any("The starting structures are not those" in problem.found for problem in changed_settings(note, free))
+
+
+def test_a_note_of_an_older_program_means_its_settings_of_training_as_they_were(tmp_path: Path) -> None:
+    """It did not know these keys, so the run has them at their defaults."""
+    plain = project(tmp_path / "plain")
+    stored = json.loads(json.dumps(_described(plain)))
+    for key in ("loss", "config_type_weights"):
+        del stored[f"mace.yaml: TRAINING.{key}"]
+    assert changed_settings(json.dumps(stored), plain) == []
+    (tmp_path / "plain" / "mace.yaml").write_text("GENERAL: {name_exp: run}\nTRAINING: {loss: huber}\n")
+    said = [problem.found for problem in changed_settings(json.dumps(stored), load_project(tmp_path / "plain"))]
+    assert any(one.startswith("TRAINING.loss is huber, and the run in") for one in said), said

@@ -126,6 +126,32 @@ def test_every_loss_is_lowered_by_training(committee: Committee, loss: str) -> N
         assert end.loss < start.loss
 
 
+def test_structures_weigh_what_their_names_say() -> None:
+    """A structure of no weight moves nothing, in training and in the validation loss."""
+    points = molecules(4, n_valid=2)
+    odd = [replace(one, frame=replace(one.frame, config_type="odd")) for one in (points[0], points[4])]
+    mixed = [odd[0], *points[1:4], odd[1], points[5]]
+    named = settings(batch_size=4, config_type_weights={"odd": 0.0})
+    committee = Committee.build(named, mixed, seeds=(1,))
+    graphs = committee._members[0].train_graphs + committee._members[0].valid_graphs
+    assert [float(graph.targets.weight) for graph in graphs] == [0.0, 1.0, 1.0, 1.0, 0.0, 1.0]
+    before = committee.errors()[0]
+    wrong = [replace(one, label=replace(one.label, forces=one.label.forces + 7.0)) for one in odd]
+    other = Committee.build(named, mixed, seeds=(1,))
+    for member in other._members:
+        for graphs, point_there in ((member.train_graphs, wrong[0]), (member.valid_graphs, wrong[1])):
+            forces = torch.as_tensor(point_there.label.forces)
+            graphs[0] = replace(graphs[0], targets=replace(graphs[0].targets, forces=forces))
+    after = other.errors()[0]
+    assert before is not None
+    assert after is not None
+    assert before.loss == after.loss
+    assert before.force_mae_ev_per_ang < after.force_mae_ev_per_ang
+    committee.train(2)
+    other.train(2)
+    assert equal(weights(committee), weights(other))
+
+
 def test_members_differ_by_seed_and_agree_with_it() -> None:
     points = molecules(2)
     first, second, again = (

@@ -167,6 +167,26 @@ def test_charge_and_multiplicity_are_read_where_they_are_whole(
     assert (frame.charge, frame.spin) == (charge, spin)
 
 
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("", ""),
+        ("config_type=Default", ""),
+        ("config_type=surface", "surface"),
+        ('config_type="bulk, hot"', "bulk, hot"),
+        ("config_type=3", "3"),
+    ],
+)
+def test_config_type_is_read_and_written(said: str, kind: str, tmp_path: Path) -> None:
+    (tmp_path / "data.xyz").write_text(f"{HEAD}:REF_forces:R:3 REF_energy=-1 {said}\nH 0 0 0 0 0 0\n")
+    ((frame, label),) = read_extxyz(tmp_path / "data.xyz")
+    assert frame.config_type == kind
+    write_extxyz(tmp_path / "again.xyz", [labelled(frame, label)])
+    ((again, _),) = read_extxyz(tmp_path / "again.xyz")
+    assert again.config_type == kind
+    assert ("config_type" in (tmp_path / "again.xyz").read_text()) == bool(kind)
+
+
 HEAD = '1\nLattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3'
 
 

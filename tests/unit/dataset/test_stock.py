@@ -23,6 +23,7 @@ def water(number: int) -> Atoms:
     rng = np.random.default_rng(number)
     atoms = Atoms("OH2", positions=rng.normal(size=(3, 3)), cell=[8, 8, 8], pbc=number % 2 == 0)
     atoms.info |= {"REF_energy": -470.0 - number, "REF_stress": rng.normal(size=6) / 100}
+    atoms.info["config_type"] = "Default" if number % 2 else "surface"
     atoms.arrays["REF_forces"] = rng.normal(size=(3, 3))
     return atoms
 
@@ -42,6 +43,7 @@ def as_ase(path: Path, images: list[Atoms]) -> Path:
             "stress": one.info["REF_stress"],
         }
         atoms.calc = SinglePointCalculator(atoms, **results)
+        atoms.info["config_type"] = one.info["config_type"]
         computed.append(atoms)
     write(path.with_suffix(".traj"), computed)
     return path.with_suffix(".traj")
@@ -53,7 +55,7 @@ def as_mace(path: Path, images: list[Atoms]) -> Path:
         for number, one in enumerate(images):
             group = file.require_group(f"config_batch_{number // 2}").create_group(f"config_{number % 2}")
             group["atomic_numbers"], group["positions"] = one.numbers, one.positions
-            group["cell"], group["pbc"], group["config_type"] = np.array(one.cell), one.pbc, "Default"
+            group["cell"], group["pbc"], group["config_type"] = np.array(one.cell), one.pbc, one.info["config_type"]
             properties = group.create_group("properties")
             properties["energy"], properties["forces"] = one.info["REF_energy"], one.arrays["REF_forces"]
             properties["stress"], properties["dipole"] = one.info["REF_stress"], "None"
@@ -73,7 +75,7 @@ def as_columns(path: Path, images: list[Atoms]) -> Path:
         file["properties/info/REF_stress"] = np.stack([one.info["REF_stress"] for one in images])
         file["properties/info/REF_dipole"] = np.full((len(images), 3), np.nan)
         file["properties/arrays/REF_forces"] = np.concatenate([one.arrays["REF_forces"] for one in images])
-        file["config_metadata/config_type"] = ["" for _ in images]
+        file["config_metadata/config_type"] = [one.info["config_type"] for one in images]
     return path.with_suffix(".hdf5")
 
 
@@ -95,6 +97,7 @@ def test_structures_are_read_as_they_were_written(name: str, tmp_path: Path) -> 
         np.testing.assert_allclose(one.frame.positions, image.positions, atol=1e-7)
         np.testing.assert_allclose(one.frame.cell, image.cell, atol=1e-7)
         assert one.frame.pbc.tolist() == image.pbc.tolist()
+        assert one.frame.config_type == ("" if one.number % 2 else "surface")
         assert one.label.energy == pytest.approx(image.info["REF_energy"])
         np.testing.assert_allclose(one.label.forces, image.arrays["REF_forces"], atol=1e-7)
         assert one.label.stress is not None

@@ -67,6 +67,7 @@ def labelled_pairs(draw: st.DrawFn) -> tuple[Frame, Label]:
         pbc=draw(hnp.arrays(np.bool_, 3)),
         charge=draw(st.none() | st.integers(-9, 9)),
         spin=draw(st.none() | st.integers(1, 9)),
+        config_type=draw(st.text(st.characters(codec="utf-8"), max_size=5)),
     )
     extras = {name: array(*shape) for name, shape in draw(st.dictionaries(st.text("abc"), SHAPES, max_size=2)).items()}
     stress = draw(st.none() | hnp.arrays(np.float64, 6, elements=finite))

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from aims_pax.settings.losses import LOSSES
+from aims_pax.settings.losses import LOSSES, weight_of
 from aims_pax.settings.mace import LossName
 
 from .conftest import MACE, ProjectFolder
@@ -48,6 +48,51 @@ def test_losses_of_stress_alone_insist_on_it(folder: ProjectFolder, name: str) -
 )
 def test_what_no_loss_can_be_is_said(refused: Callable[..., str], training: str, words: str) -> None:
     assert words in refused(mace=f"{MACE}TRAINING: {{{training}}}\n")
+
+
+@pytest.mark.parametrize("loss", ["huber", "universal", "l1l2energyforces"])
+def test_losses_without_weights_of_structures_refuse_them(folder: ProjectFolder, loss: str) -> None:
+    training = f"TRAINING: {{loss: {loss}, config_type_weights: {{Default: 1.0, bulk: 2}}}}\n"
+    said = folder.write(mace=MACE + training).complaint()
+    assert f"config_type_weights weigh structures, and MACE's loss {loss} takes no such weights." in said
+    assert folder.write(mace=MACE + training.replace("bulk: 2", "bulk: 1")).load().mace.training.loss == loss
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ("{Default: 0, bulk: 0}", "config_type_weights are all zero."),
+        ("{bulk: -1}", "TRAINING.config_type_weights.bulk is -1."),
+        ("{bulk: much}", "TRAINING.config_type_weights.bulk is 'much'."),
+        ("[bulk]", "TRAINING.config_type_weights is a list.\n  Allowed: {name: weight}"),
+    ],
+)
+def test_weights_of_structures_that_make_no_sense_are_said(
+    refused: Callable[..., str], weights: str, words: str
+) -> None:
+    assert words in refused(mace=f"{MACE}TRAINING: {{config_type_weights: {weights}}}\n")
+
+
+@pytest.mark.parametrize("weights", ["null", "{}", "{Default: 1.0}", "{bulk: 0}"])
+def test_weights_that_say_nothing_are_accepted(folder: ProjectFolder, weights: str) -> None:
+    assert folder.write(mace=f"{MACE}TRAINING: {{config_type_weights: {weights}}}\n").load()
+
+
+@pytest.mark.parametrize(
+    ("config_type", "system", "stage", "weight"),
+    [
+        ("surface", "water", "active", 2.0),
+        ("", "water", "active", 3.0),
+        ("", "ice", "active", 5.0),
+        ("", "ice", "initial", 0.5),
+        ("bulk", "water", "active", 3.0),
+        ("bulk", "ice", "initial", 1.0),
+    ],
+)
+def test_the_first_name_that_has_a_weight_counts(config_type: str, system: str, stage: str, weight: float) -> None:
+    weights = {"surface": 2.0, "water": 3.0, "active": 5.0, "Default": 0.5}
+    assert weight_of(weights, config_type=config_type, system=system, stage=stage) == weight
+    assert weight_of({}, config_type=config_type, system=system, stage=stage) == 1.0
 
 
 def test_weights_that_a_loss_does_not_have_may_be_zero(folder: ProjectFolder) -> None:

@@ -354,7 +354,6 @@ LACKING_MODEL: dict[str, str] = {
     "TRAINING": """
         seed: 7
         loss: weighted_energy_forces_dipole
-        config_type_weights: {bulk: 2.0}
         dipole_weight: 2
         hirshfeld_weight: 2
         swa: true

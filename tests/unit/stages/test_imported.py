@@ -133,3 +133,22 @@ def test_structure_of_both_files_is_remarked(tmp_path: Path) -> None:
     moved = COPPER.format(-7, "").replace("Cu 0", "Cu 0.1")
     remarks = dataset_remarks(project_of(tmp_path, COPPER.format(-7, ""), COPPER.format(-7, "") + moved))
     assert ["1 of 2 structures for validation stand in the training data, too" in str(one) for one in remarks] == [True]
+
+
+def test_kinds_of_structures_are_kept_and_names_without_any_are_remarked(tmp_path: Path) -> None:
+    train = COPPER.format(-7, "config_type=hot") + COPPER.format(-8, "")
+    weights = {"hot": 2.0, "copper": 3.0, "initial": 0.5, "valid": 1.5, "hott": 7.0, "Default": 1.0}
+    project = project_of(tmp_path / "project", train, mace={"TRAINING": {"config_type_weights": weights}})
+    with RunStore.open(tmp_path) as store:
+        memory = Memory(store, RunFolder(tmp_path, tmp_path / "calculations"))
+        with store.transaction():
+            import_datasets(project, store, memory)
+        points = list(store.labelled())
+    assert [(one.frame.config_type, one.frame.system, one.stage) for one in points] == [
+        ("hot", "train", "initial"),
+        ("", "train", "initial"),
+        ("", "valid", "initial"),
+    ]
+    (remark,) = dataset_remarks(project)
+    assert "config_type_weights names hott, and no system, stage or config_type here is called so." in str(remark)
+    assert "Did you mean hot?" in str(remark)

@@ -1,6 +1,7 @@
 """Losses by MACE's own classes, against their formulas written out by hand."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ VOLUME = np.array([60.0, 1.0, 45.0])
 """The second structure is a molecule, of which no stress is known."""
 
 KNOWN = np.array([True, False, True])
+STRUCTURES = np.array([0.0, 3.0, 0.5])
+"""Weights of the structures, where they have any."""
 
 
 def numbers(seed: int) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -33,7 +36,7 @@ def numbers(seed: int) -> tuple[FloatArray, FloatArray, FloatArray]:
 LABELLED, PREDICTED = numbers(1), numbers(2)
 
 
-def targets(dtype: torch.dtype = torch.float64) -> Targets:
+def targets(dtype: torch.dtype = torch.float64, *, weighted: bool = False) -> Targets:
     energy, forces, stress = (torch.tensor(one, dtype=dtype) for one in LABELLED)
     known = torch.tensor(KNOWN)
     return Targets(
@@ -43,7 +46,9 @@ def targets(dtype: torch.dtype = torch.float64) -> Targets:
         stress_is_known=known,
         volume=torch.tensor(VOLUME, dtype=dtype),
         n_atoms=torch.tensor(N_ATOMS),
+        weight=torch.tensor(STRUCTURES if weighted else np.ones(3), dtype=dtype),
         has_stress=True,
+        has_weights=weighted,
     )
 
 
@@ -124,6 +129,37 @@ def test_loss_is_its_formula(name: str) -> None:
     assert isinstance(loss, WeightedLoss if name == "weighted" else MaceLoss)
     found = loss(outputs(virials=loss.wants_virials(targets())), targets())
     assert float(found.detach()) == pytest.approx(FORMULAS[name](), rel=1e-12)
+
+
+def of_weighted_structures(energy_weight: float, forces_weight: float, stress_weight: float = 0.0) -> float:
+    atoms = np.repeat(STRUCTURES, N_ATOMS)[:, None]
+    energy, forces = (STRUCTURES * squared(per_atom())).mean(), (atoms * squared(of_forces())).mean()
+    stress = (STRUCTURES[:, None, None] * squared(of_stress())).mean()
+    return float(energy_weight * energy + forces_weight * forces + stress_weight * stress)
+
+
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [
+        ("weighted", (2.0, 30.0, 5.0)),
+        ("stress", (2.0, 30.0, 5.0)),
+        ("ef", (1.0, 1.0)),
+        ("forces_only", (0.0, 30.0)),
+    ],
+)
+def test_errors_of_a_structure_count_by_its_weight(name: str, weights: tuple[float, ...]) -> None:
+    loss = build_loss(training(name), compute_stress=True, dtype=torch.float64)
+    labelled = targets(weighted=True)
+    found = loss(outputs(virials=loss.wants_virials(labelled)), labelled)
+    assert float(found.detach()) == pytest.approx(of_weighted_structures(*weights), rel=1e-12)
+
+
+def test_weights_of_one_change_no_bit_of_the_loss() -> None:
+    loss = build_loss(training("weighted"), compute_stress=True, dtype=torch.float32)
+    plain = targets(torch.float32)
+    ones = replace(plain, has_weights=True)
+    said = [float(loss(outputs(virials=True, dtype=torch.float32).detached(), one)) for one in (plain, ones)]
+    assert said[0] == said[1]
 
 
 @pytest.mark.parametrize("name", LOSSES)
