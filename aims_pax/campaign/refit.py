@@ -50,7 +50,7 @@ def refit(run: Bench, summary: Summary, plan: StagePlan) -> Summary:
 def _committee(run: Bench, before: Path) -> Committee:
     """The committee as learning left it, with all labels for training."""
     misc = run.project.mace.misc
-    committee = Committee.load(before, device=devices_of(misc.device), compiled=misc.compile)
+    committee = Committee.load(before, device=devices_of(misc.device), compiled=misc.compile, cueq=misc.cueq)
     committee.add(list(run.store.labelled()))
     committee.share_points(validation_trains=True)
     return committee

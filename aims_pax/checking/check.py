@@ -12,7 +12,7 @@ from aims_pax.atoms import atoms_of
 from aims_pax.checking.asked import Asked
 from aims_pax.checking.continuation import continuation_facts, continuation_problems, earlier_run
 from aims_pax.checking.remarks import doubts
-from aims_pax.committee.hardware import runs_on_cpu
+from aims_pax.committee.hardware import runs_on_cpu, why_no_cueq
 from aims_pax.errors import Doubt, Problem, ReferenceUnavailable, RunLocked, UserError
 from aims_pax.forecast.amounts import amount_facts, n_probes, outsets_ahead
 from aims_pax.forecast.sampling import initial_rules
@@ -33,6 +33,7 @@ from aims_pax.settings import (
     SlurmCluster,
     TeacherSettings,
 )
+from aims_pax.settings.mace import CueqUse
 from aims_pax.settings.reading.document import KeyPath, dotted
 from aims_pax.settings.stage import INITIAL
 from aims_pax.settings.stages.kinds import KINDS
@@ -142,12 +143,18 @@ def _reason_not_writable(folder: Path) -> str | None:
 
 def _device_problems(project: Project) -> Iterator[Problem]:
     misc = project.mace.misc
-    if runs_on_cpu(misc.device) and not misc.compile:
+    on_cpu, uses_cueq = runs_on_cpu(misc.device), misc.cueq is not CueqUse.NOTHING
+    if on_cpu and uses_cueq and (problem := why_no_cueq(["cpu"])) is not None:
+        yield replace(problem, where=str(project.mace_file))
+    if on_cpu and not misc.compile:
         return
     from aims_pax.committee import devices_of, missing_gpus, usable_gpus, why_nothing_compiles
 
     missing, there = missing_gpus(misc.device), usable_gpus()
     if not missing:
+        types = [device.type for device in devices_of(misc.device)]
+        if uses_cueq and not on_cpu and (problem := why_no_cueq(types)) is not None:
+            yield replace(problem, where=str(project.mace_file))
         if misc.compile and (problem := why_nothing_compiles(devices_of(misc.device)[0])) is not None:
             yield replace(problem, where=str(project.mace_file))
         return

@@ -22,10 +22,11 @@ from aims_pax.checking.motion import (
     thermostat,
     time_step,
 )
+from aims_pax.committee.hardware import runs_on_cpu
 from aims_pax.errors import Doubt
 from aims_pax.settings import ActiveLearningSettings, Project
 from aims_pax.settings.losses import LOSSES, StressIn
-from aims_pax.settings.mace import TrainingSettings
+from aims_pax.settings.mace import CueqUse, TrainingSettings
 from aims_pax.settings.methods.driver import EMBEDDED, DriverChoice
 from aims_pax.settings.methods.reference import PyscfSettings
 from aims_pax.settings.reading.document import KeyPath, dotted
@@ -237,6 +238,16 @@ def _loss_of_forces(training: TrainingSettings) -> float:
             return training.forces_weight * error**2
 
 
+def cueq(asked: Asked) -> Iterator[Doubt]:
+    """Kernels for GPUs where there is none."""
+    project, misc = asked.project, asked.project.mace.misc
+    if misc.cueq is not CueqUse.NOTHING and runs_on_cpu(misc.device):
+        key = "enable_cueq" if misc.enable_cueq else "enable_cueq_train"
+        found = f"MISC.{key} is true, and the models run on a CPU: cuEquivariance's kernels are for GPUs."
+        advice = "Set it to false: without them, a pass on a CPU takes half as long."
+        yield Doubt(project.where("MISC", key), found, "true with a GPU", advice)
+
+
 def committees(asked: Asked) -> Iterator[Doubt]:
     """Stages with committees of different size, of which there is only one."""
     stages = [one for one in asked.project.settings.stages if isinstance(one.settings, StageSettings)]
@@ -365,6 +376,7 @@ RULES: Final[tuple[Callable[[Asked], Iterator[Doubt]], ...]] = (
     weights,
     loss,
     margin,
+    cueq,
     committees,
     cells,
     crystals_under_gfn2,

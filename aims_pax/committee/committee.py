@@ -20,6 +20,7 @@ from aims_pax.committee.mace.build import (
     set_avg_num_neighbors,
 )
 from aims_pax.committee.mace.compiled import CompiledPasses
+from aims_pax.committee.mace.cueq import CueqPasses
 from aims_pax.committee.mace.elements import Elements
 from aims_pax.committee.mace.loss import build_loss
 from aims_pax.committee.mace.model import Passes, atomic_energies, frame_of, run_model
@@ -32,7 +33,7 @@ from aims_pax.committee.points import Points
 from aims_pax.errors import ShapeError
 from aims_pax.frame import LabelledFrame
 from aims_pax.protocols import EVERY_EPOCH, EpochPlan, EpochReport, MemberErrors
-from aims_pax.settings.mace import MaceSettings
+from aims_pax.settings.mace import CueqUse, MaceSettings
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,13 @@ class Committee(Ensemble):
     """
 
     def __init__(
-        self, design: Design, *, devices: Sequence[torch.device], compiled: bool, moves_cells: bool = False
+        self,
+        design: Design,
+        *,
+        devices: Sequence[torch.device],
+        compiled: bool,
+        moves_cells: bool = False,
+        cueq: CueqUse = CueqUse.NOTHING,
     ) -> None:
         settings = design.settings
         self._design = design
@@ -61,6 +68,8 @@ class Committee(Ensemble):
             first = models[: len(devices)]
             learns = settings.general.compute_stress
             passes = CompiledPasses(skeletons, first, learn_virials=learns, tell_virials=learns or moves_cells)
+        elif cueq is not CueqUse.NOTHING:
+            passes = CueqPasses(models[: len(devices)], cueq)
         self._members = tuple(
             Member(
                 model, settings.training, loss=loss, seed=seed, passes=passes, baseline_ev=baseline_of(model, models[0])
@@ -83,6 +92,7 @@ class Committee(Ensemble):
         device: Where = "cpu",
         compiled: bool = False,
         moves_cells: bool = False,
+        cueq: CueqUse = CueqUse.NOTHING,
     ) -> "Committee":
         """Untrained members for a first set of points, which they also receive.
 
@@ -97,11 +107,13 @@ class Committee(Ensemble):
             Whether PyTorch's compiler makes the members faster, see :class:`CompiledPasses`.
         moves_cells : bool
             Whether MD will ask for stress, so that passes with stress are compiled now and not in the middle of a run.
+        cueq : CueqUse
+            What cuEquivariance is used for, see :class:`CueqPasses`; not together with the compiler.
 
         Raises
         ------
         ModelError
-            The settings describe no MACE model, or PyTorch can't compile it.
+            The settings describe no MACE model, or PyTorch can't compile it, or MACE not convert it.
         ShapeError
             No points, fewer than one seed, or a seed twice.
         """
@@ -111,7 +123,7 @@ class Committee(Ensemble):
         elements = Elements.of([*isolated, *(z for point in labelled for z in point.frame.numbers)])
         statistics = dataset_statistics(settings.architecture, labelled, elements, isolated_atoms_ev=isolated)
         design = Design(settings, tuple(seeds), elements, (statistics,) * len(seeds))
-        committee = cls(design, devices=as_devices(device), compiled=compiled, moves_cells=moves_cells)
+        committee = cls(design, devices=as_devices(device), compiled=compiled, moves_cells=moves_cells, cueq=cueq)
         committee.add(labelled)
         return committee
 
@@ -125,6 +137,7 @@ class Committee(Ensemble):
         device: Where = "cpu",
         compiled: bool = False,
         moves_cells: bool = False,
+        cueq: CueqUse = CueqUse.NOTHING,
     ) -> "Committee":
         """Members that go on from trained models, each from its own, or all from one; without points.
 
@@ -138,7 +151,7 @@ class Committee(Ensemble):
             models *= len(seeds)
         statistics = tuple(statistics_of(model) for model in models)
         design = Design(settings, tuple(seeds), frame_of(models[0]).elements, statistics)
-        committee = cls(design, devices=as_devices(device), compiled=compiled, moves_cells=moves_cells)
+        committee = cls(design, devices=as_devices(device), compiled=compiled, moves_cells=moves_cells, cueq=cueq)
         for member, model in zip(committee._members, models, strict=True):
             member.adopt(model)
         return committee
@@ -273,26 +286,34 @@ class Committee(Ensemble):
 
     @classmethod
     def load(
-        cls, path: Path, *, device: Where = "cpu", compiled: bool = False, moves_cells: bool = False
+        cls,
+        path: Path,
+        *,
+        device: Where = "cpu",
+        compiled: bool = False,
+        moves_cells: bool = False,
+        cueq: CueqUse = CueqUse.NOTHING,
     ) -> "Committee":
         """The committee that was saved, without its points: add them again in their order and it is as it was.
 
         Parameters
         ----------
         compiled, moves_cells : bool
+        cueq : CueqUse
             As in :meth:`build`; they need not be what they were.
 
         Raises
         ------
         ModelError
-            The file is missing, damaged, or of a newer version; or PyTorch can't compile the models.
+            The file is missing, damaged, or of a newer version; or PyTorch can't compile the models, or MACE not
+            convert them.
         """
         devices = as_devices(device)
         saved = read_checkpoint(path, device=devices[0])
         with naming_damage(path):
             settings = MaceSettings.model_validate(saved.settings)
             design = Design(settings, saved.seeds, saved.elements, saved.statistics)
-            committee = cls(design, devices=devices, compiled=compiled, moves_cells=moves_cells)
+            committee = cls(design, devices=devices, compiled=compiled, moves_cells=moves_cells, cueq=cueq)
             for member, state in zip(committee._members, saved.members, strict=True):
                 member.restore(state)
         committee._generation = saved.generation

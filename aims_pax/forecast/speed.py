@@ -291,6 +291,7 @@ def _untrained(project: Project, points: Sequence[LabelledFrame]) -> Committee:
         device=devices_of(project.mace.misc.device),
         compiled=project.mace.misc.compile,
         moves_cells=assembly.committee_moves_cells(project),
+        cueq=project.mace.misc.cueq,
     )
 
 

@@ -7,7 +7,7 @@ from aims_pax.errors import Problem
 from aims_pax.frame import Stage
 from aims_pax.settings.cluster import NO_RESOURCES, ClusterSettings, SystemResources, WorkerCluster, unfilled
 from aims_pax.settings.losses import LOSSES, StressIn
-from aims_pax.settings.mace import MaceSettings
+from aims_pax.settings.mace import CueqUse, MaceSettings
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.engines import BoxedEngineSettings, box_problem
 from aims_pax.settings.motion.cells import motion_problems, motions_in, reference_of
@@ -40,6 +40,7 @@ def cross_problems(
         problems += _moot_problems(settings, document, systems, stages)
     if mace is not None and mace_document is not None:
         problems += _loss_problems(mace, mace_document)
+        problems += _cueq_problems(mace, mace_document)
         problems += _model_problems(settings, mace, mace_document, systems) if systems else ()
     return problems
 
@@ -242,6 +243,20 @@ def _loss_problems(mace: MaceSettings, document: Document) -> Iterator[Problem]:
         found = f"TRAINING.loss is {name}, and GENERAL.compute_stress is false: there is no stress to learn."
         advice = "Set compute_stress: true, or loss: weighted, which learns energies and forces without it."
         yield Problem(document.where(("TRAINING", "loss")), found, "", advice)
+
+
+CUEQ_CORRELATIONS: Final = (2, 3)
+"""Of the models that MACE converts for cuEquivariance."""
+
+
+def _cueq_problems(mace: MaceSettings, document: Document) -> Iterator[Problem]:
+    """Models that can't be converted."""
+    order = mace.architecture.correlation
+    if mace.misc.cueq is not CueqUse.NOTHING and order not in CUEQ_CORRELATIONS:
+        keys = ("MISC", "enable_cueq" if mace.misc.enable_cueq else "enable_cueq_train")
+        found = f"{dotted(keys)} is true, and ARCHITECTURE.correlation is {order}: MACE can't convert such models."
+        allowed = f"correlation {' or '.join(map(str, CUEQ_CORRELATIONS))}"
+        yield Problem(document.where(keys), found, allowed, "Set it to false, or change correlation.")
 
 
 def _model_problems(

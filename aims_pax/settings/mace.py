@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -208,6 +209,29 @@ class TrainingSettings(Section):
                     yield Contradiction(key, found, f"Remove {key}, or set loss: weighted.")
 
 
+class CueqUse(StrEnum):
+    """Which passes of the models are made by cuEquivariance."""
+
+    NOTHING = "nothing"
+    """All are as MACE builds them."""
+    PREDICTIONS = "predictions"
+    """Those of MD, uncertainty and validation."""
+    TRAINING = "training"
+    """Those whose loss is minimised."""
+    EVERYTHING = "everything"
+    """All."""
+
+    @property
+    def predicts(self) -> bool:
+        """Whether predictions are."""
+        return self in (CueqUse.PREDICTIONS, CueqUse.EVERYTHING)
+
+    @property
+    def trains(self) -> bool:
+        """Whether training is."""
+        return self in (CueqUse.TRAINING, CueqUse.EVERYTHING)
+
+
 class DeviceSettings(Section):
     """Where models run and how, and how much is logged."""
 
@@ -221,9 +245,28 @@ class DeviceSettings(Section):
         description="Whether PyTorch's compiler makes the models faster: two to three times if they are small and on a "
         "CPU. It takes some minutes at the first start on a machine, and needs a C++ compiler.",
     )
+    enable_cueq: bool = Field(
+        False,
+        description="Whether MD and all other predictions are made by cuEquivariance, NVIDIA's kernels for GPUs. It "
+        "needs cuequivariance-torch, and a correlation of 2 or 3.",
+    )
+    enable_cueq_train: bool = Field(False, description="Whether training is, too; with or without enable_cueq.")
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         "INFO", description="Least severe messages in the log file. DEBUG: every uncertainty estimate."
     )
+
+    @property
+    def cueq(self) -> CueqUse:
+        """What cuEquivariance is used for."""
+        if self.enable_cueq_train:
+            return CueqUse.EVERYTHING if self.enable_cueq else CueqUse.TRAINING
+        return CueqUse.PREDICTIONS if self.enable_cueq else CueqUse.NOTHING
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        if self.compile and self.cueq is not CueqUse.NOTHING:
+            key = "enable_cueq" if self.enable_cueq else "enable_cueq_train"
+            found = f"compile and {key} are both true, and PyTorch's compiler does not follow cuEquivariance's kernels."
+            yield Contradiction(key, found, "Set one of them to false.")
 
 
 class MaceSettings(Section):

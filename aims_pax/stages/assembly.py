@@ -177,6 +177,7 @@ def build_committee(
         device=devices_of(project.mace.misc.device),
         compiled=project.mace.misc.compile,
         moves_cells=committee_moves_cells(project),
+        cueq=project.mace.misc.cueq,
     )
 
 
@@ -191,6 +192,7 @@ def continued_committee(project: Project, paths: Sequence[Path], labelled: Seque
         device=devices_of(project.mace.misc.device),
         compiled=project.mace.misc.compile,
         moves_cells=committee_moves_cells(project),
+        cueq=project.mace.misc.cueq,
     )
     committee.add(labelled)
     return committee

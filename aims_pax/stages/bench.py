@@ -121,6 +121,7 @@ class Bench:
                     device=devices_of(misc.device),
                     compiled=misc.compile,
                     moves_cells=assembly.committee_moves_cells(self.project),
+                    cueq=misc.cueq,
                 )
                 self._committee.add(labelled)
             elif labelled:

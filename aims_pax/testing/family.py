@@ -7,7 +7,7 @@ import torch
 
 from aims_pax.committee.device import Where, as_devices
 from aims_pax.frame import LabelledFrame
-from aims_pax.settings.mace import MaceSettings
+from aims_pax.settings.mace import CueqUse, MaceSettings
 from aims_pax.testing.committee import SpringCommittee
 from aims_pax.testing.drivers import Bonds, SpringField
 from aims_pax.testing.springs import SPREAD, Nature, Springs, read_springs
@@ -37,6 +37,7 @@ class SpringFamily:
         device: Where = "cpu",
         compiled: bool = False,
         moves_cells: bool = False,
+        cueq: CueqUse = CueqUse.NOTHING,
     ) -> SpringCommittee:
         """Untrained members for a first set of points, which they also receive, and whose mean energy they know."""
         isolated = dict(atomic_energies_ev or {})
@@ -48,7 +49,13 @@ class SpringFamily:
         return committee
 
     def load(
-        self, path: Path, *, device: Where = "cpu", compiled: bool = False, moves_cells: bool = False
+        self,
+        path: Path,
+        *,
+        device: Where = "cpu",
+        compiled: bool = False,
+        moves_cells: bool = False,
+        cueq: CueqUse = CueqUse.NOTHING,
     ) -> SpringCommittee:
         """The committee that was saved, without its points. ModelError when it can't be read."""
         return SpringCommittee.load(path, device=_first(device))

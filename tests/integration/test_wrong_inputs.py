@@ -271,6 +271,12 @@ def test_a_missing_compiler_is_told(project: Path) -> None:
         assert_both_tell(project, "PyTorch can't compile the models here", "g++ and python3-dev", "compile: false")
 
 
+def test_missing_cuequivariance_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    added("mace.yaml", "\nMISC:\n  device: cpu\n  enable_cueq: true\n")(project)
+    monkeypatch.setitem(sys.modules, "cuequivariance_torch", None)  # importlib then finds none
+    assert_both_tell(project, "cuEquivariance is not installed here", "pip install 'mace-torch[cueq")
+
+
 def test_parsl_configuration_with_a_syntax_error_is_told_with_its_line(project: Path) -> None:
     written("queue.py", "import os\ndef make_config(:\n")(project)
     added("aims_PAX.yaml", "CLUSTER:\n  parsl_config: queue.py\n")(project)

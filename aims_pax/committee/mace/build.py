@@ -77,7 +77,7 @@ def build_model(
     ModelError
         MACE can't be built with this combination of settings.
     """
-    with one_core(), torch.random.fork_rng(devices=[]), _default_dtype(dtype), warnings.catch_warnings():
+    with one_core(), torch.random.fork_rng(devices=[]), default_dtype(dtype), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # e3nn compiles by TorchScript, which has much to say about it
         torch.manual_seed(seed)
         try:
@@ -108,7 +108,7 @@ def traceable_copy(model: MaceModel) -> MaceModel:
 
     parameter, refusal = next(model.parameters()), None
     copy: MaceModel = None
-    with _default_dtype(parameter.dtype), warnings.catch_warnings(), compilation.disable_e3nn_codegen():
+    with default_dtype(parameter.dtype), warnings.catch_warnings(), compilation.disable_e3nn_codegen():
         warnings.simplefilter("ignore")
         try:  # within, for mace does not take its change back when something is raised
             copy = compilation.simplify(extract_model(model, map_location=str(parameter.device)))
@@ -156,7 +156,8 @@ def set_avg_num_neighbors(model: MaceModel, value: float) -> None:
 
 
 @contextmanager
-def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Inside, tensors are made in this precision where none is named."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:

@@ -180,7 +180,6 @@ NOT_YET_MACE: Final[Mapping[str, Mapping[str, Absent]]] = {
         "lora_alpha": _later(_FINE_TUNING, "Remove it.", 16),
     },
     "MISC": {
-        **_switches("the cuEquivariance backend", "enable_cueq", "enable_cueq_train"),
         **_switches("dipoles", "compute_dipole"),
         **_switches("checkpoints of every epoch; the newest is always kept", "keep_checkpoints"),
         **_switches("a training to be taken up; every run goes on by the same command", "restart_latest"),

@@ -421,3 +421,8 @@ def test_losses_that_do_not_read_what_is_said_are_doubted(
     found = [doubt.found for doubt in told(one) if "TRAINING" in doubt.found or "GENERAL" in doubt.found]
     assert all(any(word in said for said in found) for word in words), found
     assert bool(words) == bool(found)
+
+
+def test_kernels_for_gpus_on_a_cpu_are_doubted(tmp_path: Path) -> None:
+    (doubt,) = told(project(tmp_path, mace={"MISC": {"device": "cpu", "enable_cueq_train": True}}))
+    assert "MISC.enable_cueq_train is true, and the models run on a CPU" in doubt.found

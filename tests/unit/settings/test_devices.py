@@ -47,3 +47,19 @@ def test_what_is_no_device_is_told_with_what_is(written: str, found: str, refuse
     message = refused(mace=f"{MACE}MISC:\n  device: {written}\n")
     assert f"mace.yaml, line 4: MISC.device {found}." in message
     assert "Allowed: auto | cpu | cuda | cuda:1 | list of GPUs such as [cuda:0, cuda:2]" in message
+
+
+@pytest.mark.parametrize(
+    ("mace", "words"),
+    [
+        ("MISC: {enable_cueq: true, compile: true}", "compile and enable_cueq are both true"),
+        ("MISC: {enable_cueq_train: true, compile: true}", "compile and enable_cueq_train are both true"),
+        (
+            "MISC: {enable_cueq: true}\nARCHITECTURE: {correlation: 4}",
+            "MISC.enable_cueq is true, and ARCHITECTURE.correlation is 4: MACE can't convert such models.\n"
+            "  Allowed: correlation 2 or 3",
+        ),
+    ],
+)
+def test_what_cuequivariance_can_not_do_is_said(mace: str, words: str, refused: Refused) -> None:
+    assert words in refused(mace=f"{MACE}{mace}\n")

@@ -379,8 +379,6 @@ LACKING_MODEL: dict[str, str] = {
         keep_checkpoints: true
         restart_latest: true
         compute_dipole: true
-        enable_cueq: true
-        enable_cueq_train: true
     """,
 }
 
