@@ -11,7 +11,7 @@ from aims_pax.frame import CommitteePrediction, Frame, Label
 from aims_pax.protocols import MemberErrors
 
 OWN_REFERENCE: Final = ""
-"""Key of a project's own reference, which is meant wherever none is named."""
+"""Key of a project's own reference: that of REFERENCE, whose labels a run learns from until it has others."""
 
 
 class JobStatus(StrEnum):
@@ -246,7 +246,7 @@ class Counts:
     n_failures : int
         Attempts that gave no label, also of labels that were received in the end.
     n_train, n_valid, n_test : int
-        Structures by split, over all members.
+        Structures by split that have a label, over all members.
     """
 
     n_in_flight: int
@@ -260,8 +260,3 @@ class Counts:
     @property
     def n_requested(self) -> int:
         return self.n_in_flight + self.n_received + self.n_failed
-
-    @property
-    def n_placed(self) -> int:
-        """Structures that have a place in the dataset."""
-        return self.n_train + self.n_valid + self.n_test

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from aims_pax.dataset.records import JobStatus
@@ -55,6 +56,8 @@ class LabelDesk:
         After so long without any answer it is said what is waited for.
     called : str
         What is asked for here, before its number, where the diary tells of it.
+    reference : str or None
+        Key of the reference in the books; None: that which the run learns from.
     """
 
     def __init__(
@@ -68,8 +71,10 @@ class LabelDesk:
         departure: Departure,
         no_progress_s: float = 3600.0,
         called: str = "label",
+        reference: str | None = None,
     ) -> None:
         self._store, self._pool, self._folder, self._stage = store, pool, folder, stage
+        self._reference = store.chosen_reference if reference is None else reference
         self._keeps_folders, self._departure, self._called = keeps_folders, departure, called
         self._frames: dict[int, Frame] = {}
         self._held: set[int] = set()
@@ -78,7 +83,7 @@ class LabelDesk:
         self._n_failures: Counter[int] = Counter()
         self._n_in_row = 0
         self._stopped: CampaignStopped | None = None
-        self._in_flight = InFlight(store.recent_wall_s, called=called)
+        self._in_flight = InFlight(partial(store.recent_wall_s, reference=self._reference), called=called)
         self._patience = Patience(pool, self._in_flight, patience_s=no_progress_s)
         self._look_s = min(LOOK_S, no_progress_s)
         self._looked = time.monotonic()
@@ -102,8 +107,14 @@ class LabelDesk:
         source : str
             What has picked the frame.
         """
-        label_id = self._store.add_job(frame, self._stage, source=source)
+        label_id = self._store.add_job(frame, self._stage, source=source, reference=self._reference)
         self._frames[label_id] = frame
+        return label_id
+
+    def request_another(self, structure_id: int) -> int:
+        """Enter a label by this reference of a structure that others have labelled; returns its number."""
+        label_id = self._store.request(structure_id, stage=self._stage, reference=self._reference)
+        self._frames[label_id] = self._store.frame_of(label_id)
         return label_id
 
     def send(self, label_id: int) -> None:
@@ -126,7 +137,7 @@ class LabelDesk:
             What has been computed elsewhere of a structure.
         """
         finished = []
-        for job in self._store.jobs(JobStatus.SUBMITTED):
+        for job in self._store.jobs(JobStatus.SUBMITTED, reference=self._reference):
             if job.stage != self._stage:
                 continue
             self._frames[job.label_id], self._n_failures[job.label_id] = job.frame, job.n_failures

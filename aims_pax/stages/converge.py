@@ -93,7 +93,7 @@ def train_on_the_rest(bench: Bench, committee: "Committee") -> None:
     store = bench.store
     trains = [one for one in bench.project.settings.learning if one.read_as(ActiveLearningSettings).train_on_analysis]
     label_ids = [label_id for one in trains for label_id in store.unassigned(one.name)]
-    n_before = store.counts().n_placed
+    n_before = store.n_placed()
     with store.transaction():
         for label_id in label_ids:
             store.assign(label_id, Split.TRAINING)

@@ -4,7 +4,6 @@ import logging
 from collections import Counter
 from dataclasses import replace
 
-from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Frame, Split
 from aims_pax.labelling.sanity import is_probe
@@ -43,10 +42,9 @@ def starting_frames(project: Project, settings: ActiveLearningSettings, store: R
 
 def _initial_structures(store: RunStore) -> dict[str, list[Frame]]:
     """Training structures that the initial MD has sampled, by system, in their order."""
-    initial = {job.label_id for job in store.jobs(JobStatus.DONE) if job.stage == INITIAL}
     found: dict[str, list[tuple[int, Frame]]] = {}
     for one in store.labelled():
-        if one.label_id in initial and one.split is Split.TRAINING and not is_probe(one.frame):
+        if one.stage == INITIAL and one.split is Split.TRAINING and not is_probe(one.frame):
             found.setdefault(one.frame.system, []).append((one.label_id, one.frame))
     return {
         system: [frame for _, frame in sorted(points, key=lambda point: point[0])] for system, points in found.items()

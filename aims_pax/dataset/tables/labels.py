@@ -17,15 +17,32 @@ from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 LABEL = "labels.energy, labels.forces, labels.stress, labels.reference, labels.wall_s"
 """Columns of which a label is made."""
 
+CHOSEN_REFERENCE = "chosen reference"
+"""Under which a store notes it."""
+
 
 class LabelTables(StructureTables):
     """What was asked of references, and what they answered.
 
-    A structure has at most one label by each reference. References are told apart by keys of their own;
-    :data:`OWN_REFERENCE`, the project's, is meant wherever none is named.
+    A structure has at most one label by each reference. References are told apart by keys of their own. Where none is
+    named, the one is meant that the run learns from: :data:`OWN_REFERENCE`, the project's, until another is chosen.
     """
 
-    def add_job(self, frame: Frame, stage: str, *, source: str = "", reference: str = OWN_REFERENCE) -> int:
+    @property
+    def chosen_reference(self) -> str:
+        """Key of the reference whose labels the run learns from, and that is asked for new ones."""
+        row = self._database.first("SELECT value FROM meta WHERE key = ?", CHOSEN_REFERENCE)
+        return OWN_REFERENCE if row is None else str(row[0])
+
+    def choose_reference(self, reference: str) -> None:
+        """Learn from the labels of another reference from now on; those of all others stay."""
+        sql = "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)"
+        self._database.execute(sql, (CHOSEN_REFERENCE, reference))
+
+    def _key_of(self, reference: str | None) -> str:
+        return self.chosen_reference if reference is None else reference
+
+    def add_job(self, frame: Frame, stage: str, *, source: str = "", reference: str | None = None) -> int:
         """Keep a new structure and note that its label is asked for; the number of the label is the result.
 
         Parameters
@@ -35,7 +52,7 @@ class LabelTables(StructureTables):
             Name of the stage that the frame comes from, and that asks.
         source : str
             What picked it, or where it was taken from.
-        reference : str
+        reference : str or None
 
         Raises
         ------
@@ -45,7 +62,7 @@ class LabelTables(StructureTables):
         with self.transaction():
             return self.request(self.add_structure(frame, stage, source=source), stage=stage, reference=reference)
 
-    def request(self, structure_id: int, *, stage: str, reference: str = OWN_REFERENCE) -> int:
+    def request(self, structure_id: int, *, stage: str, reference: str | None = None) -> int:
         """Note that a label of a structure is asked for; its number is the result.
 
         Raises
@@ -55,7 +72,7 @@ class LabelTables(StructureTables):
         """
         label_id = self._database.execute(
             "INSERT INTO jobs (structure_id, reference, stage, status, submitted_at) VALUES (?, ?, ?, ?, ?)",
-            (structure_id, reference, str(stage), JobStatus.SUBMITTED.value, self._clock()),
+            (structure_id, self._key_of(reference), str(stage), JobStatus.SUBMITTED.value, self._clock()),
         ).lastrowid
         assert label_id is not None
         return label_id
@@ -64,7 +81,7 @@ class LabelTables(StructureTables):
         """Ask again for a label that failed; its earlier failures stay on record."""
         self._move(label_id, JobStatus.FAILED, JobStatus.SUBMITTED)
 
-    def jobs(self, status: JobStatus | None = None, *, reference: str = OWN_REFERENCE) -> Iterator[StoredJob]:
+    def jobs(self, status: JobStatus | None = None, *, reference: str | None = None) -> Iterator[StoredJob]:
         """Requested labels of a reference in the order of the requests: those of one status, or all.
 
         Jobs whose status changes while they are read are read as they are when their turn comes.
@@ -78,7 +95,7 @@ class LabelTables(StructureTables):
             "ORDER BY jobs.label_id LIMIT ?"
         )
         for label_id, structure_id, source, stage, which, found, n_failures, *frame in self._pages(
-            sql, reference, after=0
+            sql, self._key_of(reference), after=0
         ):
             with self._database.decoding():
                 job = StoredJob(
@@ -193,33 +210,33 @@ class LabelTables(StructureTables):
         with self._database.decoding():
             return [LabelFailure(FailureReason(reason), *rest) for reason, *rest in rows]
 
-    def recent_wall_s(self, system: str, n: int) -> list[float]:
+    def recent_wall_s(self, system: str, n: int, *, reference: str | None = None) -> list[float]:
         """Seconds that each of the last `n` labels of a system took, of those received, in the order of requests."""
         rows = self._database.rows(
             "SELECT labels.wall_s FROM jobs CROSS JOIN labels USING (label_id) "
             "CROSS JOIN structures USING (structure_id) "
             "WHERE structures.system = ? AND +jobs.reference = ? ORDER BY jobs.label_id DESC LIMIT ?",
-            *(system, OWN_REFERENCE, n),
+            *(system, self._key_of(reference), n),
         )
         return [wall_s for (wall_s,) in reversed(rows)]
 
-    def failed_attempts(self, *, reference: str = OWN_REFERENCE) -> dict[FailureReason, int]:
+    def failed_attempts(self, *, reference: str | None = None) -> dict[FailureReason, int]:
         """How many attempts have failed for each reason, also of labels that were received in the end."""
         rows = self._database.rows(
             "SELECT reason, count(*) FROM failures CROSS JOIN jobs USING (label_id) WHERE +jobs.reference = ? "
             "GROUP BY reason ORDER BY min(failure)",
-            reference,
+            self._key_of(reference),
         )
         with self._database.decoding():
             return {FailureReason(reason): n for reason, n in rows}
 
-    def given_up(self, *, reference: str = OWN_REFERENCE) -> dict[FailureReason, int]:
+    def given_up(self, *, reference: str | None = None) -> dict[FailureReason, int]:
         """How many labels were given up, by the reason of their last failure."""
         rows = self._database.rows(
             "SELECT reason, count(*) FROM failures WHERE failure IN ("
             "SELECT max(failure) FROM failures JOIN jobs USING (label_id) WHERE reference = ? AND status = 'failed' "
             "GROUP BY label_id) GROUP BY reason ORDER BY min(failure)",
-            reference,
+            self._key_of(reference),
         )
         with self._database.decoding():
             return {FailureReason(reason): n for reason, n in rows}

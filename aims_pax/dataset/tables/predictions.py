@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from aims_pax.dataset.records import OWN_REFERENCE, PredictedLabel
+from aims_pax.dataset.records import PredictedLabel
 from aims_pax.dataset.tables.blobs import float_array, float_blob
 from aims_pax.dataset.tables.database import Row
 from aims_pax.dataset.tables.labels import LABEL, LabelTables, unknown
@@ -68,22 +68,25 @@ class PredictionTables(LabelTables):
         with self._database.decoding():
             return None if row is None else _prediction(row)
 
-    def predicted(self, after: int = 0, *, reference: str = OWN_REFERENCE) -> Iterator[PredictedLabel]:
-        """All labels of a reference that were predicted and received, in the order of the requests.
+    def predicted(self, after: int = 0, *, reference: str | None = None) -> Iterator[PredictedLabel]:
+        """Labels beside what was predicted of their structures, in the order of the requests.
 
         Parameters
         ----------
         after : int
             Only those of a higher number than this.
-        reference : str
+        reference : str or None
+            Whose labels; None: of each structure the one that it was picked for, its first.
         """
+        first = "jobs.label_id = (SELECT min(j.label_id) FROM jobs AS j WHERE j.structure_id = jobs.structure_id)"
+        which, own = (first, ()) if reference is None else ("+jobs.reference = ?", (reference,))
         sql = (
             f"SELECT jobs.label_id, structures.stage, structures.source, {_PREDICTION}, {LABEL}, {FRAME} FROM jobs "
             "CROSS JOIN predictions USING (structure_id) CROSS JOIN labels USING (label_id) "
             "CROSS JOIN structures USING (structure_id) "
-            "WHERE +jobs.reference = ? AND jobs.label_id > ? ORDER BY jobs.label_id LIMIT ?"
+            f"WHERE {which} AND jobs.label_id > ? ORDER BY jobs.label_id LIMIT ?"
         )
-        for label_id, stage, source, *rest in self._pages(sql, reference, after=after):
+        for label_id, stage, source, *rest in self._pages(sql, *own, after=after):
             with self._database.decoding():
                 point = PredictedLabel(
                     label_id=label_id,

@@ -36,14 +36,14 @@ class SplitTables(LabelTables):
         if placed.rowcount != 1:
             raise StoreError(f"label {label_id} has not been received: its structure can't have a place in the dataset")
 
-    def labelled(self, after: int = 0, *, reference: str = OWN_REFERENCE) -> Iterator[LabelledFrame]:
+    def labelled(self, after: int = 0, *, reference: str | None = None) -> Iterator[LabelledFrame]:
         """The dataset in the order of assignment, with the labels of one reference.
 
         Parameters
         ----------
         after : int
             How many structures to pass over, because they were read before.
-        reference : str
+        reference : str or None
             Structures that it has not labelled are left out.
         """
         # CROSS JOIN: read in the order of the places, whatever SQLite thinks of it.
@@ -55,7 +55,7 @@ class SplitTables(LabelTables):
             "CROSS JOIN structures ON structures.structure_id = splits.structure_id "
             "WHERE splits.position > ? ORDER BY splits.position LIMIT ?"
         )
-        for _, label_id, split, member, stage, source, *rest in self._pages(sql, reference, after=after):
+        for _, label_id, split, member, stage, source, *rest in self._pages(sql, self._key_of(reference), after=after):
             with self._database.decoding():
                 label, frame = self._label(label_id, rest[:5]), frame_of_row(rest[5:])
                 point = LabelledFrame(label_id, frame, label, Split(split), member, stage, source)
@@ -66,16 +66,51 @@ class SplitTables(LabelTables):
         rows = self._database.rows(
             "SELECT label_id FROM jobs WHERE reference = ? AND status = ? AND stage = ? AND NOT EXISTS "
             "(SELECT 1 FROM splits WHERE splits.structure_id = jobs.structure_id) ORDER BY label_id",
-            *(OWN_REFERENCE, JobStatus.DONE.value, str(stage)),
+            *(self.chosen_reference, JobStatus.DONE.value, str(stage)),
         )
         return [label_id for (label_id,) in rows]
 
-    def counts(self, *, reference: str = OWN_REFERENCE) -> Counts:
-        """How much the run holds: labels of one reference, and the splits of all structures."""
+    def n_placed(self) -> int:
+        """Structures that have a place in the dataset, by whatever reference they are labelled."""
+        return int(self._database.rows("SELECT count(*) FROM splits")[0][0])
+
+    def structures(self, *, reference: str | None = None, only_placed: bool = True) -> list[tuple[int, int]]:
+        """Structures that a reference has labelled, in the order of its labels.
+
+        Parameters
+        ----------
+        reference : str or None
+        only_placed : bool
+            Whether those without a place in the dataset are left out.
+
+        Returns
+        -------
+        list of (int, int)
+            Numbers of each structure and of its label.
+        """
+        placed = "AND EXISTS (SELECT 1 FROM splits WHERE splits.structure_id = jobs.structure_id) "
+        return [
+            (int(structure_id), int(label_id))
+            for structure_id, label_id in self._database.rows(
+                "SELECT structure_id, label_id FROM jobs WHERE reference = ? AND status = ? "
+                f"{placed if only_placed else ''}ORDER BY label_id",
+                *(self._key_of(reference), JobStatus.DONE.value),
+            )
+        ]
+
+    def place_of(self, structure_id: int) -> tuple[Split, int | None] | None:
+        """The split of a structure, and the member that alone uses it; None where it has no place."""
+        row = self._database.first("SELECT split, member FROM splits WHERE structure_id = ?", structure_id)
+        with self._database.decoding():
+            return None if row is None else (Split(row[0]), row[1])
+
+    def counts(self, *, reference: str | None = None) -> Counts:
+        """How much the run holds by one reference: labels, and structures of the dataset that have one."""
+        reference = self._key_of(reference)
         status: dict[str, int] = dict(
             self._database.rows("SELECT status, count(*) FROM jobs WHERE reference = ? GROUP BY status", reference)
         )
-        split: dict[str, int] = dict(self._database.rows("SELECT split, count(*) FROM splits GROUP BY split"))
+        split: dict[str, int] = dict(self._database.rows(*self._places(reference)))
         (n_failures,) = self._database.rows(
             "SELECT count(*) FROM failures CROSS JOIN jobs USING (label_id) WHERE +jobs.reference = ?", reference
         )[0]
@@ -88,3 +123,13 @@ class SplitTables(LabelTables):
             n_valid=split.get(Split.VALIDATION, 0),
             n_test=split.get(Split.TEST, 0),
         )
+
+    def _places(self, reference: str) -> tuple[str, *tuple[object, ...]]:
+        """What counts structures by split, and its parameters; all places have a label until another one is chosen."""
+        if reference == self.chosen_reference == OWN_REFERENCE:
+            return ("SELECT split, count(*) FROM splits GROUP BY split",)
+        sql = (
+            "SELECT split, count(*) FROM splits CROSS JOIN jobs ON jobs.structure_id = splits.structure_id "
+            "AND jobs.reference = ? AND jobs.status = ? GROUP BY split"
+        )
+        return sql, reference, JobStatus.DONE.value

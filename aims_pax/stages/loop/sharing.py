@@ -36,7 +36,7 @@ class Round:
         waiting = store.unassigned(stage)
         probed = [label_id for label_id in waiting if is_probe(store.frame_of(label_id))]
         label_ids = [label_id for label_id in waiting if label_id not in probed]
-        return cls(label_ids, probed, store.counts().n_placed)
+        return cls(label_ids, probed, store.n_placed())
 
     def require_something_to_learn(self, labels: Sequence[Label]) -> None:
         """See to it that the first round of a run holds some force; of a resumed one not all labels are at hand."""

@@ -250,7 +250,7 @@ def test_resuming_reads_no_table_as_a_whole(tmp_path: Path, frame: Callable[...,
         store.load_state("learner")
         store.get_meta("fingerprint")
         connection.set_trace_callback(None)
-        assert len(statements) == 9
+        assert len(statements) == 13
         for statement in statements:
             steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
             assert steps == ["SCAN series"] or not [  # which are as many as selectors

@@ -128,6 +128,26 @@ def test_structure_has_a_label_by_each_reference(store: RunStore, frame: MakeFra
         store.structure_of(99)
 
 
+def test_a_run_goes_on_with_the_labels_of_the_reference_that_is_chosen(
+    store: RunStore, frame: MakeFrame, label: MakeLabel
+) -> None:
+    for label_id in requests_(store, frame, 2):
+        store.add_label(label_id, label(energy=-1.0))
+        store.assign(label_id, Split.TRAINING)
+    store.add_label(store.request(1, stage="relabel", reference="pbe0"), label(energy=-2.0))
+    assert store.chosen_reference == OWN_REFERENCE
+    store.choose_reference("pbe0")
+    assert [one.label.energy for one in store.labelled()] == [-2.0], "the other has no such label"
+    assert (store.counts().n_train, store.n_placed()) == (1, 2)
+    later = store.add_job(frame(500), "learn-2")
+    store.add_label(later, label(energy=-3.0))
+    store.assign(later, Split.VALIDATION)
+    assert [one.label.energy for one in store.labelled(after=2)] == [-3.0]
+    assert [one.label.energy for one in store.labelled(reference=OWN_REFERENCE)] == [-1.0, -1.0]
+    assert store.place_of(store.structure_of(later)) == (Split.VALIDATION, None)
+    assert [job.stage for job in store.jobs()] == ["relabel", "learn-2"]
+
+
 def test_each_reference_is_counted_and_read_by_itself(store: RunStore, frame: MakeFrame, label: MakeLabel) -> None:
     for label_id in requests_(store, frame, 3):
         store.add_label(label_id, label(energy=-1.0))
@@ -138,6 +158,10 @@ def test_each_reference_is_counted_and_read_by_itself(store: RunStore, frame: Ma
     assert store.counts().n_requested == store.counts().n_train == 3
     theirs = store.counts(reference="pbe0")
     assert (theirs.n_requested, theirs.n_received, theirs.n_failed, theirs.n_failures) == (2, 1, 1, 1)
+    assert theirs.n_train == 1
+    assert store.structures() == [(1, 1), (2, 2), (3, 3)]
+    assert store.structures(reference="pbe0") == [(3, 4)]
+    assert store.place_of(3) == (Split.TRAINING, None)
     assert store.counts().n_failures == 0
     assert [point.label.energy for point in store.labelled()] == [-1.0, -1.0, -1.0]
     (relabelled,) = store.labelled(reference="pbe0")
@@ -284,9 +308,9 @@ def test_structures_for_testing_are_counted_by_themselves(store: RunStore, frame
         store.add_label(label_id, label())
         store.assign(label_id, split)
     counts = store.counts()
-    assert (counts.n_train, counts.n_valid, counts.n_test, counts.n_placed) == (1, 1, 1, 3)
+    assert (counts.n_train, counts.n_valid, counts.n_test, store.n_placed()) == (1, 1, 1, 3)
     assert [point.split for point in store.labelled()] == list(Split)
-    assert [point.split for point in store.labelled(after=counts.n_placed - 1)] == [Split.TEST]
+    assert [point.split for point in store.labelled(after=store.n_placed() - 1)] == [Split.TEST]
 
 
 def test_counts_follow_from_what_is_stored(store: RunStore, frame: MakeFrame, label: MakeLabel) -> None:
