@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from os.path import normpath
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,8 +20,8 @@ from aims_pax.settings.methods.reference import (
 from aims_pax.settings.misc import MiscSettings
 from aims_pax.settings.own import NO_HOMES, Homes, Shared, SharedSection, SystemPlan, read_plans
 from aims_pax.settings.reading.absent import NOT_YET, NOT_YET_MACE, NOT_YET_VALUES
-from aims_pax.settings.reading.command import bare
 from aims_pax.settings.reading.document import Document, KeyPath, dotted
+from aims_pax.settings.reading.fhi_aims_places import fhi_aims_data
 from aims_pax.settings.reading.final_datasets import with_final_datasets
 from aims_pax.settings.reading.kinds import shown
 from aims_pax.settings.reading.stages import SECTION, SECTIONS, WrittenStage, written_stages
@@ -281,7 +280,7 @@ def _read_reference(
         advice = "Give all stages the same use_teacher_reference and teacher_reference_settings."
         reading.add((*taught[0].keys, "use_teacher_reference"), found, "", advice)
     if reading.reference == "fhi-aims":
-        described = _fhi_aims_data(reading, {} if data is None else data, written)
+        described = fhi_aims_data(reading, {} if data is None else data, written)
         return reading.section(FhiAimsSettings, described, ("REFERENCE",), unsettled=unsettled), described
     if data is not None:
         read = _reference_at(reading, data, ("REFERENCE",), unsettled=unsettled)
@@ -307,41 +306,6 @@ def _type_of(data: Any) -> Any:
     """The type that a mapping names, by its own spelling."""
     kind = data.get("type") if isinstance(data, Mapping) else None
     return REFERENCE_ALIASES.get(kind.lower(), kind.lower()) if isinstance(kind, str) else kind
-
-
-FHI_AIMS_PLACES: Final[Mapping[str, tuple[KeyPath, ...]]] = {
-    "command": (("REFERENCE", "command"), ("CLUSTER", "launch_str")),
-    "control": (("REFERENCE", "control"), ("MISC", "path_to_control")),
-    "species_dir": (("REFERENCE", "species_dir"),),
-}
-"""Where v0.2's projects and ours say the same of FHI-aims; a stage may say species_dir, too."""
-
-
-def _fhi_aims_data(reading: Reading, data: Mapping[Any, Any], stages: Sequence[WrittenStage]) -> dict[str, Any]:
-    """FHI-aims by REFERENCE, by the keys of v0.2, or by both as long as they agree, as REFERENCE would have it."""
-    written = {key: value for key, value in data.items() if key not in FHI_AIMS_PLACES} | {"type": "fhi-aims"}
-    for key, places in FHI_AIMS_PLACES.items():
-        found = [(place, value) for place in places if (value := reading.document.at(place)) is not None]
-        found += [((*one.keys, key), value) for one in stages if key == "species_dir" and (value := one.written(key))]
-        if not found:
-            continue
-        first, written[key] = found[0]
-        reading.rename(("REFERENCE", key), first)
-        for place, value in found[1:]:
-            if _plain(value) != _plain(written[key]):
-                message = f"{dotted(place)} and {dotted(first)} say different things of FHI-aims."
-                reading.add(place, message, "", "All labels come from one method: keep one of them.")
-    if "command" not in written and not data:
-        said = "control.in or species_dir ask for FHI-aims, and nothing says how it is started."
-        advice = "Add the section REFERENCE with type: fhi-aims and command: aims.x, or v0.2's CLUSTER.launch_str."
-        reading.add(("REFERENCE", "command"), said, "", advice)
-        written["command"] = "aims.x"  # so that the other mistakes are found, too
-    return written
-
-
-def _plain(value: Any) -> Any:
-    """The same for ``light``, ``./light`` and ``light/``, and for a command with and without its redirections."""
-    return normpath(bare(value)) if isinstance(value, str) else value
 
 
 def _tagged(
