@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from aims_pax.dataset.records import OWN_REFERENCE
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departed, Reason
 from aims_pax.errors import CampaignStopped
 from aims_pax.stages.bench import ERRANDS
 from aims_pax.stages.memory import Memory
-from aims_pax.stages.states import CONVERGENCES, LOOPS, SELECTIONS
+from aims_pax.stages.states import CONVERGENCES, LOOPS, RELABELS, SELECTIONS
 
 diary = logging.getLogger("aims_pax.run")
 
@@ -73,7 +74,8 @@ def ending_barren_sessions(store: RunStore, memory: Memory) -> Iterator[None]:
 
 def _mark(store: RunStore, memory: Memory) -> str:
     """A digest of all the work that a run has kept."""
-    parts = [str(store.counts()).encode()]
+    others = [name.removeprefix(RELABELS) for name in store.state_names(RELABELS)]
+    parts = [str(store.counts(reference=key)).encode() for key in (OWN_REFERENCE, *others)]
     stages = [name for kind in (LOOPS, CONVERGENCES, SELECTIONS) for name in store.state_names(kind)]
     parts += [memory.recall_bytes(key) or b"" for key in (*WORK, *stages)]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()

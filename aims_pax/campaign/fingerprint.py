@@ -120,7 +120,30 @@ def _described(project: Project) -> dict[str, Any]:
     for stage in settings.stages:
         dumped = stage.settings.model_dump(mode="json")
         by_files = TOLD if dumped.get(EXTEND) else ()  # no user has said these
+        if stage.name in settings.relabellings:
+            del dumped["REFERENCE"]  # which is told below, complete
         described |= {noted(stage, key): value for key, value in dumped.items() if key not in by_files}
+        described |= _read_beside(project, stage)
+    return described
+
+
+def _read_beside(project: Project, stage: StagePlan) -> dict[str, Any]:
+    """What a stage is told by a mapping or a file of its own: setting by setting, so that a place may change alone."""
+    own, models = project.settings.relabellings.get(stage.name), project.further.models.get(stage.name)
+    references = {} if own is None else {"": own.reference, **own.by_system}
+    described = {
+        f"STAGES.{stage.name}{f'.{system}' if system else ''}.REFERENCE.{key}": value
+        for system, reference in references.items()
+        for key, value in reference.model_dump(mode="json").items()
+    }
+    inputs = project.further.inputs.get(stage.name, {})
+    described |= {f"STAGES.{stage.name}.input of {system}": one.digest for system, one in inputs.items()}
+    if models is not None:
+        described |= {
+            f"STAGES.{stage.name}.models.{name}.{key}": value
+            for name in ("ARCHITECTURE", "TRAINING")
+            for key, value in getattr(models, MaceSettings.SECTIONS[name]).model_dump(mode="json").items()
+        }
     return described
 
 

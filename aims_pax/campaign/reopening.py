@@ -15,6 +15,7 @@ from aims_pax.learner.decide import reopened
 from aims_pax.learner.state import State, StopReason
 from aims_pax.settings import ActiveLearningSettings, Project
 from aims_pax.settings.changing import CONVERGENCE, GOALS, When, when
+from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages import assembly
@@ -99,9 +100,10 @@ def renewal(project: Project, run: Ended) -> Renewal | None:
     last, changed = settings.learning[-1], list(_renewing(project, run.settings))
     because = "; ".join(f"{key_of(name)} was {shown(before)}, and is {shown(now)}" for name, before, now in changed)
     has_begun = last.name in (*position.over, position.progress)
+    is_relabelled = bool(_relabelled_since(project, position))
     goals = [name for name, _, _ in changed if name.startswith("SYSTEMS.") or name == noted(last, key_of(name))]
     rules = assembly.active_rules(project, last)
-    if has_begun and goals and run.state is not None and reopened(run.state, rules) != run.state:
+    if has_begun and goals and not is_relabelled and run.state is not None and reopened(run.state, rules) != run.state:
         return Renewal(Kind.LEARNING, because)
     if position.progress == FINISHED and (added := ahead(project, position)):
         names = ", ".join(plan.name for plan in added)
@@ -119,6 +121,14 @@ def renewal(project: Project, run: Ended) -> Renewal | None:
     # A convergence under way reads its limits anew as it goes on, but its members are those that it began with.
     more &= {"converge_best"} if position.progress == settings.end else MORE.keys()
     return Renewal(Kind.CONVERGENCE, because) if more else None
+
+
+def _relabelled_since(project: Project, position: Position) -> str:
+    """Name of the first stage that has labelled anew what the last stage of active learning had; empty for none."""
+    names = [plan.name for plan in project.settings.stages]
+    after = project.settings.stages[names.index(project.settings.learning[-1].name) :]
+    begun = (*position.over, position.progress)
+    return next((plan.name for plan in after if KINDS[plan.kind].relabels and plan.name in begun), "")
 
 
 def _is_of_the_end(project: Project, name: str) -> bool:
@@ -144,12 +154,20 @@ def unreached_goals(project: Project, run: Ended) -> Iterator[Problem]:
         return
     if renewal(project, run) is not None:
         return
-    advice = what_to_raise(project, run.state)
+    advice, relabelled = what_to_raise(project, run.state), _relabelled_since(project, run.position)
     for name, before, now in _renewing(project, run.settings):
         is_last = name == noted(learning[-1], key_of(name)) or _is_of_the_end(project, name)
         is_under_way = key_of(name) in CONVERGENCE and progress == project.settings.end
         if is_last and key_of(name) in GOALS and not is_under_way:
             said = in_users_words(project, name)
+            if relabelled and name == noted(learning[-1], key_of(name)):
+                yield Problem(
+                    where=project.settings_file.name,
+                    found=f"{said} is {shown(now)} and was {shown(before)}, and {relabelled} has computed the labels "
+                    "of that stage again.",
+                    advice="Set it back. To learn more, write a further learn at the end of STAGES.",
+                )
+                continue
             yield Problem(
                 where=project.settings_file.name,
                 found=f"{said} is {shown(now)}, which asks for no more than the run in {project.run_folder} has done; "
@@ -222,7 +240,18 @@ def _go_further(run: Bench, added: tuple[StagePlan, ...]) -> None:
     with run.store.transaction():
         if learns:
             _undo_convergence(run, key, goes_back=goes_back)
-        _return_to(run, added[0].name)
+        _return_to(run, _learns_anew(run.project, key) or added[0].name)
+
+
+def _learns_anew(project: Project, key: str) -> str:
+    """Name of the convergence of this key where nothing could be learned without it: on other labels, by new models."""
+    before = None
+    for plan in project.settings.stages:
+        if key and isinstance(plan.settings, ConvergeSettings) and convergence_key(plan.name) == key:
+            follows = before is not None and KINDS[before.kind].relabels
+            return plan.name if follows or plan.settings.from_scratch else ""
+        before = plan
+    return ""
 
 
 def _key_of_the_end(run: Bench) -> str:

@@ -26,7 +26,7 @@ from aims_pax.committee.mace.loss import build_loss
 from aims_pax.committee.mace.model import Passes, atomic_energies, frame_of, run_model
 from aims_pax.committee.mace.modelfile import save
 from aims_pax.committee.mace.pretrained import baseline_of, read_committee, statistics_of
-from aims_pax.committee.mace.statistics import DatasetStatistics
+from aims_pax.committee.mace.statistics import DatasetStatistics, fit_atomic_energies
 from aims_pax.committee.member import Member
 from aims_pax.committee.placement import home_of
 from aims_pax.committee.points import Points
@@ -58,7 +58,7 @@ class Committee(Ensemble):
         cueq: CueqUse = CueqUse.NOTHING,
     ) -> None:
         settings = design.settings
-        self._design = design
+        self._design, self._compiled, self._moves_cells, self._cueq = design, compiled, moves_cells, cueq
         dtype = DTYPES[settings.general.default_dtype]
         loss = build_loss(settings.training, compute_stress=settings.general.compute_stress, dtype=dtype)
         models = [model.to(home_of(index, devices)) for index, model in enumerate(design.models(dtype))]
@@ -155,6 +155,49 @@ class Committee(Ensemble):
         for member, model in zip(committee._members, models, strict=True):
             member.adopt(model)
         return committee
+
+    def relabelled(
+        self, labelled: Sequence[LabelledFrame], *, atomic_energies_ev: Mapping[int, float] | None = None
+    ) -> "Committee":
+        """The same models for points with other labels, which they receive: the next generation.
+
+        Weights and random numbers go on, atomic energies and mean energies are those of the labels, and optimizers
+        start afresh.
+
+        Parameters
+        ----------
+        atomic_energies_ev : mapping of atomic number to eV, or None
+            Energies of isolated atoms by the reference of these labels; those of other elements are fitted.
+
+        Raises
+        ------
+        ModelError
+            A structure has an element that the models do not know.
+        ShapeError
+            There are no points.
+        """
+        if not labelled:
+            raise ShapeError("a committee needs labelled points")
+        known = {z: energy for z, energy in (atomic_energies_ev or {}).items() if z in self._design.elements.numbers}
+        e0 = fit_atomic_energies(labelled, self._design.elements, known=known)
+        statistics = tuple(replace(one, atomic_energies_ev=e0) for one in self._design.statistics)
+        committee = Committee(
+            replace(self._design, statistics=statistics),
+            devices=self.devices,
+            compiled=self._compiled,
+            moves_cells=self._moves_cells,
+            cueq=self._cueq,
+        )
+        for member, earlier in zip(committee._members, self._members, strict=True):
+            member.go_on_from(earlier)
+        committee.add(labelled)
+        committee.centre_energies()
+        committee.succeed(self.generation)
+        return committee
+
+    def succeed(self, generation: int) -> None:
+        """Be the generation after another one, whatever models that had."""
+        self._generation = generation + 1
 
     @property
     def statistics(self) -> DatasetStatistics:

@@ -150,6 +150,13 @@ class Member:
         for own in (self.model, self.averaged.model):
             _learn(own, _learnt(model))
 
+    def go_on_from(self, earlier: "Member") -> None:
+        """Go on from the weights of another member of this architecture, with its random numbers; not its optimizer."""
+        _learn(self.model, _learnt(earlier.model))
+        _learn(self.averaged.model, _learnt(earlier.averaged.model))
+        self.averaged.n_updates, self.epoch = earlier.averaged.n_updates, earlier.epoch
+        self._generator.set_state(earlier._generator.get_state())
+
     def state(self) -> dict[str, Any]:
         """Everything that the next epoch depends on, apart from the points, as tensors and plain values."""
         best = self.best

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,11 @@ _PLAIN_TEXT = re.compile(
 """Words of which the first is neither a number nor a truth value, without quotes or backslashes."""
 
 _SAME_ENERGY_EV = 1e-3
+
+EARLIER = "old_"
+"""What the names of values begin with that another reference had given: old_energy, old_forces, old_stress."""
+
+NO_FACTS: Mapping[str, str] = MappingProxyType({})
 
 _MAX_REPORTED = 5
 """Faulty structures that are named one by one."""
@@ -85,7 +91,7 @@ def write_extxyz(path: Path, labelled: Iterable[LabelledFrame], keys: Keys | Non
     n_written = 0
     with replacing(path) as file:
         for structure in labelled:
-            file.write(_block(structure, keys))
+            file.write(block_of(structure, keys))
             n_written += 1
     return n_written
 
@@ -201,7 +207,20 @@ def _dataset(path: Path, entries: list[Entry]) -> Dataset:
     )
 
 
-def _block(structure: LabelledFrame, keys: Keys) -> str:
+def block_of(
+    structure: LabelledFrame, keys: Keys, *, earlier: Label | None = None, facts_besides: Mapping[str, str] = NO_FACTS
+) -> str:
+    """One structure as text.
+
+    Parameters
+    ----------
+    structure : LabelledFrame
+    keys : Keys
+    earlier : Label or None
+        Another label of it, which is written with names that begin with :data:`EARLIER`.
+    facts_besides : mapping of str to str
+        What else stands on the comment line, as it is to be read.
+    """
     frame, label = structure.frame, structure.label
     facts = {
         keys.energy: repr(float(label.energy)),
@@ -230,6 +249,13 @@ def _block(structure: LabelledFrame, keys: Keys) -> str:
     if "charges" in label.extras:
         columns += f":{keys.charges}:R:1"
         arrays.append(label.extras["charges"].reshape(frame.n_atoms, 1))
+    if earlier is not None:
+        columns += f":{EARLIER}forces:R:3"
+        arrays.append(earlier.forces)
+        facts |= {f"{EARLIER}energy": repr(float(earlier.energy)), f"{EARLIER}reference": _text(earlier.reference)}
+        if earlier.stress is not None:
+            facts[f"{EARLIER}stress"] = _row(earlier.stress[list(_VOIGT_AS_MATRIX)])
+    facts |= {key: _text(value) for key, value in facts_besides.items() if key not in facts}
     facts |= {"pbc": '"' + " ".join("T" if periodic else "F" for periodic in frame.pbc) + '"'}
     comment = " ".join([f"Properties={columns}", *(f"{key}={value}" for key, value in facts.items())])
     return "\n".join([str(frame.n_atoms), comment, *_lines(frame, arrays)]) + "\n"

@@ -9,7 +9,7 @@ from aims_pax.outcome.conditions import common_temperature
 from aims_pax.outcome.drivers import usual_driver
 from aims_pax.outcome.heldout import HeldoutParts, HeldoutSet
 from aims_pax.outcome.heldout_plan import HeldoutPlan
-from aims_pax.outcome.verify import Drive, Subject, Verification, Wishes, measure_heldout, try_dynamics
+from aims_pax.outcome.verify import Drive, Subject, Verification, Wishes, heldout_name, measure_heldout, try_dynamics
 from aims_pax.settings import Project
 from aims_pax.settings.project import load_project
 
@@ -75,6 +75,8 @@ def verify(
 def _made(project: Project, subject: Subject, n_frames: int) -> Path:
     plan = HeldoutPlan(n_frames, by=usual_driver(project), temperature_k=common_temperature(project))
     starts = tuple(system.frame for system in project.systems)
-    folder = project.run_folder / "verify" / "heldout"
-    with closing(HeldoutSet(plan, HeldoutParts(project, folder, starts, subject.models, subject.ensemble))) as made:
+    folder = project.run_folder / "verify" / heldout_name(project)
+    with closing(
+        HeldoutSet(plan, HeldoutParts(subject.project, folder, starts, subject.models, subject.ensemble))
+    ) as made:
         return made.make()

@@ -9,7 +9,7 @@ from aims_pax.learner.state import State
 from aims_pax.settings import Project
 from aims_pax.stages import assembly
 from aims_pax.stages.memory import Memory
-from aims_pax.stages.states import CONVERGENCES, LOOPS, convergence_key, recall_state
+from aims_pax.stages.states import CONVERGENCES, LOOPS, RELABELS, convergence_key, recall_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,15 @@ class Standing:
         That trainings to the end have made, by the names of their states in the store.
     n_labels : int
         Labels received.
+    relabels_left : mapping of str to int
+        Structures that stages have still to label again, by their names, as far as they have begun.
     """
 
     position: Position
     states: Mapping[str, State] = field(default_factory=dict)
     epochs: Mapping[str, int] = field(default_factory=dict)
     n_labels: int = 0
+    relabels_left: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def progress(self) -> str | None:
@@ -50,7 +53,9 @@ def standing_of(store: RunStore, memory: Memory, *, n_labels: int) -> Standing |
     names = [name.removeprefix(LOOPS) for name in store.state_names(LOOPS)]
     states = {name: state for name in names if (state := recall_state(store, name)) is not None}
     epochs = {key: _n_epochs(memory, key) for key in store.state_names(CONVERGENCES)}
-    return Standing(position, states, epochs, n_labels)
+    relabels = {name.removeprefix(RELABELS): memory.recall_json(name) for name in store.state_names(RELABELS)}
+    left = {name: _n_left(store, name, begun) for name, begun in relabels.items() if isinstance(begun, dict)}
+    return Standing(position, states, epochs, n_labels, left)
 
 
 def read_standing(project: Project) -> Standing | None:
@@ -59,6 +64,13 @@ def read_standing(project: Project) -> Standing | None:
         return None
     with RunStore.open_readonly(project.run_folder) as store:
         return standing_of(store, Memory(store, assembly.run_folder(project)), n_labels=store.counts().n_received)
+
+
+def _n_left(store: RunStore, reference: str, begun: Mapping[str, object]) -> int:
+    """Structures without an answer by a reference, of those that another had labelled."""
+    counts = store.counts(reference=reference)
+    known = store.structures(reference=str(begun["from"]), only_placed=begun["which"] == "dataset")
+    return max(0, len(known) - counts.n_received - counts.n_failed)
 
 
 def _n_epochs(memory: Memory, key: str) -> int:

@@ -30,9 +30,14 @@ class ConvergeForecast:
 
         is_end = outset.project.settings.is_end(outset.plan)
         n_train = outset.sizes.of_all if is_end else outset.sizes.of_each
-        is_alone = is_end and outset.plan.read_as(ConvergeSettings).converge_best
-        share = pacing.speed.lone_share if is_alone else 1.0
-        return StageForecast(amounts, amounts.epochs.times(share * pacing.speed.epoch_s(n_train)))
+        settings, speed = outset.plan.read_as(ConvergeSettings), pacing.speed
+        if settings.models is not None:  # other models than those that were timed
+            from aims_pax.forecast.speed import measured_speed
+
+            speed = measured_speed(outset.project.trained_as(outset.plan.name), 0)
+        is_alone = is_end and settings.converge_best and not settings.from_scratch
+        share = speed.lone_share if is_alone else 1.0
+        return StageForecast(amounts, amounts.epochs.times(share * speed.epoch_s(n_train)))
 
 
 def expected_convergence_epochs(settings: EndSettings) -> int:

@@ -24,6 +24,7 @@ from aims_pax.outcome.analysis import write_analysis
 from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
 from aims_pax.outcome.origins import errors_by_origin, errors_by_system, labels_by_system, origin_lines
 from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, note_models, write_committee, write_product
+from aims_pax.outcome.relabelled import relabelled_by, write_relabelled
 from aims_pax.report.figures import draw_run
 from aims_pax.settings import ActiveLearningSettings, Project
 from aims_pax.settings.stage import ACTIVE, INITIAL
@@ -73,6 +74,7 @@ class Summary:
             f"labels: {labels['received']} of {labels['asked']} asked for "
             f"({labels['failed']} failed); {labels['training']} train, {labels['validation']} validate"
             + (f", {labels['test']} test" if labels.get("test") else ""),
+            *self._reference_lines(),
             f"time: {sum(wall.values()):.0f} s ({spent})",
             *self._fault_lines(),
             *self._product_lines(),
@@ -81,6 +83,14 @@ class Summary:
             *self._verdict_lines(),
             f"results are in {self.folder}",
         ]
+
+    def _reference_lines(self) -> list[str]:
+        """Whose labels there are besides, where they were computed again."""
+        *others, last = self.content.get("labels_by_reference") or [None]
+        if not others:
+            return []
+        said = [f"{one['received']} by {one['stage'] or 'REFERENCE'}" for one in others]
+        return [f"these are labels by {last['stage']}; the store keeps {', '.join(said)}"]
 
     def _fault_lines(self) -> list[str]:
         """What went wrong on the way, if anything did. Runs that an older program has finished hold no such counts."""
@@ -235,13 +245,16 @@ def write_models(
 
 
 def write_datasets(store: RunStore, folder: Path, keys: Keys) -> dict[Path, int]:
-    """Write training.extxyz, validation.extxyz and, where there is one, test.extxyz; returns how many each holds."""
+    """Write training.extxyz, validation.extxyz and, where there is one, test.extxyz; returns how many each holds.
+
+    These have the labels that models are trained on; what was labelled again is in a file with both labels besides.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     written = {}
     for split in Split if store.counts().n_test else (Split.TRAINING, Split.VALIDATION):
         path = folder / f"{split}.extxyz"
         written[path] = write_extxyz(path, (point for point in store.labelled() if point.split is split), keys)
-    return written
+    return written | write_relabelled(store, folder, keys)
 
 
 def export_datasets(project: Project, folder: Path) -> dict[Path, int]:
@@ -303,6 +316,7 @@ def _content(
             "validation": counts.n_valid,
             "test": counts.n_test,
         },
+        "labels_by_reference": _by_reference(store),
         "faults": _faults(store),
         "training_structures_of_each_member": [committee.n_train(member) for member in range(committee.n_members)],
         "md_steps_active": sum(state.md_steps for state in learned),
@@ -322,6 +336,19 @@ def _content(
         "versions": installed_versions(),
         "device": ", ".join(map(str, committee.devices)),
     }
+
+
+def _by_reference(store: RunStore) -> list[dict[str, Any]]:
+    """Labels of each reference that a run has had, in their order; the last one's are those that were learned from."""
+    return [
+        {
+            "stage": name or None,
+            **{"received": counts.n_received, "failed": counts.n_failed},
+            **{"training": counts.n_train, "validation": counts.n_valid},
+        }
+        for name in ("", *relabelled_by(store))
+        if (counts := store.counts(reference=name)).n_requested
+    ]
 
 
 def _loops(project: Project) -> list[str]:

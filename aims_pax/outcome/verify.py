@@ -106,7 +106,7 @@ class Subject:
         if unknown:
             found = f"The models do not know the elements Z = {', '.join(map(str, unknown))} of this project."
             raise UserError(Problem("--models", found, "models of the elements of the project"))
-        labelled = _labelled(project)
+        labelled, project = _labelled(project), project.labelled_by(labels_by(project))
         return cls(project, chosen, names, ensemble, labelled, None if models else learned_of(project))
 
 
@@ -312,6 +312,20 @@ def stability_table(verdicts: dict[float, Verdict]) -> str:
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def labels_by(project: Project) -> str:
+    """Key of the reference whose labels the run in a project's folder learns from."""
+    if not (project.run_folder / STORE_NAME).is_file():
+        return ""
+    with RunStore.open_readonly(project.run_folder) as store:
+        return store.chosen_reference
+
+
+def heldout_name(project: Project) -> str:
+    """What the folder of a held-out set is called: labels of another reference make another set."""
+    key = labels_by(project)
+    return f"heldout-{key}" if key else "heldout"
 
 
 def _labelled(project: Project) -> tuple[LabelledFrame, ...]:

@@ -1,6 +1,6 @@
 """Models that predict, and models that are trained on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -272,6 +272,24 @@ class Committee(Predictor, Protocol):
 
     def centre_energies(self) -> None:
         """Let the mean energy error per atom of each member vanish on its training points; a new generation."""
+        ...
+
+    def relabelled(
+        self, labelled: Sequence[LabelledFrame], *, atomic_energies_ev: Mapping[int, float] | None = None
+    ) -> "Committee":
+        """The same models for points with other labels, which they receive; their energies are on the scale of these.
+
+        It is the next generation. `atomic_energies_ev` are those of isolated atoms by the reference of these labels.
+
+        Raises
+        ------
+        ShapeError
+            There are no points.
+        """
+        ...
+
+    def succeed(self, generation: int) -> None:
+        """Be the generation after another one, whatever models that had."""
         ...
 
     def save(self, path: Path) -> None:

@@ -79,6 +79,8 @@ def when(name: str) -> When:
         home, _, key = name.rpartition(".")
         return when(f"REFERENCE.{key}") if home.endswith(".REFERENCE") else OF_SYSTEMS.get(key, When.NEVER)
     section, _, key = name.rpartition(".")
+    if section.startswith("STAGES.") and section.endswith(".REFERENCE"):
+        return when(f"REFERENCE.{key}")
     if not (section in STAGES or section.startswith("STAGES.")) or key not in MAY_CHANGE:
         return When.NEVER
     if key not in (*GOALS, *CONVERGENCE):

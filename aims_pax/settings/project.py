@@ -16,6 +16,7 @@ from aims_pax.settings.cluster import (
     with_resources,
 )
 from aims_pax.settings.consistency import cross_problems
+from aims_pax.settings.further import NOTHING_FURTHER, Further, read_further, relabelled
 from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.asi import AsiInput
@@ -67,6 +68,8 @@ class Project:
         What an engine with input files is given for each system, by its name; empty for other references.
     documents : tuple of Document
         aims_PAX.yaml and mace.yaml, or the arguments in their place: where each key was written.
+    further : Further
+        What is read beside these for single stages.
     """
 
     folder: Path
@@ -75,6 +78,7 @@ class Project:
     systems: tuple[System, ...]
     inputs: Mapping[str, FhiAimsInput | AsiInput] = field(default_factory=dict)
     documents: tuple[Document, ...] = ()
+    further: Further = NOTHING_FURTHER
 
     @classmethod
     def of(
@@ -245,6 +249,15 @@ class Project:
             return plan.settings.resources
         return self.settings.cluster.resources_of(system.frame.trajectory, system.name)
 
+    def labelled_by(self, stage: str) -> "Project":
+        """The same project with the reference of a `relabel` stage; itself for the name of no such stage."""
+        return relabelled(self, stage)
+
+    def trained_as(self, stage: str) -> "Project":
+        """The same project with the models that a `converge` begins with; itself where it names none."""
+        models = self.further.models.get(stage)
+        return self if models is None else replace(self, mace=models)
+
     def on_cluster(self, cluster: ClusterSettings) -> "Project":
         """The same project with its labels computed elsewhere."""
         return replace(self, settings=replace(self.settings, cluster=cluster))
@@ -324,6 +337,7 @@ class Written:
             problems += mace_reading.problems
         systems, structure_problems = structures(settings)
         inputs: Mapping[str, FhiAimsInput | AsiInput] = {}
+        further = NOTHING_FURTHER
         if settings is not None and self.settings is not None:
             halves = _asked(settings, self.settings, stages)
             problems += cross_problems(settings, self.settings, mace, self.mace, systems, halves)
@@ -334,6 +348,8 @@ class Written:
                 inputs = {**inputs, **own}
                 problems += input_problems
                 problems += charge_problems(reference, self.settings, some, own)
+            further, further_problems = read_further(self.folder, settings, mace, systems)
+            problems += further_problems
         if problems:
             raise SettingsError([*problems, *structure_problems])
         if structure_problems:
@@ -341,7 +357,7 @@ class Written:
         if settings is None or mace is None:
             raise AssertionError("settings without problems are settings")
         documents = tuple(one for one in (self.settings, self.mace) if one is not None)
-        return Project(self.folder, settings, mace, systems, inputs, documents)
+        return Project(self.folder, settings, mace, systems, inputs, documents, further)
 
 
 def _asked(settings: Settings, document: Document | None, halves: tuple[Stage, ...]) -> tuple[Stage, ...]:

@@ -26,6 +26,7 @@ from aims_pax.settings.reading.final_datasets import with_final_datasets
 from aims_pax.settings.reading.kinds import shown
 from aims_pax.settings.reading.stages import SECTION, SECTIONS, WrittenStage, written_stages
 from aims_pax.settings.reading.validation import Reading, Unsettled, suggestion
+from aims_pax.settings.relabelling import Relabelling, read_relabellings
 from aims_pax.settings.section import Section
 from aims_pax.settings.stage import StageSettings
 from aims_pax.settings.stages.active import ActiveLearningSettings
@@ -71,6 +72,8 @@ class Settings:
         SYSTEMS, by name, in the order of the file; empty where it has no such section.
     homes : Homes
         Of trajectories in these systems.
+    relabellings : mapping of str to Relabelling
+        What the `relabel` stages label by, by their names.
     """
 
     stages: tuple[StagePlan, ...]
@@ -80,6 +83,7 @@ class Settings:
     reference: ReferenceSettings
     systems: Mapping[str, SystemPlan] = field(default_factory=dict)
     homes: Homes = NO_HOMES
+    relabellings: Mapping[str, Relabelling] = field(default_factory=dict)
 
     @property
     def initial(self) -> InitialDatasetSettings | None:
@@ -162,11 +166,18 @@ def read_settings(reading: Reading, halves: tuple[Stage, ...]) -> Settings | Non
         n_trajectories = max(homes.n_trajectories, *(one.num_trajectories for one in learning), 0)
         md = {index: moving[homes.place_of(index)] for index in range(n_trajectories)}
     judge_motion(reading, stages, md)
+    relabellings: Mapping[str, Relabelling] = {}
+    if reference is not None and plans is not None:
+
+        def read(data: Mapping[str, Any], keys: KeyPath) -> ReferenceSettings | None:
+            return _reference_at(reading, data, keys)
+
+        relabellings = read_relabellings(reading, stages, reference, systems=plans, read=read)
     if len(reading.problems) > n_before or md is None or misc is None or cluster is None:
         return None
     if reference is None or plans is None:
         return None
-    return Settings(stages, md, misc, cluster, reference, plans, homes)
+    return Settings(stages, md, misc, cluster, reference, plans, homes, relabellings)
 
 
 def read_mace(document: Document, folder: Path) -> tuple[MaceSettings | None, Reading]:

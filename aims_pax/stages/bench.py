@@ -1,8 +1,8 @@
 """What every stage works with: the store of its run, a desk for labels, the committee, the clock, and who looks on."""
 
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,9 +16,8 @@ from aims_pax.labelling.errands import Errands, errands_in
 from aims_pax.labelling.shared import SharedPool
 from aims_pax.protocols import Observer, Pool
 from aims_pax.settings import Project
-from aims_pax.stages import assembly, pretrained
+from aims_pax.stages import assembly, isolated, pretrained
 from aims_pax.stages.activities import Activity, Stopwatch
-from aims_pax.stages.isolated import isolated_atoms
 from aims_pax.stages.memory import Memory
 
 if TYPE_CHECKING:
@@ -45,29 +44,41 @@ class Bench:
         self.stopwatch = Stopwatch()
         self.memory.recall_time(self.stopwatch)
         self._pool: SharedPool | None = None
+        self._pool_labels_by = ""
         self._committee: Committee | None = None
 
-    def pool(self) -> Pool:
-        """Where labels are computed, for one who asks. Workers are started at the first call and serve everybody."""
+    def pool(self, *, reference: str | None = None) -> Pool:
+        """Where labels are computed, for one who asks. Workers are started at the first call and serve everybody.
+
+        Parameters
+        ----------
+        reference : str or None
+            Key of what labels there; None: that which the run learns from. Workers of another one are released.
+        """
+        key = self.store.chosen_reference if reference is None else reference
+        if self._pool is not None and key != self._pool_labels_by:
+            self.close()
         if self._pool is None:
             with self.stopwatch.during(Activity.STARTING):
-                self._pool = SharedPool(assembly.build_pool(self.project))
+                self._pool = SharedPool(assembly.build_pool(self.project.labelled_by(key)))
+                self._pool_labels_by = key
         return self._pool.share()
 
-    def desk(self, stage: str) -> LabelDesk:
-        """Where a stage asks for labels."""
+    def desk(self, stage: str, *, reference: str | None = None) -> LabelDesk:
+        """Where a stage asks for labels, by the reference that the run learns from or another one."""
         return LabelDesk(
             self.store,
-            self.pool(),
+            self.pool(reference=reference),
             self.folder,
             stage,
             keeps_folders=not self.project.settings.cluster.clean_dirs,
             departure=self.departure,
             no_progress_s=self.project.settings.misc.no_progress_s,
+            reference=reference,
         )
 
     @contextmanager
-    def errands(self, name: str, *, called: str) -> Iterator[Errands]:
+    def errands(self, name: str, *, called: str, reference: str | None = None) -> Iterator[Errands]:
         """What the pool computes besides labels, under a name of its own; what was paid for outlives the process."""
         misc, cluster, calculations = (
             self.project.settings.misc,
@@ -78,7 +89,7 @@ class Bench:
         books = self.folder.checkpoints / f"{name}-{calculations.name}"
         errands = errands_in(
             RunFolder(books, calculations / name),
-            self.pool(),
+            self.pool(reference=reference),
             self.departure,
             keeps_folders=not cluster.clean_dirs,
             no_progress_s=misc.no_progress_s,
@@ -138,12 +149,63 @@ class Bench:
             paths = [Path(str(path)) for path in begun_with]
             self._committee = assembly.continued_committee(self.project, paths, labelled)
             return self._committee
-        isolated = isolated_atoms(self.project, self.store, self.memory, self._free_atoms)
-        self._committee = assembly.build_committee(self.project, labelled, isolated_atoms_ev=isolated)
+        self._committee = self._new_committee(self.project, labelled)
         return self._committee
 
-    def _free_atoms(self) -> AbstractContextManager[Errands]:
-        return self.errands("isolated", called="free-atom calculation")
+    def begin_anew(self, stage: str, *, note: str) -> "Committee":
+        """A committee of random weights for the whole dataset, of the models that a stage names.
+
+        It is kept with a note of this name, and from then on is the one that there is.
+        """
+        earlier, labelled = self.existing_committee(), list(self.store.labelled())
+        committee = self._new_committee(self.project.trained_as(stage), labelled)
+        committee.succeed(earlier.generation)
+        with self.stopwatch.during(Activity.RECORDING):
+            checkpoint = self.memory.write_committee(committee)
+            with self.store.transaction():
+                self.memory.keep_committee(checkpoint)
+                self.memory.keep_json(note, True)
+            self.memory.forget_other_checkpoints()
+        self._committee = committee
+        return committee
+
+    def free_atoms_ev(self, *, reference: str | None = None) -> Mapping[int, float]:
+        """Energies of free atoms by a reference, eV: given by the settings, or told by it and computed once."""
+        key = self.store.chosen_reference if reference is None else reference
+        project = self.project.labelled_by(key)
+        known = project.mace.architecture.atomic_energies or {}
+        name, kept_as = ("isolated", isolated.KEY) if not key else (f"isolated-{key}", f"{isolated.KEY}.{key}")
+        elements = set(project.elements)
+        if key:  # a dataset may hold more than what MD begins with
+            elements |= {int(z) for one in self.store.labelled(reference=key) for z in one.frame.numbers}
+        asked = isolated.Asked(kept_as, sorted(elements), known)
+        computed = isolated.isolated_atoms(
+            project,
+            self.store,
+            self.memory,
+            lambda: self.errands(name, called="free-atom calculation", reference=key),
+            asked=asked,
+        )
+        return {**computed, **{z: energy for z, energy in known.items() if z in elements}}
+
+    def relabel(self, reference: str) -> None:
+        """Learn from the labels of another reference from now on, with the models that there are."""
+        labelled = list(self.store.labelled(reference=reference))
+        energies = self.free_atoms_ev(reference=reference)
+        committee = self.existing_committee().relabelled(labelled, atomic_energies_ev=energies)
+        with self.stopwatch.during(Activity.RECORDING):
+            checkpoint = self.memory.write_committee(committee)
+            with self.store.transaction():
+                self.store.choose_reference(reference)
+                self.memory.keep_committee(checkpoint)
+                self.memory.keep_time(self.stopwatch)
+            self.memory.forget_other_checkpoints()
+        self._committee = committee
+
+    def _new_committee(self, project: Project, labelled: Sequence[LabelledFrame]) -> "Committee":
+        if project.mace is self.project.mace:  # other models have energies of their own, or none
+            project = project.labelled_by(self.store.chosen_reference)
+        return assembly.build_committee(project, labelled, isolated_atoms_ev=self.free_atoms_ev())
 
     def existing_committee(self) -> "Committee":
         """The committee of a run that has had its first labels.

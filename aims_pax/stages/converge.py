@@ -21,6 +21,9 @@ if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax
 
 diary = logging.getLogger("aims_pax.convergence")
 
+BEGUN_ANEW: Final = "anew."
+"""What the name of the note begins with that a convergence has made its new models."""
+
 BEFORE: Final = "before_convergence"
 """Name of the committee as learning left it: in the store its generation, in checkpoints/ its file."""
 
@@ -39,8 +42,14 @@ class Converge:
         return iter(())
 
     def facts(self, project: Project) -> Iterator[str]:
-        """None besides its epochs."""
-        return iter(())
+        """With which models it begins, where they are new; its epochs are told elsewhere."""
+        if self._settings.from_scratch:
+            architecture = project.trained_as(self.name).mace.architecture
+            named = "" if self._settings.models is None else f" by {self._settings.models.name}"
+            yield (
+                f"{self.name}: new models of random weights{named}, {architecture.num_channels} channels, "
+                f"L = {architecture.max_L}"
+            )
 
     def run(self, bench: Bench) -> None:
         """Train as long as that helps."""
@@ -52,6 +61,8 @@ class Converge:
         is_end = bench.project.settings.is_end(self.plan)
         with bench.stopwatch.during(Activity.STARTING):
             committee = bench.existing_committee()
+        if settings.from_scratch and bench.memory.recall_bytes(key) is None:
+            committee = begin_anew(bench, self.name)
         if is_end and bench.memory.recall_bytes(key) is None:
             train_on_the_rest(bench, committee)
             keep_before_convergence(bench)
@@ -61,7 +72,7 @@ class Converge:
         rules = annealing_rules(settings)
         parts = ConvergenceParts(committee, bench.store, bench.memory, bench.stopwatch, bench.departure)
         convergence = Convergence(parts, rules, valid_skip=settings.valid_skip, key=key)
-        best_only = is_end and settings.converge_best
+        best_only = is_end and settings.converge_best and not settings.from_scratch
         members = (best_member(committee),) if best_only else tuple(range(committee.n_members))
         n_before = epochs_trained(bench, besides=self.name)
 
@@ -77,6 +88,17 @@ class Converge:
             )
 
         convergence.run(members, show=show)
+
+
+def begin_anew(bench: Bench, name: str) -> "Committee":
+    """New models in the place of those that there are, once: a convergence that was left goes on with its own."""
+    key = f"{BEGUN_ANEW}{name}"
+    if bench.memory.recall_json(key) is not None:
+        return bench.existing_committee()
+    with bench.stopwatch.during(Activity.STARTING):
+        committee = bench.begin_anew(name, note=key)
+    diary.info("%s begins with new models of random weights", name)
+    return committee
 
 
 def best_member(committee: "Committee") -> int:

@@ -1,8 +1,9 @@
 """Energies of free atoms, by the reference: each is computed once in a run."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Final, cast
 
 from aims_pax.dataset.store import RunStore
@@ -17,8 +18,32 @@ diary = logging.getLogger("aims_pax.labels")
 KEY: Final = "isolated_atoms"
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Free atoms whose energies are wanted.
+
+    Parameters
+    ----------
+    key : str
+        Under which a run remembers them: those of another reference are others.
+    elements : sequence of int
+        Atomic numbers.
+    given : mapping of int to float
+        Energies that the settings give, eV; these are not computed.
+    """
+
+    key: str
+    elements: Sequence[int]
+    given: Mapping[int, float]
+
+
 def isolated_atoms(
-    project: Project, store: RunStore, memory: Memory, labeller: Callable[[], AbstractContextManager[Labeller]]
+    project: Project,
+    store: RunStore,
+    memory: Memory,
+    labeller: Callable[[], AbstractContextManager[Labeller]],
+    *,
+    asked: Asked | None = None,
 ) -> Mapping[int, float]:
     """Energies of the free atoms (eV) that the settings don't give, as far as the reference can tell them.
 
@@ -29,17 +54,20 @@ def isolated_atoms(
         Where the energies are kept as soon as they are known.
     labeller : callable
         Opens what has them computed, all of them side by side.
+    asked : Asked or None
+        None: those of the project's elements, by its own reference.
     """
-    with recalling(KEY):
-        stored = cast(Mapping[str, float], memory.recall_json(KEY) or {})
+    if asked is None:
+        asked = Asked(KEY, project.elements, project.mace.architecture.atomic_energies or {})
+    with recalling(asked.key):
+        stored = cast(Mapping[str, float], memory.recall_json(asked.key) or {})
         energies = {int(number): energy for number, energy in stored.items()}
-    given = project.mace.architecture.atomic_energies or {}
     # By the reference of the first system: all must have the same free atoms, or no model can learn from both.
     system = project.systems[0].name if project.systems else ""
     atoms = {
         number: free_atom(number, system=system)
-        for number in project.elements
-        if number not in given and number not in energies
+        for number in asked.elements
+        if number not in asked.given and number not in energies
     }
     if not atoms:
         return energies
@@ -57,5 +85,5 @@ def isolated_atoms(
                     *(number, answer.reason, answer.message),
                 )
         with store.transaction():
-            memory.keep_json(KEY, energies)
+            memory.keep_json(asked.key, energies)
     return energies

@@ -26,7 +26,9 @@ STOPPED_INITIALLY: Final[Mapping[StopReason, str]] = {
 LOOPS: Final = "learner."
 CONVERGENCES: Final = "convergence."
 SELECTIONS: Final = "passes."
-"""What the names of the states of loops, of trainings to the end and of selections begin with in the store."""
+RELABELS: Final = "relabel."
+"""What the names of the states of loops, of trainings to the end, of selections and of relabellings begin with in the
+store."""
 
 
 def convergence_key(name: str) -> str:
@@ -68,7 +70,7 @@ def newest_learning(project: Project, store: RunStore) -> tuple[StagePlan, State
 
 def has_begun(store: RunStore, stage: str) -> bool:
     """Whether a stage has done anything that the store knows of."""
-    keys = (_key(stage), convergence_key(stage), f"{SELECTIONS}{stage}")
+    keys = (_key(stage), convergence_key(stage), f"{SELECTIONS}{stage}", f"{RELABELS}{stage}")
     return any(store.load_state(key) is not None for key in keys)
 
 

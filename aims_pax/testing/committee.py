@@ -1,6 +1,6 @@
 """A committee of springs: it drives, disagrees, learns, is saved and exported as any other, and costs nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -164,6 +164,26 @@ class SpringCommittee(Springs):
                 energies, _ = self._deviations(index, member.train)
                 shift = self._knowledge[index].shift_ev_per_atom - float(energies.mean())
                 self._knowledge[index] = replace(self._knowledge[index], shift_ev_per_atom=shift)
+
+    def relabelled(
+        self, labelled: Sequence[LabelledFrame], *, atomic_energies_ev: Mapping[int, float] | None = None
+    ) -> "SpringCommittee":
+        """The same springs for points with other labels, whose mean energy they know: the next generation."""
+        if not labelled:
+            raise ShapeError("a committee needs labelled points")
+        nature = replace(self._nature, atomic_energies_ev=dict(atomic_energies_ev or {}))
+        committee = SpringCommittee(self.seeds, nature=nature, name=self._name, device=self._device)
+        committee._knowledge = list(self._knowledge)
+        for member, earlier in zip(committee._members, self._members, strict=True):
+            member.epoch = earlier.epoch
+        committee.add(labelled)
+        committee.know_mean_energy()
+        committee.succeed(self.generation)
+        return committee
+
+    def succeed(self, generation: int) -> None:
+        """Be the generation after another one."""
+        self._generation = generation + 1
 
     def save(self, path: Path) -> None:
         """Write everything that training depends on, apart from the points, as a few lines of JSON."""

@@ -12,6 +12,7 @@ from aims_pax.settings import Project, load_project
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.stages.stage import Stage, stage_of
 
@@ -35,9 +36,15 @@ def selection(tmp_path_factory: pytest.TempPathFactory) -> StagePlan:
     return StagePlan("select", "select", settings)
 
 
+@pytest.fixture(scope="module")
+def relabelling() -> StagePlan:
+    """A stage that labels by another reference."""
+    return StagePlan("relabel", "relabel", RelabelSettings(REFERENCE={"type": "tblite"}))
+
+
 @pytest.fixture(params=KINDS)
-def plan(request: pytest.FixtureRequest, project: Project, selection: StagePlan) -> StagePlan:
-    return next(plan for plan in (*project.settings.stages, selection) if plan.kind == request.param)
+def plan(request: pytest.FixtureRequest, project: Project, selection: StagePlan, relabelling: StagePlan) -> StagePlan:
+    return next(plan for plan in (*project.settings.stages, selection, relabelling) if plan.kind == request.param)
 
 
 @pytest.fixture

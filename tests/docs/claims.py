@@ -334,7 +334,9 @@ def _names_in_yaml(text: str) -> Iterator[str]:
                 listed = [entry for entry in keys if isinstance(entry, dict)]
                 for name, own in (pair for entry in listed for pair in entry.items()):
                     known = STAGES.get(name, STAGES["learn"])
-                    yield from (f"{known}.{key}" for key in own or {} if key != "name")
+                    for key in (key for key in own or {} if key != "name"):
+                        of_stage = f"STAGES.{name}.{key}"
+                        yield of_stage if _is_setting(of_stage, _glossary()) else f"{known}.{key}"
             if isinstance(keys, dict):
                 yield from (f"{section}.{key}" for key in _flat(section, keys))
 

@@ -111,7 +111,15 @@ def verify(
     from aims_pax.outcome.conditions import common_temperature
     from aims_pax.outcome.drivers import usual_driver
     from aims_pax.outcome.heldout_plan import HeldoutPlan
-    from aims_pax.outcome.verify import Drive, Subject, Verification, Wishes, measure_heldout, try_dynamics
+    from aims_pax.outcome.verify import (
+        Drive,
+        Subject,
+        Verification,
+        Wishes,
+        heldout_name,
+        measure_heldout,
+        try_dynamics,
+    )
 
     if device is Device.CUDA and not cuda_is_usable():
         raise UserError(Problem("--device cuda", "PyTorch finds no usable GPU here.", " | ".join(Device)))
@@ -132,7 +140,9 @@ def verify(
         watch.restore_terminal, watch.kept_words = line.end, kept_words
         file = data
         if heldout:
-            file = _made(plan, subject, target / "heldout", starts=starts, yes=yes, departure=departure, line=line)
+            file = _made(
+                plan, subject, target / heldout_name(project), starts=starts, yes=yes, departure=departure, line=line
+            )
         measured = None if file is None else measure_heldout(subject, file, drive=wishes.drive)
         known = None if measured is None else measured.measured
         verdicts = {}

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 CALL: Final = "Project.of"
 """What messages call the whole of the arguments, as they call a file by its name."""
 
-ALLOWED: Final = "aims_pax.initial(...), aims_pax.converge(...), aims_pax.learn(...), aims_pax.select(...)"
+ALLOWED: Final = (
+    "aims_pax.initial(...), aims_pax.converge(...), aims_pax.learn(...), aims_pax.select(...), aims_pax.relabel(...)"
+)
 
 VALUES: Final = "numbers, texts, paths, True, False, None, and lists and mappings of them, as a file may hold"
 
@@ -41,7 +43,7 @@ class StageEntry:
     Parameters
     ----------
     kind : str
-        What STAGES calls it: ``initial``, ``converge``, ``learn``, ``select``.
+        What STAGES calls it: ``initial``, ``converge``, ``learn``, ``select``, ``relabel``.
     settings : mapping of str to object
         As in STAGES, its name among them.
     """
@@ -72,6 +74,11 @@ def select(**settings: object) -> StageEntry:
 def converge(**settings: object) -> StageEntry:
     """Training to the end, with the settings that `converge` has in STAGES."""
     return StageEntry("converge", settings)
+
+
+def relabel(reference: Mapping[str, object], **settings: object) -> StageEntry:
+    """Labels by another reference, with the settings that `relabel` has in STAGES besides its REFERENCE."""
+    return StageEntry("relabel", {"REFERENCE": reference, **settings})
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from aims_pax.settings.reading.validation import Reading
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
-from aims_pax.settings.stages.kinds import CONVERGE, INITIAL, KINDS, LEARN, SELECT
+from aims_pax.settings.stages.kinds import CONVERGE, INITIAL, KINDS, LEARN, RELABEL, SELECT
 from aims_pax.settings.stages.plan import StagePlan
 
 STAGE_SECTIONS: Final = {Stage.INITIAL: KINDS[INITIAL].section, Stage.ACTIVE: KINDS[LEARN].section}
@@ -156,11 +156,11 @@ def course(plans: Sequence[StagePlan], halves: Sequence[Stage]) -> tuple[StagePl
 
 
 def is_end(plans: Sequence[StagePlan], plan: StagePlan) -> bool:
-    """Whether an entry trains what is handed over: something was learned before it, and nothing is after it."""
+    """Whether an entry trains what is handed over: something new was to be learned before it, and nothing is after."""
     names = [one.name for one in plans]
     if plan.kind != CONVERGE or plan.name not in names:
         return False
-    learns, place = [KINDS[one.kind].learns for one in plans], names.index(plan.name)
+    learns, place = [KINDS[one.kind].changes_what_is_learned for one in plans], names.index(plan.name)
     return any(learns[:place]) and not any(learns[place:])
 
 
@@ -210,9 +210,12 @@ def _order_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | in
         advice = "Move it after a stage, or name initial_train_dataset and initial_valid_dataset in learn."
         yield first.keys, found, "", advice
     for index, plan in enumerate(plans):
-        if isinstance(plan.settings, ConvergeSettings) and any(KINDS[one.kind].learns for one in plans[index + 1 :]):
+        if isinstance(plan.settings, ConvergeSettings) and any(
+            KINDS[one.kind].changes_what_is_learned for one in plans[index + 1 :]
+        ):
             for one in plan.settings.ahead_of_learning():
                 yield (*plan.keys, one.key), f"{plan.said()}: {one.found}", "", one.advice
+    yield from _relabelling_problems(plans)
     for plan in learning:
         if not any(one.kind in (LEARN, SELECT) for one in plans[: plans.index(plan)]):
             continue
@@ -220,3 +223,17 @@ def _order_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | in
             if getattr(plan.settings, key, None) is not None:
                 found = f"{plan.said(key)} is given, and the committee has begun with an earlier stage."
                 yield (*plan.keys, key), found, "", "Remove it, or write it where the committee begins."
+
+
+def _relabelling_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | int, ...], str, str, str]]:
+    """A dataset is labelled anew that is there, and then learned before it is used."""
+    for index, plan in enumerate(plans):
+        if plan.kind != RELABEL:
+            continue
+        if not any(one.kind in (INITIAL, LEARN, SELECT) for one in plans[:index]):
+            found = f"{plan.said()} comes before any stage that makes a dataset."
+            advice = "Move it after one. aims-pax relabel labels a file of structures that you bring."
+            yield plan.keys, found, "", advice
+        if index + 1 == len(plans) or plans[index + 1].kind != CONVERGE:
+            found = f"{plan.said()} is not followed by {CONVERGE}, so that no model would learn its labels first."
+            yield plan.keys, found, "", f"Write {CONVERGE} after it, with from_scratch: true where models begin anew."

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from pydantic import Field
 
+from aims_pax.settings.reading.kinds import ExistingFile
 from aims_pax.settings.section import Contradiction, Section
 from aims_pax.settings.stage import EndSettings
 
@@ -25,6 +26,23 @@ class ConvergeSettings(EndSettings):
         description="At the end of a campaign: whether it is then made once more, on the validation structures, too. "
         "It has the same epochs and learning rates; the stated errors are those of the models before.",
     )
+
+    from_scratch: bool = Field(
+        False,
+        description="Whether it begins with new models of random weights, which learn the dataset; all of them "
+        "are trained. Else the models that there are go on.",
+    )
+    models: ExistingFile | None = Field(
+        None,
+        description="What these new models are: another mace.yaml, of which ARCHITECTURE, TRAINING and "
+        "GENERAL.default_dtype are read. Those of the project when not given; needs from_scratch.",
+    )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        yield from super().contradictions()
+        if self.models is not None and not self.from_scratch:
+            found = "models are given, and models that were trained otherwise can't become others."
+            yield Contradiction("models", found, "Set from_scratch: true, or remove it.")
 
     @classmethod
     def after(cls, before: Section) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from aims_pax.settings.section import Section
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
+from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.select import SelectSettings
 
 
@@ -33,6 +34,8 @@ class StageKind:
         Whether its members must have been trained alike, since they disagree where all of them are unsure.
     samples : bool
         Whether it moves atoms and asks the reference for labels; else it needs neither, nor starting structures.
+    relabels : bool
+        Whether another reference is the one that is learned from after it.
     """
 
     settings: type[Section]
@@ -43,12 +46,19 @@ class StageKind:
     begins: bool = False
     learns: bool = False
     samples: bool = False
+    relabels: bool = False
+
+    @property
+    def changes_what_is_learned(self) -> bool:
+        """Whether the dataset is another one after it, and is to be trained on."""
+        return self.learns or self.relabels
 
 
 INITIAL: Final = "initial"
 CONVERGE: Final = "converge"
 LEARN: Final = "learn"
 SELECT: Final = "select"
+RELABEL: Final = "relabel"
 
 KINDS: Final[Mapping[str, StageKind]] = {
     INITIAL: StageKind(
@@ -80,8 +90,14 @@ KINDS: Final[Mapping[str, StageKind]] = {
         section="DATA_FILTERING",
         learns=True,
     ),
+    RELABEL: StageKind(
+        RelabelSettings,
+        stage="aims_pax.stages.relabel:Relabel",
+        forecast="aims_pax.forecast.relabelling:RelabelForecast",
+        relabels=True,
+    ),
 }
 """By what STAGES calls them."""
 
-LATER: Final = ("collect", "validate", "relabel", "testset", "stability")
+LATER: Final = ("collect", "validate", "testset", "stability")
 """Kinds that other versions will have."""

@@ -18,6 +18,9 @@ from aims_pax.settings.reading.kinds import allowed, meaning, shown
 from aims_pax.settings.reading.stages import SECTION as STAGES
 from aims_pax.settings.reading.validation import nested_section
 from aims_pax.settings.section import Section
+from aims_pax.settings.stages.converge import ConvergeSettings
+from aims_pax.settings.stages.kinds import CONVERGE, RELABEL
+from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.words.page import NOT_HERE, OF_AIMS, PLAIN_SECTIONS, REQUIRED, default_words, section_words
 
 AIMS_PAX_FILE: Final = "aims_PAX.yaml"
@@ -28,6 +31,9 @@ CHOSEN_BY_TYPE: Final[Mapping[str, Mapping[str, type[Section]]]] = {
     "REFERENCE": REFERENCE_SETTINGS,
 }
 """Sections whose settings depend on their own `type`."""
+
+OF_STAGES_ALONE: Final[Mapping[str, type[Section]]] = {CONVERGE: ConvergeSettings, RELABEL: RelabelSettings}
+"""Stages that no section of v0.2 has the settings of; what others have, too, is explained there."""
 
 UNITS: Final = ("eV/Å³", "eV/Å", "eV", "1/Å", "Å", "K", "1/fs", "fs", "s", "MB", "Hartree", "µB", "elementary charges")
 _UNIT: Final = re.compile(rf"(?:, |\()({'|'.join(map(re.escape, UNITS))})(?=[.:,)])")
@@ -87,7 +93,10 @@ class Entry:
 def sections() -> dict[str, tuple[str, str]]:
     """File and meaning of every section, by name; those of mace.yaml that share a name carry the file's."""
     found = {name: (AIMS_PAX_FILE, section_words(model)) for name, model in PLAIN_SECTIONS.items()}
-    found[STAGES] = (AIMS_PAX_FILE, "The campaign as the list of what it goes through: initial, converge, learn.")
+    found[STAGES] = (
+        AIMS_PAX_FILE,
+        "The campaign as the list of what it goes through: initial, converge, learn, select, relabel.",
+    )
     found["SYSTEMS"] = (AIMS_PAX_FILE, section_words(SystemSettings))
     for name, models in CHOSEN_BY_TYPE.items():
         found[name] = (AIMS_PAX_FILE, f"By its type: {', '.join(models)}.")
@@ -111,6 +120,9 @@ def entries() -> list[Entry]:
         found += _merged(typed)
     found += _settings(AIMS_PAX_FILE, "CLUSTER.systems", SystemResources)
     found += _settings(AIMS_PAX_FILE, "SYSTEMS", SystemSettings)
+    for name, stage in OF_STAGES_ALONE.items():
+        told = {entry.key for entry in found} - {"REFERENCE"}
+        found += [entry for entry in _settings(AIMS_PAX_FILE, f"{STAGES}.{name}", stage) if entry.key not in told]
     for name in (name for name in NOT_YET if name not in PLAIN_SECTIONS):
         found += _refused(AIMS_PAX_FILE, name, NOT_YET[name])
     found += _refused(AIMS_PAX_FILE, "CLUSTER", FHI_AIMS["CLUSTER"])

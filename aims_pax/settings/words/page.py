@@ -21,6 +21,7 @@ from aims_pax.settings.section import Section
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
+from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.select import SelectSettings
 
 _INTRODUCTION: Final = """\
@@ -53,9 +54,9 @@ The method that labels structures. Without this section: GFN2-xTB by `tblite`, o
 
 _STAGES: Final = """\
 The campaign as the list of what it goes through, in the place of the sections above: `initial` has the settings of
-INITIAL_DATASET_GENERATION, `learn` those of ACTIVE_LEARNING, `select` those of DATA_FILTERING, and `converge` trains
-what is there to convergence. What is not listed is not run; only a dataset that is brought along is converged on before
-the first `learn` in any case.
+INITIAL_DATASET_GENERATION, `learn` those of ACTIVE_LEARNING, `select` those of DATA_FILTERING, `converge` trains what
+is there to convergence, and `relabel` labels it by another reference. What is not listed is not run; only a dataset
+that is brought along is converged on before the first `learn` in any case.
 
 ```yaml
 STAGES:
@@ -76,7 +77,19 @@ and the next `learn-2`; a `converge` is called by the stage before it: `initial 
 `active`, `learn-2 convergence`.
 
 What `converge` leaves out is as the stage before it says. With more to be learned after it, it trains all members,
-each on what it has. The last one hands over: it trains the best member or all, on everything that was paid for.
+each on what it has. The last one hands over: it trains the best member or all, on everything that was paid for. With
+`from_scratch: true` it begins with new models, which may be larger ones: `models: large.yaml`.
+
+A `relabel` has a `converge` after it, which learns its labels before anything else does. Later stages learn from them
+and ask its reference for more:
+
+```yaml
+STAGES:
+  - initial: {n_points_per_sampling_step_idg: 8, max_initial_set_size: 7}
+  - learn: {num_trajectories: 8, max_train_set_size: 500}
+  - relabel: {name: pbe0, REFERENCE: {control: control_pbe0.in}}
+  - converge: {models: large.yaml, from_scratch: true}
+```
 """
 
 _SYSTEMS: Final = """\
@@ -109,6 +122,7 @@ def reference_page() -> str:
         "### STAGES",
         _STAGES,
         *_tables(ConvergeSettings, "Settings of `converge`:"),
+        *_tables(RelabelSettings, "Settings of `relabel`:"),
         "### SYSTEMS",
         _SYSTEMS,
         *_tables(SystemSettings),

@@ -51,6 +51,34 @@ class CommitteeContract:
         """Structures that it has not seen."""
         return [rattled(cluster(), 50), rattled(crystal(), 51), rattled(cluster(), 52)]
 
+    # -- other labels --
+
+    def test_other_labels_shift_energies_and_keep_forces(self, committee: Committee, frames: Sequence[Frame]) -> None:
+        """By a reference whose energies lie elsewhere: what was learned of forces goes on, on another scale."""
+        committee.train(2)
+        shift_ev = 12.5
+        other = [
+            replace(one, label=replace(one.label, energy=one.label.energy + shift_ev * one.frame.n_atoms))
+            for one in points(6, 2)
+        ]
+        again = committee.relabelled(other)
+        assert again.generation > committee.generation
+        assert [again.n_train(member) for member in (0, 1)] == [6, 6]
+        committee.centre_energies()
+        for before, after in zip(committee.predict(frames), again.predict(frames), strict=True):
+            np.testing.assert_allclose(after.forces, before.forces, atol=self.FORCE_TOLERANCE_EV_PER_ANG)
+            n_atoms = before.forces.shape[1]
+            # atomic energies are differences of large numbers: of a microelectronvolt nobody knows
+            np.testing.assert_allclose(after.energies - before.energies, shift_ev * n_atoms, atol=1e-6)
+        again.train(1)
+        with pytest.raises(ShapeError, match="needs labelled points"):
+            committee.relabelled([])
+
+    def test_a_committee_may_follow_another(self, committee: Committee) -> None:
+        """Its generations are counted on."""
+        committee.succeed(41)
+        assert committee.generation == 42
+
     # -- predictions --
 
     def test_predictions_are_of_every_member_in_order(self, committee: Committee, frames: Sequence[Frame]) -> None:

@@ -1,0 +1,62 @@
+"""What labelling a dataset again costs."""
+
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from aims_pax.errors import AimsPaxError
+from aims_pax.forecast.amounts import Amounts, Outset, Sizes, Span
+
+if TYPE_CHECKING:  # what times a stage imports PyTorch, and amounts need none
+    from aims_pax.forecast.timetable import Pacing, StageForecast
+
+USUAL_VALID_RATIO: Final = 0.1
+
+
+class RelabelForecast:
+    """A label for each structure of the dataset; as many workers compute them as there are."""
+
+    def amounts(self, outset: Outset) -> Amounts:
+        standing = outset.standing
+        left = None if standing is None else standing.relabels_left.get(outset.plan.name)
+        if left is not None:
+            return Amounts(outset.plan.name, labels=Span.exactly(left))
+        n_train = outset.sizes.of_all
+        likely = round(n_train / (1 - _valid_ratio(outset)))
+        return Amounts(outset.plan.name, labels=Span(n_train, likely, inf))
+
+    def after(self, outset: Outset, n_labels: float) -> Sizes:
+        return outset.sizes
+
+    def timed(self, outset: Outset, amounts: Amounts, pacing: "Pacing") -> "StageForecast":
+        """By a label of this reference that is computed now, or as long as one of the first where that can't be."""
+        from aims_pax.forecast.timetable import StageForecast
+
+        label_s = _label_s(outset, pacing)
+        time_s = amounts.labels.times(label_s / pacing.n_at_once(outset.project))
+        return StageForecast(amounts, time_s)
+
+
+def _valid_ratio(outset: Outset) -> float:
+    """Of the stage before it that places structures."""
+    names = [one.name for one in outset.project.settings.stages]
+    before = names.index(outset.plan.name) if outset.plan.name in names else len(names)
+    ratios = [getattr(one.settings, "valid_ratio", None) for one in outset.project.settings.stages[:before]]
+    return next((ratio for ratio in reversed(ratios) if ratio is not None), USUAL_VALID_RATIO)
+
+
+def _label_s(outset: Outset, pacing: "Pacing") -> float:
+    """Mean time of a label, s."""
+    from statistics import fmean
+
+    from aims_pax.forecast.speed import measured_labels
+
+    if pacing.wishes.label_s is not None:
+        return pacing.wishes.label_s
+    known = [seconds for times in pacing.measured.label_s.values() for seconds in times]
+    try:
+        if outset.project.systems:
+            measured, _ = measured_labels(outset.project.labelled_by(outset.plan.name))
+            known = [seconds for times in measured.values() for seconds in times]
+    except AimsPaxError:
+        pass  # it can't be computed here; the check says so, where that is a mistake
+    return fmean(known) if known else 0.0
