@@ -107,6 +107,13 @@ def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
     return CheckReport(tuple(problems), tuple(facts), doubts(Asked(project, stages, n_initial_train)))
 
 
+def labelling_problems(project: Project) -> Iterator[Problem]:
+    """Why structures can't be labelled here, as far as that shows without computing anything."""
+    yield from _reference_problems(project)
+    yield from _stress_problems(project)
+    yield from _cluster_problems(project)
+
+
 def _folder_problems(project: Project) -> Iterator[Problem]:
     places: dict[Path, list[str]] = {}
     for key, folder in (

@@ -17,9 +17,9 @@ from aims_pax.cli.commands import (
     idg_split,
     idg_v2,
     init,
-    later,
     plan,
     references,
+    relabel,
     run,
     schema,
     verify,
@@ -51,10 +51,11 @@ program.command("al", short_help="Learn actively only")(al.al)
 program.command("evaluate", short_help="Measure models on labelled structures")(evaluate.evaluate)
 program.command("verify", short_help="Try models by MD and on held-out structures")(verify.verify)
 program.command("export", short_help="Write datasets and models of a run, finished or not")(export.export)
+program.command("relabel", short_help="Label structures by another reference; keep both labels")(relabel.relabel)
 program.command("schema", short_help="Write JSON schemas for editors")(schema.schema)
 program.command("filter", hidden=True, short_help="Choose a dataset from a labelled pool; the same as run")(run.run)
-for _name, _command in later.COMMANDS.items():
-    program.command(_name, hidden=True, short_help="Not in this version", context_settings=later.ANYTHING)(_command)
+for _name in ("recalc", "recalculate"):
+    program.command(_name, hidden=True, short_help="As relabel, with the options of v0.2")(relabel.recalc)
 
 
 def _print_version(wanted: bool) -> None:

@@ -31,6 +31,7 @@ from aims_pax.settings.section import Section
 from aims_pax.settings.stage import StageSettings
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.campaign import (
+    AT_REST,
     any_samples,
     end_of,
     half_of,
@@ -178,6 +179,20 @@ def read_settings(reading: Reading, halves: tuple[Stage, ...]) -> Settings | Non
     if reference is None or plans is None:
         return None
     return Settings(stages, md, misc, cluster, reference, plans, homes, relabellings)
+
+
+def read_labelling_settings(reading: Reading) -> Settings | None:
+    """What says how structures are labelled, without a campaign; None after noting problems."""
+    n_before, data = len(reading.problems), reading.document.data
+    _refuse_unknown_sections(reading, AIMS_PAX_SECTIONS)
+    written, _ = written_stages(reading.document)
+    misc = reading.section(MiscSettings, data.get("MISC"), ("MISC",))
+    cluster = _read_cluster(reading, data.get("CLUSTER"))
+    stages = read_campaign(reading, written) if "REFERENCE" not in data else ()
+    reference, _ = _read_reference(reading, written, stages, None)
+    if len(reading.problems) > n_before or misc is None or cluster is None or reference is None:
+        return None
+    return Settings((), AT_REST, misc, cluster, reference)
 
 
 def read_mace(document: Document, folder: Path) -> tuple[MaceSettings | None, Reading]:

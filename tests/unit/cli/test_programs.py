@@ -99,13 +99,6 @@ def test_files_are_named_behind_the_command() -> None:
     assert "name files of settings behind the command: aims-pax check" in " ".join(done.stderr.split())
 
 
-@pytest.mark.parametrize("words", [["recalc", "--data", "a.xyz", "--basis_dir", "b"], ["recalculate"], ["relabel"]])
-def test_programs_of_the_authors_that_are_lacking_are_said_to_be(words: list[str]) -> None:
-    done = CliRunner().invoke(program, words)
-    assert done.exit_code == 2
-    assert "aims-pax recalc: Labelling a dataset anew (aims-PAX-recalc) is not in this version." in done.stderr
-
-
 @pytest.mark.parametrize("entry", ["run_idg", "run_al"])
 def test_stage_programs_take_a_project_folder(entry: str) -> None:
     done = aims_pax("--help", entry=entry)
