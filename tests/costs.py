@@ -132,6 +132,10 @@ DEAR: Final[Mapping[str, tuple[str, ...]]] = {
         "test_every_system_is_labelled_where_it_belongs",
     ),
     "integration/test_real_dft.py": ("test_pool_labels_crystals_and_molecules_by_real_dft_side_by_side",),
+    "integration/test_relabel_methods.py": (
+        "test_models_learn_the_labels_of_the_other_method",
+        "test_workers_of_the_first_reference_make_room_for_those_of_the_other",
+    ),
     "integration/test_safety.py": ("test_a_local_pool_listens_on_the_loopback_interface_alone",),
     "integration/test_systems.py": ("test_a_campaign_that_left_again_and_again_has_the_same_labels",),
     "integration/test_verdict.py": (

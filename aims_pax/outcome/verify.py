@@ -106,7 +106,13 @@ class Subject:
         if unknown:
             found = f"The models do not know the elements Z = {', '.join(map(str, unknown))} of this project."
             raise UserError(Problem("--models", found, "models of the elements of the project"))
-        labelled, project = _labelled(project), project.labelled_by(labels_by(project))
+        labelled, key = _labelled(project), labels_by(project)
+        if key and key not in project.settings.relabellings:
+            found = f"The run has learned labels of {key}, and STAGES has no relabel of this name any more."
+            raise UserError(
+                Problem(project.where("STAGES"), found, "", "Put it back: it says by what labels are computed.")
+            )
+        project = project.labelled_by(key)
         return cls(project, chosen, names, ensemble, labelled, None if models else learned_of(project))
 
 

@@ -20,8 +20,9 @@ from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.dataset.records import OWN_REFERENCE, JobStatus
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departed, Departure, Reason
-from aims_pax.errors import CampaignStopped, SettingsError
+from aims_pax.errors import CampaignStopped, SettingsError, UserError
 from aims_pax.frame import Split, Stage
+from aims_pax.outcome import verify
 from aims_pax.protocols import Status
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import load_project
@@ -339,3 +340,35 @@ def test_other_charge_is_a_problem(tmp_path: Path) -> None:
     said = CliRunner().invoke(program, ["check", str(tmp_path)], env={"COLUMNS": "400"})
     assert said.exit_code == 2
     assert "copper would be labelled with charge 1, and was with 0." in said.output
+
+
+def test_command_labels_the_dataset_of_a_run_and_leaves_the_run_as_it_is(learned: Path, tmp_path: Path) -> None:
+    settings = {"REFERENCE": {"type": "ase-calculator", "calculator": WATCHED, "max_force_ev_per_ang": 100.0}}
+    (tmp_path / "aims_PAX.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    before = [one.label.energy for one in labels_of(learned)]
+    words = ["relabel", str(learned), "--settings", str(tmp_path / "aims_PAX.yaml"), "--out", str(tmp_path / "o.xyz")]
+    said = CliRunner().invoke(program, words, env={"COLUMNS": "400"})
+    assert said.exit_code == 0, said.output
+    written = read_extxyz(tmp_path / "o.xyz")
+    assert [frame.positions.tolist() for frame, _ in written] == [
+        one.frame.positions.tolist() for one in labels_of(learned)
+    ]
+    assert [label.energy for _, label in written] == pytest.approx(
+        [emt(frame.positions, "Cu4")[0] for frame, _ in written]
+    )
+    text = (tmp_path / "o.xyz").read_text(encoding="utf-8")
+    assert [float(word.partition("=")[2]) for word in text.split() if word.startswith("old_energy=")] == before
+    assert [one.label.energy for one in labels_of(learned)] == before
+
+
+def test_models_are_verified_by_the_reference_that_they_have_learned(tmp_path: Path) -> None:
+    run(project_of(tmp_path, [*LABELS, RELABEL, CONVERGE]))
+    project = load_project(tmp_path)
+    subject = verify.Subject.of(project, (), device="cpu")
+    assert build_reference(subject.project.reference).name == reference_name(tmp_path, "relabel")
+    assert verify.heldout_name(project) == "heldout-relabel"
+    project_of(tmp_path, [*LABELS, CONVERGE])
+    with pytest.raises(
+        UserError, match="has learned labels of relabel, and STAGES has no relabel of this name any more"
+    ):
+        verify.Subject.of(load_project(tmp_path), (), device="cpu")

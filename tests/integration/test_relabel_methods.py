@@ -8,16 +8,23 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from ase.build import molecule
 from ase.io import write
 from tblite.ase import TBLite
+from typer.testing import CliRunner
 
 from aims_pax.atoms import atoms_of
 from aims_pax.campaign import run_campaign
+from aims_pax.cli.program import program
+from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.dataset.records import OWN_REFERENCE
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Stage
+from aims_pax.reference.registry import build_reference
 from aims_pax.settings import load_project
+from aims_pax.stages.stage import stage_of
 
+from ..aims.standin import COMMAND, write_species
 from .projects import TINY_MACE, WATER, Watcher, water, write_project
 
 INITIAL = {
@@ -67,6 +74,61 @@ def test_models_learn_the_labels_of_the_other_method(last: dict[str, Any], tmp_p
     assert all(one["energy_mae_ev_per_atom"] < 0.3 for one in errors.values())
     n_channels = {tuple(model.node_embedding.linear.irreps_out.ls).count(0)}
     assert n_channels == ({8} if last else {4})
+
+
+def test_workers_of_the_first_reference_make_room_for_those_of_the_other(tmp_path: Path) -> None:
+    project_of(tmp_path, {})
+    settings = yaml.safe_load((tmp_path / "aims_PAX.yaml").read_text(encoding="utf-8"))
+    settings["CLUSTER"] = {"type": "local", "max_workers": 1}
+    write_project(tmp_path, settings)
+    stages = (Stage.INITIAL, Stage.ACTIVE)
+    summary = run_campaign(load_project(tmp_path, stages=stages), stages=stages, observer=Watcher()).content
+    first, last = summary["labels_by_reference"]
+    assert first["received"] == last["received"] > 0
+    with RunStore.open_readonly(tmp_path) as store:
+        assert {one.label.reference.split()[-1] for one in store.labelled(reference=OWN_REFERENCE)} == {"GFN1-xTB"}
+        assert {one.label.reference.split()[-1] for one in store.labelled()} == {"GFN2-xTB"}
+
+
+def aims_project(folder: Path, stages: list[Any]) -> Path:
+    """Water by a stand-in for FHI-aims; there is a control.in for PBE0, too."""
+    write_species(folder / "light")
+    for name, xc in (("control.in", "pbe"), ("control_pbe0.in", "pbe0")):
+        (folder / name).write_text(f"xc {xc}\nrelativistic atomic_zora scalar\n", encoding="utf-8")
+    write(folder / "geometry.in", water(), format="aims")
+    settings = {
+        "REFERENCE": {"type": "fhi-aims", "command": COMMAND, "species_dir": "light"},
+        "STAGES": stages,
+        "MD": WATER["MD"],
+    }
+    write_project(folder, settings)
+    return folder
+
+
+def test_other_reference_is_what_differs_from_the_first(tmp_path: Path) -> None:
+    relabel = {"relabel": {"name": "pbe0", "REFERENCE": {"control": "control_pbe0.in"}}}
+    project = load_project(aims_project(tmp_path, [{"initial": INITIAL}, relabel, "converge"]))
+    other = project.labelled_by("pbe0")
+    (first,), (second,) = (list(one.inputs.values()) for one in (project, other))
+    assert "pbe0" in build_reference(other.reference).name
+    assert "pbe0" not in build_reference(project.reference).name
+    assert first.digest != second.digest
+    assert list(stage_of(project.settings.stages[1]).problems(project)) == []
+
+
+def test_recalc_computes_a_file_by_fhi_aims_with_the_options_of_the_authors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aims_project(tmp_path, ["initial"])
+    (tmp_path / "aimsPAX.yaml").write_text(f"REFERENCE: {{command: {COMMAND!r}}}\n", encoding="utf-8")
+    write(tmp_path / "data.xyz", [water(), molecule("CH4")], format="extxyz")
+    monkeypatch.chdir(tmp_path)
+    words = "recalc --data data.xyz --basis_dir light --control control_pbe0.in --properties energy forces"
+    done = CliRunner().invoke(program, words.split(), env={"COLUMNS": "300"})
+    assert done.exit_code == 0, done.output
+    labels = [label for _, label in read_extxyz(tmp_path / "recalculated_data_parsl.xyz")]
+    assert [label.forces.shape for label in labels] == [(3, 3), (5, 3)]
+    assert all(label.reference.startswith("FHI-aims pbe0, ") for label in labels)
 
 
 def _state(folder: Path, key: str) -> bytes | None:
