@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aims_pax.frame import Frame, LabelledFrame
+from aims_pax.spoken import spoken_of
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -15,6 +16,13 @@ def atoms_of(frame: Frame) -> "Atoms":
     from ase import Atoms
 
     return Atoms(numbers=frame.numbers, positions=frame.positions, cell=frame.cell, pbc=frame.pbc)
+
+
+def telling_atoms(frame: Frame) -> "Atoms":
+    """The same, whose `info` tells charge and spin (2S + 1) of the frame, as calculators of universal models read."""
+    atoms = atoms_of(frame)
+    atoms.info |= {name: value for name, value in (("charge", frame.charge), ("spin", frame.spin)) if value is not None}
+    return atoms
 
 
 def labelled_atoms(point: "LabelledFrame") -> "Atoms":
@@ -42,7 +50,8 @@ def labelled_atoms(point: "LabelledFrame") -> "Atoms":
 
 
 def frame_of(atoms: "Atoms", *, system: str, trajectory: int = 0, md_step: int = 0, generation: int = 0) -> Frame:
-    """A frame with the structure of ASE atoms and the identity given."""
+    """A frame with the structure of ASE atoms, its charge and spin where `info` tells them, and the identity given."""
+    spoken = spoken_of(atoms.info)
     return Frame(
         system=system,
         trajectory=trajectory,
@@ -52,4 +61,6 @@ def frame_of(atoms: "Atoms", *, system: str, trajectory: int = 0, md_step: int =
         positions=np.array(atoms.positions, dtype=np.float64),
         cell=np.array(atoms.cell.array, dtype=np.float64),
         pbc=np.array(atoms.pbc, dtype=np.bool_),
+        charge=spoken.whole_charge(),
+        spin=spoken.multiplicity(atoms.numbers.tolist()),
     )

@@ -6,8 +6,8 @@ from typing import Final
 from aims_pax.errors import Doubt
 from aims_pax.settings import Project
 from aims_pax.settings.methods.asi import AsiInput
-from aims_pax.settings.methods.charges import flat, is_of_charge
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
+from aims_pax.settings.methods.keywords import flat, is_of_charge
 from aims_pax.settings.reading.control_in import keywords
 from aims_pax.settings.section import Section
 

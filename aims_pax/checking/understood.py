@@ -11,6 +11,8 @@ from aims_pax.checking.movement import motion, motions
 from aims_pax.checking.spans import steps_in_words
 from aims_pax.frame import BoolArray, Frame, Stage
 from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, MDSettings, Project
+from aims_pax.settings.methods.charges import told_by
+from aims_pax.settings.methods.engines import EngineSettings
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
 from aims_pax.settings.motion.groups import named_atoms
 from aims_pax.settings.stage import ACTIVE
@@ -220,14 +222,18 @@ def _fixed(system: System, fixed: BoolArray) -> str:
 def _state(project: Project, system: System) -> str:
     """Charge, spin and number of electrons, as far as the reference is told."""
     reference, n_protons = project.reference_for(system), int(system.frame.numbers.sum())
-    charge = getattr(reference, "charge", None)
-    if charge is not None:
-        spin = _multiplet(getattr(reference, "multiplicity", 1))
-        return f"charge {f'{charge:+d}' if charge else 0}, {spin}, {n_protons - charge} e-"
+    told = told_by(reference)
+    is_seen = isinstance(reference, EngineSettings) or getattr(reference, "charge", None) is not None
+    if is_seen and told.charge is not None:
+        charge = f"{told.charge:+g}" if told.charge else "0"
+        finds_spin = told.multiplicity is None or getattr(reference, "multiplicity", None) is None
+        spin = "spin as it is found" if told.multiplicity is None else _multiplet(int(told.multiplicity))
+        spin = "electrons paired" if finds_spin and told.multiplicity == 1 else spin
+        return f"charge {charge}, {spin}, {n_protons - told.charge:g} e-"
     if isinstance(reference, FhiAimsInput):
-        told = _last_value(reference.control_text, "charge")
+        written = _last_value(reference.control_text, "charge") or "0"
         spin = _last_value(reference.control_text, "spin") or "none"
-        return f"charge {told or '0'}, spin {spin}, {n_protons - float(told or 0):g} e-"
+        return f"charge {written}, spin {spin}, {n_protons - float(written):g} e-"
     return f"{n_protons} e- if neutral"
 
 

@@ -1,6 +1,6 @@
 """Single structures with their labels, as files and ASE's atoms hold them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 
 from aims_pax.constraints import constraints_of
 from aims_pax.dataset.foreign import (
-    charge_of,
     config_type_of,
     forces_are_masked,
     is_dimer,
@@ -21,6 +20,7 @@ from aims_pax.dataset.foreign import (
     virials_key,
 )
 from aims_pax.frame import FloatArray, Frame, Label
+from aims_pax.spoken import Spoken, spoken_of
 
 _MATRIX_AS_VOIGT = (0, 4, 8, 5, 2, 1)
 """Place of each Voigt element in the flattened matrix."""
@@ -31,7 +31,8 @@ class Keys:
     """Names of the reference values in a file (MISC.energy_key and so on).
 
     Energy, stress and dipole stand on the comment line, forces and charges in columns. Dipole (e Å) and charges (e)
-    are written where the label has extras of these names.
+    are written where the label has extras of these names. Total charge (e) and total spin (2S + 1) stand on the comment
+    line, too; both are read by the usual names besides.
     """
 
     energy: str = "REF_energy"
@@ -39,6 +40,8 @@ class Keys:
     stress: str = "REF_stress"
     dipole: str = "REF_dipole"
     charges: str = "REF_charges"
+    total_charge: str = "charge"
+    total_spin: str = "multiplicity"
 
 
 SETTINGS_OF_KEYS: Final = "MISC.energy_key, MISC.forces_key and MISC.stress_key"
@@ -57,7 +60,7 @@ class Entry:
     label: Label | None
     by_virials: bool = False
     unread: tuple[str, ...] = ()
-    charge: float | None = None
+    spoken: Spoken = field(default_factory=Spoken)
     is_dimer: bool = False
     is_masked: bool = False
 
@@ -92,6 +95,7 @@ def entry_of(atoms: Any, index: int, path: Path, keys: Keys) -> Entry:
     found = {**atoms.arrays, **atoms.info, **(atoms.calc.results if atoms.calc is not None else {})}
     n_atoms = len(atoms)
     extras = {"dipole": (keys.dipole, (3,)), "charges": (keys.charges, (n_atoms,))}
+    spoken = _spoken(atoms, keys)
     frame = Frame(
         system=str(found.get("system", path.stem)),
         trajectory=_whole(found, "trajectory", 0),
@@ -101,8 +105,8 @@ def entry_of(atoms: Any, index: int, path: Path, keys: Keys) -> Entry:
         positions=_array(atoms.positions, "positions", (n_atoms, 3)),
         cell=np.array(atoms.cell, dtype=np.float64),
         pbc=np.array(atoms.pbc, dtype=np.bool_),
-        charge=_whole_or_none(charge_of(atoms.info)),
-        spin=_whole_or_none(atoms.info.get("multiplicity")),
+        charge=spoken.whole_charge(),
+        spin=spoken.multiplicity(atoms.numbers.tolist()),
         config_type=config_type_of(found),
     )
     energy = float(_array(_required(found, keys.energy, "energy"), keys.energy, ()))
@@ -125,10 +129,18 @@ def entry_of(atoms: Any, index: int, path: Path, keys: Keys) -> Entry:
         label=label,
         by_virials=by_virials,
         unread=unread,
-        charge=charge_of(atoms.info),
+        spoken=spoken,
         is_dimer=is_dimer(found),
         is_masked=forces_are_masked(label.forces, constraints_of(atoms).fixed),
     )
+
+
+def _spoken(atoms: Any, keys: Keys) -> Spoken:
+    """Charge and spin of one structure. ValueError where two names of it contradict each other, or its atoms."""
+    spoken = spoken_of(atoms.info, charge_key=keys.total_charge, spin_key=keys.total_spin)
+    if spoken.conflict:
+        raise ValueError(f"has {spoken.conflict}, which can't both be")
+    return spoken
 
 
 def _required(found: dict[str, Any], key: str, what: str) -> Any:
@@ -153,13 +165,6 @@ def _whole(found: dict[str, Any], key: str, default: int) -> int:
     if not isinstance(value, int | np.integer):
         raise ValueError(f"has {key} = {value}, which is not a whole number")
     return int(value)
-
-
-def _whole_or_none(value: object) -> int | None:
-    """A whole number, however it is written; None for anything else that other programs may have put there."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        return None
-    return int(value) if float(value).is_integer() else None
 
 
 def _array(values: ArrayLike, key: str, shape: tuple[int, ...]) -> FloatArray:

@@ -61,6 +61,8 @@ class Dataset:
         Total charges that structures speak of, elementary charges.
     dimers : tuple of int
         Which of the structures are called dimers.
+    unread_spins : tuple of str
+        What is said of spins that these atoms, with their charge, can't have.
     n_masked : int
         Structures whose forces are zero exactly where their constraints hold atoms.
     """
@@ -74,6 +76,7 @@ class Dataset:
     charges: tuple[float, ...] = ()
     dimers: tuple[int, ...] = ()
     n_masked: int = 0
+    unread_spins: tuple[str, ...] = ()
 
     def mask_remarks(self) -> tuple[Problem, ...]:
         """What is said of forces that were masked before they were written."""
@@ -201,7 +204,12 @@ def _dataset(path: Path, entries: list[Entry]) -> Dataset:
         n_by_virials=sum(entry.by_virials for entry in labelled),
         n_without_stress=len(bare),
         unread=tuple(sorted({name for entry in bare for name in entry.unread})),
-        charges=tuple(sorted({entry.charge for entry in labelled if entry.charge is not None})),
+        charges=tuple(sorted({q for entry in labelled if (q := entry.spoken.charge) is not None})),
+        unread_spins=tuple(
+            sorted(
+                {entry.spoken.words for entry in labelled if entry.spoken.multiplicities and entry.frame.spin is None}
+            )
+        ),
         dimers=tuple(index for index, entry in enumerate(labelled) if entry.is_dimer),
         n_masked=sum(entry.is_masked for entry in labelled),
     )
@@ -237,9 +245,9 @@ def block_of(
     if label.stress is not None:
         facts[keys.stress] = _row(label.stress[list(_VOIGT_AS_MATRIX)])
     if frame.charge is not None:
-        facts["charge"] = str(frame.charge)
+        facts[keys.total_charge] = str(frame.charge)
     if frame.spin is not None:
-        facts["multiplicity"] = str(frame.spin)  # other programs call the number of unpaired electrons spin
+        facts[keys.total_spin] = str(frame.spin)  # other programs call the number of unpaired electrons spin
     if frame.config_type:
         facts["config_type"] = _text(frame.config_type)
     if structure.member is not None:

@@ -20,8 +20,6 @@ NO_CONFIG_TYPE: Final = "Default"
 DIMER: Final = "dimer"
 """That of two atoms whose distance is scanned."""
 
-CHARGE_NAMES: Final = ("charge", "total_charge", "tot_charge", "net_charge")
-
 MAX_STRESS_EV_PER_ANG3: Final = 10.0
 """1.6 TPa, beyond all static experiments. A few kbar or some GPa, read as eV/Å³, are above."""
 
@@ -78,14 +76,6 @@ def virials_key(stress_key: str) -> str:
 def stress_of_virials(virials: FloatArray, cell: FloatArray) -> FloatArray:
     """Stress in ASE's sign, eV/Å³, of MACE's virials, eV: minus virials by volume."""
     return -virials / abs(float(np.linalg.det(cell)))
-
-
-def charge_of(facts: Mapping[str, Any]) -> float | None:
-    """The total charge that a comment line speaks of, elementary charges."""
-    for name, value in facts.items():
-        if str(name).lower() in CHARGE_NAMES and isinstance(value, int | float | np.number):
-            return float(value)
-    return None
 
 
 def forces_are_masked(forces: FloatArray, fixed: BoolArray | None) -> bool:

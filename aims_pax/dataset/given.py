@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from aims_pax.dataset.entries import Keys, atoms_of_block, entry_of
-from aims_pax.dataset.foreign import charge_of, is_free_atom
+from aims_pax.dataset.foreign import is_free_atom
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import Frame, Label
+from aims_pax.spoken import spoken_of
 from aims_pax.xyz import blocks
 
 
@@ -94,7 +95,7 @@ def _given(atoms: Any, index: int, path: Path, keys: Keys) -> Given:
         frame, label = entry.frame, entry.label
     else:
         frame, label = _bare(atoms, index, path, energy, forces), None
-    return Given(index, frame, label, facts, charge_of(atoms.info), is_free_atom(frame, held))
+    return Given(index, frame, label, facts, spoken_of(atoms.info).charge, is_free_atom(frame, held))
 
 
 def _bare(atoms: Any, index: int, path: Path, energy: str, forces: str) -> Frame:

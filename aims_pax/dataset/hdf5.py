@@ -47,6 +47,8 @@ class Groups:
             "virials": virials_key(keys.stress),
             "dipole": keys.dipole,
             "charges": keys.charges,
+            "total_charge": keys.total_charge,
+            "total_spin": keys.total_spin,
         }
         batches = sorted((name for name in file if name.startswith(BATCH)), key=_number)
         self._places = [(batch, name) for batch in batches for name in sorted(file[batch], key=_number)]

@@ -1,6 +1,6 @@
 """Any ASE calculator as an engine."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from operator import attrgetter
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aims_pax.atoms import atoms_of
+from aims_pax.atoms import telling_atoms
 from aims_pax.errors import Problem, ReferenceUnavailable
 from aims_pax.frame import Frame
 from aims_pax.reference.calculation import ENGINE_ERRORS, EngineFailed, Observables, failure_reason
 
 if TYPE_CHECKING:
+    from ase import Atoms
     from ase.calculators.calculator import BaseCalculator
 
 
@@ -35,11 +36,18 @@ def foreign_code() -> Iterator[None]:
         raise EngineFailed(failure_reason(error), message) from error
 
 
-def observables(calculator: "BaseCalculator", frame: Frame, *, want_stress: bool) -> Observables:
+def observables(
+    calculator: "BaseCalculator", frame: Frame, *, want_stress: bool, must_read: Sequence[str] = ()
+) -> Observables:
     """Energy, forces and, for crystals, stress of one frame from an ASE calculator.
 
     The energy is ASE's `free_energy` where the calculator knows it: with electronic smearing that is the one which
     the forces are the derivative of, and a model is trained on both.
+
+    Parameters
+    ----------
+    must_read : sequence of str
+        Of charge and spin, those that count only when the calculator looks for them in the atoms' `info`.
 
     Raises
     ------
@@ -49,14 +57,23 @@ def observables(calculator: "BaseCalculator", frame: Frame, *, want_stress: bool
         Whatever else the engine raises.
     """
     with foreign_code():
-        return _observables(calculator, frame, want_stress=want_stress)
+        return _observables(calculator, frame, want_stress=want_stress, must_read=must_read)
 
 
-def _observables(calculator: "BaseCalculator", frame: Frame, *, want_stress: bool) -> Observables:
-    atoms = atoms_of(frame)
+def _observables(
+    calculator: "BaseCalculator", frame: Frame, *, want_stress: bool, must_read: Sequence[str]
+) -> Observables:
+    atoms = telling_atoms(frame)
+    facts = _Facts(atoms.info)
+    if must_read:
+        atoms = _watched(atoms, facts)
     atoms.calc = calculator
     forces = np.asarray(atoms.get_forces(), dtype=np.float64)
     stress = atoms.get_stress(voigt=True) if want_stress and frame.pbc.all() else None
+    unread = [name for name in must_read if name in dict.keys(facts) and name not in facts.seen]
+    if unread:
+        found = f"the calculator never looked at info['{unread[0]}'] of its atoms, by which it was told the {unread[0]}"
+        raise ValueError(f"{found}; tell it by its arguments, or choose one that reads it")
     energy = calculator.results.get("free_energy")
     return Observables(
         energy=float(atoms.get_potential_energy() if energy is None else energy),
@@ -64,6 +81,47 @@ def _observables(calculator: "BaseCalculator", frame: Frame, *, want_stress: boo
         stress=None if stress is None else np.asarray(stress, dtype=np.float64),
         extras=extras(calculator.results, periodic=bool(frame.pbc.any())),
     )
+
+
+class _Facts(dict[str, Any]):
+    """What atoms say of themselves, and which of it anybody has asked for, of them or of their copies."""
+
+    def __init__(self, facts: Mapping[str, Any], seen: set[str] | None = None) -> None:
+        super().__init__(facts)
+        self.seen: set[str] = set() if seen is None else seen
+
+    def __getitem__(self, name: str) -> Any:
+        self.seen.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.seen.add(name)
+        return super().get(name, default)
+
+    def items(self) -> Any:
+        self.seen |= set(self)  # whoever goes through all of it may use any
+        return super().items()
+
+    def copy(self) -> "_Facts":
+        return _Facts(dict(super().items()), self.seen)
+
+    def __deepcopy__(self, _memo: Any) -> "_Facts":
+        return self.copy()
+
+
+def _watched(atoms: "Atoms", facts: _Facts) -> "Atoms":
+    """The same atoms with these facts, which their copies share: most calculators compute on a copy."""
+    from ase import Atoms
+
+    class Watched(Atoms):  # type: ignore[misc]
+        def copy(self) -> "Atoms":
+            other = super().copy()
+            other.info = self.info.copy()
+            return other
+
+    watched = Watched(atoms)
+    watched.info = facts
+    return watched
 
 
 def extras(results: Mapping[str, Any], *, periodic: bool) -> dict[str, Any]:

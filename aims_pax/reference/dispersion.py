@@ -11,6 +11,7 @@ import numpy as np
 from aims_pax.frame import Frame, Label, LabelFailure
 from aims_pax.protocols import Reference
 from aims_pax.reference.calculation import Calculation, Observables, engine
+from aims_pax.settings.methods.charges import told_by
 from aims_pax.settings.methods.dispersion import Damping, DispersionSettings
 from aims_pax.settings.methods.limits import LabelLimits
 from aims_pax.units import BOHR_ANG, HARTREE_EV
@@ -48,8 +49,8 @@ class Dispersion:
     Parameters
     ----------
     settings : DispersionSettings
-    charge : int
-        Total charge, on which D4 depends.
+    charge : float or None
+        Total charge, on which D4 depends, of a frame that has none of its own; None where it can't be seen.
 
     Notes
     -----
@@ -57,7 +58,7 @@ class Dispersion:
     """
 
     settings: DispersionSettings
-    charge: int = 0
+    charge: float | None = 0.0
 
     @property
     def name(self) -> str:
@@ -75,6 +76,8 @@ class Dispersion:
             return [
                 f"the Python package {package} is not installed; install it with: pip install 'aims-pax[dispersion]'"
             ]
+        if self.settings.method == "d4" and self.charge is None:
+            return ["D4 depends on the charge, which can't be seen in REFERENCE.parameters; set it by REFERENCE.charge"]
         try:
             self._parameters()
         except RuntimeError:
@@ -121,7 +124,8 @@ class Dispersion:
             return d3.DispersionModel(frame.numbers, positions, cell, frame.pbc)
         import dftd4.interface as d4
 
-        return d4.DispersionModel(frame.numbers, positions, float(self.charge), cell, frame.pbc)
+        charge = float(self.charge or 0.0) if frame.charge is None else float(frame.charge)
+        return d4.DispersionModel(frame.numbers, positions, charge, cell, frame.pbc)
 
     def _parameters(self) -> Any:
         """Damping parameters of the functional."""
@@ -196,5 +200,5 @@ def dispersed(reference: Reference, settings: LabelLimits) -> Reference:
     """The reference with the correction of its settings; itself when they ask for none."""
     if settings.dispersion is None:
         return reference
-    correction = Dispersion(settings.dispersion, charge=getattr(settings, "charge", 0))
+    correction = Dispersion(settings.dispersion, charge=told_by(settings).charge)
     return Dispersed(reference, correction, max_force_ev_per_ang=settings.max_force_ev_per_ang)

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from aims_pax.protocols import Reference
 from aims_pax.reference.by_system import BySystem
+from aims_pax.reference.charged import Charged
 from aims_pax.reference.dispersion import dispersed
 from aims_pax.reference.embedded.asi import AsiReference
 from aims_pax.reference.embedded.pyscf import PyscfReference
@@ -63,4 +64,4 @@ def _shared(by_system: Mapping[str, ReferenceSettings]) -> dict[str, Reference]:
 
 def build_engine(settings: ReferenceSettings) -> Reference:
     """The reference itself with its dispersion correction, to be used in the process that asks."""
-    return dispersed(BUILDERS[type(settings)](settings), settings)
+    return dispersed(Charged(settings, BUILDERS[type(settings)]), settings)

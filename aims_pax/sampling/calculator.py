@@ -11,7 +11,7 @@ import torch
 from ase.calculators.calculator import Calculator
 from torch import Tensor
 
-from aims_pax.atoms import atoms_of
+from aims_pax.atoms import telling_atoms
 from aims_pax.batch import AtomBatch
 from aims_pax.frame import Frame, Label, LabelFailure
 from aims_pax.protocols import Labeller
@@ -95,7 +95,7 @@ class CalculatorForces:
             with foreign_code():
                 if owner not in self._calculators:
                     self._calculators[owner] = self._own.get(frame.system, self._new_calculator)()
-                atoms = atoms_of(frame)
+                atoms = telling_atoms(frame)
                 atoms.calc = self._calculators[owner]
                 energy, forces = float(atoms.get_potential_energy()), np.asarray(atoms.get_forces(), dtype=np.float64)
                 if forces.shape != (frame.n_atoms, 3):

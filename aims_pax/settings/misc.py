@@ -93,13 +93,27 @@ class MiscSettings(Section):
     energy_key: Text = Field("REF_energy", description="Name of the energy (eV) in extended XYZ files.")
     forces_key: Text = Field("REF_forces", description="Name of the forces (eV/Å) in extended XYZ files.")
     stress_key: Text = Field("REF_stress", description="Name of the stress (eV/Å³) in extended XYZ files.")
+    total_charge_key: Text | None = Field(
+        None,
+        description="Name of the total charge (e) in extended XYZ files: charge when not given. MACE's is "
+        "total_charge. It is read by the usual names, too.",
+    )
+    total_spin_key: Text | None = Field(
+        None,
+        description="Name of the spin multiplicity 2S + 1 in extended XYZ files: multiplicity when not given. "
+        "MACE's is total_spin. It is read by the usual names, too.",
+    )
 
     def contradictions(self) -> Iterator[Contradiction]:
         keys = (self.energy_key, self.forces_key, self.stress_key)
-        for name, key in zip(("energy_key", "forces_key", "stress_key"), keys, strict=True):
-            if not key.replace("_", "").isalnum() or not key.isascii():
+        names = ("energy_key", "forces_key", "stress_key", "total_charge_key", "total_spin_key")
+        for name, key in zip(names, (*keys, self.total_charge_key, self.total_spin_key), strict=True):
+            if key is not None and not (key.replace("_", "").isalnum() and key.isascii()):
                 found = f"{name} is {key!r}, which can't be a name in extended XYZ files."
                 yield Contradiction(name, found, "Use letters, digits and underscores.")
         if len(set(keys)) < len(keys):
             found = "energy_key, forces_key and stress_key are not three different names."
             yield Contradiction("energy_key", found, "Give each its own name.")
+        if self.total_charge_key is not None and self.total_charge_key in (*keys, self.total_spin_key):
+            found = f"total_charge_key is {self.total_charge_key!r}, which is the name of something else, too."
+            yield Contradiction("total_charge_key", found, "Give each its own name.")

@@ -20,7 +20,7 @@ from aims_pax.settings.further import NOTHING_FURTHER, Further, read_further, re
 from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.asi import AsiInput
-from aims_pax.settings.methods.charges import charge_problems
+from aims_pax.settings.methods.charges import charge_problems, told_by
 from aims_pax.settings.methods.fhi_aims import Asked, FhiAimsInput
 from aims_pax.settings.methods.inputs import by_reference, engine_inputs
 from aims_pax.settings.methods.reference import ReferencesBySystem, ReferenceSettings
@@ -357,7 +357,23 @@ class Written:
         if settings is None or mace is None:
             raise AssertionError("settings without problems are settings")
         documents = tuple(one for one in (self.settings, self.mace) if one is not None)
-        return Project(self.folder, settings, mace, systems, inputs, documents, further)
+        return Project(self.folder, settings, mace, _told(systems, settings, inputs), inputs, documents, further)
+
+
+def _told(
+    systems: tuple[System, ...], settings: Settings, inputs: Mapping[str, FhiAimsInput | AsiInput]
+) -> tuple[System, ...]:
+    """The systems, of which those that are charged or have unpaired electrons carry what their reference is told."""
+    found = []
+    for system in systems:
+        plan = settings.systems.get(system.name)
+        told = told_by(inputs.get(system.name, settings.reference if plan is None else plan.reference))
+        is_whole = told.charge is not None and float(told.charge).is_integer()
+        if is_whole and (told.charge, told.multiplicity) != (0, 1):
+            spin = None if told.multiplicity is None else int(told.multiplicity)
+            system = replace(system, frame=replace(system.frame, charge=int(told.charge or 0), spin=spin))
+        found.append(system)
+    return tuple(found)
 
 
 def _asked(settings: Settings, document: Document | None, halves: tuple[Stage, ...]) -> tuple[Stage, ...]:

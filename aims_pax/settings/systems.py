@@ -12,8 +12,9 @@ import numpy as np
 from aims_pax.constraints import constraints_of
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import BoolArray, Frame
-from aims_pax.settings.reading.structure_files import Declared, declared, fixed_vectors, images, written_formula
+from aims_pax.settings.reading.structure_files import declared, fixed_vectors, images, written_formula
 from aims_pax.settings.reading.unreadable import Unreadable
+from aims_pax.spoken import Spoken
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -61,7 +62,7 @@ class System:
         Initial spin moment of each atom, Bohr magnetons; None where the file gives none.
     charges : tuple of float, or None
         Initial charge of each atom, elementary charges; None where the file gives none.
-    declared : Declared
+    declared : Spoken
         Total charge and spin that the file speaks of.
     remarks : tuple of Problem
         What of the file may not mean what it seems to, or isn't used.
@@ -76,7 +77,7 @@ class System:
     file: Path | None = None
     moments: tuple[float, ...] | None = None
     charges: tuple[float, ...] | None = None
-    declared: Declared = field(default_factory=Declared)
+    declared: Spoken = field(default_factory=Spoken)
     remarks: tuple[Problem, ...] = ()
     fixed: BoolArray | None = field(default=None, compare=False)  # arrays have no hash; frames differ for themselves
     fixed_vectors: str = ""

@@ -14,6 +14,7 @@ from aims_pax.reference.embedded.model_file import elements_of, published_file, 
 from aims_pax.reference.embedded.teacher import made_calculator
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, Project, System, TbliteSettings
+from aims_pax.settings.methods.charges import told_by
 from aims_pax.settings.methods.driver import EMBEDDED, REFERENCE, DriverChoice
 from aims_pax.settings.methods.reference import XtbMethod
 from aims_pax.settings.stages.plan import StagePlan
@@ -106,7 +107,10 @@ def forget_history(choice: DriverChoice | None, forces: "Driver | None") -> Call
 def embedded_settings(
     project: Project, system: System | None = None, *, method: XtbMethod | None = None
 ) -> TbliteSettings:
-    """The embedded driver, with the charge and spin of the reference where that has them.
+    """The embedded driver, with the charge and spin that the reference is told.
+
+    Where the reference finds its spin by itself, or shares its electrons at a Fermi energy, it is the lowest spin that
+    the electrons can have.
 
     Parameters
     ----------
@@ -118,11 +122,13 @@ def embedded_settings(
     reference = project.settings.reference if system is None else project.reference_for(system)
     if method is None:
         method = reference.method if isinstance(reference, TbliteSettings) else "GFN2-xTB"
-    return TbliteSettings(
-        method=method,
-        charge=getattr(reference, "charge", 0),
-        multiplicity=getattr(reference, "multiplicity", 1),
-    )
+    told = told_by(reference)
+    charge, multiplicity = round(told.charge or 0.0), round(told.multiplicity or 1)
+    finds_spin = told.multiplicity is None or getattr(reference, "multiplicity", None) is None
+    if system is not None and finds_spin:
+        n_electrons = int(system.frame.numbers.sum()) - charge
+        multiplicity += (n_electrons - multiplicity + 1) % 2
+    return TbliteSettings(method=method, charge=charge, multiplicity=multiplicity)
 
 
 def driver_words(project: Project, choice: DriverChoice) -> str:

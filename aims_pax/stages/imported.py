@@ -58,7 +58,13 @@ class Share:
 
 def extxyz_keys(misc: MiscSettings) -> Keys:
     """The names of reference values in this project's extended XYZ files."""
-    return Keys(energy=misc.energy_key, forces=misc.forces_key, stress=misc.stress_key)
+    return Keys(
+        energy=misc.energy_key,
+        forces=misc.forces_key,
+        stress=misc.stress_key,
+        total_charge=misc.total_charge_key or Keys().total_charge,
+        total_spin=misc.total_spin_key or Keys().total_spin,
+    )
 
 
 def nothing_to_begin_with(project: Project, stages: Sequence[Stage]) -> Problem | None:
@@ -200,7 +206,18 @@ def _weight_remarks(project: Project, shares: Sequence[Share]) -> Iterator[Probl
 
 def _charge_remarks(project: Project, dataset: Dataset) -> Iterator[Problem]:
     """Structures of a charge that the reference computes of no system: one model would learn both."""
-    told = {told_by(project.reference_for(system)).charge for system in project.systems}
+    each = [told_by(project.reference_for(system)) for system in project.systems]
+    spins = {one.multiplicity for one in each}
+    strange = sorted({frame.spin for frame, _ in dataset.structures if frame.spin is not None} - spins)
+    if strange and None not in spins:
+        theirs, ours = (", ".join(f"{spin:g}" for spin in some) for some in (strange[:MAX_NAMED], spins))
+        found = f"Structures of it have multiplicity {theirs}, and the reference computes multiplicity {ours}."
+        yield Problem(str(dataset.path), found, "", "One model can't learn both. Is it the right dataset?")
+    if dataset.unread_spins:
+        found = f"Its atoms can't have the spin that it says: {', '.join(dataset.unread_spins[:MAX_NAMED])}."
+        advice = "2S + 1, 2S and S were tried, with the electrons counted. It is not kept."
+        yield Problem(str(dataset.path), found, "", advice)
+    told = {one.charge for one in each}
     foreign = [charge for charge in dataset.charges if charge not in told]
     if foreign and None not in told:
         theirs, ours = (", ".join(f"{charge:g}" for charge in one) for one in (foreign[:MAX_NAMED], told))

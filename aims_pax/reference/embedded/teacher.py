@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
@@ -67,12 +68,17 @@ class TeacherReference:
         """
         if find_spec("mace") is None:
             return ["the Python package mace-torch is not installed; install it with: pip install mace-torch"]
-        known = None if self._settings.device == "cuda" else self._elements_in_file()
+        is_told = (self._settings.charge, self._settings.multiplicity) != (None, None)
+        known = None if self._settings.device == "cuda" or is_told else self._elements_in_file()
         if known is None:
             try:
-                known = tuple(self._load().z_table.zs)
+                calculator = self._load()
             except ModelError as error:
                 return [problem.found for problem in error.problems]
+            known = tuple(calculator.z_table.zs)
+            probe = Frame("", 0, 0, 0, np.array(numbers), np.zeros((len(numbers), 3)))
+            if (problem := _charge_problem(calculator, _told(probe, self._settings))) is not None:
+                return [f"the model {self._model} {problem}"]
         unknown = sorted({int(number) for number in numbers} - set(known))
         if unknown:
             return [f"the model {self._model} has not learnt the elements Z = {', '.join(map(str, unknown))}"]
@@ -84,8 +90,11 @@ class TeacherReference:
 
         def compute() -> Observables:
             calculator = self._load()
+            own = _told(frame, self._settings)
+            if (problem := _charge_problem(calculator, own)) is not None:
+                raise ValueError(f"the model {self._model} {problem}")
             with precision(self._settings.default_dtype):
-                return observables(calculator, frame, want_stress=want_stress)
+                return observables(calculator, own, want_stress=want_stress)
 
         return calculation.outcome(compute)
 
@@ -138,6 +147,24 @@ class TeacherReference:
         return self._calculator
 
 
+def _told(frame: Frame, settings: TeacherSettings | AseCalculatorSettings) -> Frame:
+    """The frame with the charge and spin of the settings, where it has none of its own."""
+    charge = settings.charge if frame.charge is None else frame.charge
+    spin = settings.multiplicity if frame.spin is None else frame.spin
+    return replace(frame, charge=charge, spin=spin)
+
+
+def _charge_problem(calculator: Any, frame: Frame) -> str | None:
+    """Why a model can't be told a frame's charge and spin; None when it can, or they are 0 and 1."""
+    taken = set(getattr(calculator.models[0], "embedding_specs", None) or ())
+    taken |= {"total_charge", "total_spin"} if type(calculator.models[0]).__name__ == "PolarMACE" else set()
+    if frame.charge not in (None, 0) and "total_charge" not in taken:
+        return f"takes no charge, and the structure has {frame.charge:+d}; give a model with total_charge"
+    if frame.spin not in (None, 1) and "total_spin" not in taken:
+        return f"takes no spin, and the structure has multiplicity {frame.spin}; give a model with total_spin"
+    return None
+
+
 class CalculatorReference:
     """Labels by any ASE calculator, made once per process and made anew after a failure.
 
@@ -183,11 +210,18 @@ class CalculatorReference:
             if hasattr(calculator, "directory"):
                 calculator.directory = str(folder)
             stress = want_stress and "stress" in calculator.implemented_properties
-            seen = observables(calculator, frame, want_stress=stress)
+            own = _told(frame, self._settings)
+            seen = observables(calculator, own, want_stress=stress, must_read=self._must_read)
             self._calculator = calculator
             return seen
 
         return calculation.outcome(compute)
+
+    @property
+    def _must_read(self) -> list[str]:
+        """What the settings tell that way, and no other."""
+        told = (("charge", self._settings.charge), ("spin", self._settings.multiplicity))
+        return [name for name, value in told if value is not None]
 
     def isolated_atom_energy(self, number: int, *, folder: Path) -> float | None:
         """None: an arbitrary calculator can't be told the spin of a free atom."""

@@ -50,10 +50,10 @@ class EngineRun:
     kpts : (n, n, n) or None
         None: not a crystal, or to be left to `parameters`.
     want_stress : bool
-    multiplicity : int
-        2S + 1; counts for engines of molecules only.
     charge : int
-        The same.
+        0 where `parameters` tell it, which win.
+    multiplicity : int or None
+        2S + 1; None where it is found, or told by `parameters`.
     """
 
     settings: Any
@@ -63,7 +63,7 @@ class EngineRun:
     kpts: tuple[int, int, int] | None
     want_stress: bool
     charge: int = 0
-    multiplicity: int = 1
+    multiplicity: int | None = 1
 
     def arguments(self, **derived: Any) -> dict[str, Any]:
         """Arguments of the calculator: those derived from other keys, and the user's, which win."""
@@ -74,6 +74,13 @@ class EngineRun:
     def is_magnetic(self) -> bool:
         """Whether any atom begins with a moment."""
         return bool(self.atoms.get_initial_magnetic_moments().any())
+
+    @property
+    def moment(self) -> int | None:
+        """The total moment, µB, that a cell is held at; None where it is found, or no electron is unpaired."""
+        if self.multiplicity is None or (self.multiplicity == 1 and not self.is_magnetic):
+            return None
+        return self.multiplicity - 1
 
     @property
     def words(self) -> str:
@@ -131,7 +138,10 @@ def _abinit(run: EngineRun) -> "BaseCalculator":
     from ase.calculators.abinit import Abinit, AbinitProfile
 
     profile = AbinitProfile(run.words, pp_paths=[str(run.settings.pseudo_dir)])
-    return Abinit(profile=profile, directory=run.folder, **run.arguments(optstress=int(run.want_stress), chksymtnons=0))
+    charge = {"cellcharge": run.charge} if run.charge else {}
+    spin = {} if run.moment is None else {"nsppol": 2, "spinmagntarget": run.moment}
+    arguments = run.arguments(optstress=int(run.want_stress), chksymtnons=0, **charge, **spin)
+    return Abinit(profile=profile, directory=run.folder, **arguments)
 
 
 def _castep(run: EngineRun) -> "BaseCalculator":
@@ -142,6 +152,8 @@ def _castep(run: EngineRun) -> "BaseCalculator":
         calculate_stress=run.want_stress,
         write_checkpoint="none",
         **({"spin_polarized": "TRUE"} if run.is_magnetic else {}),  # as ASE wants it said, to write the moments
+        **({"charge": run.charge} if run.charge else {}),
+        **({} if run.moment is None else {"spin_polarized": "TRUE", "spin": run.moment, "spin_fix": -1}),
     )
     own = {key: arguments.pop(key) for key in ("find_pspots", "keyword_tolerance") if key in arguments}
     folder = run.settings.pseudo_dir
@@ -167,7 +179,10 @@ def _cp2k(run: EngineRun) -> "BaseCalculator":
     from ase.calculators.cp2k import CP2K
 
     arguments = run.arguments(
-        charge=run.charge, multiplicity=run.multiplicity, uks=run.multiplicity > 1, stress_tensor=run.want_stress
+        charge=run.charge,
+        multiplicity=run.multiplicity,
+        uks=(run.multiplicity or 1) > 1,
+        stress_tensor=run.want_stress,
     )
     # CP2K's input has lines of limited length, and its project bears the label: no path may be in it.
     command = f"cd {shlex.quote(str(run.folder))} && exec {run.words} 2>{STDERR}"
@@ -179,7 +194,8 @@ def _dftb(run: EngineRun) -> "BaseCalculator":
 
     folder = run.settings.pseudo_dir
     own = {} if folder is None else {"slako_dir": f"{folder}/"}
-    return Dftb(label="dftb", directory=str(run.folder), profile=_program(run), **own, **run.arguments())
+    arguments = run.arguments(**({"Hamiltonian_Charge": run.charge} if run.charge else {}))
+    return Dftb(label="dftb", directory=str(run.folder), profile=_program(run), **own, **arguments)
 
 
 def _espresso(run: EngineRun) -> "BaseCalculator":
@@ -188,6 +204,9 @@ def _espresso(run: EngineRun) -> "BaseCalculator":
     elements = sorted(set(run.atoms.get_chemical_symbols()))
     data = input_data(run.settings, elements, n_atoms=len(run.atoms))
     data["control"] = {"tprnfor": True, "tstress": run.want_stress, **data["control"]}
+    charge = {"tot_charge": run.charge} if run.charge else {}
+    spin = {} if run.moment is None else {"nspin": 2, "tot_magnetization": run.moment}
+    data["system"] = {**charge, **spin, **data["system"]}
     files = pseudopotentials(run.settings)
     arguments = run.arguments(pseudopotentials={element: files[element].file for element in elements})
     if arguments.get("kpts") == (1, 1, 1):
@@ -203,14 +222,22 @@ def _gpaw(run: EngineRun) -> "BaseCalculator":
     from gpaw import GPAW
 
     mesh = {} if run.kpts is None else {"kpts": {"size": run.kpts, "gamma": True}}
-    return GPAW(txt=str(run.folder / "gpaw.txt"), **{**mesh, **deepcopy(run.settings.parameters)})
+    charge = {"charge": run.charge} if run.charge else {}
+    given = deepcopy(run.settings.parameters)
+    arguments = {**mesh, **charge, **given}
+    if run.moment is not None:
+        # At the sum of the initial moments. A molecule has whole occupations, a crystal GPAW's own smearing.
+        width = 0.1 if run.atoms.pbc.any() else 0.0
+        occupations = given.get("occupations", {"name": "fermi-dirac", "width": width})
+        arguments |= {"spinpol": True, "occupations": {**occupations, "fixmagmom": True}}
+    return GPAW(txt=str(run.folder / "gpaw.txt"), **arguments)
 
 
 def _nwchem(run: EngineRun) -> "BaseCalculator":
     from ase.calculators.nwchem import NWChem
 
     # The multiplicity goes by the atoms' magnetic moments, from which ASE writes that of any theory.
-    run.atoms.set_initial_magnetic_moments([run.multiplicity - 1] + [0] * (len(run.atoms) - 1))
+    run.atoms.set_initial_magnetic_moments([(run.multiplicity or 1) - 1] + [0] * (len(run.atoms) - 1))
     return NWChem(label=str(run.folder / "nwchem"), profile=_program(run), **run.arguments(charge=run.charge))
 
 
@@ -227,15 +254,25 @@ def _orca(run: EngineRun) -> "BaseCalculator":
 def _siesta(run: EngineRun) -> "BaseCalculator":
     from ase.calculators.siesta import Siesta
 
-    folder, spin = str(run.settings.pseudo_dir), "collinear" if run.is_magnetic else "non-polarized"
-    return Siesta(profile=_program(run), directory=str(run.folder), **run.arguments(pseudo_path=folder, spin=spin))
+    folder, spin = (
+        str(run.settings.pseudo_dir),
+        "collinear" if run.is_magnetic or run.moment is not None else "non-polarized",
+    )
+    arguments = run.arguments(pseudo_path=folder, spin=spin)
+    fixed = {} if run.moment is None else {"Spin.Fix": True, "Spin.Total": run.moment}
+    told = {**({"NetCharge": run.charge} if run.charge else {}), **fixed}
+    if told:
+        arguments["fdf_arguments"] = {**told, **arguments.get("fdf_arguments", {})}
+    return Siesta(profile=_program(run), directory=str(run.folder), **arguments)
 
 
 def _vasp(run: EngineRun) -> "BaseCalculator":
     from ase.calculators.vasp import Vasp
 
     os.environ[Vasp.VASP_PP_PATH] = str(run.settings.pseudo_dir)  # there is no other way to tell ASE
-    arguments = run.arguments(gamma=True) if run.kpts is not None else run.arguments()
+    charge = {"charge": run.charge} if run.charge else {}
+    spin = {} if run.moment is None else {"ispin": 2, "nupdown": run.moment}
+    arguments = run.arguments(**({} if run.kpts is None else {"gamma": True}), **charge, **spin)
     return Vasp(directory=str(run.folder), command=f"exec {run.words}", **arguments)
 
 

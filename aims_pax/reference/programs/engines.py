@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aims_pax.atoms import atoms_of
-from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
+from aims_pax.frame import FailureReason, FloatArray, Frame, Label, LabelFailure
 from aims_pax.reference.ase_adapter import extras
 from aims_pax.reference.calculation import Calculation, EngineFailed, NotConverged, Observables
 from aims_pax.reference.electrons import ground_state_multiplicity, spin_problem
@@ -29,6 +29,7 @@ from aims_pax.reference.programs.engine_table import (
     is_for_molecules_only,
 )
 from aims_pax.reference.programs.espresso import PROTOCOLS, espresso_problems
+from aims_pax.settings.methods.charges import told_by
 from aims_pax.settings.methods.engines import (
     BoxedEngineSettings,
     CrystalEngineSettings,
@@ -84,7 +85,9 @@ class EngineReference:
         if periodic and is_for_molecules_only(type(settings)):
             found.append(f"{engine.title} labels molecules only; choose another REFERENCE.type for periodic structures")
         if isinstance(settings, MoleculeEngineSettings):
-            spin = spin_problem(numbers, charge=settings.charge, multiplicity=settings.multiplicity)
+            told = told_by(settings)
+            charge, multiplicity = int(told.charge or 0), int(told.multiplicity or 1)
+            spin = spin_problem(numbers, charge=charge, multiplicity=multiplicity)
             found += [] if spin is None else [spin]
         return found
 
@@ -140,9 +143,7 @@ class EngineReference:
             _put_into_box(atoms, settings.molecule_box)
         kpts = None
         if isinstance(settings, CrystalEngineSettings):
-            atoms.set_initial_magnetic_moments(
-                [settings.magnetic_moments.get(symbol, 0.0) for symbol in atoms.get_chemical_symbols()]
-            )
+            atoms.set_initial_magnetic_moments(_initial_moments(atoms, settings))
         if isinstance(settings, KPointEngineSettings) and frame.pbc.any():
             kpts = k_mesh(atoms, settings)
         return EngineRun(
@@ -152,7 +153,7 @@ class EngineReference:
             atoms=atoms,
             kpts=kpts,
             want_stress=want_stress,
-            charge=getattr(settings, "charge", 0),
+            charge=getattr(settings, "charge", None) or 0,
             multiplicity=getattr(settings, "multiplicity", 1),
         )
 
@@ -229,6 +230,17 @@ def _results(calculator: "BaseCalculator", run: EngineRun) -> Observables:
         stress=results["stress"] if run.want_stress else None,
         extras=extras(results, periodic=bool(run.atoms.pbc.any())),
     )
+
+
+def _initial_moments(atoms: "Atoms", settings: CrystalEngineSettings) -> FloatArray:
+    """Moment of each atom, µB, (n_atoms,): those of the elements, and as many more as a fixed total moment asks for."""
+    by_element = settings.magnetic_moments
+    moments = np.array([by_element.get(symbol, 0.0) for symbol in atoms.get_chemical_symbols()])
+    if settings.multiplicity is not None:
+        lacking = settings.multiplicity - 1 - moments.sum()
+        carriers = moments != 0 if moments.any() else np.ones(len(moments), dtype=bool)
+        moments[carriers] += lacking / carriers.sum()
+    return moments
 
 
 def _put_into_box(atoms: "Atoms", edge: float) -> None:

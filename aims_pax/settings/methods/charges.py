@@ -2,14 +2,34 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from aims_pax.errors import Problem
 from aims_pax.settings.methods.asi import AsiInput
-from aims_pax.settings.methods.engines import CrystalEngineSettings, EngineSettings, MoleculeEngineSettings
+from aims_pax.settings.methods.engines import (
+    ChargedEngineSettings,
+    CrystalEngineSettings,
+    EngineSettings,
+    MoleculeEngineSettings,
+)
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
-from aims_pax.settings.methods.reference import AseCalculatorSettings, PyscfSettings, ReferenceSettings, TbliteSettings
+from aims_pax.settings.methods.keywords import (
+    CHARGE,
+    CHARGE_OTHERWISE,
+    MOLECULE_KEYWORDS,
+    MOMENT,
+    SPIN,
+    SPIN_STARTS,
+    flat,
+)
+from aims_pax.settings.methods.reference import (
+    AseCalculatorSettings,
+    PyscfSettings,
+    ReferenceSettings,
+    TbliteSettings,
+    TeacherSettings,
+)
 from aims_pax.settings.own import place_of
 from aims_pax.settings.reading.control_in import Keyword, keywords
 from aims_pax.settings.reading.document import Document, KeyPath, dotted
@@ -18,12 +38,7 @@ from aims_pax.settings.systems import System
 F_IN_CORE: Final = range(58, 72)
 """Lanthanides in xTB, whose valence electrons do not follow from the atomic number."""
 
-_CHARGE_NAMES: Final = ("charge", "tot_charge", "total_charge", "net_charge", "netcharge", "cellcharge")
-_CHARGE_OTHERWISE: Final = ("nelect", "nelectrons", "hamiltonian_charge")
-_SPIN_NAMES: Final = ("spin", "mult", "multiplicity", "ispin", "nspin", "nsppol", "spinpol", "nupdown", "magmom")
-_SPIN_STARTS: Final = ("tot_magnetization", "starting_magnetization", "spin_", "hamiltonian_spinpol", "occupations")
-
-
+BOTH_KEYS: Final = "REFERENCE.charge and REFERENCE.multiplicity"
 NAMES: Final = ("REFERENCE.charge", "REFERENCE.multiplicity")
 
 
@@ -39,11 +54,18 @@ class Told:
         2S + 1; None where it can't be seen, or is found by the calculation.
     where : str
         Where a person writes both.
+    owned : tuple of str
+        Which of both, `charge` and `multiplicity`, stands among the program's own keywords, which win over any key.
     """
 
     charge: float | None
     multiplicity: float | None
     where: str
+    owned: tuple[str, ...] = ()
+
+    def by_program(self, key: str) -> bool:
+        """Whether this one of both stands among the program's own keywords."""
+        return key in self.owned
 
 
 def spin_problem(
@@ -89,7 +111,10 @@ def charge_problems(
 def _electron_problems(
     reference: ReferenceSettings, document: Document, systems: Sequence[System]
 ) -> Iterator[Problem]:
-    if not isinstance(reference, TbliteSettings | PyscfSettings | MoleculeEngineSettings):
+    told = told_by(reference)
+    if getattr(reference, "multiplicity", None) is None:
+        return  # electrons at a Fermi energy are shared, and their spins are found; a model has none
+    if told.charge is None or not float(told.charge).is_integer() or told.multiplicity is None:
         return
     systems_by_problem: dict[tuple[str, KeyPath], list[str]] = {}
     for system in systems:
@@ -99,7 +124,10 @@ def _electron_problems(
         places = [place_of(document, system.name, "REFERENCE", key) for key in ("charge", "multiplicity")]
         charge, multiplicity = map(dotted, places)
         problem = spin_problem(
-            numbers, charge=reference.charge, multiplicity=reference.multiplicity, names=(charge, multiplicity)
+            numbers,
+            charge=int(told.charge),
+            multiplicity=int(told.multiplicity),
+            names=(charge, multiplicity),
         )
         if problem is not None:
             unwritten = ("REFERENCE", "type") if places[0][0] == "REFERENCE" else places[0]
@@ -120,6 +148,10 @@ def _contradictions(
     seen = set()
     for system in systems:
         declared, told = system.declared, told_by(inputs.get(system.name, reference))
+        if declared.conflict:
+            found = f"The {_subject(system)} says {declared.conflict}, which can't both be."
+            yield Problem(system.origin, found, "one charge and one spin", "Correct or remove one of them.")
+            continue
         wrong_charge = None not in (declared.charge, told.charge) and abs(declared.charge - told.charge) > 1e-6  # type: ignore[operator]
         wrong_spin = bool(declared.multiplicities) and told.multiplicity not in (None, *declared.multiplicities)
         file = system.origin
@@ -132,11 +164,15 @@ def _contradictions(
             f"charge {told.charge:g}" if told.charge is not None else "",
             f"multiplicity {told.multiplicity:g}" if told.multiplicity is not None else "",
         ]
-        subject = "structure" if system.file is None else "file"
+        subject = _subject(system)
         found = f"The {subject} says {declared.words}, and the reference computes {' and '.join(filter(None, facts))}."
         where = _named(told.where, document, system)
         advice = f"Write what is meant at {where}; or correct or remove it in the {subject}."
         yield Problem(file, found, "the same charge and spin in both", advice)
+
+
+def _subject(system: System) -> str:
+    return "structure" if system.file is None else "file"
 
 
 def _named(where: str, document: Document, system: System) -> str:
@@ -151,23 +187,46 @@ def _named(where: str, document: Document, system: System) -> str:
 def told_by(reference: Any) -> Told:
     """What a reference, with its input files, is told of charge and spin."""
     match reference:
-        case TbliteSettings() | PyscfSettings() | MoleculeEngineSettings():
-            return Told(reference.charge, reference.multiplicity, "REFERENCE.charge and REFERENCE.multiplicity")
+        case TbliteSettings() | PyscfSettings():
+            return Told(reference.charge, reference.multiplicity, BOTH_KEYS)
+        case MoleculeEngineSettings():
+            said = dict(flat(reference.parameters))
+            own = {key: said[name] for key, name in MOLECULE_KEYWORDS if name in said}
+            charge, multiplicity = (
+                _number(own.get(key, getattr(reference, key))) for key in ("charge", "multiplicity")
+            )
+            return Told(charge, multiplicity, "REFERENCE.parameters" if own else BOTH_KEYS, tuple(own))
         case FhiAimsInput():
             return _by_control(keywords(reference.control_text))
         case AsiInput(aims=FhiAimsInput() as aims):
             return _by_control(keywords(aims.control_text))
         case AsiInput(hsd_text=str(text)):
-            charge = re.search(r"^\s*Charge\s*=\s*([-+\d.]+)", text, re.MULTILINE | re.IGNORECASE)
+            found = re.search(r"^\s*Charge\s*=\s*([-+\d.]+)", text, re.MULTILINE | re.IGNORECASE)
             polarised = re.search("SpinPolari[sz]ation", text, re.IGNORECASE)
-            return Told(float(charge[1]) if charge else 0.0, None if polarised else 1, "Charge in dftb_in.hsd")
+            return Told(float(found[1]) if found else 0.0, None if polarised else 1, "Charge in dftb_in.hsd")
         case EngineSettings():
             by_element = isinstance(reference, CrystalEngineSettings) and reference.magnetic_moments
             told = _by_arguments(reference.parameters, "REFERENCE.parameters")
-            return Told(told.charge, None, told.where) if by_element else told
+            told = replace(told, multiplicity=None) if by_element else told
+            return _by_keys(told, reference) if isinstance(reference, ChargedEngineSettings) else told
         case AseCalculatorSettings():
-            return _by_arguments(reference.arguments, "REFERENCE.arguments")
+            return _by_keys(_by_arguments(reference.arguments, "REFERENCE.arguments"), reference)
+        case TeacherSettings():
+            return _by_keys(Told(0.0, 1, "the model's own data"), reference)
     return Told(0.0, 1, "a REFERENCE that has a charge (this one has none)")
+
+
+def _by_keys(told: Told, reference: Any) -> Told:
+    """The same with what the section's own keys say, which come first."""
+    charge, multiplicity = reference.charge, getattr(reference, "multiplicity", None)
+    keys = BOTH_KEYS if "multiplicity" in type(reference).model_fields else "REFERENCE.charge"
+    where = keys if (charge, multiplicity) != (None, None) else f"{keys}, or {told.where}"
+    return Told(
+        charge=told.charge if charge is None else charge,
+        multiplicity=told.multiplicity if multiplicity is None else multiplicity,
+        where=where,
+        owned=told.owned,
+    )
 
 
 def _by_control(lines: Sequence[Keyword]) -> Told:
@@ -183,25 +242,13 @@ def _by_control(lines: Sequence[Keyword]) -> Told:
 
 def _by_arguments(arguments: Mapping[str, Any], where: str) -> Told:
     said = dict(flat(arguments))
-    charge: float | None = next((_number(said[name]) for name in _CHARGE_NAMES if name in said), 0.0)
-    if any(name in said for name in _CHARGE_OTHERWISE):
+    charge: float | None = next((_number(said[name]) for name in CHARGE if name in said), 0.0)
+    if any(name in said for name in CHARGE_OTHERWISE):
         charge = None
-    has_spin = any(name in _SPIN_NAMES or name.startswith(_SPIN_STARTS) for name in said)
-    return Told(charge, None if has_spin else 1, where)
-
-
-def is_of_charge(name: str) -> bool:
-    """Whether a keyword of any program, in small letters, speaks of charge or spin."""
-    return name in (*_CHARGE_NAMES, *_CHARGE_OTHERWISE, *_SPIN_NAMES) or name.startswith(_SPIN_STARTS)
-
-
-def flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Keywords in small letters and their values, whatever sections they stand in."""
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from flat(value)
-        else:
-            yield str(key).lower(), value
+    has_charge = any(name in (*CHARGE, *CHARGE_OTHERWISE) for name in said)
+    has_spin = any(name in SPIN or name.startswith(SPIN_STARTS) for name in said)
+    owned = ("charge",) * has_charge + ("multiplicity",) * any(name in MOMENT for name in said)
+    return Told(charge, None if has_spin else 1, where, owned)
 
 
 def _number(value: Any) -> float | None:

@@ -8,6 +8,7 @@ from annotated_types import Ge, Le
 from pydantic import Field
 
 from aims_pax.frame import FloatArray
+from aims_pax.settings.methods.keywords import CHARGE, CHARGE_OTHERWISE, MOLECULE_KEYWORDS, MOMENT, flat
 from aims_pax.settings.methods.limits import LabelLimits
 from aims_pax.settings.reading.command import Command
 from aims_pax.settings.reading.kinds import Arguments, Count, Positive, ProjectPath, Text, Whole, shown
@@ -30,6 +31,13 @@ class EngineSettings(LabelLimits):
         "and win over anything that is derived from other keys.",
     )
 
+    def _said_twice(self, key: str, names: tuple[str, ...]) -> Iterator[Contradiction]:
+        """A key of ours, and the program's own keyword of the same meaning."""
+        written = [name for name, _ in flat(self.parameters) if name in names]
+        if self.is_set(key) and getattr(self, key) is not None and written:
+            found = f"{key} is {getattr(self, key)}, and parameters have {written[0]}: both say the same thing."
+            yield Contradiction(key, found, "Keep one of them.")
+
 
 CLEARANCE_ANG: Final = 3.0
 """Least distance of a molecule from the walls of its cell."""
@@ -40,6 +48,23 @@ class MoleculeEngineSettings(EngineSettings):
 
     charge: Charge = Field(0, description="Total charge, elementary charges.")
     multiplicity: Count = Field(1, description="Spin multiplicity 2S + 1. 1: closed shell.")
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        for key in ("charge", "multiplicity"):
+            yield from self._said_twice(key, tuple(name for meant, name in MOLECULE_KEYWORDS if meant == key))
+
+
+class ChargedEngineSettings(EngineSettings):
+    """What programs share whose own keywords may tell the charge, too."""
+
+    charge: Charge | None = Field(
+        None,
+        description="Total charge (of a cell: with a uniform background), elementary charges. As parameters say "
+        "when not given, and 0 when these say nothing.",
+    )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        yield from self._said_twice("charge", (*CHARGE, *CHARGE_OTHERWISE))
 
 
 class BoxedEngineSettings(EngineSettings):
@@ -80,12 +105,21 @@ class KPointEngineSettings(EngineSettings):
     )
 
 
-class CrystalEngineSettings(KPointEngineSettings, BoxedEngineSettings):
+class CrystalEngineSettings(KPointEngineSettings, BoxedEngineSettings, ChargedEngineSettings):
     """What programs for crystals share."""
 
     magnetic_moments: dict[Text, float] = Field(
         default_factory=dict, description="Initial magnetic moments by element, µB: {Fe: 2.5}."
     )
+    multiplicity: Count | None = Field(
+        None,
+        description="Spin multiplicity 2S + 1: the total moment is held at 2S µB. When not given, it is found from "
+        "magnetic_moments, and without these electrons are paired.",
+    )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        yield from super().contradictions()
+        yield from self._said_twice("multiplicity", MOMENT)
 
 
 PW_NAMELISTS: Final = ("control", "system", "electrons", "ions", "cell", "fcp", "rism")
@@ -118,6 +152,7 @@ class EspressoSettings(CrystalEngineSettings):
     )
 
     def contradictions(self) -> Iterator[Contradiction]:
+        yield from super().contradictions()
         data = self.parameters.get("input_data", {})
         written = dict(data) if isinstance(data, Mapping) else {"": None}
         groups = [group for group in written.values() if isinstance(group, Mapping)]
@@ -196,7 +231,7 @@ class SiestaSettings(CrystalEngineSettings):
     pseudo_dir: ProjectPath = Field(description=f"{_PSEUDO_DIR} Element.psf or Element.psml.")
 
 
-class DftbSettings(KPointEngineSettings):
+class DftbSettings(KPointEngineSettings, ChargedEngineSettings):
     """Density-functional tight binding by DFTB+."""
 
     type: Literal["dftb+"] = Field("dftb+", description="DFTB+.")

@@ -10,6 +10,7 @@ from pydantic import Field
 from aims_pax.settings.methods.asi import AsiSettings
 from aims_pax.settings.methods.engines import ENGINE_SETTINGS, EngineSettings
 from aims_pax.settings.methods.fhi_aims import FhiAimsSettings
+from aims_pax.settings.methods.keywords import CHARGE, CHARGE_OTHERWISE, flat
 from aims_pax.settings.methods.limits import LabelLimits
 from aims_pax.settings.methods.models import MACE_OFF_NAMES, Device, Dtype, ModelNameOrFile, is_file
 from aims_pax.settings.reading.kinds import (
@@ -69,6 +70,16 @@ class TeacherSettings(LabelLimits):
     )
     device: Device = Field("auto", description="Where the model is evaluated. auto: a GPU when there is one.")
     default_dtype: Dtype = Field("float64", description="Floating-point precision.")
+    charge: Charge | None = Field(
+        None,
+        description="Total charge, elementary charges, for a model that takes it (total_charge). Such a model "
+        "takes 0 when not given.",
+    )
+    multiplicity: Count | None = Field(
+        None,
+        description="Spin multiplicity 2S + 1, for a model that takes it (total_spin). Such a model takes 1 when "
+        "not given.",
+    )
 
     def contradictions(self) -> Iterator[Contradiction]:
         if self.model_type == "mace":
@@ -101,6 +112,20 @@ class AseCalculatorSettings(LabelLimits):
         "return an ASE calculator."
     )
     arguments: Arguments = Field(default_factory=dict, description="Keyword arguments of the calculator.")
+    charge: Charge | None = Field(
+        None,
+        description="Total charge for a calculator that reads it from the atoms: info['charge'], as those of universal "
+        "models do. Any other takes it among its arguments.",
+    )
+    multiplicity: Count | None = Field(
+        None, description="Spin multiplicity 2S + 1 for a calculator that reads it from the atoms: info['spin']."
+    )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        written = [name for name, _ in flat(self.arguments) if name in (*CHARGE, *CHARGE_OTHERWISE)]
+        if self.charge is not None and written:
+            found = f"charge is {self.charge}, and arguments have {written[0]}: both say the same thing."
+            yield Contradiction("charge", found, "Keep the one that the calculator reads.")
 
 
 ReferenceSettings = (

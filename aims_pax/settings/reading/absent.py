@@ -92,8 +92,6 @@ NOT_YET: Final[Mapping[str, Mapping[str, Absent]]] = {
         "dipole_key": Absent((None, "REF_dipole", "dipole"), _ONE_PROPERTY_SET),
         "charges_key": Absent((None, "REF_charges", "charges"), _ONE_PROPERTY_SET),
         "head_key": Absent((None, "head"), "Models have one head. Remove it."),
-        "total_charge_key": Absent((None, "total_charge", "REF_total_charge"), _ONE_PROPERTY_SET),
-        "total_spin_key": Absent((None, "total_spin", "REF_total_spin"), _ONE_PROPERTY_SET),
     },
     "CLUSTER": {"parsl_info_dir": _PARSL_INFO},
     "CLUSTER.parsl_options": {

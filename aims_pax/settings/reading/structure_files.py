@@ -2,9 +2,8 @@
 
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aims_pax.settings.reading.relaxation import aims_relaxation, hold_cartesian, hold_scaled, vasp_flags
 from aims_pax.settings.reading.unreadable import Unreadable
+from aims_pax.spoken import Spoken, spoken_of
 from aims_pax.xyz import blocks
 
 if TYPE_CHECKING:
@@ -33,29 +33,6 @@ _FIXED_VECTORS: Final = "fixed lattice vectors"
 
 _FULL: Final = 0.999
 """Occupancy from which a site counts as full; files round."""
-
-_CHARGE_KEYS: Final = ("charge", "total_charge", "tot_charge", "net_charge")
-_MULTIPLICITY_KEYS: Final = ("multiplicity", "spin_multiplicity", "mult")
-_SPIN_KEYS: Final = ("spin", "total_spin")
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """Charge and spin that a structure file speaks of.
-
-    Parameters
-    ----------
-    charge : float or None
-        Total charge, elementary charges.
-    multiplicities : tuple of float
-        What 2S + 1 may be by this file. More than one where it says `spin`: programs mean by that 2S + 1, 2S or S.
-    words : str
-        As it stands in the file: ``charge=1 spin=2``.
-    """
-
-    charge: float | None = None
-    multiplicities: tuple[float, ...] = ()
-    words: str = ""
 
 
 def images(file: Path) -> list["Atoms"]:
@@ -94,24 +71,9 @@ def images(file: Path) -> list["Atoms"]:
     return _with_declarations(found, kind, text)
 
 
-def declared(atoms: "Atoms") -> Declared:
+def declared(atoms: "Atoms") -> Spoken:
     """Charge and spin that the file of these atoms speaks of."""
-    parameters = getattr(atoms.calc, "parameters", None) or {}
-    said: dict[str, tuple[str, float]] = {}
-    for key, value in [*dict(parameters).items(), *atoms.info.items()]:
-        number = _number(value)
-        if number is not None:
-            said[str(key).lower()] = (str(key), number)
-    charge = _first(said, _CHARGE_KEYS)
-    multiplicity, spin = _first(said, _MULTIPLICITY_KEYS), _first(said, _SPIN_KEYS)
-    meant: tuple[float, ...] = ()
-    if multiplicity is not None:
-        meant = (multiplicity[1],)
-    elif spin is not None:
-        meant = tuple(dict.fromkeys(value for value in (spin[1], spin[1] + 1, 2 * spin[1] + 1) if value >= 1))
-    found = [one for one in (charge, multiplicity or spin) if one is not None]
-    words = " ".join(f"{key}={value:g}" for key, value in found)
-    return Declared(None if charge is None else charge[1], meant, words)
+    return spoken_of({**(getattr(atoms.calc, "parameters", None) or {}), **atoms.info})
 
 
 def fixed_vectors(atoms: "Atoms") -> str:
@@ -149,10 +111,6 @@ def _number(value: Any) -> float | None:
         return None if isinstance(value, bool | str) else float(value)
     except (TypeError, ValueError):
         return None
-
-
-def _first(said: Mapping[str, tuple[str, float]], keys: Iterable[str]) -> tuple[str, float] | None:
-    return next((said[key] for key in keys if key in said), None)
 
 
 @contextmanager

@@ -156,7 +156,15 @@ def test_structures_of_other_programs_get_an_identity(tmp_path: Path) -> None:
         ("charge=-1 multiplicity=2", -1, 2),
         ("total_charge=1.0 multiplicity=3.0", 1, 3),
         ("charge=0.5 multiplicity=high", None, None),
-        ("spin=2", None, None),
+        ("spin=2", None, 2),  # one electron: 2S + 1
+        ("spin=1", None, 2),  # 2S
+        ("spin=0.5", None, 2),  # S
+        ("charge=-1 spin=1", -1, 1),
+        ("Total_Charge=-1 total_spin=3", -1, 3),
+        ("REF_total_charge=0 num_unpaired_electrons=1", 0, 2),
+        ("charge=0 spin=8", 0, 8),
+        ("charge=-1 spin=0.5", -1, None),
+        ("charge=1 total_charge=1", 1, None),
     ],
 )
 def test_charge_and_multiplicity_are_read_where_they_are_whole(
@@ -185,6 +193,23 @@ def test_config_type_is_read_and_written(said: str, kind: str, tmp_path: Path) -
     ((again, _),) = read_extxyz(tmp_path / "again.xyz")
     assert again.config_type == kind
     assert ("config_type" in (tmp_path / "again.xyz").read_text()) == bool(kind)
+
+
+@pytest.mark.parametrize("said", ["charge=1 total_charge=0", "multiplicity=2 spin=5", "multiplicity=3 uhf=1"])
+def test_charges_and_spins_that_contradict_each_other_are_refused(said: str, tmp_path: Path) -> None:
+    (tmp_path / "data.xyz").write_text(f"{HEAD}:REF_forces:R:3 REF_energy=-1 {said}\nH 0 0 0 0 0 0\n")
+    with pytest.raises(StructureError, match=said.replace(" ", " and ") + ", which can't both be"):
+        read_extxyz(tmp_path / "data.xyz")
+
+
+def test_charge_and_spin_have_the_names_that_were_asked_for(tmp_path: Path) -> None:
+    keys = Keys(total_charge="Q", total_spin="M")
+    (tmp_path / "data.xyz").write_text(f"{HEAD}:REF_forces:R:3 REF_energy=-1 Q=-2 M=2\nH 0 0 0 0 0 0\n")
+    ((frame, label),) = read_extxyz(tmp_path / "data.xyz", keys)
+    assert (frame.charge, frame.spin) == (-2, 2)
+    write_extxyz(tmp_path / "again.xyz", [LabelledFrame(1, frame, label, Split.TRAINING)], keys)
+    assert " Q=-2 M=2 " in (tmp_path / "again.xyz").read_text()
+    assert [one.charge for one, _ in read_extxyz(tmp_path / "again.xyz", keys)] == [-2]
 
 
 HEAD = '1\nLattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3'

@@ -134,7 +134,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a charge that the method has elsewhere": (
         {
-            "REFERENCE": {"type": "ase-calculator", "calculator": "ase.calculators.emt:EMT"},
+            "REFERENCE": {"type": "fhi-aims", "command": "aims.x"},
             "SYSTEMS": {"water": {"geometry": "water.xyz", "charge": 1}},
         },
         "SYSTEMS.water.charge is 1, and this reference takes its charge from its own input",

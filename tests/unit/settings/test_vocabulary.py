@@ -329,8 +329,6 @@ LACKING: dict[str, str] = {
         polarizability_key: alpha
         hirshfeld_ratios_key: ratios
         head_key: heads
-        total_charge_key: net_charge
-        total_spin_key: net_spin
         all_teacher: true
     """,
     "CLUSTER": "parsl_info_dir: elsewhere",

@@ -47,9 +47,13 @@ def test_file_and_reference_that_agree_are_accepted(folder: Any, comment: str, s
         (
             "charge=1",
             reference("teacher\n  model_type: mace-mp"),
-            "at a REFERENCE that has a charge (this one has none)",
+            "at REFERENCE.charge and REFERENCE.multiplicity, or the model's own data",
         ),
-        ("charge=1", reference("ase-calculator\n  calculator: a:B"), "Write what is meant at REFERENCE.arguments"),
+        (
+            "charge=1",
+            reference("ase-calculator\n  calculator: a:B"),
+            "at REFERENCE.charge and REFERENCE.multiplicity, or REFERENCE.arguments",
+        ),
     ],
 )
 def test_file_that_speaks_of_another_charge_is_refused(folder: Any, comment: str, settings: str, message: str) -> None:

@@ -54,7 +54,18 @@ def test_program_is_chosen_by_its_type(folder: Any, text: str, expected: dict[st
     [
         ("type: espresso", "REFERENCE.pseudo_dir is missing"),
         ("type: orca\n  kspacing: 0.3", "REFERENCE.kspacing is not a setting"),
-        ("type: gpaw\n  charge: 1", "REFERENCE.charge is not a setting"),
+        (
+            "type: gpaw\n  charge: 1\n  parameters: {charge: 0}",
+            "charge is 1, and parameters have charge: both say the same thing",
+        ),
+        (
+            "type: espresso\n  pseudo_dir: .\n  multiplicity: 3\n  parameters: {input_data: {tot_magnetization: 1}}",
+            "multiplicity is 3, and parameters have tot_magnetization",
+        ),
+        (
+            "type: orca\n  multiplicity: 3\n  parameters: {mult: 1}",
+            "multiplicity is 3, and parameters have mult",
+        ),
         ("type: vasp\n  pseudo_dir: .\n  command: vasp_std | tee out", "REFERENCE.command holds '|'"),
         (
             "type: espresso\n  pseudo_dir: .\n  parameters: {input_data: {System: 1}}",
