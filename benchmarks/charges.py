@@ -62,7 +62,7 @@ def cases() -> list[Case]:
         Case("OH-", molecule("OH"), -1, 1, (0, 2)),
         Case("NH4+", ammonium, 1, 1, (0, 2)),
         Case("NO2 doublet", molecule("NO2"), 0, 2, (-1, 1)),
-        Case("CH2 triplet", molecule("CH2_s3B1d"), 0, 3, (0, 1)),
+        Case("CH2 triplet", molecule("CH2_s1A1d"), 0, 3, (0, 1)),
         Case("CH3 radical", molecule("CH3"), 0, 2, (1, 1)),
         Case("C7N+ crystal", doped_diamond(), 1, 1, (0, 2)),
         Case("bcc Fe, 4 muB", bulk("Fe", cubic=True), 0, 5, (0, 1)),
@@ -82,10 +82,10 @@ def settings_of(engine: str, pseudo_dir: Path) -> Any:
                 pseudopotentials=UPF,
                 protocol="fast",
                 kspacing=0.6,
-                molecule_box=8.0,
-                parameters={"input_data": {"ecutwfc": 30.0, "ecutrho": 240.0, "mixing_beta": 0.3}},
+                molecule_box=8.5,
+                parameters={"input_data": {"ecutwfc": 25.0, "ecutrho": 150.0, "mixing_beta": 0.3}},
             )
-    return GpawSettings(kspacing=0.6, molecule_box=8.0, parameters={"mode": {"name": "pw", "ecut": 300}, "xc": "PBE"})
+    return GpawSettings(kspacing=0.6, molecule_box=8.5, parameters={"mode": {"name": "pw", "ecut": 250}, "xc": "PBE"})
 
 
 def can(engine: str, frame: Frame) -> bool:

@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from aims_pax.checking.asked import Asked
 from aims_pax.errors import Doubt
 from aims_pax.settings import Project
 from aims_pax.settings.methods.asi import AsiInput
+from aims_pax.settings.methods.charges import told_by
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
 from aims_pax.settings.methods.keywords import flat, is_of_charge
 from aims_pax.settings.reading.control_in import keywords
@@ -73,3 +75,25 @@ def _keys_apart(first: Mapping[str, object], second: Mapping[str, object], home:
         for name in names
         if name not in MAY_DIFFER and not is_of_charge(name) and first.get(name) != second.get(name)
     ]
+
+
+def charges(asked: Asked) -> Iterator[Doubt]:
+    """Systems that differ by charge or spin alone, and models that can't tell; or that take what nobody knows."""
+    project = asked.project
+    embed, where = project.mace.architecture.embed, project.where("ARCHITECTURE", "embed")
+    states: dict[tuple[int, ...], set[tuple[float | None, float | None]]] = {}
+    for system in project.systems:
+        told = told_by(project.reference_for(system))
+        states.setdefault(tuple(sorted(system.frame.numbers.tolist())), set()).add((told.charge, told.multiplicity))
+        known = {"total_charge": told.charge, "total_spin": told.multiplicity}
+        for taken_up in embed:
+            if known[taken_up] is None:
+                taken = "0" if taken_up == "total_charge" else "1"
+                found = f"Models take {taken_up}, which the reference does not say of {system.name}: they take {taken}."
+                yield Doubt(where, found, "", "Fix it in the reference's input, or leave it out of embed.")
+    for several in states.values():
+        for name, values in (("charge", {one[0] for one in several}), ("spin", {one[1] for one in several})):
+            if len(values) > 1 and f"total_{name}" not in embed:
+                found = f"Systems of the same atoms differ in {name}, and the models don't take it."
+                advice = f"Add total_{name} to ARCHITECTURE.embed; without it one structure has several energies."
+                yield Doubt(where, found, "", advice)

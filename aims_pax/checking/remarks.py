@@ -11,7 +11,7 @@ from typing import Final
 
 from aims_pax.checking.acts import acts
 from aims_pax.checking.asked import Asked, learning
-from aims_pax.checking.methods import methods_apart
+from aims_pax.checking.methods import charges, methods_apart
 from aims_pax.checking.motion import (
     friction,
     pressure,
@@ -379,6 +379,7 @@ RULES: Final[tuple[Callable[[Asked], Iterator[Doubt]], ...]] = (
     cueq,
     committees,
     cells,
+    charges,
     crystals_under_gfn2,
     files,
     precision,

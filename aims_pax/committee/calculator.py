@@ -8,6 +8,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from aims_pax.atoms import frame_of
 from aims_pax.frame import CommitteePrediction
 from aims_pax.protocols import Predictor
+from aims_pax.spoken import spoken_of
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -33,6 +34,12 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]
     def __init__(self, models: Predictor) -> None:
         super().__init__()
         self.models = models
+
+    def check_state(self, atoms: "Atoms", tol: float = 1e-15) -> list[str]:
+        """What has changed since the newest results, of charge and spin, too, which ASE does not look at."""
+        changed: list[str] = super().check_state(atoms, tol)
+        is_same = self.atoms is None or spoken_of(self.atoms.info) == spoken_of(atoms.info)
+        return changed if is_same else [*changed, "charge"]
 
     def calculate(
         self,

@@ -12,6 +12,7 @@ from aims_pax.batch import AtomBatch
 from aims_pax.committee.cores import device_by_device, one_core
 from aims_pax.committee.footprint import Budget, Footprint
 from aims_pax.committee.mace.backend import MaceModel
+from aims_pax.committee.mace.embedding import SPECS
 from aims_pax.committee.mace.graph import VOIGT, ModelFrame, ModelInput, model_input
 from aims_pax.committee.mace.model import (
     Outputs,
@@ -41,6 +42,8 @@ class _Remembered:
     def holds(self, batch: AtomBatch, *, with_stress: bool) -> bool:
         """Whether these are the same structures, at the same positions to the last bit; and a stress is there."""
         if with_stress and self.prediction.stress is None:
+            return False
+        if self.batch.origins is not batch.origins and _states(self.batch) != _states(batch):
             return False
         names = ("positions", "numbers", "n_atoms", "cells", "pbc")
         return all(torch.equal(getattr(self.batch, name), getattr(batch, name)) for name in names)
@@ -198,6 +201,11 @@ class Ensemble:
         ]
 
 
+def _states(batch: AtomBatch) -> list[tuple[int | None, int | None]]:
+    """Charge and spin of each structure."""
+    return [(origin.charge, origin.spin) for origin in batch.origins]
+
+
 def _joined(rows: Sequence[Sequence[Prediction]]) -> Prediction:
     """One prediction from those of each member (rows) for each part of a batch (columns)."""
 
@@ -215,7 +223,16 @@ def _joined(rows: Sequence[Sequence[Prediction]]) -> Prediction:
 def _common_frame(models: Sequence[MaceModel], sources: Sequence[str]) -> ModelFrame:
     """What all models ask of a structure; they must agree."""
     frames = [frame_of(model) for model in models]
-    for frame, source in zip(frames, sources, strict=True):
+    for model, frame, source in zip(models, frames, sources, strict=True):
+        foreign = sorted(set(frame.embeds) - set(SPECS))
+        if foreign or type(model).__name__ == "PolarMACE":
+            takes = ", ".join(foreign) or "the charges and fields of PolarMACE"
+            advice = "As a calculator of ASE it can label or drive: REFERENCE.type ase-calculator, foundational_model."
+            raise ModelError(Problem(source, f"is a model that takes {takes}", "total_charge, total_spin", advice))
+        if frame.embeds != frames[0].embeds:
+            both = (", ".join(one.embeds) or "neither charge nor spin" for one in (frame, frames[0]))
+            found, allowed = (f"takes {words}" for words in both)
+            raise ModelError(Problem(source, found, f"{allowed}, as {sources[0]}", "Give models of one committee."))
         if (frame.elements, frame.cutoff_ang) != (frames[0].elements, frames[0].cutoff_ang):
             raise ModelError(
                 Problem(

@@ -144,6 +144,7 @@ def made_up_input(for_model: ModelFrame, *, n_structures: int, n_atoms: int, n_e
         "cell": floats(np.zeros((3 * n_structures, 3))),
         "batch": integers(owners),
         "ptr": integers(np.searchsorted(owners, np.arange(n_structures + 1))),
+        **{name: floats(1.0 + np.arange(n_structures) % 2) for name in for_model.embeds},
     }
 
 

@@ -67,6 +67,8 @@ def _observables(
     facts = _Facts(atoms.info)
     if must_read:
         atoms = _watched(atoms, facts)
+    if facts and hasattr(calculator, "reset"):
+        calculator.reset()  # ASE takes the same positions with another charge for what was computed before
     atoms.calc = calculator
     forces = np.asarray(atoms.get_forces(), dtype=np.float64)
     stress = atoms.get_stress(voigt=True) if want_stress and frame.pbc.all() else None

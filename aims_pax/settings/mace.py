@@ -77,6 +77,9 @@ LossName = Annotated[
 ]
 """The keys of :data:`LOSSES`."""
 TypeWeights = Annotated[dict[Text, NotNegative], Kind("{name: weight}, such as {Default: 1, surface: 2}")]
+Embedded = Annotated[
+    tuple[Literal["total_charge", "total_spin"], ...], Listed, Kind("list of total_charge and total_spin")
+]
 Order = Annotated[int, Ge(0), Le(12), Whole]
 AtomicNumber = Annotated[int, Ge(1), Le(118)]
 AtomicEnergies = Annotated[dict[AtomicNumber, float], Kind("{atomic number: energy}, such as {1: -13.6}")]
@@ -130,6 +133,11 @@ class ArchitectureSettings(Section):
     compute_avg_num_neighbors: bool = Field(
         True, description="Whether messages are divided by the mean number of neighbours. false: by one."
     )
+    embed: Embedded = Field(
+        (),
+        description="What models take of a structure besides its atoms: total_charge, total_spin (2S + 1), or both. "
+        "One committee then learns systems of several charges or spins. Values that no label has are not learned.",
+    )
     atomic_energies: AtomicEnergies | None = Field(
         None, description="Energies of isolated atoms, eV. From the reference, or by least squares, when not given."
     )
@@ -138,6 +146,8 @@ class ArchitectureSettings(Section):
         if self.max_L > self.max_ell:
             found = f"max_L ({self.max_L}) is larger than max_ell ({self.max_ell}): no message could hold it."
             yield Contradiction("max_L", found, "Lower max_L, or raise max_ell.")
+        if len(set(self.embed)) < len(self.embed):
+            yield Contradiction("embed", "embed names the same thing twice.", "Name it once.")
 
 
 class TrainingSettings(Section):

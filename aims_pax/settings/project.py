@@ -20,7 +20,7 @@ from aims_pax.settings.further import NOTHING_FURTHER, Further, read_further, re
 from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.asi import AsiInput
-from aims_pax.settings.methods.charges import charge_problems, told_by
+from aims_pax.settings.methods.charges import charge_problems, spin_problem, told_by
 from aims_pax.settings.methods.fhi_aims import Asked, FhiAimsInput
 from aims_pax.settings.methods.inputs import by_reference, engine_inputs
 from aims_pax.settings.methods.reference import ReferencesBySystem, ReferenceSettings
@@ -370,8 +370,12 @@ def _told(
         told = told_by(inputs.get(system.name, settings.reference if plan is None else plan.reference))
         is_whole = told.charge is not None and float(told.charge).is_integer()
         if is_whole and (told.charge, told.multiplicity) != (0, 1):
+            charge = int(told.charge or 0)
             spin = None if told.multiplicity is None else int(told.multiplicity)
-            system = replace(system, frame=replace(system.frame, charge=int(told.charge or 0), spin=spin))
+            numbers = system.frame.numbers.tolist()
+            if spin is not None and spin_problem(numbers, charge=charge, multiplicity=spin) is not None:
+                spin = None  # an odd number of electrons, of which nobody asked for a spin
+            system = replace(system, frame=replace(system.frame, charge=charge, spin=spin))
         found.append(system)
     return tuple(found)
 

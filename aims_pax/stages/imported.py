@@ -33,6 +33,7 @@ MAX_NAMED = 5
 
 MAX_NAMES = 12
 """Of systems, stages and types that a message lists."""
+LEARNS_BOTH = "One model learns both only by ARCHITECTURE.embed. Is it the right dataset?"
 
 
 Identity = tuple[bytes, bytes, bytes]
@@ -206,23 +207,31 @@ def _weight_remarks(project: Project, shares: Sequence[Share]) -> Iterator[Probl
 
 def _charge_remarks(project: Project, dataset: Dataset) -> Iterator[Problem]:
     """Structures of a charge that the reference computes of no system: one model would learn both."""
+    embed = project.mace.architecture.embed
+    for name, key in (("total_charge", "charge"), ("total_spin", "spin")):
+        n_silent = sum(getattr(frame, key) is None for frame, _ in dataset.structures)
+        if name in embed and n_silent:
+            taken = "0" if key == "charge" else "1"
+            n_all = len(dataset.structures)
+            found = f"Models take {name}, and {n_silent} of {n_all} structures don't say it: it is {taken}."
+            yield Problem(str(dataset.path), found, "", f"Write it into the file, or name it by MISC.{name}_key.")
     each = [told_by(project.reference_for(system)) for system in project.systems]
     spins = {one.multiplicity for one in each}
     strange = sorted({frame.spin for frame, _ in dataset.structures if frame.spin is not None} - spins)
-    if strange and None not in spins:
+    if strange and None not in spins and "total_spin" not in embed:
         theirs, ours = (", ".join(f"{spin:g}" for spin in some) for some in (strange[:MAX_NAMED], spins))
         found = f"Structures of it have multiplicity {theirs}, and the reference computes multiplicity {ours}."
-        yield Problem(str(dataset.path), found, "", "One model can't learn both. Is it the right dataset?")
+        yield Problem(str(dataset.path), found, "", LEARNS_BOTH)
     if dataset.unread_spins:
         found = f"Its atoms can't have the spin that it says: {', '.join(dataset.unread_spins[:MAX_NAMED])}."
         advice = "2S + 1, 2S and S were tried, with the electrons counted. It is not kept."
         yield Problem(str(dataset.path), found, "", advice)
     told = {one.charge for one in each}
     foreign = [charge for charge in dataset.charges if charge not in told]
-    if foreign and None not in told:
+    if foreign and None not in told and "total_charge" not in embed:
         theirs, ours = (", ".join(f"{charge:g}" for charge in one) for one in (foreign[:MAX_NAMED], told))
         found = f"Structures of it have charge {theirs}, and the reference computes charge {ours}."
-        yield Problem(str(dataset.path), found, "", "One model can't learn both. Is it the right dataset?")
+        yield Problem(str(dataset.path), found, "", LEARNS_BOTH)
 
 
 def _stress_remarks(dataset: Dataset, key: str) -> Iterator[Problem]:

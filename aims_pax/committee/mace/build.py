@@ -12,6 +12,7 @@ import torch
 from aims_pax.committee.cores import one_core
 from aims_pax.committee.mace.backend import MaceModel, compilation, modules, o3
 from aims_pax.committee.mace.elements import Elements
+from aims_pax.committee.mace.embedding import specs
 from aims_pax.committee.mace.statistics import (
     DatasetStatistics,
     fit_atomic_energies,
@@ -145,6 +146,7 @@ def _scale_shift_mace(
         heads=["Default"],
         atomic_inter_scale=statistics.scale,
         atomic_inter_shift=statistics.shift_ev,
+        embedding_specs=specs(architecture.embed),
     )
     return model
 

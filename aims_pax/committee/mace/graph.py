@@ -1,7 +1,7 @@
 """Structures as MACE wants them: built once for each label, joined into batches at next to no cost."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -10,7 +10,8 @@ from torch import Tensor
 
 from aims_pax.batch import AtomBatch, neighbour_list
 from aims_pax.committee.mace.elements import Elements
-from aims_pax.frame import FloatArray, LabelledFrame
+from aims_pax.committee.mace.embedding import told
+from aims_pax.frame import FloatArray, Frame, LabelledFrame
 
 ModelInput: TypeAlias = dict[str, Tensor]
 """The arguments of a MACE model by name; floats in the model's precision."""
@@ -31,12 +32,19 @@ class ModelFrame:
     dtype : torch.dtype
         Precision of the model.
     device : torch.device
+    embeds : tuple of str
+        What it takes besides atoms, of total_charge and total_spin.
     """
 
     elements: Elements
     cutoff_ang: float
     dtype: torch.dtype
     device: torch.device
+    embeds: tuple[str, ...] = ()
+
+    def told(self, frames: Sequence[Frame]) -> dict[str, Tensor]:
+        """That of some structures, (B,) each, by name; empty for a model that takes nothing."""
+        return told(frames, self.embeds, dtype=self.dtype, device=self.device) if self.embeds else {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +119,8 @@ class LabelledGraph:
     cell : (3, 3), Å
     targets : Targets
         Of this one structure.
+    told : mapping of str to (1,)
+        Its charge and spin, where the model takes them.
     """
 
     label_id: int
@@ -121,6 +131,7 @@ class LabelledGraph:
     unit_shifts: Tensor
     cell: Tensor
     targets: Targets
+    told: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def n_atoms(self) -> int:
@@ -128,7 +139,8 @@ class LabelledGraph:
 
     def on(self, device: torch.device) -> Self:
         """The same structure on a device."""
-        return replace(self, targets=self.targets.on(device), **_tensors_on(self, device))
+        moved = {name: value.to(device) for name, value in self.told.items()}
+        return replace(self, targets=self.targets.on(device), told=moved, **_tensors_on(self, device))
 
     @classmethod
     def build(
@@ -161,11 +173,12 @@ class LabelledGraph:
             unit_shifts=tensor(images),
             cell=tensor(frame.cell),
             targets=_targets(point, for_model, baseline_ev=baseline_ev, weight=weight),
+            told=for_model.told([frame]),
         )
 
 
 def _tensors_on(value: Targets | LabelledGraph, device: torch.device) -> dict[str, Any]:
-    named = ((field.name, getattr(value, field.name)) for field in fields(value))
+    named = ((one.name, getattr(value, one.name)) for one in fields(value))
     return {name: content.to(device) for name, content in named if isinstance(content, Tensor)}
 
 
@@ -209,6 +222,7 @@ def join_graphs(graphs: Sequence[LabelledGraph]) -> tuple[ModelInput, Targets]:
         "cell": torch.cat([graph.cell for graph in graphs]),
         "batch": torch.as_tensor(np.repeat(np.arange(len(graphs)), n_atoms), device=device),
         "ptr": torch.as_tensor(first, device=device),
+        **{name: torch.cat([graph.told[name] for graph in graphs]) for name in graphs[0].told},
     }
     return data, Targets.join([graph.targets for graph in graphs])
 
@@ -229,6 +243,7 @@ def model_input(batch: AtomBatch, for_model: ModelFrame) -> ModelInput:
         "cell": batch.cells.reshape(-1, 3).to(dtype),
         "batch": batch.structure,
         "ptr": torch.nn.functional.pad(batch.n_atoms.cumsum(0), (1, 0)),
+        **{name: values.to(batch.device) for name, values in for_model.told(batch.origins).items()},
     }
 
 

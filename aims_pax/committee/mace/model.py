@@ -80,9 +80,10 @@ def run_model(model: MaceModel, data: ModelInput, *, training: bool, want_virial
 def has_interaction_energy(model: MaceModel) -> bool:
     """Whether the model tells the energy without its atomic energies, in its own precision.
 
-    By class, not by key: in models with long-range terms the entry of that name is not the whole rest.
+    By class, not by key: in models with long-range terms, or an energy of charge and spin themselves, the entry of that
+    name is not the whole rest.
     """
-    return type(model).__name__ == "ScaleShiftMACE"
+    return type(model).__name__ == "ScaleShiftMACE" and not hasattr(model, "embedding_readout")
 
 
 def atomic_energies(model: MaceModel, *, head: int = 0) -> FloatArray:
@@ -96,7 +97,8 @@ def frame_of(model: MaceModel) -> ModelFrame:
     """What a model asks of a structure."""
     parameter = next(model.parameters())
     elements = Elements(tuple(int(number) for number in model.atomic_numbers))
-    return ModelFrame(elements, float(model.r_max), parameter.dtype, parameter.device)
+    embeds = tuple(getattr(model, "embedding_specs", None) or ())
+    return ModelFrame(elements, float(model.r_max), parameter.dtype, parameter.device, embeds)
 
 
 def default_head(model: MaceModel, *, source: str) -> int:

@@ -12,6 +12,7 @@ from aims_pax.committee.footprint import made_up_input
 from aims_pax.committee.mace.backend import MaceModel, o3
 from aims_pax.committee.mace.build import build_model
 from aims_pax.committee.mace.elements import Elements
+from aims_pax.committee.mace.embedding import SPECS
 from aims_pax.committee.mace.model import atomic_energies, frame_of, has_interaction_energy, run_model
 from aims_pax.committee.mace.modelfile import read_model
 from aims_pax.committee.mace.statistics import DatasetStatistics
@@ -63,6 +64,9 @@ def read_pretrained(path: Path, architecture: ArchitectureSettings) -> MaceModel
         The file can't be read, or holds another network than the settings describe; with all differences.
     """
     model = read_model(path, torch.device("cpu")).double().eval()
+    if hasattr(model, "embedding_readout"):
+        found = "has an energy of charge and spin themselves (use_embedding_readout), which can't be trained here."
+        raise ModelError(Problem(str(path), found, "models without it", "It can label: REFERENCE.type teacher."))
     if not has_interaction_energy(model):
         found = f"holds a {type(model).__name__}, which can't be trained in this version."
         raise ModelError(Problem(str(path), found, "ScaleShiftMACE", "Give models of MACE."))
@@ -132,7 +136,7 @@ def _differences(model: MaceModel, architecture: ArchitectureSettings, source: s
     for key, value in _architecture_of(model).items():
         wanted = getattr(architecture, key)
         if isinstance(wanted, tuple):
-            wanted = list(wanted)
+            wanted = [one for one in SPECS if one in wanted] if key == "embed" else list(wanted)
         if value != wanted:
             found = f"ARCHITECTURE.{key} is {wanted}, and the model has {value}."
             yield Problem(source, found, "", f"Write {key}: {value}, or give other models.")
@@ -165,4 +169,5 @@ def _architecture_of(model: MaceModel) -> dict[str, Any]:
         "radial_type": found["radial_type"],
         "interaction": found["interaction_cls"].__name__,
         "interaction_first": found["interaction_cls_first"].__name__,
+        "embed": list(frame_of(model).embeds),
     }

@@ -151,9 +151,10 @@ def _castep(run: EngineRun) -> "BaseCalculator":
         task="SinglePoint",
         calculate_stress=run.want_stress,
         write_checkpoint="none",
-        **({"spin_polarized": "TRUE"} if run.is_magnetic else {}),  # as ASE wants it said, to write the moments
+        # As ASE wants it said, to write the moments.
+        **({"spin_polarized": "TRUE"} if run.is_magnetic or run.moment is not None else {}),
         **({"charge": run.charge} if run.charge else {}),
-        **({} if run.moment is None else {"spin_polarized": "TRUE", "spin": run.moment, "spin_fix": -1}),
+        **({} if run.moment is None else {"spin": run.moment, "spin_fix": -1}),
     )
     own = {key: arguments.pop(key) for key in ("find_pspots", "keyword_tolerance") if key in arguments}
     folder = run.settings.pseudo_dir

@@ -51,13 +51,16 @@ def stand_in(folder: Path, *, printed: dict[str, str] | None = None, ends: str =
     return str(script)
 
 
+POTCAR = "PAW Si\n TITEL  = PAW Si\n LULTRA\n IUNSCR\n RPACOR\n POMASS =   28.085; ZVAL   =    4.000    mass\n"
+
+
 def settings_of(kind: str, folder: Path, *, command: str) -> EngineSettings:
     """Any program's, with what it needs in files."""
     common = {"command": command}
     (folder / "Si.psf").touch()
     (folder / "14si.pspgth").touch()
     (folder / "potpaw" / "Si").mkdir(parents=True, exist_ok=True)
-    (folder / "potpaw" / "Si" / "POTCAR").write_text("PAW Si\n", encoding="utf-8")
+    (folder / "potpaw" / "Si" / "POTCAR").write_text(POTCAR, encoding="utf-8")
     angular = {"Hamiltonian_MaxAngularMomentum_": "", "Hamiltonian_MaxAngularMomentum_Si": '"p"'}
     match kind:
         case "abinit":
@@ -112,6 +115,30 @@ def test_initial_moments_reach_the_program(kind: str, tmp_path: Path) -> None:
         text = " ".join((tmp_path / "label" / name).read_text(encoding="utf-8").split())
         for line in lines:
             assert line in text, text
+
+
+CHARGED = {
+    "abinit": {"abinit.in": ["cellcharge -2", "nsppol 2", "spinmagntarget 2"]},
+    "castep": {"castep.param": ["CHARGE: -2", "SPIN_POLARIZED: TRUE", "SPIN: 2", "SPIN_FIX: -1"]},
+    "dftb+": {"dftb_in.hsd": ["Charge = -2"]},
+    "espresso": {"espresso.pwi": ["tot_charge = -2", "nspin = 2", "tot_magnetization = 2"]},
+    "nwchem": {"nwchem.nwi": ["charge -2", "mult 3"]},
+    "orca": {"orca.inp": ["*xyz -2 3"]},
+    "siesta": {"siesta.fdf": ["NetCharge -2", "Spin collinear", "Spin.Fix", "Spin.Total 2"]},
+    "vasp": {"INCAR": ["NELECT = 10", "ISPIN = 2", "NUPDOWN = 2"]},
+}
+"""Two electrons more than protons, and two of them unpaired."""
+
+
+@pytest.mark.parametrize("kind", CHARGED)
+def test_charge_and_multiplicity_reach_the_program(kind: str, tmp_path: Path) -> None:
+    settings = settings_of(kind, tmp_path, command=stand_in(tmp_path))
+    told = {"charge": -2} | ({} if kind == "dftb+" else {"multiplicity": 3})
+    failure(EngineReference(settings.model_copy(update=told)), tmp_path, kind=kind)
+    for name, lines in CHARGED[kind].items():
+        text = " ".join((tmp_path / "label" / name).read_text(encoding="utf-8").split())
+        for line in lines:
+            assert line.lower() in text.lower(), text
 
 
 PROGRAMS = sorted(set(ENGINE_SETTINGS) - {"gpaw"})

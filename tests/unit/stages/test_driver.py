@@ -1,7 +1,7 @@
 """Which method drives the MD of a stage, and is said to."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -40,7 +40,7 @@ class Unstressed(EMT):
 UNSTRESSED = f"{__name__}:Unstressed"
 
 
-def project(folder: Path, reference: dict[str, str], driver: str | None) -> Project:
+def project(folder: Path, reference: dict[str, Any], driver: str | None) -> Project:
     keys = {} if driver is None else {"foundational_model": driver}
     water_project(folder, {"REFERENCE": reference, "INITIAL_DATASET_GENERATION": keys})
     return load_project(folder)
@@ -64,6 +64,28 @@ def test_embedded_driver_has_the_method_that_was_asked_for(
     assert chosen.initial.driver == "tblite"
     assert embedded_settings(chosen, method=chosen.initial.driving.method).method == method
     assert any(fact == f"initial dataset: MD driven by {method}" for fact in check_project(chosen, tuple(Stage)).facts)
+
+
+@pytest.mark.parametrize(
+    ("reference", "charge", "spin", "driven"),
+    [
+        ({"type": "pyscf", "charge": 1, "multiplicity": 2}, 1, 2, (1, 2)),
+        ({"type": "pyscf"}, None, None, (0, 1)),
+        ({"type": "gpaw", "charge": -1, "parameters": {"mode": "fd"}}, -1, None, (-1, 2)),
+        ({"type": "gpaw", "parameters": {"mode": "fd", "charge": 1}}, 1, None, (1, 2)),
+        ({"type": "gpaw", "multiplicity": 3, "parameters": {"mode": "fd"}}, 0, 3, (0, 3)),
+        ({"type": "gpaw", "magnetic_moments": {"O": 1.0}, "parameters": {"mode": "fd"}}, 0, None, (0, 1)),
+    ],
+)
+def test_structures_and_their_driver_have_the_charge_and_spin_that_the_reference_is_told(
+    reference: dict[str, Any], charge: int | None, spin: int | None, driven: tuple[int, int], tmp_path: Path
+) -> None:
+    chosen = project(tmp_path, reference, None)
+    frame = chosen.systems[0].frame
+    assert (frame.charge, frame.spin) == (charge, spin)
+    settings = embedded_settings(chosen, chosen.systems[0])
+    assert (settings.charge, settings.multiplicity) == driven
+    assert assembly.initial_sampler(chosen, driver_forces(chosen)).frame(0).charge == charge
 
 
 def test_gfn1_drives_by_its_own_forces(tmp_path: Path) -> None:
