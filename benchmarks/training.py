@@ -30,8 +30,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from aims_pax.decide import decide
-from aims_pax.transition import begin, transition
 from ethanol import MODELS, labelled_ethanol, mace_settings
 
 from aims_pax.committee import Committee, EpochPlan, RandomSubset
@@ -39,10 +37,12 @@ from aims_pax.committee.cores import side_by_side
 from aims_pax.committee.mace.graph import join_graphs
 from aims_pax.frame import LabelledFrame, Split
 from aims_pax.learner.cadence import PerLabel
+from aims_pax.learner.decide import decide
 from aims_pax.learner.events import Advance, AwaitLabel, ChunkDone, EpochsDone, Finish, LabelArrived, SubmitLabel, Train
 from aims_pax.learner.quota import Quota
 from aims_pax.learner.selectors import MovingThreshold
 from aims_pax.learner.state import Rules
+from aims_pax.learner.transition import begin, transition
 
 Clock = Callable[[], float]
 
