@@ -42,7 +42,8 @@ def refit(run: Bench, summary: Summary, plan: StagePlan) -> Summary:
     committee = _committee(run, before)
     diary.info("training once more on all %d labels, validation structures included", committee.n_train(0))
     with run.stopwatch.during(Activity.CONVERGING):
-        _repeat(run, committee, state, annealing_rules(plan.read_as(ConvergeSettings)))
+        rules = annealing_rules(plan.read_as(ConvergeSettings), run.project.mace.training, is_end=True)
+        _repeat(run, committee, state, rules)
     committee.centre_energies()
     return _replaced(run, committee, state, summary)
 
@@ -65,7 +66,10 @@ def _repeat(run: Bench, committee: Committee, state: ConvergenceState, rules: An
         for epoch in range(max(annealing.n_epochs for annealing in state.annealings)):
             going = [(member, annealing) for member, annealing in pairs if epoch < annealing.n_epochs]
             for member, annealing in going:
-                committee.set_learning_rate(member, factor=annealing.at(epoch).rate_factor(rules))
+                then = annealing.at(epoch)
+                if then.is_in_stage_two(rules):
+                    committee.begin_stage_two(member)
+                committee.set_learning_rate(member, factor=then.rate_factor(rules))
             committee.train(1, members=[member for member, _ in going], plan=UNMEASURED)
             if run.departure.reason is not None:
                 run.departure.leave()

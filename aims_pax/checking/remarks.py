@@ -25,7 +25,7 @@ from aims_pax.checking.motion import (
 from aims_pax.committee.hardware import runs_on_cpu
 from aims_pax.errors import Doubt
 from aims_pax.settings import ActiveLearningSettings, Project
-from aims_pax.settings.losses import LOSSES, StressIn
+from aims_pax.settings.losses import LOSSES, StressIn, stage_two_of
 from aims_pax.settings.mace import CueqUse, TrainingSettings
 from aims_pax.settings.methods.driver import EMBEDDED, DriverChoice
 from aims_pax.settings.methods.reference import PyscfSettings
@@ -199,6 +199,16 @@ def loss(asked: Asked) -> Iterator[Doubt]:
             found = f"TRAINING.{key} is {getattr(training, key):g}, and {said} does not read it."
             readers = " | ".join(name for name, one in LOSSES.items() if key in one.reads)
             yield Doubt(project.where("TRAINING", key), found, "", f"Losses that do: {readers}.")
+    second = [f"swa_{key}" for key in stage_two_of(training.loss).weights]
+    for key in (key for key in TrainingSettings.model_fields if key.startswith("swa_") or key == "start_swa"):
+        if not training.is_set(key) or getattr(training, key) == TrainingSettings.model_fields[key].default:
+            continue
+        if not training.swa:
+            found = f"TRAINING.{key} is {getattr(training, key):g}, and swa is false: there is no stage two."
+            yield Doubt(project.where("TRAINING", key), found, "", "Set swa: true, or remove it.")
+        elif key.endswith("_weight") and key not in second:
+            found = f"TRAINING.{key} is {getattr(training, key):g}, and stage two of {said} does not read it."
+            yield Doubt(project.where("TRAINING", key), found, " | ".join(second), "Remove it.")
 
 
 FORCE_ERROR_EV_PER_ANG: Final = 0.05

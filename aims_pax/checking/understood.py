@@ -11,6 +11,8 @@ from aims_pax.checking.movement import motion, motions
 from aims_pax.checking.spans import steps_in_words
 from aims_pax.frame import BoolArray, Frame, Stage
 from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, MDSettings, Project
+from aims_pax.settings.losses import LOSSES, LossKind, stage_two_of
+from aims_pax.settings.mace import TrainingSettings
 from aims_pax.settings.methods.charges import told_by
 from aims_pax.settings.methods.engines import EngineSettings
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
@@ -174,6 +176,22 @@ def _models(project: Project) -> Iterator[tuple[str, str]]:
     epochs = project.settings.active
     each = "" if epochs is None else f", {_counted(epochs.epochs_per_worker, 'epoch')} for each label"
     yield "training", f"learning rate {training.lr:g}, {training.batch_size} structures a step{each}"
+    learns_stress = project.mace.general.compute_stress
+    if training.is_set("loss") or training.swa:
+        yield "  loss", _loss(training, LOSSES[training.loss], learns_stress=learns_stress)
+    end = next((plan for plan in project.settings.stages if project.settings.is_end(plan)), None)
+    if training.swa and end is not None:
+        n_epochs = end.read_as(ConvergeSettings).max_convergence_epochs
+        start = training.stage_two_start(n_epochs)
+        loss = _loss(training.stage_two(), stage_two_of(training.loss), learns_stress=learns_stress)
+        when = f"in the final convergence, after {_counted(start, 'epoch')} at the latest, for {n_epochs - start}"
+        yield "  stage two", f"{when}; {loss}; learning rate {training.swa_lr:g}"
+
+
+def _loss(training: TrainingSettings, kind: LossKind, *, learns_stress: bool) -> str:
+    """``huber, energy 1, forces 1000``."""
+    keys = [key for key in kind.weights if learns_stress or key in ("energy_weight", "forces_weight")]
+    return ", ".join([training.loss, *(f"{key.removesuffix('_weight')} {getattr(training, key):g}" for key in keys)])
 
 
 def _step_fs(project: Project) -> float | None:

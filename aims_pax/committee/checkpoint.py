@@ -17,11 +17,11 @@ from aims_pax.committee.mace.modelfile import save
 from aims_pax.committee.mace.statistics import DatasetStatistics
 from aims_pax.errors import ModelError, Problem
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Layout of the file; grows with every change that old programs would misread.
 
 Version 1 held each tensor by itself, and the constants of the architecture; it is still read. Version 3 has statistics
-that differ between members, and is written only where they do.
+that differ between members, version 4 a member in stage two of its training; they are written only where it is so.
 """
 
 _ADVICE: Final = (
@@ -76,7 +76,7 @@ def write_checkpoint(path: Path, checkpoint: MembersCheckpoint) -> None:
     members = _packed(checkpoint.members, tensors)
     differ = len(set(checkpoint.statistics)) > 1
     content = {
-        "version": VERSION if differ else VERSION - 1,
+        "version": _version(differ=differ, in_stage_two=any(one.get("stage_two") for one in checkpoint.members)),
         "settings": json.dumps(checkpoint.settings),
         "seeds": list(checkpoint.seeds),
         "numbers": list(checkpoint.elements.numbers),
@@ -88,6 +88,11 @@ def write_checkpoint(path: Path, checkpoint: MembersCheckpoint) -> None:
     if differ:
         content["statistics_by_member"] = [asdict(statistics) for statistics in checkpoint.statistics]
     save(content, path)
+
+
+def _version(*, differ: bool, in_stage_two: bool) -> int:
+    """The lowest by which a file is read as what it is."""
+    return VERSION if in_stage_two else 3 if differ else 2
 
 
 def read_checkpoint(path: Path, *, device: torch.device) -> MembersCheckpoint:

@@ -22,7 +22,7 @@ from aims_pax.committee.mace.build import (
 from aims_pax.committee.mace.compiled import CompiledPasses
 from aims_pax.committee.mace.cueq import CueqPasses
 from aims_pax.committee.mace.elements import Elements
-from aims_pax.committee.mace.loss import build_loss
+from aims_pax.committee.mace.loss import Losses
 from aims_pax.committee.mace.model import Passes, atomic_energies, frame_of, run_model
 from aims_pax.committee.mace.modelfile import save
 from aims_pax.committee.mace.pretrained import baseline_of, read_committee, statistics_of
@@ -60,7 +60,7 @@ class Committee(Ensemble):
         settings = design.settings
         self._design, self._compiled, self._moves_cells, self._cueq = design, compiled, moves_cells, cueq
         dtype = DTYPES[settings.general.default_dtype]
-        loss = build_loss(settings.training, compute_stress=settings.general.compute_stress, dtype=dtype)
+        losses = Losses.build(settings.training, compute_stress=settings.general.compute_stress, dtype=dtype)
         models = [model.to(home_of(index, devices)) for index, model in enumerate(design.models(dtype))]
         passes: Passes = run_model
         if compiled:
@@ -72,7 +72,12 @@ class Committee(Ensemble):
             passes = CueqPasses(models[: len(devices)], cueq)
         self._members = tuple(
             Member(
-                model, settings.training, loss=loss, seed=seed, passes=passes, baseline_ev=baseline_of(model, models[0])
+                model,
+                settings.training,
+                losses=losses,
+                seed=seed,
+                passes=passes,
+                baseline_ev=baseline_of(model, models[0]),
             )
             for model, seed in zip(models, design.seeds, strict=True)
         )
@@ -299,9 +304,15 @@ class Committee(Ensemble):
             if errors is not None:
                 self._members[member].best = self._members[member].weights(errors.loss)
 
+    def begin_stage_two(self, member: int) -> None:
+        """Train a member by the loss of stage two until :meth:`end_convergence`, and keep its best weights by that."""
+        if not self._members[member].is_in_stage_two:
+            self._members[member].begin_stage_two()
+
     def end_convergence(self) -> None:
-        """Go back to the best weights since :meth:`begin_convergence`; a new generation."""
+        """Go back to the best weights since :meth:`begin_convergence`, or stage two; a new generation."""
         for member in self._members:
+            member.end_stage_two()
             if member.best is not None:
                 member.set_weights(member.best)
                 member.best = None

@@ -12,7 +12,7 @@ from torch import Tensor
 from aims_pax.committee.mace.averaging import AveragedModel
 from aims_pax.committee.mace.backend import MaceModel
 from aims_pax.committee.mace.graph import LabelledGraph, ModelInput, Targets, join_graphs
-from aims_pax.committee.mace.loss import Loss, member_errors
+from aims_pax.committee.mace.loss import Loss, Losses, member_errors
 from aims_pax.committee.mace.model import Outputs, Passes, run_model
 from aims_pax.committee.mace.optimizer import Schedule, build_optimizer
 from aims_pax.committee.replay import drawn, points_of_epoch
@@ -39,7 +39,7 @@ class Member:
     ----------
     model : untrained or trained MACE model
     settings : TrainingSettings
-    loss : Loss
+    losses : Losses
     seed : int
         Of the order in which points are visited.
     passes : Passes
@@ -54,7 +54,7 @@ class Member:
         model: MaceModel,
         settings: TrainingSettings,
         *,
-        loss: Loss,
+        losses: Losses,
         seed: int,
         passes: Passes = run_model,
         baseline_ev: Tensor | None = None,
@@ -68,7 +68,8 @@ class Member:
         self.epoch = 0
         self.best: Weights | None = None
         self._settings = settings
-        self._loss = loss
+        self._losses = losses
+        self._is_in_stage_two = False
         self._parameters = list(model.parameters())
         self._visits: dict[int, int] = {}
         self._generator = torch.Generator().manual_seed(seed)
@@ -78,6 +79,25 @@ class Member:
         """Forget all moments, and start again at the learning rate of the settings."""
         self._optimizer = build_optimizer(self.model, self._settings)
         self._schedule = Schedule.build(self._optimizer, self._settings)
+
+    @property
+    def _loss(self) -> Loss:
+        return self._losses.second if self._is_in_stage_two else self._losses.first
+
+    @property
+    def is_in_stage_two(self) -> bool:
+        """Whether the loss is that of stage two."""
+        return self._is_in_stage_two
+
+    def begin_stage_two(self) -> None:
+        """Minimise the other loss from now on, and look for the best weights anew, by this loss."""
+        self._is_in_stage_two = True
+        if self.best is not None and (errors := self.validate()) is not None:
+            self.best = self.weights(errors.loss)
+
+    def end_stage_two(self) -> None:
+        """Go back to the loss that comes first."""
+        self._is_in_stage_two = False
 
     @property
     def learning_rate(self) -> float:
@@ -169,6 +189,7 @@ class Member:
             "generator": self._generator.get_state(),
             "epoch": self.epoch,
             "visits": dict(self._visits),
+            "stage_two": self._is_in_stage_two,
             "best": best and {"loss": best.loss, "trained": best.trained, "averaged": best.averaged},
         }
 
@@ -183,6 +204,7 @@ class Member:
         self.epoch = state["epoch"]
         self._visits = dict(state["visits"])
         self.best = state["best"] and Weights(**state["best"])
+        self._is_in_stage_two = state.get("stage_two", False)  # which older files know nothing of
 
     def _train_epoch(self, replay: RandomSubset | None) -> float:
         """Train once on the points of an epoch; the mean loss."""

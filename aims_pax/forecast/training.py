@@ -18,8 +18,14 @@ class ConvergeForecast:
     """Epochs, of all members or at the end of the best one."""
 
     def amounts(self, outset: Outset) -> Amounts:
-        settings = outset.plan.read_as(ConvergeSettings)
-        return Amounts(outset.plan.name, epochs=convergence_epochs(settings, done=outset.n_epochs_done))
+        settings, training = outset.plan.read_as(ConvergeSettings), outset.project.mace.training
+        n_second = None
+        if training.swa and outset.project.settings.is_end(outset.plan):
+            n_max = settings.max_convergence_epochs
+            n_second = n_max - min(n_max, training.stage_two_start(n_max))
+        return Amounts(
+            outset.plan.name, epochs=convergence_epochs(settings, done=outset.n_epochs_done, n_second=n_second)
+        )
 
     def after(self, outset: Outset, n_labels: float) -> Sizes:
         return outset.sizes
@@ -40,15 +46,23 @@ class ConvergeForecast:
         return StageForecast(amounts, amounts.epochs.times(share * speed.epoch_s(n_train)))
 
 
-def expected_convergence_epochs(settings: EndSettings) -> int:
-    """Epochs that a convergence is likely to take."""
-    at_full_rate = FULL_RATE_EPOCHS + settings.convergence_patience
-    return min(settings.max_convergence_epochs, round(at_full_rate / (1 - COOLING_SHARE)))
+def convergence_epochs(settings: EndSettings, *, done: int = 0, n_second: int | None = None) -> Span:
+    """Epochs that are left of a convergence: from its patience and the fall of the rate after it, to its cap.
+
+    Parameters
+    ----------
+    done : int
+        Made before.
+    n_second : int or None
+        Of its stage two; None where it has none.
+    """
+    cap, patience = settings.max_convergence_epochs, settings.convergence_patience
+    likely = min(cap, _with_second_part(FULL_RATE_EPOCHS + patience, n_second))
+    least = _with_second_part(patience, n_second) - done
+    most = max(0, cap - done)
+    return Span.of(max(0, min(least, most)), most, likely=max(0, likely - done))
 
 
-def convergence_epochs(settings: EndSettings, *, done: int = 0) -> Span:
-    """Epochs that are left of a convergence: from its patience and the fall of the rate after it, to its cap."""
-    likely = max(0, expected_convergence_epochs(settings) - done)
-    most = max(0, settings.max_convergence_epochs - done)
-    least = round(settings.convergence_patience / (1 - COOLING_SHARE)) - done
-    return Span.of(max(0, min(least, most)), most, likely=likely)
+def _with_second_part(at_full_rate: int, n_second: int | None) -> int:
+    """All epochs, after so many at the full rate."""
+    return round(at_full_rate / (1 - COOLING_SHARE)) if n_second is None else at_full_rate + n_second

@@ -20,6 +20,23 @@ LATE_LOSSES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
+class StageTwo:
+    """A second part of training by other weights in the loss, in the place of the falling rate.
+
+    Parameters
+    ----------
+    start : int
+        Epochs at the full rate after which it begins at the latest. It has the rest of all epochs, also where it begins
+        sooner.
+    factor : float
+        Of the full learning rate, at its beginning.
+    """
+
+    start: int
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
 class AnnealingRules:
     """When a member's learning rate begins to fall, and how long that takes.
 
@@ -31,19 +48,26 @@ class AnnealingRules:
         Fall of the validation loss that counts as improvement, in the loss's own unit.
     max_epochs : int
         Of both parts together. The fall has its place in them: it begins in time even if the full rate still helps.
+    stage_two : StageTwo or None
+        What the second part is by itself, if it is more than the fall.
     """
 
     patience: int
     margin: float
     max_epochs: int
+    stage_two: StageTwo | None = None
 
     @property
     def last_start(self) -> int:
         """Epochs at the full rate after which it falls in any case."""
+        if self.stage_two is not None:
+            return min(self.stage_two.start, self.max_epochs)
         return self.max_epochs - min(self.max_epochs, max(LEAST_COOLING_EPOCHS, ceil(COOLING_SHARE * self.max_epochs)))
 
     def n_cooling(self, n_before: int) -> int:
         """Epochs of the fall, after so many at the full rate."""
+        if self.stage_two is not None:
+            return self.max_epochs - self.last_start
         wanted = ceil(n_before * COOLING_SHARE / (1 - COOLING_SHARE))
         return min(max(LEAST_COOLING_EPOCHS, wanted), self.max_epochs - n_before)
 
@@ -91,11 +115,19 @@ class Annealing:
         return max(0.0, 1 - min(late) / min(before))
 
     def rate_factor(self, rules: AnnealingRules) -> float:
-        """Part of the full learning rate in the next epoch: half a cosine from 1 to :data:`LAST_FACTOR`."""
+        """Part of the full learning rate in the next epoch: half a cosine from 1 to :data:`LAST_FACTOR`.
+
+        In stage two the cosine is times its factor.
+        """
         if self.cooling_from is None:
             return 1.0
+        first = 1.0 if rules.stage_two is None else rules.stage_two.factor
         progress = (self.n_epochs - self.cooling_from + 1) / max(1, rules.n_cooling(self.cooling_from))
-        return LAST_FACTOR + (1 - LAST_FACTOR) * (1 + cos(pi * min(1.0, progress))) / 2
+        return first * (LAST_FACTOR + (1 - LAST_FACTOR) * (1 + cos(pi * min(1.0, progress))) / 2)
+
+    def is_in_stage_two(self, rules: AnnealingRules) -> bool:
+        """Whether the next epoch is one of stage two."""
+        return rules.stage_two is not None and self.cooling_from is not None
 
     def at(self, n_epochs: int) -> "Annealing":
         """As it was after so many of its epochs, as far as the learning rate goes."""

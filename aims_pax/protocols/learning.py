@@ -266,8 +266,15 @@ class Committee(Predictor, Protocol):
         """From now on keep each member's weights of least validation loss."""
         ...
 
+    def begin_stage_two(self, member: int) -> None:
+        """Train a member by the loss of stage two until :meth:`end_convergence`, and keep its best weights by that.
+
+        Where it is trained so already, nothing happens.
+        """
+        ...
+
     def end_convergence(self) -> None:
-        """Go back to the best weights since :meth:`begin_convergence`; a new generation."""
+        """Go back to the best weights since :meth:`begin_convergence`, or stage two; a new generation."""
         ...
 
     def centre_energies(self) -> None:

@@ -16,6 +16,7 @@ from aims_pax.settings.reading.command import COMMAND_KEYS
 from aims_pax.settings.reading.document import Document, KeyPath, dotted
 from aims_pax.settings.sections import Settings
 from aims_pax.settings.stages.active import ActiveLearningSettings
+from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.systems import System
 
 PROPAGATION: Final = "propagate_with"
@@ -41,6 +42,7 @@ def cross_problems(
     if mace is not None and mace_document is not None:
         problems += _loss_problems(mace, mace_document)
         problems += _cueq_problems(mace, mace_document)
+        problems += _stage_two_problems(settings, mace, mace_document)
         problems += _model_problems(settings, mace, mace_document, systems) if systems else ()
     return problems
 
@@ -243,6 +245,24 @@ def _loss_problems(mace: MaceSettings, document: Document) -> Iterator[Problem]:
         found = f"TRAINING.loss is {name}, and GENERAL.compute_stress is false: there is no stress to learn."
         advice = "Set compute_stress: true, or loss: weighted, which learns energies and forces without it."
         yield Problem(document.where(("TRAINING", "loss")), found, "", advice)
+
+
+def _stage_two_problems(settings: Settings, mace: MaceSettings, document: Document) -> Iterator[Problem]:
+    """A stage two without a training that it could end, or after its last epoch."""
+    training = mace.training
+    end = next((plan for plan in settings.stages if settings.is_end(plan)), None)
+    if not training.swa:
+        return
+    if end is None:
+        found = "TRAINING.swa is true, and no training ends the campaign, whose second stage it would be."
+        advice = "Set it to false, or have the models converged at the end (converge_al, or converge in STAGES)."
+        yield Problem(document.where(("TRAINING", "swa")), found, "", advice)
+        return
+    n_epochs = end.read_as(ConvergeSettings).max_convergence_epochs
+    if training.start_swa is not None and training.start_swa >= n_epochs:
+        found = f"TRAINING.start_swa is {training.start_swa}, and the final convergence has at most {n_epochs} epochs."
+        advice = "Lower it, or raise max_convergence_epochs; or remove it: stage two then has the last quarter."
+        yield Problem(document.where(("TRAINING", "start_swa")), found, f"less than {n_epochs}", advice)
 
 
 CUEQ_CORRELATIONS: Final = (2, 3)

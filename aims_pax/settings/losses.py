@@ -68,6 +68,11 @@ LOSSES: Final[Mapping[str, LossKind]] = {
 """By the names that TRAINING.loss takes: those of aims-PAX v0.2, and of MACE."""
 
 
+def stage_two_of(name: str) -> LossKind:
+    """The loss of stage two after a loss: the same, but that it always has weights."""
+    return LossKind("WeightedEnergyForcesLoss", _ENERGY_FORCES) if name == "ef" else LOSSES[name]
+
+
 DEFAULT_TYPE: Final = "Default"
 """What MACE calls the kind of structures that are of none."""
 

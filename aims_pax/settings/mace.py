@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from aims_pax.settings.losses import LOSSES
+from aims_pax.settings.losses import LOSSES, stage_two_of
 from aims_pax.settings.methods.models import Devices, Dtype
 from aims_pax.settings.reading.kinds import (
     AnyCase,
@@ -153,6 +153,16 @@ class ArchitectureSettings(Section):
 class TrainingSettings(Section):
     """Optimizer, loss, learning rate and averaging."""
 
+    ALIASES: ClassVar = {
+        "stage_two": "swa",
+        "start_stage_two": "start_swa",
+        "stage_two_lr": "swa_lr",
+        "stage_two_energy_weight": "swa_energy_weight",
+        "stage_two_forces_weight": "swa_forces_weight",
+        "stage_two_stress_weight": "swa_stress_weight",
+        "stage_two_virials_weight": "swa_virials_weight",
+    }
+
     optimizer: Annotated[Literal["adam", "adamw"], AnyCase] = Field("adam", description="Optimizer.")
     lr: Positive = Field(0.01, description="Learning rate.")
     weight_decay: NotNegative = Field(5e-7, description="Weight decay.")
@@ -194,9 +204,35 @@ class TrainingSettings(Section):
     )
     ema: bool = Field(True, description="Whether the exponential moving average of the weights is used.")
     ema_decay: Fraction = Field(0.99, description="Decay of the exponential moving average, each step.")
+    swa: bool = Field(
+        False,
+        description="Whether the final convergence ends in MACE's stage two. In the place of a rate that falls from "
+        "lr it has other weights in the loss, those of swa_energy_weight and so on, and a rate that falls from swa_lr.",
+    )
+    start_swa: Count | None = Field(
+        None,
+        description="Epochs of the final convergence after which stage two begins at the latest. It has the rest of "
+        "max_convergence_epochs. Three quarters of these when not given.",
+    )
+    swa_lr: Positive = Field(0.001, description="Learning rate at the beginning of stage two.")
+    swa_energy_weight: NotNegative = Field(1000.0, description="Weight of the energy per atom in stage two.")
+    swa_forces_weight: NotNegative = Field(100.0, description="Weight of the forces in stage two.")
+    swa_stress_weight: NotNegative = Field(10.0, description="Weight of the stress in stage two, with compute_stress.")
+    swa_virials_weight: NotNegative = Field(
+        10.0, description="Weight of the virials per atom in stage two, for the loss virials."
+    )
     update_avg_num_neighbors: bool = Field(
         True, description="Whether the mean number of neighbours follows the growing training set."
     )
+
+    def stage_two(self) -> "TrainingSettings":
+        """What stage two is trained by: the same with its own weights in the loss."""
+        weights = ("energy_weight", "forces_weight", "stress_weight", "virials_weight")
+        return self.model_copy(update={key: getattr(self, f"swa_{key}") for key in weights})
+
+    def stage_two_start(self, max_epochs: int) -> int:
+        """Epochs of the final convergence after which stage two begins at the latest; MACE's three quarters."""
+        return max(1, max_epochs // 4 * 3) if self.start_swa is None else self.start_swa
 
     def contradictions(self) -> Iterator[Contradiction]:
         if any(weight != 1 for weight in (self.config_type_weights or {}).values()):
@@ -206,6 +242,12 @@ class TrainingSettings(Section):
             if not any({"Default": 1.0, **(self.config_type_weights or {})}.values()):
                 found = "config_type_weights are all zero."
                 yield Contradiction("config_type_weights", found, "Name what is to be learned, or remove them.")
+        if self.swa and self.loss == "forces_only":
+            found = "swa is true, and the loss forces_only has no other weights that stage two could have."
+            yield Contradiction("swa", found, "Set it to false, or choose another loss.")
+        elif self.swa and not any(getattr(self, f"swa_{key}") for key in stage_two_of(self.loss).weights):
+            found = "all weights of stage two are zero: there is nothing to learn."
+            yield Contradiction("swa_energy_weight", found, "Remove them to use the defaults.")
         weights = LOSSES[self.loss].weights
         if weights and not any(getattr(self, key) for key in weights):
             verb, there = ("is", "it") if len(weights) == 1 else ("are all", "them")

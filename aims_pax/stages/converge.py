@@ -69,7 +69,7 @@ class Converge:
         with bench.stopwatch.during(Activity.STARTING):
             if is_end:
                 committee.share_points()
-        rules = annealing_rules(settings)
+        rules = annealing_rules(settings, bench.project.mace.training, is_end=is_end)
         parts = ConvergenceParts(committee, bench.store, bench.memory, bench.stopwatch, bench.departure)
         convergence = Convergence(parts, rules, valid_skip=settings.valid_skip, key=key)
         best_only = is_end and settings.converge_best and not settings.from_scratch

@@ -10,8 +10,9 @@ from typing import Final
 from aims_pax.committee import Committee, EpochPlan
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
-from aims_pax.learner.annealing import LATE_LOSSES, Annealing, AnnealingRules
+from aims_pax.learner.annealing import LATE_LOSSES, Annealing, AnnealingRules, StageTwo
 from aims_pax.learner.journal import from_text
+from aims_pax.settings.mace import TrainingSettings
 from aims_pax.settings.stage import EndSettings
 from aims_pax.stages.activities import Activity, Stopwatch
 from aims_pax.stages.loop.trainer import CommitteeTrainer
@@ -65,12 +66,17 @@ class ConvergenceParts:
     departure: Departure
 
 
-def annealing_rules(settings: EndSettings) -> AnnealingRules:
-    """When the learning rate of a convergence falls."""
+def annealing_rules(settings: EndSettings, training: TrainingSettings, *, is_end: bool) -> AnnealingRules:
+    """When the learning rate of a convergence falls, and whether it has a stage two, which only the last one has."""
+    stage_two = None
+    if is_end and training.swa:
+        start = training.stage_two_start(settings.max_convergence_epochs)
+        stage_two = StageTwo(start, training.swa_lr / training.lr)
     return AnnealingRules(
         patience=settings.convergence_patience,
         margin=settings.margin,
         max_epochs=settings.max_convergence_epochs,
+        stage_two=stage_two,
     )
 
 
@@ -132,7 +138,7 @@ class Convergence:
             diary.info("converging %s on %d structures", names, self._committee.n_train(members[0]))
         last_commit = self._clock()
         while unfinished := state.unfinished(self._rules):
-            self._set_rates(state, unfinished)
+            self._begin_epoch(state, unfinished)
             with self._stopwatch.during(Activity.CONVERGING):
                 force_mae = self._trainer.train(1, members=unfinished)
             state = self._judged(state, unfinished)
@@ -147,10 +153,16 @@ class Convergence:
         self._commit(state)
         self._tell(state)
 
-    def _set_rates(self, state: ConvergenceState, unfinished: tuple[int, ...]) -> None:
+    def _begin_epoch(self, state: ConvergenceState, unfinished: tuple[int, ...]) -> None:
+        """Rate and loss of the next epoch."""
         for member, annealing in zip(state.members, state.annealings, strict=True):
-            if member in unfinished:
-                self._committee.set_learning_rate(member, factor=annealing.rate_factor(self._rules))
+            if member not in unfinished:
+                continue
+            if annealing.is_in_stage_two(self._rules):
+                if annealing.n_epochs == annealing.cooling_from:
+                    diary.info("%s  stage two, after %d epochs", self._committee.names[member], annealing.n_epochs)
+                self._committee.begin_stage_two(member)
+            self._committee.set_learning_rate(member, factor=annealing.rate_factor(self._rules))
 
     def _judged(self, state: ConvergenceState, trained: tuple[int, ...]) -> ConvergenceState:
         losses = self._trainer.last_losses()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from aims_pax.errors import ShapeError
 from aims_pax.frame import FloatArray, LabelledFrame, Split
 from aims_pax.protocols import EVERY_EPOCH, EpochPlan, EpochReport, MemberErrors, RandomSubset
 from aims_pax.testing.springs import Knowledge, Nature, Springs, reading, write_springs
+
+STAGE_TWO_ENERGY_WEIGHT: Final = 10.0
+"""Of the energy's error in the loss of stage two; 1 before."""
 
 
 @dataclass(slots=True)
@@ -23,6 +26,7 @@ class _Member:
     epoch: int = 0
     rate: float = 1.0
     best: tuple[float, Knowledge] | None = None
+    is_in_stage_two: bool = False
 
     def n_points(self, replay: RandomSubset | None) -> int:
         """Points of one epoch."""
@@ -145,9 +149,19 @@ class SpringCommittee(Springs):
             if errors is not None:
                 self._members[member].best = (errors.loss, self._knowledge[member])
 
+    def begin_stage_two(self, member: int) -> None:
+        """Judge a member by a loss with more weight on energies, and keep what it knows best by that."""
+        own = self._members[member]
+        if own.is_in_stage_two:
+            return
+        own.is_in_stage_two = True
+        if own.best is not None:
+            self.begin_convergence([member])
+
     def end_convergence(self) -> None:
-        """Go back to the best knowledge since :meth:`begin_convergence`; a new generation."""
+        """Go back to the best knowledge since :meth:`begin_convergence`, or stage two; a new generation."""
         for index, member in enumerate(self._members):
+            member.is_in_stage_two = False
             if member.best is not None:
                 self._knowledge[index], member.best = member.best[1], None
         self._generation += 1
@@ -188,7 +202,8 @@ class SpringCommittee(Springs):
     def save(self, path: Path) -> None:
         """Write everything that training depends on, apart from the points, as a few lines of JSON."""
         members = [
-            {"knowledge": asdict(knowledge), "epoch": member.epoch, "rate": member.rate, "best": _best_values(member)}
+            {"knowledge": asdict(knowledge), "best": _best_values(member), "stage_two": member.is_in_stage_two}
+            | {"epoch": member.epoch, "rate": member.rate}
             for knowledge, member in zip(self._knowledge, self._members, strict=True)
         ]
         content = {"name": self._name, "generation": self._generation, "members": members}
@@ -211,7 +226,7 @@ class SpringCommittee(Springs):
             committee._knowledge, committee._generation = knowledge, content["generation"]
             for member, one in zip(committee._members, stored, strict=True):
                 best = one["best"]
-                member.epoch, member.rate = one["epoch"], one["rate"]
+                member.epoch, member.rate, member.is_in_stage_two = one["epoch"], one["rate"], one["stage_two"]
                 member.best = None if best is None else (best["loss"], Knowledge(**best["knowledge"]))
         return committee
 
@@ -243,7 +258,8 @@ class SpringCommittee(Springs):
         if not points:
             return None
         energies, forces = (np.abs(one).mean() for one in self._deviations(index, points))
-        return MemberErrors(float(energies + forces), float(energies), float(forces))
+        weight = STAGE_TWO_ENERGY_WEIGHT if self._members[index].is_in_stage_two else 1.0
+        return MemberErrors(float(weight * energies + forces), float(energies), float(forces))
 
     def _deviations(self, index: int, points: Sequence[LabelledFrame]) -> tuple[FloatArray, FloatArray]:
         """Prediction minus label of one member: energies (n,) in eV/atom, force components in eV/Å."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from ase.io import read
 from mace.calculators import MACECalculator
 from typer.testing import CliRunner
@@ -25,9 +26,21 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.errors import ModelError
 from aims_pax.frame import FloatArray, Split, Stage
 from aims_pax.outcome.evaluate import evaluate_models
+from aims_pax.stages import convergence
 
 from .engines import Watched
-from .projects import active_project, copper, copper_project, in_child, labels_of, loaded, run
+from .projects import (
+    TINY_MACE,
+    active_project,
+    changed,
+    copper,
+    copper_project,
+    in_child,
+    labels_of,
+    loaded,
+    run,
+    write_project,
+)
 from .resuming import CHANGES, IN_ACTIVE, IN_INITIAL, assert_same, killing, outcome_of
 from .snapshots import N_INITIAL, interrupted
 
@@ -174,6 +187,29 @@ def test_run_killed_in_its_initial_stage_has_the_weights_of_one_that_was_not(
     assert killed == -signal.SIGKILL
     run(folder, stages=(Stage.INITIAL,))
     assert_same(outcome_of(folder), outcome_of(whole / "initial"))
+
+
+def test_run_killed_in_stage_two_has_the_weights_of_one_that_was_not(
+    engine: type[Watched], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each of its epochs; what is kept is of every epoch."""
+    monkeypatch.setattr(convergence, "COMMIT_S", 0.0)
+    keys = {"converge_al": True, "converge_best": False, "converge_on_validation": True, "c_x": -0.3}
+    changes = active_changes(max_convergence_epochs=5, **keys)
+    training = {"TRAINING": {"swa": True, "start_swa": 2, "swa_lr": 0.005}}
+    folders = [copper_project(tmp_path / name, changes=changes) for name in ("whole", "killed", "plain")]
+    for folder in folders[:2]:
+        settings = yaml.safe_load((folder / "aims_PAX.yaml").read_text(encoding="utf-8"))
+        write_project(folder, settings, changed(TINY_MACE, training))
+    run(folders[0])
+    for epoch in (3, 4):
+        at_epoch = killing(lambda now, epoch=epoch: f"converging, epoch {epoch} of" in now.activity)
+        assert in_child(lambda watcher=at_epoch: run(folders[1], observer=watcher)) == -signal.SIGKILL
+    run(folders[1])
+    assert_same(outcome_of(folders[1]), outcome_of(folders[0]))
+    run(folders[2])
+    models = [(folder / "results" / "tiny.model").read_bytes() for folder in folders]
+    assert models[0] != models[2]
 
 
 @pytest.mark.parametrize("moment", ["validation label to learn", "convergence"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aims_pax.learner.annealing import LAST_FACTOR, LEAST_COOLING_EPOCHS, Annealing, AnnealingRules
+from aims_pax.learner.annealing import LAST_FACTOR, LEAST_COOLING_EPOCHS, Annealing, AnnealingRules, StageTwo
 from aims_pax.learner.journal import from_text, to_text
 
 
@@ -52,3 +52,34 @@ def test_the_rate_never_rises_and_the_cap_holds(patience: int, max_epochs: int, 
     assert factors[-1] == pytest.approx(LAST_FACTOR)
     assert all(math.isfinite(factor) and factor <= 1 for factor in factors)
     assert from_text(Annealing, to_text(annealing)) == annealing
+
+
+@pytest.mark.parametrize(
+    ("losses", "start"),
+    [([1.0], 6), ([0.9**epoch for epoch in range(99)], 45)],
+    ids=["a loss that is level", "a loss that still falls"],
+)
+def test_stage_two_begins_in_time_and_has_the_rest_of_all_epochs(losses: list[float | None], start: int) -> None:
+    rules = AnnealingRules(patience=5, margin=0.0, max_epochs=60, stage_two=StageTwo(start=45, factor=0.1))
+    annealing, factors = made(rules, losses)
+    assert (annealing.cooling_from, annealing.n_epochs) == (start, start + 15)
+    assert factors[:start] == [1.0] * start
+    assert [annealing.at(epoch).is_in_stage_two(rules) for epoch in range(start + 15)] == [False] * start + [True] * 15
+    plain = AnnealingRules(patience=5, margin=0.0, max_epochs=30)
+    assert factors[start:] == pytest.approx(
+        [0.1 * factor for factor in made(plain, [0.9**e for e in range(99)])[1][15:]]
+    )
+
+
+def test_without_stage_two_no_epoch_belongs_to_it() -> None:
+    rules = AnnealingRules(patience=5, margin=0.0, max_epochs=60)
+    annealing, _ = made(rules, [1.0])
+    assert not any(annealing.at(epoch).is_in_stage_two(rules) for epoch in range(annealing.n_epochs))
+
+
+@given(st.integers(1, 60), st.integers(2, 200), st.integers(1, 250), st.floats(0.001, 2.0))
+def test_the_cap_holds_with_a_stage_two(patience: int, max_epochs: int, start: int, factor: float) -> None:
+    rules = AnnealingRules(patience, 0.0, max_epochs, StageTwo(start, factor))
+    annealing, factors = made(rules, [0.9**epoch for epoch in range(250)])
+    assert annealing.n_epochs == len(factors) <= max_epochs
+    assert [annealing.at(epoch).rate_factor(rules) for epoch in range(annealing.n_epochs)] == factors

@@ -1,7 +1,7 @@
 """What training minimises, and the errors that a person reads."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from aims_pax.committee.mace.backend import Batch, modules
 from aims_pax.committee.mace.graph import Targets
 from aims_pax.committee.mace.model import Outputs
 from aims_pax.protocols import MemberErrors
-from aims_pax.settings.losses import LOSSES, LossKind, StressIn
+from aims_pax.settings.losses import LOSSES, LossKind, StressIn, stage_two_of
 from aims_pax.settings.mace import TrainingSettings
 
 
@@ -26,20 +26,36 @@ class Loss(Protocol):
         ...
 
 
-def build_loss(settings: TrainingSettings, *, compute_stress: bool, dtype: torch.dtype) -> Loss:
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What is minimised first, and in stage two."""
+
+    first: Loss
+    second: Loss
+
+    @classmethod
+    def build(cls, settings: TrainingSettings, *, compute_stress: bool, dtype: torch.dtype) -> Self:
+        """Both, see :func:`build_loss`."""
+        first = build_loss(settings, LOSSES[settings.loss], compute_stress=compute_stress, dtype=dtype)
+        kind, weights = stage_two_of(settings.loss), settings.stage_two()
+        return cls(first, build_loss(weights, kind, compute_stress=compute_stress, dtype=dtype))
+
+
+def build_loss(settings: TrainingSettings, kind: LossKind, *, compute_stress: bool, dtype: torch.dtype) -> Loss:
     """The loss of the settings.
 
     Parameters
     ----------
     settings : TrainingSettings
+        Whose weights it has.
+    kind : LossKind
     compute_stress : bool
         Whether stress is learned by the losses that leave this open.
     dtype : torch.dtype
         Precision of the models.
     """
-    kind = LOSSES[settings.loss]
     learns_stress = kind.stress is StressIn.ALWAYS or (kind.stress is StressIn.WHEN_COMPUTED and compute_stress)
-    if settings.loss == "weighted":
+    if kind is LOSSES["weighted"]:
         stress_weight = settings.stress_weight if learns_stress else 0.0
         return WeightedLoss(settings.energy_weight, settings.forces_weight, stress_weight)
     return MaceLoss(kind, settings, learns_stress=learns_stress, dtype=dtype)

@@ -163,9 +163,7 @@ NOT_YET_MACE: Final[Mapping[str, Mapping[str, Absent]]] = {
         **_other_family("MACELES", MACELES),
     },
     "TRAINING": {
-        "swa": _later("stochastic weight averaging", "Set it to false; ema averages the weights.", False),
         "seed": Absent((None, 42), "GENERAL.seed is that of training, too. Remove it."),
-        "start_swa": _later("stochastic weight averaging"),
         "dipole_weight": _later("dipoles", "Remove it.", 1),
         "hirshfeld_weight": _later("Hirshfeld ratios", "Remove it.", 1),
         "pretrained_model": _later(_FINE_TUNING),

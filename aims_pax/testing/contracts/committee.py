@@ -258,6 +258,32 @@ class CommitteeContract:
         assert committee.generation > generation
         assert torch.equal(committee.evaluate(batch, members=(1,)).forces, untouched)
 
+    def test_stage_two_has_a_loss_and_best_weights_of_its_own(self, committee: Committee) -> None:
+        """Of one member, until the convergence ends; beginning it twice is beginning it once."""
+        committee.train(2)
+        first = committee.errors()
+        committee.begin_convergence()
+        committee.begin_stage_two(0)
+        second = committee.errors()
+        assert second[1] == first[1]
+        assert second[0] is not None
+        assert first[0] is not None
+        assert second[0].loss != first[0].loss
+        assert second[0].force_mae_ev_per_ang == first[0].force_mae_ev_per_ang
+        seen = [second[0].loss]
+        for _ in range(3):
+            committee.begin_stage_two(0)
+            reports = committee.train(1, members=[0])
+            seen += [one.errors.loss for one in reports if one.errors is not None]
+        committee.end_convergence()
+        back = committee.errors([0])[0]
+        committee.begin_stage_two(0)
+        kept = committee.errors([0])[0]
+        assert back is not None
+        assert kept is not None
+        assert kept.loss == pytest.approx(min(seen), rel=1e-9)
+        assert back.loss != kept.loss
+
     def test_centred_energies_are_right_on_average(self, committee: Committee) -> None:
         """On each member's training points; forces do not feel it."""
         committee.train(1)
@@ -283,6 +309,7 @@ class CommitteeContract:
         committee.train(2)
         committee.add(points(1, first_id=30))
         committee.begin_convergence()
+        committee.begin_stage_two(1)
         committee.set_learning_rate(0, factor=0.5)
         committee.train(1, plan=UNMEASURED)  # so that the best weights are not the newest
         committee.save(tmp_path / "committee")

@@ -411,6 +411,10 @@ def test_a_bias_is_said_where_it_acts(tmp_path: Path) -> None:
         ({"loss": "universal", "forces_weight": 10}, False, ["are a loss of 0.0045 by TRAINING.loss: universal"]),
         ({"forces_weight": 1}, False, ["are a loss of 0.0025 by TRAINING.loss: weighted"]),
         ({"loss": "l1l2energyforces"}, False, []),
+        ({"start_swa": 10}, False, ["TRAINING.start_swa is 10, and swa is false"]),
+        ({"swa": True, "start_swa": 10, "swa_lr": 0.002}, False, []),
+        ({"swa": True, "swa_virials_weight": 3}, False, ["TRAINING.swa_virials_weight is 3, and stage two of"]),
+        ({"swa": True, "swa_virials_weight": 3, "loss": "virials"}, True, []),
     ],
 )
 def test_losses_that_do_not_read_what_is_said_are_doubted(
@@ -426,3 +430,14 @@ def test_losses_that_do_not_read_what_is_said_are_doubted(
 def test_kernels_for_gpus_on_a_cpu_are_doubted(tmp_path: Path) -> None:
     (doubt,) = told(project(tmp_path, mace={"MISC": {"device": "cpu", "enable_cueq_train": True}}))
     assert "MISC.enable_cueq_train is true, and the models run on a CPU" in doubt.found
+
+
+def test_loss_and_stage_two_are_told(tmp_path: Path) -> None:
+    training = {"loss": "huber", "swa": True, "start_swa": 100, "swa_energy_weight": 50}
+    said = dict(quantities(project(tmp_path, mace={"TRAINING": training}), BOTH))
+    assert said["  loss"] == "huber, energy 1, forces 1000"
+    assert said["  stage two"] == (
+        "in the final convergence, after 100 epochs at the latest, for 400; huber, energy 50, forces 100; "
+        "learning rate 0.001"
+    )
+    assert "  loss" not in dict(quantities(project(tmp_path / "plain"), BOTH))

@@ -221,7 +221,7 @@ def test_devices_can_not_be_mixed_unnoticed(alone: Committee, molecular: AtomBat
 def test_a_training_step_takes_place_on_the_device_of_its_graphs(alone: Committee) -> None:
     of_cpu = alone._members[0]
     model = AveragedModel(of_cpu.model, decay=None).model.to(OTHER).requires_grad_(True)
-    there = Member(model, settings().training, loss=of_cpu._loss, seed=1)
+    there = Member(model, settings().training, losses=of_cpu._losses, seed=1)
     data, targets = join_graphs([graph.on(OTHER) for graph in of_cpu.train_graphs[:2]])
     loss = there._loss(run_model(there.model, data, training=True, want_virials=False), targets)
     torch.autograd.backward(loss, inputs=there._parameters)

@@ -12,7 +12,7 @@ import torch
 
 from aims_pax.committee import Committee, EpochPlan, RandomSubset
 from aims_pax.committee.mace.graph import LabelledGraph, ModelInput, join_graphs
-from aims_pax.committee.mace.loss import WeightedLoss, build_loss
+from aims_pax.committee.mace.loss import Losses, WeightedLoss
 from aims_pax.committee.mace.model import Outputs, run_model
 from aims_pax.committee.replay import points_of_epoch
 from aims_pax.errors import ModelError, ShapeError
@@ -117,7 +117,7 @@ def test_validation_runs_in_batches_of_its_own_size(monkeypatch: pytest.MonkeyPa
 def test_every_loss_is_lowered_by_training(committee: Committee, loss: str) -> None:
     training = TrainingSettings.model_validate({"loss": loss})
     for member in committee._members:
-        member._loss = build_loss(training, compute_stress=False, dtype=torch.float64)
+        member._losses = Losses.build(training, compute_stress=False, dtype=torch.float64)
     before = committee.errors()
     after = [report.errors for report in committee.train(6)][-2:]
     for start, end in zip(before, after, strict=True):

@@ -114,6 +114,14 @@ def test_convergence_ends_between_its_patience_and_its_cap(tmp_path: Path) -> No
     assert convergence_epochs(long) == Span(100, 300, 500)
 
 
+def test_stage_two_of_the_final_convergence_has_its_epochs(tmp_path: Path) -> None:
+    project = project_in(tmp_path, active={"max_convergence_epochs": 500, "converge_al": True})
+    mace = tmp_path / "mace.yaml"
+    for training, span in (("{swa: true}", (175, 275, 500)), ("{swa: true, start_swa: 480}", (70, 170, 500))):
+        mace.write_text(f"GENERAL: {{name_exp: m}}\nTRAINING: {training}\n")
+        assert ahead(load_project(project.folder))[Part.CONVERGENCE].epochs == Span(*span)
+
+
 def test_final_convergence_trains_on_what_belonged_to_one_member_alone(tmp_path: Path) -> None:
     assert train_sizes(project_in(tmp_path)) == {"initial": 0, "active": 2 * 7, "convergence": 2 * 7 + 23}
     shared = project_in(tmp_path, initial={"distinct_model_sets": False, "max_initial_set_size": 7})

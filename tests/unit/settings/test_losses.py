@@ -8,7 +8,7 @@ import pytest
 from aims_pax.settings.losses import LOSSES, weight_of
 from aims_pax.settings.mace import LossName
 
-from .conftest import MACE, ProjectFolder
+from .conftest import AL, IDG, MACE, MD, ProjectFolder
 
 CRYSTAL = '2\nLattice="4 0 0 0 4 0 0 0 4" pbc="T T T"\nAr 0 0 0\nAr 2 2 2\n'
 OF_STRESS = ("weighted_stress", "stress", "virials")
@@ -98,3 +98,43 @@ def test_the_first_name_that_has_a_weight_counts(config_type: str, system: str, 
 def test_weights_that_a_loss_does_not_have_may_be_zero(folder: ProjectFolder) -> None:
     folder.write(mace=f"{MACE}TRAINING: {{loss: ef, stress_weight: 0, forces_weight: 1}}\n")
     assert folder.load().mace.training.stress_weight == 0
+
+
+@pytest.mark.parametrize(
+    ("training", "settings", "words"),
+    [
+        ("swa: true, loss: forces_only", "", "the loss forces_only has no other weights that stage two could have"),
+        (
+            "swa: true, swa_energy_weight: 0, swa_forces_weight: 0, swa_stress_weight: 0",
+            "",
+            "all weights of stage two are zero",
+        ),
+        (
+            "swa: true, start_swa: 500",
+            "",
+            "TRAINING.start_swa is 500, and the final convergence has at most 500 epochs.\n  Allowed: less than 500",
+        ),
+        ("swa: true, start_swa: 30", "  max_convergence_epochs: 20\n", "has at most 20 epochs"),
+        ("swa: true", "  converge_al: false\n", "TRAINING.swa is true, and no training ends the campaign"),
+        ("stage_two: true, swa: true", "", "TRAINING.swa and TRAINING.stage_two are the same setting"),
+        ("swa: true, start_swa: 0", "", "TRAINING.start_swa is 0."),
+    ],
+)
+def test_what_no_stage_two_can_be_is_said(
+    refused: Callable[..., str], training: str, settings: str, words: str
+) -> None:
+    assert words in refused(IDG + AL + settings + MD, f"{MACE}TRAINING: {{{training}}}\n")
+
+
+@pytest.mark.parametrize(
+    ("training", "start"), [("swa: true", 375), ("stage_two: true, start_stage_two: 499, stage_two_lr: 0.01", 499)]
+)
+def test_stage_two_has_the_last_quarter_unless_it_is_said(folder: ProjectFolder, training: str, start: int) -> None:
+    read = folder.write(mace=f"{MACE}TRAINING: {{{training}}}\n").load().mace.training
+    assert read.stage_two_start(500) == start
+    assert read.stage_two_start(2) in (1, start)
+
+
+def test_stage_two_that_is_not_asked_for_needs_no_end(folder: ProjectFolder) -> None:
+    folder.write(IDG + AL + "  converge_al: false\n" + MD, f"{MACE}TRAINING: {{swa: false, start_swa: 900}}\n")
+    assert folder.load().mace.training.start_swa == 900

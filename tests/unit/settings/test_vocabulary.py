@@ -354,8 +354,6 @@ LACKING_MODEL: dict[str, str] = {
         loss: weighted_energy_forces_dipole
         dipole_weight: 2
         hirshfeld_weight: 2
-        swa: true
-        start_swa: 100
         perform_finetuning: true
         pretrained_model: some.model
         pretrained_weights: some.pt

@@ -125,7 +125,7 @@ def test_every_loss_has_a_formula_and_a_name_that_may_be_written() -> None:
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_loss_is_its_formula(name: str) -> None:
-    loss = build_loss(training(name), compute_stress=True, dtype=torch.float64)
+    loss = build_loss(training(name), LOSSES[name], compute_stress=True, dtype=torch.float64)
     assert isinstance(loss, WeightedLoss if name == "weighted" else MaceLoss)
     found = loss(outputs(virials=loss.wants_virials(targets())), targets())
     assert float(found.detach()) == pytest.approx(FORMULAS[name](), rel=1e-12)
@@ -148,14 +148,14 @@ def of_weighted_structures(energy_weight: float, forces_weight: float, stress_we
     ],
 )
 def test_errors_of_a_structure_count_by_its_weight(name: str, weights: tuple[float, ...]) -> None:
-    loss = build_loss(training(name), compute_stress=True, dtype=torch.float64)
+    loss = build_loss(training(name), LOSSES[name], compute_stress=True, dtype=torch.float64)
     labelled = targets(weighted=True)
     found = loss(outputs(virials=loss.wants_virials(labelled)), labelled)
     assert float(found.detach()) == pytest.approx(of_weighted_structures(*weights), rel=1e-12)
 
 
 def test_weights_of_one_change_no_bit_of_the_loss() -> None:
-    loss = build_loss(training("weighted"), compute_stress=True, dtype=torch.float32)
+    loss = build_loss(training("weighted"), LOSSES["weighted"], compute_stress=True, dtype=torch.float32)
     plain = targets(torch.float32)
     ones = replace(plain, has_weights=True)
     said = [float(loss(outputs(virials=True, dtype=torch.float32).detached(), one)) for one in (plain, ones)]
@@ -164,16 +164,19 @@ def test_weights_of_one_change_no_bit_of_the_loss() -> None:
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_of_stress_want_virials_and_others_do_not(name: str) -> None:
-    loss = build_loss(training(name), compute_stress=True, dtype=torch.float64)
+    loss = build_loss(training(name), LOSSES[name], compute_stress=True, dtype=torch.float64)
     assert loss.wants_virials(targets()) is (name not in ("ef", "forces_only", "l1l2energyforces"))
 
 
 @pytest.mark.parametrize("name", ["weighted", "huber", "universal"])
 def test_losses_that_leave_it_open_learn_no_stress_without_compute_stress(name: str) -> None:
-    loss = build_loss(training(name), compute_stress=False, dtype=torch.float64)
+    loss = build_loss(training(name), LOSSES[name], compute_stress=False, dtype=torch.float64)
     assert not loss.wants_virials(targets())
     without = build_loss(
-        training(name).model_copy(update={"stress_weight": 0.0}), compute_stress=True, dtype=torch.float64
+        training(name).model_copy(update={"stress_weight": 0.0}),
+        LOSSES[name],
+        compute_stress=True,
+        dtype=torch.float64,
     )
     predicted = outputs(virials=False).detached()
     assert float(loss(predicted, targets())) == float(without(predicted, targets()))
@@ -181,7 +184,7 @@ def test_losses_that_leave_it_open_learn_no_stress_without_compute_stress(name: 
 
 @pytest.mark.parametrize("name", ["weighted", "stress", "virials", "huber", "universal"])
 def test_nothing_is_learned_of_a_stress_that_is_not_known(name: str) -> None:
-    loss = build_loss(training(name), compute_stress=True, dtype=torch.float64)
+    loss = build_loss(training(name), LOSSES[name], compute_stress=True, dtype=torch.float64)
     predicted = outputs(virials=True)
     assert predicted.virials is not None
     predicted.virials.retain_grad()
@@ -194,14 +197,14 @@ def test_nothing_is_learned_of_a_stress_that_is_not_known(name: str) -> None:
 def test_weights_are_not_rounded_to_the_default_precision() -> None:
     weights = {"energy_weight": 0.1, "forces_weight": 0.3}
     settings = TrainingSettings.model_validate({"loss": "l1l2energyforces", **weights})
-    loss = build_loss(settings, compute_stress=False, dtype=torch.float64)
+    loss = build_loss(settings, LOSSES[settings.loss], compute_stress=False, dtype=torch.float64)
     expected = 0.1 * np.abs(per_atom()).mean() + 0.3 * np.linalg.norm(of_forces(), axis=1).mean()
     assert float(loss(outputs(virials=False), targets()).detach()) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_loss_keeps_the_precision_of_the_models(name: str) -> None:
-    loss = build_loss(training(name), compute_stress=True, dtype=torch.float32)
+    loss = build_loss(training(name), LOSSES[name], compute_stress=True, dtype=torch.float32)
     labelled = targets(torch.float32)
     found = loss(outputs(virials=loss.wants_virials(labelled), dtype=torch.float32), labelled)
     assert found.dtype is torch.float32
@@ -213,7 +216,7 @@ def test_reported_errors_do_not_depend_on_the_loss() -> None:
         name: member_errors(
             outputs(virials=True).detached(),
             targets(),
-            loss=build_loss(training(name), compute_stress=True, dtype=torch.float64),
+            loss=build_loss(training(name), LOSSES[name], compute_stress=True, dtype=torch.float64),
         )
         for name in LOSSES
     }
