@@ -20,6 +20,7 @@ from aims_pax.labelling.result import RESULT_FILE, decode, discard, encode, read
 from aims_pax.labelling.worker import carry_out, label_on_worker
 from aims_pax.protocols import LabelJob
 from aims_pax.reference.calculation import Calculation, EngineFailed, Observables
+from aims_pax.reference.embedded.tblite import TbliteReference
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings.methods.reference import AseCalculatorSettings, TbliteSettings
 
@@ -49,7 +50,7 @@ def writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AseCalculatorSet
 
 
 def test_an_unforeseen_exception_is_a_failure_with_its_traceback(job: LabelJob) -> None:
-    class Broken(type(build_reference(TbliteSettings()))):  # type: ignore[misc]
+    class Broken(TbliteReference):
         def label(self, *_: object, **__: object) -> NoReturn:
             raise LookupError("nobody foresaw this")
 

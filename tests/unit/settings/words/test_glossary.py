@@ -78,7 +78,7 @@ def test_what_has_no_meaning_finds_nothing() -> None:
 
 
 def test_refused_keys_say_why_and_what_does_no_harm() -> None:
-    said = rows("swa")
+    said = rows("keep_checkpoints")
     assert "Not in this version" in said[""]
     assert said["accepted as"] == "false, which asks for nothing"
     assert rows("intermol_crossed_limit")["accepted as"] == "10, which asks for nothing"
