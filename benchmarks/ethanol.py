@@ -51,14 +51,14 @@ def labelled_ethanol(n_train: int, n_valid: int, *, seed: int) -> list[LabelledF
     ]
 
 
-def labels_of(frames: Sequence[Frame]) -> list[Label]:
-    """Labels by GFN2-xTB."""
-    reference = TbliteReference(TbliteSettings())
+def labels_of(frames: Sequence[Frame], method: str = "GFN2-xTB") -> list[Label]:
+    """Labels by one of tblite's methods."""
+    reference = TbliteReference(TbliteSettings.model_validate({"method": method}))
     found = []
     with tempfile.TemporaryDirectory(prefix="aims-pax-benchmark-") as folder:
         for index, frame in enumerate(frames):
             label = reference.label(frame, folder=Path(folder) / str(index), want_stress=False)
             if not isinstance(label, Label):
-                raise SystemExit(f"GFN2-xTB failed: {label.message}")
+                raise SystemExit(f"{method} failed: {label.message}")
             found.append(label)
     return found
