@@ -294,6 +294,12 @@ def _model_problems(
     if mace.general.model_dir.name not in ("model", "models") and not brings_data:
         found = f"{dotted(keys)} is {mace.general.model_dir}, and no initial_train_dataset is given to go on with."
         yield Problem(document.where(keys), found, "", "Models are exported to results/. Remove it.")
+    keys = ("MISC", "compile")
+    if mace.misc.compile and mace.architecture.embed:
+        found = (
+            f"{dotted(keys)} is true, and models that take {' and '.join(mace.architecture.embed)} were never compiled."
+        )
+        yield Problem(document.where(keys), found, "", "Set it to false, or leave ARCHITECTURE.embed empty.")
     keys = ("GENERAL", "compute_stress")
     if mace.general.compute_stress and not any(system.frame.pbc.any() for system in systems):
         found = f"{dotted(keys)} is true, and no structure is periodic: a molecule has no stress."

@@ -223,6 +223,14 @@ def test_stress_of_molecules_or_programs_for_them_is_a_contradiction(folder: Any
     assert f"GENERAL.compute_stress is true, and the reference {kind} gives no stress." in message
 
 
+def test_models_that_take_charge_are_not_compiled(folder: Any) -> None:
+    mace = MACE + "ARCHITECTURE:\n  embed: [total_charge]\n"
+    assert folder.write(mace=mace).load().mace.architecture.embed == ("total_charge",)
+    complaint = folder.write(mace=f"{mace}MISC:\n  compile: true\n").complaint()
+    assert "MISC.compile is true, and models that take total_charge were never compiled" in complaint
+    assert "embed names the same thing twice" in folder.write(mace=mace.replace("]", ", total_charge]")).complaint()
+
+
 def test_atomic_energies_must_cover_the_elements(folder: Any) -> None:
     mace = MACE + "ARCHITECTURE:\n  atomic_energies: {1: -13.6}\n"
     assert "mace.yaml, line 4: ARCHITECTURE.atomic_energies has no energy for the elements Z = 8" in (
