@@ -85,7 +85,7 @@ def test_structures_and_their_driver_have_the_charge_and_spin_that_the_reference
     assert (frame.charge, frame.spin) == (charge, spin)
     settings = embedded_settings(chosen, chosen.systems[0])
     assert (settings.charge, settings.multiplicity) == driven
-    assert assembly.initial_sampler(chosen, driver_forces(chosen)).frame(0).charge == charge
+    assert assembly.initial_sampler(chosen, driver_forces(chosen, chosen.initial.driving)).frame(0).charge == charge
 
 
 def test_gfn1_drives_by_its_own_forces(tmp_path: Path) -> None:
