@@ -1,14 +1,13 @@
 """What can't be true together, across sections and files."""
 
 from collections.abc import Iterable, Iterator
-from typing import Final
 
 from aims_pax.errors import Problem
 from aims_pax.frame import Stage
 from aims_pax.settings.cluster import NO_RESOURCES, ClusterSettings, SystemResources, WorkerCluster, unfilled
 from aims_pax.settings.losses import LOSSES, StressIn
 from aims_pax.settings.mace import CueqUse, MaceSettings
-from aims_pax.settings.md import MDSettings
+from aims_pax.settings.md import OF_THE_COMMITTEE, MDSettings
 from aims_pax.settings.methods.engines import BoxedEngineSettings, box_problem
 from aims_pax.settings.motion.cells import motion_problems, motions_in, reference_of
 from aims_pax.settings.own import SystemPlan, place_of
@@ -18,8 +17,6 @@ from aims_pax.settings.sections import Settings
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.systems import System
-
-PROPAGATION: Final = "propagate_with"
 
 
 def cross_problems(
@@ -118,15 +115,14 @@ def _moot_problems(
     learning = settings.learning if Stage.ACTIVE in stages else ()
     if not learning or any(plan.read_as(ActiveLearningSettings).driving is None for plan in learning):
         return
-    written = [keys for keys, md, _ in motions_in(settings, systems) if md.is_set(PROPAGATION)]
-    places = [
-        place_of(document, str(keys[1]), "MD", PROPAGATION) if settings.systems else (*keys, PROPAGATION)
-        for keys in written
-    ]
-    for place in dict.fromkeys(places):
-        who = " and ".join(plan.said("use_foundational") for plan in learning)
-        found = f"{dotted(place)} says how the committee drives, and {who} lets another model drive."
-        yield Problem(document.where(place), found, "", f"Remove {PROPAGATION}: the committee only judges.")
+    who = " and ".join(plan.said("use_foundational") for plan in learning)
+    motions = list(motions_in(settings, systems))
+    for key in OF_THE_COMMITTEE:
+        written = [keys for keys, md, _ in motions if key in md.of_the_committee]
+        places = [place_of(document, str(keys[1]), "MD", key) if settings.systems else (*keys, key) for keys in written]
+        for place in dict.fromkeys(places):
+            found = f"{dotted(place)} says how the committee drives, and {who} lets another model drive."
+            yield Problem(document.where(place), found, "", f"Remove {key}: the committee only judges.")
 
 
 def _other_forces(settings: Settings, document: Document) -> KeyPath:

@@ -20,6 +20,9 @@ _OF_PRESSURE: Final = ("barostat", "pressure", "final_pressure", "pdamp", "press
 _OF_INERTIA: Final = ("pchain", "ploop")
 _OF_SOFTNESS: Final = ("compressibility",)
 
+OF_THE_COMMITTEE: Final = ("propagate_with", "uncertainty_bias")
+"""What means nothing where no committee drives."""
+
 INERTIAL: Final = ("mtk", "isomtk")
 """Barostats with chains of thermostats."""
 
@@ -120,6 +123,11 @@ class MDSettings(Section):
         "taken from the energy that moves atoms: u is the standard deviation of the members' energies, eV, each "
         "counted from where the trajectory began. 0: not at all.",
     )
+
+    @property
+    def of_the_committee(self) -> tuple[str, ...]:
+        """Its settings that say how a committee drives."""
+        return tuple(key for key in OF_THE_COMMITTEE if self.is_set(key) and getattr(self, key))
 
     @property
     def entries(self) -> "tuple[SegmentPlan, ...]":

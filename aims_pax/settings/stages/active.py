@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Gt, Le
 from pydantic import Field
 
-from aims_pax.settings.md import MDSettings
+from aims_pax.settings.md import OF_THE_COMMITTEE, MDSettings
 from aims_pax.settings.methods.driver import DriverChoice, LearningDriverSettings
 from aims_pax.settings.reading.kinds import Count, Kind, Limit, PathOrNamed, Seed, Whole
 from aims_pax.settings.section import Contradiction
@@ -173,9 +173,10 @@ class ActiveLearningSettings(StageSettings):
         if model is not None and not self.use_foundational and model.identity != LearningDriverSettings().identity:
             found = "foundational_model_settings are given, and use_foundational is not true: the committee drives."
             yield Contradiction("foundational_model_settings", found, "Set use_foundational: true, or remove them.")
-        if self.use_foundational and "propagate_with" in self.MD:
-            found = "MD.propagate_with says how the committee drives, and use_foundational is true: it only judges."
-            yield Contradiction("MD.propagate_with", found, "Remove it.")
+        for key in OF_THE_COMMITTEE if self.use_foundational else ():
+            if self.MD.get(key):
+                found = f"MD.{key} says how the committee drives, and use_foundational is true: it only judges."
+                yield Contradiction(f"MD.{key}", found, "Remove it.")
 
     def _replay_contradictions(self) -> Iterator[Contradiction]:
         if self.replay_strategy == "random_subset":

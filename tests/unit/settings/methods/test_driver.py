@@ -85,14 +85,16 @@ def test_a_model_that_is_not_to_drive_is_said_to_be_useless(folder: ProjectFolde
     assert folder.write(IDG + driven(spelt_out, use="false") + MD).load().active.driving is None
 
 
-@pytest.mark.parametrize("how", ["mean", "member"])
+@pytest.mark.parametrize("how", ["propagate_with: mean", "propagate_with: member", "uncertainty_bias: 2"])
 def test_how_the_committee_drives_is_moot_where_it_does_not(folder: ProjectFolder, how: str) -> None:
-    md = f"MD:\n  stat_ensemble: nvt\n  propagate_with: {how}\n"
+    key = how.partition(":")[0]
+    md = f"MD:\n  stat_ensemble: nvt\n  {how}\n"
     said = folder.write(IDG + driven() + md).complaint()
-    assert "MD.propagate_with says how the committee drives, and ACTIVE_LEARNING.use_foundational lets another" in said
+    assert f"MD.{key} says how the committee drives, and ACTIVE_LEARNING.use_foundational lets another" in said
     assert "aims_PAX.yaml, line" in said
-    own = driven() + f"  MD: {{propagate_with: {how}}}\n"
-    assert "MD.propagate_with says how the committee drives" in folder.write(IDG + own + MD).complaint()
+    own = driven() + f"  MD: {{{how}}}\n"
+    assert f"MD.{key} says how the committee drives" in folder.write(IDG + own + MD).complaint()
+    assert folder.write(IDG + driven() + MD + "  uncertainty_bias: 0\n").load().active.driving is not None
 
 
 def test_how_the_committee_drives_matters_to_a_stage_that_it_drives(folder: ProjectFolder) -> None:
