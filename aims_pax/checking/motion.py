@@ -33,6 +33,9 @@ LOWEST_PA, HIGHEST_PA = 1e3, 1e12
 LEAST_STRESS_SHARE: Final = 1.0
 """Of the weight of forces. Forces that are known to 10 meV/Å count as much as a stress to 1.6 GPa then."""
 
+SQUARED: Final = ("weighted", "weighted_stress", "stress")
+"""Losses of the squared stress, of which that is said."""
+
 FEWEST_STEPS: Final = 10
 """In which a thermostat or barostat may relax: ten steps are a vibration, and its own motion needs as many to be
 followed. Numbers below are usually in ps."""
@@ -130,19 +133,23 @@ def stress_that_is_not_learned(asked: Asked) -> Iterator[Doubt]:
 
 def stress_that_counts_for_nothing(asked: Asked) -> Iterator[Doubt]:
     """A weight of the stress with which no equation of state is learned, in models that learn to move cells by it."""
-    mace, project = asked.project.mace, asked.project
-    training = mace.training
-    least = LEAST_STRESS_SHARE * training.forces_weight
-    if not (mace.general.compute_stress and training.loss == "weighted" and training.stress_weight < least):
+    project, training = asked.project, asked.project.mace.training
+    if not (project.mace.general.compute_stress and training.loss in SQUARED):
         return
-    if any(md.moves_cell for _, md, _ in motions_of(asked)):
-        found = f"TRAINING.stress_weight is {training.stress_weight:g}, and forces_weight {training.forces_weight:g}."
-        usual = f"{10 * training.forces_weight:g} to {1000 * training.forces_weight:g}; energy_weight 10 to 1000"
+    if not any(md.moves_cell for _, md, _ in motions_of(asked)):
+        return
+    for prefix in ("", "swa_") if training.swa else ("",):
+        stress: float = getattr(training, f"{prefix}stress_weight")
+        forces: float = getattr(training, f"{prefix}forces_weight")
+        if stress >= LEAST_STRESS_SHARE * forces:
+            continue
+        found = f"TRAINING.{prefix}stress_weight is {stress:g}, and {prefix}forces_weight {forces:g}."
+        usual = f"{10 * forces:g} to {1000 * forces:g}; {prefix}energy_weight 10 to 1000"
         advice = (
             "1 GPa is 0.006 eV/Å³, whose square counts for nothing: rock salt learned so was 1.5 to 7 % too short. "
             "init writes 1e5."
         )
-        yield Doubt(project.where("TRAINING", "stress_weight"), found, usual, advice)
+        yield Doubt(project.where("TRAINING", f"{prefix}stress_weight"), found, usual, advice)
 
 
 def _named(keys: KeyPath) -> str:

@@ -1,6 +1,7 @@
 """What can't be true together, across sections and files."""
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from aims_pax.errors import Problem
 from aims_pax.frame import Stage

@@ -72,6 +72,28 @@ def test_a_weight_with_which_no_stress_is_learned_is_doubted_where_cells_move(tm
 
 
 @pytest.mark.parametrize(
+    ("training", "doubted"),
+    [
+        ({"loss": "stress", "stress_weight": 1.0}, ["stress_weight"]),
+        ({"loss": "huber", "stress_weight": 1.0}, []),
+        ({"stress_weight": 1e5, "swa": True}, ["swa_stress_weight"]),
+        ({"stress_weight": 1e5, "swa": True, "swa_stress_weight": 1e4}, []),
+    ],
+)
+def test_any_loss_of_the_squared_stress_is_doubted_so(
+    tmp_path: Path, training: dict[str, Any], doubted: list[str]
+) -> None:
+    one = project(
+        tmp_path,
+        atoms=MGO * (2, 2, 2),
+        changes={"MD": {"stat_ensemble": "npt"}, "REFERENCE": {"type": "tblite", "method": "GFN1-xTB"}},
+        mace={"GENERAL": {"name_exp": "m", "compute_stress": True}, "TRAINING": training},
+    )
+    found = [doubt.found for doubt in told(one) if "stress_weight is" in doubt.found]
+    assert [said.partition(" is ")[0] for said in found] == [f"TRAINING.{key}" for key in doubted]
+
+
+@pytest.mark.parametrize(
     ("md", "stress", "words"),
     [
         ({"pressure": 1.0}, True, "The unit is Pa: 1 bar is 1e5, 1 GPa is 1e9."),
