@@ -29,6 +29,7 @@ from aims_pax.frame import Label, LabelledFrame, Split
 from aims_pax.learner import selectors
 from aims_pax.learner.annealing import Annealing, AnnealingRules
 from aims_pax.learner.quota import Quota, SplitCounts
+from aims_pax.protocols import FramePrediction
 from aims_pax.reference.registry import build_reference
 from aims_pax.selection import SCORES
 from aims_pax.settings import Project
@@ -136,7 +137,8 @@ def learn(project: Project, run: SerialRun, walkers: Sequence[Walker]) -> None:
             run.n_md_steps += settings.skip_step_mlff
             with run.during("checking"):
                 walker.atoms.get_forces()
-                deviation = score(walker.atoms.calc.results["forces_comm"].astype(float))
+                forces = walker.atoms.calc.results["forces_comm"].astype(float)
+                deviation = score(FramePrediction(np.zeros(len(forces)), forces, None))  # it judges by forces alone
             if not math.isfinite(deviation):
                 raise SystemExit(f"trajectory {index} has become unphysical")
             seen = selectors.Observation(index, run.n_md_steps, 0, deviation, counts.n_train)

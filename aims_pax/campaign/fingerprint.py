@@ -9,8 +9,8 @@ import numpy as np
 
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, SettingsError
-from aims_pax.settings import Project
-from aims_pax.settings.changing import When, when
+from aims_pax.settings import ActiveLearningSettings, Project
+from aims_pax.settings.changing import MOLECULES, When, when
 from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.reading.final_datasets import EXTEND, TOLD
@@ -88,6 +88,8 @@ def changes(stored: str, project: Project) -> Iterator[tuple[str, Any, Any]]:
     for key, value in MDSettings(stat_ensemble="nvt").model_dump(mode="json").items():
         for place in moved:  # what a run of an earlier version does not say was as by default
             before.setdefault(f"{place}.{key}", value)
+    for plan in project.settings.learning:
+        _say_defaults(before, plan)
     for key in now:
         # Any other key on one side only belongs to a section, or a trajectory, of a stage that was not run yet.
         if key in before and before[key] != now[key] and when(key) is not When.ALWAYS:
@@ -99,6 +101,8 @@ def _described(project: Project) -> dict[str, Any]:
     settings = project.settings
     described: dict[str, Any] = {STRUCTURES: [[system.name, _digest(system)] for system in project.systems]}
     described[SYSTEMS] = list(settings.systems)
+    if settings.learning:
+        described |= {MOLECULES: settings.misc.model_dump(mode="json", include={"mol_idxs"})["mol_idxs"]}
     if project.inputs:
         described[AIMS_INPUT] = {name: one.digest for name, one in project.inputs.items()}
     sections: dict[str, Section | None] = {
@@ -151,6 +155,18 @@ def _unsaid() -> dict[str, Any]:
     """What notes of older programs do not say of the models: settings that these did not know, as they then were."""
     plain = {name: MACE_SECTIONS[name]().model_dump(mode="json") for name in ("ARCHITECTURE", "TRAINING")}
     return {f"mace.yaml: {name}.{key}": value for name, keys in plain.items() for key, value in keys.items()}
+
+
+def _say_defaults(before: dict[str, Any], plan: StagePlan) -> None:
+    """Let a note of a stage of learning say what settings are that its program did not know: as they then were."""
+    fields = ActiveLearningSettings.model_fields
+    if not any(noted(plan, key) in before for key in fields):
+        return
+    before.setdefault(MOLECULES, None)
+    plain = json.loads(json.dumps(ActiveLearningSettings.model_construct(num_trajectories=1).model_dump(mode="json")))
+    for key, info in fields.items():
+        if not info.is_required() and key not in TOLD:
+            before.setdefault(noted(plan, key), plain[key])
 
 
 def noted(plan: StagePlan, key: str = "") -> str:

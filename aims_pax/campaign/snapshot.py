@@ -231,4 +231,5 @@ def _whereabouts(owner: str) -> str:
 def _draw(store: RunStore, memory: Memory, folder: Path) -> None:
     spent = memory.recall_json("activities")
     busy_s = {str(name): float(seconds) for name, seconds in spent.items()} if isinstance(spent, dict) else {}
-    draw_run(folder, epochs=store.epochs(), scores=store.scores(), busy_s=busy_s, wall_s=sum(busy_s.values()))
+    wall_s, kinds = sum(busy_s.values()), store.score_kinds()
+    draw_run(folder, epochs=store.epochs(), scores=store.scores(), busy_s=busy_s, wall_s=wall_s, kinds=kinds)

@@ -21,6 +21,7 @@ from aims_pax.settings.stage import ACTIVE
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.stages.select import SelectSettings
+from aims_pax.settings.stages.uncertainty import kind_named
 from aims_pax.settings.systems import System
 from aims_pax.stages.driver import driver_words
 from aims_pax.structures.composition import formula
@@ -132,10 +133,13 @@ def _active(project: Project, plan: StagePlan) -> Iterator[tuple[str, str]]:
     yield (
         "  labels",
         (
-            f"where {settings.uncertainty_type} is above {1 + settings.c_x:g} times its mean (c_x {settings.c_x:g}); "
+            f"where {_measure(settings)} is above {1 + settings.c_x:g} times its mean (c_x {settings.c_x:g}); "
             f"at the latest after {steps_in_words(settings.uncert_not_crossed_limit, step_fs)}"
         ),
     )
+    if told_apart := [(one.name, len(groups)) for one in project.systems if (groups := project.molecules_of(one))]:
+        whose = ", ".join(f"{n} of {name}" for name, n in told_apart[:MAX_SYSTEMS])
+        yield "  molecules", f"{whose}: each also by the force on it as a whole, with a threshold of its own"
     goals = []
     if not isinf(settings.max_train_set_size):
         goals.append(f"{settings.max_train_set_size:.0f} training structures")
@@ -146,6 +150,13 @@ def _active(project: Project, plan: StagePlan) -> Iterator[tuple[str, str]]:
     if settings.desired_acc:
         goals.append(f"force MAE {settings.desired_acc:g} eV/Å")
     yield "  until", " or ".join(goals)
+
+
+def _measure(settings: ActiveLearningSettings) -> str:
+    """``max_atomic_sd (eV/Å)``."""
+    name = settings.uncertainty_type
+    unit = kind_named(name).unit or f"σ / (|F| + {settings.relative_force_eps:g} eV/Å)"
+    return f"{name} ({unit})"
 
 
 def _selection(name: str, settings: SelectSettings) -> Iterator[tuple[str, str]]:

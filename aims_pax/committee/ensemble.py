@@ -4,7 +4,6 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,7 +24,7 @@ from aims_pax.committee.mace.model import (
 )
 from aims_pax.committee.placement import Call, Placement
 from aims_pax.errors import ModelError, Problem
-from aims_pax.frame import FloatArray, Frame
+from aims_pax.frame import Frame
 from aims_pax.protocols import FramePrediction, Prediction
 
 _FRAMES_PER_BATCH = 64
@@ -173,7 +172,7 @@ class Ensemble:
         predictions: list[FramePrediction] = []
         for start in range(0, len(frames), _FRAMES_PER_BATCH):
             batch = AtomBatch.from_frames(frames[start : start + _FRAMES_PER_BATCH], self.cutoff, device=self.device)
-            predictions += _by_frame(self.evaluate(batch, want_stress=want_stress), batch)
+            predictions += self.evaluate(batch, want_stress=want_stress).by_structure(batch.n_atoms.tolist())
         return predictions
 
     def _prediction(self, member: int, outputs: Outputs, batch: AtomBatch, data: ModelInput) -> Prediction:
@@ -252,15 +251,3 @@ def _stress(virials: Tensor, batch: AtomBatch) -> Tensor:
     defined = batch.pbc.any(dim=1) & (volume > 0)
     stress = -virials / torch.where(defined, volume, torch.nan)[:, None, None]
     return stress[:, VOIGT[0], VOIGT[1]]
-
-
-def _by_frame(prediction: Prediction, batch: AtomBatch) -> list[FramePrediction]:
-    ends = np.cumsum(batch.n_atoms.tolist())[:-1]
-    energies = prediction.energies.cpu().numpy()
-    forces = np.split(prediction.forces.cpu().numpy(), ends, axis=1)
-    stress = None if prediction.stress is None else prediction.stress.cpu().numpy()
-
-    def stress_of(frame: int) -> FloatArray | None:
-        return None if stress is None or np.isnan(stress[:, frame]).any() else stress[:, frame]
-
-    return [FramePrediction(energies[:, i], forces[i], stress_of(i)) for i in range(batch.n_structures)]

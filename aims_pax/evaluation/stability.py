@@ -112,7 +112,7 @@ class Traces:
     strain : (n,)
         Longest bond, in lengths at the start; NaN without bonds.
     deviation_time_ps, deviation_ev_per_ang : (m,)
-        Of the committee, the largest of any atom; looked at less often.
+        Of the forces that the committee predicts; looked at less often.
     """
 
     time_ps: FloatArray

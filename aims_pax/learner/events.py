@@ -10,11 +10,20 @@ from aims_pax.learner.state import StopReason
 
 @dataclass(frozen=True, slots=True)
 class ChunkDone:
-    """A trajectory made `n_steps`; the score of its new structure (eV/Å), where the committee was asked."""
+    """A trajectory made `n_steps`, and the committee was asked about its new structure, or was not.
+
+    Parameters
+    ----------
+    score : float or None
+        How much the committee disagrees about it, in the unit of its measure.
+    of_molecules : tuple of float, eV/Å
+        The same about the force on each of its molecules, where they are told apart.
+    """
 
     trajectory: int
     n_steps: int
     score: float | None = None
+    of_molecules: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

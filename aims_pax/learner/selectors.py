@@ -28,6 +28,8 @@ class PickReason(StrEnum):
 
     UNSURE = "deviation above threshold"
     """Its score was above the threshold."""
+    BETWEEN = "deviation of a molecule above threshold"
+    """The score of a whole molecule was above the threshold of this molecule."""
     QUIET = "no crossing for too long"
     """The trajectory went `uncert_not_crossed_limit` MD steps without a crossing."""
     DUE = "the next structure of its trajectory"
@@ -54,14 +56,16 @@ class Observation:
     trajectory, md_step : int
     quiet_steps : int
         MD steps since this trajectory's last pick.
-    score : float or None, eV/Å
-        How much the committee disagrees; None where it is not asked.
+    score : float or None
+        How much the committee disagrees, in the unit of its measure; None where it is not asked.
     train_size : int
         Training structures of a member.
     n_steps : int
         MD steps since the structure before it that was judged.
     n_asked : int
         Labels that the loop has asked for.
+    of_molecules : tuple of float, eV/Å
+        How much it disagrees about the force on each molecule, where molecules are told apart.
     """
 
     trajectory: int
@@ -71,6 +75,7 @@ class Observation:
     train_size: int
     n_steps: int = 0
     n_asked: int = 0
+    of_molecules: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +86,18 @@ class Memory:
     ----------
     selector : str
         Its name.
-    scores : tuple of float, eV/Å
-        The newest at most 400, oldest first.
+    scores : tuple of float
+        The newest at most 400, oldest first, in the unit of their measure.
     n_scores : int
-        Scores seen in all.
-    frozen_at : float or None, eV/Å
+        Structures whose scores were seen in all.
+    frozen_at : float or None
         The threshold that stays once the training set is large enough; None while it moves.
     n_picked, n_labelled : int
         Structures that this selector has had labelled, and labels that have come of them.
+    columns : tuple of tuple of float, eV/Å
+        The same as `scores` of each molecule.
+    frozen_columns : tuple of float, eV/Å
+        The thresholds of molecules that stay; empty while they move.
     """
 
     selector: str
@@ -97,6 +106,8 @@ class Memory:
     frozen_at: float | None = None
     n_picked: int = 0
     n_labelled: int = 0
+    columns: tuple[tuple[float, ...], ...] = ()
+    frozen_columns: tuple[float, ...] = ()
 
 
 class Selector(Protocol):
@@ -139,11 +150,11 @@ class Selector(Protocol):
         ...
 
     def value(self, memory: Memory) -> float:
-        """The score above which a structure is picked, eV/Å; infinite where no score decides."""
+        """The score above which a structure is picked, in its unit; infinite where no score decides."""
         ...
 
 
-class _Usual:
+class Usual:
     """What selectors do unless they say otherwise: labels are learned, no score decides, nothing is remembered."""
 
     __slots__ = ()
@@ -176,7 +187,7 @@ class _Usual:
 
 
 @dataclass(frozen=True, slots=True)
-class EveryStructure(_Usual):
+class EveryStructure(Usual):
     """Takes every structure that a trajectory comes to: its steps between two of them are the interval."""
 
     NAME: ClassVar = "every structure"
@@ -185,8 +196,15 @@ class EveryStructure(_Usual):
         return memory, PickReason.DUE
 
 
+def moving_mean(scores: Sequence[float], n_scores: int, *, c_x: float) -> float:
+    """The threshold of some newest scores, of `n_scores` in all: aims-PAX, Eq. 2. Infinite until they are enough."""
+    if n_scores <= MIN_SCORES:
+        return math.inf
+    return (1.0 + c_x) * math.fsum(scores) / len(scores)
+
+
 @dataclass(frozen=True, slots=True)
-class MovingThreshold(_Usual):
+class MovingThreshold(Usual):
     """Takes a structure whose score is above a moving average, and one after a long time without a crossing.
 
     Parameters
@@ -225,9 +243,7 @@ class MovingThreshold(_Usual):
     def value(self, memory: Memory) -> float:
         if memory.frozen_at is not None:
             return memory.frozen_at
-        if memory.n_scores <= MIN_SCORES:
-            return math.inf
-        return (1.0 + self.c_x) * math.fsum(memory.scores) / len(memory.scores)
+        return moving_mean(memory.scores, memory.n_scores, c_x=self.c_x)
 
     def judged(self, memory: Memory, seen: Observation) -> tuple[Memory, PickReason | None]:
         """The structure's own score takes part in the mean that it is compared to."""
@@ -254,7 +270,7 @@ def thresholds(selectors: Sequence[Selector], n_trajectories: int) -> dict[int, 
 
 
 @dataclass(frozen=True, slots=True)
-class RandomShare(_Usual):
+class RandomShare(Usual):
     """Takes structures of the MD at random, as many as make up a share of all labels.
 
     Their errors are those of the MD that the models are for: nobody has picked them. They validate and test in turn.
@@ -285,7 +301,7 @@ class RandomShare(_Usual):
 
 
 @dataclass(frozen=True, slots=True)
-class FixedSteps(_Usual):
+class FixedSteps(Usual):
     """Takes a structure of each trajectory every so many MD steps, to see what scores are worth.
 
     Its labels have no place in the dataset while the loop runs.

@@ -106,7 +106,7 @@ def equilibration_left(state: State, rules: Rules) -> int:
 
 
 def threshold(state: State, rules: Rules) -> float:
-    """The lowest score above which any structure is picked, eV/Å; infinite where no score decides."""
+    """The lowest score above which any structure is picked, in its unit; infinite where no score decides."""
     return min(selector.value(state.memory_of(selector.name)) for selector in rules.selectors)
 
 
@@ -142,6 +142,7 @@ def _chunk_done(state: State, event: ChunkDone, rules: Rules) -> Changed:
         everyone_is = all(state.trajectories[index].is_through for index in state.in_phase(Phase.RUNNING))
         return _step_kept(state, event.n_steps, rules) if everyone_is else state, ()
     seen = _seen(state, event.trajectory, moved, n_steps=event.n_steps, score=event.score)
+    seen = replace(seen, of_molecules=event.of_molecules)
     state, wanted = _judged(replace(state, turn=Turn.TRAIN), seen, rules)
     if wanted is None:
         return state.with_trajectory(event.trajectory, _onwards(state, moved, rules)), ()

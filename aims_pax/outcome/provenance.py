@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -12,11 +13,16 @@ from aims_pax.frame import Split
 from aims_pax.learner.transition import threshold
 from aims_pax.outcome.product import COMMITTEE_FOLDER
 from aims_pax.outcome.results import read_summary
-from aims_pax.settings import Project
+from aims_pax.settings import ActiveLearningSettings, Project
+from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.settings.stages.uncertainty import FORCE_UNIT, kind_named
 from aims_pax.stages.assembly import active_rules, run_folder, seeds_of
 from aims_pax.stages.convergence import stored_convergence
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.states import convergence_key, newest_learning
+
+DEFAULT_DEVIATION: Final = "max_atomic_sd"
+"""How the deviation of forces is measured where no stage of learning has measured any."""
 
 
 def product_of(project: Project) -> tuple[Path, ...]:
@@ -60,7 +66,9 @@ def learned_from(project: Project, store: RunStore) -> Learned:
     """The same from its store, while the run is open or later."""
     sizes = [point.frame.n_atoms for point in store.labelled() if point.split is Split.TRAINING]
     learning = newest_learning(project, store)
-    value = None if learning is None else threshold(learning[1], active_rules(project, learning[0]))
+    value = None
+    if learning is not None and _kind_of(learning[0]) == deviation_of(project):
+        value = threshold(learning[1], active_rules(project, learning[0]))
     state = stored_convergence(Memory(store, run_folder(project)), convergence_key(project.settings.end))
     falls = (
         []
@@ -78,6 +86,20 @@ def learned_from(project: Project, store: RunStore) -> Learned:
         fall_at_cap=max((fall for fall in falls if fall is not None), default=None),
         threshold_ev_per_ang=value if value is not None and np.isfinite(value) else None,
     )
+
+
+def deviation_of(project: Project) -> str:
+    """How a trial measures the deviation of forces: as the run's last stage of learning did, if it looked at them.
+
+    A verdict compares it with that stage's threshold, or with the forces themselves.
+    """
+    learning = project.settings.learning
+    name = _kind_of(learning[-1]) if learning else DEFAULT_DEVIATION
+    return name if kind_named(name).unit == FORCE_UNIT else DEFAULT_DEVIATION
+
+
+def _kind_of(plan: StagePlan) -> str:
+    return plan.read_as(ActiveLearningSettings).uncertainty_type
 
 
 def _is_handed_over(project: Project, member: int) -> bool:

@@ -28,6 +28,8 @@ from aims_pax.outcome.relabelled import relabelled_by, write_relabelled
 from aims_pax.report.figures import draw_run
 from aims_pax.settings import ActiveLearningSettings, Project
 from aims_pax.settings.stage import ACTIVE, INITIAL
+from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.settings.stages.uncertainty import FORCE_UNIT, kind_named
 from aims_pax.stages.activities import Activity, Part, Stopwatch
 from aims_pax.stages.assembly import active_rules
 from aims_pax.stages.bench import AIMD, FAILED_ERRANDS
@@ -187,6 +189,7 @@ def write_results(
         busy_s=wall,
         wall_s=sum(wall.values()),
         product=(product.member, committee.names.index(product.member)),
+        kinds=store.score_kinds(),
     )
     summary = Summary(results, content)
     summary.write()
@@ -321,7 +324,7 @@ def _content(
         "training_structures_of_each_member": [committee.n_train(member) for member in range(committee.n_members)],
         "md_steps_active": sum(state.md_steps for state in learned),
         "uncertainty_checks": sum(memory.n_scores for state in learned for memory in state.memories),
-        "threshold_ev_per_ang": learning and _finite(threshold(learning[1], active_rules(project, learning[0]))),
+        **_threshold(project, learning),
         "epochs": {
             **{name: 0 if state is None else state.n_epochs for name, state in loops.items()},
             "of_each_member": [
@@ -384,8 +387,15 @@ def _faults(store: RunStore) -> dict[str, Any]:
     }
 
 
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+def _threshold(project: Project, learning: tuple[StagePlan, State] | None) -> dict[str, Any]:
+    """The last threshold, of what and in which unit; and by its earlier name where it is one of forces."""
+    if learning is None:
+        return {"threshold_ev_per_ang": None, "threshold": None}
+    plan, state = learning
+    of, value = plan.read_as(ActiveLearningSettings).uncertainty_type, threshold(state, active_rules(project, plan))
+    said, unit = value if np.isfinite(value) else None, kind_named(of).unit
+    of_forces = said if unit == FORCE_UNIT else None
+    return {"threshold_ev_per_ang": of_forces, "threshold": {"of": of, "value": said, "unit": unit}}
 
 
 def _md_seeds(project: Project) -> list[int]:

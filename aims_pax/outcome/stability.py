@@ -87,7 +87,7 @@ class Stability:
     driver : int or None
         The member that moves the atoms; None: the mean of all.
     score : Score
-        How the deviation of the members is measured.
+        How the deviation of the members' forces is measured, eV/Å.
     departure : Departure
         A trial that is asked to leave ends early, with what it has seen.
     show : callable

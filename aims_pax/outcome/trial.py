@@ -19,7 +19,6 @@ from aims_pax.evaluation.stability import (
     Trouble,
     drift_of,
 )
-from aims_pax.frame import FloatArray
 from aims_pax.protocols import Driver, Predictor, Sampler, Score
 from aims_pax.sampling import VELOCITY_VERLET, BatchedSampler, Segment, TrajectoryStart
 from aims_pax.selection import SCORES
@@ -121,7 +120,7 @@ class TrialParts:
     driver : int or None
         The member that moves the atoms; None: the mean of all.
     score : Score
-        How their deviation is measured.
+        How the deviation of their forces is measured, eV/Å.
     departure : Departure
         A trial that is asked to leave ends early, with what it has seen.
     show : callable
@@ -255,9 +254,8 @@ class Trial:
 
     def _look_at_deviation(self, sampler: Sampler, runs: Sequence[int]) -> None:
         batch = sampler.batch(runs)
-        forces: FloatArray = self._parts.committee.opinions(batch).forces.cpu().numpy()
-        ends = np.cumsum(batch.n_atoms.cpu().numpy())[:-1]
-        scores = [self._parts.score(own) for own in np.split(forces, ends, axis=1)]
+        said = self._parts.committee.opinions(batch).by_structure(batch.n_atoms.tolist())
+        scores = [self._parts.score(one) for one in said]
         for run, score in zip(runs, scores, strict=True):
             self._watches[run].note_deviation(self._lengths_ps[run], score)
         self._newest = max(scores)

@@ -12,10 +12,11 @@ from aims_pax.evaluation.metrics import evaluate
 from aims_pax.evaluation.verdict import Evidence, Learned, Measured, Verdict, judge
 from aims_pax.frame import LabelledFrame, Split
 from aims_pax.outcome.conditions import Grounds, conditions_of, trial_runs
+from aims_pax.outcome.provenance import deviation_of
 from aims_pax.outcome.results import Summary, wall_times
 from aims_pax.outcome.stability import Stability
 from aims_pax.outcome.trial import Moment, Span
-from aims_pax.protocols import Predictor, Score
+from aims_pax.protocols import Predictor
 from aims_pax.selection import SCORES
 from aims_pax.settings import Project
 from aims_pax.settings.misc import (
@@ -78,7 +79,7 @@ def give_verdict(case: Case, *, show: Callable[[str], None] = lambda _words: Non
     stability = Stability(
         tuple(runs),
         span,
-        score=score_of(case.project),
+        score=SCORES[deviation_of(case.project)],
         departure=case.departure,
         show=lambda moment: show(f"verdict: {said(moment)}"),
     )
@@ -106,12 +107,6 @@ def span_of(verdict_ps: float | str, *, run_s: float) -> Span | None:
         limit_s = max(VERDICT_LIMIT_SHARE * run_s, VERDICT_LIMIT_S)
         return Span(VERDICT_LEAST_PS, VERDICT_MOST_PS, budget_s=VERDICT_SHARE * run_s, limit_s=limit_s)
     return None if verdict_ps == 0 else Span(verdict_ps, verdict_ps)
-
-
-def score_of(project: Project) -> Score:
-    """How the run measures its committee's deviation."""
-    active = project.settings.active
-    return SCORES["max_atomic_sd" if active is None else active.uncertainty_type]
 
 
 def measured_on(labelled: Sequence[LabelledFrame], ensemble: Predictor) -> Measured | None:

@@ -22,11 +22,12 @@ from aims_pax.evaluation.stability import RunRecord, watched_ps
 from aims_pax.evaluation.verdict import Evidence, Learned, Measured, Verdict, judge, run_json
 from aims_pax.frame import LabelledFrame
 from aims_pax.outcome.conditions import Grounds, at_temperature, conditions_of, trial_runs
-from aims_pax.outcome.provenance import learned_of, product_of
+from aims_pax.outcome.provenance import deviation_of, learned_of, product_of
 from aims_pax.outcome.stability import Stability, trace_of
 from aims_pax.outcome.trial import Span, TrialRun
-from aims_pax.outcome.verdict import measured_on, said, score_of
+from aims_pax.outcome.verdict import measured_on, said
 from aims_pax.report.stability import draw_stability
+from aims_pax.selection import SCORES
 from aims_pax.settings import Project
 from aims_pax.stages.imported import extxyz_keys
 
@@ -256,7 +257,7 @@ def _carry_out(
         tuple(runs),
         Span(wishes.length_ps, wishes.length_ps),
         driver=0 if wishes.drive is Drive.FIRST else None,
-        score=score_of(subject.project),
+        score=SCORES[deviation_of(subject.project)],
         departure=departure,
         show=lambda moment: show(said(moment)),
     )

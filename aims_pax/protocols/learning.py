@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+import numpy as np
+
 from aims_pax.frame import FloatArray, Frame, LabelledFrame
 
 if TYPE_CHECKING:  # those who only name these types need no PyTorch
@@ -29,6 +31,16 @@ class Prediction:
     energies: "Tensor"
     forces: "Tensor"
     stress: "Tensor | None"
+
+    def by_structure(self, n_atoms: Sequence[int]) -> "list[FramePrediction]":
+        """The same structure by structure; `n_atoms` are the numbers of their atoms."""
+        energies, forces = self.energies.cpu().numpy(), self.forces.cpu().numpy()
+        stress = None if self.stress is None else self.stress.cpu().numpy()
+        found = []
+        for row, of_one in enumerate(np.split(forces, np.cumsum(n_atoms)[:-1], axis=1)):
+            own = None if stress is None or np.isnan(stress[:, row]).any() else stress[:, row]
+            found.append(FramePrediction(energies[:, row], of_one, own))
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,12 +2,12 @@
 
 from typing import Protocol
 
-from aims_pax.frame import FloatArray
+from aims_pax.protocols.learning import FramePrediction
 
 
 class Score(Protocol):
     """A measure of how much a committee disagrees about one structure."""
 
-    def __call__(self, forces: FloatArray) -> float:
-        """Score of forces (n_members, n_atoms, 3) in eV/Å; the unit of the result is eV/Å."""
+    def __call__(self, said: FramePrediction, /) -> float:
+        """Score of what all members say of the structure, in the unit of its kind; NaN where that can't be told."""
         ...

@@ -6,7 +6,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a person wants to see of a running campaign at one glance."""
+    """What a person wants to see of a running campaign at one glance; scores are of the kind that it names."""
 
     stage: str
     n_running: int
@@ -25,6 +25,7 @@ class Status:
     last_score: float | None
     force_mae_ev_per_ang: float | None
     activity: str
+    score_kind: str = ""
 
 
 class Observer(Protocol):

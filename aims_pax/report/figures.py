@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from aims_pax.frame import FloatArray, IntArray
 from aims_pax.report.style import BLUE, GREEN, GREY, INK, ORANGE, PALE_BLUE, panels
+from aims_pax.settings.stages.uncertainty import UncertaintyKind, kind_named
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,6 +50,7 @@ def draw_run(
     busy_s: Mapping[str, float],
     wall_s: float,
     product: tuple[str, int] | None = None,
+    kinds: Mapping[int, str] | None = None,
 ) -> list[Path]:
     """Draw every figure of a run for which there are data.
 
@@ -62,6 +65,8 @@ def draw_run(
         Wall time of the whole run.
     product : tuple of str and int, or None
         Name and index of the member that is handed over; None where that is not decided.
+    kinds : mapping of int to str, or None
+        What was measured, by the number of a series of scores; deviations of forces where nothing is said.
 
     Returns
     -------
@@ -75,7 +80,7 @@ def draw_run(
         draw_learning_curve(measured, drawn[-1], product=product)
     if len(scores):
         drawn.append(folder / "uncertainty.png")
-        draw_scores(scores, drawn[-1])
+        draw_scores(scores, drawn[-1], kinds=kinds or {})
     if any(busy_s.values()):
         drawn.append(folder / "time.png")
         draw_time(busy_s, wall_s, drawn[-1])
@@ -119,29 +124,40 @@ def draw_learning_curve(epochs: NDArray[np.void], path: Path, *, product: tuple[
         _legend_of_members(by_epoch, product)
 
 
-def draw_scores(scores: NDArray[np.void], path: Path) -> None:
+def draw_scores(scores: NDArray[np.void], path: Path, *, kinds: Mapping[int, str] = MappingProxyType({})) -> None:
     """Committee deviation of every estimate, with the threshold and the structures that were picked.
+
+    What has another unit, or is of molecules, has a panel of its own.
 
     Parameters
     ----------
     scores : (n_scores,), fields of :data:`aims_pax.dataset.records.SCORE_DTYPE`
-        At least one, in the order they were made.
+        At least one, series by series in the order they were made.
     path : Path
+    kinds : mapping of int to str
+        What was measured, by the number of a series.
     """
+    names = np.array([kinds.get(int(number), "") for number in scores["series"]], dtype=object)
+    found = list(dict.fromkeys(names.tolist()))
+    with panels(path, n_columns=len(found), width_in=9.0 * len(found), height_in=3.6) as all_axes:
+        for axes, name in zip(all_axes, found, strict=True):
+            _draw_scores_of(axes, scores[names == name], kind_named(name))
+
+
+def _draw_scores_of(axes: "Axes", scores: NDArray[np.void], kind: UncertaintyKind) -> None:
     index = np.arange(1, len(scores) + 1)
     score, threshold, picked = scores["score"], scores["threshold"], scores["picked"]
-    with panels(path, n_columns=1, width_in=9.0, height_in=3.6) as (axes,):
-        axes.scatter(index[~picked], score[~picked], s=7, color=GREY, alpha=0.45, lw=0, label="estimate")
-        axes.scatter(index[picked], score[picked], s=22, color=ORANGE, lw=0, zorder=3, label="picked")
-        known = np.isfinite(threshold)
-        axes.plot(index[known], threshold[known], color=BLUE, lw=1.8, label="threshold")
-        axes.set(
-            title=f"{picked.sum()} structures picked in {_thousands(len(scores), 0)} uncertainty estimates",
-            xlabel="uncertainty estimate",
-            ylabel="committee deviation (eV/Å)",
-        )
-        _log_axis(axes, score)
-        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, markerscale=1.4)
+    axes.scatter(index[~picked], score[~picked], s=7, color=GREY, alpha=0.45, lw=0, label="estimate")
+    axes.scatter(index[picked], score[picked], s=22, color=ORANGE, lw=0, zorder=3, label="picked")
+    known = np.isfinite(threshold)
+    axes.plot(index[known], threshold[known], color=BLUE, lw=1.8, label="threshold")
+    axes.set(
+        title=f"{picked.sum()} structures picked in {_thousands(len(scores), 0)} uncertainty estimates",
+        xlabel="uncertainty estimate",
+        ylabel=kind.axis,
+    )
+    _log_axis(axes, score)
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, markerscale=1.4)
 
 
 def draw_parity(parity: Parity, path: Path) -> None:

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aims_pax.protocols import Status
+from aims_pax.settings.stages.uncertainty import kind_named
 
 PLAIN_INTERVAL_S: Final = 10.0
 """Seconds between progress lines where the output is not a terminal."""
@@ -257,10 +258,11 @@ def _counts(**numbers: int) -> Text:
 
 
 def _deviation(status: Status) -> str:
-    score = f"{status.last_score:.3f}"
+    kind = kind_named(status.score_kind)
+    score = "" if status.last_score is None else f"{kind.shown(status.last_score)}{kind.ending}"
     if status.threshold == float("inf"):
-        return f"{score} eV/Å, threshold not yet set"
-    return f"{score} eV/Å, threshold {status.threshold:.3f}"
+        return f"{score}, threshold not yet set"
+    return f"{score}, threshold {kind.shown(status.threshold)}"
 
 
 def _milli(value: float | None) -> str:

@@ -57,7 +57,7 @@ def draw_stability(runs: Sequence[RunTrace], path: Path, *, title: str) -> None:
             _line(deviation, run, run.deviation_time_ps, run.deviation_ev_per_ang)
             _line(strain, run, run.time_ps, np.minimum(run.strain, FAR_STRAIN))
         temperature.set(title="Temperature", xlabel="time (ps)", ylabel="kinetic temperature (K)")
-        deviation.set(title="Committee deviation", xlabel="time (ps)", ylabel="largest of any atom (eV/Å)")
+        deviation.set(title="Committee deviation", xlabel="time (ps)", ylabel="of the forces (eV/Å)")
         strain.set(title="Longest bond", xlabel="time (ps)", ylabel="length over usual length")
         for axes in (temperature, deviation, strain):
             axes.set_xlim(left=0.0)

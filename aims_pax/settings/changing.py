@@ -48,6 +48,9 @@ PLACES: Final = (
 )
 """Sections and settings that say where something is computed, read or written; they may change, too."""
 
+MOLECULES: Final = "MISC.mol_idxs"
+"""It says what is judged, although all else in its section says where things are."""
+
 STAGES: Final[Mapping[str, type[Section]]] = {
     "INITIAL_DATASET_GENERATION": InitialDatasetSettings,
     "ACTIVE_LEARNING": ActiveLearningSettings,
@@ -73,6 +76,8 @@ OF_SYSTEMS: Final[Mapping[str, When]] = {"max_labels": When.RENEWS, "priority": 
 
 def when(name: str) -> When:
     """When a setting may change, by its name as in ``ACTIVE_LEARNING.c_x`` or ``mace.yaml: TRAINING.lr``."""
+    if name == MOLECULES:
+        return When.NEVER
     if name.startswith(PLACES):
         return When.ALWAYS
     if name.startswith("SYSTEMS."):
@@ -97,7 +102,7 @@ def as_markdown() -> str:
             if keys and moment is not When.NEVER:
                 rows.append((f"`{section}`: {_code(keys)}", str(moment)))
     rows += [(f"`SYSTEMS.<name>`: `{key}`", str(moment)) for key, moment in OF_SYSTEMS.items()]
-    rows += [(_code(place.removesuffix(".") for place in PLACES), "always")]
+    rows += [(f"{_code(place.removesuffix('.') for place in PLACES)}, but for `{MOLECULES}`", "always")]
     rows += [("everything else, what the starting structures are, and what FHI-aims is told (`control.in`)", "never")]
     return "\n".join(
         ["| Settings | May change |", "| --- | --- |", *(f"| {keys} | {moment} |" for keys, moment in rows)]

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+import numpy as np
+
 from aims_pax.errors import Problem
 from aims_pax.frame import Stage
 from aims_pax.settings.cluster import NO_RESOURCES, ClusterSettings, SystemResources, WorkerCluster, unfilled
@@ -17,6 +19,8 @@ from aims_pax.settings.reading.document import Document, KeyPath, dotted
 from aims_pax.settings.sections import Settings
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
+from aims_pax.settings.stages.molecules import molecule_problems
+from aims_pax.settings.stages.uncertainty import UNCERTAINTIES
 from aims_pax.settings.systems import System
 
 
@@ -37,10 +41,12 @@ def cross_problems(
         problems += _box_problems(settings, document, systems)
         problems += motion_problems(settings, document, systems, stages)
         problems += _moot_problems(settings, document, systems, stages)
+        problems += molecule_problems(settings.misc.mol_idxs, document, systems)
     if mace is not None and mace_document is not None:
         problems += _loss_problems(mace, mace_document)
         problems += _cueq_problems(mace, mace_document)
         problems += _stage_two_problems(settings, mace, mace_document)
+        problems += _uncertainty_problems(settings, document, mace, systems)
         problems += _model_problems(settings, mace, mace_document, systems) if systems else ()
     return problems
 
@@ -260,6 +266,25 @@ def _stage_two_problems(settings: Settings, mace: MaceSettings, document: Docume
         found = f"TRAINING.start_swa is {training.start_swa}, and the final convergence has at most {n_epochs} epochs."
         advice = "Lower it, or raise max_convergence_epochs; or remove it: stage two then has the last quarter."
         yield Problem(document.where(("TRAINING", "start_swa")), found, f"less than {n_epochs}", advice)
+
+
+def _uncertainty_problems(
+    settings: Settings, document: Document, mace: MaceSettings, systems: tuple[System, ...]
+) -> Iterator[Problem]:
+    """Trajectories that are to be judged by a stress that there is not."""
+    for plan in settings.learning:
+        if not UNCERTAINTIES[kind := plan.read_as(ActiveLearningSettings).uncertainty_type].of_stress:
+            continue
+        keys, others = (*plan.keys, "uncertainty_type"), " | ".join(UNCERTAINTIES)
+        advice = "Choose another measure: max_atomic_sd looks at forces."
+        if not mace.general.compute_stress:
+            found = f"{dotted(keys)} is {kind}, and GENERAL.compute_stress is false: no model has learned stress."
+            yield Problem(document.where(keys), found, others, f"Set compute_stress: true. {advice}")
+        for system in systems:
+            if not (system.frame.pbc.any() and abs(np.linalg.det(system.frame.cell)) > 0):
+                found = f"{dotted(keys)} is {kind}, and {system.name} is a molecule, which has no stress."
+                yield Problem(document.where(keys), found, others, advice)
+                break
 
 
 CUEQ_CORRELATIONS: Final = (2, 3)

@@ -19,6 +19,7 @@ from aims_pax.settings.reading.kinds import (
     shown,
 )
 from aims_pax.settings.section import Contradiction, Section
+from aims_pax.settings.stages.molecules import Molecules
 
 
 def _length(value: object) -> float | str:
@@ -64,6 +65,12 @@ class MiscSettings(Section):
         None,
         description="Starting structures: a file that ASE reads, a folder of such files, or one for each trajectory. "
         "geometry.in or the folder geometry when not given.",
+    )
+    mol_idxs: Molecules | None = Field(
+        None,
+        description="Molecules whose whole forces active learning judges, too: [0-2, 3-5, [6, 8]]. Atoms are counted "
+        "from 0. Each has a threshold of its own, besides that of the structure. Where systems differ, {system: list} "
+        "by name or index, in which others may be left out. A path: an .npz as v0.2 reads it.",
     )
     walltime: Duration | None = Field(
         None,

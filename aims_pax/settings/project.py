@@ -40,6 +40,7 @@ from aims_pax.settings.sections import Settings, aims_pax_reading, read_mace, re
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.campaign import POOL, course, half_of
 from aims_pax.settings.stages.initial import InitialDatasetSettings
+from aims_pax.settings.stages.molecules import Groups, molecules_of
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.systems import System, systems_of
 
@@ -248,6 +249,10 @@ class Project:
         if plan is not None and plan.settings.resources != NO_RESOURCES:
             return plan.settings.resources
         return self.settings.cluster.resources_of(system.frame.trajectory, system.name)
+
+    def molecules_of(self, system: System) -> Groups:
+        """Atoms of the molecules of a system that are told apart; empty where none are."""
+        return molecules_of(self.settings.misc.mol_idxs, name=system.name, index=system.frame.trajectory)
 
     def labelled_by(self, stage: str) -> "Project":
         """The same project with the reference of a `relabel` stage; itself for the name of no such stage."""

@@ -40,9 +40,10 @@ class ActiveLearning:
 
     def run(self, bench: Bench) -> None:
         """Learn until a goal is reached, and release the workers: nodes should not idle while models converge."""
-        from aims_pax.selection import SCORES
+        from aims_pax.selection import score_of
         from aims_pax.stages.epochs import epochs_trained
         from aims_pax.stages.loop.parts import GoesBackTo, LoopParts
+        from aims_pax.stages.loop.selecting import molecules
         from aims_pax.stages.loop.shell import Loop
 
         project, settings = bench.project, self._settings
@@ -61,8 +62,9 @@ class ActiveLearning:
             plan=assembly.active_plan(settings),
             build_committee=bench.build_committee,
             wants_stress=assembly.wants_stress(project),
-            score=SCORES[settings.uncertainty_type],
+            score=score_of(settings.uncertainty_type, relative_eps_ev_per_ang=settings.relative_force_eps),
             score_kind=settings.uncertainty_type,
+            molecules=molecules(project, settings),
             forget_history=forget_history(settings.driving, driver),
             n_epochs_before=epochs_trained(bench, besides=self.name),
         )

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from math import isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,7 +13,7 @@ from aims_pax.frame import Frame, LabelledFrame
 from aims_pax.labelling.faults import WRECKS
 from aims_pax.learner.cadence import PerLabel, PerRound
 from aims_pax.learner.quota import Quota
-from aims_pax.learner.selectors import EveryStructure, FixedSteps, MovingThreshold, RandomShare, Selector
+from aims_pax.learner.selectors import EveryStructure
 from aims_pax.learner.state import Budget, Rules
 from aims_pax.protocols import Pool
 from aims_pax.reference.registry import build_reference
@@ -31,6 +30,7 @@ from aims_pax.settings.reading.document import KeyPath, dotted
 from aims_pax.settings.stages.kinds import KINDS, LEARN
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.systems import System
+from aims_pax.stages.loop.selecting import active_selectors, trajectories_of
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
     from aims_pax.committee import Committee, EpochPlan
@@ -288,7 +288,7 @@ def active_rules(project: Project, plan: StagePlan) -> Rules:
     """The rules of a stage of active learning."""
     settings = plan.read_as(ActiveLearningSettings)
     return Rules(
-        selectors=tuple(active_selectors(project, plan)),
+        selectors=tuple(active_selectors(project, plan, seed=project.mace.general.seed + apart(plan.name))),
         cadence=PerLabel(epochs_per_label=settings.epochs_per_worker, epochs_per_slice=settings.intermediate_epochs_al),
         quota=Quota(settings.valid_ratio),
         skip_steps=settings.skip_step_mlff,
@@ -300,36 +300,6 @@ def active_rules(project: Project, plan: StagePlan) -> Rules:
         wrecks=WRECKS if settings.driving is None else None,  # training mends no MD that others drive
         budgets=tuple(_budgets(project, plan)),
     )
-
-
-def active_selectors(project: Project, plan: StagePlan) -> Iterator[Selector]:
-    """Who has structures labelled: the thresholds, and those that judge."""
-    settings, systems = plan.read_as(ActiveLearningSettings), project.settings.systems
-    shared = MovingThreshold(
-        c_x=settings.c_x,
-        quiet_limit_steps=settings.uncert_not_crossed_limit,
-        freeze_train_size=settings.freeze_threshold_dataset,
-    )
-    homes = trajectories_of(project, plan)
-    own = [name for name, one in systems.items() if one.settings.threshold == "own"]
-    if not own:
-        yield shared
-    elif sharing := frozenset().union(*(some for name, some in homes.items() if name not in own)):
-        yield replace(shared, trajectories=sharing)
-    for name in own:
-        yield replace(shared, system=name, trajectories=homes[name])
-    if settings.random_label_share:
-        yield RandomShare(settings.random_label_share, seed=project.mace.general.seed + apart(plan.name))
-    if settings.analysis:
-        yield FixedSteps(settings.analysis_skip)
-
-
-def trajectories_of(project: Project, plan: StagePlan) -> dict[str, frozenset[int]]:
-    """The trajectories that each system has in a stage of active learning, by its name."""
-    homes: dict[str, set[int]] = {system.name: set() for system in project.systems}
-    for index in range(plan.read_as(ActiveLearningSettings).num_trajectories):
-        homes[project.system_for(index).name].add(index)
-    return {name: frozenset(some) for name, some in homes.items()}
 
 
 def _budgets(project: Project, plan: StagePlan) -> Iterator[Budget]:

@@ -174,18 +174,7 @@ class Springs:
         if not frames:
             return []
         batch = AtomBatch.from_frames(frames, self.cutoff, device=self._device)
-        said = self.evaluate(batch, want_stress=want_stress)
-        energies = said.energies.cpu().numpy()
-        forces = np.split(said.forces.cpu().numpy(), np.cumsum([frame.n_atoms for frame in frames])[:-1], axis=1)
-        stress = None if said.stress is None else said.stress.cpu().numpy()
-        return [
-            FramePrediction(
-                energies[:, index],
-                forces[index],
-                stress[:, index] if stress is not None and np.isfinite(stress[:, index]).all() else None,
-            )
-            for index in range(len(frames))
-        ]
+        return self.evaluate(batch, want_stress=want_stress).by_structure(batch.n_atoms.tolist())
 
     def _said(self, member: Knowledge, batch: AtomBatch, *, want_stress: bool) -> tuple[Tensor, Tensor, Tensor]:
         springs = member.of(self._nature.truth, self._nature.spread)

@@ -7,6 +7,7 @@ import pytest
 
 from aims_pax.frame import Split
 from aims_pax.learner.journal import from_text, to_text
+from aims_pax.learner.molecules import MovingThresholdOfMolecules
 from aims_pax.learner.selectors import (
     EveryStructure,
     FixedSteps,
@@ -23,6 +24,7 @@ SELECTORS: list[Selector] = [
     MovingThreshold(c_x=-0.1, quiet_limit_steps=500, freeze_train_size=12),
     RandomShare(share=0.2, seed=5),
     FixedSteps(interval_steps=60),
+    MovingThresholdOfMolecules(c_x=-0.1, freeze_train_size=12),
 ]
 
 
@@ -38,6 +40,7 @@ def path(seed: int, n: int = 120) -> list[Observation]:
             train_size=5 + step // 10,
             n_steps=25,
             n_asked=step // 3,
+            of_molecules=() if random.random() < 0.1 else tuple(random.expovariate(9.0) for _ in range(3)),
         )
         for step in range(n)
     ]

@@ -80,7 +80,7 @@ ABSENT = """\
 <!-- absent -->
 | keys | instead |
 |---|---|
-| ARCHITECTURE: `model_choice: so3lr`, `mol_idxs` | mace |
+| ARCHITECTURE: `model_choice: so3lr`, `dipole_key` | mace |
 | `error_table` | |
 <!-- end -->
 """
@@ -110,7 +110,7 @@ def test_harm_is_found(kind: str) -> None:
 
 def test_what_is_said_to_be_absent_is_absent() -> None:
     assert faults(Page("page.md", ABSENT)) == []
-    harms = {"`error_table`": "`ema`", "model_choice: so3lr": "model_choice: mace", "`mol_idxs`": "`mol_idx`"}
+    harms = {"`error_table`": "`ema`", "model_choice: so3lr": "model_choice: mace", "`dipole_key`": "`dipole_keys`"}
     for right, wrong in harms.items():
         assert len(faults(Page("page.md", ABSENT.replace(right, wrong)))) == 1, wrong
 

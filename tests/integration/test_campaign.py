@@ -19,6 +19,7 @@ from aims_pax.campaign import Summary
 from aims_pax.cli.program import program
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import FloatArray, Split, Stage
+from aims_pax.protocols import FramePrediction
 from aims_pax.selection import SCORES
 
 from .projects import Watcher, jobs_of, labels_of, run, water_project
@@ -71,13 +72,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     train_sizes: list[int] = []
     watcher = Watcher()
 
-    def recorded(scored: FloatArray) -> float:
-        forces.append(scored.copy())
+    def recorded(said: FramePrediction) -> float:
+        forces.append(said.forces.copy())
         train_sizes.append(watcher.seen[-1].n_train)
-        return SCORES["max_atomic_sd"](scored)
+        return SCORES["max_atomic_sd"](said)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("aims_pax.selection.SCORES", {"max_atomic_sd": recorded})
+        patch.setattr("aims_pax.selection.score_of", lambda _kind, **_: recorded)
         summary = run(folder, observer=watcher)
     return Finished(folder, summary, forces, train_sizes)
 

@@ -12,6 +12,7 @@ from ase.io import read, write
 
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import FloatArray, Split, Stage
+from aims_pax.protocols import FramePrediction
 from aims_pax.selection import SCORES
 
 from .engines import WORDY, Watched, emt, reference_section
@@ -56,11 +57,11 @@ def test_uncertainty_type_is_the_measure_that_picks(
 ) -> None:
     scored: list[FloatArray] = []
 
-    def recorded(forces: FloatArray) -> float:
-        scored.append(forces.copy())
-        return SCORES[kind](forces)
+    def recorded(said: FramePrediction) -> float:
+        scored.append(said.forces.copy())
+        return SCORES[kind](said)
 
-    monkeypatch.setattr("aims_pax.selection.SCORES", {kind: recorded})
+    monkeypatch.setattr("aims_pax.selection.score_of", lambda _kind, **_: recorded)
     folder = active_project(tmp_path, initial_copper, active_changes(uncertainty_type=kind, max_train_set_size=3))
     run(folder, stages=ACTIVE)
     with RunStore.open_readonly(folder) as store:

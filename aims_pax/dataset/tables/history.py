@@ -49,6 +49,10 @@ class HistoryTables(Tables):
         rows = self._database.rows("SELECT series, stage, selector, kind FROM series ORDER BY series")
         return {number: Series(*names) for number, *names in rows}
 
+    def score_kinds(self) -> dict[int, str]:
+        """What each series measures, by its number; empty where that was not noted."""
+        return {number: one.kind for number, one in self.series().items()}
+
     def scores(
         self,
         after: int | None = None,

@@ -17,7 +17,7 @@ MAX_RUNS: Final = 4
 _RANGE: Final = re.compile(r"(\d{1,6})(?:\s*-\s*(\d{1,6}))?")
 
 
-def _numbers(value: object) -> tuple[int, ...]:
+def atoms_from(value: object) -> tuple[int, ...]:
     """Atoms from a number, a list of them, or ranges as text."""
     items: list[object] = [value]
     if isinstance(value, str):
@@ -45,7 +45,7 @@ ATOMS: Final = "atoms counted from 0: a number, a list, or ranges such as 0-11, 
 _ATOMS_SCHEMA: Final = Schema(
     {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string"}, {"type": "array", "minItems": 1}]}
 )
-Atoms = Annotated[tuple[int, ...], BeforeValidator(_numbers), Kind(ATOMS), _ATOMS_SCHEMA]
+Atoms = Annotated[tuple[int, ...], BeforeValidator(atoms_from), Kind(ATOMS), _ATOMS_SCHEMA]
 Vector = Annotated[tuple[float, float, float], Listed, Kind("three numbers: along x, y and z")]
 Axis = Literal["x", "y", "z"]
 Bounds = Annotated[dict[Axis, float], Kind("mapping of x, y or z to a coordinate")]

@@ -85,7 +85,6 @@ NOT_YET: Final[Mapping[str, Mapping[str, Absent]]] = {
         "dataset_dir": Absent(
             (None, "data"), "Datasets are kept in run.db and exported to results/. Remove it, or set output_dir."
         ),
-        "mol_idxs": _later("molecules to be told apart"),
         "polarizability_key": Absent((None, "REF_polarizability", "polarizability"), _ONE_PROPERTY_SET),
         "hirshfeld_ratios_key": Absent((None, "REF_hirshfeld_ratios", "hirshfeld_ratios"), _ONE_PROPERTY_SET),
         "all_teacher": _later("a run without any input of FHI-aims", "Set it to false; a teacher needs none.", False),

@@ -170,7 +170,8 @@ def existing(path: Path) -> Path:
     return path
 
 
-def _existing_file(path: Path) -> Path:
+def existing_file(path: Path) -> Path:
+    """The same path, if there is a file at it."""
     if not existing(path).is_file():
         raise misfit(f"names {path}, which is not a file")
     return path
@@ -181,7 +182,7 @@ ProjectPath = Annotated[Path, BeforeValidator(resolved), Kind("path, relative to
 ExistingFile = Annotated[
     Path,
     BeforeValidator(resolved),
-    AfterValidator(_existing_file),
+    AfterValidator(existing_file),
     Kind("path of a file that exists, relative to the project's folder"),
     _PATH,
 ]
@@ -195,7 +196,7 @@ GIVEN_ATOMS: Final = GivenAtoms("given as atoms")
 
 
 def _file_unless_given(value: object, info: ValidationInfo) -> Path | None:
-    return None if isinstance(value, GivenAtoms) else _existing_file(resolved(value, info))
+    return None if isinstance(value, GivenAtoms) else existing_file(resolved(value, info))
 
 
 StructureFile = Annotated[
@@ -211,7 +212,7 @@ def _files(value: object, info: ValidationInfo) -> tuple[Path, ...]:
     listed = value if isinstance(value, list | tuple) else [value]
     if not listed:
         raise misfit("is an empty list")
-    paths = tuple(_existing_file(existing(resolved(one, info))) for one in listed)
+    paths = tuple(existing_file(existing(resolved(one, info))) for one in listed)
     if len(set(paths)) < len(paths):
         raise misfit("names a file twice")
     return paths

@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator
 from math import isinf
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from annotated_types import Ge, Gt, Le
 from pydantic import Field
 
 from aims_pax.settings.md import OF_THE_COMMITTEE, MDSettings
 from aims_pax.settings.methods.driver import DriverChoice, LearningDriverSettings
-from aims_pax.settings.reading.kinds import Count, Kind, Limit, PathOrNamed, Seed, Whole
+from aims_pax.settings.reading.kinds import Count, Kind, Limit, PathOrNamed, Positive, Seed, Whole
 from aims_pax.settings.section import Contradiction
 from aims_pax.settings.stage import StageSettings
+from aims_pax.settings.stages.uncertainty import RELATIVE, UNCERTAINTIES
+
+UncertaintyName = Literal["max_atomic_sd", "mean_atomic_sd", "ensemble_sd", "max_relative_sd", "energy_sd", "stress_sd"]
+assert set(get_args(UncertaintyName)) == set(UNCERTAINTIES)
 
 
 class ActiveLearningSettings(StageSettings):
@@ -55,8 +59,17 @@ class ActiveLearningSettings(StageSettings):
         0.0, description="Shift of the threshold: (1 + c_x) times the mean uncertainty. Negative values label more."
     )
     skip_step_mlff: Count = Field(25, description="MD steps between uncertainty estimates.")
-    uncertainty_type: Literal["max_atomic_sd", "mean_atomic_sd", "ensemble_sd"] = Field(
-        "max_atomic_sd", description="Measure of the committee's disagreement about a structure's forces."
+    uncertainty_type: UncertaintyName = Field(
+        "max_atomic_sd",
+        description="Measure of the committee's disagreement about a structure. max_atomic_sd: of the atom whose force "
+        "is least sure, eV/Å; mean_atomic_sd: the mean over atoms; ensemble_sd: of all forces together; "
+        "max_relative_sd: of an atom's force over this force and relative_force_eps, no unit; energy_sd: of the "
+        "energy, eV/atom; stress_sd: of the stress, eV/Å³, for crystals with compute_stress.",
+    )
+    relative_force_eps: Positive = Field(
+        1.0,
+        description="Force that max_relative_sd adds to an atom's own before it divides by it, eV/Å. Forces well below "
+        "it count as this large.",
     )
     uncert_not_crossed_limit: Count = Field(
         50_000, description="MD steps of a trajectory without a crossing after which it is labelled anyway."
@@ -163,6 +176,9 @@ class ActiveLearningSettings(StageSettings):
         if self.converge_on_validation and not self.converge_al:
             found = "converge_on_validation repeats what converge_al does, and converge_al is false."
             yield Contradiction("converge_on_validation", found, "Remove converge_on_validation, or set converge_al.")
+        if self.is_set("relative_force_eps") and self.uncertainty_type != RELATIVE:
+            found = f"relative_force_eps is of {RELATIVE}, and uncertainty_type is {self.uncertainty_type}."
+            yield Contradiction("relative_force_eps", found, f"Remove it, or set uncertainty_type: {RELATIVE}.")
         yield from self._driver_contradictions()
         yield from self._replay_contradictions()
         yield from self._member_contradictions()

@@ -48,6 +48,8 @@ class LoopParts:
         How much the committee disagrees; None where no selector asks.
     score_kind : str
         What that is called in the store.
+    molecules : mapping of int to sequence of sequence of int
+        Atoms of the molecules that are told apart, by trajectory; no entry where none are.
     wants_stress : bool
         Whether what the committee says of picked structures is kept with stress.
     forget_history : callable
@@ -75,6 +77,7 @@ class LoopParts:
     build_committee: Callable[[Sequence[LabelledFrame]], Committee]
     score: Score | None = None
     score_kind: str = ""
+    molecules: Mapping[int, Sequence[Sequence[int]]] = field(default_factory=dict)
     wants_stress: bool = False
     forget_history: Callable[[], None] = lambda: None
     known_label: Callable[[Frame], Label | LabelFailure | None] = lambda _frame: None

@@ -46,7 +46,8 @@ class Requests:
             if pick.trajectory in opinions:
                 self._store.add_prediction(label_id, opinions[pick.trajectory].prediction())
             self._entered.append((label_id, frame))
-            self._diary.picked(pick, frame.md_step, label_id, score=judgements.newest(pick.trajectory))
+            judgement = judgements.newest(pick.trajectory, pick.selector)
+            self._diary.picked(pick, frame.md_step, label_id, judgement=judgement)
         self._wanted.clear()
 
     def send(self) -> list[LabelDone]:

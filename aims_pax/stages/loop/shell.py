@@ -85,7 +85,7 @@ class Loop:
         self.state = state
         self.stuck: list[Advanced] = []
         self.last_failure: LabelFailure | None = None
-        self._diary = Diary(stage, parts.rules, reasons=parts.reasons, labels_per_line=parts.labels_per_line)
+        self._diary = Diary(stage, parts)
         self._trainer = None if committee is None else CommitteeTrainer(committee, parts.plan, stagnations=stagnations)
         self._requests = Requests(self._desk, bench.store, parts, self._diary)
         self._wrecks = WreckWatch()
@@ -194,7 +194,8 @@ class Loop:
             return
         if self._parts.goes_back_to is GoesBackTo.LAST_CHUNK:
             self._checkpoints.take(index)
-        consequences = self._transition(ChunkDone(index, n_steps, score))
+        of_molecules = () if score is None else self._judgements.of_molecules(index)
+        consequences = self._transition(ChunkDone(index, n_steps, score, of_molecules))
         if score is not None:
             generation = self._committee.generation
             self._judgements.note(moved, score, state=self.state, consequences=consequences, generation=generation)

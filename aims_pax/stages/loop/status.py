@@ -59,6 +59,7 @@ def loop_status(
         epochs=parts.n_epochs_before + state.n_epochs,
         threshold=threshold(state, rules),
         last_score=newest,
+        score_kind=parts.score_kind,
         force_mae_ev_per_ang=state.force_mae,
         activity=_activity(state, rules, command),
     )

@@ -1,7 +1,7 @@
 """What a loop writes into the diary, a line for each thing that happened."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from aims_pax.frame import Label, LabelFailure, Split
 from aims_pax.labelling.desk import Answer
@@ -9,7 +9,10 @@ from aims_pax.learner.cadence import PerRound
 from aims_pax.learner.events import SubmitLabel
 from aims_pax.learner.quota import SplitCounts
 from aims_pax.learner.selectors import PickReason
-from aims_pax.learner.state import Rules, State, StopReason
+from aims_pax.learner.state import State, StopReason
+from aims_pax.settings.stages.uncertainty import kind_named
+from aims_pax.stages.loop.judging import Judgement
+from aims_pax.stages.loop.parts import LoopParts
 
 
 class Diary:
@@ -19,18 +22,15 @@ class Diary:
     ----------
     stage : str
         Names the logger.
-    reasons : mapping of StopReason to str
-        Why it stopped, in words of its own.
-    labels_per_line : int
-        Labels of a round between two lines of progress (`progress_dft_update`).
+    parts : LoopParts
+        Its rules; why it stopped, in words of its own; how often it tells of labels; what its scores are.
     """
 
-    def __init__(
-        self, stage: str, rules: Rules, *, reasons: Mapping[StopReason, str], labels_per_line: int = 1
-    ) -> None:
+    def __init__(self, stage: str, parts: LoopParts) -> None:
         self._log = logging.getLogger(f"aims_pax.{stage}")
-        self._rules, self._reasons, self._labels_per_line = rules, reasons, labels_per_line
-        self._is_round = isinstance(rules.cadence, PerRound)
+        self._rules, self._reasons, self._labels_per_line = parts.rules, parts.reasons, parts.labels_per_line
+        self._kind = kind_named(parts.score_kind)
+        self._is_round = isinstance(parts.rules.cadence, PerRound)
 
     def equilibrating(self) -> None:
         self._log.info(
@@ -45,16 +45,16 @@ class Diary:
         self._log.warning("%s  step %s  stopped: %s", name, grouped(md_step), problem)
 
     def judged(self, trajectory: int, md_step: int, score: float) -> None:
-        self._log.debug("traj %02d  step %s  deviation %.4f eV/Å", trajectory, grouped(md_step), score)
+        self._log.debug("traj %02d  step %s  deviation %.4g%s", trajectory, grouped(md_step), score, self._kind.ending)
 
-    def picked(self, pick: SubmitLabel, md_step: int, label_id: int, *, score: tuple[float, float] | None) -> None:
-        """A structure was asked for; `score` is its own and the threshold of that moment."""
+    def picked(self, pick: SubmitLabel, md_step: int, label_id: int, *, judgement: Judgement | None) -> None:
+        """A structure was asked for, because of its score and the threshold of that moment where there were any."""
         if self._is_round:
             self._log.debug("system %d  step %s  -> label %d", pick.trajectory, grouped(md_step), label_id)
             return
         reason = str(pick.reason)
-        if pick.reason is PickReason.UNSURE and score is not None:
-            reason = f"deviation {score[0]:.3f} > {score[1]:.3f} eV/Å"
+        if pick.reason in (PickReason.UNSURE, PickReason.BETWEEN) and judgement is not None:
+            reason = str(judgement)
         self._log.info("traj %02d  step %s  %s  -> label %d", pick.trajectory, grouped(md_step), reason, label_id)
 
     def kept(self, answer: Answer, label: Label, split: Split | None, *, sizes: tuple[int, int]) -> None:

@@ -17,6 +17,7 @@ from aims_pax.report.figures import (
     draw_scores,
     draw_time,
 )
+from aims_pax.settings.stages.uncertainty import kind_named
 
 
 def _epochs(n_epochs: int, *, n_converged: int = 0) -> NDArray[np.void]:
@@ -38,6 +39,12 @@ def _scores(n: int, *, n_without_threshold: int) -> NDArray[np.void]:
     return scores
 
 
+def _two_series() -> NDArray[np.void]:
+    first, second = _scores(50, n_without_threshold=10), _scores(50, n_without_threshold=0)
+    first["series"], second["series"] = 1, 2
+    return np.concatenate([first, second])
+
+
 def _parity(n_structures: int, n_components: int) -> Parity:
     rng = np.random.default_rng(0)
     energy, force = rng.normal(-155.0, 0.02, n_structures), rng.normal(0.0, 1.0, n_components)
@@ -56,6 +63,7 @@ DRAWINGS: dict[str, Callable[[Path], None]] = {
     "learning curve with a convergence": lambda path: draw_learning_curve(_epochs(50, n_converged=30), path),
     "learning curve with a product": lambda path: draw_learning_curve(_epochs(50), path, product=("run_43", 1)),
     "scores": lambda path: draw_scores(_scores(50, n_without_threshold=10), path),
+    "scores of two kinds": lambda path: draw_scores(_two_series(), path, kinds={1: "energy_sd", 2: "molecular_sd"}),
     "scores that never had a threshold": lambda path: draw_scores(_scores(5, n_without_threshold=5), path),
     "parity of one structure": lambda path: draw_parity(_parity(1, 27), path),
     "dense parity": lambda path: draw_parity(_parity(200, DENSE + 1), path),
@@ -75,6 +83,16 @@ def test_figure_is_a_legible_png_with_ink_on_it(drawing: str, tmp_path: Path) ->
     assert height >= 250
     dark = (image[..., :3].mean(axis=-1) < 0.6).mean()
     assert 0.002 < dark < 0.5
+
+
+def test_what_is_measured_otherwise_has_a_panel_and_a_unit_of_its_own(tmp_path: Path) -> None:
+    draw_scores(_scores(50, n_without_threshold=10), tmp_path / "one.png")
+    draw_scores(_two_series(), tmp_path / "two.png", kinds={1: "energy_sd", 2: "molecular_sd"})
+    one, two = (imread(tmp_path / f"{name}.png").shape[1] for name in ("one", "two"))
+    assert two == pytest.approx(2 * one, rel=0.05)
+    assert kind_named("energy_sd").axis == "energy deviation (eV/atom)"
+    assert kind_named("max_relative_sd").axis == "largest relative force deviation"
+    assert kind_named("").unit == "eV/Å", "those of older runs"
 
 
 def test_drawing_leaves_matplotlib_as_it_was(tmp_path: Path) -> None:

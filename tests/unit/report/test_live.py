@@ -65,6 +65,13 @@ def test_infinite_threshold_reads_as_not_yet_set() -> None:
     assert "threshold not yet set" in status_line(replace(STATUS, threshold=float("inf")))
 
 
+def test_deviations_have_the_unit_of_their_kind() -> None:
+    relative = replace(STATUS, score_kind="max_relative_sd")
+    assert "deviation 0.174, threshold 0.180 |" in status_line(relative)
+    small = replace(STATUS, score_kind="stress_sd", last_score=0.000174, threshold=0.00018)
+    assert "deviation 0.000174 eV/Å³, threshold 0.00018 |" in status_line(small)
+
+
 def test_a_pipe_gets_one_line_per_interval_and_the_last_status() -> None:
     console, clock = plain_console(), Clock()
     with LiveView(console, title="t", clock=clock) as view:

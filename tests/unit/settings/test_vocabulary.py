@@ -323,7 +323,6 @@ LACKING: dict[str, str] = {
     "MISC": """
         create_restart: false
         dataset_dir: elsewhere
-        mol_idxs: [[0, 1, 2]]
         dipole_key: mu
         charges_key: q
         polarizability_key: alpha

@@ -10,7 +10,7 @@ import pytest
 from aims_pax.dataset import RunStore
 from aims_pax.errors import ShapeError, StoreError
 from aims_pax.frame import CommitteePrediction, Frame, Label, Split, Stage
-from aims_pax.selection import SCORES
+from aims_pax.selection import max_atomic_sd, mean_atomic_sd
 
 from ..sameness import assert_same
 
@@ -110,8 +110,8 @@ def test_deviations_are_those_of_which_scores_are_made() -> None:
     forces = np.random.default_rng(1).normal(size=(4, 5, 3))
     prediction = CommitteePrediction.of_members(np.zeros(4), forces, generation=0)
     of_atoms = np.sqrt((prediction.forces_deviation**2).mean(axis=1))
-    assert of_atoms.max() == pytest.approx(SCORES["max_atomic_sd"](forces), rel=1e-12)
-    assert of_atoms.mean() == pytest.approx(SCORES["mean_atomic_sd"](forces), rel=1e-12)
+    assert of_atoms.max() == pytest.approx(max_atomic_sd(forces), rel=1e-12)
+    assert of_atoms.mean() == pytest.approx(mean_atomic_sd(forces), rel=1e-12)
 
 
 def test_one_member_predicts_without_a_deviation_and_is_refused() -> None:
