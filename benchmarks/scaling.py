@@ -253,7 +253,7 @@ class MeasuredBench:
     observer: Unwatched = field(default_factory=Unwatched)
     departure: Departure = field(default_factory=Departure)
 
-    def desk(self, stage: str) -> LabelDesk:
+    def desk(self, stage: str, *, is_revocable: bool = False) -> LabelDesk:
         """Where a stage asks for labels."""
         return LabelDesk(self.store, self.pool, self.folder, stage, keeps_folders=False, departure=self.departure)
 

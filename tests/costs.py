@@ -45,6 +45,7 @@ COSTS: Final[Mapping[str, str]] = {
     "unit/forecast/test_pace.py": "torch",
     "unit/forecast/test_speed.py": "torch",
     "unit/forecast/test_timetable.py": "torch",
+    "unit/labelling/test_claims.py": "torch",
     "unit/labelling/test_desk.py": "torch",
     "unit/outcome": "torch",
     "unit/reference/embedded/test_asi.py": "process",

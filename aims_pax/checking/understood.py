@@ -140,6 +140,10 @@ def _active(project: Project, plan: StagePlan) -> Iterator[tuple[str, str]]:
     if told_apart := [(one.name, len(groups)) for one in project.systems if (groups := project.molecules_of(one))]:
         whose = ", ".join(f"{n} of {name}" for name, n in told_apart[:MAX_SYSTEMS])
         yield "  molecules", f"{whose}: each also by the force on it as a whole, with a threshold of its own"
+    if settings.skip_alike:
+        yield "  passes over", f"what is within {settings.skip_alike:g} of a structure that is labelled or learned"
+    if settings.withdraw_sure:
+        yield "  withdraws", "requests that no worker has begun, where the models have become sure"
     goals = []
     if not isinf(settings.max_train_set_size):
         goals.append(f"{settings.max_train_set_size:.0f} training structures")

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from aims_pax.committee.ensemble import Ensemble
     from aims_pax.committee.forces import CommitteeForces
     from aims_pax.committee.mace.compiled import why_nothing_compiles
-    from aims_pax.committee.mace.descriptors import farthest_points, structure_descriptors
     from aims_pax.committee.mace.foundation import Handling, load_foundation
     from aims_pax.committee.mace.modelfile import load_models
     from aims_pax.committee.mace.pretrained import pretrained_elements
@@ -27,12 +26,10 @@ _HOMES: Final = {
     "Handling": "mace.foundation",
     "cuda_is_usable": "device",
     "devices_of": "device",
-    "farthest_points": "mace.descriptors",
     "load_foundation": "mace.foundation",
     "load_models": "mace.modelfile",
     "missing_gpus": "device",
     "pretrained_elements": "mace.pretrained",
-    "structure_descriptors": "mace.descriptors",
     "usable_gpus": "device",
     "why_nothing_compiles": "mace.compiled",
 }
@@ -60,12 +57,10 @@ __all__ = [
     "RandomSubset",
     "cuda_is_usable",
     "devices_of",
-    "farthest_points",
     "load_foundation",
     "load_models",
     "missing_gpus",
     "pretrained_elements",
-    "structure_descriptors",
     "usable_gpus",
     "why_nothing_compiles",
 ]

@@ -11,6 +11,7 @@ from aims_pax.batch import AtomBatch
 from aims_pax.committee.cores import device_by_device, one_core
 from aims_pax.committee.footprint import Budget, Footprint
 from aims_pax.committee.mace.backend import MaceModel
+from aims_pax.committee.mace.descriptors import descriptors_by
 from aims_pax.committee.mace.embedding import SPECS
 from aims_pax.committee.mace.graph import VOIGT, ModelFrame, ModelInput, model_input
 from aims_pax.committee.mace.model import (
@@ -24,7 +25,7 @@ from aims_pax.committee.mace.model import (
 )
 from aims_pax.committee.placement import Call, Placement
 from aims_pax.errors import ModelError, Problem
-from aims_pax.frame import Frame
+from aims_pax.frame import FloatArray, Frame
 from aims_pax.protocols import FramePrediction, Prediction
 
 _FRAMES_PER_BATCH = 64
@@ -174,6 +175,10 @@ class Ensemble:
             batch = AtomBatch.from_frames(frames[start : start + _FRAMES_PER_BATCH], self.cutoff, device=self.device)
             predictions += self.evaluate(batch, want_stress=want_stress).by_structure(batch.n_atoms.tolist())
         return predictions
+
+    def descriptors(self, frames: Sequence[Frame]) -> FloatArray:
+        """What the first member sees of each structure; see :func:`descriptors_by`."""
+        return descriptors_by(self._models[0], self._for_model, frames)
 
     def _prediction(self, member: int, outputs: Outputs, batch: AtomBatch, data: ModelInput) -> Prediction:
         """What one member's outputs say; M is 1."""

@@ -23,6 +23,8 @@ class JobStatus(StrEnum):
     """Its label is in the store."""
     FAILED = "failed"
     """Its last attempt gave no label."""
+    WITHDRAWN = "withdrawn"
+    """It was asked for, and is wanted no longer; nobody had begun it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -245,6 +247,8 @@ class Counts:
         Requested labels by :class:`JobStatus`.
     n_failures : int
         Attempts that gave no label, also of labels that were received in the end.
+    n_withdrawn : int
+        Labels that were asked for, and not wanted any more before anybody began them; they count as not requested.
     n_train, n_valid, n_test : int
         Structures by split that have a label, over all members.
     """
@@ -256,6 +260,7 @@ class Counts:
     n_train: int
     n_valid: int
     n_test: int = 0
+    n_withdrawn: int = 0
 
     @property
     def n_requested(self) -> int:

@@ -15,6 +15,7 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
+from aims_pax.labelling.claims import is_begun, offer, withdraws
 from aims_pax.labelling.faults import REMEDIES
 from aims_pax.labelling.in_flight import InFlight, duration
 from aims_pax.labelling.patience import Patience, pool_dead
@@ -58,6 +59,8 @@ class LabelDesk:
         What is asked for here, before its number, where the diary tells of it.
     reference : str or None
         Key of the reference in the books; None: that which the run learns from.
+    is_revocable : bool
+        Whether labels may be withdrawn that no worker has begun.
     """
 
     def __init__(
@@ -72,7 +75,9 @@ class LabelDesk:
         no_progress_s: float = 3600.0,
         called: str = "label",
         reference: str | None = None,
+        is_revocable: bool = False,
     ) -> None:
+        self._is_revocable = is_revocable
         self._store, self._pool, self._folder, self._stage = store, pool, folder, stage
         self._reference = store.chosen_reference if reference is None else reference
         self._keeps_folders, self._departure, self._called = keeps_folders, departure, called
@@ -123,8 +128,36 @@ class LabelDesk:
         if job.start_before is not None and time.time() >= job.start_before:
             self._hold(label_id)
             return
+        if self._is_revocable:
+            offer(job)
         self._in_flight.sent(job)
         self._pool.submit(job)
+
+    def is_waiting(self, frame: Frame) -> bool:
+        """Whether the label of a frame is in the books, may be withdrawn, and no worker has begun it."""
+        label_id = self._label_of(frame)
+        return self._is_revocable and label_id is not None and not is_begun(self._job(label_id))
+
+    def withdraw(self, frame: Frame) -> int | None:
+        """Strike a label off the books that no worker has begun; its number, or None where one has: it is kept.
+
+        Within the caller's transaction. The worker that comes to it later does not begin it.
+        """
+        label_id = self._label_of(frame)
+        if label_id is None or not self._is_revocable or not withdraws(self._job(label_id)):
+            return None
+        self._store.withdraw(label_id)
+        self._pool.withdraw(label_id)
+        self._in_flight.ended(label_id)
+        self._held.discard(label_id)
+        self._put_off.discard(label_id)
+        del self._frames[label_id]
+        return label_id
+
+    def _label_of(self, frame: Frame) -> int | None:
+        """The label that was asked for a frame; None where it is not in the books."""
+        identity = (frame.trajectory, frame.md_step)
+        return next((n for n, one in self._frames.items() if (one.trajectory, one.md_step) == identity), None)
 
     def resume(self, known: Callable[[Frame], Label | LabelFailure | None] = lambda _frame: None) -> list[LabelDone]:
         """Take up the labels that were in flight when the run was interrupted.
@@ -288,5 +321,10 @@ class LabelDesk:
         longest_s = None if ends_at is None else self._in_flight.longest_s(frame.system)
         start_before = None if ends_at is None or longest_s is None else ends_at - longest_s
         return LabelJob(
-            label_id, frame, self._folder.label(label_id), 1 + self._n_failures[label_id], start_before=start_before
+            label_id,
+            frame,
+            self._folder.label(label_id),
+            1 + self._n_failures[label_id],
+            start_before=start_before,
+            is_revocable=self._is_revocable,
         )

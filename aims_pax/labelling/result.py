@@ -16,6 +16,7 @@ import numpy as np
 
 from aims_pax.dataset.durable import replacing_unflushed
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
+from aims_pax.labelling.claims import forget
 from aims_pax.protocols import LabelJob
 
 RESULT_FILE: Final = "result.npz"
@@ -119,5 +120,6 @@ def discard(folder: Path, *, keep_files: bool = False) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         return
     (folder / RESULT_FILE).unlink(missing_ok=True)
+    forget(folder)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()

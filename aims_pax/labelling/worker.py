@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aims_pax.frame import FailureReason, Label, LabelFailure
+from aims_pax.labelling.claims import begins
 from aims_pax.labelling.free_atoms import free_atom_label, is_free_atom
 from aims_pax.labelling.result import encode, read_finished, write_result
 from aims_pax.protocols import LabelJob, Reference
@@ -29,7 +30,7 @@ def carry_out(
     Each attempt has its own folder because a job that was given up as lost may still be running when it is tried
     again. The folder of a failure is kept and named in the failure; that of a success is removed, unless the engine's
     files are to be kept and there are any. A label that an earlier attempt finished, without the campaign having
-    heard of it, is not computed again; one that could not finish in time is not begun.
+    heard of it, is not computed again; one that could not finish in time, or was withdrawn, is not begun.
     """
     started = time.perf_counter()
     reference = in_charge(reference, job.frame)
@@ -41,6 +42,8 @@ def carry_out(
             return finished
         if job.start_before is not None and time.time() >= job.start_before:
             return LabelFailure(FailureReason.NOT_STARTED, "it could not have finished before the campaign leaves")
+        if not begins(job):
+            return LabelFailure(FailureReason.NOT_STARTED, "the campaign has withdrawn it")
         result = _made_folder(attempt) or (
             free_atom_label(reference, job.frame, folder=attempt)
             if is_free_atom(job.frame)

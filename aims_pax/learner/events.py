@@ -18,12 +18,15 @@ class ChunkDone:
         How much the committee disagrees about it, in the unit of its measure.
     of_molecules : tuple of float, eV/Å
         The same about the force on each of its molecules, where they are told apart.
+    is_alike : bool
+        Whether another trajectory stands at a structure nearly alike, which is labelled or learned now.
     """
 
     trajectory: int
     n_steps: int
     score: float | None = None
     of_molecules: tuple[float, ...] = ()
+    is_alike: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,22 @@ class LabelFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Rescored:
+    """The committee was asked again about a structure whose label nobody has begun, after it has learned.
+
+    Parameters
+    ----------
+    score, of_molecules
+        As of :class:`ChunkDone`.
+    """
+
+    trajectory: int
+    md_step: int
+    score: float | None
+    of_molecules: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Distributed:
     """The labels of a round were given to the members, who have so many points of this loop by now."""
 
@@ -85,7 +104,7 @@ class EpochsDone:
     force_mae: float | None
 
 
-Event = ChunkDone | ChunkUnphysical | Asked | LabelArrived | LabelFailed | Distributed | EpochsDone
+Event = ChunkDone | ChunkUnphysical | Asked | LabelArrived | LabelFailed | Rescored | Distributed | EpochsDone
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +126,14 @@ class KeepLabel:
     trajectory: int
     split: Split | None
     is_learned: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Have nobody label where this trajectory stands: the models have become sure of it."""
+
+    trajectory: int
+    md_step: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,5 +180,5 @@ class Finish:
     reason: StopReason
 
 
-Consequence = SubmitLabel | KeepLabel | Rewind
+Consequence = SubmitLabel | KeepLabel | Withdraw | Rewind
 Command = Advance | Ask | Distribute | Train | AwaitLabel | Finish

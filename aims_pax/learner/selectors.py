@@ -38,6 +38,10 @@ class PickReason(StrEnum):
     """It measures errors, and was not chosen for them."""
 
 
+OF_SCORES: Final = frozenset({PickReason.UNSURE, PickReason.BETWEEN})
+"""Reasons that a score has given: another structure, or better models, may make the label needless."""
+
+
 class Purpose(StrEnum):
     """What the labels of a selector are for."""
 

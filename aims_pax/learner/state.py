@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from aims_pax.learner.cadence import Cadence
 from aims_pax.learner.quota import Quota, SplitCounts
-from aims_pax.learner.selectors import Memory, Selector
+from aims_pax.learner.selectors import OF_SCORES, Memory, PickReason, Selector
 
 
 class Phase(StrEnum):
@@ -168,11 +168,15 @@ class Trajectory:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """A structure that is being labelled: where it was taken, and the name of the selector that wanted it."""
+    """A structure that is being labelled: where it was taken, the name of the selector that wanted it, and why.
+
+    Earlier versions did not keep why.
+    """
 
     trajectory: int
     md_step: int
     selector: str
+    reason: PickReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +201,9 @@ class State:
         Labels.
     n_failed_in_row : int
         Labels failed since the last one that succeeded.
+    n_passed_over, n_withdrawn : int
+        Structures that were not asked for, because another one nearly alike was, and labels that were not wanted any
+        more before anybody began them.
     n_round, n_in_round : int
         Complete rounds, and labels of the one that is being collected.
     epochs_due : int
@@ -225,6 +232,8 @@ class State:
     n_received: int = 0
     n_failed: int = 0
     n_failed_in_row: int = 0
+    n_passed_over: int = 0
+    n_withdrawn: int = 0
     n_round: int = 0
     n_in_round: int = 0
     epochs_due: int = 0
@@ -251,6 +260,23 @@ class State:
     def md_steps(self) -> int:
         """MD steps of all trajectories."""
         return sum(trajectory.md_step for trajectory in self.trajectories)
+
+    @property
+    def standing(self) -> tuple[int, ...]:
+        """Trajectories that stand at a structure which is labelled for them, or learned."""
+        still = (Phase.WAITING, Phase.TRAINING)
+        return tuple(index for index, one in enumerate(self.trajectories) if one.phase in still)
+
+    @property
+    def withdrawable(self) -> tuple[Pick, ...]:
+        """Labels in flight that better models may make needless, and that trajectories wait for; none at the end."""
+        if self.stopping is not None:
+            return ()
+        return tuple(
+            pick
+            for pick in self.in_flight
+            if pick.reason in OF_SCORES and self.trajectories[pick.trajectory].md_step == pick.md_step
+        )
 
     def memory_of(self, selector: str) -> Memory:
         """What the selector of this name remembers."""

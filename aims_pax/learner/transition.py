@@ -20,12 +20,14 @@ from aims_pax.learner.events import (
     KeepLabel,
     LabelArrived,
     LabelFailed,
+    Rescored,
     Rewind,
     SubmitLabel,
+    Withdraw,
 )
 from aims_pax.learner.goals import steps_used_up, stopped_if_due, within_budgets
 from aims_pax.learner.quota import SplitCounts
-from aims_pax.learner.selectors import Memory, Observation, PickReason, Purpose, Selector
+from aims_pax.learner.selectors import OF_SCORES, Memory, Observation, PickReason, Purpose, Selector
 from aims_pax.learner.series import series_looked_at
 from aims_pax.learner.state import Phase, Pick, Rules, State, Trajectory, Turn
 
@@ -81,6 +83,8 @@ def transition(state: State, event: Event, rules: Rules) -> Changed:
             if is_unphysical:
                 state, back = series_looked_at(state, rules, is_unphysical=True)
                 consequences += tuple(one for one in back if one not in consequences)
+        case Rescored():
+            state, consequences = _rescored(state, event, rules)
         case Asked():
             state, consequences = _asked(state, rules)
         case Distributed(counts):
@@ -93,7 +97,7 @@ def transition(state: State, event: Event, rules: Rules) -> Changed:
 def _whose(event: Event) -> int | None:
     """The one trajectory that an event is about; None: it is about all of them."""
     match event:
-        case ChunkDone() | ChunkUnphysical() | LabelArrived() | LabelFailed():
+        case ChunkDone() | ChunkUnphysical() | LabelArrived() | LabelFailed() | Rescored():
             return event.trajectory
     return None
 
@@ -147,14 +151,24 @@ def _chunk_done(state: State, event: ChunkDone, rules: Rules) -> Changed:
     if wanted is None:
         return state.with_trajectory(event.trajectory, _onwards(state, moved, rules)), ()
     selector, reason = wanted
+    if event.is_alike and reason in OF_SCORES:
+        # It has crossed its threshold, and is not quiet: what it asks is about to be learned from another.
+        state = replace(state, n_passed_over=state.n_passed_over + 1)
+        moved = _onwards(state, replace(moved, quiet_steps=0), rules)
+        return state.with_trajectory(event.trajectory, moved), ()
     if selector.purpose is Purpose.LEARN:
         moved = replace(moved, phase=Phase.WAITING, quiet_steps=0)
     else:
         moved = _onwards(state, moved, rules)
-    state = _picked(
-        state.with_trajectory(event.trajectory, moved), Pick(event.trajectory, moved.md_step, selector.name)
-    )
+    pick = Pick(event.trajectory, moved.md_step, selector.name, reason)
+    state = _picked(state.with_trajectory(event.trajectory, moved), pick)
     return state, (SubmitLabel(event.trajectory, reason, selector.name),)
+
+
+def asks_by_score(state: State, event: ChunkDone, rules: Rules) -> bool:
+    """Whether a chunk ends at a structure that would be asked for because of its score."""
+    _, consequences = transition(state, event, rules)
+    return any(isinstance(one, SubmitLabel) and one.reason in OF_SCORES for one in consequences)
 
 
 def _seen(state: State, index: int, moved: Trajectory, *, n_steps: int, score: float | None) -> Observation:
@@ -217,6 +231,26 @@ def _asked(state: State, rules: Rules) -> Changed:
         state = _picked(state.with_trajectory(pick.trajectory, trajectory), pick)
     state = replace(state, offered=state.offered[len(taken) :])
     return state, tuple(SubmitLabel(pick.trajectory, PickReason.DUE, pick.selector) for pick in taken)
+
+
+def _rescored(state: State, event: Rescored, rules: Rules) -> Changed:
+    """Withdraw a label if nobody would ask for it now; scores of a second look move no threshold."""
+    pick = next((one for one in state.withdrawable if one.trajectory == event.trajectory), None)
+    if pick is None or pick.md_step != event.md_step:
+        raise OutOfTurn(f"trajectory {event.trajectory} waits for no label of step {event.md_step} that is not begun")
+    trajectory = state.trajectories[event.trajectory]
+    seen = _seen(state, event.trajectory, trajectory, n_steps=0, score=event.score)
+    seen = replace(seen, of_molecules=event.of_molecules, quiet_steps=0)
+    learning = [one for one in rules.selectors if one.purpose is Purpose.LEARN and one.concerns(event.trajectory)]
+    is_wanted = any(one.judged(state.memory_of(one.name), seen)[1] is not None for one in learning)
+    if event.score is None or is_wanted:
+        return state, ()
+    state, _ = _answered(state, event.trajectory, event.md_step)
+    memory = state.memory_of(pick.selector)
+    state = state.remembering(replace(memory, n_picked=memory.n_picked - 1))
+    state = _counted(replace(state, n_withdrawn=state.n_withdrawn + 1), event.trajectory, -1)
+    onwards = _onwards(state, state.trajectories[event.trajectory], rules)
+    return state.with_trajectory(event.trajectory, onwards), (Withdraw(event.trajectory, event.md_step),)
 
 
 def _failure(state: State, index: int, rules: Rules) -> Changed:

@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.committee import Ensemble, farthest_points, structure_descriptors
+from aims_pax.committee import Ensemble, load_models
 from aims_pax.dataset.extxyz import write_extxyz
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import STORE_NAME, RunStore
@@ -29,6 +29,7 @@ from aims_pax.outcome.drivers import driver_forces, driver_name, is_reference
 from aims_pax.outcome.heldout_plan import OVERSAMPLED, Cost, HeldoutPlan, Select
 from aims_pax.protocols import Driver, ForgetsHistory, LabelDone, Pool
 from aims_pax.sampling import BatchedSampler, ReferenceForces, TrajectoryStart
+from aims_pax.selection import farthest_points
 from aims_pax.settings import Project
 from aims_pax.settings.stage import INITIAL
 from aims_pax.stages import assembly
@@ -238,10 +239,8 @@ class HeldoutSet:
         chosen = list(range(len(candidates)))
         if self._plan.select == Select.FPS:
             self._parts.show(f"choosing {n_wanted} of {len(candidates)} structures that lie far apart")
-            device = self._parts.ensemble.device
-            chosen = sorted(
-                farthest_points(structure_descriptors(self._parts.models[0], candidates, device=device), n_wanted)
-            )
+            first = load_models(self._parts.models[:1], device=self._parts.ensemble.device)
+            chosen = sorted(farthest_points(first.descriptors(candidates), n_wanted))
         self._store.save_state("heldout.chosen", json.dumps(chosen).encode())
 
     def _unasked(self) -> list[Frame]:

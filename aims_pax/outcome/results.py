@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from aims_pax.committee import Committee
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.entries import Keys
@@ -17,25 +15,20 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.dataset.tables.sessions import installed_versions
 from aims_pax.errors import StoreError
 from aims_pax.frame import Split
-from aims_pax.labelling.desk import SLOW_LABEL, WORKERS_LOST
 from aims_pax.learner.state import State
-from aims_pax.learner.transition import threshold
 from aims_pax.outcome.analysis import write_analysis
+from aims_pax.outcome.counted import fault_counts, labels_by_reference, labels_spared, last_threshold
 from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
 from aims_pax.outcome.origins import errors_by_origin, errors_by_system, labels_by_system, origin_lines
 from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, note_models, write_committee, write_product
-from aims_pax.outcome.relabelled import relabelled_by, write_relabelled
+from aims_pax.outcome.relabelled import write_relabelled
 from aims_pax.report.figures import draw_run
 from aims_pax.settings import ActiveLearningSettings, Project
 from aims_pax.settings.stage import ACTIVE, INITIAL
-from aims_pax.settings.stages.plan import StagePlan
-from aims_pax.settings.stages.uncertainty import FORCE_UNIT, kind_named
 from aims_pax.stages.activities import Activity, Part, Stopwatch
-from aims_pax.stages.assembly import active_rules
 from aims_pax.stages.bench import AIMD, FAILED_ERRANDS
 from aims_pax.stages.convergence import ConvergenceState, stored_convergence
 from aims_pax.stages.imported import extxyz_keys
-from aims_pax.stages.loop.parts import PICKING_PAUSED
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.states import STOPPED_INITIALLY, convergence_key, newest_learning, recall_state
 
@@ -77,6 +70,7 @@ class Summary:
             f"({labels['failed']} failed); {labels['training']} train, {labels['validation']} validate"
             + (f", {labels['test']} test" if labels.get("test") else ""),
             *self._reference_lines(),
+            *self._spared_lines(),
             f"time: {sum(wall.values()):.0f} s ({spent})",
             *self._fault_lines(),
             *self._product_lines(),
@@ -93,6 +87,13 @@ class Summary:
             return []
         said = [f"{one['received']} by {one['stage'] or 'REFERENCE'}" for one in others]
         return [f"these are labels by {last['stage']}; the store keeps {', '.join(said)}"]
+
+    def _spared_lines(self) -> list[str]:
+        """Labels that were not needed, if any were spared."""
+        spared = self.content.get("labels_spared", {})
+        words = {"passed_over": "structures passed over as nearly alike", "withdrawn": "requests withdrawn"}
+        said = [f"{n} {words[key]}" for key, n in spared.items() if n]
+        return [f"spared: {', '.join(said)}"] if said else []
 
     def _fault_lines(self) -> list[str]:
         """What went wrong on the way, if anything did. Runs that an older program has finished hold no such counts."""
@@ -319,12 +320,13 @@ def _content(
             "validation": counts.n_valid,
             "test": counts.n_test,
         },
-        "labels_by_reference": _by_reference(store),
-        "faults": _faults(store),
+        "labels_by_reference": labels_by_reference(store),
+        "labels_spared": labels_spared(learned),
+        "faults": fault_counts(store),
         "training_structures_of_each_member": [committee.n_train(member) for member in range(committee.n_members)],
         "md_steps_active": sum(state.md_steps for state in learned),
         "uncertainty_checks": sum(memory.n_scores for state in learned for memory in state.memories),
-        **_threshold(project, learning),
+        **last_threshold(project, learning),
         "epochs": {
             **{name: 0 if state is None else state.n_epochs for name, state in loops.items()},
             "of_each_member": [
@@ -339,19 +341,6 @@ def _content(
         "versions": installed_versions(),
         "device": ", ".join(map(str, committee.devices)),
     }
-
-
-def _by_reference(store: RunStore) -> list[dict[str, Any]]:
-    """Labels of each reference that a run has had, in their order; the last one's are those that were learned from."""
-    return [
-        {
-            "stage": name or None,
-            **{"received": counts.n_received, "failed": counts.n_failed},
-            **{"training": counts.n_train, "validation": counts.n_valid},
-        }
-        for name in ("", *relabelled_by(store))
-        if (counts := store.counts(reference=name)).n_requested
-    ]
 
 
 def _loops(project: Project) -> list[str]:
@@ -372,30 +361,6 @@ def _training_ended(committee: Committee, convergence: ConvergenceState | None) 
         return "as active learning left it: there was no final convergence"
     endings = {committee.names[member]: ending for member, ending in convergence.endings().items()}
     return "; ".join(f"{name} {ending}" for name, ending in endings.items())
-
-
-def _faults(store: RunStore) -> dict[str, Any]:
-    """What went wrong with labels: counts of attempts and of labels."""
-    counts, journal = store.counts(), list(store.journal())
-    return {
-        "attempts_failed": {str(reason): n for reason, n in store.failed_attempts().items()},
-        "labels_given_up": {str(reason): n for reason, n in store.given_up().items()},
-        "asked_again": counts.n_failures - counts.n_failed,
-        "attempts_lost_with_workers": sum(entry.payload["n"] for entry in journal if entry.kind == WORKERS_LOST),
-        "slow_labels": sum(entry.kind == SLOW_LABEL for entry in journal),
-        "pauses": sum(entry.kind == PICKING_PAUSED for entry in journal),
-    }
-
-
-def _threshold(project: Project, learning: tuple[StagePlan, State] | None) -> dict[str, Any]:
-    """The last threshold, of what and in which unit; and by its earlier name where it is one of forces."""
-    if learning is None:
-        return {"threshold_ev_per_ang": None, "threshold": None}
-    plan, state = learning
-    of, value = plan.read_as(ActiveLearningSettings).uncertainty_type, threshold(state, active_rules(project, plan))
-    said, unit = value if np.isfinite(value) else None, kind_named(of).unit
-    of_forces = said if unit == FORCE_UNIT else None
-    return {"threshold_ev_per_ang": of_forces, "threshold": {"of": of, "value": said, "unit": unit}}
 
 
 def _md_seeds(project: Project) -> list[int]:

@@ -63,6 +63,8 @@ class LabelJob:
         Which try it is, from 1.
     start_before : float or None
         Unix time, s, after which no worker begins it any more, because it could not finish in time.
+    is_revocable : bool
+        Whether the campaign may take it back as long as no worker has begun it.
     """
 
     label_id: int
@@ -70,6 +72,7 @@ class LabelJob:
     folder: Path
     attempt: int = 1
     start_before: float | None = None
+    is_revocable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ class Pool(Protocol):
         ...
 
     def withdraw(self, label_id: int) -> None:
-        """Wait no longer for a label: its result was found otherwise."""
+        """Wait no longer for a label: its result was found otherwise, or it is wanted no longer."""
         ...
 
     def wake(self) -> None:

@@ -194,6 +194,18 @@ class Predictor(Protocol):
         """Predictions of all members for each of some frames, in their order."""
         ...
 
+    def descriptors(self, frames: Sequence[Frame]) -> FloatArray:
+        """What models see of each structure, (n_frames, n_features) numbers without a unit.
+
+        Turning and moving a structure, and exchanging atoms of one element, leave them as they are.
+
+        Raises
+        ------
+        ModelError
+            A structure has an element that the models do not know.
+        """
+        ...
+
 
 class Committee(Predictor, Protocol):
     """Models that go on learning: training always continues from the present weights.

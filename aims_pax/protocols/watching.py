@@ -26,6 +26,8 @@ class Status:
     force_mae_ev_per_ang: float | None
     activity: str
     score_kind: str = ""
+    n_passed_over: int = 0
+    n_withdrawn: int = 0
 
 
 class Observer(Protocol):

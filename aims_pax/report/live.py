@@ -167,6 +167,7 @@ def status_line(status: Status) -> str:
         STAGE_WORDS.get(status.stage, status.stage),
         f"train {status.n_train}{goal} valid {status.n_valid}",
         f"labels {status.n_labels_received} (in flight {in_flight}, failed {status.n_labels_failed})",
+        *([f"spared {_spared(status)}"] if _spared(status) else []),
         *(moving if _has_trajectories(status) else []),
         f"epochs {_count(status.epochs)}",
         *([f"deviation {_deviation(status)}"] if status.last_score is not None else []),
@@ -199,6 +200,8 @@ def status_table(status: Status, force_maes: Sequence[float] = ()) -> Renderable
         "labels",
         _counts(received=status.n_labels_received, in_flight=in_flight, failed=status.n_labels_failed),
     )
+    if _spared(status):
+        table.add_row("spared", _spared(status))
     if _has_trajectories(status):
         table.add_row(
             "trajectories",
@@ -263,6 +266,12 @@ def _deviation(status: Status) -> str:
     if status.threshold == float("inf"):
         return f"{score}, threshold not yet set"
     return f"{score}, threshold {kind.shown(status.threshold)}"
+
+
+def _spared(status: Status) -> str:
+    """Labels that were not needed: ``3 alike, 2 withdrawn``; nothing where none was spared."""
+    counts = {"alike": status.n_passed_over, "withdrawn": status.n_withdrawn}
+    return ", ".join(f"{n} {name}" for name, n in counts.items() if n)
 
 
 def _milli(value: float | None) -> str:

@@ -1,5 +1,6 @@
-"""How much a committee disagrees about one structure."""
+"""How much a committee disagrees about one structure, and how far structures are from each other."""
 
+from aims_pax.selection.alikeness import distances, farthest_points, spread_of
 from aims_pax.selection.uncertainty import (
     SCORES,
     energy_sd,
@@ -15,13 +16,16 @@ from aims_pax.selection.uncertainty import (
 
 __all__ = [
     "SCORES",
+    "distances",
     "energy_sd",
     "ensemble_sd",
+    "farthest_points",
     "max_atomic_error",
     "max_atomic_sd",
     "max_relative_sd",
     "mean_atomic_sd",
     "molecular_sds",
     "score_of",
+    "spread_of",
     "stress_sd",
 ]

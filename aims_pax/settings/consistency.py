@@ -33,7 +33,8 @@ def cross_problems(
     stages: tuple[Stage, ...],
 ) -> list[Problem]:
     """Contradictions between sections, files and structures, as far as each of them is right by itself."""
-    problems = [*_stage_problems(settings, document), *_md_problems(settings, document, len(systems), stages)]
+    problems = [*_stage_problems(settings, document), *_withdrawal_problems(settings, document)]
+    problems += [*_md_problems(settings, document, len(systems), stages)]
     problems += (*_lone_atom_problems(systems), *_still_problems(systems)) if stages else ()
     if systems:
         problems += _trajectory_problems(settings, document, len(systems), stages)
@@ -64,6 +65,15 @@ def _stage_problems(settings: Settings, document: Document) -> Iterator[Problem]
         f"and active learning has {active.ensemble_size}."
     )
     yield Problem(document.where(keys), found, "", "Set the same ensemble_size in both sections.")
+
+
+def _withdrawal_problems(settings: Settings, document: Document) -> Iterator[Problem]:
+    """Requests that are to be withdrawn while they wait, and never wait."""
+    for plan in settings.learning:
+        if plan.read_as(ActiveLearningSettings).withdraw_sure and not isinstance(settings.cluster, WorkerCluster):
+            keys = (*plan.keys, "withdraw_sure")
+            found = f"{dotted(keys)} is true, and labels are computed one after the other: no request waits."
+            yield Problem(document.where(keys), found, "", "Set it to false, or write the section CLUSTER.")
 
 
 def _md_problems(

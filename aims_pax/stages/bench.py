@@ -64,7 +64,7 @@ class Bench:
                 self._pool_labels_by = key
         return self._pool.share()
 
-    def desk(self, stage: str, *, reference: str | None = None) -> LabelDesk:
+    def desk(self, stage: str, *, reference: str | None = None, is_revocable: bool = False) -> LabelDesk:
         """Where a stage asks for labels, by the reference that the run learns from or another one."""
         return LabelDesk(
             self.store,
@@ -75,6 +75,7 @@ class Bench:
             departure=self.departure,
             no_progress_s=self.project.settings.misc.no_progress_s,
             reference=reference,
+            is_revocable=is_revocable,
         )
 
     @contextmanager

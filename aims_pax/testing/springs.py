@@ -30,6 +30,9 @@ SPREAD: Final = 0.2
 
 LENGTH_SHARE: Final = 0.25
 
+N_SHELLS: Final = 10
+"""Of neighbours, by which structures are told apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
@@ -175,6 +178,17 @@ class Springs:
             return []
         batch = AtomBatch.from_frames(frames, self.cutoff, device=self._device)
         return self.evaluate(batch, want_stress=want_stress).by_structure(batch.n_atoms.tolist())
+
+    def descriptors(self, frames: Sequence[Frame]) -> FloatArray:
+        """How many neighbours an atom has in each of some shells with smooth edges, averaged over the atoms."""
+        self.require_elements({int(z) for frame in frames for z in frame.numbers})
+        radii = np.linspace(0.5, 5.0, N_SHELLS)
+        found = np.zeros((len(frames), N_SHELLS))
+        for row, frame in enumerate(frames):
+            batch = AtomBatch.from_frames([frame], float(radii[-1]), device=self._device)
+            lengths = batch.edge_vectors().norm(dim=1).cpu().numpy()
+            found[row] = np.exp(-np.square((lengths[:, None] - radii) / 0.5)).sum(axis=0) / frame.n_atoms
+        return found
 
     def _said(self, member: Knowledge, batch: AtomBatch, *, want_stress: bool) -> tuple[Tensor, Tensor, Tensor]:
         springs = member.of(self._nature.truth, self._nature.spread)

@@ -18,10 +18,11 @@ from ase.build import molecule
 from aims_pax.atoms import frame_of
 from aims_pax.errors import PoolDead
 from aims_pax.frame import FailureReason, Label, LabelFailure
+from aims_pax.labelling.claims import is_begun, withdraws
 from aims_pax.labelling.result import read_finished
 from aims_pax.labelling.workers.configuration import local_config
 from aims_pax.labelling.workers.parsl import ParslPool
-from aims_pax.protocols import LabelJob
+from aims_pax.protocols import LabelDone, LabelJob
 from aims_pax.settings.methods.reference import AseCalculatorSettings, TbliteSettings
 
 from ..unit.labelling.conftest import FakeSlurm
@@ -86,7 +87,7 @@ from ase.build import molecule
 
 from aims_pax.labelling.workers.configuration import local_config
 from aims_pax.labelling.workers.parsl import ParslPool
-from aims_pax.protocols import LabelJob
+from aims_pax.protocols import LabelDone, LabelJob
 from aims_pax.atoms import frame_of
 from aims_pax.settings.methods.reference import AseCalculatorSettings, TbliteSettings
 
@@ -126,6 +127,29 @@ def misbehaving(name: str, **arguments: str | int) -> AseCalculatorSettings:
 
 def water_job(folder: Path) -> LabelJob:
     return LabelJob(1, frame_of(molecule("H2O"), system="water"), folder / "label-1")
+
+
+def test_a_label_that_no_worker_has_begun_is_withdrawn_and_never_computed(
+    open_pool: Callable[..., ParslPool], tmp_path: Path
+) -> None:
+    """The worker that comes to it later goes on to the next one; that which it has begun can't be withdrawn."""
+    started = tmp_path / "started"
+    pool = open_pool(misbehaving("Slow", started=str(started), wall_s=2))
+    water = frame_of(molecule("H2O"), system="water")
+    jobs = [LabelJob(number, water, tmp_path / f"label-{number}", is_revocable=True) for number in (1, 2, 3)]
+    for job in jobs:
+        pool.submit(job)
+    deadline = time.monotonic() + 60
+    while not is_begun(jobs[0]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not withdraws(jobs[0])
+    assert withdraws(jobs[1])
+    pool.withdraw(2)
+    answers: list[LabelDone] = []
+    while len(answers) < 2:
+        answers += pool.collect(timeout_s=60)
+    assert [(one.label_id, type(one.result)) for one in answers] == [(1, Label), (3, Label)]
+    assert [path.name for path in jobs[1].folder.iterdir()] == ["claim-1"], "no attempt was made at it"
 
 
 def test_labels_of_a_system_that_matters_more_are_computed_first(

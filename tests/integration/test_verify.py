@@ -13,7 +13,7 @@ from ase.io import write
 from typer.testing import CliRunner, Result
 
 from aims_pax.cli.program import program
-from aims_pax.committee import farthest_points, load_models, structure_descriptors
+from aims_pax.committee import load_models
 from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departed, Departure, Reason
@@ -261,17 +261,10 @@ def test_descriptors_do_not_see_turns_and_exchanged_atoms(project: Project, mode
     turn = np.array([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]])
     alike = [bent, bent @ turn + 4.0, bent[[0, 2, 1]], start.positions]
     frames = [Frame("water", 0, step, 0, start.numbers, positions) for step, positions in enumerate(alike)]
-    found = structure_descriptors(models[0], frames, device="cpu")
+    found = load_models(models[:1], device="cpu").descriptors(frames)
     np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
     np.testing.assert_allclose(found[2], found[0], rtol=1e-9)
     assert np.abs(found[3] - found[0]).max() > 1e-6
-
-
-def test_farthest_points_cover_every_group() -> None:
-    rng = np.random.default_rng(0)
-    groups = np.concatenate([rng.normal(centre, 0.1, (50, 3)) for centre in (0.0, 5.0, 10.0)])
-    chosen = farthest_points(groups, 3)
-    assert sorted(index // 50 for index in chosen) == [0, 1, 2]
 
 
 def test_runs_begin_at_the_start_and_at_whole_labels_in_turn(project: Project) -> None:

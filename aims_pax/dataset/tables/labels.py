@@ -81,6 +81,10 @@ class LabelTables(StructureTables):
         """Ask again for a label that failed; its earlier failures stay on record."""
         self._move(label_id, JobStatus.FAILED, JobStatus.SUBMITTED)
 
+    def withdraw(self, label_id: int) -> None:
+        """Note that a label is wanted no longer which nobody has begun to compute."""
+        self._move(label_id, JobStatus.SUBMITTED, JobStatus.WITHDRAWN)
+
     def jobs(self, status: JobStatus | None = None, *, reference: str | None = None) -> Iterator[StoredJob]:
         """Requested labels of a reference in the order of the requests: those of one status, or all.
 

@@ -122,6 +122,7 @@ class SplitTables(LabelTables):
             n_train=split.get(Split.TRAINING, 0),
             n_valid=split.get(Split.VALIDATION, 0),
             n_test=split.get(Split.TEST, 0),
+            n_withdrawn=status.get(JobStatus.WITHDRAWN, 0),
         )
 
     def _places(self, reference: str) -> tuple[str, *tuple[object, ...]]:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from aims_pax.settings.md import OF_THE_COMMITTEE, MDSettings
 from aims_pax.settings.methods.driver import DriverChoice, LearningDriverSettings
-from aims_pax.settings.reading.kinds import Count, Kind, Limit, PathOrNamed, Positive, Seed, Whole
+from aims_pax.settings.reading.kinds import Count, Kind, Limit, NotNegative, PathOrNamed, Positive, Seed, Whole
 from aims_pax.settings.section import Contradiction
 from aims_pax.settings.stage import StageSettings
 from aims_pax.settings.stages.uncertainty import RELATIVE, UNCERTAINTIES
@@ -73,6 +73,17 @@ class ActiveLearningSettings(StageSettings):
     )
     uncert_not_crossed_limit: Count = Field(
         50_000, description="MD steps of a trajectory without a crossing after which it is labelled anyway."
+    )
+    skip_alike: NotNegative = Field(
+        0.0,
+        description="Distance of descriptors below which a structure that asks is passed over, and its MD goes on: "
+        "another trajectory stands at one nearly alike, whose label is awaited or learned. 1 is the root mean square "
+        "distance of two training structures of its system. 0: none is passed over.",
+    )
+    withdraw_sure: bool = Field(
+        False,
+        description="Whether requests that no worker has begun are scored again after each training, and withdrawn "
+        "where the models have become sure. What a worker has begun is kept.",
     )
     freeze_threshold_dataset: Limit = Field(
         float("inf"), description="Training structures at which the threshold stops moving."

@@ -137,10 +137,21 @@ class Judgements:
 
     def of_molecules(self, trajectory: int) -> tuple[float, ...]:
         """The same about the force on each molecule there, eV/Å; empty where none are told apart."""
+        return self._by_molecule(trajectory, self._opinions[trajectory])
+
+    def again(
+        self, committee: Predictor, trajectories: Sequence[int]
+    ) -> dict[int, tuple[float | None, tuple[float, ...]]]:
+        """Both of some structures that were asked about before, by the models of now; nothing of it is kept."""
+        assert self._parts.score is not None
+        found = self._asked(committee, trajectories)
+        scores = scores_of(found, self._parts.score)
+        return {index: (scores[index], self._by_molecule(index, found[index])) for index in trajectories}
+
+    def _by_molecule(self, trajectory: int, said: Opinion) -> tuple[float, ...]:
         if trajectory not in self._of_molecules:
             return ()
-        molecules = self._parts.molecules[trajectory]
-        return tuple(molecular_sds(self._opinions[trajectory].forces, molecules).tolist())
+        return tuple(molecular_sds(said.forces, self._parts.molecules[trajectory]).tolist())
 
     def predicted(self, committee: Predictor, trajectories: Sequence[int]) -> dict[int, Opinion]:
         """What the committee says of structures that are asked for; of some it was asked a moment ago.

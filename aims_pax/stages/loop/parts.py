@@ -50,6 +50,10 @@ class LoopParts:
         What that is called in the store.
     molecules : mapping of int to sequence of sequence of int
         Atoms of the molecules that are told apart, by trajectory; no entry where none are.
+    skip_alike : float
+        Distance of descriptors below which a structure is like another one that is labelled or learned; 0: none is.
+    withdraws : bool
+        Whether requests that nobody has begun are withdrawn where the committee has become sure.
     wants_stress : bool
         Whether what the committee says of picked structures is kept with stress.
     forget_history : callable
@@ -78,6 +82,8 @@ class LoopParts:
     score: Score | None = None
     score_kind: str = ""
     molecules: Mapping[int, Sequence[Sequence[int]]] = field(default_factory=dict)
+    skip_alike: float = 0.0
+    withdraws: bool = False
     wants_stress: bool = False
     forget_history: Callable[[], None] = lambda: None
     known_label: Callable[[Frame], Label | LabelFailure | None] = lambda _frame: None

@@ -32,9 +32,11 @@ from aims_pax.learner.events import (
     KeepLabel,
     LabelArrived,
     LabelFailed,
+    Rescored,
     Rewind,
     SubmitLabel,
     Train,
+    Withdraw,
 )
 from aims_pax.learner.state import Phase, State, StopReason
 from aims_pax.learner.transition import equilibration_left, transition
@@ -48,6 +50,7 @@ from aims_pax.stages.loop.judging import Judgements, Opinion
 from aims_pax.stages.loop.keeping import Keeping
 from aims_pax.stages.loop.moving import advance
 from aims_pax.stages.loop.parts import PICKING_PAUSED, REOPENED, GoesBackTo, LoopParts
+from aims_pax.stages.loop.redundancy import Redundancy
 from aims_pax.stages.loop.requests import Requests
 from aims_pax.stages.loop.sharing import Round
 from aims_pax.stages.loop.showing import Showing
@@ -81,7 +84,7 @@ class Loop:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bench, self._stage, self._parts, self._clock = bench, stage, parts, clock
-        self._desk = bench.desk(stage)
+        self._desk = bench.desk(stage, is_revocable=parts.withdraws)
         self.state = state
         self.stuck: list[Advanced] = []
         self.last_failure: LabelFailure | None = None
@@ -91,6 +94,7 @@ class Loop:
         self._wrecks = WreckWatch()
         self._first_labels: list[Label] = []
         self._judgements = Judgements(stage, parts, len(state.trajectories))
+        self._redundancy = Redundancy(bench.store, self._desk, parts, self._judgements)
         self._keeping = Keeping(bench, stage, parts)
         self._checkpoints = Checkpoints(parts.sampler, packed=None)
         self._last_commit = clock()
@@ -195,7 +199,12 @@ class Loop:
         if self._parts.goes_back_to is GoesBackTo.LAST_CHUNK:
             self._checkpoints.take(index)
         of_molecules = () if score is None else self._judgements.of_molecules(index)
-        consequences = self._transition(ChunkDone(index, n_steps, score, of_molecules))
+        event, like = ChunkDone(index, n_steps, score, of_molecules), None
+        if score is not None:
+            event, like = self._redundancy.looked_at(event, self.state, self._committee)
+        consequences = self._transition(event)
+        if like is not None:
+            self._diary.passed_over(index, moved.md_step, like=like)
         if score is not None:
             generation = self._committee.generation
             self._judgements.note(moved, score, state=self.state, consequences=consequences, generation=generation)
@@ -302,12 +311,28 @@ class Loop:
         self._transition(EpochsDone(n_epochs, force_mae))
         with stopwatch.during(Activity.RECORDING):
             checkpoint = memory.write_committee(self._committee)
+        with stopwatch.during(Activity.CHECKING):
+            second_looks = self._redundancy.second_looks(self.state, self._committee)
         with self._committing(flushed=True):
             self._trainer.record(self._bench.store)
             memory.keep_committee(checkpoint)
+            for event in second_looks:
+                self._look_again(event)
         with stopwatch.during(Activity.RECORDING):
             memory.forget_other_checkpoints()
         self._send()
+
+    def _look_again(self, event: Rescored) -> None:
+        """Withdraw a request that the learner would not make now, if no worker has begun it by this moment.
+
+        What a worker has begun is kept, whatever the learner would make of it; so it hears of what is withdrawn alone.
+        """
+        if not any(isinstance(one, Withdraw) for one in transition(self.state, event, self._parts.rules)[1]):
+            return
+        label_id = self._desk.withdraw(self._parts.sampler.frame(event.trajectory))
+        if label_id is not None:
+            self._transition(event)
+            self._diary.withdrawn(event.trajectory, event.md_step, label_id)
 
     # -- state ------------------------------------------------------------------------------------------------
 

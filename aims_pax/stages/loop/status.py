@@ -60,6 +60,8 @@ def loop_status(
         threshold=threshold(state, rules),
         last_score=newest,
         score_kind=parts.score_kind,
+        n_passed_over=state.n_passed_over,
+        n_withdrawn=state.n_withdrawn,
         force_mae_ev_per_ang=state.force_mae,
         activity=_activity(state, rules, command),
     )

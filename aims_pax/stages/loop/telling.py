@@ -57,6 +57,20 @@ class Diary:
             reason = str(judgement)
         self._log.info("traj %02d  step %s  %s  -> label %d", pick.trajectory, grouped(md_step), reason, label_id)
 
+    def passed_over(self, trajectory: int, md_step: int, *, like: int) -> None:
+        """A structure would have been asked for, and is nearly that at which another trajectory stands."""
+        words = "traj %02d  step %s  passed over: nearly where traj %02d stands, whose label is awaited or learned"
+        self._log.debug(words, trajectory, grouped(md_step), like)
+
+    def withdrawn(self, trajectory: int, md_step: int, label_id: int) -> None:
+        """Nobody need label a structure any more."""
+        self._log.info(
+            "traj %02d  step %s  label %d withdrawn: the models have become sure",
+            trajectory,
+            grouped(md_step),
+            label_id,
+        )
+
     def kept(self, answer: Answer, label: Label, split: Split | None, *, sizes: tuple[int, int]) -> None:
         """A label was put into a split, or aside; `sizes` are those of a member's training and validation sets."""
         whither = "aside" if split is None else f"{split} set"

@@ -415,6 +415,23 @@ def test_masked_forces_of_a_pool_are_doubted(tmp_path: Path) -> None:
     assert str(doubt).startswith("pool.extxyz, structures spread over it: Forces of 60 of 120 structures are exactly")
 
 
+def test_how_structures_are_judged_is_told_with_its_unit(tmp_path: Path) -> None:
+    changes: dict[str, dict[str, Any]] = {
+        "ACTIVE_LEARNING": {"uncertainty_type": "energy_sd", "skip_alike": 0.3, "withdraw_sure": True},
+        "MISC": {"mol_idxs": [[0, 1]]},
+        "CLUSTER": {"type": "local"},
+    }
+    said = dict(quantities(project(tmp_path, changes=changes), BOTH))
+    assert "where energy_sd (eV/atom) is above" in said["  labels"]
+    assert said["  molecules"].startswith("1 of ")
+    assert said["  passes over"].startswith("what is within 0.3 of a structure")
+    assert "no worker has begun" in said["  withdraws"]
+    relative = {"ACTIVE_LEARNING": {"uncertainty_type": "max_relative_sd", "relative_force_eps": 0.5}}
+    said = dict(quantities(project(tmp_path / "relative", changes=relative), BOTH))
+    assert "max_relative_sd (σ / (|F| + 0.5 eV/Å)) is above" in said["  labels"]
+    assert not {"  molecules", "  passes over", "  withdraws"} & set(said)
+
+
 def test_a_bias_is_said_where_it_acts(tmp_path: Path) -> None:
     said = dict(quantities(project(tmp_path, changes={"MD": {"uncertainty_bias": 2}}), BOTH))
     assert said["MD"].endswith("in active learning on E - 2 × deviation of the members' energies")

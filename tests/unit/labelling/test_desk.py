@@ -90,3 +90,54 @@ def test_result_that_no_worker_reports_is_found_in_its_folder(tmp_path: Path) ->
         desk.tidy(answer)
         InlinePool(reference, want_stress=False).submit(job)  # as Parsl does when it has noticed the loss
         assert len(reference.asked) == 1
+
+
+def revocable_desk(store: RunStore, folder: Path, pool: ScriptedPool, *, is_revocable: bool = True) -> LabelDesk:
+    run, departure = RunFolder(folder, folder / "calculations"), Departure()
+    return LabelDesk(
+        store, pool, run, Stage.ACTIVE, keeps_folders=False, departure=departure, is_revocable=is_revocable
+    )
+
+
+def test_a_request_that_no_worker_has_begun_is_withdrawn(tmp_path: Path) -> None:
+    pool = ScriptedPool()
+    with RunStore.open(tmp_path) as store:
+        desk = revocable_desk(store, tmp_path, pool)
+        label_id, other = desk.request(frame(1)), desk.request(frame(2))
+        desk.send(label_id)
+        desk.send(other)
+        assert desk.is_waiting(frame(1))
+        assert desk.withdraw(frame(1)) == label_id
+        assert not desk.is_waiting(frame(1))
+        assert desk.withdraw(frame(1)) is None, "it is not in the books any more"
+        assert (pool.withdrawn, desk.n_in_flight) == ([label_id], 1)
+        counts = store.counts()
+        assert (counts.n_requested, counts.n_in_flight, counts.n_withdrawn) == (1, 1, 1)
+        (done,) = desk.collect(timeout_s=0.0)
+        assert done.label_id == other
+        desk.record(done)
+        assert [job.status for job in store.jobs()] == [JobStatus.WITHDRAWN, JobStatus.DONE]
+    with RunStore.open(tmp_path) as store:
+        assert revocable_desk(store, tmp_path, ScriptedPool()).resume() == [], "it is not asked for again"
+
+
+def test_a_request_that_a_worker_has_begun_is_kept(tmp_path: Path) -> None:
+    pool = ScriptedPool(computing(SpringReference()), delay=lambda _: 3)
+    with RunStore.open(tmp_path) as store:
+        desk = revocable_desk(store, tmp_path, pool)
+        label_id = desk.request(frame(1))
+        desk.send(label_id)
+        assert not desk.is_waiting(frame(1))
+        assert desk.withdraw(frame(1)) is None
+        (done,) = desk.collect(timeout_s=None)
+        assert isinstance(done.result, Label)
+        desk.record(done)
+        assert (store.counts().n_received, store.counts().n_withdrawn) == (1, 0)
+
+
+def test_requests_of_an_ordinary_desk_are_never_withdrawn(tmp_path: Path) -> None:
+    with RunStore.open(tmp_path) as store:
+        desk = revocable_desk(store, tmp_path, ScriptedPool(), is_revocable=False)
+        desk.send(desk.request(frame(1)))
+        assert not desk.is_waiting(frame(1))
+        assert desk.withdraw(frame(1)) is None
