@@ -22,7 +22,7 @@ from aims_pax.committee.mace.build import (
 from aims_pax.committee.mace.compiled import CompiledPasses
 from aims_pax.committee.mace.cueq import CueqPasses
 from aims_pax.committee.mace.elements import Elements
-from aims_pax.committee.mace.loss import Losses
+from aims_pax.committee.mace.loss import Losses, MolecularLoss
 from aims_pax.committee.mace.model import Passes, atomic_energies, frame_of, run_model
 from aims_pax.committee.mace.modelfile import save
 from aims_pax.committee.mace.pretrained import baseline_of, read_committee, statistics_of
@@ -32,7 +32,7 @@ from aims_pax.committee.placement import home_of
 from aims_pax.committee.points import Points
 from aims_pax.errors import ShapeError
 from aims_pax.frame import LabelledFrame
-from aims_pax.protocols import EVERY_EPOCH, EpochPlan, EpochReport, MemberErrors
+from aims_pax.protocols import EVERY_EPOCH, EpochPlan, EpochReport, MemberErrors, Molecules
 from aims_pax.settings.mace import CueqUse, MaceSettings
 
 log = logging.getLogger(__name__)
@@ -84,6 +84,8 @@ class Committee(Ensemble):
         super().__init__(
             [member.averaged.model for member in self._members], sources=design.names, devices=devices, passes=passes
         )
+        self._losses = losses
+        self._weighed: tuple[Molecules, float] = ({}, 0.0)
         self._points = Points(self._members, self._placement, weights=settings.training.config_type_weights)
 
     @classmethod
@@ -195,6 +197,7 @@ class Committee(Ensemble):
         )
         for member, earlier in zip(committee._members, self._members, strict=True):
             member.go_on_from(earlier)
+        committee.weigh_molecules(self.weighed[0], weight=self.weighed[1])
         committee.add(labelled)
         committee.centre_energies()
         committee.succeed(self.generation)
@@ -297,6 +300,21 @@ class Committee(Ensemble):
         """Let a member learn at a part of the rate of the settings from now on."""
         self._members[member].learning_rate = factor * self._design.settings.training.lr
 
+    def weigh_molecules(self, molecules: Molecules, *, weight: float) -> None:
+        """Let the loss count the forces on molecules from now on, if it is the one that can."""
+        if self._weighed == (molecules, weight):
+            return
+        self._weighed = (molecules, weight)
+        for loss in (self._losses.first, self._losses.second):
+            if isinstance(loss, MolecularLoss):
+                loss.weight = weight
+        self._points.tell_apart(molecules)
+
+    @property
+    def weighed(self) -> tuple[Molecules, float]:
+        """The molecules whose forces are learned, too, and their weight."""
+        return self._weighed
+
     def begin_convergence(self, members: Sequence[int] | None = None) -> None:
         """From now on keep each member's weights of least validation loss."""
         chosen = range(self.n_members) if members is None else members
@@ -334,7 +352,7 @@ class Committee(Ensemble):
                 elements=design.elements,
                 statistics=design.statistics,
                 generation=self._generation,
-                members=[member.state() for member in self._members],
+                members=[{**member.state(), "weighed": self._weighed} for member in self._members],
             ),
         )
 
@@ -370,6 +388,8 @@ class Committee(Ensemble):
             committee = cls(design, devices=devices, compiled=compiled, moves_cells=moves_cells, cueq=cueq)
             for member, state in zip(committee._members, saved.members, strict=True):
                 member.restore(state)
+            molecules, weight = saved.members[0].get("weighed", ({}, 0.0))  # which older files know nothing of
+            committee.weigh_molecules(molecules, weight=weight)
         committee._generation = saved.generation
         return committee
 

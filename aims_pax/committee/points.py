@@ -1,6 +1,7 @@
 """The points that the members of a committee are trained on and measured by, on the devices of their members."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
@@ -9,6 +10,7 @@ from aims_pax.committee.mace.graph import LabelledGraph, ModelFrame
 from aims_pax.committee.member import Member
 from aims_pax.committee.placement import Placement
 from aims_pax.frame import FloatArray, LabelledFrame, Split
+from aims_pax.protocols import Molecules
 from aims_pax.settings.losses import weight_of
 
 
@@ -29,6 +31,7 @@ class Points:
     ) -> None:
         self._members, self._placement, self._weights = members, placement, weights or {}
         self._neighbour_counts: dict[int, tuple[int, int]] = {}
+        self._molecules: Molecules = {}
         self.largest_graph_bytes = 0.0
         """Of the graphs that were ever added."""
 
@@ -55,7 +58,8 @@ class Points:
                 continue
             named = {"config_type": point.frame.config_type, "system": point.frame.system, "stage": point.stage}
             weight = weight_of(self._weights, **named)
-            graph = LabelledGraph.build(point, for_model, atomic_energies_ev=atomic_energies_ev, weight=weight)
+            built = LabelledGraph.build(point, for_model, atomic_energies_ev=atomic_energies_ev, weight=weight)
+            graph = self._told_apart(built)
             owners = range(len(self._members)) if point.member is None else (point.member,)
             copies = {self._placement.devices[0]: graph}
             for index in owners:
@@ -67,6 +71,19 @@ class Points:
             self.largest_graph_bytes = max(self.largest_graph_bytes, graph_bytes)
             is_training = point.split is Split.TRAINING
             self._neighbour_counts[point.label_id] = (n_edges, n_bonded) if is_training else (0, 0)
+
+    def tell_apart(self, molecules: Molecules) -> None:
+        """Let all points, and those that come, have the molecules of their systems."""
+        self._molecules = molecules
+        for member in self._members:
+            member.train_graphs = [self._told_apart(graph) for graph in member.train_graphs]
+            member.valid_graphs = [self._told_apart(graph) for graph in member.valid_graphs]
+
+    def _told_apart(self, graph: LabelledGraph) -> LabelledGraph:
+        groups = self._molecules.get(graph.system)
+        if not groups or max(map(max, groups)) >= graph.n_atoms:  # another structure of the same name, as of a dataset
+            return graph
+        return replace(graph, targets=graph.targets.with_molecules(groups))
 
     def share(self, *, validation_trains: bool) -> None:
         """Give every member all points; see :meth:`Committee.share_points`."""

@@ -116,6 +116,9 @@ class Rules:
     desired_force_mae : float or None, eV/Å
     max_epochs : float
         Total epochs; may be infinite.
+    molecular_limit : float
+        Crossings of molecules alone in a row after which the committee learns the forces on molecules, too; may be
+        infinite.
     wrecks : WreckRule or None
         Where each label is learned at once; None: nothing is done.
     budgets : tuple of Budget
@@ -133,6 +136,7 @@ class Rules:
     max_train_size: int | None = None
     desired_force_mae: float | None = None
     max_epochs: float = float("inf")
+    molecular_limit: float = float("inf")
     wrecks: WreckRule | None = None
     budgets: tuple[Budget, ...] = ()
 
@@ -204,6 +208,10 @@ class State:
     n_passed_over, n_withdrawn : int
         Structures that were not asked for, because another one nearly alike was, and labels that were not wanted any
         more before anybody began them.
+    n_molecular : int
+        Crossings of molecules alone since the last one of a whole structure.
+    weighs_molecules : bool
+        Whether they were so many in a row, ever, that the committee learns the forces on molecules, too.
     n_round, n_in_round : int
         Complete rounds, and labels of the one that is being collected.
     epochs_due : int
@@ -234,6 +242,8 @@ class State:
     n_failed_in_row: int = 0
     n_passed_over: int = 0
     n_withdrawn: int = 0
+    n_molecular: int = 0
+    weighs_molecules: bool = False
     n_round: int = 0
     n_in_round: int = 0
     epochs_due: int = 0

@@ -191,8 +191,20 @@ def _judged(state: State, seen: Observation, rules: Rules) -> tuple[State, tuple
         state = state.remembering(memory)
         if reason is not None:
             wanting.append((selector, reason))
+    state = _crossed(state, {reason for _, reason in wanting}, rules)
     judging = [one for one in wanting if one[0].purpose is Purpose.JUDGE]
     return state, next(iter([*judging, *wanting]), None)
+
+
+def _crossed(state: State, reasons: set[PickReason], rules: Rules) -> State:
+    """Count crossings of molecules alone; those of the whole structure begin anew."""
+    if PickReason.UNSURE in reasons:
+        return replace(state, n_molecular=0)
+    if PickReason.BETWEEN not in reasons:
+        return state
+    n_molecular = state.n_molecular + 1
+    weighs = state.weighs_molecules or n_molecular >= rules.molecular_limit
+    return replace(state, n_molecular=n_molecular, weighs_molecules=weighs)
 
 
 def _picked(state: State, pick: Pick) -> State:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import numpy as np
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:  # those who only name these types need no PyTorch
     from torch import Tensor
 
     from aims_pax.batch import AtomBatch
+
+
+Molecules: TypeAlias = Mapping[str, Sequence[Sequence[int]]]
+"""Atoms of each of some molecules, by the name of their system."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -284,6 +288,23 @@ class Committee(Predictor, Protocol):
 
     def set_learning_rate(self, member: int, *, factor: float) -> None:
         """Let a member learn at a part of the rate of the settings from now on."""
+        ...
+
+    def weigh_molecules(self, molecules: Molecules, *, weight: float) -> None:
+        """Learn the forces on whole molecules, too, from now on and in what is saved, where the loss is one of them.
+
+        Parameters
+        ----------
+        molecules : mapping of str to sequence of sequence of int
+            Their atoms, by system.
+        weight : float
+            Of the squared error of the force on a molecule in the loss.
+        """
+        ...
+
+    @property
+    def weighed(self) -> tuple[Molecules, float]:
+        """The molecules whose forces are learned, too, and their weight; none and 0 where they are not."""
         ...
 
     def begin_convergence(self, members: Sequence[int] | None = None) -> None:

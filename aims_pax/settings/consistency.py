@@ -19,7 +19,7 @@ from aims_pax.settings.reading.document import Document, KeyPath, dotted
 from aims_pax.settings.sections import Settings
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
-from aims_pax.settings.stages.molecules import molecule_problems
+from aims_pax.settings.stages.molecules import loss_problems, molecule_problems
 from aims_pax.settings.stages.uncertainty import UNCERTAINTIES
 from aims_pax.settings.systems import System
 
@@ -48,6 +48,7 @@ def cross_problems(
         problems += _cueq_problems(mace, mace_document)
         problems += _stage_two_problems(settings, mace, mace_document)
         problems += _uncertainty_problems(settings, document, mace, systems)
+        problems += loss_problems(settings, document, mace, mace_document)
         problems += _model_problems(settings, mace, mace_document, systems) if systems else ()
     return problems
 

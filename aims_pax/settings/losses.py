@@ -24,7 +24,7 @@ class LossKind:
     Parameters
     ----------
     mace_class : str
-        Its class in ``mace.modules``.
+        Its class in ``mace.modules``, or that of what it adds to.
     reads : tuple of str
         Settings that are arguments of this class, by the names of both.
     stress : StressIn
@@ -64,8 +64,13 @@ LOSSES: Final[Mapping[str, LossKind]] = {
         "UniversalLoss", (*_WITH_STRESS, "huber_delta"), StressIn.WHEN_COMPUTED, weighs_structures=False
     ),
     "l1l2energyforces": LossKind("WeightedEnergyForcesL1L2Loss", _ENERGY_FORCES, weighs_structures=False),
+    "intermol": LossKind("WeightedEnergyForcesStressLoss", _WITH_STRESS, StressIn.WHEN_COMPUTED),
 }
 """By the names that TRAINING.loss takes: those of aims-PAX v0.2, and of MACE."""
+
+
+INTERMOLECULAR: Final = "intermol"
+"""The loss that is as weighted, and besides one of the forces on whole molecules, which MACE does not have."""
 
 
 def stage_two_of(name: str) -> LossKind:

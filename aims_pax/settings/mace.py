@@ -72,6 +72,7 @@ LossName = Annotated[
         "huber",
         "universal",
         "l1l2energyforces",
+        "intermol",
     ],
     AnyCase,
 ]
@@ -177,7 +178,8 @@ class TrainingSettings(Section):
         "forces_only: of forces alone; stress and weighted_stress: as weighted, and they insist on compute_stress; "
         "virials: these per atom in the place of stress; huber: errors that count squared up to huber_delta, and "
         "linearly beyond; universal: the same, with large forces counting less; l1l2energyforces: errors of energies, "
-        "and lengths of those of forces, not squared.",
+        "and lengths of those of forces, not squared; intermol: as weighted, and the force on each molecule of "
+        "MISC.mol_idxs by ACTIVE_LEARNING.intermol_forces_weight.",
     )
     energy_weight: NotNegative = Field(1.0, description="Weight of the energy per atom in the loss.")
     forces_weight: NotNegative = Field(1000.0, description="Weight of the forces in the loss.")

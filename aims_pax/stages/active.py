@@ -65,6 +65,7 @@ class ActiveLearning:
             score=score_of(settings.uncertainty_type, relative_eps_ev_per_ang=settings.relative_force_eps),
             score_kind=settings.uncertainty_type,
             molecules=molecules(project, settings),
+            molecules_weight=settings.intermol_forces_weight,
             skip_alike=settings.skip_alike,
             withdraws=settings.withdraw_sure,
             forget_history=forget_history(settings.driving, driver),

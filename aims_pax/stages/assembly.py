@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from math import isinf
+from math import inf, isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
@@ -26,6 +26,7 @@ from aims_pax.settings import (
     SlurmCluster,
 )
 from aims_pax.settings.cluster import NO_RESOURCES
+from aims_pax.settings.losses import INTERMOLECULAR
 from aims_pax.settings.reading.document import KeyPath, dotted
 from aims_pax.settings.stages.kinds import KINDS, LEARN
 from aims_pax.settings.stages.plan import StagePlan
@@ -284,6 +285,11 @@ def apart(stage: str) -> int:
     return 0 if stage == KINDS[LEARN].first else crc32(stage.encode()) << 48
 
 
+def learns_molecules(project: Project) -> bool:
+    """Whether the loss may come to count the forces on molecules."""
+    return project.mace.training.loss == INTERMOLECULAR
+
+
 def active_rules(project: Project, plan: StagePlan) -> Rules:
     """The rules of a stage of active learning."""
     settings = plan.read_as(ActiveLearningSettings)
@@ -297,6 +303,7 @@ def active_rules(project: Project, plan: StagePlan) -> Rules:
         max_train_size=_whole(settings.max_train_set_size),
         desired_force_mae=settings.desired_acc or None,
         max_epochs=settings.max_epochs,
+        molecular_limit=settings.intermol_crossed_limit if learns_molecules(project) else inf,
         wrecks=WRECKS if settings.driving is None else None,  # training mends no MD that others drive
         budgets=tuple(_budgets(project, plan)),
     )

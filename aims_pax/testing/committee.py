@@ -10,7 +10,7 @@ import torch
 
 from aims_pax.errors import ShapeError
 from aims_pax.frame import FloatArray, LabelledFrame, Split
-from aims_pax.protocols import EVERY_EPOCH, EpochPlan, EpochReport, MemberErrors, RandomSubset
+from aims_pax.protocols import EVERY_EPOCH, EpochPlan, EpochReport, MemberErrors, Molecules, RandomSubset
 from aims_pax.testing.springs import Knowledge, Nature, Springs, reading, write_springs
 
 STAGE_TWO_ENERGY_WEIGHT: Final = 10.0
@@ -62,6 +62,8 @@ class SpringCommittee(Springs):
         self._name = name
         self._members = [_Member() for _ in seeds]
         self._known: set[int] = set()
+        self.weighed: tuple[Molecules, float] = ({}, 0.0)
+        """Molecules whose forces are to be learned, too, and their weight."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -102,6 +104,10 @@ class SpringCommittee(Springs):
             self._known.add(point.label_id)
             for member in self._members if point.member is None else [self._members[point.member]]:
                 (member.train if point.split is Split.TRAINING else member.valid).append(point)
+
+    def weigh_molecules(self, molecules: Molecules, *, weight: float) -> None:
+        """Take note of it: springs have no other way to learn."""
+        self.weighed = molecules, weight
 
     def share_points(self, *, validation_trains: bool = False) -> None:
         """Give every member all points, in the order of their labels."""
@@ -190,6 +196,7 @@ class SpringCommittee(Springs):
         committee._knowledge = list(self._knowledge)
         for member, earlier in zip(committee._members, self._members, strict=True):
             member.epoch = earlier.epoch
+        committee.weighed = self.weighed
         committee.add(labelled)
         committee.know_mean_energy()
         committee.succeed(self.generation)
@@ -206,7 +213,7 @@ class SpringCommittee(Springs):
             | {"epoch": member.epoch, "rate": member.rate}
             for knowledge, member in zip(self._knowledge, self._members, strict=True)
         ]
-        content = {"name": self._name, "generation": self._generation, "members": members}
+        content = {"name": self._name, "generation": self._generation, "members": members, "weighed": self.weighed}
         write_springs(path, content | {"nature": self._nature.to_values()})
 
     @classmethod
@@ -224,6 +231,8 @@ class SpringCommittee(Springs):
             nature = Nature.from_values(content["nature"])
             committee = cls([one.seed for one in knowledge], nature=nature, name=content["name"], device=device)
             committee._knowledge, committee._generation = knowledge, content["generation"]
+            molecules, weight = content.get("weighed", ({}, 0.0))
+            committee.weighed = molecules, weight
             for member, one in zip(committee._members, stored, strict=True):
                 best = one["best"]
                 member.epoch, member.rate, member.is_in_stage_two = one["epoch"], one["rate"], one["stage_two"]

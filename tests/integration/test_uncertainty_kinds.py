@@ -12,15 +12,20 @@ from ase import Atoms
 from ase.build import bulk
 
 from aims_pax.batch import AtomBatch
+from aims_pax.campaign import run_campaign
 from aims_pax.campaign.fingerprint import changed_settings
+from aims_pax.campaign.snapshot import newest_committee
 from aims_pax.dataset.store import RunStore
+from aims_pax.departure import Departed, Departure, Reason
 from aims_pax.errors import SettingsError
 from aims_pax.frame import Stage
 from aims_pax.learner.molecules import MovingThresholdOfMolecules
 from aims_pax.outcome.provenance import deviation_of, learned_from
-from aims_pax.protocols import Prediction
+from aims_pax.protocols import Prediction, Status
 from aims_pax.selection import molecular_sds
 from aims_pax.settings.stages.uncertainty import UNCERTAINTIES
+from aims_pax.stages.assembly import run_folder
+from aims_pax.stages.memory import Memory
 from aims_pax.testing.springs import Springs
 
 from .engines import Watched
@@ -168,3 +173,42 @@ def test_a_note_of_a_program_that_knew_fewer_settings_means_their_defaults(
     (problem,) = changed_settings(json.dumps(noted), loaded(other))
     assert "ACTIVE_LEARNING.relative_force_eps is 0.5" in problem.found
     assert "was started with 1.0" in problem.found
+
+
+def test_molecules_alone_that_are_unsure_again_and_again_are_learned(
+    initial_copper: Path, engine: type[Watched], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also by a run that was interrupted in between, to the last bit."""
+    keys = {"intermol_crossed_limit": 1, "intermol_forces_weight": 7, "c_x": 0.0, "max_train_set_size": 8}
+    changes = {**judged_by("mean_atomic_sd", **keys), "MISC": {"mol_idxs": MOLECULES, "path_to_geometry": "copper.xyz"}}
+    mace = {**TINY_MACE, "TRAINING": {"loss": "intermol"}}
+
+    def project(name: str) -> Path:
+        folder = active_project(tmp_path / name, initial_copper, changes)
+        write_project(folder, yaml.safe_load((folder / "aims_PAX.yaml").read_text(encoding="utf-8")), mace)
+        with RunStore.open(folder) as store:  # the initial dataset was learned by another loss: springs don't mind
+            noted = json.loads(store.get_meta("settings") or "")
+            store.set_meta("settings", json.dumps({**noted, "mace.yaml: TRAINING.loss": "intermol"}))
+        return folder
+
+    whole, parts = project("whole"), project("parts")
+    with caplog.at_level(logging.INFO):
+        run(whole, stages=(Stage.ACTIVE,))
+    assert "the loss counts the forces on them from now on, by 7" in caplog.text
+    departure = Departure()
+
+    def act(status: Status) -> None:
+        if status.n_labels_received > 12:
+            departure.ask(Reason.INTERRUPTED)
+
+    with pytest.raises(Departed, match=str(Reason.INTERRUPTED)):
+        run_campaign(loaded(parts), stages=(Stage.ACTIVE,), observer=Watcher(act), departure=departure)
+    run(parts, stages=(Stage.ACTIVE,))
+    found = []
+    for folder in (whole, parts):
+        with RunStore.open_readonly(folder) as store:
+            committee = newest_committee(Memory(store, run_folder(loaded(folder))), device="cpu")
+            assert committee is not None
+            found.append((store.scores().tobytes(), store.load_state("learner.active"), committee.weighed[1]))
+    assert found[0] == found[1]
+    assert found[0][2] == 7.0

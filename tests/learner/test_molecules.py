@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from aims_pax.learner.cadence import PerLabel
-from aims_pax.learner.events import ChunkDone, SubmitLabel
+from aims_pax.learner.events import ChunkDone, EpochsDone, LabelArrived, SubmitLabel
 from aims_pax.learner.journal import from_text, to_text
 from aims_pax.learner.molecules import MovingThresholdOfMolecules, molecular_thresholds
 from aims_pax.learner.quota import Quota
@@ -85,3 +85,26 @@ def test_a_structure_that_is_unsure_as_a_whole_is_asked_for_once() -> None:
     state = quiet(begin(RULES, n_trajectories=1))
     _, consequences = transition(state, ChunkDone(0, 25, 0.5, (0.05, 0.01)), RULES)
     assert consequences == (SubmitLabel(0, PickReason.UNSURE, WHOLE.name),)
+
+
+def test_crossings_of_molecules_alone_in_a_row_have_their_forces_learned() -> None:
+    """Those of the whole structure begin the row anew; quiet structures don't. What was switched on stays on."""
+    rules = replace(RULES, molecular_limit=2)
+    state = quiet(begin(rules, n_trajectories=1))
+
+    def crossed(state: State, score: float, of_molecule: float) -> State:
+        state, _ = transition(state, ChunkDone(0, 25, score, (of_molecule, 0.001)), rules)
+        if state.in_flight:
+            state, _ = transition(state, LabelArrived(0, state.trajectories[0].md_step), rules)
+            state, _ = transition(state, EpochsDone(1, None), rules)
+        return state
+
+    state = crossed(state, 0.05, 0.5)
+    assert (state.n_molecular, state.weighs_molecules) == (1, False)
+    state = crossed(crossed(state, 5.0, 0.5), 0.01, 0.001)
+    assert (state.n_molecular, state.weighs_molecules) == (0, False)
+    state = crossed(crossed(crossed(state, 0.05, 0.5), 0.01, 0.001), 0.05, 0.9)
+    assert (state.n_molecular, state.weighs_molecules) == (2, True)
+    state = crossed(state, 5.0, 0.5)
+    assert (state.n_molecular, state.weighs_molecules) == (0, True)
+    assert from_text(State, to_text(state)) == state

@@ -68,6 +68,9 @@ class Targets:
         Whether any stress is known.
     has_weights : bool
         Whether any weight is not 1.
+    molecule : (N,) int64, or None
+        The molecule of each atom, counted through all structures; -1 for atoms of none. None: there are none.
+    n_molecules : int
     """
 
     energy: Tensor
@@ -79,6 +82,8 @@ class Targets:
     weight: Tensor
     has_stress: bool
     has_weights: bool
+    molecule: Tensor | None = None
+    n_molecules: int = 0
 
     def on(self, device: torch.device) -> Self:
         """The same labels on a device."""
@@ -97,7 +102,16 @@ class Targets:
             weight=torch.cat([part.weight for part in parts]),
             has_stress=any(part.has_stress for part in parts),
             has_weights=any(part.has_weights for part in parts),
+            molecule=_counted_through(parts) if any(part.n_molecules for part in parts) else None,
+            n_molecules=sum(part.n_molecules for part in parts),
         )
+
+    def with_molecules(self, molecules: Sequence[Sequence[int]]) -> Self:
+        """The same labels of one structure with these molecules, by their atoms."""
+        molecule = torch.full((len(self.forces),), -1, dtype=torch.int64)
+        for number, atoms in enumerate(molecules):
+            molecule[list(atoms)] = number
+        return replace(self, molecule=molecule.to(self.forces.device), n_molecules=len(molecules))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,6 +135,8 @@ class LabelledGraph:
         Of this one structure.
     told : mapping of str to (1,)
         Its charge and spin, where the model takes them.
+    system : str
+        The starting structure that it descends from.
     """
 
     label_id: int
@@ -132,6 +148,7 @@ class LabelledGraph:
     cell: Tensor
     targets: Targets
     told: dict[str, Tensor] = field(default_factory=dict)
+    system: str = ""
 
     @property
     def n_atoms(self) -> int:
@@ -174,7 +191,20 @@ class LabelledGraph:
             cell=tensor(frame.cell),
             targets=_targets(point, for_model, baseline_ev=baseline_ev, weight=weight),
             told=for_model.told([frame]),
+            system=frame.system,
         )
+
+
+def _counted_through(parts: Sequence[Targets]) -> Tensor:
+    """The molecule of each atom of several structures."""
+    found, n_before = [], 0
+    for part in parts:
+        own = part.molecule
+        if own is None:
+            own = torch.full((len(part.forces),), -1, dtype=torch.int64, device=part.forces.device)
+        found.append(torch.where(own < 0, own, own + n_before))
+        n_before += part.n_molecules
+    return torch.cat(found)
 
 
 def _tensors_on(value: Targets | LabelledGraph, device: torch.device) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from aims_pax.committee.mace.backend import Batch, modules
 from aims_pax.committee.mace.graph import Targets
 from aims_pax.committee.mace.model import Outputs
 from aims_pax.protocols import MemberErrors
-from aims_pax.settings.losses import LOSSES, LossKind, StressIn, stage_two_of
+from aims_pax.settings.losses import INTERMOLECULAR, LOSSES, LossKind, StressIn, stage_two_of
 from aims_pax.settings.mace import TrainingSettings
 
 
@@ -55,9 +55,10 @@ def build_loss(settings: TrainingSettings, kind: LossKind, *, compute_stress: bo
         Precision of the models.
     """
     learns_stress = kind.stress is StressIn.ALWAYS or (kind.stress is StressIn.WHEN_COMPUTED and compute_stress)
-    if kind is LOSSES["weighted"]:
+    if kind is LOSSES["weighted"] or kind is LOSSES[INTERMOLECULAR]:
         stress_weight = settings.stress_weight if learns_stress else 0.0
-        return WeightedLoss(settings.energy_weight, settings.forces_weight, stress_weight)
+        weighted = WeightedLoss(settings.energy_weight, settings.forces_weight, stress_weight)
+        return MolecularLoss(weighted) if kind is LOSSES[INTERMOLECULAR] else weighted
     return MaceLoss(kind, settings, learns_stress=learns_stress, dtype=dtype)
 
 
@@ -94,6 +95,41 @@ class WeightedLoss:
             stress = None if stress is None else targets.weight[:, None, None] * stress
         loss = self.energy_weight * energy.mean() + self.forces_weight * forces.mean()
         return loss if stress is None else loss + self.stress_weight * stress.mean()
+
+
+class MolecularLoss:
+    """Mean squared errors as of :class:`WeightedLoss`, and of the force on each molecule, the sum over its atoms.
+
+    aims-PAX v0.2 calls it `intermol`.
+
+    Parameters
+    ----------
+    others : WeightedLoss
+    """
+
+    def __init__(self, others: WeightedLoss) -> None:
+        self._others = others
+        self.weight = 0.0
+        """Of the molecules, per (eV/Å)²; 0 leaves them out."""
+
+    def wants_virials(self, targets: Targets) -> bool:
+        """Whether virials have to be computed for a batch with these labels."""
+        return self._others.wants_virials(targets)
+
+    def __call__(self, outputs: Outputs, targets: Targets) -> Tensor:
+        """The loss of a batch, a scalar. Structures without molecules have no such error."""
+        loss = self._others(outputs, targets)
+        if not self.weight or targets.molecule is None:
+            return loss
+        inside = (targets.molecule >= 0).nonzero().squeeze(1)
+        molecule, errors = targets.molecule[inside], (outputs.forces - targets.forces)[inside]
+        whole = errors.new_zeros(targets.n_molecules, 3).index_add(0, molecule, errors)
+        squared = whole.square()
+        if targets.has_weights:
+            of_atoms = torch.repeat_interleave(targets.weight, targets.n_atoms)[inside]
+            of_molecules = of_atoms.new_ones(targets.n_molecules).index_copy(0, molecule, of_atoms)
+            squared = of_molecules[:, None] * squared
+        return loss + self.weight * squared.mean()
 
 
 class MaceLoss:

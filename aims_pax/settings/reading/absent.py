@@ -67,10 +67,6 @@ NOT_YET: Final[Mapping[str, Mapping[str, Absent]]] = {
     "INITIAL_DATASET_GENERATION.teacher_reference_settings": _LONG_RANGE,
     "ACTIVE_LEARNING.foundational_model_settings": _LONG_RANGE,
     "ACTIVE_LEARNING.teacher_reference_settings": _LONG_RANGE,
-    "ACTIVE_LEARNING": {
-        "intermol_crossed_limit": _later("a threshold for forces between molecules", "Remove it.", 10),
-        "intermol_forces_weight": _later("a weight of forces between molecules", "Remove it.", 100),
-    },
     "DATA_FILTERING": {
         "num_chunks": Absent((None, 4), "The committee judges in the campaign's own process. Remove it."),
         "eval_batch_size": Absent((None,), "Batches are as large as memory and cores allow. Remove it."),
@@ -216,7 +212,6 @@ NOT_YET_VALUES: Final[Mapping[str, Mapping[str, str]]] = {
             "It is not in this version: the models learn energies, forces and stress, and have no dipoles, charges, "
             "polarizabilities or Hirshfeld ratios that could be wrong.",
         ),
-        "intermol": "It is not in this version: molecules are not told apart.",
     },
 }
 """Values that are known and not available, by setting."""

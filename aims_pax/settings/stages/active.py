@@ -71,6 +71,14 @@ class ActiveLearningSettings(StageSettings):
         description="Force that max_relative_sd adds to an atom's own before it divides by it, eV/Å. Forces well below "
         "it count as this large.",
     )
+    intermol_crossed_limit: Count = Field(
+        10,
+        description="Crossings of molecules alone in a row after which the loss intermol counts the forces on "
+        "molecules, too. A crossing of the whole structure begins the row anew.",
+    )
+    intermol_forces_weight: NotNegative = Field(
+        100.0, description="Weight of the force on a molecule in the loss intermol, from then on."
+    )
     uncert_not_crossed_limit: Count = Field(
         50_000, description="MD steps of a trajectory without a crossing after which it is labelled anyway."
     )

@@ -7,11 +7,14 @@ import numpy as np
 from pydantic import PlainSerializer, PlainValidator, ValidationInfo
 
 from aims_pax.errors import Problem
+from aims_pax.settings.losses import INTERMOLECULAR
 from aims_pax.settings.motion.groups import atoms_from
 from aims_pax.settings.reading.document import Document, KeyPath, dotted
 from aims_pax.settings.reading.kinds import Kind, Schema, existing_file, misfit, resolved, shown
 
 if TYPE_CHECKING:
+    from aims_pax.settings.mace import MaceSettings
+    from aims_pax.settings.sections import Settings
     from aims_pax.settings.systems import System
 
 Groups: TypeAlias = tuple[tuple[int, ...], ...]
@@ -115,3 +118,19 @@ def _defects(groups: Groups, name: str, n_atoms: int) -> Iterator[tuple[str, str
         if shared is not None:
             yield f"atom {shared} is in the molecules {homes[shared]} and {number}.", "", "Name it once."
         homes |= dict.fromkeys(atoms, number)
+
+
+def loss_problems(
+    settings: "Settings", document: Document, mace: "MaceSettings", mace_document: Document
+) -> Iterator[Problem]:
+    """A loss of molecules that nobody names, and how to weigh them for a loss that has none."""
+    is_theirs, keys = mace.training.loss == INTERMOLECULAR, ("TRAINING", "loss")
+    if is_theirs and settings.misc.mol_idxs is None:
+        found = f"{dotted(keys)} is {INTERMOLECULAR}, and {dotted(KEYS)} tells no molecules apart."
+        yield Problem(mace_document.where(keys), found, "", f"Name them by {dotted(KEYS)}, or set loss: weighted.")
+    for plan in settings.learning if not is_theirs else ():
+        for key in ("intermol_crossed_limit", "intermol_forces_weight"):
+            value, usual = getattr(plan.settings, key), type(plan.settings).model_fields[key].default
+            if value != usual:
+                found = f"{plan.said(key)} is {value:g}, and {dotted(keys)} is {mace.training.loss}, which reads none."
+                yield Problem(document.where((*plan.keys, key)), found, "", "Remove it, or set loss: intermol.")

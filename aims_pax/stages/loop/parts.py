@@ -8,7 +8,7 @@ from typing import Final
 from aims_pax.committee import Committee, EpochPlan
 from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame
 from aims_pax.learner.state import Rules, StopReason
-from aims_pax.protocols import Score
+from aims_pax.protocols import Molecules, Score
 from aims_pax.sampling import BatchedSampler
 from aims_pax.stages.loop.recording import NoRecorder, TrajectoryRecorder
 
@@ -50,6 +50,8 @@ class LoopParts:
         What that is called in the store.
     molecules : mapping of int to sequence of sequence of int
         Atoms of the molecules that are told apart, by trajectory; no entry where none are.
+    molecules_weight : float
+        Of the forces on molecules in the loss, from when the learner lets them be learned, too.
     skip_alike : float
         Distance of descriptors below which a structure is like another one that is labelled or learned; 0: none is.
     withdraws : bool
@@ -82,6 +84,7 @@ class LoopParts:
     score: Score | None = None
     score_kind: str = ""
     molecules: Mapping[int, Sequence[Sequence[int]]] = field(default_factory=dict)
+    molecules_weight: float = 0.0
     skip_alike: float = 0.0
     withdraws: bool = False
     wants_stress: bool = False
@@ -92,3 +95,8 @@ class LoopParts:
     reasons: Mapping[StopReason, str] = field(default_factory=dict)
     labels_per_line: int = 1
     seed: int = 0
+
+    @property
+    def molecules_by_system(self) -> Molecules:
+        """The molecules that are told apart, by the names of their systems."""
+        return {self.sampler.frame(index).system: groups for index, groups in self.molecules.items()}

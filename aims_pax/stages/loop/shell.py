@@ -143,6 +143,8 @@ class Loop:
         memory, stored = self._bench.memory, self._keeping.recall_sampler()
         if stored is not None:
             self._checkpoints = stored
+        if self.state.weighs_molecules and self._trainer is not None:  # the checkpoint may be from before that
+            self._committee.weigh_molecules(self._parts.molecules_by_system, weight=self._parts.molecules_weight)
         before, is_reopened = self.state, memory.recall_json(REOPENED) is not None
         if is_reopened:
             self.state = reopened(self.state, self._parts.rules)
@@ -352,6 +354,9 @@ class Loop:
         if self.state.pause_epochs > before.pause_epochs:
             self._keeping.note(PICKING_PAUSED, {"n_pauses": self.state.n_pauses})
             self._diary.pausing(self.state.n_pauses)
+        if self.state.weighs_molecules and not before.weighs_molecules and self._trainer is not None:
+            self._trainer.weigh_molecules(self._parts.molecules_by_system, weight=self._parts.molecules_weight)
+            self._diary.weighing(self._parts.molecules_weight)
         if self.state.stopping is not None and before.stopping is None:
             self._diary.stopping(self.state.stopping)
         return consequences

@@ -107,6 +107,11 @@ class Diary:
         if not self._is_round:
             self._log.info("traj %02d  back to its checkpoint", trajectory)
 
+    def weighing(self, weight: float) -> None:
+        """Molecules alone have crossed their thresholds so often that what acts on them is learned, too."""
+        words = "molecules alone were unsure %d times in a row: the loss counts the forces on them from now on, by %g"
+        self._log.info(words, self._rules.molecular_limit, weight)
+
     def pausing(self, n_pauses: int) -> None:
         """Labels were unphysical in series."""
         rule = self._rules.wrecks

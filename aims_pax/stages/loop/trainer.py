@@ -12,6 +12,7 @@ from aims_pax.dataset.records import EpochRow
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Split
 from aims_pax.learner.stagnation import Stagnation
+from aims_pax.protocols import Molecules
 
 diary = logging.getLogger("aims_pax.training")
 
@@ -79,6 +80,12 @@ class CommitteeTrainer:
     def dataset_grew(self, split: Split) -> None:
         """Take note of a new point: losses before and after a change of the validation set can't be compared."""
         if split is Split.VALIDATION and self.stagnations is not None:
+            self.stagnations = self.stagnations.afresh()
+
+    def weigh_molecules(self, molecules: Molecules, *, weight: float) -> None:
+        """Have the forces on molecules learned, too: losses before and after can't be compared."""
+        self.committee.weigh_molecules(molecules, weight=weight)
+        if self.stagnations is not None:
             self.stagnations = self.stagnations.afresh()
 
     def train(self, n_epochs: int, *, members: Sequence[int] | None = None) -> float | None:

@@ -22,7 +22,8 @@ def test_every_loss_may_be_written() -> None:
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_of_stress_alone_insist_on_it(folder: ProjectFolder, name: str) -> None:
     mace = f"{MACE}TRAINING:\n  loss: {name.upper()}\n"
-    folder.write(mace=mace, structure=CRYSTAL)
+    settings = IDG + AL + MD + ("MISC:\n  mol_idxs: [[0]]\n" if name == "intermol" else "")
+    folder.write(settings, mace=mace, structure=CRYSTAL)
     if name in OF_STRESS:
         said = f"mace.yaml, line 4: TRAINING.loss is {name}, and GENERAL.compute_stress is false"
         assert said in folder.complaint()
@@ -42,12 +43,23 @@ def test_losses_of_stress_alone_insist_on_it(folder: ProjectFolder, name: str) -
         ("loss: huber, huber_delta: 0", "TRAINING.huber_delta is 0."),
         ("loss: energy_forces_dipole", "the models learn energies, forces and stress, and have no dipoles"),
         ("loss: weighted_energy_forces_charges", "have no dipoles, charges"),
-        ("loss: Intermol", "molecules are not told apart"),
+        ("loss: Intermol", "TRAINING.loss is intermol, and MISC.mol_idxs tells no molecules apart."),
         ("loss: mse", "TRAINING.loss is 'mse'.\n  Allowed: weighted | ef | forces_only"),
     ],
 )
 def test_what_no_loss_can_be_is_said(refused: Callable[..., str], training: str, words: str) -> None:
     assert words in refused(mace=f"{MACE}TRAINING: {{{training}}}\n")
+
+
+@pytest.mark.parametrize("key", ["intermol_crossed_limit", "intermol_forces_weight"])
+def test_what_only_the_loss_of_molecules_reads_is_refused_beside_others(folder: ProjectFolder, key: str) -> None:
+    """v0.2 reads it and does nothing; at its default it may stand there, as v0.2 writes it."""
+    active = AL.replace("num_trajectories: 2", f"num_trajectories: 2\n  {key}: 5")
+    settings = f"{IDG}{active}{MD}MISC:\n  mol_idxs: [[0, 1]]\n"
+    said = folder.write(settings).complaint()
+    assert f"ACTIVE_LEARNING.{key} is 5, and TRAINING.loss is weighted, which reads none." in said
+    mace = f"{MACE}TRAINING:\n  loss: intermol\n"
+    assert getattr(folder.write(settings, mace).load().active, key) == 5
 
 
 @pytest.mark.parametrize("loss", ["huber", "universal", "l1l2energyforces"])

@@ -316,10 +316,6 @@ LACKING_POOL = """
 
 LACKING: dict[str, str] = {
     "INITIAL_DATASET_GENERATION": "foundational_model: so3lr",
-    "ACTIVE_LEARNING": """
-        intermol_crossed_limit: 5
-        intermol_forces_weight: 10
-    """,
     "MISC": """
         create_restart: false
         dataset_dir: elsewhere

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from aims_pax.committee.mace.graph import Targets
-from aims_pax.committee.mace.loss import MaceLoss, WeightedLoss, build_loss, member_errors
+from aims_pax.committee.mace.loss import MaceLoss, MolecularLoss, WeightedLoss, build_loss, member_errors
 from aims_pax.committee.mace.model import Outputs
 from aims_pax.frame import FloatArray
 from aims_pax.settings.losses import LOSSES
@@ -109,7 +109,9 @@ FORMULAS: dict[str, Callable[[], float]] = {
     "l1l2energyforces": lambda: float(
         2.0 * np.abs(per_atom()).mean() + 30.0 * np.linalg.norm(of_forces(), axis=1).mean()
     ),
+    "intermol": lambda: energy_forces(2.0, 30.0) + 5.0 * float(squared(of_stress()).mean()),
 }
+"""Of molecules `intermol` counts nothing until it is told to."""
 
 
 def training(loss: str) -> TrainingSettings:
@@ -126,7 +128,8 @@ def test_every_loss_has_a_formula_and_a_name_that_may_be_written() -> None:
 @pytest.mark.parametrize("name", LOSSES)
 def test_loss_is_its_formula(name: str) -> None:
     loss = build_loss(training(name), LOSSES[name], compute_stress=True, dtype=torch.float64)
-    assert isinstance(loss, WeightedLoss if name == "weighted" else MaceLoss)
+    kinds: dict[str, type] = {"weighted": WeightedLoss, "intermol": MolecularLoss}
+    assert isinstance(loss, kinds.get(name, MaceLoss))
     found = loss(outputs(virials=loss.wants_virials(targets())), targets())
     assert float(found.detach()) == pytest.approx(FORMULAS[name](), rel=1e-12)
 
@@ -152,6 +155,39 @@ def test_errors_of_a_structure_count_by_its_weight(name: str, weights: tuple[flo
     labelled = targets(weighted=True)
     found = loss(outputs(virials=loss.wants_virials(labelled)), labelled)
     assert float(found.detach()) == pytest.approx(of_weighted_structures(*weights), rel=1e-12)
+
+
+MOLECULES = np.array([0, 0, -1, 1, 2, -1, 3, 3, 3])
+"""Of the nine atoms: the first structure has one of two atoms, the second two of one, the third one of three."""
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_forces_on_molecules_count_once_they_are_weighed(weighted: bool) -> None:
+    loss = build_loss(training("intermol"), LOSSES["intermol"], compute_stress=True, dtype=torch.float64)
+    assert isinstance(loss, MolecularLoss)
+    labelled = targets(weighted=weighted)
+    plain = float(loss(outputs(virials=True), labelled).detach())
+    told = replace(labelled, molecule=torch.tensor(MOLECULES), n_molecules=4)
+    assert float(loss(outputs(virials=True), told).detach()) == plain, "nobody has weighed them"
+    loss.weight = 11.0
+    assert float(loss(outputs(virials=True), labelled).detach()) == plain, "there are none"
+    whole = np.array([of_forces()[number == MOLECULES].sum(axis=0) for number in range(4)])
+    of_structures = (STRUCTURES if weighted else np.ones(3))[[0, 1, 1, 2]]
+    expected = plain + 11.0 * (of_structures[:, None] * squared(whole)).mean()
+    said = loss(outputs(virials=True), told)
+    assert float(said.detach()) == pytest.approx(expected, rel=1e-12)
+    assert said.requires_grad
+
+
+def test_molecules_are_counted_through_a_batch() -> None:
+    one = targets()
+    first = replace(one, molecule=torch.tensor(MOLECULES), n_molecules=4)
+    joined = Targets.join([first, one, first])
+    assert joined.n_molecules == 8
+    assert joined.molecule is not None
+    again = [number + 4 if number >= 0 else -1 for number in MOLECULES]
+    assert joined.molecule.tolist() == [*MOLECULES, *[-1] * 9, *again]
+    assert Targets.join([one, one]).molecule is None
 
 
 def test_weights_of_one_change_no_bit_of_the_loss() -> None:
