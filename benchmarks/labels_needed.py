@@ -22,9 +22,8 @@ expensive one each of its steps would be a label.
 The ratio is that of labels to those of random frames at equal error, see curves.py. Its interval is the bootstrap over
 seeds, whose pairs stay together; of three seeds it can be no wider than they are.
 
-Every cell is a line of the table, written when it is finished. What cells need, MD and runs, is in the folder --work,
-and is gone on with. Several processes may fill one table, each with systems or seeds of its own, once the MD of the
-held-out set of a system is there.
+Every cell is a line of the table, written when it is finished; MD and runs are in the folder --work, and are gone on
+with. Several processes may fill one table, each with systems of its own.
 """
 
 import argparse
@@ -60,14 +59,11 @@ from aims_pax.trajectory import pack_arrays, unpack_arrays
 HERE: Final = Path(__file__).parent
 WAYS: Final = (BASELINE, "uniform", "threshold")
 
-HELDOUT_SEED: Final = 2**20
-"""Of the MD of the held-out sets; beyond all that --seeds takes."""
-
-FEWEST_LABELS: Final = 12
-"""The run has ten before its committee chooses anything."""
+HELDOUT_SEED: Final = 2**20  # of the MD of the held-out sets; beyond all that --seeds takes
+FEWEST_LABELS: Final = 12  # the run has ten before its committee chooses anything
 
 VALID_RATIO: Final = 0.1
-"""Of the run; it is the default, and foretells how many labels a goal of training structures comes to."""
+"""Of the run: it foretells how many labels a goal of training structures comes to."""
 
 COMMIT_S: Final = 15.0
 """Seconds of MD that an interruption may cost."""
@@ -77,12 +73,12 @@ UNVALIDATED: Final = EpochPlan(valid_skip=2**60, validates_last=False)
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """MD by the reference: trajectories, and looks at all of them, so many steps apart, after a first stretch."""
+    """MD by the reference: trajectories, and looks at all of them, so many steps apart; the first ones are let go."""
 
     n_trajectories: int
     n_looks: int
     steps_per_look: int
-    n_first_steps: int
+    n_first_looks: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,13 +121,13 @@ def systems_of(*, is_quick: bool) -> dict[str, System]:
         timestep_fs=1.0,
         labels=(20, 40, 80, 160),
         n_steps=3000,
-        n_initial_epochs=100,
-        pool=Span(8, 200, 10, 500),
-        heldout=Span(6, 40, 100, 1000),
+        n_initial_epochs=200,
+        pool=Span(8, 200, 10, 50),
+        heldout=Span(6, 40, 100, 10),
     )
     if is_quick:
         few = {"labels": (14, 20), "n_steps": 60, "n_initial_epochs": 20}
-        return {"ethanol": replace(molecule, **few, pool=Span(2, 20, 5, 50), heldout=Span(2, 6, 20, 100))}
+        return {"ethanol": replace(molecule, **few, pool=Span(2, 20, 5, 10), heldout=Span(2, 6, 20, 5))}
     salt = replace(
         molecule,
         name="nacl",
@@ -140,8 +136,8 @@ def systems_of(*, is_quick: bool) -> dict[str, System]:
         temperature_k=600.0,
         timestep_fs=4.0,
         n_steps=2000,
-        pool=Span(8, 200, 5, 500),
-        heldout=Span(6, 40, 25, 500),
+        pool=Span(4, 60, 5, 15),  # half a second a step
+        heldout=Span(6, 20, 15, 5),
     )
     large = replace(
         molecule,
@@ -149,9 +145,9 @@ def systems_of(*, is_quick: bool) -> dict[str, System]:
         atoms=peptide,
         labels=(20, 40, 80),
         n_steps=1500,
-        n_initial_epochs=60,
-        pool=Span(4, 150, 10, 500),
-        heldout=Span(4, 20, 100, 1000),
+        n_initial_epochs=100,
+        pool=Span(4, 150, 10, 50),
+        heldout=Span(4, 20, 50, 10),
     )
     return {one.name: one for one in (molecule, salt, large)}
 
@@ -164,11 +160,11 @@ def project_of(system: System, folder: Path, *, seed: int, goal: int) -> Project
         reference={"type": "tblite", "method": system.method},
         stages=[
             ap.initial(
-                n_points_per_sampling_step_idg=2,
+                n_points_per_sampling_step_idg=8,
                 max_initial_set_size=7,
                 distinct_model_sets=False,  # they are few, and all members share them
-                equilibration_steps=500,
-                skip_step_initial=40,
+                equilibration_steps=round(500 / system.timestep_fs),  # five friction times
+                skip_step_initial=20,
                 intermediate_epochs_idg=system.n_initial_epochs,
                 valid_ratio=VALID_RATIO,
             ),
@@ -207,22 +203,42 @@ def sampled(system: System, span: Span, path: Path, *, seed: int) -> list[list[F
         stored = unpack_arrays(path.read_bytes(), ("seen", "state"))
         seen = list(stored["seen"])
         sampler.load(stored["state"].tobytes())
-    committed = time.monotonic()
-    while len(seen) < span.n_looks:
-        for moved in sampler.advance(everyone, span.steps_per_look + (0 if seen else span.n_first_steps)):
+    committed, n_looks = time.monotonic(), span.n_first_looks + span.n_looks
+    while len(seen) < n_looks:
+        for moved in sampler.advance(everyone, span.steps_per_look):
             if moved.problem is not None:
                 raise SystemExit(f"{system.name}: MD by {system.method} broke: {moved.problem}")
         seen.append(np.array([sampler.frame(one).positions for one in everyone]))
-        if len(seen) == span.n_looks or time.monotonic() - committed > COMMIT_S:
+        if len(seen) == n_looks or time.monotonic() - committed > COMMIT_S:
             state = np.frombuffer(sampler.save(), dtype=np.uint8)
             with replacing_bytes(path) as file:
                 file.write(pack_arrays({"seen": np.array(seen), "state": state}))
             committed = time.monotonic()
-            print(f"  MD of {path.stem} by {system.method}: {len(seen)} of {span.n_looks} looks", flush=True)
+            print(f"  MD of {path.stem} by {system.method}: {len(seen)} of {n_looks} looks", flush=True)
     return [
         [replace(own.frame, trajectory=one, md_step=look, positions=positions[one]) for one in everyone]
-        for look, positions in enumerate(seen)
+        for look, positions in enumerate(seen[span.n_first_looks :])
     ]
+
+
+def labels_at(frames: Sequence[Frame], system: System, path: Path) -> list[Label]:
+    """Labels of structures of one MD, which `path` keeps by trajectory and look."""
+    known: dict[tuple[int, int], Label] = {}
+    if path.is_file():
+        stored = unpack_arrays(path.read_bytes(), ("places", "energies", "forces"))
+        for place, energy, forces in zip(stored["places"], stored["energies"], stored["forces"], strict=True):
+            known[int(place[0]), int(place[1])] = Label(float(energy), forces, None, system.method, 0.0)
+    missing = [frame for frame in frames if (frame.trajectory, frame.md_step) not in known]
+    committed = time.monotonic()
+    for frame in missing:
+        (known[frame.trajectory, frame.md_step],) = labels_of([frame], system.method)
+        if frame is missing[-1] or time.monotonic() - committed > COMMIT_S:
+            energies = np.array([label.energy for label in known.values()])
+            forces = np.array([label.forces for label in known.values()])
+            with replacing_bytes(path) as file:
+                file.write(pack_arrays({"places": np.array(list(known)), "energies": energies, "forces": forces}))
+            committed = time.monotonic()
+    return [known[frame.trajectory, frame.md_step] for frame in frames]
 
 
 def chosen_from_md(cell: Cell, looks: Sequence[Sequence[Frame]]) -> list[Frame]:
@@ -265,7 +281,7 @@ def labelled(cell: Cell, system: System, work: Path) -> list[LabelledFrame]:
     else:
         looks = sampled(system, system.pool, work / f"pool-{cell.seed}.npz", seed=cell.seed)
         frames = chosen_from_md(cell, looks)
-        pairs = list(zip(frames, labels_of(frames, system.method), strict=True))
+        pairs = list(zip(frames, labels_at(frames, system, work / f"pool-{cell.seed}-labels.npz"), strict=True))
     return [LabelledFrame(index + 1, frame, label, Split.TRAINING) for index, (frame, label) in enumerate(pairs)]
 
 
@@ -289,7 +305,7 @@ def measured(cell: Cell, system: System, work: Path) -> Record:
     work.mkdir(parents=True, exist_ok=True)
     looks = sampled(system, system.heldout, work / "heldout.npz", seed=HELDOUT_SEED)
     heldout = [frame for look in looks for frame in look]
-    true = [label.forces for label in labels_of(heldout, system.method)]
+    true = [label.forces for label in labels_at(heldout, system, work / "heldout-labels.npz")]
     committee = trained(labelled(cell, system, work), system, work, seed=cell.seed)
     found = [predicted.forces[0] for predicted in committee.predict(heldout)]
     worst = [max_atomic_error(*pair) for pair in zip(found, true, strict=True)]
@@ -307,7 +323,7 @@ def cells_of(system: System, arguments: argparse.Namespace) -> Iterator[Cell]:
     most = system.pool.n_trajectories * system.pool.n_looks
     if strange := [number for number in numbers if not FEWEST_LABELS <= number <= most]:
         raise SystemExit(
-            f"--labels: {strange[0]} is not from {FEWEST_LABELS} to {most}, of which {system.name} has MD."
+            f"--labels: {strange[0]} is not from {FEWEST_LABELS} to {most}, which {system.name} has MD of."
         )
     for seed, number, way in product(arguments.seeds, numbers, arguments.ways):
         yield Cell(system.name, seed, number, way)
@@ -361,7 +377,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--systems", nargs="+", choices=names, default=names)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="of MD, draw and weights")
+    parser.add_argument("--seeds", nargs="+", type=int, help="1 2 3 when not given, and 1 with --quick")
     parser.add_argument("--labels", nargs="+", type=int, help="numbers of labels, in the place of the system's own")
     parser.add_argument("--table", type=Path, help="results/labels_needed.jsonl beside this file, when not given")
     parser.add_argument("--work", type=Path, default=Path("labels_needed"), help="folder of MD and runs")
@@ -372,6 +388,7 @@ def parsed() -> argparse.Namespace:
         arguments.work /= "quick"
     if arguments.table is None:
         arguments.table = (arguments.work if arguments.quick else HERE / "results") / "labels_needed.jsonl"
+    arguments.seeds = arguments.seeds or ([1] if arguments.quick else [1, 2, 3])
     if not all(0 < seed < HELDOUT_SEED for seed in arguments.seeds):
         parser.error(f"--seeds: {arguments.seeds} are not all from 1 to {HELDOUT_SEED - 1}")
     return arguments

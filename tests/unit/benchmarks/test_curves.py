@@ -100,4 +100,5 @@ def test_the_table_is_printed_at_any_time(curves: ModuleType) -> None:
     some = [one for one in found if one.cell.seed < 3 and not (one.cell.seed == 2 and one.cell.labels > 20)]
     assert "0.50 (no interval; 1 seed, 20 to 160 labels)" in "\n".join(curves.lines_of("ethanol", some))
     assert "not known yet" in "\n".join(curves.lines_of("ethanol", [one for one in found if one.cell.labels == 20]))
-    assert "-" in "\n".join(curves.lines_of("ethanol", found[1:]))
+    thin = [one for one in found if (one.cell.labels, one.cell.way) != (20, "random")]
+    assert f"{20:8d}{'-':>20s}" in "\n".join(curves.lines_of("ethanol", thin))
