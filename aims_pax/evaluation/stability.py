@@ -5,7 +5,7 @@ takes longer than a step to be told from a vibration is found here.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -39,6 +39,9 @@ HOT: Final = 3.0
 """Mean temperature over HOT_LOOKS looks, in temperatures of the run, that no thermostat allows; more for few atoms."""
 
 HOT_LOOKS: Final = 10
+
+UNSETTLED_SHARE: Final = 0.1
+"""Of a run, at its beginning: it remembers the structure that it began from."""
 
 FLUCTUATION_SIGMAS: Final = 8.0
 """Standard deviations of the temperature of few atoms that count as heat: sqrt(2 / degrees of freedom) is one."""
@@ -113,6 +116,9 @@ class Traces:
         Longest bond, in lengths at the start; NaN without bonds.
     deviation_time_ps, deviation_ev_per_ang : (m,)
         Of the forces that the committee predicts; looked at less often.
+    angle_time_ps : (k,)
+    angles_rad : (k, D)
+        Dihedrals, where they are looked at.
     """
 
     time_ps: FloatArray
@@ -120,6 +126,8 @@ class Traces:
     strain: FloatArray
     deviation_time_ps: FloatArray
     deviation_ev_per_ang: FloatArray
+    angle_time_ps: FloatArray = field(default_factory=lambda: np.zeros(0))
+    angles_rad: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,6 +174,7 @@ class RunWatch:
     _temperatures: list[float] = field(default_factory=list)
     _strains: list[float] = field(default_factory=list)
     _deviations: list[tuple[float, float]] = field(default_factory=list)
+    _angles: list[tuple[float, FloatArray]] = field(default_factory=list)
     _broken_since: dict[int, float] = field(default_factory=dict)
 
     def look(
@@ -197,6 +206,10 @@ class RunWatch:
         """Note how far the members are from each other."""
         self._deviations.append((time_ps, deviation_ev_per_ang))
 
+    def note_angles(self, time_ps: float, angles_rad: FloatArray) -> None:
+        """Note dihedrals (D,), rad."""
+        self._angles.append((time_ps, angles_rad))
+
     def record(
         self, begun_from: str, *, length_ps: float, failure: Failure | None, drift: float | None = None
     ) -> RunRecord:
@@ -205,6 +218,9 @@ class RunWatch:
         traces = Traces(
             np.array(self._times), np.array(self._temperatures), np.array(self._strains), *deviations.T.copy()
         )
+        if self._angles:
+            times, angles = zip(*self._angles, strict=True)
+            traces = replace(traces, angle_time_ps=np.array(times), angles_rad=np.array(angles))
         return RunRecord(self.conditions, begun_from, length_ps, failure, traces, drift)
 
     def _broken_bond(self, time_ps: float, positions: FloatArray, strains: FloatArray) -> Failure | None:
@@ -280,6 +296,16 @@ def thermal_mean(record: RunRecord) -> float | None:
     if settled.sum() * LOOK_FS < 100.0:
         return None
     return float(record.traces.temperature_k[settled].mean())
+
+
+def settling_ps(conditions: Conditions, length_ps: float) -> float:
+    """Time of a run at its beginning that says nothing: a tenth of it, or three times its thermostat's."""
+    return max(3e-3 * (conditions.relaxation_fs or 0.0), UNSETTLED_SHARE * length_ps)
+
+
+def settled_angles(record: RunRecord) -> FloatArray:
+    """Dihedrals of a run, (n, D), rad, without its beginning."""
+    return record.traces.angles_rad[record.traces.angle_time_ps > settling_ps(record.conditions, record.length_ps)]
 
 
 def watched_ps(records: Sequence[RunRecord]) -> float:

@@ -5,7 +5,10 @@ from contextlib import closing
 from pathlib import Path
 
 from aims_pax.departure import Departure
+from aims_pax.evaluation.verdict import Verdict
 from aims_pax.outcome.conditions import common_temperature
+from aims_pax.outcome.dihedrals.findings import Compared, Uncompared
+from aims_pax.outcome.dihedrals.opponent import Opponent, compare_dihedrals
 from aims_pax.outcome.drivers import usual_driver
 from aims_pax.outcome.heldout import HeldoutParts, HeldoutSet
 from aims_pax.outcome.heldout_plan import HeldoutPlan
@@ -24,6 +27,8 @@ def verify(
     drive: str = "first",
     heldout: int = 0,
     data: str | Path | None = None,
+    against: str | Path | None = None,
+    dihedrals: str = "auto",
     device: str = "auto",
     seed: int = 1,
 ) -> Verification:
@@ -46,6 +51,11 @@ def verify(
         Labels of a held-out set that is made, or gone on with, in verify/heldout of the run folder.
     data : path or None
         Labelled structures to measure on instead, extended XYZ.
+    against : str, path or None
+        Another model whose dihedrals are compared with those of the models: its file, ``GFN2-xTB``, ``reference``, and
+        all else that ``--by`` takes.
+    dihedrals : str
+        ``auto``, or four atoms each, counted from 0: ``0-1-2-8,1-2-8-3``.
     device : str
         auto, cpu, cuda, or one GPU such as cuda:1.
     seed : int
@@ -61,15 +71,30 @@ def verify(
     chosen = project if isinstance(project, Project) else load_project(project, stages=())
     subject = Subject.of(chosen, [Path(path).expanduser() for path in models], device=device)
     wishes = Wishes(tuple(temperatures_k), n_runs, length_ps, Drive(drive), seed)
+    opponent = None
+    if against is not None:
+        opponent = Opponent.of(subject, wishes, against=str(against), dihedrals=dihedrals)
     file = None if data is None else Path(data).expanduser()
     if heldout:
         file = _made(chosen, subject, heldout)
     measured = None if file is None else measure_heldout(subject, file, drive=wishes.drive)
     known = None if measured is None else measured.measured
-    verdicts = {}
+    verdicts: dict[float, Verdict] = {}
+    compared: tuple[Compared | Uncompared, ...] = ()
+    departure = Departure()
     if length_ps:
-        verdicts = try_dynamics(subject, wishes, departure=Departure(), show=lambda _words: None, measured=known)
-    return Verification(subject.names, verdicts, measured)
+        angles = {} if opponent is None else opponent.dihedrals
+        verdicts = try_dynamics(subject, wishes, departure=departure, show=_unshown, measured=known, angles=angles)
+    if opponent is not None:
+        folder = chosen.run_folder / "verify"
+        compared = compare_dihedrals(
+            subject, wishes, opponent, verdicts, folder=folder, departure=departure, show=_unshown
+        )
+    return Verification(subject.names, verdicts, measured, dihedrals=compared)
+
+
+def _unshown(_words: str) -> None:
+    """Nobody looks at a line of progress."""
 
 
 def _made(project: Project, subject: Subject, n_frames: int) -> Path:

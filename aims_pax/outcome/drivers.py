@@ -1,14 +1,18 @@
-"""What drives the MD of a held-out set: the driver of the run, its product, its reference, or another method."""
+"""What drives other MD than that of the models: the driver of the run, its reference, or another method."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from aims_pax.committee import CommitteeForces, Ensemble, devices_of, load_foundation
+from aims_pax.dataset.run_folder import RunFolder
+from aims_pax.departure import Departure
 from aims_pax.errors import Problem, UserError
-from aims_pax.protocols import Driver
+from aims_pax.labelling.errands import errands_in
+from aims_pax.protocols import Driver, Pool
 from aims_pax.reference.ase_adapter import import_callable
-from aims_pax.sampling import CalculatorForces, shared_by_system
+from aims_pax.sampling import CalculatorForces, ReferenceForces, shared_by_system
 from aims_pax.settings import Project
 from aims_pax.settings.methods.driver import EMBEDDED, EMBEDDED_METHODS
 from aims_pax.settings.methods.reference import XtbMethod
@@ -41,7 +45,7 @@ def is_reference(by: str, project: Project) -> bool:
     return by == "reference" or (by == "driver" and is_aimd)
 
 
-def driver_forces(by: str, project: Project, product: Ensemble) -> Driver:
+def driver_forces(by: str, project: Project, product: Ensemble, *, key: str = "--by") -> Driver:
     """What drives the MD where the reference does not, by its name.
 
     Parameters
@@ -52,6 +56,8 @@ def driver_forces(by: str, project: Project, product: Ensemble) -> Driver:
     project : Project
     product : Ensemble
         Of which the first drives where `by` is ``product``.
+    key : str
+        The option that names it, for messages.
 
     Raises
     ------
@@ -73,8 +79,49 @@ def driver_forces(by: str, project: Project, product: Ensemble) -> Driver:
     if Path(by).expanduser().is_file():
         return CommitteeForces(load_foundation("mace", by, device=devices))
     if ":" in by:
-        make = import_callable(by, key="--by")
+        make = import_callable(by, key=key)
         return CalculatorForces(make, owner=shared_by_system)
     named = "driver | product | reference | GFN1-xTB | GFN2-xTB | mace-mp | mace-off"
     allowed = f"{named} | a model file | package.module:Callable"
-    raise UserError(Problem("--by", f"is {by!r}, and there is no such driver or file.", allowed))
+    raise UserError(Problem(key, f"is {by!r}, and there is no such driver or file.", allowed))
+
+
+@contextmanager
+def workers(
+    project: Project, *, want_stress: bool, departure: Departure, show: Callable[[str], None]
+) -> Iterator[Pool]:
+    """Where the reference computes; they are released at the end, and hear of a departure meanwhile."""
+    show("starting what computes labels")
+    pool = assembly.build_pool(project, want_stress=want_stress)
+    departure.listeners.append(pool.wake)
+    try:
+        yield pool
+    finally:
+        departure.listeners.remove(pool.wake)
+        pool.close()
+
+
+@contextmanager
+def reference_forces(
+    project: Project, folder: RunFolder, *, moves_cells: bool, departure: Departure, show: Callable[[str], None]
+) -> Iterator[Driver]:
+    """The reference as a driver: each step is computed by its workers, and found in the books of `folder` when it was.
+
+    Parameters
+    ----------
+    moves_cells : bool
+        Whether MD asks for stress.
+    """
+    wants_stress = moves_cells or assembly.wants_stress(project)
+    with (
+        workers(project, want_stress=wants_stress, departure=departure, show=show) as pool,
+        errands_in(
+            folder,
+            pool,
+            departure,
+            keeps_folders=not project.settings.cluster.clean_dirs,
+            no_progress_s=project.settings.misc.no_progress_s,
+            called="AIMD step",
+        ) as steps,
+    ):
+        yield ReferenceForces(steps)

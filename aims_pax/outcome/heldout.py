@@ -7,8 +7,7 @@ import json
 import logging
 import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -23,12 +22,11 @@ from aims_pax.departure import Departure
 from aims_pax.errors import CampaignStopped, Problem, UserError
 from aims_pax.frame import Frame, Label, Split
 from aims_pax.labelling.desk import LabelDesk
-from aims_pax.labelling.errands import errands_in
 from aims_pax.outcome.conditions import heldout_starts, motions_of, noted_motion
-from aims_pax.outcome.drivers import driver_forces, driver_name, is_reference
+from aims_pax.outcome.drivers import driver_forces, driver_name, is_reference, reference_forces, workers
 from aims_pax.outcome.heldout_plan import OVERSAMPLED, Cost, HeldoutPlan, Select
-from aims_pax.protocols import Driver, ForgetsHistory, LabelDone, Pool
-from aims_pax.sampling import BatchedSampler, ReferenceForces, TrajectoryStart
+from aims_pax.protocols import Driver, ForgetsHistory, LabelDone
+from aims_pax.sampling import BatchedSampler, TrajectoryStart
 from aims_pax.selection import farthest_points
 from aims_pax.settings import Project
 from aims_pax.settings.stage import INITIAL
@@ -161,20 +159,14 @@ class HeldoutSet:
         if self._model is not None:
             self._move(self._model)
             return
-        project = self._parts.project
-        moves_cells = any(segment.dynamics.wants_stress for start in self._starts for segment in start.program)
-        with (
-            self._workers(want_stress=moves_cells or assembly.wants_stress(project)) as pool,
-            errands_in(
-                RunFolder(self._parts.folder / f"aimd-{self._id()}", self._calculations() / "aimd"),
-                pool,
-                self._parts.departure,
-                keeps_folders=not project.settings.cluster.clean_dirs,
-                no_progress_s=project.settings.misc.no_progress_s,
-                called="AIMD step",
-            ) as steps,
-        ):
-            self._move(ReferenceForces(steps))
+        with reference_forces(
+            self._parts.project,
+            RunFolder(self._parts.folder / f"aimd-{self._id()}", self._calculations() / "aimd"),
+            moves_cells=any(segment.dynamics.wants_stress for start in self._starts for segment in start.program),
+            departure=self._parts.departure,
+            show=self._parts.show,
+        ) as driver:
+            self._move(driver)
 
     def _move(self, driver: Driver) -> None:
         """A round at a time; each is stored with the state that it leads to."""
@@ -272,14 +264,15 @@ class HeldoutSet:
         project, unasked = self._parts.project, self._unasked()
         if not unasked and not self._store.counts().n_in_flight:
             return
-        with self._workers(want_stress=assembly.wants_stress(project)) as pool:
+        departure, show = self._parts.departure, self._parts.show
+        with workers(project, want_stress=assembly.wants_stress(project), departure=departure, show=show) as pool:
             desk = LabelDesk(
                 self._store,
                 pool,
                 RunFolder(self._parts.folder, self._calculations()),
                 INITIAL,
                 keeps_folders=not project.settings.cluster.clean_dirs,
-                departure=self._parts.departure,
+                departure=departure,
                 no_progress_s=project.settings.misc.no_progress_s,
             )
             self._keep(desk, desk.resume())
@@ -292,18 +285,6 @@ class HeldoutSet:
             while desk.n_in_flight:
                 self._keep(desk, desk.collect(timeout_s=None))
                 self._leave_if_asked(desk)
-
-    @contextmanager
-    def _workers(self, *, want_stress: bool) -> Iterator[Pool]:
-        """Where labels are computed; they are released at the end, and hear of a departure meanwhile."""
-        self._parts.show("starting what computes labels")
-        pool = assembly.build_pool(self._parts.project, want_stress=want_stress)
-        self._parts.departure.listeners.append(pool.wake)
-        try:
-            yield pool
-        finally:
-            self._parts.departure.listeners.remove(pool.wake)
-            pool.close()
 
     def _calculations(self) -> Path:
         return self._parts.project.label_folder / f"heldout-{self._id()}"

@@ -1,7 +1,7 @@
 """Molecular dynamics with finished models, watched for what models do when they are wrong."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -19,6 +19,7 @@ from aims_pax.evaluation.stability import (
     Trouble,
     drift_of,
 )
+from aims_pax.frame import FloatArray, Frame
 from aims_pax.protocols import Driver, Predictor, Sampler, Score
 from aims_pax.sampling import VELOCITY_VERLET, BatchedSampler, Segment, TrajectoryStart
 from aims_pax.selection import SCORES
@@ -45,12 +46,15 @@ class TrialRun:
     begun_from : str
     is_mobile : bool
         See :class:`RunWatch`.
+    angles : callable or None
+        Dihedrals of a structure, (D,), rad, which are noted at every look.
     """
 
     start: TrajectoryStart
     graph: BondGraph
     begun_from: str = "start"
     is_mobile: bool = False
+    angles: Callable[[Frame], FloatArray] | None = None
 
     @property
     def conditions(self) -> Conditions:
@@ -117,8 +121,9 @@ class TrialParts:
     ----------
     committee : Predictor
         Models of one generation.
-    driver : int or None
-        The member that moves the atoms; None: the mean of all.
+    driver : Driver, int or None
+        The member that moves the atoms, or what does in the place of all, whose deviation is then not looked at; None:
+        the mean of all.
     score : Score
         How the deviation of their forces is measured, eV/Å.
     departure : Departure
@@ -128,7 +133,7 @@ class TrialParts:
     """
 
     committee: Predictor
-    driver: int | None = 0
+    driver: Driver | int | None = 0
     score: Score = SCORES["max_atomic_sd"]
     departure: Departure = field(default_factory=Departure)
     show: Callable[[Moment], None] = lambda _moment: None
@@ -136,7 +141,9 @@ class TrialParts:
     @property
     def forces(self) -> Driver:
         """What moves the atoms."""
-        return CommitteeForces(self.committee, member=self.driver)
+        if self.driver is None or isinstance(self.driver, int):
+            return CommitteeForces(self.committee, member=self.driver)
+        return self.driver
 
 
 class Trial:
@@ -153,6 +160,8 @@ class Trial:
         self._failures: dict[int, Failure] = {}
         self._lengths_ps = [0.0] * len(runs)
         self._newest: float | None = None
+        is_moved_by_models = parts.driver is None or isinstance(parts.driver, int)
+        self._judges = parts.committee.n_members > 1 and is_moved_by_models
 
     def carry_out(self, span: Span) -> tuple[RunRecord, ...]:
         """Move all runs for some time, then without thermostat; one record for each run, in their order.
@@ -166,6 +175,14 @@ class Trial:
         drifts = self._drifts(sampler)
         for run in self._sound:
             self._lengths_ps[run] = lengths_ps[run]
+        return self._records(drifts)
+
+    def carry_out_with_thermostat(self, span: Span) -> tuple[RunRecord, ...]:
+        """The same without the time at constant energy after it."""
+        self._move(self._sampler([run.start for run in self._runs]), span)
+        return self._records({})
+
+    def _records(self, drifts: Mapping[int, float]) -> tuple[RunRecord, ...]:
         return tuple(
             watch.record(
                 run.begun_from,
@@ -196,8 +213,9 @@ class Trial:
             self._advance(sampler, moving)
             n_looks += 1
             sound = [run for run in moving if run not in self._failures]
-            if n_looks % LOOKS_PER_DEVIATION == 0 and sound and self._parts.committee.n_members > 1:
+            if n_looks % LOOKS_PER_DEVIATION == 0 and sound and self._judges:
                 self._look_at_deviation(sampler, sound)
+            self._look_at_angles(sampler, sound)
             self._show(reached_ps, span.most_ps, "with thermostat")
 
     def _drifts(self, sampler: Sampler) -> dict[int, float]:
@@ -259,6 +277,11 @@ class Trial:
         for run, score in zip(runs, scores, strict=True):
             self._watches[run].note_deviation(self._lengths_ps[run], score)
         self._newest = max(scores)
+
+    def _look_at_angles(self, sampler: Sampler, runs: Sequence[int]) -> None:
+        for run in runs:
+            if (angles := self._runs[run].angles) is not None:
+                self._watches[run].note_angles(self._lengths_ps[run], angles(sampler.frame(run)))
 
     def _sampler(self, starts: Sequence[TrajectoryStart]) -> Sampler:
         return BatchedSampler(starts, self._parts.forces, device=self._parts.committee.device)

@@ -1,7 +1,7 @@
 """Finished models tried later and longer: stability at several temperatures, and errors on held-out structures."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -22,6 +22,8 @@ from aims_pax.evaluation.stability import RunRecord, watched_ps
 from aims_pax.evaluation.verdict import Evidence, Learned, Measured, Verdict, judge, run_json
 from aims_pax.frame import LabelledFrame
 from aims_pax.outcome.conditions import Grounds, at_temperature, conditions_of, trial_runs
+from aims_pax.outcome.dihedrals.angles import Dihedrals
+from aims_pax.outcome.dihedrals.findings import Compared, Uncompared
 from aims_pax.outcome.provenance import deviation_of, learned_of, product_of
 from aims_pax.outcome.stability import Stability, trace_of
 from aims_pax.outcome.trial import Span, TrialRun
@@ -157,17 +159,21 @@ class Verification:
     heldout : Heldout or None
     is_complete : bool
         Whether all was done that was asked for.
+    dihedrals : tuple of Compared or Uncompared
+        By temperature and system, where models are compared with another one.
     """
 
     names: tuple[str, ...]
     verdicts: dict[float, Verdict]
     heldout: Heldout | None
     is_complete: bool = True
+    dihedrals: tuple[Compared | Uncompared, ...] = ()
 
     def text(self) -> str:
         """Everything, for a person."""
         parts = [stability_table(self.verdicts)] if self.verdicts else []
         parts += [] if self.heldout is None else [self.heldout.text()]
+        parts += ["\n".join(one.lines()) for one in self.dihedrals]
         for temperature, verdict in self.verdicts.items():
             first, *rest = verdict.lines()
             parts.append("\n".join([f"{temperature:g} K, {first}", *rest]))
@@ -191,10 +197,11 @@ class Verification:
                 "rms_force_ev_per_ang": self.heldout.measured.rms_force_ev_per_ang,
                 "errors": {name: one.as_json() for name, one in self.heldout.errors.items()},
             },
+            "dihedrals": [one.as_json() for one in self.dihedrals],
         }
 
     def write(self, folder: Path) -> list[Path]:
-        """Write verify.json, verify.txt and, where there was MD, a figure for each temperature."""
+        """Write verify.json, verify.txt and, where there was MD, figures for each temperature."""
         folder.mkdir(parents=True, exist_ok=True)
         written = [folder / "verify.json", folder / "verify.txt"]
         with replacing(written[0]) as file:
@@ -204,7 +211,7 @@ class Verification:
         for temperature, verdict in self.verdicts.items():
             written.append(folder / f"stability_{temperature:g}K.png")
             draw_stability([trace_of(record) for record in verdict.records], written[-1], title=_title(verdict))
-        return written
+        return [*written, *(path for one in self.dihedrals for path in one.write(folder))]
 
 
 def try_dynamics(
@@ -214,6 +221,7 @@ def try_dynamics(
     departure: Departure,
     show: Callable[[str], None],
     measured: Measured | None,
+    angles: Mapping[str, Dihedrals] | None = None,
 ) -> dict[float, Verdict]:
     """Run MD at each temperature, and judge it.
 
@@ -221,25 +229,33 @@ def try_dynamics(
     ----------
     measured : Measured or None
         Errors on held-out structures; those on the run's own validation structures when None.
+    angles : mapping of str to Dihedrals, or None
+        What is noted of each system on the way.
     """
-    project = subject.project
-    grounds = Grounds.of(project.systems, subject.labelled)
-    own = conditions_of(project)
-    wanted = wishes.temperatures_k or tuple(sorted({md.temperature for _, md in own}))
     known = measured or measured_on(subject.labelled, subject.ensemble)
     verdicts = {}
-    for number, temperature in enumerate(wanted):
-        conditions = [(system, at_temperature(md, temperature)) for system, md in own]
-        if not wishes.temperatures_k:
-            conditions = [(system, md) for system, md in own if md.temperature == temperature]
-        distinct = [pair for place, pair in enumerate(conditions) if pair not in conditions[:place]]
-        runs = trial_runs(grounds, distinct, n_runs=wishes.n_runs, seed=wishes.seed + number)
-        records = _carry_out(subject, runs, wishes, departure, partial(_show_at, show, temperature))
+    for temperature, runs in runs_at(subject, wishes):
+        watched = [replace(run, angles=(angles or {}).get(run.conditions.system)) for run in runs]
+        records = _carry_out(subject, watched, wishes, departure, partial(_show_at, show, temperature))
         if records:
             verdicts[temperature] = judge(Evidence(records, known, subject.learned))
         if departure.reason is not None:
             break
     return verdicts
+
+
+def runs_at(subject: Subject, wishes: Wishes) -> Iterator[tuple[float, list[TrialRun]]]:
+    """Each temperature, K, with the runs at it; the same for the same wishes."""
+    project = subject.project
+    grounds = Grounds.of(project.systems, subject.labelled)
+    own = conditions_of(project)
+    wanted = wishes.temperatures_k or tuple(sorted({md.temperature for _, md in own}))
+    for number, temperature in enumerate(wanted):
+        conditions = [(system, at_temperature(md, temperature)) for system, md in own]
+        if not wishes.temperatures_k:
+            conditions = [(system, md) for system, md in own if md.temperature == temperature]
+        distinct = [pair for place, pair in enumerate(conditions) if pair not in conditions[:place]]
+        yield temperature, trial_runs(grounds, distinct, n_runs=wishes.n_runs, seed=wishes.seed + number)
 
 
 def _show_at(show: Callable[[str], None], temperature_k: float, words: str) -> None:

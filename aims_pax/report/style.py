@@ -18,8 +18,8 @@ INK: Final = "#222222"
 
 
 @contextmanager
-def panels(path: Path, *, n_columns: int, width_in: float, height_in: float) -> "Iterator[list[Axes]]":
-    """Axes side by side, saved as a PNG at `path` when the context ends without an error.
+def panels(path: Path, *, n_columns: int, n_rows: int = 1, width_in: float, height_in: float) -> "Iterator[list[Axes]]":
+    """Axes side by side, row after row, saved as a PNG at `path` when the context ends without an error.
 
     Draws without a display, and leaves matplotlib's global state alone.
     """
@@ -54,6 +54,6 @@ def panels(path: Path, *, n_columns: int, width_in: float, height_in: float) -> 
     ):
         figure: Figure = Figure(figsize=(width_in, height_in), layout="constrained")
         FigureCanvasAgg(figure)
-        yield list(figure.subplots(1, n_columns, squeeze=False)[0])
+        yield list(figure.subplots(n_rows, n_columns, squeeze=False).ravel())
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path)

@@ -1,6 +1,7 @@
 """``aims-pax verify``."""
 
 import sys
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,9 +18,11 @@ from aims_pax.face.signals import SignalWatch
 
 if TYPE_CHECKING:
     from aims_pax.frame import Frame
+    from aims_pax.outcome.dihedrals.findings import Compared, Uncompared
+    from aims_pax.outcome.dihedrals.opponent import Opponent
     from aims_pax.outcome.heldout import HeldoutSet
     from aims_pax.outcome.heldout_plan import HeldoutPlan
-    from aims_pax.outcome.verify import Subject, Verification
+    from aims_pax.outcome.verify import Subject, Verification, Wishes
     from aims_pax.settings import Project
 
 
@@ -87,6 +90,20 @@ def verify(
         Path | None,
         typer.Option(metavar="FILE", help="Where the held-out runs begin; the project's structures if not given."),
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DRIVER",
+            help="Compare dihedrals with those of MD by another one: a model file, GFN2-xTB, reference, ... (as --by).",
+        ),
+    ] = None,
+    dihedrals: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|I-J-K-L,...",
+            help="Which: four atoms each, counted from 0; auto: those of all bonds that turn.",
+        ),
+    ] = "auto",
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Where to; verify/ beside results/ when not given.")
     ] = None,
@@ -103,12 +120,18 @@ def verify(
     """
     folder, paths = _models_of(folder, models, further_models)
     kelvin = _temperatures(temperatures)
-    _require(out=out, spacing=spacing, heldout=heldout, data=data, length=length)
+    problems = [
+        *_problems(out=out, spacing=spacing, heldout=heldout, data=data, length=length),
+        *_problems_of_comparison(against=against, dihedrals=dihedrals, length=length),
+    ]
+    if problems:
+        raise UserError(problems)
     project = load(folder, (), Named(parsl_config, settings_file, model_file))
     target = out or project.run_folder / "verify"
 
     from aims_pax.committee import cuda_is_usable
     from aims_pax.outcome.conditions import common_temperature
+    from aims_pax.outcome.dihedrals.opponent import Opponent, compare_dihedrals
     from aims_pax.outcome.drivers import usual_driver
     from aims_pax.outcome.heldout_plan import HeldoutPlan
     from aims_pax.outcome.verify import (
@@ -135,6 +158,9 @@ def verify(
     subject = Subject.of(project, paths, device=device.value)
     typer.echo(f"models: {', '.join(subject.names)}")
     wishes = Wishes(kelvin, runs, length, Drive(drive.value), seed)
+    opponent = None if against is None else Opponent.of(subject, wishes, against=against, dihedrals=dihedrals)
+    if opponent is not None:
+        _say_opponent(opponent, subject, wishes, yes=yes)
     departure = Departure()
     with SignalWatch(departure) as watch, ProgressLine(sys.stdout) as line:
         watch.restore_terminal, watch.kept_words = line.end, kept_words
@@ -146,10 +172,17 @@ def verify(
         measured = None if file is None else measure_heldout(subject, file, drive=wishes.drive)
         known = None if measured is None else measured.measured
         verdicts = {}
+        compared: tuple[Compared | Uncompared, ...] = ()
         if length:
-            verdicts = try_dynamics(subject, wishes, departure=departure, show=line.show, measured=known)
+            angles = {} if opponent is None else opponent.dihedrals
+            verdicts = try_dynamics(subject, wishes, departure=departure, show=line.show, measured=known, angles=angles)
+        if opponent is not None:
+            compared = compare_dihedrals(
+                subject, wishes, opponent, verdicts, folder=target, departure=departure, show=line.show
+            )
         line.end()
-        verification = Verification(subject.names, verdicts, measured, is_complete=departure.reason is None)
+        is_complete = departure.reason is None
+        verification = Verification(subject.names, verdicts, measured, is_complete=is_complete, dihedrals=compared)
         typer.echo(f"\n{verification.text()}\n")
         for path in _written(verification, target):
             typer.echo(f"wrote {path}")
@@ -179,19 +212,35 @@ def _temperatures(text: str) -> tuple[float, ...]:
     return values
 
 
-def _require(*, out: Path | None, spacing: float, heldout: int, data: Path | None, length: float) -> None:
-    problems = []
+def _problems(*, out: Path | None, spacing: float, heldout: int, data: Path | None, length: float) -> Iterator[Problem]:
     if out is not None and out.is_file():
-        problems.append(Problem(f"--out {out}", "This is a file.", "a folder, which is made when missing"))
+        yield Problem(f"--out {out}", "This is a file.", "a folder, which is made when missing")
     if not spacing > 0:
-        problems.append(Problem("--spacing", f"is {spacing:g}", "a time above 0, ps"))
+        yield Problem("--spacing", f"is {spacing:g}", "a time above 0, ps")
     if heldout and data is not None:
-        problems.append(Problem("--data", "is given together with --heldout.", "one of them"))
+        yield Problem("--data", "is given together with --heldout.", "one of them")
     if not length and not heldout and data is None:
         allowed = "--length above 0, --heldout or --data"
-        problems.append(Problem("aims-pax verify", "There is nothing to do: no MD and no held-out set.", allowed))
-    if problems:
-        raise UserError(problems)
+        yield Problem("aims-pax verify", "There is nothing to do: no MD and no held-out set.", allowed)
+
+
+def _problems_of_comparison(*, against: str | None, dihedrals: str, length: float) -> Iterator[Problem]:
+    if against is None and dihedrals != "auto":
+        advice = "Name what the models are compared with: a model file, GFN2-xTB, reference, ..."
+        yield Problem("--dihedrals", "is given without --against.", "", advice)
+    if against is not None and not length:
+        yield Problem("--against", "is given together with --length 0.", "--length above 0: MD is compared")
+
+
+def _say_opponent(opponent: "Opponent", subject: "Subject", wishes: "Wishes", *, yes: bool) -> None:
+    """What is compared; and, where each step of the other one is a calculation, how many that are."""
+    for system, own in opponent.dihedrals.items():
+        typer.echo(f"dihedrals of {system}, compared with {opponent.name}: {', '.join(own.names)}")
+    n_calculations = opponent.n_calculations(subject, wishes)
+    if n_calculations:
+        typer.echo(f"  each step of its MD is a calculation by the reference: {n_calculations} of them")
+        if not yes and sys.stdin.isatty():
+            typer.confirm("Go on?", abort=True)
 
 
 def _made(

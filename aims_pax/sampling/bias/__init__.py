@@ -2,6 +2,7 @@
 
 from aims_pax.sampling.bias.biases import SAVED_BIASES, Biases
 from aims_pax.sampling.bias.load import Load
+from aims_pax.sampling.bias.measurement import values_in
 from aims_pax.sampling.bias.metadynamics import Metadynamics, Tempering, free_energy
 from aims_pax.sampling.bias.overlay import Overlay
 from aims_pax.sampling.bias.restraint import Restraint
@@ -21,4 +22,5 @@ __all__ = [
     "Restraint",
     "Tempering",
     "free_energy",
+    "values_in",
 ]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from aims_pax.batch import AtomBatch
+from aims_pax.frame import FloatArray, Frame
 from aims_pax.protocols import Variable
 from aims_pax.sampling.bias.images import nearest_shifts
 from aims_pax.sampling.bias.variables import FROM_ORIGIN, Formula
@@ -133,3 +134,11 @@ class Measurement:
         found = torch.cat(by_kind).detach()
         values = torch.empty_like(found).index_copy(0, self.order, found)
         return Reading(self, values, by_kind, leaves)
+
+
+def values_in(frame: Frame, variables: Sequence[Variable]) -> FloatArray:
+    """What variables (M of them) are in a structure, (M,), in Å and radians."""
+    batch = AtomBatch.from_frames([frame], None)
+    measurement = Measurement.of([(0, one) for one in variables], n_atoms=[frame.n_atoms], pbc=batch.pbc)
+    values: FloatArray = measurement.read(batch).values.numpy()
+    return values

@@ -1,0 +1,1 @@
+"""How two models turn the same molecules: dihedrals of both, side by side."""

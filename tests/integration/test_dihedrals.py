@@ -1,0 +1,131 @@
+"""aims-pax verify --against: the dihedrals of two models, from runs of both."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from ase.build import molecule
+from ase.io import write
+from typer.testing import CliRunner, Result
+
+import aims_pax as ap
+from aims_pax.cli.program import program
+from aims_pax.dataset.store import STORE_NAME
+from aims_pax.errors import UserError
+from aims_pax.settings import Project, load_project
+
+from .projects import WATER, changed, write_project
+from .test_verdict import random_models
+
+torch.set_num_threads(1)
+
+COLD = ("--temperatures", 1, "--runs", 4)
+"""Models without forces hold a molecule together for as long as it hardly moves."""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    folder = tmp_path_factory.mktemp("peroxide")
+    write(folder / "peroxide.xyz", molecule("H2O2"))
+    changes = {"MISC": {"path_to_geometry": "peroxide.xyz"}, "MD": {"friction": 0.2}}
+    write_project(folder, changed(WATER, changes))
+    return load_project(folder)
+
+
+@pytest.fixture(scope="module")
+def models(project: Project) -> tuple[Path, ...]:
+    return random_models(project, project.folder, force_ev_per_ang=0.001)
+
+
+def verify(project: Project, models: tuple[Path, ...], *arguments: object) -> Result:
+    words = ["verify", project.folder, "--models", *models, "--device", "cpu", *arguments]
+    return CliRunner().invoke(program, [str(word) for word in words])
+
+
+def test_dihedrals_of_the_product_are_compared_with_those_of_tight_binding(
+    project: Project, models: tuple[Path, ...], tmp_path: Path
+) -> None:
+    result = verify(project, models, *COLD, "--length", 0.1, "--against", "GFN2-xTB", "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "dihedrals of peroxide, compared with GFN2-xTB: H2-O0-O1-H3" in result.output
+    record = json.loads((tmp_path / "verify.json").read_text(encoding="utf-8"))
+    (found,) = record["dihedrals"]
+    assert found["models"] == [models[0].name, "GFN2-xTB"]
+    assert found["runs"] == [4, 4]
+    assert found["sampled_ps"] == pytest.approx([0.34, 0.34], abs=0.05)  # 15 fs of each are three times 1 / friction
+    (turning,) = found["dihedrals"]
+    assert turning["atoms"] == [2, 0, 1, 3]
+    assert turning["likeness"] in ("alike", "different")
+    start = molecule("H2O2").get_dihedral(2, 0, 1, 3)
+    (cluster,) = found["conformers"][0]["clusters"]
+    assert cluster["center_degrees"][0] % 360 == pytest.approx(start, abs=15)
+    assert [one["value"] for one in cluster["populations"]] == [1.0, 1.0]
+    assert (tmp_path / "dihedrals_peroxide_1K.png").is_file()
+    assert "dihedrals of peroxide at 1 K" in (tmp_path / "verify.txt").read_text(encoding="utf-8")
+
+
+def test_a_model_is_like_itself_and_named_dihedrals_are_those_that_are_compared(
+    project: Project, models: tuple[Path, ...]
+) -> None:
+    found = ap.verify(
+        project,
+        models=models,
+        temperatures_k=[1.0],
+        n_runs=4,
+        length_ps=0.1,
+        against=models[0],
+        dihedrals="3-1-0-2",
+        device="cpu",
+    )
+    (compared,) = found.as_json()["dihedrals"]
+    assert compared["models"] == [models[0].name, models[0].name]
+    assert compared["dihedrals"][0]["atoms"] == [3, 1, 0, 2]
+    assert compared["dihedrals"][0]["likeness"] == "alike"
+
+
+def test_every_step_by_the_reference_is_a_calculation_which_is_said_first_and_leaves_no_books(
+    project: Project, models: tuple[Path, ...], tmp_path: Path
+) -> None:
+    result = verify(project, models, *COLD, "--length", 0.04, "--against", "reference", "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "each step of its MD is a calculation by the reference: 320 of them" in result.output
+    (found,) = json.loads((tmp_path / "verify.json").read_text(encoding="utf-8"))["dihedrals"]
+    assert found["models"][1] == "the reference itself"
+    assert found["runs"] == [4, 4]
+    assert not list(tmp_path.rglob(STORE_NAME))
+
+
+def test_runs_that_break_at_once_are_told_and_compared_with_nothing(
+    project: Project, models: tuple[Path, ...], tmp_path: Path
+) -> None:
+    hot = ("--temperatures", 30_000, "--runs", 4, "--length", 0.1)
+    result = verify(project, models, *hot, "--against", "GFN2-xTB", "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "ended before anything could be compared" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--dihedrals", "0-1-2-3"), "--dihedrals: is given without --against"),
+        (("--against", "GFN2-xTB", "--length", 0), "--against: is given together with --length 0"),
+        (("--against", "GFN9-xTB"), "--against: is 'GFN9-xTB', and there is no such driver or file"),
+        (("--against", "GFN2-xTB", "--dihedrals", "0-1-2-7"), "names atom 7, and peroxide has atoms 0 to 3"),
+        (("--against", "GFN2-xTB", "--length", 0.02), "--length: is 0.02 ps, of which 0.015 ps at 300 K are not used"),
+    ],
+)
+def test_what_can_not_be_compared_is_told_before_any_md(
+    project: Project, models: tuple[Path, ...], arguments: tuple[object, ...], words: str
+) -> None:
+    result = verify(project, models, *arguments)
+    assert result.exit_code == 2, result.output
+    assert words in " ".join(result.output.split())
+
+
+def test_a_model_of_other_elements_is_no_opponent(project: Project, models: tuple[Path, ...], tmp_path: Path) -> None:
+    write(tmp_path / "argon.xyz", molecule("H2"))
+    write_project(tmp_path, changed(WATER, {"MISC": {"path_to_geometry": "argon.xyz"}}))
+    other = random_models(load_project(tmp_path), tmp_path, force_ev_per_ang=0.001)
+    with pytest.raises(UserError, match="elements"):
+        ap.verify(project, models=models, against=other[0], length_ps=0.1, n_runs=1, device="cpu")
