@@ -120,7 +120,7 @@ def systems_of(*, is_quick: bool) -> dict[str, System]:
         temperature_k=500.0,
         timestep_fs=1.0,
         labels=(20, 40, 80, 160),
-        n_steps=3000,
+        n_steps=2500,
         n_initial_epochs=200,
         pool=Span(8, 200, 10, 50),
         heldout=Span(6, 40, 100, 10),
@@ -135,7 +135,7 @@ def systems_of(*, is_quick: bool) -> dict[str, System]:
         method="GFN1-xTB",
         temperature_k=600.0,
         timestep_fs=4.0,
-        n_steps=2000,
+        n_steps=1500,
         pool=Span(4, 60, 5, 15),  # half a second a step
         heldout=Span(6, 20, 15, 5),
     )
@@ -144,7 +144,7 @@ def systems_of(*, is_quick: bool) -> dict[str, System]:
         name="peptide",
         atoms=peptide,
         labels=(20, 40, 80),
-        n_steps=1500,
+        n_steps=800,
         n_initial_epochs=100,
         pool=Span(4, 150, 10, 50),
         heldout=Span(4, 20, 50, 10),

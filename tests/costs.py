@@ -37,6 +37,7 @@ COSTS: Final[Mapping[str, str]] = {
     "contract/test_validator.py": "torch",
     "fuzz/test_neighbours.py": "torch",
     "integration": "process",
+    "unit/benchmarks/test_labels_needed.py": "torch",
     "unit/campaign/test_diary.py": "torch",
     "unit/campaign/test_inputs.py": "torch",
     "unit/cli/commands/test_plan.py": "torch",
@@ -111,6 +112,7 @@ DEAR: Final[Mapping[str, tuple[str, ...]]] = {
         "test_campaign_that_is_interrupted_again_and_again_judges_by_the_same_labels",
         "test_share_that_is_switched_on_in_a_run_that_goes_on_is_taken_from_there",
     ),
+    "integration/test_labels_needed.py": ("test_cells_that_are_finished_are_not_made_again",),
     "integration/test_mace_dynamics.py": (
         "test_energy_of_crystals_and_molecules_is_conserved",
         "test_resumed_equals_uninterrupted_under_a_committee",
