@@ -11,8 +11,12 @@ from typer.testing import CliRunner, Result
 
 import aims_pax as ap
 from aims_pax.cli.program import program
-from aims_pax.dataset.store import STORE_NAME
+from aims_pax.dataset.store import STORE_NAME, RunStore
+from aims_pax.departure import Departure, Reason
 from aims_pax.errors import UserError
+from aims_pax.outcome.dihedrals.findings import Compared, Uncompared
+from aims_pax.outcome.dihedrals.opponent import Opponent, compare_dihedrals
+from aims_pax.outcome.verify import Subject, Wishes, try_dynamics
 from aims_pax.settings import Project, load_project
 
 from .projects import WATER, changed, write_project
@@ -93,6 +97,35 @@ def test_every_step_by_the_reference_is_a_calculation_which_is_said_first_and_le
     (found,) = json.loads((tmp_path / "verify.json").read_text(encoding="utf-8"))["dihedrals"]
     assert found["models"][1] == "the reference itself"
     assert found["runs"] == [4, 4]
+    assert not list(tmp_path.rglob(STORE_NAME))
+
+
+def test_steps_by_the_reference_that_were_computed_before_it_was_left_are_found_again(
+    project: Project, models: tuple[Path, ...], tmp_path: Path
+) -> None:
+    subject, wishes = Subject.of(project, models, device="cpu"), Wishes((1.0,), n_runs=4, length_ps=0.04)
+    opponent = Opponent.of(subject, wishes, against="reference", dihedrals="auto")
+    first = Departure()
+    verdicts = try_dynamics(
+        subject, wishes, departure=first, show=lambda _words: None, measured=None, angles=opponent.dihedrals
+    )
+
+    def compared(departure: Departure, *, leave_after: int) -> tuple[Compared | Uncompared, ...]:
+        told = list[str]()
+
+        def show(words: str) -> None:
+            told.append(words)
+            if len(told) == leave_after:
+                departure.ask(Reason.TERMINATED)
+
+        return compare_dihedrals(subject, wishes, opponent, verdicts, folder=tmp_path, departure=departure, show=show)
+
+    assert compared(first, leave_after=2) == ()
+    (books,) = tmp_path.rglob(STORE_NAME)
+    with RunStore.open_readonly(books.parent) as store:
+        assert 0 < store.counts().n_received < 320
+    (whole,) = compared(Departure(), leave_after=0)
+    assert whole.as_json()["runs"] == [4, 4]
     assert not list(tmp_path.rglob(STORE_NAME))
 
 

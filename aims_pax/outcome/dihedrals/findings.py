@@ -29,7 +29,7 @@ class Compared:
     n_runs : tuple of two int
         Runs of each that are compared.
     n_failed : tuple of two int
-        Those that broke, and count until then.
+        Those that broke, and count until then: not at all, when that was at once.
     sampled_ps : tuple of two float
         Of all these runs together, without their beginnings.
     turnings : tuple of Turning
@@ -141,7 +141,7 @@ class Compared:
             yield f"  ? {n} further bonds turn and were not looked at: name dihedrals by --dihedrals"
         if any(self.n_failed):
             counts = " and ".join(map(str, self.n_failed))
-            yield f"  ? {counts} runs broke, and count until then"
+            yield f"  ? {counts} runs broke; what was seen until then counts"
         if self.is_short_of_runs:
             yield f"  ? fewer than {LEAST_RUNS} runs of each: a difference of models can't be told from one of runs"
         if any(one.likeness is Likeness.UNKNOWN for one in self.turnings) and not self.is_short_of_runs:

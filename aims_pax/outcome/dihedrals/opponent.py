@@ -1,7 +1,7 @@
 """The second model of a comparison: it moves the same molecules as long as the first, from the same places."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -124,19 +124,32 @@ def compare_dihedrals(
             break
         watched = [_other_noise(run, opponent.dihedrals[run.conditions.system]) for run in runs if _has(opponent, run)]
         told = partial(_show, show, f"{temperature_k:g} K, {opponent.name}")
-        try:
-            with _driving(
-                opponent, subject, watched, folder / f"against-{temperature_k:g}K", departure, told
-            ) as driver:
-                parts = TrialParts(subject.ensemble, driver=driver, departure=departure, show=told)
-                span = Span(wishes.length_ps, wishes.length_ps)
-                records = Trial(watched, parts).carry_out_with_thermostat(span)
-        except Departed:
-            break
+        records = _moved(opponent, subject, watched, wishes, folder / f"against-{temperature_k:g}K", departure, told)
         pair = (names[wishes.drive], opponent.name)
         for system, dihedrals in opponent.dihedrals.items():
-            found.append(_compared(system, temperature_k, dihedrals, verdict.records, records, models=pair))
+            compared = _compared(system, temperature_k, dihedrals, verdict.records, records, models=pair)
+            if departure.reason is None or isinstance(compared, Compared):
+                found.append(compared)
     return tuple(found)
+
+
+def _moved(
+    opponent: Opponent,
+    subject: Subject,
+    runs: Sequence[TrialRun],
+    wishes: Wishes,
+    folder: Path,
+    departure: Departure,
+    show: Callable[[str | Moment], None],
+) -> tuple[RunRecord, ...]:
+    """What became of these runs, or of what there was of them when it was asked to leave."""
+    records: tuple[RunRecord, ...] = ()
+    with suppress(Departed), _driving(opponent, subject, runs, folder, departure, show) as driver:
+        parts = TrialParts(subject.ensemble, driver=driver, departure=departure, show=show)
+        records = Trial(runs, parts).carry_out_with_thermostat(Span(wishes.length_ps, wishes.length_ps))
+        if departure.reason is not None:
+            departure.leave()  # else the books of the reference would go, as of MD that has come to its end
+    return records
 
 
 @contextmanager
@@ -180,9 +193,8 @@ def _compared(
     *,
     models: tuple[str, str],
 ) -> Compared | Uncompared:
-    sides = [
-        [one for one in some if one.conditions.system == system and len(settled_angles(one))] for some in (mine, theirs)
-    ]
+    every = [[one for one in some if one.conditions.system == system] for some in (mine, theirs)]
+    sides = [[one for one in some if len(settled_angles(one))] for some in every]
     if not all(sides):
         return Uncompared(system, temperature_k, models[0] if not sides[0] else models[1])
     first, second = ([settled_angles(one) for one in some] for some in sides)
@@ -193,7 +205,7 @@ def _compared(
         models=models,
         dihedrals=dihedrals,
         n_runs=(len(first), len(second)),
-        n_failed=(_n_failed(sides[0]), _n_failed(sides[1])),
+        n_failed=(_n_failed(every[0]), _n_failed(every[1])),
         sampled_ps=(_sampled_ps(sides[0]), _sampled_ps(sides[1])),
         turnings=tuple(turning(first, second, dihedral=number) for number in n_dihedrals),
         maps=tuple(map_of(first, second, dihedrals=places) for places in dihedrals.maps),
