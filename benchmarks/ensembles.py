@@ -26,7 +26,6 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.data import atomic_masses
 from ase.io import read
 from ase.md.nose_hoover_chain import IsotropicMTKNPT
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 
 from aims_pax.atoms import frame_of
 from aims_pax.batch import AtomBatch
@@ -37,6 +36,9 @@ from aims_pax.sampling import BatchedSampler, Langevin, Segment, TrajectoryStart
 from aims_pax.sampling.dynamics import Bussi, CellRescaling, MartynaTobiasKlein, NoseHoover, Shape
 from aims_pax.testing.drivers import LennardJones
 from aims_pax.units import AMU_ANG2_PER_FS2_EV, BOLTZMANN_EV_PER_K
+
+EAGER = Langevin(0.02)
+N_EAGER = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +131,19 @@ def watched(
     n_looks: int,
     start: Frame | None = None,
 ) -> FloatArray:
-    """What is seen of each replica every ten steps, (n_replicas, n_looks), after a fifth that is let go."""
-    segment = Segment(dynamics, material.timestep_fs, material.temperature_k, pressure_ev_per_ang3=material.pressure)
-    begin = TrajectoryStart(start or material.start, (segment,), 1)
+    """What is seen of each replica every ten steps, (n_replicas, n_looks), once it is in equilibrium.
+
+    It comes there by dynamics that lose their past soon; a fifth of what follows is let go, too.
+    """
+    eager = CellRescaling(Shape(isotropic=True), 50.0, 250.0, material.softness) if dynamics.wants_stress else EAGER
+    program = tuple(
+        Segment(one, material.timestep_fs, material.temperature_k, n_steps, pressure_ev_per_ang3=material.pressure)
+        for one, n_steps in ((eager, N_EAGER), (dynamics, None))
+    )
+    begin = TrajectoryStart(start or material.start, program, 1)
     sampler = BatchedSampler([begin] * n_replicas, material.driver)
     everyone, seen = range(n_replicas), []
-    sampler.advance(everyone, 2 * n_looks)
+    sampler.advance(everyone, N_EAGER + 2 * n_looks)
     for _ in range(n_looks):
         moved = sampler.advance(everyone, 10)
         assert not any(one.problem for one in moved), moved
@@ -219,12 +228,15 @@ class Argon(Calculator):
 def by_ase(material: Material, *, n_replicas: int, n_looks: int) -> FloatArray:
     """Volumes of argon by ASE's barostat, as by :func:`watched`."""
     seen = []
+    eager = CellRescaling(Shape(isotropic=True), 50.0, 250.0, material.softness)
+    segment = Segment(eager, material.timestep_fs, material.temperature_k, pressure_ev_per_ang3=material.pressure)
+    sampler = BatchedSampler([TrajectoryStart(material.start, (segment,), 1)] * n_replicas, material.driver)
+    sampler.advance(range(n_replicas), N_EAGER)
     for replica in range(n_replicas):
-        start = material.start
-        atoms = Atoms(numbers=start.numbers, positions=start.positions, cell=start.cell, pbc=True, calculator=Argon())
-        rng = np.random.default_rng(replica)
-        MaxwellBoltzmannDistribution(atoms, temperature_K=material.temperature_k, rng=rng)
-        Stationary(atoms)
+        begin = sampler.checkpoint(replica)
+        atoms = Atoms(numbers=material.start.numbers, positions=begin.positions, cell=begin.cell, pbc=True)
+        atoms.calc = Argon()
+        atoms.set_momenta(begin.momenta / AMU_ANG2_PER_FS2_EV / units.fs)
         dynamics = IsotropicMTKNPT(
             atoms,
             material.timestep_fs * units.fs,
