@@ -56,7 +56,7 @@ def test_structure_on_a_fixed_step_is_labelled_and_its_trajectory_goes_on() -> N
     state, consequences = play(start(), *[ChunkDone(0, 25, 0.1)] * 4)
     assert consequences == (SubmitLabel(0, PickReason.DUE, "analysis"),)
     assert state.in_phase(Phase.RUNNING) == (0,)
-    assert state.in_flight == (Pick(0, 100, "analysis"),)
+    assert state.in_flight == (Pick(0, 100, "analysis", PickReason.DUE),)
     assert decide(state, RULES) == Advance((0,), 25)
 
 

@@ -73,8 +73,8 @@ class ActiveLearningSettings(StageSettings):
     )
     intermol_crossed_limit: Count = Field(
         10,
-        description="Crossings of molecules alone in a row after which the loss intermol counts the forces on "
-        "molecules, too. A crossing of the whole structure begins the row anew.",
+        description="Crossings of molecules alone in a row after which the loss intermol counts their forces, too. "
+        "A crossing of the whole structure begins the row anew.",
     )
     intermol_forces_weight: NotNegative = Field(
         100.0, description="Weight of the force on a molecule in the loss intermol, from then on."
@@ -84,14 +84,15 @@ class ActiveLearningSettings(StageSettings):
     )
     skip_alike: NotNegative = Field(
         0.0,
-        description="Distance of descriptors below which a structure that asks is passed over, and its MD goes on: "
-        "another trajectory stands at one nearly alike, whose label is awaited or learned. 1 is the root mean square "
-        "distance of two training structures of its system. 0: none is passed over.",
+        description="Distance of descriptors below which structures are nearly alike, of which one alone is labelled. "
+        "One that asks is passed over, and its MD goes on, while another trajectory of its system stands at one so "
+        "near, whose label is awaited or learned. 1 is the root mean square distance of two training structures of the "
+        "system. 0: none is passed over.",
     )
     withdraw_sure: bool = Field(
         False,
-        description="Whether requests that no worker has begun are scored again after each training, and withdrawn "
-        "where the models have become sure. What a worker has begun is kept.",
+        description="Whether requests that no worker has begun are withdrawn where the models have become sure. They "
+        "are scored again after each training. What a worker has begun is kept.",
     )
     freeze_threshold_dataset: Limit = Field(
         float("inf"), description="Training structures at which the threshold stops moving."
