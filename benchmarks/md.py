@@ -37,7 +37,7 @@ from ase.md.langevin import Langevin as SerialLangevin
 from busy import gpu_seconds
 
 from aims_pax.batch import AtomBatch
-from aims_pax.committee import Committee, CommitteeForces
+from aims_pax.committee import Committee, CommitteeForces, Handling
 from aims_pax.committee.cores import side_by_side
 from aims_pax.committee.mace.graph import ModelInput, model_input
 from aims_pax.committee.mace.model import frame_of as asked_by
@@ -118,7 +118,7 @@ def case_of(system: str, model: str, *, device: str, dtype: str, compiled: bool 
     forces = np.random.default_rng(0).normal(0.0, 0.5, (len(atoms), 3))  # sets the scale of the models' forces
     point = LabelledFrame(1, frame_of(atoms), Label(-1.0, forces, None, "noise", 0.0), Split.TRAINING)
     seeds = range(1, N_MEMBERS + 1)
-    committee = Committee.build(settings, [point], seeds=seeds, device=device, compiled=compiled)
+    committee = Committee.build(settings, [point], seeds=seeds, device=device, handling=Handling(compiled=compiled))
     return Case(system, model, atoms, committee, list(committee._models), dtype)
 
 

@@ -16,7 +16,7 @@ MODELS = "models: forward, backward"
 BUILDING = "building the models"
 ELSEWHERE = "everything else"
 
-WITHIN = {"committee/mace/build": BUILDING, "/copy.py": BUILDING, "committee/mace/foundation": BUILDING}
+WITHIN = {"committee/mace/build": BUILDING, "/copy.py": BUILDING, "committee/mace/trained/foundation": BUILDING}
 """Whatever is called from here belongs to it, however deep."""
 
 PLACES = {

@@ -32,7 +32,7 @@ import numpy as np
 import torch
 from ethanol import MODELS, labelled_ethanol, mace_settings
 
-from aims_pax.committee import Committee, EpochPlan, RandomSubset
+from aims_pax.committee import Committee, EpochPlan, Handling, RandomSubset
 from aims_pax.committee.cores import side_by_side
 from aims_pax.committee.mace.graph import join_graphs
 from aims_pax.frame import LabelledFrame, Split
@@ -284,7 +284,9 @@ def curve_point(
 
 def built(model: str, dataset: Sequence[LabelledFrame], *, compiled: bool) -> Committee:
     """Four members."""
-    return Committee.build(mace_settings(model, batch_size=BATCH_SIZE), dataset, seeds=SEEDS, compiled=compiled)
+    return Committee.build(
+        mace_settings(model, batch_size=BATCH_SIZE), dataset, seeds=SEEDS, handling=Handling(compiled=compiled)
+    )
 
 
 def first(dataset: Sequence[LabelledFrame], n_train: int, n_valid: int) -> list[LabelledFrame]:

@@ -8,7 +8,7 @@ that the run states are those of the models before.
 import logging
 from pathlib import Path
 
-from aims_pax.committee import Committee, EpochPlan, devices_of
+from aims_pax.committee import Committee, EpochPlan, Handling, devices_of
 from aims_pax.learner.annealing import AnnealingRules
 from aims_pax.outcome.product import note_models, write_committee, write_product
 from aims_pax.outcome.results import Summary
@@ -18,6 +18,7 @@ from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.converge import checkpoint_before_convergence
 from aims_pax.stages.convergence import ConvergenceState, annealing_rules, stored_convergence
+from aims_pax.stages.finetuning import let_remember
 from aims_pax.stages.states import convergence_key
 
 diary = logging.getLogger("aims_pax.convergence")
@@ -51,9 +52,12 @@ def refit(run: Bench, summary: Summary, plan: StagePlan) -> Summary:
 def _committee(run: Bench, before: Path) -> Committee:
     """The committee as learning left it, with all labels for training."""
     misc = run.project.mace.misc
-    committee = Committee.load(before, device=devices_of(misc.device), compiled=misc.compile, cueq=misc.cueq)
+    committee = Committee.load(
+        before, device=devices_of(misc.device), handling=Handling(compiled=misc.compile, cueq=misc.cueq)
+    )
     committee.add(list(run.store.labelled()))
     committee.share_points(validation_trains=True)
+    let_remember(committee, run.project.folder)
     return committee
 
 

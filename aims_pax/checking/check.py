@@ -38,6 +38,7 @@ from aims_pax.settings.reading.document import KeyPath, dotted
 from aims_pax.settings.stage import INITIAL
 from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.stages import assembly
+from aims_pax.stages.finetuning import as_its_model, finetuning_facts, finetuning_problems
 from aims_pax.stages.pretrained import model_facts, model_files
 from aims_pax.stages.stage import stage_of
 
@@ -81,6 +82,7 @@ def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
         *_reference_problems(project),
         *_stress_problems(project),
         *_cluster_problems(project),
+        *finetuning_problems(project),
         *(problem for plan in project.plans(stages) for problem in stage_of(plan).problems(project)),
     ]
     facts = list(_facts(project, stages))
@@ -275,7 +277,8 @@ def _facts(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
         yield f"labels: {build_reference(project.reference).name}, {_where_labelled(project)}"
     for plan in project.plans(stages):
         yield from stage_of(plan).facts(project)
-    yield _model_fact(project)
+    yield from finetuning_facts(project)
+    yield _model_fact(as_its_model(project))
     for key, path in _pickles(project, stages):
         yield f"trust: {key} ({path}) is a Python pickle, and loading it runs what is in it; know where it comes from"
 
@@ -299,6 +302,9 @@ def _pickles(project: Project, stages: tuple[Stage, ...]) -> Iterator[tuple[str,
             choice = plan.settings.driving
             if choice is not None and choice.is_mace:
                 named.append((plan.said("foundational_model_settings"), choice.model))
+    if project.mace.training.pretrained_model is not None:
+        file = (project.folder / project.mace.training.pretrained_model).resolve()
+        named.append(("the model that members begin as", str(file)))
     for key, model in named:
         if Path(model).is_file():
             yield key, Path(model)

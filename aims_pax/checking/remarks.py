@@ -12,6 +12,7 @@ from typing import Final
 from aims_pax.checking.acts import acts
 from aims_pax.checking.asked import Asked, learning
 from aims_pax.checking.methods import charges, methods_apart
+from aims_pax.checking.models import cueq, hasty_finetuning, precision
 from aims_pax.checking.motion import (
     friction,
     pressure,
@@ -22,13 +23,11 @@ from aims_pax.checking.motion import (
     thermostat,
     time_step,
 )
-from aims_pax.committee.hardware import runs_on_cpu
 from aims_pax.errors import Doubt
 from aims_pax.settings import ActiveLearningSettings, Project
 from aims_pax.settings.losses import LOSSES, StressIn, stage_two_of
-from aims_pax.settings.mace import CueqUse, TrainingSettings
+from aims_pax.settings.mace import TrainingSettings
 from aims_pax.settings.methods.driver import EMBEDDED, DriverChoice
-from aims_pax.settings.methods.reference import PyscfSettings
 from aims_pax.settings.reading.document import KeyPath, dotted
 from aims_pax.settings.remarks import structure_remarks
 from aims_pax.settings.section import Section
@@ -248,16 +247,6 @@ def _loss_of_forces(training: TrainingSettings) -> float:
             return training.forces_weight * error**2
 
 
-def cueq(asked: Asked) -> Iterator[Doubt]:
-    """Kernels for GPUs where there is none."""
-    project, misc = asked.project, asked.project.mace.misc
-    if misc.cueq is not CueqUse.NOTHING and runs_on_cpu(misc.device):
-        key = "enable_cueq" if misc.enable_cueq else "enable_cueq_train"
-        found = f"MISC.{key} is true, and the models run on a CPU: cuEquivariance's kernels are for GPUs."
-        advice = "Set it to false: without them, a pass on a CPU takes half as long."
-        yield Doubt(project.where("MISC", key), found, "true with a GPU", advice)
-
-
 def committees(asked: Asked) -> Iterator[Doubt]:
     """Stages with committees of different size, of which there is only one."""
     stages = [one for one in asked.project.settings.stages if isinstance(one.settings, StageSettings)]
@@ -331,44 +320,6 @@ def files(asked: Asked) -> Iterator[Doubt]:
         yield Doubt(remark.where, remark.found, remark.allowed, remark.advice)
 
 
-# -- precision -------------------------------------------------------------------------------------------------
-
-THOMAS_FERMI_EV: Final = 20.9
-"""All electrons of a neutral atom have an energy of -20.9 eV Z^(7/3) (Thomas and Fermi; Lieb and Simon 1977)."""
-
-COARSE_EV: Final = 1e-3
-"""Rounding of the energy per atom that matters."""
-
-FLOAT32_STEP: Final = 2.0**-24
-
-ECP_FROM: Final = 37
-"""The def2 basis sets replace core electrons from rubidium on."""
-
-
-def precision(asked: Asked) -> Iterator[Doubt]:
-    """Total energies of all electrons, of which single precision keeps no millielectronvolt."""
-    project = asked.project
-    if project.mace.general.default_dtype != "float32":
-        return
-    given = project.mace.architecture.atomic_energies or {}
-    largest = max((abs(energy) for energy in given.values()), default=0.0)
-    of_all = [one for one in project.settings.references if one.type in ("fhi-aims", "asi", "pyscf")]
-    if not given and of_all:
-        reference = of_all[0]
-        effective = isinstance(reference, PyscfSettings) and reference.basis.lower().startswith("def2")
-        counted = [z for z in project.elements if not (effective and z >= ECP_FROM)]
-        largest = max((THOMAS_FERMI_EV * z ** (7 / 3) for z in counted), default=0.0)
-    step = largest * FLOAT32_STEP
-    if step > COARSE_EV:
-        yield Doubt(
-            project.where("GENERAL", "default_dtype"),
-            f"GENERAL.default_dtype is float32, and atoms here have energies of some {largest / 1000:.0f} keV: the "
-            f"total energies that programs read from the models are rounded to {1000 * step:.0f} meV per atom.",
-            "float32 for atoms of up to 15 keV",
-            "Set default_dtype: float64. Forces, and training, are not concerned.",
-        )
-
-
 RULES: Final[tuple[Callable[[Asked], Iterator[Doubt]], ...]] = (
     lambda asked: methods_apart(asked.project),
     numbers,
@@ -385,6 +336,7 @@ RULES: Final[tuple[Callable[[Asked], Iterator[Doubt]], ...]] = (
     limits_out_of_reach,
     weights,
     loss,
+    hasty_finetuning,
     margin,
     cueq,
     committees,

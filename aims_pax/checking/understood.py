@@ -24,6 +24,7 @@ from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.settings.stages.uncertainty import kind_named
 from aims_pax.settings.systems import System
 from aims_pax.stages.driver import driver_words
+from aims_pax.stages.finetuning import as_its_model
 from aims_pax.structures.composition import formula
 
 MAX_SYSTEMS: Final = 12
@@ -179,7 +180,7 @@ def _selection(name: str, settings: SelectSettings) -> Iterator[tuple[str, str]]
 
 
 def _models(project: Project) -> Iterator[tuple[str, str]]:
-    training, architecture = project.mace.training, project.mace.architecture
+    training, architecture = project.mace.training, as_its_model(project).mace.architecture
     reach = architecture.r_max * architecture.num_interactions
     yield (
         "models",

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from aims_pax.committee.device import cuda_is_usable, devices_of, missing_gpus, usable_gpus
     from aims_pax.committee.ensemble import Ensemble
     from aims_pax.committee.forces import CommitteeForces
+    from aims_pax.committee.handling import Handling
     from aims_pax.committee.mace.compiled import why_nothing_compiles
-    from aims_pax.committee.mace.foundation import Handling, load_foundation
     from aims_pax.committee.mace.modelfile import load_models
-    from aims_pax.committee.mace.pretrained import pretrained_elements
+    from aims_pax.committee.mace.trained.finetuning import Foundation, read_foundation
+    from aims_pax.committee.mace.trained.foundation import load_foundation
+    from aims_pax.committee.mace.trained.pretrained import pretrained_elements
     from aims_pax.committee.pushed import PushedForces
 
 _HOMES: Final = {
@@ -23,13 +25,15 @@ _HOMES: Final = {
     "CommitteeCalculator": "calculator",
     "CommitteeForces": "forces",
     "Ensemble": "ensemble",
-    "Handling": "mace.foundation",
+    "Foundation": "mace.trained.finetuning",
+    "Handling": "handling",
     "cuda_is_usable": "device",
     "devices_of": "device",
-    "load_foundation": "mace.foundation",
+    "load_foundation": "mace.trained.foundation",
     "load_models": "mace.modelfile",
     "missing_gpus": "device",
-    "pretrained_elements": "mace.pretrained",
+    "pretrained_elements": "mace.trained.pretrained",
+    "read_foundation": "mace.trained.finetuning",
     "usable_gpus": "device",
     "why_nothing_compiles": "mace.compiled",
 }
@@ -50,6 +54,7 @@ __all__ = [
     "Ensemble",
     "EpochPlan",
     "EpochReport",
+    "Foundation",
     "FramePrediction",
     "Handling",
     "Prediction",
@@ -61,6 +66,7 @@ __all__ = [
     "load_models",
     "missing_gpus",
     "pretrained_elements",
+    "read_foundation",
     "usable_gpus",
     "why_nothing_compiles",
 ]

@@ -15,13 +15,15 @@ from torch import Tensor
 from aims_pax.committee.mace.elements import Elements
 from aims_pax.committee.mace.modelfile import save
 from aims_pax.committee.mace.statistics import DatasetStatistics
+from aims_pax.committee.mace.trained.network import Network
 from aims_pax.errors import ModelError, Problem
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Layout of the file; grows with every change that old programs would misread.
 
 Version 1 held each tensor by itself, and the constants of the architecture; it is still read. Version 3 has statistics
-that differ between members, version 4 a member in stage two of its training; they are written only where it is so.
+that differ between members, version 4 a member in stage two of its training, version 5 the network
+of a foundation model; they are written only where it is so.
 """
 
 _ADVICE: Final = (
@@ -54,6 +56,8 @@ class MembersCheckpoint:
     generation : int
     members : list of dict
         State of each member.
+    network : Network or None
+        Of a foundation model that they began as.
     """
 
     settings: dict[str, Any]
@@ -62,6 +66,7 @@ class MembersCheckpoint:
     statistics: tuple[DatasetStatistics, ...]
     generation: int
     members: list[dict[str, Any]]
+    network: Network | None = None
 
 
 def write_checkpoint(path: Path, checkpoint: MembersCheckpoint) -> None:
@@ -76,7 +81,7 @@ def write_checkpoint(path: Path, checkpoint: MembersCheckpoint) -> None:
     members = _packed(checkpoint.members, tensors)
     differ = len(set(checkpoint.statistics)) > 1
     content = {
-        "version": _version(differ=differ, in_stage_two=any(one.get("stage_two") for one in checkpoint.members)),
+        "version": _version(checkpoint, differ=differ),
         "settings": json.dumps(checkpoint.settings),
         "seeds": list(checkpoint.seeds),
         "numbers": list(checkpoint.elements.numbers),
@@ -87,12 +92,18 @@ def write_checkpoint(path: Path, checkpoint: MembersCheckpoint) -> None:
     }
     if differ:
         content["statistics_by_member"] = [asdict(statistics) for statistics in checkpoint.statistics]
+    if checkpoint.network is not None:
+        content["network"] = json.dumps(
+            {"arguments": checkpoint.network.arguments, "own": asdict(checkpoint.network.own)}
+        )
     save(content, path)
 
 
-def _version(*, differ: bool, in_stage_two: bool) -> int:
+def _version(checkpoint: MembersCheckpoint, *, differ: bool) -> int:
     """The lowest by which a file is read as what it is."""
-    return VERSION if in_stage_two else 3 if differ else 2
+    if checkpoint.network is not None:
+        return VERSION
+    return 4 if any(one.get("stage_two") for one in checkpoint.members) else 3 if differ else 2
 
 
 def read_checkpoint(path: Path, *, device: torch.device) -> MembersCheckpoint:
@@ -118,11 +129,19 @@ def read_checkpoint(path: Path, *, device: torch.device) -> MembersCheckpoint:
             statistics=tuple(_statistics(one) for one in statistics),
             generation=content["generation"],
             members=_unpacked(content["members"], content.get("tensors", {})),
+            network=_network(content.get("network")),
         )
 
 
 def _statistics(content: Mapping[str, Any]) -> DatasetStatistics:
     return DatasetStatistics(**{**content, "atomic_energies_ev": tuple(content["atomic_energies_ev"])})
+
+
+def _network(content: str | None) -> Network | None:
+    if content is None:
+        return None
+    found = json.loads(content)
+    return Network(found["arguments"], _statistics(found["own"]))
 
 
 @contextmanager

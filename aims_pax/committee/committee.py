@@ -1,12 +1,12 @@
 """The committee: M models of one architecture that are trained on, generation after generation."""
 
-import copy
 import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from aims_pax.committee.checkpoint import MembersCheckpoint, naming_damage, read_checkpoint, write_checkpoint
@@ -14,6 +14,7 @@ from aims_pax.committee.cores import Result, device_by_device
 from aims_pax.committee.design import Design
 from aims_pax.committee.device import Where, as_devices
 from aims_pax.committee.ensemble import Ensemble
+from aims_pax.committee.handling import AS_IT_IS, Handling
 from aims_pax.committee.mace.build import (
     DTYPES,
     dataset_statistics,
@@ -22,11 +23,15 @@ from aims_pax.committee.mace.build import (
 from aims_pax.committee.mace.compiled import CompiledPasses
 from aims_pax.committee.mace.cueq import CueqPasses
 from aims_pax.committee.mace.elements import Elements
+from aims_pax.committee.mace.graph import LabelledGraph
 from aims_pax.committee.mace.loss import Losses, MolecularLoss
 from aims_pax.committee.mace.model import Passes, atomic_energies, frame_of, run_model
 from aims_pax.committee.mace.modelfile import save
-from aims_pax.committee.mace.pretrained import baseline_of, read_committee, statistics_of
 from aims_pax.committee.mace.statistics import DatasetStatistics, fit_atomic_energies
+from aims_pax.committee.mace.trained.adapting import plain
+from aims_pax.committee.mace.trained.finetuning import Foundation, beginning
+from aims_pax.committee.mace.trained.network import statistics_of
+from aims_pax.committee.mace.trained.pretrained import baseline_of, read_committee
 from aims_pax.committee.member import Member
 from aims_pax.committee.placement import home_of
 from aims_pax.committee.points import Points
@@ -53,23 +58,21 @@ class Committee(Ensemble):
         design: Design,
         *,
         devices: Sequence[torch.device],
-        compiled: bool,
-        moves_cells: bool = False,
-        cueq: CueqUse = CueqUse.NOTHING,
+        handling: Handling,
     ) -> None:
         settings = design.settings
-        self._design, self._compiled, self._moves_cells, self._cueq = design, compiled, moves_cells, cueq
+        self._design, self._handling = design, handling
         dtype = DTYPES[settings.general.default_dtype]
         losses = Losses.build(settings.training, compute_stress=settings.general.compute_stress, dtype=dtype)
         models = [model.to(home_of(index, devices)) for index, model in enumerate(design.models(dtype))]
         passes: Passes = run_model
-        if compiled:
+        if handling.compiled:
             skeletons = [design.skeleton(dtype).to(device) for device in devices]
             first = models[: len(devices)]
             learns = settings.general.compute_stress
-            passes = CompiledPasses(skeletons, first, learn_virials=learns, tell_virials=learns or moves_cells)
-        elif cueq is not CueqUse.NOTHING:
-            passes = CueqPasses(models[: len(devices)], cueq)
+            passes = CompiledPasses(skeletons, first, learn_virials=learns, tell_virials=learns or handling.moves_cells)
+        elif handling.cueq is not CueqUse.NOTHING:
+            passes = CueqPasses(models[: len(devices)], handling.cueq)
         self._members = tuple(
             Member(
                 model,
@@ -97,9 +100,7 @@ class Committee(Ensemble):
         seeds: Sequence[int],
         atomic_energies_ev: Mapping[int, float] | None = None,
         device: Where = "cpu",
-        compiled: bool = False,
-        moves_cells: bool = False,
-        cueq: CueqUse = CueqUse.NOTHING,
+        handling: Handling = AS_IT_IS,
     ) -> "Committee":
         """Untrained members for a first set of points, which they also receive.
 
@@ -110,12 +111,7 @@ class Committee(Ensemble):
         atomic_energies_ev : mapping of atomic number to eV, or None
             Energies of isolated atoms by the reference. These elements are known to the models besides those of
             the points; the energies of others are fitted.
-        compiled : bool
-            Whether PyTorch's compiler makes the members faster, see :class:`CompiledPasses`.
-        moves_cells : bool
-            Whether MD will ask for stress, so that passes with stress are compiled now and not in the middle of a run.
-        cueq : CueqUse
-            What cuEquivariance is used for, see :class:`CueqPasses`; not together with the compiler.
+        handling : Handling
 
         Raises
         ------
@@ -130,7 +126,7 @@ class Committee(Ensemble):
         elements = Elements.of([*isolated, *(z for point in labelled for z in point.frame.numbers)])
         statistics = dataset_statistics(settings.architecture, labelled, elements, isolated_atoms_ev=isolated)
         design = Design(settings, tuple(seeds), elements, (statistics,) * len(seeds))
-        committee = cls(design, devices=as_devices(device), compiled=compiled, moves_cells=moves_cells, cueq=cueq)
+        committee = cls(design, devices=as_devices(device), handling=handling)
         committee.add(labelled)
         return committee
 
@@ -142,9 +138,7 @@ class Committee(Ensemble):
         *,
         seeds: Sequence[int],
         device: Where = "cpu",
-        compiled: bool = False,
-        moves_cells: bool = False,
-        cueq: CueqUse = CueqUse.NOTHING,
+        handling: Handling = AS_IT_IS,
     ) -> "Committee":
         """Members that go on from trained models, each from its own, or all from one; without points.
 
@@ -158,10 +152,72 @@ class Committee(Ensemble):
             models *= len(seeds)
         statistics = tuple(statistics_of(model) for model in models)
         design = Design(settings, tuple(seeds), frame_of(models[0]).elements, statistics)
-        committee = cls(design, devices=as_devices(device), compiled=compiled, moves_cells=moves_cells, cueq=cueq)
+        committee = cls(design, devices=as_devices(device), handling=handling)
         for member, model in zip(committee._members, models, strict=True):
             member.adopt(model)
         return committee
+
+    @classmethod
+    def fine_tuned(
+        cls,
+        settings: MaceSettings,
+        foundation: Foundation,
+        labelled: Sequence[LabelledFrame],
+        *,
+        seeds: Sequence[int],
+        atomic_energies_ev: Mapping[int, float] | None = None,
+        device: Where = "cpu",
+        handling: Handling = AS_IT_IS,
+    ) -> "Committee":
+        """Members that begin as a foundation model, for a first set of points, which they also receive.
+
+        Parameters
+        ----------
+        settings : MaceSettings
+            Those of TRAINING say what of the model may change; ARCHITECTURE is that of the model.
+        foundation : Foundation
+        atomic_energies_ev : mapping of atomic number to eV, or None
+            Energies of free atoms, from which those of the models are re-estimated, see :meth:`Foundation.constants`;
+            where the settings have atomic energies, these stay.
+
+        Raises
+        ------
+        ModelError
+            A structure has an element that the foundation model does not know.
+        ShapeError
+            No points, fewer than one seed, or a seed twice.
+        """
+        if not labelled or not seeds or len(set(seeds)) != len(seeds):
+            raise ShapeError(f"a committee needs labelled points and distinct seeds, not {len(labelled)} and {seeds}")
+        foundation.elements.require(z for point in labelled for z in point.frame.numbers)
+        fixed = settings.architecture.atomic_energies is not None
+        statistics = foundation.constants(labelled, known=dict(atomic_energies_ev or {}), fixed=fixed)
+        own = settings.model_copy(update={"architecture": foundation.architecture})
+        design = Design(own, tuple(seeds), foundation.elements, (statistics,) * len(seeds), foundation.network)
+        committee = cls(design, devices=as_devices(device), handling=handling)
+        model = beginning(foundation, statistics, remembers=design.remembers)
+        for member in committee._members:
+            member.adopt(model)
+        committee.add(labelled)
+        return committee
+
+    def replay(self, pseudolabelled: Sequence[LabelledFrame]) -> None:
+        """Let members with a head for it remember what a foundation model says of these structures, as they train.
+
+        Needed after :meth:`fine_tuned` and after :meth:`load`, with the same structures.
+        """
+        network = self._design.network
+        assert network is not None
+        energies = np.array(network.own.atomic_energies_ev)
+        graphs = [LabelledGraph.build(one, self._for_model, atomic_energies_ev=energies) for one in pseudolabelled]
+        for index, member in enumerate(self._members):
+            home = self._placement.home(index)
+            member.replayed_graphs = [graph if home == self.device else graph.on(home) for graph in graphs]
+
+    @property
+    def remembers(self) -> bool:
+        """Whether members have a head for what a foundation model knew, so that training needs :meth:`replay`."""
+        return self._design.remembers
 
     def relabelled(
         self, labelled: Sequence[LabelledFrame], *, atomic_energies_ev: Mapping[int, float] | None = None
@@ -191,12 +247,11 @@ class Committee(Ensemble):
         committee = Committee(
             replace(self._design, statistics=statistics),
             devices=self.devices,
-            compiled=self._compiled,
-            moves_cells=self._moves_cells,
-            cueq=self._cueq,
+            handling=self._handling,
         )
         for member, earlier in zip(committee._members, self._members, strict=True):
             member.go_on_from(earlier)
+            member.replayed_graphs = earlier.replayed_graphs
         committee.weigh_molecules(self.weighed[0], weight=self.weighed[1])
         committee.add(labelled)
         committee.centre_energies()
@@ -211,6 +266,11 @@ class Committee(Ensemble):
     def statistics(self) -> DatasetStatistics:
         """The constants of the models that came from data; of the first where they differ."""
         return self._design.statistics[0]
+
+    @property
+    def settings(self) -> MaceSettings:
+        """What the members are built and trained by."""
+        return self._design.settings
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -272,12 +332,14 @@ class Committee(Ensemble):
         Raises
         ------
         ShapeError
-            A member has no training point.
+            A member has no training point, or nothing to replay.
         """
         chosen = range(self.n_members) if members is None else members
         idle = [member for member in chosen if not self._members[member].train_graphs]
         if idle:
             raise ShapeError(f"members {idle} have no training points")
+        if self.remembers and not self._members[0].replayed_graphs:
+            raise ShapeError("members that remember a foundation model have nothing to replay")
         if n_epochs < 1:
             return []
         self._update_avg_num_neighbors()
@@ -353,6 +415,7 @@ class Committee(Ensemble):
                 statistics=design.statistics,
                 generation=self._generation,
                 members=[{**member.state(), "weighed": self._weighed} for member in self._members],
+                network=design.network,
             ),
         )
 
@@ -362,17 +425,14 @@ class Committee(Ensemble):
         path: Path,
         *,
         device: Where = "cpu",
-        compiled: bool = False,
-        moves_cells: bool = False,
-        cueq: CueqUse = CueqUse.NOTHING,
+        handling: Handling = AS_IT_IS,
     ) -> "Committee":
         """The committee that was saved, without its points: add them again in their order and it is as it was.
 
         Parameters
         ----------
-        compiled, moves_cells : bool
-        cueq : CueqUse
-            As in :meth:`build`; they need not be what they were.
+        handling : Handling
+            It need not be what it was.
 
         Raises
         ------
@@ -384,8 +444,8 @@ class Committee(Ensemble):
         saved = read_checkpoint(path, device=devices[0])
         with naming_damage(path):
             settings = MaceSettings.model_validate(saved.settings)
-            design = Design(settings, saved.seeds, saved.elements, saved.statistics)
-            committee = cls(design, devices=devices, compiled=compiled, moves_cells=moves_cells, cueq=cueq)
+            design = Design(settings, saved.seeds, saved.elements, saved.statistics, saved.network)
+            committee = cls(design, devices=devices, handling=handling)
             for member, state in zip(committee._members, saved.members, strict=True):
                 member.restore(state)
             molecules, weight = saved.members[0].get("weighed", ({}, 0.0))  # which older files know nothing of
@@ -404,7 +464,7 @@ class Committee(Ensemble):
         for member in range(self.n_members) if members is None else members:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # TorchScript, as in building
-                model = copy.deepcopy(self._models[member]).cpu().double().requires_grad_(True)
+                model = plain(self._models[member])
                 path = Path(folder) / f"{name}_{self.seeds[member]}.model"
                 save(model, path)
             paths.append(path)
@@ -422,9 +482,14 @@ class Committee(Ensemble):
         return device_by_device(work, members, devices=homes, max_threads=max_threads)
 
     def _update_avg_num_neighbors(self) -> None:
-        """Let the models' mean number of neighbours follow the training points, if the settings say so."""
+        """Let the models' mean number of neighbours follow the training points, if the settings say so.
+
+        That of a foundation model stays, for which its weights are what they are.
+        """
         settings = self._design.settings
-        if not (settings.training.update_avg_num_neighbors and settings.architecture.compute_avg_num_neighbors):
+        if self._design.network is not None or not (
+            settings.training.update_avg_num_neighbors and settings.architecture.compute_avg_num_neighbors
+        ):
             return
         before, mean = self._design.statistics, self._points.mean_neighbours
         if mean is None or all(mean == one.avg_num_neighbors for one in before):

@@ -11,10 +11,12 @@ from torch import Tensor
 
 from aims_pax.committee.mace.averaging import AveragedModel
 from aims_pax.committee.mace.backend import MaceModel
+from aims_pax.committee.mace.build import shift_energies
 from aims_pax.committee.mace.graph import LabelledGraph, ModelInput, Targets, join_graphs
 from aims_pax.committee.mace.loss import Loss, Losses, member_errors
 from aims_pax.committee.mace.model import Outputs, Passes, run_model
 from aims_pax.committee.mace.optimizer import Schedule, build_optimizer
+from aims_pax.committee.mace.trained.adapting import brought_to
 from aims_pax.committee.replay import drawn, points_of_epoch
 from aims_pax.errors import ModelError, Problem
 from aims_pax.protocols import EpochPlan, EpochReport, MemberErrors, RandomSubset
@@ -65,12 +67,14 @@ class Member:
         self.averaged = AveragedModel(model, decay=settings.ema_decay if settings.ema else None)
         self.train_graphs: list[LabelledGraph] = []
         self.valid_graphs: list[LabelledGraph] = []
+        self.replayed_graphs: list[LabelledGraph] = []
+        """What a foundation model has labelled, for the head that remembers it."""
         self.epoch = 0
         self.best: Weights | None = None
         self._settings = settings
         self._losses = losses
         self._is_in_stage_two = False
-        self._parameters = list(model.parameters())
+        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self._visits: dict[int, int] = {}
         self._generator = torch.Generator().manual_seed(seed)
         self.reset_optimizer()
@@ -151,7 +155,7 @@ class Member:
             errors.append((outputs.energy - targets.energy) / targets.n_atoms)
         if errors:
             for model in (self.model, self.averaged.model):
-                model.scale_shift.shift -= torch.cat(errors).mean()
+                shift_energies(model, -torch.cat(errors).mean())
 
     def weights(self, loss: float) -> Weights:
         """A copy of the present weights."""
@@ -168,7 +172,7 @@ class Member:
     def adopt(self, model: MaceModel) -> None:
         """Go on from the weights of another model of this architecture and these statistics."""
         for own in (self.model, self.averaged.model):
-            _learn(own, _learnt(model))
+            _learn(own, brought_to(own, _learnt(model)))
 
     def go_on_from(self, earlier: "Member") -> None:
         """Go on from the weights of another member of this architecture, with its random numbers; not its optimizer."""
@@ -224,8 +228,18 @@ class Member:
         energy = targets.energy.index_add(0, data["batch"], data["node_attrs"] @ self._baseline_ev)
         return data, replace(targets, energy=energy)
 
+    def _with_replayed(self, graphs: Sequence[LabelledGraph]) -> tuple[ModelInput, Targets]:
+        """A batch, and beside it as many structures of the foundation model's own, for the head that remembers it."""
+        if not self.replayed_graphs:
+            return self._joined(graphs)
+        beside = drawn(self.replayed_graphs, len(graphs), self._generator)
+        data, targets = join_graphs([*graphs, *beside])
+        head = torch.zeros_like(data["ptr"][1:])
+        head[len(graphs) :] = 1
+        return {**data, "head": head}, targets
+
     def _train_step(self, graphs: Sequence[LabelledGraph]) -> float:
-        data, targets = self._joined(graphs)
+        data, targets = self._with_replayed(graphs)
         outputs = self._passes(self.model, data, training=True, want_virials=self._loss.wants_virials(targets))
         loss = self._loss(outputs, targets)
         for parameter in self._parameters:

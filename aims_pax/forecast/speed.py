@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.committee import Committee, devices_of
+from aims_pax.committee import Committee
 from aims_pax.errors import CampaignStopped
 from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame, Split
 from aims_pax.reference.tryout import Probe, probe
@@ -283,16 +283,7 @@ def _made_up_points(project: Project) -> list[LabelledFrame]:
 
 def _untrained(project: Project, points: Sequence[LabelledFrame]) -> Committee:
     """A committee with constants from these points, which it is given to train on."""
-    return Committee.build(
-        project.mace,
-        points,
-        seeds=assembly.seeds_of(project),
-        atomic_energies_ev=dict.fromkeys(project.elements, 0.0),
-        device=devices_of(project.mace.misc.device),
-        compiled=project.mace.misc.compile,
-        moves_cells=assembly.committee_moves_cells(project),
-        cueq=project.mace.misc.cueq,
-    )
+    return assembly.build_committee(project, points, isolated_atoms_ev=dict.fromkeys(project.elements, 0.0))
 
 
 def _made_up(project: Project, frame: Frame, rng: np.random.Generator) -> Label:

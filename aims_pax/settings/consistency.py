@@ -298,6 +298,22 @@ def _uncertainty_problems(
                 break
 
 
+def finetuning_problems(mace: MaceSettings, document: Document) -> Iterator[Problem]:
+    """What a foundation model already says, and what can't be done with what becomes of it."""
+    training, network = mace.training, mace.architecture
+    if not training.perform_finetuning:
+        return
+    for key in sorted(network.model_fields_set - {"atomic_energies", "model_choice"}):
+        keys = ("ARCHITECTURE", key)
+        found = f"{dotted(keys)} is given, and with perform_finetuning the network is that of pretrained_model."
+        yield Problem(document.where(keys), found, "atomic_energies", "Remove it.")
+    for key in ("compile", "enable_cueq", "enable_cueq_train"):
+        keys = ("MISC", key)
+        if getattr(mace.misc, key) and training.finetuning_choice != "naive":
+            found = f"{dotted(keys)} is true, and models fine-tuned by {training.finetuning_choice} can't be run so."
+            yield Problem(document.where(keys), found, "", "Set it to false, or finetuning_choice: naive.")
+
+
 CUEQ_CORRELATIONS: Final = (2, 3)
 """Of the models that MACE converts for cuEquivariance."""
 
@@ -327,6 +343,7 @@ def _model_problems(
     if mace.general.model_dir.name not in ("model", "models") and not brings_data:
         found = f"{dotted(keys)} is {mace.general.model_dir}, and no initial_train_dataset is given to go on with."
         yield Problem(document.where(keys), found, "", "Models are exported to results/. Remove it.")
+    yield from finetuning_problems(mace, document)
     keys = ("MISC", "compile")
     if mace.misc.compile and mace.architecture.embed:
         found = (

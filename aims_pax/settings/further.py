@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from aims_pax.errors import Problem, SettingsError
+from aims_pax.settings.consistency import finetuning_problems
 from aims_pax.settings.mace import MaceSettings
 from aims_pax.settings.methods.asi import AsiInput
 from aims_pax.settings.methods.fhi_aims import Asked, FhiAimsInput
@@ -64,6 +65,7 @@ def read_further(
         found, reading = read_mace(document, folder)
         problems += [*document.problems, *reading.problems]
         if found is not None and mace is not None:
+            problems += finetuning_problems(found, document)
             models[plan.name] = _of_the_project(found, mace)
     return Further(inputs, models), problems
 

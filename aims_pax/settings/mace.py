@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from aims_pax.settings.finetuning import FineTuningSettings
 from aims_pax.settings.losses import LOSSES, stage_two_of
 from aims_pax.settings.methods.models import Devices, Dtype
 from aims_pax.settings.reading.kinds import (
@@ -151,7 +152,7 @@ class ArchitectureSettings(Section):
             yield Contradiction("embed", "embed names the same thing twice.", "Name it once.")
 
 
-class TrainingSettings(Section):
+class TrainingSettings(FineTuningSettings):
     """Optimizer, loss, learning rate and averaging."""
 
     ALIASES: ClassVar = {
@@ -237,6 +238,7 @@ class TrainingSettings(Section):
         return max(1, max_epochs // 4 * 3) if self.start_swa is None else self.start_swa
 
     def contradictions(self) -> Iterator[Contradiction]:
+        yield from super().contradictions()
         if any(weight != 1 for weight in (self.config_type_weights or {}).values()):
             if not LOSSES[self.loss].weighs_structures:
                 found = f"config_type_weights weigh structures, and MACE's loss {self.loss} takes no such weights."

@@ -1,5 +1,6 @@
 """Concrete parts from a project: the one place that turns settings into classes."""
 
+import functools
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,10 +32,12 @@ from aims_pax.settings.reading.document import KeyPath, dotted
 from aims_pax.settings.stages.kinds import KINDS, LEARN
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.systems import System
+from aims_pax.stages.driver import cells_move
+from aims_pax.stages.finetuning import foundation_of, let_remember
 from aims_pax.stages.loop.selecting import active_selectors, trajectories_of
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
-    from aims_pax.committee import Committee, EpochPlan
+    from aims_pax.committee import Committee, EpochPlan, Handling
     from aims_pax.protocols import Driver
     from aims_pax.sampling import BatchedSampler, TrajectoryStart
     from aims_pax.stages.loop.recording import NoRecorder, TrajectoryRecorder
@@ -84,11 +87,16 @@ def _cells_move_by_labels(project: Project) -> bool:
 
 def committee_moves_cells(project: Project) -> bool:
     """Whether the committee drives trajectories whose cells move."""
-    return any(
-        project.md_for(index, settings).moves_cell
-        for settings in (plan.read_as(ActiveLearningSettings) for plan in project.settings.learning)
-        for index in range(settings.num_trajectories)
-    )
+    learning = (plan.read_as(ActiveLearningSettings) for plan in project.settings.learning)
+    return any(cells_move(project, settings) for settings in learning)
+
+
+def committee_handling(project: Project) -> "Handling":
+    """How the committee is run: as mace.yaml says, and ready to tell stress where it drives cells."""
+    from aims_pax.committee import Handling
+
+    misc = project.mace.misc
+    return Handling(compiled=misc.compile, moves_cells=committee_moves_cells(project), cueq=misc.cueq)
 
 
 def build_pool(project: Project, *, want_stress: bool | None = None) -> Pool:
@@ -167,19 +175,25 @@ def priorities_of(project: Project) -> dict[str, int]:
 def build_committee(
     project: Project, labelled: Sequence[LabelledFrame], *, isolated_atoms_ev: Mapping[int, float]
 ) -> "Committee":
-    """An untrained committee, with constants from these labels."""
+    """A committee with constants from these labels, untrained or as a foundation model is."""
     from aims_pax.committee import Committee, devices_of
 
-    return Committee.build(
-        project.mace,
+    mace = project.mace
+    if mace.training.perform_finetuning:
+        numbers = {*isolated_atoms_ev, *(int(z) for point in labelled for z in point.frame.numbers)}
+        foundation = foundation_of(mace, project.folder, numbers)
+        build = functools.partial(Committee.fine_tuned, mace, foundation)
+    else:
+        build = functools.partial(Committee.build, mace)
+    committee = build(
         labelled,
         seeds=seeds_of(project),
         atomic_energies_ev=isolated_atoms_ev,
-        device=devices_of(project.mace.misc.device),
-        compiled=project.mace.misc.compile,
-        moves_cells=committee_moves_cells(project),
-        cueq=project.mace.misc.cueq,
+        device=devices_of(mace.misc.device),
+        handling=committee_handling(project),
     )
+    let_remember(committee, project.folder)
+    return committee
 
 
 def continued_committee(project: Project, paths: Sequence[Path], labelled: Sequence[LabelledFrame]) -> "Committee":
@@ -191,9 +205,7 @@ def continued_committee(project: Project, paths: Sequence[Path], labelled: Seque
         paths,
         seeds=seeds_of(project),
         device=devices_of(project.mace.misc.device),
-        compiled=project.mace.misc.compile,
-        moves_cells=committee_moves_cells(project),
-        cueq=project.mace.misc.cueq,
+        handling=committee_handling(project),
     )
     committee.add(labelled)
     return committee

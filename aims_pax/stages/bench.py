@@ -18,6 +18,7 @@ from aims_pax.protocols import Observer, Pool
 from aims_pax.settings import Project
 from aims_pax.stages import assembly, isolated, pretrained
 from aims_pax.stages.activities import Activity, Stopwatch
+from aims_pax.stages.finetuning import let_remember
 from aims_pax.stages.memory import Memory
 
 if TYPE_CHECKING:
@@ -127,15 +128,11 @@ class Bench:
             labelled = list(self.store.labelled())
             checkpoint = self.memory.committee_checkpoint()
             if checkpoint is not None:
-                misc = self.project.mace.misc
-                self._committee = Committee.load(
-                    checkpoint,
-                    device=devices_of(misc.device),
-                    compiled=misc.compile,
-                    moves_cells=assembly.committee_moves_cells(self.project),
-                    cueq=misc.cueq,
-                )
+                devices = devices_of(self.project.mace.misc.device)
+                handling = assembly.committee_handling(self.project)
+                self._committee = Committee.load(checkpoint, device=devices, handling=handling)
                 self._committee.add(labelled)
+                let_remember(self._committee, self.project.folder)
             elif labelled:
                 self.build_committee(labelled)
         return self._committee

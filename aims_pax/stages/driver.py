@@ -31,7 +31,7 @@ def driver_forces(project: Project, choice: DriverChoice) -> "Driver":
     """What drives MD where neither a committee nor the reference does, with its dispersion correction."""
     from aims_pax.committee import Handling
 
-    return _driver(project, choice, Handling(choice.dtype))
+    return _driver(project, choice, Handling())
 
 
 def learning_driver(project: Project, settings: ActiveLearningSettings) -> "Driver | None":
@@ -41,8 +41,8 @@ def learning_driver(project: Project, settings: ActiveLearningSettings) -> "Driv
     choice = settings.driving
     if choice is None:
         return None
-    compiled = project.mace.misc.compile
-    return _driver(project, choice, Handling(choice.dtype, compiled, moves_cells=cells_move(project, settings)))
+    handling = Handling(compiled=project.mace.misc.compile, moves_cells=cells_move(project, settings))
+    return _driver(project, choice, handling)
 
 
 def cells_move(project: Project, settings: ActiveLearningSettings) -> bool:
@@ -67,7 +67,9 @@ def _driving_model(project: Project, choice: DriverChoice, handling: "Handling")
         return tight_binding(project, method=choice.method)
     if choice.is_mace:
         devices = devices_of(project.mace.misc.device)
-        return CommitteeForces(load_foundation(choice.kind, choice.model, device=devices, handling=handling))
+        return CommitteeForces(
+            load_foundation(choice.kind, choice.model, device=devices, dtype=choice.dtype, handling=handling)
+        )
     make = import_callable(choice.kind, key=choice.key)
     return CalculatorForces(lambda: make(**choice.arguments), owner=shared_by_system)
 
@@ -210,7 +212,9 @@ def driver_problems(project: Project, driven: Driven) -> Iterator[Problem]:
         if choice.kind == EMBEDDED:
             yield from _embedded_driver_problems(project, driven)
         elif choice.is_mace:
-            yield from _model_problems(project, driven)
+            yield from mace_model_problems(
+                project, choice.kind, choice.model, setting=driven.setting, instead=driven.instead
+            )
         elif choice.kind != REFERENCE:
             wanted = ("energy", "forces", "stress") if driven.moves_cells else ("energy", "forces")
             made_calculator(choice.kind, choice.arguments, key=driven.setting, wanted=wanted)
@@ -234,16 +238,25 @@ def _embedded_driver_problems(project: Project, driven: Driven) -> Iterator[Prob
         yield Problem(driven.setting, said, "", f"Name a driver that can: {driven.others}.")
 
 
-def _model_problems(project: Project, driven: Driven) -> Iterator[Problem]:
-    """A model must load and know the elements; one that is still to be downloaded must be in reach."""
-    family, name = driven.choice.kind, driven.choice.model
+def mace_model_problems(project: Project, family: str, name: str, *, setting: str, instead: str) -> Iterator[Problem]:
+    """A model must load and know the elements; one that is still to be downloaded must be in reach.
+
+    Parameters
+    ----------
+    family, name : str
+        As :func:`~aims_pax.committee.load_foundation` takes them.
+    setting : str
+        That names it.
+    instead : str
+        What else can be done.
+    """
     file = Path(name) if Path(name).is_file() else published_file(family, name)
     if file is None:
         reason = _unreachable_reason(family, name)
         if reason is not None:
             found = f"The model {family} {name} is not on this machine, and can't be downloaded ({reason})."
-            advice = f"Fetch its file elsewhere and name it by mace_model, or {driven.instead}."
-            yield Problem(driven.setting, found, "", advice)
+            advice = f"Fetch its file elsewhere and name it, or {instead}."
+            yield Problem(setting, found, "", advice)
         return
     known = elements_of(file)
     if known is None:
@@ -256,10 +269,10 @@ def _model_problems(project: Project, driven: Driven) -> Iterator[Problem]:
 
         symbols, all_known = (", ".join(chemical_symbols[z] for z in numbers) for numbers in (foreign, known))
         yield Problem(
-            driven.setting,
+            setting,
             found=f"The model {name} does not know the elements {symbols}.",
             allowed=f"structures of {all_known}",
-            advice=f"Choose a model that was trained on them, or {driven.instead}.",
+            advice=f"Choose a model that was trained on them, or {instead}.",
         )
 
 

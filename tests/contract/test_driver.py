@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ase.calculators.emt import EMT
 
-from aims_pax.committee import CommitteeForces, Handling, PushedForces, load_foundation
+from aims_pax.committee import CommitteeForces, PushedForces, load_foundation
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.departure import Departure
 from aims_pax.frame import Frame
@@ -177,7 +177,7 @@ class TestFoundationInSinglePrecision(TestFoundation):
     FORCE_TOLERANCE_EV_PER_ANG = 0.01  # energies of 10 eV are rounded to 1e-6 eV, over 1e-4 Å
 
     def make(self) -> Driver:
-        return CommitteeForces(load_foundation("mace", str(self.file), device="cpu", handling=Handling("float32")))
+        return CommitteeForces(load_foundation("mace", str(self.file), device="cpu", dtype="float32"))
 
 
 class TestDispersedFoundation(TestFoundation):

@@ -5,6 +5,7 @@ import io
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from aims_pax.committee.mace.statistics import (
     mean_residual_energy,
     rms_force,
 )
+from aims_pax.committee.mace.trained.network import Network
 from aims_pax.errors import ModelError, Problem
 from aims_pax.frame import LabelledFrame, Split
 from aims_pax.settings.mace import ArchitectureSettings
@@ -64,6 +66,8 @@ def build_model(
     dtype: torch.dtype,
     seed: int,
     traceable: bool = False,
+    network: Network | None = None,
+    remembers: bool = False,
 ) -> MaceModel:
     """An untrained model whose weights follow from the seed alone.
 
@@ -72,6 +76,10 @@ def build_model(
     traceable : bool
         Leave tensor products as Python that PyTorch's compiler can follow, instead of TorchScript: slow as it is, and
         not to be written into files.
+    network : Network or None
+        That of a given model, in the place of the architecture.
+    remembers : bool
+        With a second head that has the constants of the given model, see :class:`Network`.
 
     Raises
     ------
@@ -82,10 +90,14 @@ def build_model(
         warnings.simplefilter("ignore")  # e3nn compiles by TorchScript, which has much to say about it
         torch.manual_seed(seed)
         try:
+            if network is None:
+                arguments = _arguments(architecture, elements, statistics)
+            else:
+                arguments = network.for_mace(elements, statistics, remembers=remembers)
             if not traceable:
-                return _scale_shift_mace(architecture, elements, statistics)
+                return modules.ScaleShiftMACE(**arguments)
             with compilation.disable_e3nn_codegen():
-                return compilation.simplify(_scale_shift_mace(architecture, elements, statistics))
+                return compilation.simplify(modules.ScaleShiftMACE(**arguments))
         except _MACE_REFUSES as cause:
             raise ModelError(
                 Problem(
@@ -121,40 +133,43 @@ def traceable_copy(model: MaceModel) -> MaceModel:
     return copy.to(parameter.dtype)
 
 
-def _scale_shift_mace(
-    architecture: ArchitectureSettings, elements: Elements, statistics: DatasetStatistics
-) -> MaceModel:
+def _arguments(architecture: ArchitectureSettings, elements: Elements, statistics: DatasetStatistics) -> dict[str, Any]:
+    """Of MACE's class."""
     hidden = [(architecture.num_channels, (degree, (-1) ** degree)) for degree in range(architecture.max_L + 1)]
-    model: MaceModel = modules.ScaleShiftMACE(
-        r_max=architecture.r_max,
-        num_bessel=architecture.num_radial_basis,
-        num_polynomial_cutoff=architecture.num_cutoff_basis,
-        max_ell=architecture.max_ell,
-        interaction_cls=modules.interaction_classes[architecture.interaction],
-        interaction_cls_first=modules.interaction_classes[architecture.interaction_first],
-        num_interactions=architecture.num_interactions,
-        num_elements=len(elements),
-        hidden_irreps=o3.Irreps(hidden),
-        MLP_irreps=o3.Irreps(architecture.MLP_irreps),
-        atomic_energies=np.array(statistics.atomic_energies_ev),
-        avg_num_neighbors=statistics.avg_num_neighbors,
-        atomic_numbers=list(elements.numbers),
-        correlation=architecture.correlation,
-        gate=modules.gate_dict[architecture.gate],
-        radial_MLP=list(architecture.radial_MLP),
-        radial_type=architecture.radial_type,
-        heads=["Default"],
-        atomic_inter_scale=statistics.scale,
-        atomic_inter_shift=statistics.shift_ev,
-        embedding_specs=specs(architecture.embed),
-    )
-    return model
+    return {
+        "r_max": architecture.r_max,
+        "num_bessel": architecture.num_radial_basis,
+        "num_polynomial_cutoff": architecture.num_cutoff_basis,
+        "max_ell": architecture.max_ell,
+        "interaction_cls": modules.interaction_classes[architecture.interaction],
+        "interaction_cls_first": modules.interaction_classes[architecture.interaction_first],
+        "num_interactions": architecture.num_interactions,
+        "num_elements": len(elements),
+        "hidden_irreps": o3.Irreps(hidden),
+        "MLP_irreps": o3.Irreps(architecture.MLP_irreps),
+        "atomic_energies": np.array(statistics.atomic_energies_ev),
+        "avg_num_neighbors": statistics.avg_num_neighbors,
+        "atomic_numbers": list(elements.numbers),
+        "correlation": architecture.correlation,
+        "gate": modules.gate_dict[architecture.gate],
+        "radial_MLP": list(architecture.radial_MLP),
+        "radial_type": architecture.radial_type,
+        "heads": ["Default"],
+        "atomic_inter_scale": statistics.scale,
+        "atomic_inter_shift": statistics.shift_ev,
+        "embedding_specs": specs(architecture.embed),
+    }
 
 
 def set_avg_num_neighbors(model: MaceModel, value: float) -> None:
     """Let a model divide its messages by another mean number of neighbours."""
     for interaction in model.interactions:
         interaction.avg_num_neighbors = value
+
+
+def shift_energies(model: MaceModel, by_ev: torch.Tensor) -> None:
+    """Let a model's own head, its first, tell energies that are higher by so much per atom."""
+    model.scale_shift.shift.view(-1)[0] += by_ev
 
 
 @contextmanager

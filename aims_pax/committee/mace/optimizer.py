@@ -12,10 +12,15 @@ _OPTIMIZERS: dict[str, type[torch.optim.Adam]] = {"adam": torch.optim.Adam, "ada
 
 
 def build_optimizer(model: torch.nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
-    """Adam or AdamW with MACE's groups: weight decay acts on linear layers of interactions, and on products."""
+    """Adam or AdamW with MACE's groups: weight decay acts on linear layers of interactions, and on products.
+
+    Weights that are frozen have no part in it.
+    """
     decaying: list[torch.nn.Parameter] = []
     steady: list[torch.nn.Parameter] = []
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         in_interaction = name.startswith("interactions.")
         is_linear = "linear.weight" in name or "skip_tp_full.weight" in name
         decays = name.startswith("products.") or (in_interaction and is_linear)

@@ -53,7 +53,6 @@ def _other_family(family: str, defaults: Mapping[str, Any]) -> dict[str, Absent]
 
 
 _LONG_RANGE: Final = dict.fromkeys(("r_max_lr", "dispersion_lr_damping"), _later("long-range terms of SO3LR"))
-_FINE_TUNING: Final = "fine-tuning of foundation models"
 _PARSL_INFO: Final = Absent((None, "parsl_info"), "Parsl's logs are in log_dir/parsl. Remove it, or set run_dir.")
 _ONE_PROPERTY_SET: Final = "Labels are energies, forces and stress. Remove it."
 
@@ -161,14 +160,11 @@ NOT_YET_MACE: Final[Mapping[str, Mapping[str, Absent]]] = {
         "seed": Absent((None, 42), "GENERAL.seed is that of training, too. Remove it."),
         "dipole_weight": _later("dipoles", "Remove it.", 1),
         "hirshfeld_weight": _later("Hirshfeld ratios", "Remove it.", 1),
-        "pretrained_model": _later(_FINE_TUNING),
-        "pretrained_weights": _later(_FINE_TUNING),
-        "finetuning_choice": _later(_FINE_TUNING, "Remove it.", "naive"),
-        **_switches(_FINE_TUNING, "perform_finetuning", "freeze_embedding", "freeze_zbl", "freeze_hirshfeld"),
-        **_switches(_FINE_TUNING, "freeze_partial_charges", "freeze_shifts", "freeze_scales"),
-        **_switches(_FINE_TUNING, "convert_to_lora", "lora_freeze_A", "convert_to_multihead"),
-        "lora_rank": _later(_FINE_TUNING, "Remove it.", 8),
-        "lora_alpha": _later(_FINE_TUNING, "Remove it.", 16),
+        "pretrained_weights": _later("models of SO3krates, whose files are without their network", "Remove it."),
+        **_switches("SO3LR, which has such a part", "freeze_zbl", "freeze_hirshfeld", "freeze_partial_charges"),
+        **_switches("SO3LR, where these are trained; those of MACE never change", "freeze_shifts", "freeze_scales"),
+        "convert_to_lora": Absent((None, False), "finetuning_choice: lora converts the model. Remove it."),
+        "convert_to_multihead": Absent((None, False), "finetuning_choice: multihead adds the head. Remove it."),
     },
     "MISC": {
         **_switches("dipoles", "compute_dipole"),

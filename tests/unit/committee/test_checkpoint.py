@@ -10,7 +10,7 @@ import pytest
 import torch
 from ase.build import molecule
 
-from aims_pax.committee import Committee, EpochPlan, Handling, load_foundation
+from aims_pax.committee import Committee, EpochPlan, load_foundation
 from aims_pax.errors import ModelError
 from aims_pax.frame import LabelledFrame
 
@@ -153,7 +153,7 @@ def test_exported_files_need_mace_alone(saved: tuple[Committee, Path], tmp_path:
 
 def test_a_local_file_serves_as_foundation_model(saved: tuple[Committee, Path], tmp_path: Path) -> None:
     (path, _) = saved[0].export(tmp_path, "teacher")
-    driver = load_foundation("mace-mp", str(path), device="cpu", handling=Handling("float64"))
+    driver = load_foundation("mace-mp", str(path), device="cpu", dtype="float64")
     assert (driver.n_members, driver.dtype) == (1, torch.float64)
 
 

@@ -349,20 +349,13 @@ LACKING_MODEL: dict[str, str] = {
         loss: weighted_energy_forces_dipole
         dipole_weight: 2
         hirshfeld_weight: 2
-        perform_finetuning: true
-        pretrained_model: some.model
         pretrained_weights: some.pt
-        finetuning_choice: lora
-        freeze_embedding: true
         freeze_zbl: true
         freeze_hirshfeld: true
         freeze_partial_charges: true
         freeze_shifts: true
         freeze_scales: true
         convert_to_lora: true
-        lora_rank: 4
-        lora_alpha: 32
-        lora_freeze_A: true
         convert_to_multihead: true
     """,
     "MISC": """

@@ -39,7 +39,7 @@ def small(*, stress: bool) -> MaceSettings:
 
 def built(*, compiled: bool, stress: bool) -> Committee:
     points = [*molecules(4), *crystals(2)] if stress else molecules(4)
-    return Committee.build(small(stress=stress), points, seeds=(1, 2), compiled=compiled)
+    return Committee.build(small(stress=stress), points, seeds=(1, 2), handling=Handling(compiled=compiled))
 
 
 @pytest.fixture(scope="module")
@@ -133,14 +133,16 @@ def test_all_passes_that_md_asks_for_are_made_at_the_start(
 
     monkeypatch.setattr(torch, "compile", compiled)
     points = [*molecules(2), *crystals(2)]
-    Committee.build(small(stress=learns), points, seeds=(1, 2), compiled=True, moves_cells=moves_cells)
+    Committee.build(
+        small(stress=learns), points, seeds=(1, 2), handling=Handling(compiled=True, moves_cells=moves_cells)
+    )
     assert made == [*((name, False) for name in predictions), (training, True)]
 
 
 def test_a_committee_compiled_from_its_checkpoint_on_learns_and_says_the_same(tmp_path: Path) -> None:
     plain = built(compiled=False, stress=False)
     plain.save(tmp_path / "committee.pt")
-    compiled = Committee.load(tmp_path / "committee.pt", compiled=True)
+    compiled = Committee.load(tmp_path / "committee.pt", handling=Handling(compiled=True))
     compiled.add(molecules(4))
     for committee in (plain, compiled):
         committee.train(1, plan=EPOCHS)

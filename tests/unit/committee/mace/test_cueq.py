@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from aims_pax.committee import Committee, EpochPlan
+from aims_pax.committee import Committee, EpochPlan, Handling
 from aims_pax.committee.hardware import why_no_cueq
 from aims_pax.committee.mace import cueq
 from aims_pax.committee.mace.model import Outputs
@@ -31,7 +31,9 @@ def points() -> list[LabelledFrame]:
 
 
 def built(use: CueqUse, *, device: str = "cpu") -> Committee:
-    return Committee.build(settings(stress=True, batch_size=3), points(), seeds=(1, 2), device=device, cueq=use)
+    return Committee.build(
+        settings(stress=True, batch_size=3), points(), seeds=(1, 2), device=device, handling=Handling(cueq=use)
+    )
 
 
 def learned(committee: Committee) -> Committee:
@@ -71,7 +73,8 @@ def test_a_committee_goes_on_with_cuequivariance_and_without(tmp_path: Path) -> 
     committee.train(1)
     committee.save(tmp_path / "committee.pt")
     again, plain = (
-        Committee.load(tmp_path / "committee.pt", cueq=use) for use in (CueqUse.EVERYTHING, CueqUse.NOTHING)
+        Committee.load(tmp_path / "committee.pt", handling=Handling(cueq=use))
+        for use in (CueqUse.EVERYTHING, CueqUse.NOTHING)
     )
     for one in (again, plain):
         one.add(points())
@@ -111,7 +114,7 @@ def test_models_that_mace_does_not_convert_are_refused() -> None:
     plain = settings()
     odd = plain.model_copy(update={"architecture": plain.architecture.model_copy(update={"correlation": 1})})
     with pytest.raises(ModelError, match=r"run by cuEquivariance \(NotImplementedError: Correlation 1"):
-        Committee.build(odd, molecules(2), seeds=(1,), cueq=CueqUse.TRAINING)
+        Committee.build(odd, molecules(2), seeds=(1,), handling=Handling(cueq=CueqUse.TRAINING))
 
 
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

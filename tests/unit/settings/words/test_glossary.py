@@ -81,7 +81,7 @@ def test_refused_keys_say_why_and_what_does_no_harm() -> None:
     said = rows("keep_checkpoints")
     assert "Not in this version" in said[""]
     assert said["accepted as"] == "false, which asks for nothing"
-    assert rows("lora_rank")["accepted as"] == "8, which asks for nothing"
+    assert rows("dipole_weight")["accepted as"] == "1, which asks for nothing"
     absent = {key for table in (NOT_YET, NOT_YET_MACE, FHI_AIMS) for keys in table.values() for key in keys}
     assert absent <= {entry.key for entry in KNOWN if entry.absent is not None}
 

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +10,7 @@ import torch
 
 from aims_pax.committee.device import Where, as_devices
 from aims_pax.committee.ensemble import Ensemble
+from aims_pax.committee.handling import AS_IT_IS, Handling
 from aims_pax.committee.mace.backend import MaceModel
 from aims_pax.committee.mace.compiled import passes_of_trained
 from aims_pax.committee.mace.model import Passes, run_model
@@ -23,30 +23,9 @@ FAMILIES: Final = ("mace-mp", "mace-off")
 """Published families: materials, and organic molecules."""
 
 
-@dataclass(frozen=True, slots=True)
-class Handling:
-    """How a foundation model is run.
-
-    Parameters
-    ----------
-    dtype : "float32", "float64" or None
-        Precision; None: that of its file.
-    compiled : bool
-        Whether PyTorch's compiler makes it faster, where it can follow it.
-    moves_cells : bool
-        Whether it will be asked for stress, for which it is then compiled at once.
-    """
-
-    dtype: str | None = None
-    compiled: bool = False
-    moves_cells: bool = False
-
-
-AS_IT_IS: Final = Handling()
-"""As MACE builds it, in the precision of its file."""
-
-
-def load_foundation(family: str, model: str, *, device: Where, handling: Handling = AS_IT_IS) -> Ensemble:
+def load_foundation(
+    family: str, model: str, *, device: Where, dtype: str | None = None, handling: Handling = AS_IT_IS
+) -> Ensemble:
     """A foundation model from a local file, or by name, which MACE downloads at its first use.
 
     Parameters
@@ -55,28 +34,37 @@ def load_foundation(family: str, model: str, *, device: Where, handling: Handlin
         With "mace", and wherever `model` is an existing file, the file is read.
     model : str
         Name within the family, such as small, medium, large; or a path.
+    dtype : "float32", "float64" or None
+        Precision; None: that of its file.
+    handling : Handling
+        What PyTorch's compiler can't follow is run as MACE builds it.
 
     Raises
     ------
     ModelError
         The family or the model is unknown, or can't be downloaded from here.
     """
-    path, devices = Path(model).expanduser(), as_devices(device)
-    if path.is_file():
-        raw, source = read_model(path, devices[0]), str(path)
-    elif family in FAMILIES:
-        raw, source = _published(family, model, devices[0]), f"{family} {model}"
-    else:
-        found = f"{model!r} is not a file"
-        allowed = f"a path of a model file, or a name of the families {', '.join(FAMILIES)}"
-        raise ModelError(Problem(where="foundational_model_settings.mace_model", found=found, allowed=allowed))
+    devices = as_devices(device)
+    raw, source = given_model(family, model, devices[0])
 
     def passes_of(ready: MaceModel) -> Passes:
         if not handling.compiled:
             return run_model
         return passes_of_trained(ready, devices, source=source, want_virials=handling.moves_cells)
 
-    return prediction_ensemble([raw], sources=[source], devices=devices, dtype=handling.dtype, passes_of=passes_of)
+    return prediction_ensemble([raw], sources=[source], devices=devices, dtype=dtype, passes_of=passes_of)
+
+
+def given_model(family: str, model: str, device: torch.device) -> tuple[MaceModel, str]:
+    """A model as its file has it, and what to call it in messages; see :func:`load_foundation`."""
+    path = Path(model).expanduser()
+    if path.is_file():
+        return read_model(path, device), str(path)
+    if family in FAMILIES:
+        return _published(family, model, device), f"{family} {model}"
+    found = f"{model!r} is not a file"
+    allowed = f"a path of a model file, or a name of the families {', '.join(FAMILIES)}"
+    raise ModelError(Problem(where="foundational_model_settings.mace_model", found=found, allowed=allowed))
 
 
 def _published(family: str, name: str, device: torch.device) -> MaceModel:

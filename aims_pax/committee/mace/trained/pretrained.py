@@ -15,7 +15,7 @@ from aims_pax.committee.mace.elements import Elements
 from aims_pax.committee.mace.embedding import SPECS
 from aims_pax.committee.mace.model import atomic_energies, frame_of, has_interaction_energy, run_model
 from aims_pax.committee.mace.modelfile import read_model
-from aims_pax.committee.mace.statistics import DatasetStatistics
+from aims_pax.committee.mace.trained.network import statistics_of
 from aims_pax.errors import ModelError, Problem
 from aims_pax.settings.mace import ArchitectureSettings
 
@@ -78,16 +78,6 @@ def read_pretrained(path: Path, architecture: ArchitectureSettings) -> MaceModel
     return _copied(model, architecture, str(path))
 
 
-def statistics_of(model: MaceModel) -> DatasetStatistics:
-    """The constants of a model, of one head."""
-    return DatasetStatistics(
-        atomic_energies_ev=tuple(float(energy) for energy in atomic_energies(model)),
-        scale=float(model.scale_shift.scale),
-        shift_ev=float(model.scale_shift.shift),
-        avg_num_neighbors=float(model.interactions[0].avg_num_neighbors),
-    )
-
-
 def baseline_of(model: MaceModel, first: MaceModel) -> torch.Tensor | None:
     """E0 of each element in the first member of a committee minus this one's, eV; None where they are the same."""
     difference = atomic_energies(first) - atomic_energies(model)
@@ -133,7 +123,7 @@ def _predict_alike(model: MaceModel, copy: MaceModel) -> bool:
 
 def _differences(model: MaceModel, architecture: ArchitectureSettings, source: str) -> Iterator[Problem]:
     """Settings that say something else than the model is."""
-    for key, value in _architecture_of(model).items():
+    for key, value in architecture_of(model).items():
         wanted = getattr(architecture, key)
         if isinstance(wanted, tuple):
             wanted = [one for one in SPECS if one in wanted] if key == "embed" else list(wanted)
@@ -149,7 +139,7 @@ def _differences(model: MaceModel, architecture: ArchitectureSettings, source: s
             yield Problem(source, found, "", "Remove atomic_energies: those of the models are used.")
 
 
-def _architecture_of(model: MaceModel) -> dict[str, Any]:
+def architecture_of(model: MaceModel) -> dict[str, Any]:
     """The settings that a model shows in itself; what they leave open shows in what it predicts."""
     with contextlib.redirect_stdout(io.StringIO()):
         from mace.tools.scripts_utils import extract_config_mace_model
