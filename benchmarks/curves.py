@@ -139,8 +139,8 @@ def interval(labels: Sequence[int], errors: FloatArray, others: FloatArray) -> t
 # -- for a person ---------------------------------------------------------------------------------------------
 
 
-def lines_of(system: str, records: Sequence[Record]) -> Iterator[str]:
-    """Errors of one system by way and number of labels, and the ratio of each way to random frames."""
+def lines_of(system: str, records: Sequence[Record], *, baseline: str = BASELINE) -> Iterator[str]:
+    """Errors of one system by way and number of labels, and the ratio of each way to the baseline."""
     own = [record for record in records if record.system == system]
     ways = list(dict.fromkeys(record.way for record in own))
     for error, words in ERRORS.items():
@@ -151,8 +151,9 @@ def lines_of(system: str, records: Sequence[Record]) -> Iterator[str]:
             cells = [[values[one] for one in values if one.labels == number and one.way == way] for way in ways]
             yield f"{number:8d}" + "".join(f"{_spread(some):>20s}" for some in cells)
         for way in ways:
-            if way != BASELINE:
-                yield f"  labels of {way} over those of {BASELINE} at equal error: {_ratio_words(way, values)}"
+            if way != baseline:
+                found = _ratio_words(way, values, baseline)
+                yield f"  labels of {way} over those of {baseline} at equal error: {found}"
 
 
 def _spread(values: Sequence[float]) -> str:
@@ -162,17 +163,17 @@ def _spread(values: Sequence[float]) -> str:
     return f"{np.mean(values):.1f}{spread} ({len(values)})"
 
 
-def _ratio_words(way: str, values: Mapping[Cell, float]) -> str:
+def _ratio_words(way: str, values: Mapping[Cell, float], baseline: str) -> str:
     """The ratio with its interval, or why there is none; of the seeds that have come furthest."""
-    curves = {one: _curves(values, one) for one in (way, BASELINE)}
-    pairs = {seed: set(curves[way][seed]) & set(curves[BASELINE].get(seed, ())) for seed in sorted(curves[way])}
+    curves = {one: _curves(values, one) for one in (way, baseline)}
+    pairs = {seed: set(curves[way][seed]) & set(curves[baseline].get(seed, ())) for seed in sorted(curves[way])}
     most = max(map(len, pairs.values()), default=0)
     seeds = [seed for seed, numbers in pairs.items() if len(numbers) == most]
     labels = sorted(set.intersection(*(pairs[seed] for seed in seeds))) if seeds else []
     if len(labels) < 2:
         return "not known yet"
     mine, theirs = (
-        np.array([[curves[one][seed][number] for number in labels] for seed in seeds]) for one in (way, BASELINE)
+        np.array([[curves[one][seed][number] for number in labels] for seed in seeds]) for one in (way, baseline)
     )
     found, room = ratio(labels, mine, theirs), interval(labels, mine, theirs)
     if found is None:
