@@ -8,10 +8,9 @@ from aims_pax.protocols import EpochPlan, EpochReport, FramePrediction, Predicti
 if TYPE_CHECKING:
     from aims_pax.committee.calculator import CommitteeCalculator
     from aims_pax.committee.committee import Committee
-    from aims_pax.committee.device import cuda_is_usable, devices_of, missing_gpus, usable_gpus
+    from aims_pax.committee.device import Handling, cuda_is_usable, devices_of, missing_gpus, usable_gpus
     from aims_pax.committee.ensemble import Ensemble
     from aims_pax.committee.forces import CommitteeForces
-    from aims_pax.committee.handling import Handling
     from aims_pax.committee.mace.compiled import why_nothing_compiles
     from aims_pax.committee.mace.modelfile import load_models
     from aims_pax.committee.mace.trained.finetuning import Foundation, read_foundation
@@ -26,7 +25,7 @@ _HOMES: Final = {
     "CommitteeForces": "forces",
     "Ensemble": "ensemble",
     "Foundation": "mace.trained.finetuning",
-    "Handling": "handling",
+    "Handling": "device",
     "cuda_is_usable": "device",
     "devices_of": "device",
     "load_foundation": "mace.trained.foundation",

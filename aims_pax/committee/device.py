@@ -1,13 +1,39 @@
-"""Where models run."""
+"""Where models run, and how."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 import torch
 
+from aims_pax.settings.mace import CueqUse
+
 Where: TypeAlias = torch.device | str | Sequence[torch.device | str]
 """A device, or several that members and structures are spread over; results are on the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handling:
+    """How models are run. It need not be the same each time: it changes no number by more than rounding.
+
+    Parameters
+    ----------
+    compiled : bool
+        Whether PyTorch's compiler makes them faster, see :class:`CompiledPasses`.
+    moves_cells : bool
+        Whether MD will ask for stress, so that passes with stress are compiled at once and not in the middle of a run.
+    cueq : CueqUse
+        What cuEquivariance is used for, see :class:`CueqPasses`; not together with the compiler.
+    """
+
+    compiled: bool = False
+    moves_cells: bool = False
+    cueq: CueqUse = CueqUse.NOTHING
+
+
+AS_IT_IS: Final = Handling()
+"""As MACE builds them."""
 
 
 def cuda_is_usable() -> bool:

@@ -8,9 +8,8 @@ from typing import Final
 
 import torch
 
-from aims_pax.committee.device import Where, as_devices
+from aims_pax.committee.device import AS_IT_IS, Handling, Where, as_devices
 from aims_pax.committee.ensemble import Ensemble
-from aims_pax.committee.handling import AS_IT_IS, Handling
 from aims_pax.committee.mace.backend import MaceModel
 from aims_pax.committee.mace.compiled import passes_of_trained
 from aims_pax.committee.mace.model import Passes, run_model
