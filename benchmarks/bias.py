@@ -35,7 +35,7 @@ from aims_pax.committee import Committee, CommitteeForces
 from aims_pax.frame import FloatArray, Frame, LabelledFrame, Split
 from aims_pax.sampling import BatchedSampler, CalculatorForces, Langevin, Segment, TrajectoryStart
 from aims_pax.sampling.bias import Dihedral, Metadynamics, Restraint, Tempering, free_energy
-from aims_pax.settings.mace import MaceSettings
+from aims_pax.settings.committee.mace import MaceSettings
 from aims_pax.units import BOLTZMANN_EV_PER_K
 
 TEMPERATURE_K, TIMESTEP_FS = 500.0, 1.0

@@ -12,7 +12,7 @@ from aims_pax.atoms import frame_of
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
 from aims_pax.reference.embedded.tblite import TbliteReference
 from aims_pax.settings import TbliteSettings
-from aims_pax.settings.mace import MaceSettings
+from aims_pax.settings.committee.mace import MaceSettings
 
 MODELS = {"16x0": (16, 0), "32x1": (32, 1), "128x1": (128, 1)}
 """Channels and largest angular momentum of the messages; the last are the defaults of mace.yaml."""

@@ -45,7 +45,7 @@ from aims_pax.committee.mace.model import run_model
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
 from aims_pax.sampling import BatchedSampler, Langevin, TrajectoryStart
 from aims_pax.sampling.dynamics import MartynaTobiasKlein, Shape
-from aims_pax.settings.mace import MaceSettings
+from aims_pax.settings.committee.mace import MaceSettings
 
 N_MEMBERS = 4
 CUTOFF_ANG = 5.0

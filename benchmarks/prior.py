@@ -37,7 +37,7 @@ from aims_pax.learner.annealing import Annealing, AnnealingRules
 from aims_pax.reference.registry import build_reference
 from aims_pax.selection import max_atomic_error
 from aims_pax.settings import PyscfSettings
-from aims_pax.settings.mace import MaceSettings
+from aims_pax.settings.committee.mace import MaceSettings
 from aims_pax.trajectory import pack_arrays, unpack_arrays
 
 HERE: Final = Path(__file__).parent

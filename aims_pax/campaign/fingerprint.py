@@ -11,7 +11,7 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.settings import ActiveLearningSettings, Project
 from aims_pax.settings.changing import MOLECULES, When, when
-from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
+from aims_pax.settings.committee.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.reading.final_datasets import EXTEND, TOLD
 from aims_pax.settings.reading.stages import convergence_after

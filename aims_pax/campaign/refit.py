@@ -15,10 +15,10 @@ from aims_pax.outcome.results import Summary
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages.activities import Activity
+from aims_pax.stages.beginnings.finetuning import let_remember
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.converge import checkpoint_before_convergence
 from aims_pax.stages.convergence import ConvergenceState, annealing_rules, stored_convergence
-from aims_pax.stages.finetuning import let_remember
 from aims_pax.stages.states import convergence_key
 
 diary = logging.getLogger("aims_pax.convergence")

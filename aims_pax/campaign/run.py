@@ -22,11 +22,11 @@ from aims_pax.settings import Project
 from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.kinds import KINDS
-from aims_pax.stages import pretrained
 from aims_pax.stages.activities import Activity, Part
+from aims_pax.stages.beginnings import pretrained
+from aims_pax.stages.beginnings.imported import import_datasets, nothing_to_begin_with
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.epochs import epochs_trained
-from aims_pax.stages.imported import import_datasets, nothing_to_begin_with
 from aims_pax.stages.loop.status import convergence_status
 from aims_pax.stages.stage import stage_of
 

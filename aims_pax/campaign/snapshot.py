@@ -22,7 +22,7 @@ from aims_pax.report.figures import draw_run
 from aims_pax.settings import Project
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Stopwatch
-from aims_pax.stages.imported import extxyz_keys
+from aims_pax.stages.beginnings.imported import extxyz_keys
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.states import convergence_key
 

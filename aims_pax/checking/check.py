@@ -33,13 +33,13 @@ from aims_pax.settings import (
     SlurmCluster,
     TeacherSettings,
 )
-from aims_pax.settings.mace import CueqUse
+from aims_pax.settings.committee.mace import CueqUse
 from aims_pax.settings.reading.document import KeyPath, dotted
 from aims_pax.settings.stage import INITIAL
 from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.stages import assembly
-from aims_pax.stages.finetuning import as_its_model, finetuning_facts, finetuning_problems
-from aims_pax.stages.pretrained import model_facts, model_files
+from aims_pax.stages.beginnings.finetuning import as_its_model, finetuning_facts, finetuning_problems
+from aims_pax.stages.beginnings.pretrained import model_facts, model_files
 from aims_pax.stages.stage import stage_of
 
 MIN_FREE_BYTES = 500 * 2**20

@@ -21,9 +21,9 @@ from aims_pax.settings.project import BOTH_STAGES
 from aims_pax.settings.reading.final_datasets import EXTEND
 from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.stages import assembly
-from aims_pax.stages.imported import extxyz_keys, nothing_to_begin_with
+from aims_pax.stages.beginnings.imported import extxyz_keys, nothing_to_begin_with
+from aims_pax.stages.beginnings.pretrained import model_problems
 from aims_pax.stages.memory import Memory
-from aims_pax.stages.pretrained import model_problems
 
 DOING: Final = {
     "initial": "the initial dataset is being made",

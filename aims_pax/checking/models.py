@@ -6,7 +6,7 @@ from typing import Final
 from aims_pax.checking.asked import Asked
 from aims_pax.committee.hardware import runs_on_cpu
 from aims_pax.errors import Doubt
-from aims_pax.settings.mace import CueqUse
+from aims_pax.settings.committee.mace import CueqUse
 from aims_pax.settings.methods.reference import PyscfSettings
 
 HASTY_RATE: Final = 2e-3

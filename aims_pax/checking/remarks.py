@@ -25,8 +25,8 @@ from aims_pax.checking.motion import (
 )
 from aims_pax.errors import Doubt
 from aims_pax.settings import ActiveLearningSettings, Project
-from aims_pax.settings.losses import LOSSES, StressIn, stage_two_of
-from aims_pax.settings.mace import TrainingSettings
+from aims_pax.settings.committee.losses import LOSSES, StressIn, stage_two_of
+from aims_pax.settings.committee.mace import TrainingSettings
 from aims_pax.settings.methods.driver import EMBEDDED, DriverChoice
 from aims_pax.settings.reading.document import KeyPath, dotted
 from aims_pax.settings.remarks import structure_remarks
@@ -34,8 +34,8 @@ from aims_pax.settings.section import Section
 from aims_pax.settings.stage import ACTIVE, INITIAL, StageSettings
 from aims_pax.settings.stages.kinds import KINDS, SELECT
 from aims_pax.settings.systems import System
+from aims_pax.stages.beginnings.imported import dataset_remarks
 from aims_pax.stages.driver import driven, embedded_settings
-from aims_pax.stages.imported import dataset_remarks
 from aims_pax.stages.stock.select import SelectFromPool
 from aims_pax.structures.composition import is_crystal
 

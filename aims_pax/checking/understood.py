@@ -11,8 +11,8 @@ from aims_pax.checking.movement import motion, motions
 from aims_pax.checking.spans import steps_in_words
 from aims_pax.frame import BoolArray, Frame, Stage
 from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, MDSettings, Project
-from aims_pax.settings.losses import LOSSES, LossKind, stage_two_of
-from aims_pax.settings.mace import TrainingSettings
+from aims_pax.settings.committee.losses import LOSSES, LossKind, stage_two_of
+from aims_pax.settings.committee.mace import TrainingSettings
 from aims_pax.settings.methods.charges import told_by
 from aims_pax.settings.methods.engines import EngineSettings
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
@@ -23,8 +23,8 @@ from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.settings.stages.uncertainty import kind_named
 from aims_pax.settings.systems import System
+from aims_pax.stages.beginnings.finetuning import as_its_model
 from aims_pax.stages.driver import driver_words
-from aims_pax.stages.finetuning import as_its_model
 from aims_pax.structures.composition import formula
 
 MAX_SYSTEMS: Final = 12

@@ -22,7 +22,7 @@ from aims_pax.committee.mace.trained.network import statistics_of
 from aims_pax.committee.mace.trained.pretrained import read_committee
 from aims_pax.errors import ShapeError
 from aims_pax.frame import LabelledFrame
-from aims_pax.settings.mace import MaceSettings
+from aims_pax.settings.committee.mace import MaceSettings
 
 
 class Committee(LearningEnsemble):

@@ -10,7 +10,7 @@ from aims_pax.committee.mace.elements import Elements
 from aims_pax.committee.mace.statistics import DatasetStatistics
 from aims_pax.committee.mace.trained.adapting import adapt
 from aims_pax.committee.mace.trained.network import Network
-from aims_pax.settings.mace import MaceSettings
+from aims_pax.settings.committee.mace import MaceSettings
 
 
 @dataclass(frozen=True, slots=True)

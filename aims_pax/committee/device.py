@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 import torch
 
-from aims_pax.settings.mace import CueqUse
+from aims_pax.settings.committee.mace import CueqUse
 
 Where: TypeAlias = torch.device | str | Sequence[torch.device | str]
 """A device, or several that members and structures are spread over; results are on the first."""

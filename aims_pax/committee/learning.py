@@ -27,7 +27,7 @@ from aims_pax.committee.points import Points
 from aims_pax.errors import ShapeError
 from aims_pax.frame import LabelledFrame
 from aims_pax.protocols import EVERY_EPOCH, EpochPlan, EpochReport, MemberErrors, Molecules
-from aims_pax.settings.mace import CueqUse, MaceSettings
+from aims_pax.settings.committee.mace import CueqUse, MaceSettings
 
 
 class LearningEnsemble(Ensemble):

@@ -20,7 +20,7 @@ from aims_pax.committee.mace.trained.adapting import brought_to
 from aims_pax.committee.replay import drawn, points_of_epoch
 from aims_pax.errors import ModelError, Problem
 from aims_pax.protocols import EpochPlan, EpochReport, MemberErrors, RandomSubset
-from aims_pax.settings.mace import TrainingSettings
+from aims_pax.settings.committee.mace import TrainingSettings
 
 log = logging.getLogger(__name__)
 

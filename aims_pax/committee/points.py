@@ -11,7 +11,7 @@ from aims_pax.committee.member import Member
 from aims_pax.committee.placement import Placement
 from aims_pax.frame import FloatArray, LabelledFrame, Split
 from aims_pax.protocols import Molecules
-from aims_pax.settings.losses import weight_of
+from aims_pax.settings.committee.losses import weight_of
 
 
 class Points:
@@ -23,7 +23,7 @@ class Points:
         Who hold their graphs.
     placement : Placement
     weights : mapping of str to float
-        Of structures in the loss, by name, see :func:`~aims_pax.settings.losses.weight_of`.
+        Of structures in the loss, by name, see :func:`~aims_pax.settings.committee.losses.weight_of`.
     """
 
     def __init__(

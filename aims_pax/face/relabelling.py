@@ -30,7 +30,7 @@ from aims_pax.settings.labelling import LabellingFiles, labelling_project
 from aims_pax.settings.methods.charges import told_by
 from aims_pax.settings.systems import System
 from aims_pax.stages import assembly
-from aims_pax.stages.imported import extxyz_keys
+from aims_pax.stages.beginnings.imported import extxyz_keys
 
 diary = logging.getLogger("aims_pax.labels")
 

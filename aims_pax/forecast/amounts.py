@@ -18,8 +18,8 @@ from aims_pax.settings.stage import ACTIVE
 from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages.activities import Part
-from aims_pax.stages.imported import extxyz_keys
-from aims_pax.stages.pretrained import converges_what_is_given
+from aims_pax.stages.beginnings.imported import extxyz_keys
+from aims_pax.stages.beginnings.pretrained import converges_what_is_given
 
 if TYPE_CHECKING:  # what times a stage imports PyTorch, and amounts need none
     from aims_pax.forecast.timetable import Pacing, StageForecast

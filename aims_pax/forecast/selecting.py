@@ -7,7 +7,7 @@ from aims_pax.dataset.stock import Stock
 from aims_pax.errors import StructureError
 from aims_pax.forecast.amounts import Amounts, Outset, Sizes, Span
 from aims_pax.settings.stages.select import SelectSettings
-from aims_pax.stages.imported import extxyz_keys
+from aims_pax.stages.beginnings.imported import extxyz_keys
 
 if TYPE_CHECKING:  # what times a stage imports PyTorch, and amounts need none
     from aims_pax.forecast.timetable import Pacing, StageForecast

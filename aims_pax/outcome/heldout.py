@@ -31,7 +31,7 @@ from aims_pax.selection import farthest_points
 from aims_pax.settings import Project
 from aims_pax.settings.stage import INITIAL
 from aims_pax.stages import assembly
-from aims_pax.stages.imported import extxyz_keys
+from aims_pax.stages.beginnings.imported import extxyz_keys
 from aims_pax.trajectory import pack_arrays, unpack_arrays
 
 diary = logging.getLogger("aims_pax.heldout")

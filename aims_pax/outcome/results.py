@@ -26,9 +26,9 @@ from aims_pax.report.figures import draw_run
 from aims_pax.settings import ActiveLearningSettings, Project
 from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.stages.activities import Activity, Part, Stopwatch
+from aims_pax.stages.beginnings.imported import extxyz_keys
 from aims_pax.stages.bench import AIMD, FAILED_ERRANDS
 from aims_pax.stages.convergence import ConvergenceState, stored_convergence
-from aims_pax.stages.imported import extxyz_keys
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.states import STOPPED_INITIALLY, convergence_key, newest_learning, recall_state
 

@@ -31,7 +31,7 @@ from aims_pax.outcome.verdict import measured_on, said
 from aims_pax.report.stability import draw_stability
 from aims_pax.selection import SCORES
 from aims_pax.settings import Project
-from aims_pax.stages.imported import extxyz_keys
+from aims_pax.stages.beginnings.imported import extxyz_keys
 
 
 class Drive(StrEnum):

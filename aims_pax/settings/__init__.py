@@ -1,7 +1,7 @@
 """aims_PAX.yaml, mace.yaml and starting structures as frozen, validated values."""
 
 from aims_pax.settings.cluster import ClusterSettings, InlineCluster, LocalCluster, ParslCluster, SlurmCluster
-from aims_pax.settings.mace import (
+from aims_pax.settings.committee.mace import (
     ArchitectureSettings,
     DeviceSettings,
     GeneralSettings,

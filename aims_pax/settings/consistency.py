@@ -8,8 +8,8 @@ import numpy as np
 from aims_pax.errors import Problem
 from aims_pax.frame import Stage
 from aims_pax.settings.cluster import NO_RESOURCES, ClusterSettings, SystemResources, WorkerCluster, unfilled
-from aims_pax.settings.losses import LOSSES, StressIn
-from aims_pax.settings.mace import CueqUse, MaceSettings
+from aims_pax.settings.committee.losses import LOSSES, StressIn
+from aims_pax.settings.committee.mace import CueqUse, MaceSettings
 from aims_pax.settings.md import OF_THE_COMMITTEE, MDSettings
 from aims_pax.settings.methods.engines import BoxedEngineSettings, box_problem
 from aims_pax.settings.motion.cells import motion_problems, motions_in, reference_of

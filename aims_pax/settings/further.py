@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from aims_pax.errors import Problem, SettingsError
+from aims_pax.settings.committee.mace import MaceSettings
 from aims_pax.settings.consistency import finetuning_problems
-from aims_pax.settings.mace import MaceSettings
 from aims_pax.settings.methods.asi import AsiInput
 from aims_pax.settings.methods.fhi_aims import Asked, FhiAimsInput
 from aims_pax.settings.methods.inputs import engine_inputs

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aims_pax.errors import Problem, SettingsError, UserError
 from aims_pax.settings.cluster import on_parsl_config
-from aims_pax.settings.mace import GeneralSettings, MaceSettings
+from aims_pax.settings.committee.mace import GeneralSettings, MaceSettings
 from aims_pax.settings.methods.charges import charge_problems
 from aims_pax.settings.methods.fhi_aims import Asked
 from aims_pax.settings.methods.inputs import engine_inputs

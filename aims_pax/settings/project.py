@@ -15,12 +15,12 @@ from aims_pax.settings.cluster import (
     on_parsl_config,
     with_resources,
 )
+from aims_pax.settings.committee.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.consistency import cross_problems
 from aims_pax.settings.further import NOTHING_FURTHER, Further, read_further, relabelled
-from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.asi import AsiInput
-from aims_pax.settings.methods.charges import charge_problems, spin_problem, told_by
+from aims_pax.settings.methods.charges import charge_problems, with_what_is_told
 from aims_pax.settings.methods.fhi_aims import Asked, FhiAimsInput
 from aims_pax.settings.methods.inputs import by_reference, engine_inputs
 from aims_pax.settings.methods.reference import ReferencesBySystem, ReferenceSettings
@@ -35,10 +35,9 @@ from aims_pax.settings.reading.files import (
     document_of,
     require_project_folder,
 )
-from aims_pax.settings.reading.stages import SECTION
 from aims_pax.settings.sections import Settings, aims_pax_reading, read_mace, read_settings
 from aims_pax.settings.stages.active import ActiveLearningSettings
-from aims_pax.settings.stages.campaign import POOL, course, half_of
+from aims_pax.settings.stages.campaign import course, half_of, halves_asked
 from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.molecules import Groups, molecules_of
 from aims_pax.settings.stages.plan import StagePlan
@@ -161,7 +160,7 @@ class Project:
 
     def asked(self, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
         """Of the halves of a campaign that a command runs those that are there, where STAGES lists what there is."""
-        return _asked(self.settings, self.documents[0] if self.documents else None, stages)
+        return halves_asked(self.settings.stages, self.documents[0] if self.documents else None, stages)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -344,7 +343,7 @@ class Written:
         inputs: Mapping[str, FhiAimsInput | AsiInput] = {}
         further = NOTHING_FURTHER
         if settings is not None and self.settings is not None:
-            halves = _asked(settings, self.settings, stages)
+            halves = halves_asked(settings.stages, self.settings, stages)
             problems += cross_problems(settings, self.settings, mace, self.mace, systems, halves)
             want_stress = mace is not None and mace.general.compute_stress
             for reference, some in by_reference(settings, systems):
@@ -362,34 +361,9 @@ class Written:
         if settings is None or mace is None:
             raise AssertionError("settings without problems are settings")
         documents = tuple(one for one in (self.settings, self.mace) if one is not None)
-        return Project(self.folder, settings, mace, _told(systems, settings, inputs), inputs, documents, further)
-
-
-def _told(
-    systems: tuple[System, ...], settings: Settings, inputs: Mapping[str, FhiAimsInput | AsiInput]
-) -> tuple[System, ...]:
-    """The systems, of which those that are charged or have unpaired electrons carry what their reference is told."""
-    found = []
-    for system in systems:
-        plan = settings.systems.get(system.name)
-        told = told_by(inputs.get(system.name, settings.reference if plan is None else plan.reference))
-        is_whole = told.charge is not None and float(told.charge).is_integer()
-        if is_whole and (told.charge, told.multiplicity) != (0, 1):
-            charge = int(told.charge or 0)
-            spin = None if told.multiplicity is None else int(told.multiplicity)
-            numbers = system.frame.numbers.tolist()
-            if spin is not None and spin_problem(numbers, charge=charge, multiplicity=spin) is not None:
-                spin = None  # an odd number of electrons, of which nobody asked for a spin
-            system = replace(system, frame=replace(system.frame, charge=charge, spin=spin))
-        found.append(system)
-    return tuple(found)
-
-
-def _asked(settings: Settings, document: Document | None, halves: tuple[Stage, ...]) -> tuple[Stage, ...]:
-    """Halves of a campaign that are there, where STAGES lists what there is; else all that a command runs."""
-    if document is None or (SECTION not in document.data and POOL not in document.data):
-        return halves
-    return tuple(half for half in halves if half_of(settings.stages, half))
+        return Project(
+            self.folder, settings, mace, with_what_is_told(systems, settings, inputs), inputs, documents, further
+        )
 
 
 def load_project(

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from aims_pax.frame import Stage
 from aims_pax.settings.cluster import CLUSTERS, ClusterSettings, InlineCluster
-from aims_pax.settings.mace import MACE_SECTIONS, MaceSettings
+from aims_pax.settings.committee.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.fhi_aims import FhiAimsSettings
 from aims_pax.settings.methods.reference import (

@@ -12,7 +12,7 @@ import numpy as np
 from aims_pax.constraints import constraints_of
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import BoolArray, Frame
-from aims_pax.settings.reading.structure_files import declared, fixed_vectors, images, written_formula
+from aims_pax.settings.reading.structure_files import declared, fixed_vectors, formula_remarks, images
 from aims_pax.settings.reading.unreadable import Unreadable
 from aims_pax.spoken import Spoken
 
@@ -35,10 +35,6 @@ MAX_COMPARED: Final = 1000
 NOBLE_GASES: Final = (2, 10, 18, 36, 54, 86)
 IN_BOHR: Final = (1.55, 2.3)
 """Distances in units of the sum of covalent radii of bonded atoms when bohr are read as Å; 0.8 to 1.2 in Å."""
-
-PART: Final = r"([A-Z][a-z]?)(\d{1,6}(?:\.\d{1,6})?)?"
-FORMULA: Final = re.compile(rf"(?:{PART}\s*)+")
-SAME_PROPORTION: Final = 0.005
 
 LARGEST_ANG: Final = 1e6
 """Far beyond any structure; sums of squares and counts of neighbours still have exact digits."""
@@ -194,7 +190,7 @@ def _system(name: str, index: int, file: Path | None, atoms: "Atoms") -> System:
     moments, charges = _guesses(atoms)
     remarks = [*_remarks(atoms, f"atoms, {name}" if file is None else file.name)]
     if file is not None and file.suffix.lower() == ".cif":
-        remarks += _formula_remarks(atoms, file)
+        remarks += formula_remarks(atoms, file)
     return System(
         name=name,
         frame=_frame(atoms, name, index),
@@ -376,31 +372,6 @@ def _remarks(atoms: "Atoms", where: str) -> Iterator[Problem]:
             f"No atom has a bonded neighbour: all nearest ones are {nearest.min():.1f} to {nearest.max():.1f} bonds "
         )
         yield Problem(where, f"{found}away.", "", "Are the positions in bohr? Files for ASE are in Å.")
-
-
-def _formula_remarks(atoms: "Atoms", file: Path) -> Iterator[Problem]:
-    """A cell of other contents than the CIF's own formula: hydrogens or symmetry that the file lacks."""
-    said, units = written_formula(file)
-    if not FORMULA.fullmatch(said):
-        return
-    formula = {symbol: float(number or 1) for symbol, number in re.findall(PART, said)}
-    there = atoms.symbols.formula.count()
-    n_atoms = sum(formula.values())
-    same = (
-        n_atoms > 0
-        and set(there) == set(formula)
-        and all(
-            abs(there[symbol] / len(atoms) - number / n_atoms) < SAME_PROPORTION for symbol, number in formula.items()
-        )
-    )
-    if n_atoms and not same:
-        found = (
-            f"The cell that was read holds {atoms.symbols.formula.format('hill')}, and the file's formula is {said}."
-        )
-        yield Problem(file.name, found, "", "Are hydrogen atoms, or solvent, missing from its list of sites?")
-    elif n_atoms and units and len(atoms) != units * n_atoms and len(atoms) * 3 != units * n_atoms:
-        found = f"The cell that was read holds {len(atoms)} atoms; its formula and Z say {units * n_atoms:g}."
-        yield Problem(file.name, found, "", "Are operations of its symmetry missing from the file?")
 
 
 def _unique(names: list[str]) -> list[str]:

@@ -11,9 +11,9 @@ from aims_pax.settings.stage import ACTIVE
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Activity
+from aims_pax.stages.beginnings.starts import starting_frames
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.driver import driven, driver_problems, driver_words, forget_history, learning_driver
-from aims_pax.stages.starts import starting_frames
 from aims_pax.stages.states import recall_state
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither

@@ -27,13 +27,13 @@ from aims_pax.settings import (
     SlurmCluster,
 )
 from aims_pax.settings.cluster import NO_RESOURCES
-from aims_pax.settings.losses import INTERMOLECULAR
+from aims_pax.settings.committee.losses import INTERMOLECULAR
 from aims_pax.settings.reading.document import KeyPath, dotted
 from aims_pax.settings.stages.kinds import KINDS, LEARN
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.systems import System
+from aims_pax.stages.beginnings.finetuning import foundation_of, let_remember
 from aims_pax.stages.driver import cells_move
-from aims_pax.stages.finetuning import foundation_of, let_remember
 from aims_pax.stages.loop.selecting import active_selectors, trajectories_of
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither

@@ -16,9 +16,10 @@ from aims_pax.labelling.errands import Errands, errands_in
 from aims_pax.labelling.shared import SharedPool
 from aims_pax.protocols import Observer, Pool
 from aims_pax.settings import Project
-from aims_pax.stages import assembly, isolated, pretrained
+from aims_pax.stages import assembly
 from aims_pax.stages.activities import Activity, Stopwatch
-from aims_pax.stages.finetuning import let_remember
+from aims_pax.stages.beginnings import isolated, pretrained
+from aims_pax.stages.beginnings.finetuning import let_remember
 from aims_pax.stages.memory import Memory
 
 if TYPE_CHECKING:

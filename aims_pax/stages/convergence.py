@@ -12,7 +12,7 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.learner.annealing import LATE_LOSSES, Annealing, AnnealingRules, StageTwo
 from aims_pax.learner.journal import from_text
-from aims_pax.settings.mace import TrainingSettings
+from aims_pax.settings.committee.mace import TrainingSettings
 from aims_pax.settings.stage import EndSettings
 from aims_pax.stages.activities import Activity, Stopwatch
 from aims_pax.stages.loop.trainer import CommitteeTrainer

@@ -7,7 +7,7 @@ import torch
 
 from aims_pax.committee.device import Where, as_devices
 from aims_pax.frame import LabelledFrame
-from aims_pax.settings.mace import CueqUse, MaceSettings
+from aims_pax.settings.committee.mace import CueqUse, MaceSettings
 from aims_pax.testing.committee import SpringCommittee
 from aims_pax.testing.drivers import Bonds, SpringField
 from aims_pax.testing.springs import SPREAD, Nature, Springs, read_springs

@@ -5,7 +5,7 @@ from functools import cache
 
 from aims_pax.committee import Committee
 from aims_pax.frame import LabelledFrame
-from aims_pax.settings.mace import MaceSettings
+from aims_pax.settings.committee.mace import MaceSettings
 from aims_pax.testing.contracts.structures import points
 
 SETTINGS = MaceSettings.model_validate(

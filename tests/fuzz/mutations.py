@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, MDSettings, MiscSettings
 from aims_pax.settings.cluster import CLUSTERS
-from aims_pax.settings.mace import MACE_SECTIONS
+from aims_pax.settings.committee.mace import MACE_SECTIONS
 from aims_pax.settings.methods.reference import REFERENCE_SETTINGS
 
 SECTIONS: Final = (

@@ -16,7 +16,7 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.frame import LabelledFrame, Stage
 from aims_pax.protocols import Status
 from aims_pax.settings import load_project
-from aims_pax.stages.starts import starting_frames
+from aims_pax.stages.beginnings.starts import starting_frames
 
 from .engines import PLAIN
 from .projects import COPPER, Watcher, copper, in_child, labels_of, write_project

@@ -8,7 +8,7 @@ from aims_pax.committee.committee import Committee
 from aims_pax.committee.forces import CommitteeForces
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
 from aims_pax.sampling import VELOCITY_VERLET, BatchedSampler, Langevin, TrajectoryStart
-from aims_pax.settings.mace import ArchitectureSettings, GeneralSettings, MaceSettings
+from aims_pax.settings.committee.mace import ArchitectureSettings, GeneralSettings, MaceSettings
 
 torch.set_num_threads(1)
 

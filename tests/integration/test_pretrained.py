@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from aims_pax.cli.program import program
 from aims_pax.committee import load_models
 from aims_pax.dataset.store import RunStore
-from aims_pax.stages.pretrained import model_files
+from aims_pax.stages.beginnings.pretrained import model_files
 
 from .engines import Watched
 from .projects import labels_of, loaded, run

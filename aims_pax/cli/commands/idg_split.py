@@ -99,7 +99,7 @@ def _lines(project: "Project", path: Path, out: Path | None, wanted: _Wanted) ->
     """
     from aims_pax.dataset.first_sets import Places, write_first_sets
     from aims_pax.stages.assembly import seeds_of
-    from aims_pax.stages.imported import extxyz_keys, tags_of
+    from aims_pax.stages.beginnings.imported import extxyz_keys, tags_of
 
     name = project.mace.general.name_exp
     tags = tags_of(project.active) or [f"{name}_{seed}" for seed in seeds_of(project)]
@@ -125,7 +125,7 @@ def _lines(project: "Project", path: Path, out: Path | None, wanted: _Wanted) ->
 def _usable(project: "Project", path: Path, places: "Places", wanted: _Wanted) -> "Dataset":
     """What is cut; refused together with what is wrong with the places of the files."""
     from aims_pax.dataset.extxyz import read_dataset
-    from aims_pax.stages.imported import extxyz_keys
+    from aims_pax.stages.beginnings.imported import extxyz_keys
 
     problems = list(places.problems())
     try:

@@ -24,7 +24,7 @@ from aims_pax.committee.mace.statistics import (
 from aims_pax.committee.mace.trained.network import Network
 from aims_pax.errors import ModelError, Problem
 from aims_pax.frame import LabelledFrame, Split
-from aims_pax.settings.mace import ArchitectureSettings
+from aims_pax.settings.committee.mace import ArchitectureSettings
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 

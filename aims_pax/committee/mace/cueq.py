@@ -27,7 +27,7 @@ from aims_pax.committee.mace.build import default_dtype, set_avg_num_neighbors
 from aims_pax.committee.mace.graph import ModelInput
 from aims_pax.committee.mace.model import Outputs, frame_of, run_model
 from aims_pax.errors import ModelError, Problem
-from aims_pax.settings.mace import CueqUse
+from aims_pax.settings.committee.mace import CueqUse
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from aims_pax.committee.mace.backend import Batch, modules
 from aims_pax.committee.mace.graph import Targets
 from aims_pax.committee.mace.model import Outputs
 from aims_pax.protocols import MemberErrors
-from aims_pax.settings.losses import INTERMOLECULAR, LOSSES, LossKind, StressIn, stage_two_of
-from aims_pax.settings.mace import TrainingSettings
+from aims_pax.settings.committee.losses import INTERMOLECULAR, LOSSES, LossKind, StressIn, stage_two_of
+from aims_pax.settings.committee.mace import TrainingSettings
 
 
 class Loss(Protocol):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aims_pax.errors import Problem
 from aims_pax.settings.methods.asi import AsiInput
@@ -34,6 +34,9 @@ from aims_pax.settings.own import place_of
 from aims_pax.settings.reading.control_in import Keyword, keywords
 from aims_pax.settings.reading.document import Document, KeyPath, dotted
 from aims_pax.settings.systems import System
+
+if TYPE_CHECKING:
+    from aims_pax.settings.sections import Settings
 
 F_IN_CORE: Final = range(58, 72)
 """Lanthanides in xTB, whose valence electrons do not follow from the atomic number."""
@@ -256,3 +259,23 @@ def _number(value: Any) -> float | None:
         return float(value)
     except (TypeError, ValueError):
         return None
+
+
+def with_what_is_told(
+    systems: tuple[System, ...], settings: "Settings", inputs: Mapping[str, FhiAimsInput | AsiInput]
+) -> tuple[System, ...]:
+    """The systems, of which those that are charged or have unpaired electrons carry what their reference is told."""
+    found = []
+    for system in systems:
+        plan = settings.systems.get(system.name)
+        told = told_by(inputs.get(system.name, settings.reference if plan is None else plan.reference))
+        is_whole = told.charge is not None and float(told.charge).is_integer()
+        if is_whole and (told.charge, told.multiplicity) != (0, 1):
+            charge = int(told.charge or 0)
+            spin = None if told.multiplicity is None else int(told.multiplicity)
+            numbers = system.frame.numbers.tolist()
+            if spin is not None and spin_problem(numbers, charge=charge, multiplicity=spin) is not None:
+                spin = None  # an odd number of electrons, of which nobody asked for a spin
+            system = replace(system, frame=replace(system.frame, charge=charge, spin=spin))
+        found.append(system)
+    return tuple(found)

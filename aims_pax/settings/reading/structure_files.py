@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from aims_pax.errors import Problem
 from aims_pax.settings.reading.relaxation import aims_relaxation, hold_cartesian, hold_scaled, vasp_flags
 from aims_pax.settings.reading.unreadable import Unreadable
 from aims_pax.spoken import Spoken, spoken_of
@@ -33,6 +34,10 @@ _FIXED_VECTORS: Final = "fixed lattice vectors"
 
 _FULL: Final = 0.999
 """Occupancy from which a site counts as full; files round."""
+
+_PART: Final = r"([A-Z][a-z]?)(\d{1,6}(?:\.\d{1,6})?)?"
+_FORMULA: Final = re.compile(rf"(?:{_PART}\s*)+")
+_SAME_PROPORTION: Final = 0.005
 
 
 def images(file: Path) -> list["Atoms"]:
@@ -253,3 +258,28 @@ def _with_declarations(found: list["Atoms"], kind: str, text: str) -> list["Atom
         if charges:
             found[0].info["charge"] = sum(int(word) for row in charges for word in row.split()[1::2])
     return found
+
+
+def formula_remarks(atoms: "Atoms", file: Path) -> Iterator[Problem]:
+    """A cell of other contents than the CIF's own formula: hydrogens or symmetry that the file lacks."""
+    said, units = written_formula(file)
+    if not _FORMULA.fullmatch(said):
+        return
+    formula = {symbol: float(number or 1) for symbol, number in re.findall(_PART, said)}
+    there = atoms.symbols.formula.count()
+    n_atoms = sum(formula.values())
+    same = (
+        n_atoms > 0
+        and set(there) == set(formula)
+        and all(
+            abs(there[symbol] / len(atoms) - number / n_atoms) < _SAME_PROPORTION for symbol, number in formula.items()
+        )
+    )
+    if n_atoms and not same:
+        found = (
+            f"The cell that was read holds {atoms.symbols.formula.format('hill')}, and the file's formula is {said}."
+        )
+        yield Problem(file.name, found, "", "Are hydrogen atoms, or solvent, missing from its list of sites?")
+    elif n_atoms and units and len(atoms) != units * n_atoms and len(atoms) * 3 != units * n_atoms:
+        found = f"The cell that was read holds {len(atoms)} atoms; its formula and Z say {units * n_atoms:g}."
+        yield Problem(file.name, found, "", "Are operations of its symmetry missing from the file?")

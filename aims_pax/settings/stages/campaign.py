@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from aims_pax.frame import Stage
 from aims_pax.settings.md import MDSettings
-from aims_pax.settings.reading.document import dotted
+from aims_pax.settings.reading.document import Document, dotted
 from aims_pax.settings.reading.kinds import shown
 from aims_pax.settings.reading.stages import SECTION as STAGES
 from aims_pax.settings.reading.stages import SECTIONS, WrittenStage, convergence_after
@@ -237,3 +237,10 @@ def _relabelling_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[st
         if index + 1 == len(plans) or plans[index + 1].kind != CONVERGE:
             found = f"{plan.said()} is not followed by {CONVERGE}, so that no model would learn its labels first."
             yield plan.keys, found, "", f"Write {CONVERGE} after it, with from_scratch: true where models begin anew."
+
+
+def halves_asked(plans: Sequence[StagePlan], document: Document | None, halves: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """Halves of a campaign that are there, where STAGES lists what there is; else all that a command runs."""
+    if document is None or (STAGES not in document.data and POOL not in document.data):
+        return halves
+    return tuple(half for half in halves if half_of(plans, half))

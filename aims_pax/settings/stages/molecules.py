@@ -7,13 +7,13 @@ import numpy as np
 from pydantic import PlainSerializer, PlainValidator, ValidationInfo
 
 from aims_pax.errors import Problem
-from aims_pax.settings.losses import INTERMOLECULAR
+from aims_pax.settings.committee.losses import INTERMOLECULAR
 from aims_pax.settings.motion.groups import atoms_from
 from aims_pax.settings.reading.document import Document, KeyPath, dotted
 from aims_pax.settings.reading.kinds import Kind, Schema, existing_file, misfit, resolved, shown
 
 if TYPE_CHECKING:
-    from aims_pax.settings.mace import MaceSettings
+    from aims_pax.settings.committee.mace import MaceSettings
     from aims_pax.settings.sections import Settings
     from aims_pax.settings.systems import System
 

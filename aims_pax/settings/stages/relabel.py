@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from aims_pax.settings.mace import AtomicEnergies
+from aims_pax.settings.committee.mace import AtomicEnergies
 from aims_pax.settings.reading.kinds import Arguments, Count
 from aims_pax.settings.section import Contradiction, Section
 

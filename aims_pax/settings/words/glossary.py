@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from aims_pax.settings.changing import GOALS, when
 from aims_pax.settings.cluster import CLUSTERS, SystemResources
-from aims_pax.settings.mace import MACE_SECTIONS
+from aims_pax.settings.committee.mace import MACE_SECTIONS
 from aims_pax.settings.methods.reference import REFERENCE_SETTINGS
 from aims_pax.settings.own import SystemSettings
 from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, NOT_YET_VALUES, Absent

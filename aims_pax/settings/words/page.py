@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic.fields import FieldInfo
 
 from aims_pax.settings.cluster import CLUSTERS
-from aims_pax.settings.mace import MACE_SECTIONS
+from aims_pax.settings.committee.mace import MACE_SECTIONS
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.dispersion import DispersionSettings
 from aims_pax.settings.methods.reference import REFERENCE_SETTINGS

@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.settings.cluster import CLUSTERS, ParslOptions
-from aims_pax.settings.mace import MACE_SECTIONS
+from aims_pax.settings.committee.mace import MACE_SECTIONS
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.driver import FoundationalModelSettings, LearningDriverSettings
 from aims_pax.settings.methods.reference import REFERENCE_SETTINGS, TeacherSettings

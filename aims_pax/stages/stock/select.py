@@ -15,8 +15,8 @@ from aims_pax.settings import Project
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.stages.activities import Activity
+from aims_pax.stages.beginnings.imported import extxyz_keys
 from aims_pax.stages.bench import Bench
-from aims_pax.stages.imported import extxyz_keys
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
     from aims_pax.committee import EpochPlan

@@ -27,8 +27,8 @@ from aims_pax.learner.passes import (
 )
 from aims_pax.learner.quota import SplitCounts
 from aims_pax.settings.stages.select import SelectSettings
-from aims_pax.stages import isolated
 from aims_pax.stages.activities import Activity
+from aims_pax.stages.beginnings import isolated
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.epochs import epochs_trained
 from aims_pax.stages.loop.status import convergence_status

@@ -15,7 +15,7 @@ from aims_pax.committee.mace.backend import modules
 from aims_pax.committee.mace.embedding import specs
 from aims_pax.errors import ModelError
 from aims_pax.frame import Frame, LabelledFrame
-from aims_pax.settings.mace import MaceSettings
+from aims_pax.settings.committee.mace import MaceSettings
 
 from .toys import ethanol, frame_of, molecules, settings
 

@@ -15,7 +15,7 @@ from aims_pax.committee.mace.modelfile import save
 from aims_pax.committee.mace.trained.network import Network
 from aims_pax.errors import ModelError, ShapeError
 from aims_pax.frame import LabelledFrame
-from aims_pax.settings.mace import MaceSettings
+from aims_pax.settings.committee.mace import MaceSettings
 
 from .toys import crystals, ethanol, frame_of, molecules, settings
 

@@ -7,7 +7,7 @@ import pytest
 
 from aims_pax.committee import Committee
 from aims_pax.errors import ModelError
-from aims_pax.settings.mace import MaceSettings
+from aims_pax.settings.committee.mace import MaceSettings
 
 from .toys import ethanol, frame_of, molecules, settings
 

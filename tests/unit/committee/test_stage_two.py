@@ -8,8 +8,8 @@ import torch
 
 from aims_pax.committee import Committee
 from aims_pax.committee.mace.loss import Losses, MaceLoss, WeightedLoss
-from aims_pax.settings.losses import LOSSES
-from aims_pax.settings.mace import TrainingSettings
+from aims_pax.settings.committee.losses import LOSSES
+from aims_pax.settings.committee.mace import TrainingSettings
 
 from .toys import equal, molecules, settings, weights
 

@@ -17,8 +17,8 @@ from aims_pax.committee.mace.model import Outputs, run_model
 from aims_pax.committee.replay import points_of_epoch
 from aims_pax.errors import ModelError, ShapeError
 from aims_pax.frame import Split
-from aims_pax.settings.losses import LOSSES
-from aims_pax.settings.mace import TrainingSettings
+from aims_pax.settings.committee.losses import LOSSES
+from aims_pax.settings.committee.mace import TrainingSettings
 
 from .toys import carbon, crystals, equal, ethanol, mixed_frames, molecules, point, settings, weights
 

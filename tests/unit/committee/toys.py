@@ -10,7 +10,7 @@ from ase.calculators.morse import MorsePotential
 
 from aims_pax.committee import Committee
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
-from aims_pax.settings.mace import MaceSettings
+from aims_pax.settings.committee.mace import MaceSettings
 
 
 def settings(*, dtype: str = "float64", stress: bool = False, **training: object) -> MaceSettings:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from aims_pax.settings.mace import MaceSettings
+from aims_pax.settings.committee.mace import MaceSettings
 
 from .conftest import MACE, ProjectFolder
 

@@ -5,8 +5,8 @@ from typing import get_args
 
 import pytest
 
-from aims_pax.settings.losses import LOSSES, weight_of
-from aims_pax.settings.mace import LossName
+from aims_pax.settings.committee.losses import LOSSES, weight_of
+from aims_pax.settings.committee.mace import LossName
 
 from .conftest import AL, IDG, MACE, MD, ProjectFolder
 

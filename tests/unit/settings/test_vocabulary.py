@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, MDSettings, MiscSettings
-from aims_pax.settings.mace import MACE_SECTIONS
+from aims_pax.settings.committee.mace import MACE_SECTIONS
 from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.select import SelectSettings

@@ -12,8 +12,8 @@ from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Stage
 from aims_pax.settings import Project, load_project
-from aims_pax.stages import isolated
-from aims_pax.stages.imported import dataset_remarks, free_atoms_ev, given_datasets, import_datasets
+from aims_pax.stages.beginnings import isolated
+from aims_pax.stages.beginnings.imported import dataset_remarks, free_atoms_ev, given_datasets, import_datasets
 from aims_pax.stages.memory import Memory
 
 from ...integration.projects import copper_project

@@ -18,7 +18,7 @@ from aims_pax.labelling.worker import carry_out
 from aims_pax.protocols import LabelJob
 from aims_pax.reference.by_system import BySystem
 from aims_pax.settings import Project
-from aims_pax.stages.isolated import isolated_atoms
+from aims_pax.stages.beginnings.isolated import isolated_atoms
 from aims_pax.stages.memory import Memory
 
 from ...integration.projects import loaded, water_project

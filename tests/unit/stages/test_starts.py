@@ -13,7 +13,7 @@ from ase.io import write
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Label, Split, Stage
 from aims_pax.settings import Project, load_project
-from aims_pax.stages.starts import starting_frames
+from aims_pax.stages.beginnings.starts import starting_frames
 
 from ...integration.projects import copper, copper_project
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from aims_pax.committee.mace.backend import MaceModel, quietly
 from aims_pax.committee.mace.build import default_dtype
-from aims_pax.settings.mace import TrainingSettings
+from aims_pax.settings.committee.mace import TrainingSettings
 
 _FROZEN: Final = {
     "freeze_embedding": "node_embedding",

@@ -20,7 +20,7 @@ from aims_pax.committee.mace.trained.network import Network
 from aims_pax.committee.mace.trained.pretrained import architecture_of
 from aims_pax.errors import ModelError, Problem
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
-from aims_pax.settings.mace import ArchitectureSettings
+from aims_pax.settings.committee.mace import ArchitectureSettings
 
 _SAME: Final = 1e-5
 """How far a model and what became of it for fewer elements may be apart, relatively and in eV."""

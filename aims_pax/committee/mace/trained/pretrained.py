@@ -17,7 +17,7 @@ from aims_pax.committee.mace.model import atomic_energies, frame_of, has_interac
 from aims_pax.committee.mace.modelfile import read_model
 from aims_pax.committee.mace.trained.network import statistics_of
 from aims_pax.errors import ModelError, Problem
-from aims_pax.settings.mace import ArchitectureSettings
+from aims_pax.settings.committee.mace import ArchitectureSettings
 
 _SAME: Final = 1e-4
 """How far a model and its copy may be apart, relatively and in eV: a file of single precision holds rounded constants.

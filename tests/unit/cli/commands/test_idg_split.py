@@ -13,7 +13,7 @@ from aims_pax.cli.program import program
 from aims_pax.dataset.extxyz import read_dataset, read_extxyz
 from aims_pax.frame import Split, Stage
 from aims_pax.settings import load_project
-from aims_pax.stages.imported import given_datasets
+from aims_pax.stages.beginnings.imported import given_datasets
 
 ATOM = "1\nProperties=species:S:1:pos:R:3 REF_energy=-3.25 config_type=IsolatedAtom\nCu 0 0 0\n"
 PAIR = "2\nProperties=species:S:1:pos:R:3:REF_forces:R:3 REF_energy={}\nCu 0 0 0 0.1 0 0\nCu 2 2 2 -0.1 0 0\n"

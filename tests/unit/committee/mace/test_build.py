@@ -11,7 +11,7 @@ from aims_pax.committee.mace.elements import Elements
 from aims_pax.committee.mace.statistics import fit_atomic_energies, mean_residual_energy, rms_force
 from aims_pax.errors import ModelError, ShapeError
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
-from aims_pax.settings.mace import MaceSettings
+from aims_pax.settings.committee.mace import MaceSettings
 
 from ..toys import crystals, molecules, settings
 

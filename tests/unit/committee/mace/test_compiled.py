@@ -22,7 +22,7 @@ from aims_pax.committee.mace.compiled import why_nothing_compiles
 from aims_pax.committee.mace.graph import model_input
 from aims_pax.committee.mace.model import run_model
 from aims_pax.errors import ModelError
-from aims_pax.settings.mace import MaceSettings
+from aims_pax.settings.committee.mace import MaceSettings
 
 from ..toys import crystals, frame_of, mixed_frames, molecules, settings, weights
 

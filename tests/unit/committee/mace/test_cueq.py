@@ -17,7 +17,7 @@ from aims_pax.committee.mace import cueq
 from aims_pax.committee.mace.model import Outputs
 from aims_pax.errors import ModelError
 from aims_pax.frame import LabelledFrame
-from aims_pax.settings.mace import CueqUse, DeviceSettings
+from aims_pax.settings.committee.mace import CueqUse, DeviceSettings
 
 from ..toys import crystals, equal, mixed_frames, molecules, settings, weights
 

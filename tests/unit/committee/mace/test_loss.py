@@ -11,8 +11,8 @@ from aims_pax.committee.mace.graph import Targets
 from aims_pax.committee.mace.loss import MaceLoss, MolecularLoss, WeightedLoss, build_loss, member_errors
 from aims_pax.committee.mace.model import Outputs
 from aims_pax.frame import FloatArray
-from aims_pax.settings.losses import LOSSES
-from aims_pax.settings.mace import TrainingSettings
+from aims_pax.settings.committee.losses import LOSSES
+from aims_pax.settings.committee.mace import TrainingSettings
 
 WEIGHTS = {"energy_weight": 2.0, "forces_weight": 30.0, "stress_weight": 5.0, "virials_weight": 7.0}
 DELTA = 0.2

@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from aims_pax.settings.finetuning import FineTuningSettings
-from aims_pax.settings.losses import LOSSES, stage_two_of
+from aims_pax.settings.committee.finetuning import FineTuningSettings
+from aims_pax.settings.committee.losses import LOSSES, stage_two_of
 from aims_pax.settings.methods.models import Devices, Dtype
 from aims_pax.settings.reading.kinds import (
     AnyCase,

@@ -12,13 +12,13 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import Frame, Split, Stage
 from aims_pax.settings import ActiveLearningSettings, MiscSettings, Project
-from aims_pax.settings.losses import DEFAULT_TYPE
+from aims_pax.settings.committee.losses import DEFAULT_TYPE
 from aims_pax.settings.methods.charges import told_by
 from aims_pax.settings.reading.final_datasets import EXTEND, WANTED
 from aims_pax.settings.reading.validation import suggestion
 from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.settings.stages.kinds import SELECT
-from aims_pax.stages import isolated
+from aims_pax.stages.beginnings import isolated
 from aims_pax.stages.memory import Memory
 
 diary = logging.getLogger("aims_pax.run")

@@ -8,7 +8,7 @@ from aims_pax.errors import ModelError, Problem, StructureError
 from aims_pax.frame import Split
 from aims_pax.settings import Project
 from aims_pax.stages.assembly import seeds_of
-from aims_pax.stages.imported import given_datasets, tags_of
+from aims_pax.stages.beginnings.imported import given_datasets, tags_of
 
 KEY: Final = "models"
 """Under which a run remembers the files that its committee has begun with."""

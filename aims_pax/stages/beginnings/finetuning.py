@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aims_pax.errors import Problem, StructureError, UserError
 from aims_pax.frame import Frame
 from aims_pax.settings import Project
-from aims_pax.settings.mace import MaceSettings
+from aims_pax.settings.committee.mace import MaceSettings
 from aims_pax.stages.driver import mace_model_problems
 from aims_pax.structures.files import StructureFile
 

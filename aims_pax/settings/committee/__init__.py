@@ -1,0 +1,1 @@
+"""mace.yaml: the members of the committee, what they are trained by, and what they begin as."""
