@@ -13,6 +13,7 @@ from ase.io import write
 
 from aims_pax.batch import AtomBatch
 from aims_pax.campaign import run_campaign
+from aims_pax.checking.check import check_project
 from aims_pax.committee import CommitteeForces, Ensemble, Prediction, load_models
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Stage
@@ -20,7 +21,7 @@ from aims_pax.settings import load_project
 from aims_pax.stages import assembly
 
 from .projects import TINY_MACE, WATER, Watcher, changed, in_child, loaded, run, water_project, write_project
-from .resuming import IN_ACTIVE, assert_same, killing, outcome_of
+from .resuming import IN_ACTIVE, IN_INITIAL, assert_same, killing, outcome_of
 
 MOLECULES = {"water": "H2O", "methanol": "CH3OH"}
 
@@ -111,3 +112,48 @@ def test_the_same_model_may_drive_both_stages_and_is_probed_once(
     assert sum(f"water, by mace {foundation.name}" in message for message in caplog.messages) == 1
     assert content["training_structures_of_each_member"] == [5, 5]
     assert content["stopped_because"]["active"] == "the training set has reached max_train_set_size"
+
+
+@pytest.mark.dear
+@pytest.mark.parametrize("choice", ["lora", "multihead"])
+def test_members_begin_as_a_model_and_a_killed_run_goes_on_to_the_same_bits(
+    choice: str, foundation: Path, tmp_path: Path
+) -> None:
+    """From check to the files that are handed over, which are plain models; both stages are killed."""
+    replayed = [molecule(formula) for formula in MOLECULES.values()]
+    rng = np.random.default_rng(1)
+    for atoms in replayed:
+        atoms.positions += rng.normal(scale=0.05, size=atoms.positions.shape)
+    write(tmp_path / "replayed.xyz", replayed)
+    training: dict[str, Any] = {
+        **{"perform_finetuning": True, "pretrained_model": str(foundation), "lr": 1e-3, "finetuning_choice": choice},
+        **({"pt_train_file": str(tmp_path / "replayed.xyz")} if choice == "multihead" else {}),
+    }
+    changes = {"ACTIVE_LEARNING": {"max_train_set_size": 5, "c_x": -0.3, "converge_al": True}}
+    for name in ("whole", "killed"):
+        folder = water_project(tmp_path / name, changes)
+        models = {key: value for key, value in TINY_MACE.items() if key != "ARCHITECTURE"}
+        (folder / "mace.yaml").write_text(yaml.safe_dump({**models, "TRAINING": training}), encoding="utf-8")
+    project = loaded(tmp_path / "whole")
+    assert not check_project(project, (Stage.INITIAL, Stage.ACTIVE)).problems
+    run(tmp_path / "whole")
+    for moment in (IN_INITIAL["round complete"], IN_ACTIVE["labels learned"]):
+        killed = in_child(lambda then=moment: run(tmp_path / "killed", observer=killing(then)))  # type: ignore[misc]
+        assert killed == -signal.SIGKILL
+    run(tmp_path / "killed")
+    assert_same(outcome_of(tmp_path / "killed"), outcome_of(tmp_path / "whole"))
+    product = load_models([tmp_path / "whole" / "results" / "tiny.model"], device="cpu")
+    assert product.numbers == (1, 8) if choice == "lora" else (1, 6, 8), "with the elements of what is replayed"
+
+
+def test_a_model_that_can_not_be_begun_as_is_refused(foundation: Path, tmp_path: Path) -> None:
+    folder = water_project(tmp_path / "water", {})
+    for model, words in (
+        ("missing.model", "TRAINING.pretrained_model is missing.model, which is no file."),
+        ("mace.yaml", "can't be read as a model"),
+    ):
+        training = {"perform_finetuning": True, "pretrained_model": model}
+        models = {key: value for key, value in TINY_MACE.items() if key != "ARCHITECTURE"}
+        (folder / "mace.yaml").write_text(yaml.safe_dump({**models, "TRAINING": training}), encoding="utf-8")
+        found = [problem.found for problem in check_project(loaded(folder), (Stage.INITIAL,)).problems]
+        assert any(words in one for one in found), found

@@ -471,6 +471,17 @@ def test_kernels_for_gpus_on_a_cpu_are_doubted(tmp_path: Path) -> None:
     assert "MISC.enable_cueq_train is true, and the models run on a CPU" in doubt.found
 
 
+@pytest.mark.parametrize(
+    ("more", "is_doubted"), [({}, True), ({"lr": 1e-3}, False), ({"finetuning_choice": "lora"}, False)]
+)
+def test_a_learning_rate_for_random_weights_is_doubted_in_fine_tuning(
+    tmp_path: Path, more: dict[str, Any], is_doubted: bool
+) -> None:
+    training = {"perform_finetuning": True, "pretrained_model": "known.model", **more}
+    found = [doubt for doubt in told(project(tmp_path, mace={"TRAINING": training})) if "TRAINING.lr" in doubt.found]
+    assert bool(found) == is_doubted
+
+
 def test_loss_and_stage_two_are_told(tmp_path: Path) -> None:
     training = {"loss": "huber", "swa": True, "start_swa": 100, "swa_energy_weight": 50}
     said = dict(quantities(project(tmp_path, mace={"TRAINING": training}), BOTH))
