@@ -11,10 +11,17 @@ class PerLabel:
     ----------
     epochs_per_label, epochs_per_slice : int
         Epochs that each label is worth, and epochs trained at one visit.
+    are_shared : bool
+        Whether labels that are learned at the same time share their epochs; else each has its own, as in v0.2.
     """
 
     epochs_per_label: int
     epochs_per_slice: int
+    are_shared: bool = True
+
+    def at_a_visit(self, n_learning: int) -> int:
+        """How often an epoch that is owed is trained while so many labels are learned."""
+        return 1 if self.are_shared else n_learning
 
 
 @dataclass(frozen=True, slots=True)

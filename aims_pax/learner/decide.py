@@ -26,7 +26,7 @@ def _of_labels(state: State, rules: Rules, cadence: PerLabel) -> Command:
         return Train(int(min(cadence.epochs_per_slice, state.pause_epochs, rules.max_epochs - state.n_epochs)))
     if training and (state.turn is Turn.TRAIN or not running):
         wanted = min(cadence.epochs_per_slice, max(state.trajectories[i].epochs_left for i in training))
-        return Train(int(min(wanted, rules.max_epochs - state.n_epochs)))
+        return Train(int(min(wanted * cadence.at_a_visit(len(training)), rules.max_epochs - state.n_epochs)))
     if running:
         steps = {i: _chunk_length(state.trajectories[i], rules) for i in running}
         n_steps = max(steps.values())

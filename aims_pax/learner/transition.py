@@ -361,9 +361,11 @@ def _epochs_done(state: State, event: EpochsDone, rules: Rules) -> State:
     )
     if isinstance(rules.cadence, PerRound):
         return replace(state, epochs_due=max(0, state.epochs_due - event.n_epochs))
-    for index in state.in_phase(Phase.TRAINING):
+    learning = state.in_phase(Phase.TRAINING)
+    n_epochs = -(-event.n_epochs // rules.cadence.at_a_visit(max(1, len(learning))))
+    for index in learning:
         trajectory = state.trajectories[index]
-        left = max(0, trajectory.epochs_left - event.n_epochs)
+        left = max(0, trajectory.epochs_left - n_epochs)
         trajectory = replace(trajectory, epochs_left=left)
         state = state.with_trajectory(index, trajectory if left else _onwards(state, trajectory, rules))
     return state

@@ -307,7 +307,7 @@ def active_rules(project: Project, plan: StagePlan) -> Rules:
     settings = plan.read_as(ActiveLearningSettings)
     return Rules(
         selectors=tuple(active_selectors(project, plan, seed=project.mace.general.seed + apart(plan.name))),
-        cadence=PerLabel(epochs_per_label=settings.epochs_per_worker, epochs_per_slice=settings.intermediate_epochs_al),
+        cadence=PerLabel(settings.epochs_per_worker, settings.intermediate_epochs_al, are_shared=settings.share_epochs),
         quota=Quota(settings.valid_ratio),
         skip_steps=settings.skip_step_mlff,
         max_failures=settings.max_consecutive_failures,

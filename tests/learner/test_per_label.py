@@ -129,6 +129,19 @@ def test_trajectory_runs_again_when_its_epochs_are_done() -> None:
     assert (state.n_epochs, state.force_mae) == (2, 0.05)
 
 
+@pytest.mark.parametrize(("are_shared", "slices"), [(True, (1, 1)), (False, (2, 2))])
+def test_labels_share_their_epochs_or_have_their_own(are_shared: bool, slices: tuple[int, int]) -> None:
+    """Two labels of two epochs each, learned at the same time: two epochs in all, or four."""
+    assert isinstance(RULES.cadence, PerLabel)
+    rules, state = replace(RULES, cadence=replace(RULES.cadence, are_shared=are_shared)), start()
+    for index in (0, 1):
+        state = state.with_trajectory(index, replace(state.trajectories[index], phase=Phase.TRAINING, epochs_left=2))
+    for n_epochs in slices:
+        assert decide(state, rules) == Train(n_epochs)
+        state, _ = play(state, EpochsDone(n_epochs, None), rules=rules)
+    assert state.in_phase(Phase.RUNNING) == (0, 1)
+
+
 def test_too_many_failures_in_a_row_fail_a_trajectory() -> None:
     unphysical = ChunkUnphysical(0, 1, "forces are not finite")
     state, consequences = play(start(), unphysical, unphysical, unphysical)
@@ -231,7 +244,7 @@ def rulebooks(draw: st.DrawFn) -> Rules:
     )
     return Rules(
         selectors=(selector,),
-        cadence=PerLabel(draw(st.integers(1, 4)), draw(st.integers(1, 4))),
+        cadence=PerLabel(draw(st.integers(1, 4)), draw(st.integers(1, 4)), are_shared=draw(st.booleans())),
         quota=Quota(draw(st.floats(0.05, 0.6))),
         skip_steps=draw(st.integers(1, 30)),
         max_failures=draw(st.integers(1, 4)),
