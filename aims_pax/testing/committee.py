@@ -75,6 +75,11 @@ class SpringCommittee(Springs):
         return tuple(one.seed for one in self._knowledge)
 
     @property
+    def remembers(self) -> bool:
+        """That it has no second head, by which it would remember another model."""
+        return False
+
+    @property
     def devices(self) -> tuple[torch.device, ...]:
         """The one that all members are on."""
         return (self._device,)

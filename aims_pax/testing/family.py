@@ -5,9 +5,9 @@ from pathlib import Path
 
 import torch
 
-from aims_pax.committee.device import Where, as_devices
+from aims_pax.committee.device import AS_IT_IS, Handling, Where, as_devices
 from aims_pax.frame import LabelledFrame
-from aims_pax.settings.committee.mace import CueqUse, MaceSettings
+from aims_pax.settings.committee.mace import MaceSettings
 from aims_pax.testing.committee import SpringCommittee
 from aims_pax.testing.drivers import Bonds, SpringField
 from aims_pax.testing.springs import SPREAD, Nature, Springs, read_springs
@@ -35,9 +35,7 @@ class SpringFamily:
         seeds: Sequence[int],
         atomic_energies_ev: Mapping[int, float] | None = None,
         device: Where = "cpu",
-        compiled: bool = False,
-        moves_cells: bool = False,
-        cueq: CueqUse = CueqUse.NOTHING,
+        handling: Handling = AS_IT_IS,
     ) -> SpringCommittee:
         """Untrained members for a first set of points, which they also receive, and whose mean energy they know."""
         isolated = dict(atomic_energies_ev or {})
@@ -53,9 +51,7 @@ class SpringFamily:
         path: Path,
         *,
         device: Where = "cpu",
-        compiled: bool = False,
-        moves_cells: bool = False,
-        cueq: CueqUse = CueqUse.NOTHING,
+        handling: Handling = AS_IT_IS,
     ) -> SpringCommittee:
         """The committee that was saved, without its points. ModelError when it can't be read."""
         return SpringCommittee.load(path, device=_first(device))
