@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aims_pax.face.session import run
     from aims_pax.face.trial import verify
     from aims_pax.settings.project import Project, load_project
-    from aims_pax.settings.reading.arguments import converge, initial, learn, select
+    from aims_pax.settings.reading.arguments import converge, initial, learn, pretrain, relabel, select
 
 __version__ = "0.1.0"
 
@@ -34,6 +34,7 @@ _HOMES: Final = {
     "load_project": "settings.project",
     "open_run": "face.run",
     "plan": "face.ahead",
+    "pretrain": "settings.reading.arguments",
     "relabel": "settings.reading.arguments",
     "run": "face.session",
     "select": "settings.reading.arguments",
@@ -69,6 +70,7 @@ __all__ = [
     "load_project",
     "open_run",
     "plan",
+    "pretrain",
     "relabel",
     "run",
     "select",

@@ -11,6 +11,7 @@ from aims_pax.frame import Stage as StageName
 from aims_pax.settings import Project
 from aims_pax.settings.project import BOTH_STAGES
 from aims_pax.settings.stage import ACTIVE, INITIAL
+from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.states import has_begun
@@ -46,7 +47,8 @@ class Position:
 def course_of(project: Project, position: Position) -> tuple[StagePlan, ...]:
     """All that the run goes through that stands there: from an initial dataset of its own, or one brought along."""
     known = (*position.over, position.progress)
-    begins = position.progress is None or any(plan.name in known for plan in project.plans((INITIAL,))[:1])
+    beginnings = [plan for plan in project.plans((INITIAL,)) if KINDS[plan.kind].begins]
+    begins = position.progress is None or any(plan.name in known for plan in beginnings)
     plans = project.plans(BOTH_STAGES if begins and INITIAL in project.stages else (ACTIVE,))
     return tuple(plan for plan in plans if not plan.is_implied or plan.name in known)
 

@@ -9,7 +9,7 @@ from aims_pax.learner.state import State
 from aims_pax.settings import Project
 from aims_pax.stages import assembly
 from aims_pax.stages.memory import Memory
-from aims_pax.stages.states import CONVERGENCES, LOOPS, RELABELS, convergence_key, recall_state
+from aims_pax.stages.states import CONVERGENCES, LOOPS, PRIORS, RELABELS, convergence_key, recall_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class Standing:
         Labels received.
     relabels_left : mapping of str to int
         Structures that stages have still to label again, by their names, as far as they have begun.
+    priors : mapping of str to mapping of str to int
+        `labels` and `epochs` that stages have learned beforehand, likewise.
     """
 
     position: Position
@@ -34,6 +36,7 @@ class Standing:
     epochs: Mapping[str, int] = field(default_factory=dict)
     n_labels: int = 0
     relabels_left: Mapping[str, int] = field(default_factory=dict)
+    priors: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def progress(self) -> str | None:
@@ -55,7 +58,9 @@ def standing_of(store: RunStore, memory: Memory, *, n_labels: int) -> Standing |
     epochs = {key: _n_epochs(memory, key) for key in store.state_names(CONVERGENCES)}
     relabels = {name.removeprefix(RELABELS): memory.recall_json(name) for name in store.state_names(RELABELS)}
     left = {name: _n_left(store, name, begun) for name, begun in relabels.items() if isinstance(begun, dict)}
-    return Standing(position, states, epochs, n_labels, left)
+    noted = {name.removeprefix(PRIORS): memory.recall_json(name) for name in store.state_names(PRIORS)}
+    priors = {name: done for name, done in noted.items() if isinstance(done, dict)}
+    return Standing(position, states, epochs, n_labels, left, priors)
 
 
 def read_standing(project: Project) -> Standing | None:

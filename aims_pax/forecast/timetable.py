@@ -26,6 +26,7 @@ from aims_pax.settings import InlineCluster, LocalCluster, Project, SlurmCluster
 from aims_pax.settings.misc import VERDICT_LIMIT_S, VERDICT_LIMIT_SHARE, VERDICT_SHARE
 from aims_pax.settings.project import BOTH_STAGES
 from aims_pax.settings.stage import ACTIVE
+from aims_pax.settings.stages.kinds import PRETRAIN
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Part
 
@@ -232,10 +233,10 @@ class _Timetable:
         return 0 if isinstance(cluster, InlineCluster | LocalCluster) else self._pacing.n_workers
 
     def _labelling(self) -> set[str]:
-        """The stages during which workers are held: all but the training at the end."""
+        """The stages during which workers are held: all but the training at the end, and what needs none."""
         settings = self._project.settings
         asked = self._project.plans(self._outlook.stages)
-        return {plan.name for plan in asked if not settings.is_end(plan)}
+        return {plan.name for plan in asked if not settings.is_end(plan) and plan.kind != PRETRAIN}
 
     # -- parts ------------------------------------------------------------------------------------------------
 

@@ -12,9 +12,12 @@ from aims_pax.learner.transition import threshold
 from aims_pax.outcome.relabelled import relabelled_by
 from aims_pax.settings import ActiveLearningSettings, Project
 from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.uncertainty import FORCE_UNIT, kind_named
 from aims_pax.stages.assembly import active_rules
 from aims_pax.stages.loop.parts import PICKING_PAUSED
+from aims_pax.stages.memory import Memory
+from aims_pax.stages.states import PRIORS
 
 
 def labels_by_reference(store: RunStore) -> list[dict[str, Any]]:
@@ -28,6 +31,15 @@ def labels_by_reference(store: RunStore) -> list[dict[str, Any]]:
         for name in ("", *relabelled_by(store))
         if (counts := store.counts(reference=name)).n_requested
     ]
+
+
+def learned_first(project: Project, memory: Memory) -> dict[str, Any] | None:
+    """What the committee had learned of a cheap method before its first labels; None where it began without."""
+    for plan in project.settings.stages:
+        if isinstance(plan.settings, PretrainSettings):
+            done = memory.recall_json(f"{PRIORS}{plan.name}")
+            return {"method": plan.settings.REFERENCE.method, **done} if isinstance(done, dict) else None
+    return None
 
 
 def fault_counts(store: RunStore) -> dict[str, Any]:

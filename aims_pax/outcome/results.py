@@ -17,7 +17,7 @@ from aims_pax.errors import StoreError
 from aims_pax.frame import Split
 from aims_pax.learner.state import State
 from aims_pax.outcome.analysis import write_analysis
-from aims_pax.outcome.counted import fault_counts, labels_by_reference, labels_spared, last_threshold
+from aims_pax.outcome.counted import fault_counts, labels_by_reference, labels_spared, last_threshold, learned_first
 from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
 from aims_pax.outcome.origins import errors_by_origin, errors_by_system, labels_by_system, origin_lines
 from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, note_models, write_committee, write_product
@@ -69,6 +69,7 @@ class Summary:
             f"labels: {labels['received']} of {labels['asked']} asked for "
             f"({labels['failed']} failed); {labels['training']} train, {labels['validation']} validate"
             + (f", {labels['test']} test" if labels.get("test") else ""),
+            *self._prior_lines(),
             *self._reference_lines(),
             *self._spared_lines(),
             f"time: {sum(wall.values()):.0f} s ({spent})",
@@ -79,6 +80,13 @@ class Summary:
             *self._verdict_lines(),
             f"results are in {self.folder}",
         ]
+
+    def _prior_lines(self) -> list[str]:
+        """What the models had learned before these labels, if anything."""
+        found = self.content.get("learned_first")
+        if not found:
+            return []
+        return [f"before them the models had learned {found['labels']} labels of {found['method']}"]
 
     def _reference_lines(self) -> list[str]:
         """Whose labels there are besides, where they were computed again."""
@@ -181,6 +189,7 @@ def write_results(
         content = _content(project, store, committee, convergence, product) | measured
         content["faults"]["aimd_attempts_failed"] = memory.recall_json(FAILED_ERRANDS.format(AIMD)) or {}
         content["analysis"] = write_analysis(store, results)
+        content["learned_first"] = learned_first(project, memory)
     wall = stopwatch.seconds()
     content |= wall_times(stopwatch)
     draw_run(

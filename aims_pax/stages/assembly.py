@@ -214,12 +214,14 @@ def continued_committee(project: Project, paths: Sequence[Path], labelled: Seque
 # -- initial dataset ------------------------------------------------------------------------------------------
 
 
-def initial_sampler(project: Project, forces: "Driver") -> "BatchedSampler":
-    """One trajectory for each starting structure."""
+def initial_sampler(project: Project, forces: "Driver", *, n_trajectories: int = 1, noise: int = 0) -> "BatchedSampler":
+    """A trajectory for each starting structure; or so many, if that is more, which begin at these in turn."""
     from aims_pax.committee import devices_of
     from aims_pax.sampling import BatchedSampler
 
-    starts = [_start(system.frame, project.md_of(system), system, noise=0) for system in project.systems]
+    everyone = range(max(n_trajectories, len(project.systems)))
+    systems = [project.systems[index % len(project.systems)] for index in everyone]
+    starts = [_start(system.frame, project.md_of(system), system, noise=noise) for system in systems]
     return BatchedSampler(starts, forces, device=devices_of(project.mace.misc.device)[0])
 
 

@@ -18,7 +18,7 @@ from aims_pax.protocols import Observer, Pool
 from aims_pax.settings import Project
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Activity, Stopwatch
-from aims_pax.stages.beginnings import isolated, pretrained
+from aims_pax.stages.beginnings import isolated, pretrained, prior
 from aims_pax.stages.beginnings.finetuning import let_remember
 from aims_pax.stages.memory import Memory
 
@@ -139,10 +139,15 @@ class Bench:
         return self._committee
 
     def build_committee(self, labelled: Sequence[LabelledFrame]) -> "Committee":
-        """A new committee from the first labels: of the models that the run began with, or of random weights.
+        """A new committee from the first labels: of models that were given, of those that a cheap method has taught, or
+        of random weights.
 
-        The latter need free atoms, which the reference computes.
+        All but the first need free atoms, which the reference computes.
         """
+        if models := prior.models_of(self.memory, self.folder):
+            atoms_ev = self.free_atoms_ev()
+            self._committee = prior.informed_committee(self.project, models, labelled, isolated_atoms_ev=atoms_ev)
+            return self._committee
         begun_with = self.memory.recall_json(pretrained.KEY)
         if isinstance(begun_with, list):
             paths = [Path(str(path)) for path in begun_with]

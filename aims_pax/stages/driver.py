@@ -226,14 +226,18 @@ def driver_problems(project: Project, driven: Driven) -> Iterator[Problem]:
             yield Problem(driven.setting, f"Dispersion can't be added: {problem}.")
 
 
-def _embedded_driver_problems(project: Project, driven: Driven) -> Iterator[Problem]:
-    """Tight binding knows elements to radon, and cells of a certain size."""
+def what_tight_binding_cannot(project: Project, *, method: XtbMethod | None = None) -> list[tuple[XtbMethod, str]]:
+    """Methods and why they can't compute a starting structure: they know elements to radon, and cells of a size."""
     found = set()
     for system in project.systems:
-        settings = embedded_settings(project, system, method=driven.choice.method)
+        settings = embedded_settings(project, system, method=method)
         numbers, is_periodic = system.frame.numbers.tolist(), bool(system.frame.pbc.any())
         found |= {(settings.method, one) for one in build_reference(settings).problems(numbers, periodic=is_periodic)}
-    for method, problem in sorted(found):
+    return sorted(found)
+
+
+def _embedded_driver_problems(project: Project, driven: Driven) -> Iterator[Problem]:
+    for method, problem in what_tight_binding_cannot(project, method=driven.choice.method):
         said = f"The embedded {method} drives {driven.md}, and can't: {problem}."
         yield Problem(driven.setting, said, "", f"Name a driver that can: {driven.others}.")
 

@@ -27,8 +27,9 @@ LOOPS: Final = "learner."
 CONVERGENCES: Final = "convergence."
 SELECTIONS: Final = "passes."
 RELABELS: Final = "relabel."
-"""What the names of the states of loops, of trainings to the end, of selections and of relabellings begin with in the
-store."""
+PRIORS: Final = "prior."
+"""What the names of the states of loops, of trainings to the end, of selections, of relabellings and of what is learned
+first begin with in the store."""
 
 
 def convergence_key(name: str) -> str:
@@ -70,7 +71,7 @@ def newest_learning(project: Project, store: RunStore) -> tuple[StagePlan, State
 
 def has_begun(store: RunStore, stage: str) -> bool:
     """Whether a stage has done anything that the store knows of."""
-    keys = (_key(stage), convergence_key(stage), f"{SELECTIONS}{stage}", f"{RELABELS}{stage}")
+    keys = (_key(stage), convergence_key(stage), f"{SELECTIONS}{stage}", f"{RELABELS}{stage}", f"{PRIORS}{stage}")
     return any(store.load_state(key) is not None for key in keys)
 
 

@@ -11,7 +11,7 @@ import torch
 from aims_pax.errors import ShapeError
 from aims_pax.frame import FloatArray, LabelledFrame, Split
 from aims_pax.protocols import EVERY_EPOCH, EpochPlan, EpochReport, MemberErrors, Molecules, RandomSubset
-from aims_pax.testing.springs import Knowledge, Nature, Springs, reading, write_springs
+from aims_pax.testing.springs import Knowledge, Nature, Springs, read_springs, reading, write_springs
 
 STAGE_TWO_ENERGY_WEIGHT: Final = 10.0
 """Of the energy's error in the loss of stage two; 1 before."""
@@ -242,6 +242,23 @@ class SpringCommittee(Springs):
                 best = one["best"]
                 member.epoch, member.rate, member.is_in_stage_two = one["epoch"], one["rate"], one["stage_two"]
                 member.best = None if best is None else (best["loss"], Knowledge(**best["knowledge"]))
+        return committee
+
+    @classmethod
+    def from_models(
+        cls, paths: Sequence[Path], *, seeds: Sequence[int], name: str, device: torch.device | str = "cpu"
+    ) -> "SpringCommittee":
+        """Members that go on from what exported ones know, each from its own, or all from one; without points.
+
+        Raises
+        ------
+        ModelError
+            A file is missing, or damaged.
+        """
+        exported = read_springs(paths, device=device)
+        knowledge = list(exported._knowledge) * (len(seeds) if len(paths) == 1 else 1)
+        committee = cls(seeds, nature=exported._nature, name=name, device=device)
+        committee._knowledge = [replace(known, seed=seed) for known, seed in zip(knowledge, seeds, strict=True)]
         return committee
 
     def export(self, folder: Path, name: str, *, members: Sequence[int] | None = None) -> list[Path]:

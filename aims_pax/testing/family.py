@@ -56,6 +56,18 @@ class SpringFamily:
         """The committee that was saved, without its points. ModelError when it can't be read."""
         return SpringCommittee.load(path, device=_first(device))
 
+    def from_models(
+        self,
+        settings: MaceSettings,
+        paths: Sequence[Path],
+        *,
+        seeds: Sequence[int],
+        device: Where = "cpu",
+        handling: Handling = AS_IT_IS,
+    ) -> SpringCommittee:
+        """Members that go on from exported ones, each from its own, or all from one; without points."""
+        return SpringCommittee.from_models(paths, seeds=seeds, name=settings.general.name_exp, device=_first(device))
+
     def load_models(self, paths: Sequence[Path], *, device: Where, dtype: str | None = None) -> Springs:
         """Models for prediction. ModelError when one can't be read."""
         return read_springs(paths, device=_first(device))

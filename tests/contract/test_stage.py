@@ -12,6 +12,7 @@ from aims_pax.settings import Project, load_project
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.settings.stages.pretrain import CheapReference, PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.stages.stage import Stage, stage_of
@@ -42,9 +43,22 @@ def relabelling() -> StagePlan:
     return StagePlan("relabel", "relabel", RelabelSettings(REFERENCE={"type": "tblite"}))
 
 
+@pytest.fixture(scope="module")
+def pretraining() -> StagePlan:
+    """A stage that has the committee learn a cheap method first."""
+    return StagePlan("pretrain", "pretrain", PretrainSettings(REFERENCE=CheapReference(type="tblite")))
+
+
 @pytest.fixture(params=KINDS)
-def plan(request: pytest.FixtureRequest, project: Project, selection: StagePlan, relabelling: StagePlan) -> StagePlan:
-    return next(plan for plan in (*project.settings.stages, selection, relabelling) if plan.kind == request.param)
+def plan(
+    request: pytest.FixtureRequest,
+    project: Project,
+    selection: StagePlan,
+    relabelling: StagePlan,
+    pretraining: StagePlan,
+) -> StagePlan:
+    plans = (*project.settings.stages, selection, relabelling, pretraining)
+    return next(plan for plan in plans if plan.kind == request.param)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ def springs_for_mace(family: SpringFamily | None = None) -> Iterator[SpringFamil
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Committee, "build", chosen.build)
         patch.setattr(Committee, "load", chosen.load)
+        patch.setattr(Committee, "from_models", chosen.from_models)
         for module in (evaluate, verdict, verify):
             patch.setattr(module, "load_models", chosen.load_models)
         patch.setattr(results, "draw_run", blank_run)

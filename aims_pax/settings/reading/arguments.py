@@ -24,7 +24,8 @@ CALL: Final = "Project.of"
 """What messages call the whole of the arguments, as they call a file by its name."""
 
 ALLOWED: Final = (
-    "aims_pax.initial(...), aims_pax.converge(...), aims_pax.learn(...), aims_pax.select(...), aims_pax.relabel(...)"
+    "aims_pax.initial(...), aims_pax.converge(...), aims_pax.learn(...), aims_pax.select(...), aims_pax.relabel(...), "
+    "aims_pax.pretrain(...)"
 )
 
 VALUES: Final = "numbers, texts, paths, True, False, None, and lists and mappings of them, as a file may hold"
@@ -43,7 +44,7 @@ class StageEntry:
     Parameters
     ----------
     kind : str
-        What STAGES calls it: ``initial``, ``converge``, ``learn``, ``select``, ``relabel``.
+        What STAGES calls it: ``initial``, ``converge``, ``learn``, ``select``, ``relabel``, ``pretrain``.
     settings : mapping of str to object
         As in STAGES, its name among them.
     """
@@ -79,6 +80,11 @@ def converge(**settings: object) -> StageEntry:
 def relabel(reference: Mapping[str, object], **settings: object) -> StageEntry:
     """Labels by another reference, with the settings that `relabel` has in STAGES besides its REFERENCE."""
     return StageEntry("relabel", {"REFERENCE": reference, **settings})
+
+
+def pretrain(reference: Mapping[str, object], **settings: object) -> StageEntry:
+    """Labels of a cheap method that are learned first, with the settings that `pretrain` has in STAGES besides."""
+    return StageEntry("pretrain", {"REFERENCE": reference, **settings})
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from aims_pax.settings.reading.document import Document, KeyPath, dotted
 from aims_pax.settings.reading.kinds import shown
-from aims_pax.settings.stages.kinds import CONVERGE, KINDS, LATER
+from aims_pax.settings.stages.kinds import CONVERGE, KINDS, LATER, PRETRAIN
 
 SECTION: Final = "STAGES"
 
@@ -147,7 +147,8 @@ class _Reader:
     def _judge_place(self, entry: WrittenStage, earlier: list[WrittenStage]) -> None:
         """What begins a campaign stands at its beginning, and nothing is trained to the end twice."""
         keys = dotted(entry.keys)
-        if KINDS[entry.kind].begins and earlier:
+        before = [one.kind for one in earlier]
+        if KINDS[entry.kind].begins and before and (before != [PRETRAIN] or entry.kind == PRETRAIN):
             found = f"{keys}: {entry.kind} comes a second time, or after another stage."
             self._wrong(entry.keys, found, "", f"Begin the list with {entry.kind}, or leave it out.")
         if entry.kind == CONVERGE and earlier and earlier[-1].kind == CONVERGE:

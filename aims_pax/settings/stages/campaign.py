@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any, Final
 
 from aims_pax.frame import Stage
@@ -14,7 +15,7 @@ from aims_pax.settings.reading.validation import Reading
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
-from aims_pax.settings.stages.kinds import CONVERGE, INITIAL, KINDS, LEARN, RELABEL, SELECT
+from aims_pax.settings.stages.kinds import CONVERGE, INITIAL, KINDS, LEARN, PRETRAIN, RELABEL, SELECT
 from aims_pax.settings.stages.plan import StagePlan
 
 STAGE_SECTIONS: Final = {Stage.INITIAL: KINDS[INITIAL].section, Stage.ACTIVE: KINDS[LEARN].section}
@@ -125,10 +126,10 @@ def any_samples(kinds: Sequence[str]) -> bool:
 
 
 def half_of(plans: Sequence[StagePlan], half: Stage) -> tuple[StagePlan, ...]:
-    """The entries of the initial dataset with the convergence after it, or all others."""
-    n_initial = 0
-    if plans and plans[0].kind == INITIAL:
-        n_initial = 2 if len(plans) > 1 and plans[1].kind == CONVERGE else 1
+    """The entries of the initial dataset with what is before it and the convergence after it, or all others."""
+    n_initial = sum(1 for _ in takewhile(lambda plan: KINDS[plan.kind].begins, plans))
+    if n_initial and plans[n_initial:] and plans[n_initial].kind == CONVERGE:
+        n_initial += 1
     return tuple(plans[:n_initial] if half is Stage.INITIAL else plans[n_initial:])
 
 
@@ -147,7 +148,7 @@ def course(plans: Sequence[StagePlan], halves: Sequence[Stage]) -> tuple[StagePl
         return ()
     learning = next((one for one in rest if isinstance(one.settings, ActiveLearningSettings)), None)
     if learning is None or not learning.read_as(ActiveLearningSettings).initial_train_dataset:
-        return (*first[1:], *rest)
+        return (*(plan for plan in first if not KINDS[plan.kind].begins), *rest)
     if rest[0].kind == CONVERGE:
         return rest
     said_by = first[0] if first else learning
@@ -216,6 +217,7 @@ def _order_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | in
             for one in plan.settings.ahead_of_learning():
                 yield (*plan.keys, one.key), f"{plan.said()}: {one.found}", "", one.advice
     yield from _relabelling_problems(plans)
+    yield from _prior_problems(plans, brings)
     for plan in learning:
         if not any(one.kind in (LEARN, SELECT) for one in plans[: plans.index(plan)]):
             continue
@@ -237,6 +239,22 @@ def _relabelling_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[st
         if index + 1 == len(plans) or plans[index + 1].kind != CONVERGE:
             found = f"{plan.said()} is not followed by {CONVERGE}, so that no model would learn its labels first."
             yield plan.keys, found, "", f"Write {CONVERGE} after it, with from_scratch: true where models begin anew."
+
+
+def _prior_problems(
+    plans: Sequence[StagePlan], brings: Sequence[StagePlan]
+) -> Iterator[tuple[tuple[str | int, ...], str, str, str]]:
+    """What is learned beforehand is followed by a dataset that the campaign makes itself."""
+    first = plans[0]
+    if first.kind != PRETRAIN:
+        return
+    if len(plans) < 2 or plans[1].kind != INITIAL:
+        found = f"{first.said()} is not followed by {INITIAL}, whose labels its models would learn next."
+        yield first.keys, found, "", f"Write {INITIAL} after it, or leave {PRETRAIN} out."
+    for plan in brings:
+        key = "initial_train_dataset"
+        found = f"{plan.said(key)} is given beside {first.said()}, which comes before an initial dataset of the run."
+        yield (*plan.keys, key), found, "", "Keep one of them."
 
 
 def halves_asked(plans: Sequence[StagePlan], document: Document | None, halves: tuple[Stage, ...]) -> tuple[Stage, ...]:

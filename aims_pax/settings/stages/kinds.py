@@ -8,6 +8,7 @@ from aims_pax.settings.section import Section
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
+from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.select import SelectSettings
 
@@ -54,6 +55,7 @@ class StageKind:
         return self.learns or self.relabels
 
 
+PRETRAIN: Final = "pretrain"
 INITIAL: Final = "initial"
 CONVERGE: Final = "converge"
 LEARN: Final = "learn"
@@ -95,6 +97,12 @@ KINDS: Final[Mapping[str, StageKind]] = {
         stage="aims_pax.stages.relabel:Relabel",
         forecast="aims_pax.forecast.relabelling:RelabelForecast",
         relabels=True,
+    ),
+    PRETRAIN: StageKind(
+        PretrainSettings,
+        stage="aims_pax.stages.pretrain:Pretrain",
+        forecast="aims_pax.forecast.training:PretrainForecast",
+        begins=True,
     ),
 }
 """By what STAGES calls them."""

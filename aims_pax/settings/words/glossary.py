@@ -19,7 +19,8 @@ from aims_pax.settings.reading.stages import SECTION as STAGES
 from aims_pax.settings.reading.validation import nested_section
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.converge import ConvergeSettings
-from aims_pax.settings.stages.kinds import CONVERGE, RELABEL
+from aims_pax.settings.stages.kinds import CONVERGE, PRETRAIN, RELABEL
+from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.words.page import NOT_HERE, OF_AIMS, PLAIN_SECTIONS, REQUIRED, default_words, section_words
 
@@ -32,7 +33,11 @@ CHOSEN_BY_TYPE: Final[Mapping[str, Mapping[str, type[Section]]]] = {
 }
 """Sections whose settings depend on their own `type`."""
 
-OF_STAGES_ALONE: Final[Mapping[str, type[Section]]] = {CONVERGE: ConvergeSettings, RELABEL: RelabelSettings}
+OF_STAGES_ALONE: Final[Mapping[str, type[Section]]] = {
+    CONVERGE: ConvergeSettings,
+    RELABEL: RelabelSettings,
+    PRETRAIN: PretrainSettings,
+}
 """Stages that no section of v0.2 has the settings of; what others have, too, is explained there."""
 
 UNITS: Final = ("eV/Å³", "eV/Å", "eV", "1/Å", "Å", "K", "1/fs", "fs", "s", "MB", "Hartree", "µB", "elementary charges")
@@ -95,7 +100,7 @@ def sections() -> dict[str, tuple[str, str]]:
     found = {name: (AIMS_PAX_FILE, section_words(model)) for name, model in PLAIN_SECTIONS.items()}
     found[STAGES] = (
         AIMS_PAX_FILE,
-        "The campaign as the list of what it goes through: initial, converge, learn, select, relabel.",
+        "The campaign as the list of what it goes through: pretrain, initial, converge, learn, select, relabel.",
     )
     found["SYSTEMS"] = (AIMS_PAX_FILE, section_words(SystemSettings))
     for name, models in CHOSEN_BY_TYPE.items():
@@ -121,8 +126,9 @@ def entries() -> list[Entry]:
     found += _settings(AIMS_PAX_FILE, "CLUSTER.systems", SystemResources)
     found += _settings(AIMS_PAX_FILE, "SYSTEMS", SystemSettings)
     for name, stage in OF_STAGES_ALONE.items():
-        told = {entry.key for entry in found} - {"REFERENCE"}
-        found += [entry for entry in _settings(AIMS_PAX_FILE, f"{STAGES}.{name}", stage) if entry.key not in told]
+        told = {(entry.key, entry.meaning) for entry in found}
+        own = _settings(AIMS_PAX_FILE, f"{STAGES}.{name}", stage)
+        found += [entry for entry in own if (entry.key, entry.meaning) not in told]
     for name in (name for name in NOT_YET if name not in PLAIN_SECTIONS):
         found += _refused(AIMS_PAX_FILE, name, NOT_YET[name])
     found += _refused(AIMS_PAX_FILE, "CLUSTER", FHI_AIMS["CLUSTER"])

@@ -21,6 +21,7 @@ from aims_pax.settings.section import Section
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
+from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.select import SelectSettings
 
@@ -55,8 +56,9 @@ The method that labels structures. Without this section: GFN2-xTB by `tblite`, o
 _STAGES: Final = """\
 The campaign as the list of what it goes through, in the place of the sections above: `initial` has the settings of
 INITIAL_DATASET_GENERATION, `learn` those of ACTIVE_LEARNING, `select` those of DATA_FILTERING, `converge` trains what
-is there to convergence, and `relabel` labels it by another reference. What is not listed is not run; only a dataset
-that is brought along is converged on before the first `learn` in any case.
+is there to convergence, `relabel` labels it by another reference, and before all of it `pretrain` has the committee
+learn a cheap method. What is not listed is not run; only a dataset that is brought along is converged on before the
+first `learn` in any case.
 
 ```yaml
 STAGES:
@@ -66,11 +68,11 @@ STAGES:
   - converge: {max_convergence_epochs: 110}
 ```
 
-`initial` comes first or not at all. `learn`, `select` and `converge` may come as often as is wanted, in any order, a
-`converge` wherever there is a dataset before it; `select` may begin. A later `learn` starts with all labels so far and
-goes on with the committee; its trajectories begin as those of the first (`start_from`), with noise of their own. Counts
-of training structures (`max_train_set_size`, `freeze_threshold_dataset`) are of all that a member has; MD steps, epochs
-and `max_labels` of a system are of this one stage.
+`initial` comes first, or second after `pretrain`, or not at all. `learn`, `select` and `converge` may come as often as
+is wanted, in any order, a `converge` wherever there is a dataset before it; `select` may begin. A later `learn` starts
+with all labels so far and goes on with the committee; its trajectories begin as those of the first (`start_from`), with
+noise of their own. Counts of training structures (`max_train_set_size`, `freeze_threshold_dataset`) are of all that a
+member has; MD steps, epochs and `max_labels` of a system are of this one stage.
 
 Any entry may have a `name`, by which the run's store, summary and diary call it. Else the first `learn` is `active`
 and the next `learn-2`; a `converge` is called by the stage before it: `initial convergence`, `convergence` after
@@ -123,6 +125,7 @@ def reference_page() -> str:
         _STAGES,
         *_tables(ConvergeSettings, "Settings of `converge`:"),
         *_tables(RelabelSettings, "Settings of `relabel`:"),
+        *_tables(PretrainSettings, "Settings of `pretrain`:"),
         "### SYSTEMS",
         _SYSTEMS,
         *_tables(SystemSettings),

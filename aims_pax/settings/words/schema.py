@@ -25,6 +25,7 @@ from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.kinds import KINDS
+from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.select import SelectSettings
 
@@ -46,7 +47,7 @@ def aims_pax_schema() -> Json:
     references: list[type[Section]] = [*REFERENCE_SETTINGS.values()]
     absent = {name: {**NOT_YET.get(name, {}), **FHI_AIMS.get(name, {})} for name in {*NOT_YET, *FHI_AIMS}}
     definitions = _definitions(
-        [*plain.values(), *clusters, *references, SystemSettings, ConvergeSettings, RelabelSettings]
+        [*plain.values(), *clusters, *references, SystemSettings, ConvergeSettings, RelabelSettings, PretrainSettings]
     )
     for name, model in plain.items():
         _add_other_keys(definitions[model.__name__], model, absent.get(name, {}))

@@ -28,6 +28,9 @@ from aims_pax.forecast.timetable import (
 from aims_pax.frame import Stage
 from aims_pax.settings import MDSettings
 from aims_pax.settings.cluster import LocalCluster, SlurmCluster
+from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.settings.stages.pretrain import CheapReference, PretrainSettings
+from aims_pax.stages import assembly
 from aims_pax.stages.activities import Part
 
 from .test_amounts import project_in
@@ -103,6 +106,22 @@ def test_dataset_that_is_brought_along_is_converged_on_first(tmp_path: Path) -> 
     outlook = Outlook(stages=(Stage.ACTIVE,))
     found = rows(tmp_path, outlook=outlook, initial={"max_convergence_epochs": 60}, active=given)
     assert found[Part.INITIAL_CONVERGENCE].time_s.high == pytest.approx(60 * (1.0 + 0.5 * 7))
+
+
+def test_what_is_learned_first_takes_its_steps_labels_and_epochs_and_holds_no_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assembly, "n_cores", lambda: 4)
+    plain = project_in(tmp_path)
+    cheap = PretrainSettings(REFERENCE=CheapReference(type="tblite"), n=100, skip_step=20, epochs=30)
+    stages = (StagePlan("pretrain", "pretrain", cheap), *plain.settings.stages)
+    project = replace(plain, settings=replace(plain.settings, stages=stages))
+    outlook = Outlook(wishes=Wishes(driver_step_s=0.1, pick_rate=0.1), n_workers=2)
+    found, without = (forecast_by_stage(one, MEASURED, outlook=outlook) for one in (project, plain))
+    (row,) = [row for row in found.rows if row.part == "pretrain"]
+    assert row.amounts.labels.likely == 0
+    assert row.time_s.likely == pytest.approx((2000 / 4 + 100) * 0.1 + 30 * (1.0 + 0.5 * 95))
+    assert found.node_hours == without.node_hours
 
 
 def test_what_is_behind_a_run_takes_no_time(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from aims_pax.campaign.inputs import input_texts
 from aims_pax.errors import SettingsError, StructureError
 from aims_pax.frame import Stage
 from aims_pax.settings import Project, load_project
-from aims_pax.settings.reading.arguments import StageEntry, converge, initial, learn, select
+from aims_pax.settings.reading.arguments import StageEntry, converge, initial, learn, pretrain, select
+from aims_pax.settings.stages.pretrain import PretrainSettings
 
 INITIAL: Mapping[str, Any] = {"n_points_per_sampling_step_idg": 2, "max_initial_set_size": 4, "ensemble_size": 2}
 LEARN: Mapping[str, Any] = {"num_trajectories": 2, "max_train_set_size": 9, "ensemble_size": 2}
@@ -113,6 +114,15 @@ def test_values_of_numpy_and_paths_mean_what_a_file_would_say(tmp_path: Path) ->
     assert project.initial.max_initial_set_size == 5
     assert project.md_for(0).temperature == 310.0
     assert project.run_folder == tmp_path / "out"
+
+
+def test_what_is_learned_first_has_its_reference_first() -> None:
+    stages = [pretrain({"type": "tblite", "method": "GFN1-xTB"}, n=100), *BOTH]
+    first = Project.of(molecule("H2O"), stages=stages).settings.stages[0]
+    settings = first.read_as(PretrainSettings)
+    assert (first.name, settings.n, settings.REFERENCE.method) == ("pretrain", 100, "GFN1-xTB")
+    words = problems_of(molecule("H2O"), pretrain({"type": "pyscf"}), *BOTH)
+    assert "stages[0]: STAGES.0.pretrain.REFERENCE.type is 'pyscf'." in words
 
 
 def test_value_that_no_file_could_hold_is_refused() -> None:

@@ -16,6 +16,7 @@ from aims_pax.settings.stages.converge import ConvergeSettings
 WATER = "3\n\nO 0 0 0.119\nH 0 0.763 -0.477\nH 0 -0.763 -0.477\n"
 INITIAL = {"n_points_per_sampling_step_idg": 2, "max_initial_set_size": 3}
 LEARN = {"num_trajectories": 2, "max_train_set_size": 20}
+PRETRAIN = {"pretrain": {"reference": {"type": "tblite"}, "n": 100}}
 BASE: dict[str, Any] = {
     "REFERENCE": {"type": "tblite"},
     "MD": {"stat_ensemble": "nvt"},
@@ -107,6 +108,14 @@ def test_dataset_that_is_brought_along_may_be_converged_on_by_an_entry_of_its_ow
     assert (implied.name, implied.is_implied) == ("initial convergence", True)
 
 
+def test_what_is_learned_first_belongs_to_the_initial_dataset(tmp_path: Path) -> None:
+    project = by_stages(tmp_path, PRETRAIN, {"initial": INITIAL}, "converge", {"learn": LEARN})
+    names = ["pretrain", "initial", "initial convergence", "active"]
+    assert [plan.name for plan in project.plans((Stage.INITIAL, Stage.ACTIVE))] == names
+    assert [plan.name for plan in project.plans((Stage.INITIAL,))] == names[:3]
+    assert [plan.name for plan in project.plans((Stage.ACTIVE,))] == names[2:]
+
+
 def test_only_the_stages_that_are_listed_are_run(tmp_path: Path) -> None:
     project = by_stages(tmp_path, {"initial": INITIAL}, "converge")
     assert project.settings.active is None
@@ -155,6 +164,42 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "motion": ([{"learn": {**LEARN, "MD": {"temperature": -3}}}], "STAGES.0.learn.MD.temperature is -3"),
     "out of order": ([{"learn": LEARN}, {"initial": INITIAL}], "initial comes a second time, or after another stage"),
+    "learned first, but not first": (
+        [{"initial": INITIAL}, PRETRAIN, {"learn": LEARN}],
+        "STAGES.1.pretrain: pretrain comes a second time, or after another stage",
+    ),
+    "learned first twice": (
+        [PRETRAIN, PRETRAIN, {"initial": INITIAL}],
+        "STAGES.1.pretrain: pretrain comes a second time, or after another stage",
+    ),
+    "learned first, and no dataset": (
+        [PRETRAIN, {"learn": LEARN}],
+        "STAGES.0.pretrain is not followed by initial, whose labels its models would learn next",
+    ),
+    "learned first beside a dataset": (
+        [
+            PRETRAIN,
+            {"initial": INITIAL},
+            {"learn": {**LEARN, **dict.fromkeys(("initial_train_dataset", "initial_valid_dataset"), "water.xyz")}},
+        ],
+        "STAGES.2.learn.initial_train_dataset is given beside STAGES.0.pretrain",
+    ),
+    "learned first from what is dear": (
+        [{"pretrain": {"reference": {"type": "pyscf"}}}, {"initial": INITIAL}],
+        r"STAGES.0.pretrain.reference.type is 'pyscf'.\n *Allowed: tblite \(only tight binding, for thousands",
+    ),
+    "learned first with another charge": (
+        [{"pretrain": {"reference": {"type": "tblite", "charge": 1}}}, {"initial": INITIAL}],
+        r"STAGES.0.pretrain.reference.charge is not a setting.\n *Allowed: type, method",
+    ),
+    "learned first by two references": (
+        [{"pretrain": {"reference": {"type": "tblite"}, "REFERENCE": {"type": "tblite"}}}, {"initial": INITIAL}],
+        "STAGES.0.pretrain.REFERENCE and STAGES.0.pretrain.reference are the same setting",
+    ),
+    "fewer labels than trajectories": (
+        [{"pretrain": {"reference": {"type": "tblite"}, "n": 12, "num_trajectories": 20}}, {"initial": INITIAL}],
+        r"num_trajectories \(20\) is more than n \(12\)",
+    ),
     "converges twice": ([{"learn": LEARN}, "converge", "converge"], "converge comes twice"),
     "settings before any stage": (["converge", {"initial": INITIAL}], "comes before any stage"),
     "no setting of a convergence": (
