@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from aims_pax.errors import Problem, StructureError, UserError
+from aims_pax.errors import Problem, UserError
 from aims_pax.frame import Frame
 from aims_pax.settings import Project
 from aims_pax.settings.committee.mace import MaceSettings
@@ -89,19 +89,14 @@ def finetuning_problems(project: Project) -> Iterator[Problem]:
             allowed = f"a file, or {' or '.join(f'{one}:NAME' for one in FAMILIES)}"
             yield Problem(str(project.mace_file), found, allowed, "Correct the path.")
             continue
-        instead = "set perform_finetuning: false"
-        problems = list(
-            mace_model_problems(project, family, name, setting=f"{project.mace_file}: {KEY}", instead=instead)
-        )
+        setting, instead = f"{project.mace_file}: {KEY}", "set perform_finetuning: false"
         try:
+            problems = list(mace_model_problems(project, family, name, setting=setting, instead=instead))
             replayed_frames(mace, project.folder)
-        except StructureError as error:
-            problems += error.problems
-        if not problems and family == "mace":
-            try:
+            if not problems and family == "mace":
                 foundation_of(mace, project.folder, set(project.elements))
-            except UserError as error:
-                problems += error.problems
+        except UserError as error:
+            problems = list(error.problems)
         yield from problems
 
 
