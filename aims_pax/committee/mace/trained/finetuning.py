@@ -7,6 +7,7 @@ from typing import Final, Self
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 
 from aims_pax.committee.ensemble import Ensemble
 from aims_pax.committee.footprint import made_up_input
@@ -65,7 +66,11 @@ class Foundation:
             raise ModelError(Problem(source, found, allowed, "Give a model that knows them."))
         network = Network.of(model)
         reduced = _for_elements(model, network, elements, source=source)
-        architecture = ArchitectureSettings.model_validate(architecture_of(model))
+        try:
+            architecture = ArchitectureSettings.model_validate(architecture_of(model))
+        except ValidationError as cause:
+            found = f"holds a network that can't be trained in this version ({cause.errors()[0]['msg']})."
+            raise ModelError(Problem(source, found, "", "Give another model.")) from cause
         return cls(reduced, Network(network.arguments, Network.of(reduced).own), architecture, elements)
 
     def constants(
