@@ -303,10 +303,10 @@ def finetuning_problems(mace: MaceSettings, document: Document) -> Iterator[Prob
     training, network = mace.training, mace.architecture
     if not training.perform_finetuning:
         return
-    for key in sorted(network.model_fields_set - {"atomic_energies", "model_choice"}):
-        keys = ("ARCHITECTURE", key)
-        found = f"{dotted(keys)} is given, and with perform_finetuning the network is that of pretrained_model."
-        yield Problem(document.where(keys), found, "atomic_energies", "Remove it.")
+    if given := sorted(network.model_fields_set - {"atomic_energies", "model_choice"}):
+        named = ", ".join(given)
+        found = f"With perform_finetuning the network is that of pretrained_model, and ARCHITECTURE gives {named}."
+        yield Problem(document.where(("ARCHITECTURE",)), found, "atomic_energies", "Remove the others.")
     for key in ("compile", "enable_cueq", "enable_cueq_train"):
         keys = ("MISC", key)
         if getattr(mace.misc, key) and training.finetuning_choice != "naive":

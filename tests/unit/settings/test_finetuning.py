@@ -32,9 +32,9 @@ def test_what_contradicts_it_is_said(refused: Callable[..., str], training: str,
 
 
 def test_the_network_is_that_of_the_model(refused: Callable[..., str]) -> None:
-    said = refused(mace=f"{MACE}ARCHITECTURE:\n  num_channels: 16\nTRAINING: {{{BEGUN}}}\n")
-    assert "mace.yaml, line 4: ARCHITECTURE.num_channels is given" in said
-    assert "the network is that of pretrained_model" in said
+    said = refused(mace=f"{MACE}ARCHITECTURE:\n  num_channels: 16\n  max_L: 0\nTRAINING: {{{BEGUN}}}\n")
+    assert "mace.yaml, line 3: With perform_finetuning the network is that of pretrained_model" in said
+    assert "and ARCHITECTURE gives max_L, num_channels." in said
 
 
 @pytest.mark.parametrize("key", ["compile", "enable_cueq"])
