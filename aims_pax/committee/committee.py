@@ -64,8 +64,7 @@ class Committee(LearningEnsemble):
         ShapeError
             No points, fewer than one seed, or a seed twice.
         """
-        if not labelled or not seeds or len(set(seeds)) != len(seeds):
-            raise ShapeError(f"a committee needs labelled points and distinct seeds, not {len(labelled)} and {seeds}")
+        _require(labelled, seeds)
         isolated = dict(atomic_energies_ev or {})
         elements = Elements.of([*isolated, *(z for point in labelled for z in point.frame.numbers)])
         statistics = dataset_statistics(settings.architecture, labelled, elements, isolated_atoms_ev=isolated)
@@ -131,8 +130,7 @@ class Committee(LearningEnsemble):
         ShapeError
             No points, fewer than one seed, or a seed twice.
         """
-        if not labelled or not seeds or len(set(seeds)) != len(seeds):
-            raise ShapeError(f"a committee needs labelled points and distinct seeds, not {len(labelled)} and {seeds}")
+        _require(labelled, seeds)
         foundation.elements.require(z for point in labelled for z in point.frame.numbers)
         fixed = settings.architecture.atomic_energies is not None
         statistics = foundation.constants(labelled, known=dict(atomic_energies_ev or {}), fixed=fixed)
@@ -250,3 +248,9 @@ class Committee(LearningEnsemble):
                 save(model, path)
             paths.append(path)
         return paths
+
+
+def _require(labelled: Sequence[LabelledFrame], seeds: Sequence[int]) -> None:
+    """A first set of points, and a seed for each member."""
+    if not labelled or not seeds or len(set(seeds)) != len(seeds):
+        raise ShapeError(f"a committee needs labelled points and distinct seeds, not {len(labelled)} and {seeds}")

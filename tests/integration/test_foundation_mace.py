@@ -151,6 +151,7 @@ def test_a_model_that_can_not_be_begun_as_is_refused(foundation: Path, tmp_path:
     for model, words in (
         ("missing.model", "TRAINING.pretrained_model is missing.model, which is no file."),
         ("mace.yaml", "can't be read as a model"),
+        ("mace-mp:enormous", "mace-mp has no model of this name."),
     ):
         training = {"perform_finetuning": True, "pretrained_model": model}
         models = {key: value for key, value in TINY_MACE.items() if key != "ARCHITECTURE"}

@@ -5,10 +5,11 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aims_pax.errors import Problem, UserError
 from aims_pax.frame import Frame
+from aims_pax.reference.embedded.model_file import URL_TABLES, published_urls
 from aims_pax.settings import Project
 from aims_pax.settings.committee.mace import MaceSettings
 from aims_pax.stages.driver import mace_model_problems
@@ -17,8 +18,7 @@ from aims_pax.structures.files import StructureFile
 if TYPE_CHECKING:
     from aims_pax.committee import Committee, Foundation
 
-KEY = "TRAINING.pretrained_model"
-FAMILIES = ("mace-mp", "mace-off")
+KEY: Final = "TRAINING.pretrained_model"
 
 
 def foundation_of(mace: MaceSettings, folder: Path, numbers: set[int]) -> "Foundation":
@@ -86,8 +86,12 @@ def finetuning_problems(project: Project) -> Iterator[Problem]:
         family, name = _named(mace, project.folder)
         if family == "mace" and not Path(name).is_file():
             found = f"{KEY} is {mace.training.pretrained_model}, which is no file."
-            allowed = f"a file, or {' or '.join(f'{one}:NAME' for one in FAMILIES)}"
+            allowed = f"a file, or {' or '.join(f'{one}:NAME' for one in URL_TABLES)}"
             yield Problem(str(project.mace_file), found, allowed, "Correct the path.")
+            continue
+        if family != "mace" and name not in published_urls(family):
+            found = f"{KEY} is {mace.training.pretrained_model}, and {family} has no model of this name."
+            yield Problem(str(project.mace_file), found, ", ".join(published_urls(family)), "Correct the name.")
             continue
         setting, instead = f"{project.mace_file}: {KEY}", "set perform_finetuning: false"
         try:
@@ -118,6 +122,6 @@ def _named(mace: MaceSettings, folder: Path) -> tuple[str, str]:
     """Family and name, or ``mace`` and a file, as :func:`aims_pax.committee.load_foundation` takes them."""
     said = str(mace.training.pretrained_model)
     family, colon, name = said.partition(":")
-    if colon and family in FAMILIES:
+    if colon and family in URL_TABLES:
         return family, name
     return "mace", str((folder / Path(said).expanduser()).resolve())
