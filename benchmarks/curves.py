@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -72,8 +72,8 @@ def read_table(path: Path) -> list[Record]:
     return found
 
 
-def append(path: Path, record: Record) -> None:
-    """One more line, on disk before this returns; it takes the place of one that was cut off."""
+def append(path: Path, record: Any) -> None:
+    """One more line of a dataclass, on disk before this returns; it takes the place of one that was cut off."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
         file.seek(0)

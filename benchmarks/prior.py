@@ -87,9 +87,9 @@ def kept(path: Path, frames: Sequence[Frame], compute: Callable[[Frame], Label])
     return known[: len(frames)]
 
 
-def by_pbe(frame: Frame) -> Label:
+def by_pyscf(frame: Frame, xc: str = "pbe") -> Label:
     """The expensive label."""
-    reference = build_reference(PyscfSettings())
+    reference = build_reference(PyscfSettings(xc=xc))
     with tempfile.TemporaryDirectory(prefix="aims-pax-benchmark-") as folder:
         label = reference.label(frame, folder=Path(folder), want_stress=False)
     if not isinstance(label, Label):
@@ -114,7 +114,7 @@ def drawn(work: Path, seed: int) -> list[LabelledFrame]:
     looks = sampled(METHANOL, METHANOL.pool, work / "pool.npz", seed=1)
     frames = [frame for look in looks for frame in look]
     chosen = [frames[index] for index in np.random.default_rng(seed).permutation(len(frames))[: max(LABELS)]]
-    return points_of(chosen, kept(work / f"pbe-{seed}.npz", chosen, by_pbe))
+    return points_of(chosen, kept(work / f"pbe-{seed}.npz", chosen, by_pyscf))
 
 
 # -- models ---------------------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def measured(cell: Cell, work: Path) -> Record:
     """Train, and measure on what nobody was trained on."""
     looks = sampled(METHANOL, METHANOL.heldout, work / "heldout.npz", seed=HELDOUT_SEED)
     heldout = [frame for look in looks for frame in look]
-    true = [label.forces for label in kept(work / "heldout-pbe.npz", heldout, by_pbe)]
+    true = [label.forces for label in kept(work / "heldout-pbe.npz", heldout, by_pyscf)]
     points = drawn(work, cell.seed)[: cell.labels]
     committee = begun(cell, points, work)
     lr = committee.settings.training.lr

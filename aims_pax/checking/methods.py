@@ -12,6 +12,7 @@ from aims_pax.settings.methods.fhi_aims import FhiAimsInput
 from aims_pax.settings.methods.keywords import flat, is_of_charge
 from aims_pax.settings.reading.control_in import keywords
 from aims_pax.settings.section import Section
+from aims_pax.stages.beginnings.finetuning import as_its_model
 
 MAY_DIFFER: Final = (
     *("charge", "multiplicity", "command", "launch", "walltime_s", "max_force_ev_per_ang", "kspacing", "kpts"),
@@ -80,7 +81,12 @@ def _keys_apart(first: Mapping[str, object], second: Mapping[str, object], home:
 def charges(asked: Asked) -> Iterator[Doubt]:
     """Systems that differ by charge or spin alone, and models that can't tell; or that take what nobody knows."""
     project = asked.project
-    embed, where = project.mace.architecture.embed, project.where("ARCHITECTURE", "embed")
+    mace = as_its_model(project).mace
+    embed, where = mace.architecture.embed, project.where("ARCHITECTURE", "embed")
+    leave_out, take_up = "leave it out of embed", "Add total_{name} to ARCHITECTURE.embed"
+    if mace.training.perform_finetuning:
+        where = project.where("TRAINING", "pretrained_model")
+        leave_out, take_up = "name a model that doesn't take it", "Name a model that takes total_{name}"
     states: dict[tuple[int, ...], set[tuple[float | None, float | None]]] = {}
     for system in project.systems:
         told = told_by(project.reference_for(system))
@@ -90,10 +96,10 @@ def charges(asked: Asked) -> Iterator[Doubt]:
             if known[taken_up] is None:
                 taken = "0" if taken_up == "total_charge" else "1"
                 found = f"Models take {taken_up}, which the reference does not say of {system.name}: they take {taken}."
-                yield Doubt(where, found, "", "Fix it in the reference's input, or leave it out of embed.")
+                yield Doubt(where, found, "", f"Fix it in the reference's input, or {leave_out}.")
     for several in states.values():
         for name, values in (("charge", {one[0] for one in several}), ("spin", {one[1] for one in several})):
             if len(values) > 1 and f"total_{name}" not in embed:
                 found = f"Systems of the same atoms differ in {name}, and the models don't take it."
-                advice = f"Add total_{name} to ARCHITECTURE.embed; without it one structure has several energies."
+                advice = f"{take_up.format(name=name)}; without it one structure has several energies."
                 yield Doubt(where, found, "", advice)

@@ -14,6 +14,7 @@ from aims_pax.protocols import Status
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import Project
 from aims_pax.settings.methods.charges import told_by
+from aims_pax.settings.methods.reference import TbliteSettings
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.stages import assembly
@@ -61,6 +62,11 @@ class Pretrain:
             if not isclose(charge, round(charge), abs_tol=1e-6):
                 found = f"{system.name} has the charge {charge:g}, and tight binding knows whole ones alone."
                 yield Problem(where, found, "", f"Leave {self.plan.kind} out.")
+            reference = project.reference_for(system)
+            if isinstance(reference, TbliteSettings) and reference.method == self._settings.REFERENCE.method:
+                found = f"{system.name} is labelled by {reference.method} itself: what comes first costs as much."
+                allowed = "a method that costs less than REFERENCE"
+                yield Problem(where, found, allowed, f"Leave {self.plan.kind} out, or choose another method for one.")
         if project.mace.training.perform_finetuning:
             found = f"TRAINING.perform_finetuning is true, and members that learn by {self.plan.said()} begin anew."
             advice = f"Keep one of them: leave {self.plan.kind} out, or set perform_finetuning: false."

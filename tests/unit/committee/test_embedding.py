@@ -10,13 +10,18 @@ import torch
 
 from aims_pax.atoms import atoms_of
 from aims_pax.batch import AtomBatch
+from aims_pax.checking.asked import Asked
+from aims_pax.checking.methods import charges
 from aims_pax.committee import Committee, CommitteeCalculator, load_models
 from aims_pax.committee.mace.backend import modules
 from aims_pax.committee.mace.embedding import specs
 from aims_pax.errors import ModelError
 from aims_pax.frame import Frame, LabelledFrame
+from aims_pax.settings import load_project
 from aims_pax.settings.committee.mace import MaceSettings
+from aims_pax.settings.project import BOTH_STAGES
 
+from ..settings.test_own import BASE, written
 from .toys import ethanol, frame_of, molecules, settings
 
 BOTH = ("total_charge", "total_spin")
@@ -121,3 +126,23 @@ def test_models_that_take_nothing_know_of_no_charge() -> None:
     assert specs(()) is None
     assert isinstance(committee.models[0], modules.ScaleShiftMACE)
     assert not hasattr(committee.models[0], "joint_embedding")
+
+
+def test_check_looks_at_what_a_foundation_model_takes(trained: tuple[Committee, list[Path]], tmp_path: Path) -> None:
+    """The settings of a network say nothing beside one."""
+    water = {"geometry": "water.xyz", "num_trajectories": 1}
+    systems = {"water": {**water, "charge": 0}, "dication": {**water, "charge": 2}}
+    folder = written(tmp_path, {**BASE, "SYSTEMS": systems})
+
+    def doubts(training: str) -> str:
+        (folder / "mace.yaml").write_text(
+            f"GENERAL: {{name_exp: states}}\nTRAINING: {{{training}}}\n", encoding="utf-8"
+        )
+        found = charges(Asked(load_project(folder), BOTH_STAGES))
+        return "\n".join(f"{doubt.found} {doubt.advice}" for doubt in found)
+
+    begun = "perform_finetuning: true, pretrained_model: "
+    assert doubts(f"{begun}{trained[1][0]}") == ""
+    assert "Add total_charge to ARCHITECTURE.embed; without it" in doubts("lr: 0.001")
+    (plain,) = Committee.build(settings(), molecules(2), seeds=(3,)).export(tmp_path, "plain")
+    assert "Name a model that takes total_charge; without it" in doubts(f"{begun}{plain}")

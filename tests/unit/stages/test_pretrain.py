@@ -20,15 +20,17 @@ from aims_pax.stages import assembly
 from aims_pax.stages.stage import stage_of
 
 CHEAP = {"type": "tblite"}
+DEAR = {"type": "tblite", "method": "GFN1-xTB"}
 REST = (
     initial(n_points_per_sampling_step_idg=2, max_initial_set_size=4, ensemble_size=2),
     learn(num_trajectories=2, max_train_set_size=9, ensemble_size=2),
 )
 
 
-def project_of(atoms: Any, folder: Path, **arguments: Any) -> Project:
+def project_of(atoms: Any, folder: Path, *, reference: Any = DEAR, **arguments: Any) -> Project:
     stages = [pretrain(CHEAP, n=100, num_trajectories=3, skip_step=4, epochs=30), *REST]
-    return Project.of(atoms, stages=stages, folder=folder, mace={"MISC": {"device": "cpu"}}, **arguments)
+    mace = {"MISC": {"device": "cpu"}}
+    return Project.of(atoms, reference=reference, stages=stages, folder=folder, mace=mace, **arguments)
 
 
 def problems_of(project: Project) -> list[str]:
@@ -90,10 +92,17 @@ def test_charge_is_that_of_the_reference_and_must_be_whole(tmp_path: Path) -> No
     assert "H2O has the charge 0.5, and tight binding knows whole ones alone" in problem
 
 
+def test_the_method_of_the_reference_is_no_cheap_one(tmp_path: Path) -> None:
+    (problem,) = problems_of(project_of(molecule("H2O"), tmp_path, reference={**CHEAP, "accuracy": 0.1}))
+    assert "H2O is labelled by GFN2-xTB itself: what comes first costs as much" in problem
+    assert "Leave pretrain out, or choose another method for one" in problem
+
+
 def test_a_foundation_model_is_not_taught_beforehand(tmp_path: Path) -> None:
     training = {"perform_finetuning": True, "pretrained_model": "no.model", "lr": 0.001}
     stages = [pretrain(CHEAP, n=100), *REST]
-    project = Project.of(molecule("H2O"), stages=stages, folder=tmp_path, mace={"TRAINING": training})
+    mace = {"TRAINING": training}
+    project = Project.of(molecule("H2O"), reference=DEAR, stages=stages, folder=tmp_path, mace=mace)
     (problem,) = problems_of(project)
     assert "TRAINING.perform_finetuning is true, and members that learn by STAGES.0.pretrain begin anew" in problem
 
