@@ -180,6 +180,19 @@ EPOCH_DTYPE = np.dtype(
 """Fields of :class:`EpochRow` and its errors, as an array holds them; NaN where nothing was measured."""
 
 
+ATTEMPT_DTYPE = np.dtype(
+    [
+        ("label_id", np.int64),
+        ("submitted_at", np.float64),
+        ("ended_at", np.float64),
+        ("wall_s", np.float64),
+        ("gave_label", np.bool_),
+    ]
+)
+"""One attempt at a label: when it was asked for and when its answer was stored (seconds since 1970, UTC), seconds that
+the calculation took, and whether there was a label in the end."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredSession:
     """One process that has worked on a run.

@@ -2,15 +2,11 @@
 
 from aims_pax.evaluation.metrics import Errors, Evaluation, MemberPrediction, evaluate
 from aims_pax.evaluation.shown import evaluation_json, evaluation_table
-from aims_pax.evaluation.verdict import Learned, Verdict, Word
 
 __all__ = [
     "Errors",
     "Evaluation",
-    "Learned",
     "MemberPrediction",
-    "Verdict",
-    "Word",
     "evaluate",
     "evaluation_json",
     "evaluation_table",

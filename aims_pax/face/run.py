@@ -15,7 +15,7 @@ from aims_pax.dataset.lock import owner_of
 from aims_pax.dataset.records import Counts
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import STORE_NAME, RunStore
-from aims_pax.face.table import Table
+from aims_pax.report.table import Table
 from aims_pax.frame import Split
 from aims_pax.selection import max_atomic_error
 from aims_pax.settings.project import Project, load_project

@@ -20,6 +20,7 @@ from aims_pax.outcome.analysis import write_analysis
 from aims_pax.outcome.counted import fault_counts, labels_by_reference, labels_spared, last_threshold, learned_first
 from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
 from aims_pax.outcome.origins import errors_by_origin, errors_by_system, labels_by_system, origin_lines
+from aims_pax.outcome.predictions import SavedPredictions
 from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, note_models, write_committee, write_product
 from aims_pax.outcome.relabelled import write_relabelled
 from aims_pax.report.figures import draw_run
@@ -243,6 +244,7 @@ def write_models(
         best = best_of([one.force_mae_ev_per_ang for one in validation.errors.members], candidates)
     product = write_product(paths, results, name, best=best)
     test = measured(Split.TEST) if counts.n_test else None
+    said = {}
     for split, found in ((Split.VALIDATION, validation), (Split.TEST, test)):
         if found is None:
             continue
@@ -250,10 +252,12 @@ def write_models(
         of_product.write(results)  # the later one, of test structures, is what a person finds
         errors[f"errors_on_{split}_set"] = of_product.record()
         points = [point for point in store.labelled() if point.split is split]
+        said |= dict(zip((point.label_id for point in points), found.predictions, strict=True))
         by_origin = errors_by_origin(points, found.predictions, member=best)
         errors["errors_by_origin"] += [one.record() for one in by_origin]
         by_system = errors_by_system(points, found.predictions, member=best)
         errors["errors_by_system"] += [one.record() for one in by_system]
+    SavedPredictions(tuple(committee.names), best, said).write(results)
     return product, errors
 
 

@@ -10,7 +10,7 @@ import torch
 
 from aims_pax.committee import Committee
 from aims_pax.departure import Departed, Departure, Reason
-from aims_pax.evaluation import Learned, Verdict, Word
+from aims_pax.evaluation.verdict import Learned, Verdict, Word
 from aims_pax.frame import Label, LabelledFrame, Split
 from aims_pax.outcome.verdict import Case, give_verdict, span_of
 from aims_pax.settings import Project, load_project

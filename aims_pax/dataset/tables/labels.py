@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from aims_pax.dataset.records import OWN_REFERENCE, JobStatus, StoredJob
+from aims_pax.dataset.records import ATTEMPT_DTYPE, OWN_REFERENCE, JobStatus, StoredJob
 from aims_pax.dataset.tables.blobs import float_array, float_blob
 from aims_pax.dataset.tables.database import Row
 from aims_pax.dataset.tables.structures import FRAME, StructureTables, frame_of_row
@@ -244,6 +245,18 @@ class LabelTables(StructureTables):
         )
         with self._database.decoding():
             return {FailureReason(reason): n for reason, n in rows}
+
+    def attempts(self) -> NDArray[np.void]:
+        """Every attempt at a label by any reference, in the order of their ends, with the fields of ``ATTEMPT_DTYPE``.
+
+        A label that was asked for again keeps the time of its first request.
+        """
+        return self._database.table(
+            "SELECT label_id, submitted_at, received_at AS ended_at, wall_s, 1 FROM labels JOIN jobs USING (label_id) "
+            "UNION ALL SELECT label_id, submitted_at, failed_at, wall_s, 0 FROM failures JOIN jobs USING (label_id) "
+            "ORDER BY ended_at",
+            dtype=ATTEMPT_DTYPE,
+        )
 
     def label_wall_s(self) -> float:
         """Seconds that all reference calculations took together, failed ones included. Reads every label."""

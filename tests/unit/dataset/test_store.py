@@ -451,3 +451,21 @@ def test_failed_inner_block_leaves_the_outer_one_alone(store: RunStore, frame: M
             store.add_job(frame(25), Stage.ACTIVE)
         store.add_job(frame(50), Stage.ACTIVE)
     assert [job.frame.md_step for job in store.jobs()] == [25, 50]
+
+
+def test_every_attempt_is_told_with_its_times_also_of_labels_asked_for_again(
+    tmp_path: Path, frame: MakeFrame, label: MakeLabel
+) -> None:
+    now = iter([10.0, 11.0, 15.0, 18.0, 30.0])
+    with RunStore.open(tmp_path, clock=lambda: next(now)) as store:
+        first, second = requests_(store, frame, 2)
+        store.add_failure(first, LabelFailure(FailureReason.CRASHED, "signal 11", wall_s=3.0))
+        store.resubmit(first)
+        store.add_label(second, label(3))
+        store.add_label(first, label(3))
+        found = store.attempts()
+    assert found[["label_id", "submitted_at", "ended_at", "wall_s", "gave_label"]].tolist() == [
+        (1, 10.0, 15.0, 3.0, False),
+        (2, 11.0, 18.0, 0.25, True),
+        (1, 10.0, 30.0, 0.25, True),
+    ]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aims_pax.errors import UserError
-from aims_pax.face.table import Table
+from aims_pax.report.table import Table
 
 TABLE = Table(stage=np.array(["initial", "active"], dtype=object), score=np.array([0.1, 0.2]))
 
