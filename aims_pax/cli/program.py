@@ -20,6 +20,7 @@ from aims_pax.cli.commands import (
     plan,
     references,
     relabel,
+    report,
     run,
     schema,
     verify,
@@ -51,6 +52,7 @@ program.command("al", short_help="Learn actively only")(al.al)
 program.command("evaluate", short_help="Measure models on labelled structures")(evaluate.evaluate)
 program.command("verify", short_help="Try models by MD and on held-out structures")(verify.verify)
 program.command("export", short_help="Write datasets and models of a run, finished or not")(export.export)
+program.command("report", short_help="Write what a run has done and is worth as one page")(report.report)
 program.command("relabel", short_help="Label structures by another reference; keep both labels")(relabel.relabel)
 program.command("schema", short_help="Write JSON schemas for editors")(schema.schema)
 program.command("filter", hidden=True, short_help="Choose a dataset from a labelled pool; the same as run")(run.run)

@@ -15,8 +15,8 @@ from aims_pax.dataset.lock import owner_of
 from aims_pax.dataset.records import Counts
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import STORE_NAME, RunStore
-from aims_pax.report.table import Table
 from aims_pax.frame import Split
+from aims_pax.report.table import Table
 from aims_pax.selection import max_atomic_error
 from aims_pax.settings.project import Project, load_project
 from aims_pax.settings.reading.files import MACE_FILES, SETTINGS_FILES
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from aims_pax.committee import CommitteeCalculator
     from aims_pax.outcome.results import Summary
+    from aims_pax.page.figure import Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,38 @@ class Run:
         return Table(
             {name: np.array(column, dtype=ERROR_COLUMNS[name]) for name, column in zip(names, columns, strict=True)}
         )
+
+    def figures(self) -> "dict[str, Figure]":
+        """The figures of `aims-pax report` by their names, without those that this run has no data for.
+
+        A notebook shows each of them; `table` is its data, `good` says what a good one looks like, `draw` puts it on
+        axes of your own, `save` writes ``.png``, ``.svg`` or ``.csv``.
+        """
+        from aims_pax.page.charts import figures_of
+        from aims_pax.page.figure import Figure
+        from aims_pax.page.material import read_material
+
+        found = figures_of(read_material(self.folder, name=self.folder.name))
+        return {figure.name: figure for figure in found if isinstance(figure, Figure)}
+
+    def report(self, out: str | Path | None = None) -> Path:
+        """Write what `aims-pax report` writes; the page is the result.
+
+        Parameters
+        ----------
+        out : path or None
+            A name that ends with .html; report.html in the run folder when None.
+
+        Raises
+        ------
+        UserError
+            It can't be written there.
+        """
+        from aims_pax.page.material import read_material
+        from aims_pax.page.writing import PAGE, write_page
+
+        page = self.folder / PAGE if out is None else Path(out).expanduser()
+        return write_page([read_material(self.folder, name=self.folder.name)], page).page
 
     def summary(self) -> "Summary":
         """What was written when it ended: errors, times, faults, the verdict.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from aims_pax.dataset.records import PredictedLabel
 from aims_pax.evaluation.blocks import Interval, blocked_errors
 from aims_pax.evaluation.metrics import MemberPrediction
 from aims_pax.frame import LabelledFrame
@@ -48,7 +49,7 @@ class OriginErrors:
         }
 
 
-def origin_of(point: LabelledFrame) -> str:
+def origin_of(point: LabelledFrame | PredictedLabel) -> str:
     """Where a labelled structure comes from, in words."""
     if point.stage == INITIAL:
         return "from the initial MD"

@@ -85,4 +85,4 @@ def read_predictions(folder: Path) -> SavedPredictions | None:
             }
             return SavedPredictions(tuple(map(str, arrays["members"])), int(arrays["product"]), by_label)
     except (OSError, BadZipFile, KeyError, IndexError, ValueError, ShapeError) as error:
-        raise StoreError(f"{path}: can't be read ({error}). aims-pax export --models writes results again") from error
+        raise StoreError(f"{path}: can't be read ({error}). Remove it: figures do without") from error

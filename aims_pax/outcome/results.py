@@ -23,6 +23,7 @@ from aims_pax.outcome.origins import errors_by_origin, errors_by_system, labels_
 from aims_pax.outcome.predictions import SavedPredictions
 from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, note_models, write_committee, write_product
 from aims_pax.outcome.relabelled import write_relabelled
+from aims_pax.protocols import FramePrediction
 from aims_pax.report.figures import draw_run
 from aims_pax.settings import ActiveLearningSettings, Project
 from aims_pax.settings.stage import ACTIVE, INITIAL
@@ -244,7 +245,7 @@ def write_models(
         best = best_of([one.force_mae_ev_per_ang for one in validation.errors.members], candidates)
     product = write_product(paths, results, name, best=best)
     test = measured(Split.TEST) if counts.n_test else None
-    said = {}
+    said: dict[int, FramePrediction] = {}
     for split, found in ((Split.VALIDATION, validation), (Split.TEST, test)):
         if found is None:
             continue

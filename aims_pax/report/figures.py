@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aims_pax.frame import FloatArray, IntArray
-from aims_pax.report.style import BLUE, GREEN, GREY, INK, ORANGE, PALE_BLUE, panels
+from aims_pax.report.style import BLUE, GREEN, GREY, INK, ORANGE, PALE_BLUE, density_colours, log_axis, panels
 from aims_pax.settings.stages.uncertainty import UncertaintyKind, kind_named
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def draw_learning_curve(epochs: NDArray[np.void], path: Path, *, product: tuple[
         by_epoch.set(title="Error while the models are trained", xlabel="epochs")
         by_size.set_ylabel("force MAE on validation (meV/Å)")
         for axes in (by_size, by_epoch):
-            _log_axis(axes, mae)
+            log_axis(axes, mae)
         _legend_of_members(by_epoch, product)
 
 
@@ -156,7 +156,7 @@ def _draw_scores_of(axes: "Axes", scores: NDArray[np.void], kind: UncertaintyKin
         xlabel="uncertainty estimate",
         ylabel=kind.axis,
     )
-    _log_axis(axes, score)
+    log_axis(axes, score)
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, markerscale=1.4)
 
 
@@ -165,13 +165,13 @@ def draw_parity(parity: Parity, path: Path) -> None:
     energies_ev = parity.energy_per_atom - parity.energy_per_atom[0].mean()
     n_columns = 2 if parity.stress is None else 3
     with panels(path, n_columns=n_columns, width_in=4.3 * n_columns, height_in=4.2) as (energies, forces, *stresses):
-        _draw_against(energies, 1000 * energies_ev)
+        draw_against(energies, 1000 * energies_ev)
         energies.set(
             title=f"Energy: MAE {1000 * _mae(energies_ev):.2f} meV/atom",
             xlabel="reference, from its mean (meV/atom)",
             ylabel="predicted (meV/atom)",
         )
-        _draw_against(forces, parity.forces)
+        draw_against(forces, parity.forces)
         forces.set(
             title=f"Forces: MAE {1000 * _mae(parity.forces):.1f} meV/Å",
             xlabel="reference (eV/Å)",
@@ -179,7 +179,7 @@ def draw_parity(parity: Parity, path: Path) -> None:
         )
         if parity.stress is not None:
             (stress,) = stresses
-            _draw_against(stress, 1000 * parity.stress)
+            draw_against(stress, 1000 * parity.stress)
             stress.set(
                 title=f"Stress: MAE {1000 * _mae(parity.stress):.2f} meV/Å³",
                 xlabel="reference (meV/Å³)",
@@ -198,20 +198,25 @@ def draw_time(busy_s: Mapping[str, float], wall_s: float, path: Path) -> None:
         Wall time of the whole run.
     path : Path
     """
+    with panels(path, n_columns=1, width_in=7.0, height_in=0.9 + 0.38 * len(busy_s)) as (axes,):
+        draw_bars(axes, busy_s, wall_s)
+        axes.set_title(f"Wall time by activity: {_thousands(wall_s, 0)} s in all")
+
+
+def draw_bars(axes: "Axes", busy_s: Mapping[str, float], wall_s: float) -> None:
+    """Seconds of each activity as bars, longest first, with their shares of the whole wall time."""
     rows = sorted(busy_s.items(), key=lambda row: row[1])
-    longest = max(busy_s.values())
-    with panels(path, n_columns=1, width_in=7.0, height_in=0.9 + 0.38 * len(rows)) as (axes,):
-        shares = [_share(seconds / wall_s) for _, seconds in rows]
-        bars = axes.barh([name for name, _ in rows], [seconds for _, seconds in rows], color=GREEN, height=0.62)
-        texts = [f"{_thousands(row[1], 1)} s   {share}" for row, share in zip(rows, shares, strict=True)]
-        axes.bar_label(bars, texts, padding=5, color=INK)
-        axes.set(title=f"Wall time by activity: {_thousands(wall_s, 0)} s in all", xlim=(0, 1.28 * longest))
-        axes.tick_params(left=False, bottom=False, labelbottom=False)
-        axes.spines[["bottom", "left"]].set_visible(False)
-        axes.grid(visible=False)
+    shares = [_share(seconds / wall_s) for _, seconds in rows]
+    bars = axes.barh([name for name, _ in rows], [seconds for _, seconds in rows], color=GREEN, height=0.62)
+    texts = [f"{_thousands(row[1], 1)} s   {share}" for row, share in zip(rows, shares, strict=True)]
+    axes.bar_label(bars, texts, padding=5, color=INK)
+    axes.set(xlim=(0, 1.28 * max(busy_s.values())))
+    axes.tick_params(left=False, bottom=False, labelbottom=False)
+    axes.spines[["bottom", "left"]].set_visible(False)
+    axes.grid(visible=False)
 
 
-def _draw_against(axes: "Axes", pair: FloatArray) -> None:
+def draw_against(axes: "Axes", pair: FloatArray) -> None:
     """Prediction over reference on equal axes, with the diagonal."""
     low, high = float(pair.min()), float(pair.max())
     margin = 0.04 * (high - low) or 1.0
@@ -225,28 +230,14 @@ def _draw_against(axes: "Axes", pair: FloatArray) -> None:
             bins="log",
             mincnt=1,
             extent=(*limits, *limits),
-            cmap="Blues",
+            cmap=density_colours(),
             lw=0.1,
-            vmin=0.3,
+            rasterized=True,
         )
     else:
         axes.scatter(pair[0], pair[1], s=9 if pair.shape[1] > 100 else 22, color=BLUE, alpha=0.5, lw=0, zorder=2)
     axes.set_yticks(axes.get_xticks())
     axes.set(xlim=limits, ylim=limits, aspect="equal")
-
-
-def _log_axis(axes: "Axes", values: FloatArray) -> None:
-    """A logarithmic y axis with plain numbers, where the values span enough for one; else one from zero."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    positive = values[values > 0]
-    if len(positive) and positive.max() > 5 * positive.min():
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
-    else:
-        axes.set_ylim(bottom=0.0)
 
 
 def _legend_of_members(axes: "Axes", product: tuple[str, int] | None) -> None:

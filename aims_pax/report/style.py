@@ -3,10 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from aims_pax.frame import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
 
 BLUE: Final = "#0072B2"
 ORANGE: Final = "#D55E00"
@@ -17,9 +22,40 @@ INK: Final = "#222222"
 """Distinguishable with every common kind of colour vision: Okabe and Ito, Color Universal Design (2008)."""
 
 
+GRID: Final = "#ECECEC"
+PAPER: Final = "#FFFFFF"
+
+LOOK: Final = {
+    "figure.dpi": 100,
+    "savefig.dpi": 160,
+    "font.size": 10,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "lines.solid_capstyle": "round",
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "aims_pax",
+}
+"""Settings of matplotlib, by its own names."""
+
+
 @contextmanager
-def panels(path: Path, *, n_columns: int, n_rows: int = 1, width_in: float, height_in: float) -> "Iterator[list[Axes]]":
-    """Axes side by side, row after row, saved as a PNG at `path` when the context ends without an error.
+def sheet(width_in: float, height_in: float) -> "Iterator[Figure]":
+    """An empty figure of this size in the common look, to be drawn on and saved while the context lasts.
 
     Draws without a display, and leaves matplotlib's global state alone.
     """
@@ -27,33 +63,47 @@ def panels(path: Path, *, n_columns: int, n_rows: int = 1, width_in: float, heig
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with rc_context(
-        {
-            "figure.dpi": 100,
-            "savefig.dpi": 160,
-            "font.size": 10,
-            "axes.titlesize": 10.5,
-            "axes.titleweight": "bold",
-            "axes.titlelocation": "left",
-            "axes.titlepad": 9,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.edgecolor": GREY,
-            "axes.labelcolor": INK,
-            "axes.axisbelow": True,
-            "axes.grid": True,
-            "grid.color": "#ECECEC",
-            "grid.linewidth": 0.8,
-            "text.color": INK,
-            "xtick.color": INK,
-            "ytick.color": INK,
-            "lines.solid_capstyle": "round",
-            "legend.frameon": False,
-            "legend.fontsize": 9,
-        }
-    ):
+    with rc_context(cast(Any, LOOK)):  # the stubs of matplotlib want a literal of each name
         figure: Figure = Figure(figsize=(width_in, height_in), layout="constrained")
         FigureCanvasAgg(figure)
+        yield figure
+
+
+@contextmanager
+def panels(path: Path, *, n_columns: int, n_rows: int = 1, width_in: float, height_in: float) -> "Iterator[list[Axes]]":
+    """Axes side by side, row after row, saved as a PNG at `path` when the context ends without an error."""
+    with sheet(width_in, height_in) as figure:
         yield list(figure.subplots(n_rows, n_columns, squeeze=False).ravel())
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path)
+
+
+def log_axis(axes: "Axes", values: FloatArray) -> None:
+    """A logarithmic y axis with plain numbers, where the values span enough for one; else one from zero."""
+    positive = values[values > 0]
+    if len(positive) and positive.max() > 5 * positive.min():
+        axes.set_yscale("log")
+        plain_log(axes.yaxis)
+    else:
+        axes.set_ylim(bottom=0.0)
+
+
+def plain_log(axis: "Axis") -> None:
+    """Numbers as 0.1, 0.2, 0.5 on a logarithmic axis."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
+
+
+def density_colours() -> "Colormap":
+    """From faint to full blue: many points at one place can be told from few on white and on black alike."""
+    from matplotlib.colors import LinearSegmentedColormap, to_rgb
+
+    return LinearSegmentedColormap.from_list("density", [(*to_rgb(BLUE), 0.25), (*to_rgb(BLUE), 1.0)])
+
+
+def plain(value: float) -> str:
+    """Three digits, or all before the point: 0.0123, 12.3, 1234."""
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"

@@ -1,9 +1,12 @@
 """Numbers of a run by columns: arrays of NumPy, and a frame of pandas where that is installed."""
 
+import csv
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
+from aims_pax.dataset.durable import replacing
 from aims_pax.errors import Problem, UserError
 
 
@@ -29,6 +32,14 @@ class Table(dict[str, NDArray[Any]]):
             found, advice = "pandas is not installed.", "Install it, or take the columns, which are arrays of NumPy."
             raise UserError(Problem("frame()", found, "", advice)) from None
         return pandas.DataFrame(dict(self))
+
+    def write_csv(self, path: Path) -> None:
+        """Write it with a line of names; numbers keep every digit, and what was not measured is ``nan``."""
+        columns = [values.tolist() for values in self.values()]
+        with replacing(path) as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(self)
+            writer.writerows(zip(*columns, strict=True))
 
     def __repr__(self) -> str:
         return f"Table of {self.n_rows} rows: {', '.join(self)}"

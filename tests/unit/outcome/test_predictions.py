@@ -41,5 +41,5 @@ def test_a_run_that_kept_nothing_aside_has_none(tmp_path: Path) -> None:
 
 def test_damage_is_told_with_what_mends_it(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"PK\x03\x04 no more")
-    with pytest.raises(StoreError, match="export --models writes results again"):
+    with pytest.raises(StoreError, match="Remove it: figures do without"):
         read_predictions(tmp_path)

@@ -1,0 +1,47 @@
+"""The figures of a run, one kind a file, and the list of them that a page follows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from aims_pax.page.charts.breakdown import errors_by_group
+from aims_pax.page.charts.calibration import error_against_score
+from aims_pax.page.charts.composition import composition
+from aims_pax.page.charts.learning import learning_by_labels, learning_by_time
+from aims_pax.page.charts.map import structure_map
+from aims_pax.page.charts.parity import cumulative, parity
+from aims_pax.page.charts.scores import scores_by_trajectory
+from aims_pax.page.charts.timeline import activities, timeline
+from aims_pax.page.figure import Absent, Figure
+from aims_pax.page.material import Material
+
+Chart = Callable[[Material], Figure | Absent]
+"""A kind of figure: of any run, it is that figure, or says why there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """Figures that answer one question.
+
+    Parameters
+    ----------
+    title : str
+    charts : tuple of Chart
+    """
+
+    title: str
+    charts: tuple[Chart, ...]
+
+
+CHAPTERS: Final = (
+    Chapter("Does it learn?", (learning_by_labels, learning_by_time, scores_by_trajectory)),
+    Chapter("How wrong is it, and where?", (parity, cumulative, errors_by_group, error_against_score)),
+    Chapter("What did it learn from?", (composition, structure_map)),
+    Chapter("What did it take?", (timeline, activities)),
+)
+"""All figures, in the order of the page. A new one is a file here and a name in this list."""
+
+
+def figures_of(material: Material) -> list[Figure | Absent]:
+    """Every figure of a run, or what stands in its place."""
+    return [chart(material) for chapter in CHAPTERS for chart in chapter.charts]

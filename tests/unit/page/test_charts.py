@@ -1,0 +1,145 @@
+"""Every figure of a run: its numbers are the store's, and it can be drawn."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aims_pax.dataset.store import RunStore
+from aims_pax.frame import Frame
+from aims_pax.page.charts import figures_of
+from aims_pax.page.charts.map import N_BINS, pair_distances, principal
+from aims_pax.page.charts.timeline import lanes_of
+from aims_pax.page.figure import Absent, Figure
+from aims_pax.page.material import read_material
+
+from .runs import N_LABELS, N_TRAJECTORIES, write_run
+
+ALL = (
+    *("learning_by_labels", "learning_by_time", "scores", "parity", "cumulative", "errors_by_group", "calibration"),
+    *("composition", "map", "timeline", "activities"),
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_run(tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture(scope="module")
+def figures(run: Path) -> dict[str, Figure]:
+    found = figures_of(read_material(run, name="run"))
+    return {one.name: one for one in found if isinstance(one, Figure)}
+
+
+def test_a_finished_run_has_all_figures_each_with_a_sentence_and_data(figures: dict[str, Figure]) -> None:
+    assert tuple(figures) == ALL
+    for figure in figures.values():
+        assert figure.good.endswith(".")
+        assert figure.table.n_rows
+        assert len({len(column) for column in figure.table.values()}) == 1
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_each_can_be_drawn(figures: dict[str, Figure], name: str) -> None:
+    assert figures[name].png().startswith(b"\x89PNG")
+    assert all("<text" in svg for svg in figures[name].svg())
+
+
+def test_scores_and_epochs_are_those_of_the_store(run: Path, figures: dict[str, Figure]) -> None:
+    with RunStore.open_readonly(run) as store:
+        scores, epochs = store.scores(), store.epochs()
+    np.testing.assert_array_equal(figures["scores"].table["score"], scores["score"])
+    np.testing.assert_array_equal(figures["scores"].table["threshold"], scores["threshold"])
+    np.testing.assert_array_equal(figures["learning_by_labels"].table["n_train"], epochs["n_train"])
+    assert len(figures["scores"].panels) == N_TRAJECTORIES
+    assert figures["learning_by_time"].table.n_rows == N_LABELS
+
+
+def test_parity_holds_every_component_of_the_labels(run: Path, figures: dict[str, Figure]) -> None:
+    table = figures["parity"].table
+    with RunStore.open_readonly(run) as store:
+        labels = {point.label_id: point.label for point in store.labelled()}
+    forces = table["quantity"] == "force"
+    ids = list(dict.fromkeys(table["label_id"].tolist()))
+    np.testing.assert_array_equal(table["reference"][forces], np.concatenate([labels[i].forces.ravel() for i in ids]))
+    assert table["prediction"][forces] - table["reference"][forces] == pytest.approx(0.04)
+    assert (table["quantity"] == "stress").sum() == 6 * len(ids)
+    assert figures["cumulative"].table["percent_below"].tolist() == 3 * [50, 80, 90, 95]
+
+
+def test_groups_are_elements_temperatures_systems_and_origins(figures: dict[str, Figure]) -> None:
+    table = figures["errors_by_group"].table
+    said = set(zip(table["kind"].tolist(), table["name"].tolist(), strict=True))
+    assert {("element", "H"), ("element", "C"), ("element", "O"), ("system", "ethanol")} < said
+    assert ("origin", "from the MD at random") in said
+    assert ("temperature", "300 K") in said
+    assert table["force_mae_ev_per_ang"] == pytest.approx(0.04)
+
+
+def test_errors_before_learning_stand_beside_deviations_in_the_same_measure(figures: dict[str, Figure]) -> None:
+    table = figures["calibration"].table
+    assert table.n_rows == N_LABELS
+    # every component is off by one number, and the members by half of it
+    assert table["max_atomic_error_ev_per_ang"] == pytest.approx(2 * table["max_atomic_deviation_ev_per_ang"])
+    assert "correlation 1.00" in figures["calibration"].note
+
+
+def test_every_attempt_has_a_lane_and_failed_ones_are_told(figures: dict[str, Figure]) -> None:
+    table = figures["timeline"].table
+    assert table.n_rows == N_LABELS + 1
+    assert table["label_id"][~table["gave_label"]].tolist() == [6]
+
+
+def test_nothing_of_one_lane_overlaps() -> None:
+    rng = np.random.default_rng(0)
+    begins = rng.uniform(0, 100, 200)
+    ends = begins + rng.uniform(0, 10, 200)
+    lanes = lanes_of(begins, ends)
+    for lane in range(lanes.max() + 1):
+        order = np.argsort(begins[lanes == lane])
+        assert (begins[lanes == lane][order][1:] >= ends[lanes == lane][order][:-1]).all()
+    most = max(((begins <= at) & (ends > at)).sum() for at in begins)
+    assert lanes.max() + 1 == most  # the least number that can be
+
+
+def test_a_map_does_not_feel_turns_moves_and_the_order_of_atoms() -> None:
+    rng = np.random.default_rng(0)
+    positions = rng.uniform(0, 4, (5, 3))
+    turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    order = rng.permutation(5)
+    numbers = np.array([1, 1, 6, 8, 8])
+    one = Frame("a", 0, 0, 0, numbers, positions)
+    same = Frame("a", 0, 0, 0, numbers[order], positions[order] @ turn + 3.0)
+    found = pair_distances([one, same])
+    assert found.shape == (2, 6 * N_BINS)
+    assert found[0] == pytest.approx(found[1])
+    assert found.any()
+
+
+def test_principal_components_are_ordered_by_what_they_hold() -> None:
+    rng = np.random.default_rng(0)
+    places, shares = principal(rng.normal(size=(500, 4)) * [1.0, 5.0, 2.0, 0.1])
+    assert places.std(axis=0) == pytest.approx([5.0, 2.0], rel=0.1)  # the standard error of each is 3 %
+    assert shares == pytest.approx([25 / 30.01, 4 / 30.01], abs=0.04)  # of a variance the error is 6 %
+
+
+def test_a_new_run_says_why_there_is_nothing_to_see(tmp_path: Path) -> None:
+    RunStore.open(tmp_path).close()
+    found = figures_of(read_material(tmp_path, name="new"))
+    assert tuple(one.name for one in found) == ALL
+    assert all(isinstance(one, Absent) and one.why.endswith(".") for one in found)
+
+
+def test_predictions_that_are_not_finite_spoil_no_figure(tmp_path: Path) -> None:
+    from aims_pax.frame import CommitteePrediction, Label
+
+    folder = write_run(tmp_path / "run", finished=False)
+    with RunStore.open(folder) as store:
+        frame = Frame("ethanol", 0, 9999, 1, np.array([6, 8, 1]), np.eye(3))
+        label_id = store.add_job(frame, "active", source="moving threshold")
+        store.add_prediction(label_id, CommitteePrediction(1, np.nan, 0.0, np.full((3, 3), np.nan), np.zeros((3, 3))))
+        store.add_label(label_id, Label(-1.0, np.ones((3, 3)), None, "none", 1.0))
+    material = read_material(folder, name="run")
+    assert material.before is not None
+    assert len(material.before.rows) == N_LABELS
