@@ -153,18 +153,19 @@ def test_old_runs_say_what_they_did_not_keep() -> None:
     assert page.n_svg["scores"] == 2
 
 
-def test_several_runs_stand_side_by_side_and_are_never_mixed(tmp_path: Path) -> None:
-    one, other = write_run(tmp_path / "a" / "run"), DATA / "interrupted_run"
-    said = report(one, other, "--out", tmp_path / "both.html")
-    assert "its 18 figures" in said
-    page = Parsed((tmp_path / "both.html").read_text(encoding="utf-8"))
+def test_several_runs_stand_side_by_side_and_are_never_mixed(run: Path) -> None:
+    materials = [read_material(folder, name=folder.name) for folder in (run, DATA / "interrupted_run")]
+    found = page_of(materials, address=file_address("both_files"))
+    page = Parsed(found.html)
     assert page.n_svg["learning_by_labels"] == 2
     assert "interrupted_run" in page.words["learning_by_labels"]
-    files = tmp_path / "both_files"
-    assert sorted(path.name for path in files.iterdir()) == ["interrupted_run", "run"]
-    assert not (files / "interrupted_run" / "calibration.csv").exists()
-    labels = [row.split(",")[0] for row in (files / "run" / "calibration.csv").read_text().splitlines()[1:]]
-    assert len(labels) == len(set(labels)) == 24
+    assert "interrupted_run" in page.words["parity"]  # where it says why there is none
+    assert {"both_files/my%20run/scores.csv", "both_files/interrupted_run/scores.csv"} <= set(page.links)
+    tables = {material.name: figure.table for material, figure in found.figures if figure.name == "composition"}
+    assert {name: set(table["system"].tolist()) for name, table in tables.items()} == {
+        "my run": {HOSTILE},
+        "interrupted_run": {"copper"},
+    }
 
 
 def test_runs_of_one_name_are_told_apart() -> None:
