@@ -158,6 +158,7 @@ def read_material(run_folder: Path, *, name: str) -> Material:
         memory.recall_time(stopwatch)
         progress, note = progress_of(memory), store.get_meta("settings")
         labelled, attempts = tuple(store.labelled()), store.attempts()
+        scores = store.scores()  # before the series, of which a campaign may begin another one meanwhile
         trainings, moments = _trainings(store)
         sessions = tuple(store.sessions())
         summary = _json(results / "summary.json") if progress == FINISHED else None
@@ -169,7 +170,7 @@ def read_material(run_folder: Path, *, name: str) -> Material:
             state="" if progress == FINISHED else _doing(progress),
             counts=store.counts(),
             series=store.series(),
-            scores=store.scores(),
+            scores=scores,
             epochs=store.epochs(),
             attempts=attempts,
             trainings=trainings,

@@ -14,6 +14,7 @@ from aims_pax.face.run import open_run
 from aims_pax.page.document import file_address, page_of
 from aims_pax.page.figure import Figure
 from aims_pax.page.material import read_material
+from aims_pax.page.opening import opening_of
 from aims_pax.page.writing import names_of
 
 from .runs import HOSTILE, write_run
@@ -144,6 +145,16 @@ def test_an_unfinished_run_has_its_figures_and_no_verdict(tmp_path: Path) -> Non
     assert "it learns actively" in page.words["runs openings"]
     assert "of the committee on the newest 6 labels from the MD" in page.words["runs openings"]
     assert "the committee, before it learned from each of 24 labels" in page.words["parity"]
+
+
+def test_the_error_is_that_of_the_held_out_set_where_there_is_one(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    mae = {"value": 0.0214, "low": 0.0179, "high": 0.0246}
+    errors = {"tiny.model": {"n_structures": 240, "n_blocks": 6, "force_mae_ev_per_ang": mae}}
+    (folder / "verify").mkdir()
+    (folder / "verify" / "verify.json").write_text(json.dumps({"heldout": {"errors": errors}}))
+    error, _, _ = opening_of(read_material(folder, name="run")).numbers
+    assert (error.value, error.words) == ("21.4 meV/Å", "MAE on 240 held-out structures; 95 %: 17.9 to 24.6")
 
 
 def test_old_runs_say_what_they_did_not_keep() -> None:
