@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
-from aims_pax.campaign.session import FINISHED, progress_of, stages_over
+from aims_pax.campaign.progress import FINISHED, progress_of
+from aims_pax.campaign.session import stages_over
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem
 from aims_pax.frame import Stage as StageName
@@ -24,7 +25,7 @@ class Position:
     Parameters
     ----------
     progress : str or None
-        Name of the stage that comes next or is under way, or :data:`~aims_pax.campaign.session.FINISHED`; None for a
+        Name of the stage that comes next or is under way, or :data:`~aims_pax.campaign.progress.FINISHED`; None for a
         new run.
     over : tuple of str
         Names of the stages that are over, in their order.

@@ -7,9 +7,10 @@ from aims_pax.campaign.course import Position, ahead, ahead_of, course_problems
 from aims_pax.campaign.fingerprint import claim
 from aims_pax.campaign.inputs import begin_session
 from aims_pax.campaign.probing import forget, probe_run, take_over
+from aims_pax.campaign.progress import FINISHED, progress_of
 from aims_pax.campaign.refit import refit
 from aims_pax.campaign.reopening import reopen, set_aside_results
-from aims_pax.campaign.session import FINISHED, opened, part_of, proceed, progress_of
+from aims_pax.campaign.session import opened, part_of, proceed
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.errors import Problem, UserError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aims_pax.atoms import labelled_atoms
-from aims_pax.campaign.session import FINISHED, progress_of
+from aims_pax.campaign.progress import FINISHED, progress_of
 from aims_pax.checking.continuation import DOING
 from aims_pax.dataset.lock import owner_of
 from aims_pax.dataset.records import Counts

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 from aims_pax.campaign.course import ahead_of
-from aims_pax.campaign.session import FINISHED
+from aims_pax.campaign.progress import FINISHED
 from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.forecast.standing import Standing
 from aims_pax.frame import Stage
