@@ -14,7 +14,6 @@ from aims_pax.forecast.amounts import (
     StageForecaster,
     amounts_ahead,
     walk,
-    words_of,
 )
 from aims_pax.forecast.crew import OWN_PROCESS
 from aims_pax.forecast.pace import NO_WISHES, Wishes
@@ -22,7 +21,9 @@ from aims_pax.forecast.speed import Measured, Speed, measured_speed
 from aims_pax.forecast.standing import Standing
 from aims_pax.forecast.workers import duration
 from aims_pax.frame import Stage
+from aims_pax.report.titles import titles_of
 from aims_pax.settings import InlineCluster, LocalCluster, Project, SlurmCluster
+from aims_pax.settings.cluster import labels_at_a_time
 from aims_pax.settings.misc import VERDICT_LIMIT_S, VERDICT_LIMIT_SHARE, VERDICT_SHARE
 from aims_pax.settings.project import BOTH_STAGES
 from aims_pax.settings.stage import ACTIVE
@@ -136,7 +137,7 @@ class StageForecasts:
         if not self.rows:
             return ["nothing is left to do: the run is finished"]
         table = [_line("stage", "labels", "MD steps", "epochs", "time", "range"), "─" * WIDTH]
-        words = words_of([row.part for row in self.rows])
+        words = titles_of([row.part for row in self.rows])
         table += [_row(words[row.part], row.amounts, row.time_s) for row in self.rows]
         total = Amounts(
             Part.RESULTS,
@@ -187,17 +188,7 @@ def forecast_by_stage(project: Project, measured: Measured, *, outlook: Outlook 
 
 def workers_of(project: Project) -> int | None:
     """Labels that CLUSTER computes at a time; None where only its Parsl configuration knows."""
-    cluster = project.settings.cluster
-    match cluster:
-        case InlineCluster():
-            return OWN_PROCESS
-        case LocalCluster():
-            return cluster.max_workers
-        case SlurmCluster():
-            blocks, each = cluster.parsl_options.max_blocks, cluster.tasks_per_node
-            nodes = cluster.parsl_options.nodes_per_block
-            return blocks if cluster.executor == "mpi" else blocks * nodes * each
-    return None
+    return labels_at_a_time(project.settings.cluster)
 
 
 class _Timetable:

@@ -11,6 +11,9 @@ from aims_pax.dataset.records import EPOCH_DTYPE, SCORE_DTYPE, EpochRow, Journal
 from aims_pax.dataset.tables.base import Tables
 from aims_pax.dataset.tables.database import Row
 
+_EPOCH_ROWS = 200
+"""Rows of epochs that are looked through for a measured one: members, and epochs between validations."""
+
 _EPOCH_COLUMNS = ", ".join(EPOCH_DTYPE.names or ())
 
 
@@ -101,6 +104,20 @@ class HistoryTables(Tables):
     def epochs(self) -> NDArray[np.void]:
         """The learning curves in the order in which they were added, with the fields of ``EPOCH_DTYPE``."""
         return self._database.table(f"SELECT {_EPOCH_COLUMNS} FROM epochs ORDER BY number", dtype=EPOCH_DTYPE)
+
+    def error_course(self, n: int) -> list[float]:
+        """Validation force MAE, eV/Å, of the newest `n` epochs in which it was measured: means over members."""
+        rows = self._database.rows(
+            "SELECT avg(force_mae_ev_per_ang) FROM (SELECT * FROM epochs ORDER BY number DESC LIMIT ?) "
+            "WHERE force_mae_ev_per_ang IS NOT NULL GROUP BY generation, epoch ORDER BY max(number) DESC LIMIT ?",
+            *(_EPOCH_ROWS * n, n),
+        )
+        return [error for (error,) in reversed(rows)]
+
+    def newest_generation(self) -> int:
+        """Generation of the committee, by its newest epoch; 0 before any."""
+        row = self._database.first("SELECT max(generation) FROM epochs")
+        return 0 if row is None or row[0] is None else int(row[0])
 
     def forget_epochs(self, *, after_generation: int) -> None:
         """Remove from the learning curves what later generations of the models have added."""
