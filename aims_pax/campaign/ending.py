@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from aims_pax.dataset.store import RunStore
@@ -33,22 +34,32 @@ class Begun:
     folder: str
 
 
+class Ending(StrEnum):
+    """How a session has ended before the end of its run."""
+
+    LEFT = "left"
+    """As it was asked to; the same command goes on."""
+    STOPPED = "stopped"
+    """Something is to be mended, then the same command goes on."""
+    DONE = "part done"
+    """Its command was for a part of the campaign, and that is done."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How the newest session has ended before the end of the run.
 
     Parameters
     ----------
+    ending : Ending
     words : str
         Why: ``left because of Ctrl-C``, or a message.
-    is_departure : bool
-        Whether it has left as it was asked to; else something is to be mended.
     at : float
         Unix time, s.
     """
 
+    ending: Ending
     words: str
-    is_departure: bool
     at: float
 
 
@@ -64,12 +75,14 @@ def noting_end(store: RunStore, memory: Memory, *, command: str) -> Iterator[Non
         with suppress(StoreError), store.unflushed_transaction():  # what is told is the error, and not the note
             memory.keep(ENDED, _ended(error))
         raise
+    with store.unflushed_transaction():
+        memory.keep(ENDED, Ended(Ending.DONE, "what was asked for is done", time.time()))
 
 
 def _ended(error: BaseException) -> Ended:
     if isinstance(error, Departed):
-        return Ended(f"left because of {error.reason}", True, time.time())
+        return Ended(Ending.LEFT, f"left because of {error.reason}", time.time())
     if isinstance(error, KeyboardInterrupt):
-        return Ended("interrupted", True, time.time())
+        return Ended(Ending.LEFT, "interrupted", time.time())
     words = str(error) if isinstance(error, AimsPaxError) else f"{type(error).__name__}: {error}"
-    return Ended(words, False, time.time())
+    return Ended(Ending.STOPPED, words, time.time())

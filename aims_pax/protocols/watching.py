@@ -52,6 +52,8 @@ class Status:
         The newest, oldest first.
     is_waiting : bool
         Whether nothing is done until a label comes.
+    waits_for : str
+        What may be hoped for from the workers, where that is waited for long: their jobs, what a queue says of them.
     stages : tuple of StageSeen
         All parts of the campaign in their order.
     force_maes : tuple of float, eV/Å
@@ -87,6 +89,7 @@ class Status:
     phases: str = ""
     scores: tuple[float, ...] = ()
     is_waiting: bool = False
+    waits_for: str = ""
     stages: tuple[StageSeen, ...] = ()
     force_maes: tuple[float, ...] = ()
     n_workers: int | None = None

@@ -87,6 +87,7 @@ class Bench:
             no_progress_s=self.project.settings.misc.no_progress_s,
             reference=reference,
             is_revocable=is_revocable,
+            told=self.observer.tell_what_is_waited_for,
         )
 
     @contextmanager

@@ -86,15 +86,31 @@ class Watching:
         now = self._clock()
         if (error := status.force_mae_ev_per_ang) is not None and (not self._errors or error != self._errors[-1]):
             self._errors = (*self._errors, error)[-N_ERRORS:]
-        told = replace(status, force_maes=self._errors, n_workers=self._n_workers, at=now)
-        left_s = self.outlook(told, self._store, self._memory)
         if abs(now - self._looked_at) > LOOKED_S or self._stopwatch.part != told_part(self._stages):
-            self._stages, self._busy, self._looked_at = self._seen(left_s), self._busy_workers(now), now
-        self._status = replace(told, stages=self._stages, busy_workers=self._busy)
+            self._stages, self._busy, self._looked_at = self._seen(), self._busy_workers(now), now
+        told = replace(
+            status,
+            stages=self._stages,
+            force_maes=self._errors,
+            n_workers=self._n_workers,
+            busy_workers=self._busy,
+            at=now,
+        )
+        left_s = self.outlook(told, self._store, self._memory)
+        self._status = replace(told, stages=tuple(_with_time_left(one, left_s) for one in self._stages))
         self._observer.show(self._status)
         if self._is_news(self._status, now):
             with self._store.unflushed_transaction():
                 self.keep()
+
+    def tell_what_is_waited_for(self, words: str) -> None:
+        """The present status goes on, and this is why."""
+        if self._status is None:
+            return
+        self._status = replace(self._status, waits_for=words)
+        self._observer.show(self._status)
+        with self._store.unflushed_transaction():
+            self.keep()
 
     def keep(self) -> None:
         """Store what was told last, within the caller's transaction."""
@@ -113,7 +129,7 @@ class Watching:
         before = self._kept
         return (_words(status.activity), status.present) != (_words(before.activity), before.present)
 
-    def _seen(self, left_s: TimeLeft) -> tuple[StageSeen, ...]:
+    def _seen(self) -> tuple[StageSeen, ...]:
         """Every part of the campaign: those before the present one are over."""
         present, spent_s = self._stopwatch.part, self._stopwatch.seconds_by_part()
         names = list(self.parts)
@@ -122,10 +138,7 @@ class Watching:
             StageState.AHEAD if n > index else StageState.PRESENT if n == index else StageState.OVER
             for n in range(len(names))
         ]
-        return tuple(
-            StageSeen(name, state, spent_s.get(name, 0.0), () if state is StageState.OVER else left_s.get(name, ()))
-            for name, state in zip(names, states, strict=True)
-        )
+        return tuple(StageSeen(name, state, spent_s.get(name, 0.0)) for name, state in zip(names, states, strict=True))
 
     def _busy_workers(self, now: float) -> float | None:
         """Labels that were computed at the same time within the last hour, on average."""
@@ -140,6 +153,11 @@ class Watching:
 def told_part(stages: Sequence[StageSeen]) -> str:
     """The part that is under way; empty where none is."""
     return next((one.name for one in stages if one.state is StageState.PRESENT), "")
+
+
+def _with_time_left(stage: StageSeen, left_s: TimeLeft) -> StageSeen:
+    known = stage.name in left_s and stage.state is not StageState.OVER
+    return replace(stage, left_s=left_s[stage.name]) if known else stage
 
 
 def _words(activity: str) -> str:

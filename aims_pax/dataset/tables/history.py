@@ -93,6 +93,15 @@ class HistoryTables(Tables):
             return tables[0]
         return np.concatenate([np.zeros(0, dtype=SCORE_DTYPE), *tables])
 
+    def newest_threshold(self, stage: str) -> tuple[str, float] | None:
+        """Kind and threshold of the newest score of a stage; None where there is none."""
+        sql = "SELECT threshold FROM scores WHERE series = ? ORDER BY number DESC LIMIT 1"
+        for number, series in self.series().items():
+            row = self._database.first(sql, number) if series.stage == stage else None
+            if row is not None and row[0] is not None:
+                return series.kind, float(row[0])
+        return None
+
     def add_epochs(self, rows: Iterable[EpochRow]) -> None:
         """Add epochs to the learning curves."""
         with self.transaction():
@@ -113,6 +122,11 @@ class HistoryTables(Tables):
             *(_EPOCH_ROWS * n, n),
         )
         return [error for (error,) in reversed(rows)]
+
+    def n_epochs(self) -> int:
+        """The most epochs that a member has made."""
+        row = self._database.first("SELECT max(epoch) FROM epochs")
+        return 0 if row is None or row[0] is None else int(row[0])
 
     def newest_generation(self) -> int:
         """Generation of the committee, by its newest epoch; 0 before any."""

@@ -1,8 +1,6 @@
 """Where a run stands, for whoever looks at it: built here, whatever the stage."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from aims_pax.committee import Committee
 from aims_pax.dataset.records import Counts
@@ -12,18 +10,7 @@ from aims_pax.learner.state import LIVE, Phase, Rules, State
 from aims_pax.learner.transition import equilibration_left, threshold
 from aims_pax.protocols import Status
 from aims_pax.stages.loop.parts import LoopParts
-
-LETTERS: Final[Mapping[Phase, str]] = {
-    Phase.RUNNING: "r",
-    Phase.WAITING: "w",
-    Phase.TRAINING: "t",
-    Phase.FINISHED: "d",
-    Phase.FAILED: "f",
-}
-"""Phases of trajectories in :attr:`aims_pax.protocols.Status.phases`."""
-
-N_SCORES: Final = 30
-"""Scores that are shown."""
+from aims_pax.stages.states import LETTERS, N_SCORES
 
 
 @dataclass(frozen=True, slots=True)
