@@ -46,6 +46,7 @@ COSTS: Final[Mapping[str, str]] = {
     "unit/forecast/test_pace.py": "torch",
     "unit/forecast/test_speed.py": "torch",
     "unit/forecast/test_timetable.py": "torch",
+    "unit/forecast/test_underway.py": "torch",
     "unit/labelling/test_claims.py": "torch",
     "unit/labelling/test_desk.py": "torch",
     "unit/outcome": "torch",

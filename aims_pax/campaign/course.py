@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
-from aims_pax.campaign.session import FINISHED, progress_of, stages_over
+from aims_pax.campaign.progress import FINISHED, progress_of
+from aims_pax.campaign.session import stages_over
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem
 from aims_pax.frame import Stage as StageName
@@ -13,6 +14,7 @@ from aims_pax.settings.project import BOTH_STAGES
 from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.stages.activities import Part
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.states import has_begun
 
@@ -24,7 +26,7 @@ class Position:
     Parameters
     ----------
     progress : str or None
-        Name of the stage that comes next or is under way, or :data:`~aims_pax.campaign.session.FINISHED`; None for a
+        Name of the stage that comes next or is under way, or :data:`~aims_pax.campaign.progress.FINISHED`; None for a
         new run.
     over : tuple of str
         Names of the stages that are over, in their order.
@@ -68,6 +70,13 @@ def ahead_of(project: Project, position: Position, stages: tuple[StageName, ...]
         return to_come
     first = {plan.name for plan in project.plans(stages)}
     return tuple(takewhile(lambda plan: plan.name in first, to_come))
+
+
+def parts_of(project: Project, position: Position, stages: tuple[StageName, ...]) -> tuple[str, ...]:
+    """Names of all that a run goes through by a command: stages that are over or ahead, its results, its verdict."""
+    names = dict.fromkeys((*position.over, *(plan.name for plan in ahead_of(project, position, stages))))
+    is_tried = ACTIVE in stages and project.settings.samples and project.settings.misc.verdict_ps != 0
+    return (*names, str(Part.RESULTS), *((str(Part.VERDICT),) if is_tried else ()))
 
 
 def course_problems(project: Project, position: Position) -> Iterator[Problem]:

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from aims_pax.campaign.course import Position, ahead, course_problems
 from aims_pax.campaign.fingerprint import changed_settings, changes, claim, in_users_words, noted
-from aims_pax.campaign.session import FINISHED, OVER, progress_of, stages_over
+from aims_pax.campaign.progress import FINISHED, progress_of
+from aims_pax.campaign.session import OVER, stages_over
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.learner.decide import reopened

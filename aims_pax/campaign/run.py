@@ -3,13 +3,15 @@
 import logging
 
 from aims_pax.campaign.barren import ending_barren_sessions
-from aims_pax.campaign.course import Position, ahead, ahead_of, course_problems
+from aims_pax.campaign.course import Position, ahead, ahead_of, course_problems, parts_of
+from aims_pax.campaign.ending import noting_end
 from aims_pax.campaign.fingerprint import claim
 from aims_pax.campaign.inputs import begin_session
 from aims_pax.campaign.probing import forget, probe_run, take_over
+from aims_pax.campaign.progress import FINISHED, progress_of
 from aims_pax.campaign.refit import refit
 from aims_pax.campaign.reopening import reopen, set_aside_results
-from aims_pax.campaign.session import FINISHED, opened, part_of, proceed, progress_of
+from aims_pax.campaign.session import opened, part_of, proceed
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.errors import Problem, UserError
@@ -29,12 +31,19 @@ from aims_pax.stages.bench import Bench
 from aims_pax.stages.epochs import epochs_trained
 from aims_pax.stages.loop.status import convergence_status
 from aims_pax.stages.stage import stage_of
+from aims_pax.stages.watching import Outlook, no_outlook
 
 diary = logging.getLogger("aims_pax.run")
 
 
 def run_campaign(
-    project: Project, *, stages: tuple[Stage, ...], observer: Observer, departure: Departure | None = None
+    project: Project,
+    *,
+    stages: tuple[Stage, ...],
+    observer: Observer,
+    departure: Departure | None = None,
+    outlook: Outlook = no_outlook,
+    command: str = "",
 ) -> Summary:
     """Run the stages of a project, or what is left of them, and write the results.
 
@@ -47,6 +56,10 @@ def run_campaign(
     observer : Observer
     departure : Departure or None
         By which others ask the campaign to leave; None: nobody does.
+    outlook : Outlook
+        Foretells what is left, for whoever looks on.
+    command : str
+        By which it was begun, and goes on; empty where that is a call from Python.
 
     Raises
     ------
@@ -69,20 +82,28 @@ def run_campaign(
             raise UserError(problems)
         claim(store, project, is_new=progress is None)
         begin_session(store, project)
-        with ending_barren_sessions(store, bench.memory):
-            if progress is None:
-                _begin(bench, stages)
-            _go_through(bench, stages)
-        set_aside_results(bench)
-        summary = write_results(project, store, bench.existing_committee(), bench.folder, bench.stopwatch)
-        if ACTIVE in stages:
-            ending = project.settings.ending
-            if ending is not None and ending.read_as(ConvergeSettings).converge_on_validation:
-                summary = refit(bench, summary, ending)
-            if project.settings.samples:
-                summary = _judged(bench, summary)
-            proceed(bench, FINISHED)
-        return summary
+        bench.observer.outlook = outlook
+        with noting_end(store, bench.memory, command=command):
+            return _worked(bench, stages, is_new=progress is None)
+
+
+def _worked(bench: Bench, stages: tuple[Stage, ...], *, is_new: bool) -> Summary:
+    """What a session does, from where the run stands to its end."""
+    project, store = bench.project, bench.store
+    with ending_barren_sessions(store, bench.memory):
+        if is_new:
+            _begin(bench, stages)
+        _go_through(bench, stages)
+    set_aside_results(bench)
+    summary = write_results(project, store, bench.existing_committee(), bench.folder, bench.stopwatch)
+    if ACTIVE in stages:
+        ending = project.settings.ending
+        if ending is not None and ending.read_as(ConvergeSettings).converge_on_validation:
+            summary = refit(bench, summary, ending)
+        if project.settings.samples:
+            summary = _judged(bench, summary)
+        proceed(bench, FINISHED)
+    return summary
 
 
 def _judged(bench: Bench, summary: Summary) -> Summary:
@@ -143,6 +164,7 @@ def _go_through(bench: Bench, asked: tuple[Stage, ...]) -> None:
     """Run the stages that are asked for and not over, one after the other."""
     project, position = bench.project, Position.of(bench.store, bench.memory)
     to_come, asked_for = ahead(project, position), ahead_of(project, position, asked)
+    bench.observer.parts = parts_of(project, position, asked)
     if to_come and KINDS[to_come[0].kind].begins and INITIAL not in asked:
         raise UserError(
             Problem(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from aims_pax.campaign.progress import FINISHED, progress_of
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.protocols import Observer
@@ -12,9 +13,6 @@ from aims_pax.stages.activities import Activity, Part
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.states import has_begun
-
-FINISHED: Final = "finished"
-"""The progress of a run whose results are written; else it is the name of the stage that comes next or is under way."""
 
 EARLIER: Final = ("initial", "initial convergence", "active", "convergence")
 """All that a run could go through before campaigns were lists."""
@@ -28,12 +26,6 @@ def part_of(progress: str | None) -> str:
     if progress is None:
         return Part.STARTING
     return Part.RESULTS if progress == FINISHED else progress
-
-
-def progress_of(memory: Memory) -> str | None:
-    """The stage of a run that comes next or is under way, or :data:`FINISHED`; None for a new run."""
-    progress = memory.recall_json("progress")
-    return None if progress is None else str(progress)
 
 
 def proceed(bench: Bench, progress: str, *, after: str = "") -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aims_pax.campaign.session import FINISHED, progress_of
+from aims_pax.campaign.progress import FINISHED, progress_of
 from aims_pax.committee import Committee, devices_of
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.lock import owner_of

@@ -7,8 +7,8 @@ from typing import Final
 
 from aims_pax.campaign.course import course_problems
 from aims_pax.campaign.fingerprint import changed_settings, changes, in_users_words, noted_plan
+from aims_pax.campaign.progress import FINISHED
 from aims_pax.campaign.reopening import Ended, Renewal, renewal, shown, unreached_goals, what_to_raise
-from aims_pax.campaign.session import FINISHED
 from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.errors import Problem, StructureError

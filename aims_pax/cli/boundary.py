@@ -84,14 +84,18 @@ def kept_words(folder: Path | None = None) -> str:
     folder : Path or None
         The project; None where it is not known, or can't be used now.
     """
-    name = Path(sys.argv[0]).name
-    program = ["python", "-m", "aims_pax"] if name == "__main__.py" else [name]
-    command = shlex.join([*program, *sys.argv[1:]])
-    kept = f"What was committed is kept; the same command goes on from there:\n  {command}"
+    kept = f"What was committed is kept; the same command goes on from there:\n  {this_command()}"
     if folder is None:
         return kept
     words = shlex.join(["--models", str(folder), *named_words()])
     return f"{kept}\nModels, datasets and figures as they are now:\n  aims-pax export {words}"
+
+
+def this_command() -> str:
+    """The command that runs now, as it was typed."""
+    name = Path(sys.argv[0]).name
+    program = ["python", "-m", "aims_pax"] if name == "__main__.py" else [name]
+    return shlex.join([*program, *sys.argv[1:]])
 
 
 def named_words() -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from aims_pax.cli.boundary import NAMING, kept_words
+from aims_pax.cli.boundary import NAMING, kept_words, this_command
 from aims_pax.departure import Departure
 from aims_pax.face.signals import SignalWatch
 
@@ -97,7 +97,7 @@ def _run(folder: Path, stages: Sequence[str], needed: Sequence[str], named: Name
 
     from aims_pax.face.session import run_session
 
-    return run_session(project, project.asked(asked), watch, started_at=started_at)
+    return run_session(project, project.asked(asked), watch, started_at=started_at, command=this_command())
 
 
 def _say_closing(lines: Sequence[str]) -> None:

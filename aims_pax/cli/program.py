@@ -23,6 +23,7 @@ from aims_pax.cli.commands import (
     report,
     run,
     schema,
+    status,
     verify,
 )
 from aims_pax.cli.launch import ModelFile, SettingsFile
@@ -45,6 +46,7 @@ program.command("explain", short_help="Say what a setting means")(explain.explai
 program.command("references", short_help="List reference methods; time one label")(references.references)
 program.command("plan", short_help="How many workers would be busy")(plan.plan)
 program.command("run", short_help="Run the whole campaign")(run.run)
+program.command("status", short_help="Show where a run stands, from any shell or node")(status.status)
 program.command("idg", short_help="Generate the initial dataset only")(idg.idg)
 program.command("idg-split", short_help="Cut a labelled dataset into the members' first ones")(idg_split.idg_split)
 program.command("idg-v2", short_help="Train the first committee on given datasets only")(idg_v2.idg_v2)

@@ -77,16 +77,18 @@ class RunStore(SplitTables, PredictionTables, HistoryTables, SessionTables):
         UserError
             There is no run in this folder.
         """
-        path = folder / STORE_NAME
-        if not path.is_file():
-            raise UserError(
-                Problem(
-                    where=str(folder),
-                    found=f"holds no run ({STORE_NAME} is missing)",
-                    advice="Name the folder of a project that has been run, or run it first.",
-                )
-            )
-        return cls(Database.open_readonly(path), None, time.time)
+        return cls(Database.open_readonly(_path_in(folder)), None, time.time)
+
+    @classmethod
+    def open_briefly(cls, folder: Path) -> "RunStore":
+        """Open the store of a run for a moment, from any machine that sees it; not even SQLite's own files change.
+
+        Raises
+        ------
+        UserError
+            There is no run in this folder.
+        """
+        return cls(Database.open_briefly(_path_in(folder)), None, time.time)
 
     @property
     def is_readonly(self) -> bool:
@@ -104,3 +106,16 @@ class RunStore(SplitTables, PredictionTables, HistoryTables, SessionTables):
         self._database.close()
         if self._lock is not None:
             self._lock.release()
+
+
+def _path_in(folder: Path) -> Path:
+    path = folder / STORE_NAME
+    if not path.is_file():
+        raise UserError(
+            Problem(
+                where=str(folder),
+                found=f"holds no run ({STORE_NAME} is missing)",
+                advice="Name the folder of a project that has been run, or run it first.",
+            )
+        )
+    return path

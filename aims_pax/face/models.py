@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aims_pax.campaign.session import FINISHED, progress_of, stages_over
+from aims_pax.campaign.progress import FINISHED, progress_of
+from aims_pax.campaign.session import stages_over
 from aims_pax.campaign.snapshot import present_committee
 from aims_pax.committee import CommitteeCalculator, devices_of, load_models
 from aims_pax.dataset.entries import Keys

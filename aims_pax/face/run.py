@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aims_pax.atoms import labelled_atoms
-from aims_pax.campaign.session import FINISHED, progress_of
-from aims_pax.checking.continuation import DOING
-from aims_pax.dataset.lock import owner_of
-from aims_pax.dataset.records import Counts
 from aims_pax.dataset.run_folder import RunFolder
-from aims_pax.dataset.store import STORE_NAME, RunStore
+from aims_pax.dataset.store import RunStore
+from aims_pax.face.status import RunStatus, read_status, run_home
 from aims_pax.frame import Split
 from aims_pax.report.table import Table
 from aims_pax.selection import max_atomic_error
 from aims_pax.settings.project import Project, load_project
-from aims_pax.settings.reading.files import MACE_FILES, SETTINGS_FILES
 from aims_pax.stages.memory import Memory
 
 if TYPE_CHECKING:
@@ -28,51 +24,6 @@ if TYPE_CHECKING:
     from aims_pax.committee import CommitteeCalculator
     from aims_pax.outcome.results import Summary
     from aims_pax.page.figure import Figure
-
-
-@dataclass(frozen=True, slots=True)
-class RunStatus:
-    """Where a run stands at one moment.
-
-    Parameters
-    ----------
-    progress : str or None
-        Which part comes next, or is under way; None for a run that has not begun.
-    owner : str
-        The host and process that work on it; empty when nobody does.
-    counts : Counts
-        Labels and structures.
-    generation : int
-        Of the committee, by its newest epoch; 0 before any.
-    force_mae_ev_per_ang : float or None
-        Mean over the members, at each one's newest validation; None before any.
-    """
-
-    progress: str | None
-    owner: str
-    counts: Counts
-    generation: int
-    force_mae_ev_per_ang: float | None
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether its results are written."""
-        return self.progress == FINISHED
-
-    def __str__(self) -> str:
-        doing = "it is finished" if self.is_finished else "nothing has been done yet"
-        doing = doing if self.progress in (None, FINISHED) else DOING.get(self.progress, f"it is at {self.progress}")
-        counts = self.counts
-        tested = f", {counts.n_test} test" if counts.n_test else ""
-        error = self.force_mae_ev_per_ang
-        lines = [
-            f"{doing}{f' ({self.owner})' if self.owner else ''}",
-            f"{counts.n_received} of {counts.n_requested} labels: {counts.n_train} train, {counts.n_valid} validate"
-            f"{tested}; {counts.n_in_flight} in flight, {counts.n_failed} failed",
-            f"generation {self.generation} of the models"
-            + ("" if error is None else f", force MAE on validation {1000 * error:.1f} meV/Å"),
-        ]
-        return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +43,7 @@ class Run:
 
     def status(self) -> RunStatus:
         """Where it stands."""
-        with self._opened() as (store, memory):
-            epochs = store.epochs()
-            return RunStatus(
-                progress=progress_of(memory),
-                owner=owner_of(self.folder),
-                counts=store.counts(),
-                generation=int(epochs["generation"].max(initial=0)),
-                force_mae_ev_per_ang=_newest_error(epochs),
-            )
+        return read_status(self.folder)
 
     def sets(self) -> "dict[str, list[Atoms]]":
         """The labelled structures by what they are for: ``training``, ``validation``, ``test``.
@@ -277,24 +220,15 @@ def open_run(folder: "str | Path | Project") -> Run:
     UserError
         There is no run.
     """
-    project = folder if isinstance(folder, Project) else None
-    if isinstance(folder, Project):
-        home = folder.run_folder
-    else:
-        home = Path(folder).expanduser().absolute()
-        has_files = any((home / name).is_file() for name in (*SETTINGS_FILES, *MACE_FILES))
-        if not (home / STORE_NAME).is_file() and has_files:
-            project = load_project(home, stages=())
-            home = project.run_folder
+    found: list[Project] = [folder] if isinstance(folder, Project) else []
+
+    def of_project(home: Path) -> Path:
+        found.append(load_project(home, stages=()))
+        return found[0].run_folder
+
+    home = folder.run_folder if isinstance(folder, Project) else run_home(Path(folder), of_project)
     RunStore.open_readonly(home).close()
-    return Run(home, project)
-
-
-def _newest_error(epochs: Any) -> float | None:
-    """Mean over members of the validation force MAE at each one's newest measured epoch, eV/Å."""
-    measured = epochs[~np.isnan(epochs["force_mae_ev_per_ang"])]
-    newest = [measured[measured["member"] == member][-1] for member in np.unique(measured["member"])]
-    return float(np.mean([row["force_mae_ev_per_ang"] for row in newest])) if newest else None
+    return Run(home, found[0] if found else None)
 
 
 def _error_row(point: Any) -> tuple[Any, ...]:

@@ -30,7 +30,9 @@ FOREVER_S: Final = 300 * 86400.0
 """Slurm gives jobs without a limit an end that is a year away."""
 
 
-def run_session(project: "Project", stages: "tuple[Stage, ...]", watch: SignalWatch, *, started_at: float) -> "Summary":
+def run_session(
+    project: "Project", stages: "tuple[Stage, ...]", watch: SignalWatch, *, started_at: float, command: str = ""
+) -> "Summary":
     """Run stages of a project, or what is left of them; nothing is created before everything cheap was checked.
 
     The diary stays open: whoever calls this writes into it how the run ended, and closes it.
@@ -43,6 +45,8 @@ def run_session(project: "Project", stages: "tuple[Stage, ...]", watch: SignalWa
         Entered; its departure is the campaign's.
     started_at : float
         Since when MISC.walltime counts, Unix time, s.
+    command : str
+        As it was typed; empty where Python calls.
 
     Raises
     ------
@@ -55,6 +59,7 @@ def run_session(project: "Project", stages: "tuple[Stage, ...]", watch: SignalWa
 
     from aims_pax.campaign import run_campaign
     from aims_pax.checking.check import check_project
+    from aims_pax.forecast.underway import Underway
     from aims_pax.report.live import LiveView
     from aims_pax.report.outlet import Outlet
 
@@ -74,7 +79,14 @@ def run_session(project: "Project", stages: "tuple[Stage, ...]", watch: SignalWa
     mind_walltime(watch.departure, project.settings.misc.walltime, started_at=started_at)
     with LiveView(console, title=project.folder.name) as view:
         watch.restore_terminal = view.close
-        return run_campaign(project, stages=stages, observer=view, departure=watch.departure)
+        return run_campaign(
+            project,
+            stages=stages,
+            observer=view,
+            departure=watch.departure,
+            outlook=Underway(project, stages),
+            command=command,
+        )
 
 
 def run(project: "Project", *, stop: Event | None = None) -> "Run":

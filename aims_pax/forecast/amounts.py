@@ -1,6 +1,6 @@
 """What each part of a run has still to do: labels, MD steps and epochs. Nothing is measured, nothing computed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isinf
 from pkgutil import resolve_name
@@ -8,10 +8,11 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 from aims_pax.campaign.course import ahead_of
-from aims_pax.campaign.session import FINISHED
+from aims_pax.campaign.progress import FINISHED
 from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.forecast.standing import Standing
 from aims_pax.frame import Stage
+from aims_pax.report.titles import titles_of
 from aims_pax.settings import Project
 from aims_pax.settings.misc import VERDICT_LEAST_PS, VERDICT_MOST_PS
 from aims_pax.settings.stage import ACTIVE
@@ -25,20 +26,6 @@ if TYPE_CHECKING:  # what times a stage imports PyTorch, and amounts need none
     from aims_pax.forecast.timetable import Pacing, StageForecast
 
 T = TypeVar("T")
-
-FINAL: Final = "convergence"
-"""The convergence after the first active learning, which in most campaigns is the last one."""
-
-WORDS: Final[Mapping[str, str]] = {
-    Part.STARTING: "starting",
-    "initial": "initial dataset",
-    "initial convergence": "initial convergence",
-    "active": "active learning",
-    FINAL: "final convergence",
-    Part.VERDICT: "verdict",
-    Part.RESULTS: "results",
-}
-"""What parts of a run are called in tables; other stages by their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,15 +147,6 @@ def forecaster_of(plan: StagePlan) -> StageForecaster:
     return cast(StageForecaster, resolve_name(KINDS[plan.kind].forecast)())
 
 
-def words_of(parts: Sequence[str]) -> dict[str, str]:
-    """What parts of a run, in their order, are called in tables; a convergence is the final one if nothing follows."""
-    words = {part: WORDS.get(part, part) for part in parts}
-    stages = [part for part in parts if part not in (Part.VERDICT, Part.RESULTS)]
-    if FINAL in stages[:-1]:
-        words[FINAL] = FINAL
-    return words
-
-
 def plans_ahead(project: Project, stages: tuple[Stage, ...], standing: Standing | None) -> tuple[StagePlan, ...]:
     """The stages of a command that are still to come or under way, in their order."""
     if standing is not None:
@@ -257,7 +235,7 @@ def amount_facts(
 ) -> Iterator[tuple[str, str]]:
     """The same in words, a line for each part that labels, moves or trains."""
     amounts = amounts_ahead(project, stages, standing=standing)
-    words = words_of([one.part for one in amounts])
+    words = titles_of([one.part for one in amounts])
     for one in amounts:
         kinds = (("labels", one.labels), ("MD steps", one.md_steps), ("epochs", one.epochs))
         said = [f"{span.words()} {name}" for name, span in kinds if span.high > 0]

@@ -13,16 +13,18 @@ from aims_pax.forecast.amounts import (
     Span,
     StageForecaster,
     amounts_ahead,
+    verdict_steps,
     walk,
-    words_of,
 )
 from aims_pax.forecast.crew import OWN_PROCESS
 from aims_pax.forecast.pace import NO_WISHES, Wishes
 from aims_pax.forecast.speed import Measured, Speed, measured_speed
 from aims_pax.forecast.standing import Standing
-from aims_pax.forecast.workers import duration
 from aims_pax.frame import Stage
+from aims_pax.report.times import duration
+from aims_pax.report.titles import titles_of
 from aims_pax.settings import InlineCluster, LocalCluster, Project, SlurmCluster
+from aims_pax.settings.cluster import labels_at_a_time
 from aims_pax.settings.misc import VERDICT_LIMIT_S, VERDICT_LIMIT_SHARE, VERDICT_SHARE
 from aims_pax.settings.project import BOTH_STAGES
 from aims_pax.settings.stage import ACTIVE
@@ -136,7 +138,7 @@ class StageForecasts:
         if not self.rows:
             return ["nothing is left to do: the run is finished"]
         table = [_line("stage", "labels", "MD steps", "epochs", "time", "range"), "─" * WIDTH]
-        words = words_of([row.part for row in self.rows])
+        words = titles_of([row.part for row in self.rows])
         table += [_row(words[row.part], row.amounts, row.time_s) for row in self.rows]
         total = Amounts(
             Part.RESULTS,
@@ -187,17 +189,7 @@ def forecast_by_stage(project: Project, measured: Measured, *, outlook: Outlook 
 
 def workers_of(project: Project) -> int | None:
     """Labels that CLUSTER computes at a time; None where only its Parsl configuration knows."""
-    cluster = project.settings.cluster
-    match cluster:
-        case InlineCluster():
-            return OWN_PROCESS
-        case LocalCluster():
-            return cluster.max_workers
-        case SlurmCluster():
-            blocks, each = cluster.parsl_options.max_blocks, cluster.tasks_per_node
-            nodes = cluster.parsl_options.nodes_per_block
-            return blocks if cluster.executor == "mpi" else blocks * nodes * each
-    return None
+    return labels_at_a_time(project.settings.cluster)
 
 
 class _Timetable:
@@ -256,17 +248,29 @@ class _Timetable:
     def _verdict(self, amounts: Amounts) -> StageForecast:
         """A tenth of what was before it, within the bounds of its length; its time is set by the steps of all runs."""
         n_runs, speed = self._project.settings.misc.verdict_runs, self._pacing.speed
-        step_s = (speed.batch_step_s / n_runs + speed.trajectory_step_s) * VERDICT_EFFORT
-        least, most = amounts.md_steps.low * step_s, amounts.md_steps.high * step_s
-        before = _sum([row.time_s for row in self._rows])
-        is_open = isinstance(self._project.settings.misc.verdict_ps, str)
+        step_s = speed.batch_step_s / n_runs + speed.trajectory_step_s
+        time_s = verdict_s(self._project, step_s, _sum([row.time_s for row in self._rows]))
+        return StageForecast(replace(amounts, md_steps=time_s.times(1 / (step_s * VERDICT_EFFORT))), time_s)
 
-        def within_bounds(seconds: float) -> float:
-            wanted = min(max(least, VERDICT_SHARE * seconds), most)
-            return min(wanted, max(VERDICT_LIMIT_SHARE * seconds, VERDICT_LIMIT_S)) if is_open else wanted
 
-        time_s = Span(*(within_bounds(seconds) for seconds in (before.low, before.likely, before.high)))
-        return StageForecast(replace(amounts, md_steps=time_s.times(1 / step_s)), time_s)
+def verdict_s(project: Project, step_s: float, before: Span) -> Span:
+    """How long the trial at the end takes, s.
+
+    Parameters
+    ----------
+    step_s : float, s
+        An MD step of one of the trajectories of active learning that move together.
+    before : Span, s
+        All that comes before it.
+    """
+    steps = verdict_steps(project).times(step_s * VERDICT_EFFORT)
+    is_open = isinstance(project.settings.misc.verdict_ps, str)
+
+    def within_bounds(seconds: float) -> float:
+        wanted = min(max(steps.low, VERDICT_SHARE * seconds), steps.high)
+        return min(wanted, max(VERDICT_LIMIT_SHARE * seconds, VERDICT_LIMIT_S)) if is_open else wanted
+
+    return Span(*(within_bounds(seconds) for seconds in (before.low, before.likely, before.high)))
 
 
 # -- words ----------------------------------------------------------------------------------------------------

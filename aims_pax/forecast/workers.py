@@ -9,6 +9,7 @@ import numpy as np
 
 from aims_pax.forecast.outcome import WELL_USED, Outcome, worth_having
 from aims_pax.forecast.simulation import Pace, Workload, crowded, mean_outcome
+from aims_pax.report.times import duration
 from aims_pax.report.workers import PlanCurve, draw_plan
 
 MORE_TRAJECTORIES: Final = (1.5, 2.0, 3.0)
@@ -103,14 +104,6 @@ def forecast(workload: Workload[Pace], n_workers: Sequence[int]) -> Forecast:
 def doubled(limit: int) -> list[int]:
     """1, 2, 4, ... up to a limit, and the limit itself."""
     return sorted({*(2**power for power in range(limit.bit_length())), limit})
-
-
-def duration(seconds: float) -> str:
-    """Seconds in a unit that suits them."""
-    for unit, length_s in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
-        if seconds >= 2 * length_s:
-            return f"{seconds / length_s:.1f} {unit}"
-    return f"{seconds:.3g} s"
 
 
 def _workers(n: int) -> str:

@@ -61,6 +61,8 @@ class LabelDesk:
         Key of the reference in the books; None: that which the run learns from.
     is_revocable : bool
         Whether labels may be withdrawn that no worker has begun.
+    told : callable
+        Hears what is waited for, as in :class:`~aims_pax.labelling.patience.Patience`.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class LabelDesk:
         called: str = "label",
         reference: str | None = None,
         is_revocable: bool = False,
+        told: Callable[[str], None] = lambda _words: None,
     ) -> None:
         self._is_revocable = is_revocable
         self._store, self._pool, self._folder, self._stage = store, pool, folder, stage
@@ -89,7 +92,7 @@ class LabelDesk:
         self._n_in_row = 0
         self._stopped: CampaignStopped | None = None
         self._in_flight = InFlight(partial(store.recent_wall_s, reference=self._reference), called=called)
-        self._patience = Patience(pool, self._in_flight, patience_s=no_progress_s)
+        self._patience = Patience(pool, self._in_flight, patience_s=no_progress_s, told=told)
         self._look_s = min(LOOK_S, no_progress_s)
         self._looked = time.monotonic()
         self._n_lost = pool.n_lost

@@ -11,6 +11,9 @@ from aims_pax.protocols import Pool
 
 diary = logging.getLogger("aims_pax.labels")
 
+TOLD_S: Final = 60.0
+"""Waiting after which those who look on hear what is waited for, s."""
+
 MAX_SHOWN: Final = 20
 """Labels that are named one by one."""
 
@@ -24,20 +27,29 @@ class Patience:
     in_flight : InFlight
     patience_s : float, s
         `MISC.no_progress_s`.
+    told : callable
+        Hears what may be hoped for from the pool, after a minute and then each time that the waiting has doubled.
     clock : callable
         Seconds, monotonic.
     """
 
     def __init__(
-        self, pool: Pool, in_flight: InFlight, *, patience_s: float, clock: Callable[[], float] = time.monotonic
+        self,
+        pool: Pool,
+        in_flight: InFlight,
+        *,
+        patience_s: float,
+        told: Callable[[str], None] = lambda _words: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pool, self._in_flight, self._patience_s, self._clock = pool, in_flight, patience_s, clock
+        self._told = told
         self.calm()
 
     def calm(self) -> None:
         """Something has come, or the waiting has only begun."""
         self._since = self._clock()
-        self._due_s = self._patience_s
+        self._due_s, self._told_due_s = self._patience_s, TOLD_S
 
     def look(self) -> None:
         """Speak when it is time to, while the campaign can do nothing but wait.
@@ -48,6 +60,9 @@ class Patience:
             It would wait for ever.
         """
         waited_s = self._clock() - self._since
+        if waited_s >= self._told_due_s:
+            self._told_due_s = 2 * waited_s
+            self._told(self._pool.outlook().words)
         if waited_s < self._due_s:
             return
         self._due_s = waited_s + self._patience_s

@@ -32,7 +32,7 @@ from aims_pax.protocols.motion import (
 from aims_pax.protocols.scoring import Score
 from aims_pax.protocols.structures import NO_TRAJECTORY, Source
 from aims_pax.protocols.validation import Findings, Validator
-from aims_pax.protocols.watching import Observer, Status
+from aims_pax.protocols.watching import Observer, StageSeen, StageState, Status
 
 __all__ = [
     "EVERY_EPOCH",
@@ -69,6 +69,8 @@ __all__ = [
     "Sampler",
     "Score",
     "Source",
+    "StageSeen",
+    "StageState",
     "Status",
     "Validator",
     "Variable",

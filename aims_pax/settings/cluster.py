@@ -229,6 +229,20 @@ def on_parsl_config(cluster: ClusterSettings, name_or_file: str, folder: Path) -
         raise SettingsError(Problem("", found, f"a Python file, or one of {', '.join(READY)}")) from None
 
 
+def labels_at_a_time(cluster: ClusterSettings) -> int | None:
+    """How many are computed at a time: 0 by the campaign itself; None where only a Parsl configuration knows."""
+    match cluster:
+        case InlineCluster():
+            return 0
+        case LocalCluster():
+            return cluster.max_workers
+        case SlurmCluster():
+            blocks, each = cluster.parsl_options.max_blocks, cluster.tasks_per_node
+            nodes = cluster.parsl_options.nodes_per_block
+            return blocks if cluster.executor == "mpi" else blocks * nodes * each
+    return None
+
+
 def unfilled(settings: Section, resources: SystemResources) -> list[str]:
     """Placeholders in the commands of a reference for which a system says nothing: ``ranks``."""
     written = "".join(_open_commands(settings).values())

@@ -86,6 +86,11 @@ class Stopwatch:
         finally:
             self._switch(outer)
 
+    @property
+    def part(self) -> str:
+        """The part of the run that time belongs to now."""
+        return self._part
+
     def enter(self, part: str) -> None:
         """From now on time belongs to this part of the run: one of :class:`Part`, or a stage by its name."""
         self._switch(self._open)

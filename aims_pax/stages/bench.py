@@ -16,11 +16,13 @@ from aims_pax.labelling.errands import Errands, errands_in
 from aims_pax.labelling.shared import SharedPool
 from aims_pax.protocols import Observer, Pool
 from aims_pax.settings import Project
+from aims_pax.settings.cluster import labels_at_a_time
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Activity, Stopwatch
 from aims_pax.stages.beginnings import isolated, pretrained, prior
 from aims_pax.stages.beginnings.finetuning import let_remember
 from aims_pax.stages.memory import Memory
+from aims_pax.stages.watching import Watching
 
 if TYPE_CHECKING:
     from aims_pax.committee import Committee
@@ -40,11 +42,18 @@ class Bench:
     """One run folder while a process works in it: its store, its clock, and the pool as soon as a label is needed."""
 
     def __init__(self, project: Project, store: RunStore, observer: Observer, departure: Departure) -> None:
-        self.project, self.store, self.observer, self.departure = project, store, observer, departure
+        self.project, self.store, self.departure = project, store, departure
         self.folder = assembly.run_folder(project, run_id=_run_id(store))
         self.memory = Memory(store, self.folder)
         self.stopwatch = Stopwatch()
         self.memory.recall_time(self.stopwatch)
+        self.observer = Watching(
+            observer,
+            store,
+            self.memory,
+            stopwatch=self.stopwatch,
+            n_workers=labels_at_a_time(project.settings.cluster),
+        )
         self._pool: SharedPool | None = None
         self._pool_labels_by = ""
         self._committee: Committee | None = None
@@ -78,6 +87,7 @@ class Bench:
             no_progress_s=self.project.settings.misc.no_progress_s,
             reference=reference,
             is_revocable=is_revocable,
+            told=self.observer.tell_what_is_waited_for,
         )
 
     @contextmanager

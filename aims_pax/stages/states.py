@@ -11,7 +11,7 @@ from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.store import RunStore
 from aims_pax.learner import earlier
 from aims_pax.learner.journal import from_text, to_text
-from aims_pax.learner.state import State, StopReason
+from aims_pax.learner.state import Phase, State, StopReason
 from aims_pax.settings import Project
 from aims_pax.settings.reading.stages import convergence_after
 from aims_pax.settings.stages.kinds import KINDS, LEARN
@@ -22,6 +22,18 @@ STOPPED_INITIALLY: Final[Mapping[StopReason, str]] = {
     StopReason(present): words for words, present in earlier.STOPPED_INITIALLY.items()
 }
 """Why the initial stage stopped, by the names of its settings."""
+
+LETTERS: Final[Mapping[Phase, str]] = {
+    Phase.RUNNING: "r",
+    Phase.WAITING: "w",
+    Phase.TRAINING: "t",
+    Phase.FINISHED: "d",
+    Phase.FAILED: "f",
+}
+"""Phases of trajectories in :attr:`aims_pax.protocols.Status.phases`."""
+
+N_SCORES: Final = 30
+"""Scores that are shown."""
 
 LOOPS: Final = "learner."
 CONVERGENCES: Final = "convergence."

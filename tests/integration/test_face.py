@@ -14,7 +14,7 @@ import pytest
 from ase.io import read, write
 
 import aims_pax as ap
-from aims_pax.campaign.session import FINISHED
+from aims_pax.campaign.progress import FINISHED
 from aims_pax.dataset.lock import LOCK_NAME
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import ModelError, UserError

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from aims_pax.campaign.session import progress_of
+from aims_pax.campaign.progress import progress_of
 from aims_pax.cli.program import program
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore

@@ -14,7 +14,7 @@ from ase.build import molecule
 from typer.testing import CliRunner
 
 from aims_pax.campaign.fingerprint import claim
-from aims_pax.campaign.session import FINISHED
+from aims_pax.campaign.progress import FINISHED
 from aims_pax.cli.program import program
 from aims_pax.dataset.store import RunStore
 from aims_pax.settings import load_project

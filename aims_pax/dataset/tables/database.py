@@ -61,10 +61,24 @@ class Database:
 
         Of an older file, what it holds at this moment is read in the present version; the file itself stays as it is.
         """
+        return cls._looked_at(path, _readonly_address(path))
+
+    @classmethod
+    def open_briefly(cls, path: Path) -> "Database":
+        """As :meth:`open_readonly`, for a moment only, and without a trace.
+
+        Readers leave marks in the file that all who use the database share (``-shm``), which this one does not: it may
+        be on another machine, where that file is not the same memory.
+        """
+        try:
+            return cls._looked_at(path, _brief_address(path))
+        except StoreError:  # a campaign may have begun or ended at this very moment
+            return cls._looked_at(path, _brief_address(path))
+
+    @classmethod
+    def _looked_at(cls, path: Path, address: str) -> "Database":
         with _translated(path):
-            connection = sqlite3.connect(
-                _readonly_address(path), uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
-            )
+            connection = sqlite3.connect(address, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         with _closed_on_error(connection), _translated(path):
             if version_of(connection) < len(UPGRADES):
                 connection = _upgraded_copy(connection)
@@ -236,3 +250,11 @@ def _readonly_address(path: Path) -> str:
     # is no log, nobody is writing, and the file can be read as it is.
     is_at_rest = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
     return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if is_at_rest else ''}"
+
+
+def _brief_address(path: Path) -> str:
+    """Where nothing is shared, and no log waits to be read, nobody writes; the file is as it is for this moment."""
+    log, shared = path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
+    if shared.exists():
+        return f"{path.absolute().as_uri()}?mode=ro&readonly_shm=1"
+    return _readonly_address(path) if log.exists() else f"{path.absolute().as_uri()}?mode=ro&immutable=1"

@@ -11,6 +11,9 @@ from aims_pax.dataset.records import EPOCH_DTYPE, SCORE_DTYPE, EpochRow, Journal
 from aims_pax.dataset.tables.base import Tables
 from aims_pax.dataset.tables.database import Row
 
+_EPOCH_ROWS = 200
+"""Rows of epochs that are looked through for a measured one: members, and epochs between validations."""
+
 _EPOCH_COLUMNS = ", ".join(EPOCH_DTYPE.names or ())
 
 
@@ -90,6 +93,15 @@ class HistoryTables(Tables):
             return tables[0]
         return np.concatenate([np.zeros(0, dtype=SCORE_DTYPE), *tables])
 
+    def newest_threshold(self, stage: str) -> tuple[str, float] | None:
+        """Kind and threshold of the newest score of a stage; None where there is none."""
+        sql = "SELECT threshold FROM scores WHERE series = ? ORDER BY number DESC LIMIT 1"
+        for number, series in self.series().items():
+            row = self._database.first(sql, number) if series.stage == stage else None
+            if row is not None and row[0] is not None:
+                return series.kind, float(row[0])
+        return None
+
     def add_epochs(self, rows: Iterable[EpochRow]) -> None:
         """Add epochs to the learning curves."""
         with self.transaction():
@@ -101,6 +113,25 @@ class HistoryTables(Tables):
     def epochs(self) -> NDArray[np.void]:
         """The learning curves in the order in which they were added, with the fields of ``EPOCH_DTYPE``."""
         return self._database.table(f"SELECT {_EPOCH_COLUMNS} FROM epochs ORDER BY number", dtype=EPOCH_DTYPE)
+
+    def error_course(self, n: int) -> list[float]:
+        """Validation force MAE, eV/Å, of the newest `n` epochs in which it was measured: means over members."""
+        rows = self._database.rows(
+            "SELECT avg(force_mae_ev_per_ang) FROM (SELECT * FROM epochs ORDER BY number DESC LIMIT ?) "
+            "WHERE force_mae_ev_per_ang IS NOT NULL GROUP BY generation, epoch ORDER BY max(number) DESC LIMIT ?",
+            *(_EPOCH_ROWS * n, n),
+        )
+        return [error for (error,) in reversed(rows)]
+
+    def n_epochs(self) -> int:
+        """The most epochs that a member has made."""
+        row = self._database.first("SELECT max(epoch) FROM epochs")
+        return 0 if row is None or row[0] is None else int(row[0])
+
+    def newest_generation(self) -> int:
+        """Generation of the committee, by its newest epoch; 0 before any."""
+        row = self._database.first("SELECT max(generation) FROM epochs")
+        return 0 if row is None or row[0] is None else int(row[0])
 
     def forget_epochs(self, *, after_generation: int) -> None:
         """Remove from the learning curves what later generations of the models have added."""

@@ -225,6 +225,15 @@ class LabelTables(StructureTables):
         )
         return [wall_s for (wall_s,) in reversed(rows)]
 
+    def recent_labels(self, n: int) -> list[tuple[float, float]]:
+        """When each of the newest `n` labels was received (seconds since 1970, UTC), and its wall time, s."""
+        return [
+            (received_at, wall_s)
+            for received_at, wall_s in self._database.rows(
+                "SELECT received_at, wall_s FROM labels ORDER BY label_id DESC LIMIT ?", n
+            )
+        ]
+
     def failed_attempts(self, *, reference: str | None = None) -> dict[FailureReason, int]:
         """How many attempts have failed for each reason, also of labels that were received in the end."""
         rows = self._database.rows(

@@ -48,3 +48,4 @@ class Keeping:
         memory.keep_bytes(f"sampler.{self._stage}", self._parts.sampler.save())
         memory.keep_bytes(f"checkpoints.{self._stage}", checkpoints.to_bytes())
         memory.keep_time(self._bench.stopwatch)
+        self._bench.observer.keep()

@@ -10,6 +10,7 @@ from aims_pax.learner.state import LIVE, Phase, Rules, State
 from aims_pax.learner.transition import equilibration_left, threshold
 from aims_pax.protocols import Status
 from aims_pax.stages.loop.parts import LoopParts
+from aims_pax.stages.states import LETTERS, N_SCORES
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def loop_status(
     """
     rules = parts.rules
     all_train = isinstance(rules.cadence, PerRound) and isinstance(command, Train | Distribute)
-    newest = next((memory.scores[-1] for memory in state.memories if memory.scores), None)
+    scores = next((memory.scores for memory in state.memories if memory.scores), None)
     return Status(
         stage=stage,
         n_running=0 if all_train else len(state.in_phase(Phase.RUNNING)),
@@ -58,8 +59,11 @@ def loop_status(
         md_steps=state.md_steps,
         epochs=parts.n_epochs_before + state.n_epochs,
         threshold=threshold(state, rules),
-        last_score=newest,
+        last_score=None if scores is None else scores[-1],
         score_kind=parts.score_kind,
+        phases="".join(LETTERS[Phase.TRAINING if all_train else one.phase] for one in state.trajectories),
+        scores=() if scores is None else scores[-N_SCORES:],
+        is_waiting=isinstance(command, AwaitLabel),
         n_passed_over=state.n_passed_over,
         n_withdrawn=state.n_withdrawn,
         force_mae_ev_per_ang=state.force_mae,

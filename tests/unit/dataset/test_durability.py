@@ -119,6 +119,25 @@ def test_reader_sees_what_the_campaign_has_committed(tmp_path: Path, frame: Call
         assert reader.get_meta("key") == "value"
 
 
+def test_look_of_a_moment_changes_no_file(tmp_path: Path) -> None:
+    def look() -> None:
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        with RunStore.open_briefly(tmp_path) as store:
+            assert_whole(store, 3)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+    process = writer(tmp_path, stops_within=4)
+    assert process.stdout is not None
+    while process.stdout.readline() != "within\n":
+        pass
+    look()
+    killed(process)
+    look()
+    RunStore.open(tmp_path).close()
+    assert not (tmp_path / "run.db-shm").exists()
+    look()
+
+
 def test_reader_can_not_write(tmp_path: Path, label: Callable[..., Label]) -> None:
     RunStore.open(tmp_path).close()
     with (

@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.io import write
 
 from aims_pax.campaign.course import Position
-from aims_pax.campaign.session import FINISHED
+from aims_pax.campaign.progress import FINISHED
 from aims_pax.forecast.amounts import (
     Amounts,
     Sizes,

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from aims_pax.forecast.crew import OWN_PROCESS
 from aims_pax.forecast.outcome import WELL_USED, worth_having
 from aims_pax.forecast.simulation import Pace, Workload, crowded, simulate
-from aims_pax.forecast.workers import doubled, duration, forecast
+from aims_pax.forecast.workers import doubled, forecast
 from aims_pax.learner.cadence import PerLabel
 from aims_pax.learner.quota import Quota, SplitCounts
 from aims_pax.learner.selectors import MovingThreshold
 from aims_pax.learner.state import Budget, Phase, Pick, Rules, StopReason
 from aims_pax.learner.transition import begin
+from aims_pax.report.times import duration
 
 from ...profiles import times
 

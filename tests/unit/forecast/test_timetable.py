@@ -11,7 +11,7 @@ from ase import Atoms
 from ase.io import write
 
 from aims_pax.campaign.course import Position
-from aims_pax.campaign.session import FINISHED
+from aims_pax.campaign.progress import FINISHED
 from aims_pax.forecast.amounts import Span
 from aims_pax.forecast.pace import Wishes
 from aims_pax.forecast.speed import Measured, Speed

@@ -207,6 +207,20 @@ def test_watchdog_says_what_is_waited_for_again_and_again(tmp_path: Path, caplog
         assert caplog.messages == []
 
 
+def test_those_who_look_on_hear_it_after_a_minute_and_then_ever_more_seldom(tmp_path: Path) -> None:
+    clock, heard = Clock(), list[tuple[float, str]]()
+    began, in_flight = clock.now, InFlight(lambda system, n: [], clock=clock)
+
+    def told(words: str) -> None:
+        heard.append((clock.now - began, words))
+
+    patience = Patience(patient_pool(), in_flight, patience_s=1e9, told=told, clock=clock)
+    for _ in range(40):
+        clock.now += 30.0
+        patience.look()
+    assert heard == [(seconds, "2 blocks run") for seconds in (60.0, 120.0, 240.0, 480.0, 960.0)]
+
+
 def test_watchdog_names_some_of_many_labels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     patience = patience_of(patient_pool(), tmp_path, clock, n_labels=25)

@@ -4,7 +4,8 @@ from dataclasses import replace
 from rich.console import Console
 
 from aims_pax.protocols import Observer, Status
-from aims_pax.report.live import PLAIN_INTERVAL_S, Course, LiveView, sparkline, status_line
+from aims_pax.report.glance import status_line
+from aims_pax.report.live import PLAIN_INTERVAL_S, LiveView
 
 STATUS = Status(
     stage="active learning",
@@ -120,28 +121,3 @@ def test_convergence_speaks_of_no_trajectories() -> None:
     with LiveView(console, title="t") as view:
         view.show(still)
     assert "trajectories" not in "\n".join(written(console))
-
-
-def test_time_to_the_goal_follows_the_pace_of_the_training_set() -> None:
-    course = Course()
-    for step in range(5):
-        course = course.after(replace(STATUS, n_train=50 + 2 * step), 10.0 * step)
-    status = replace(STATUS, n_train=58)
-    assert course.seconds_left(status, 40.0) == 40.0 / 8 * 42
-    assert course.seconds_left(status, 80.0) == 80.0 / 8 * 42, "a pause makes the pace slower"
-
-
-def test_time_to_the_goal_is_not_guessed_from_little() -> None:
-    course = Course().after(STATUS, 0.0).after(replace(STATUS, n_train=60), 1.0)
-    assert course.seconds_left(STATUS, 2.0) is None
-    assert course.seconds_left(replace(STATUS, train_goal=None), 2.0) is None
-
-
-def test_a_new_stage_begins_a_new_course() -> None:
-    course = Course().after(STATUS, 0.0).after(replace(STATUS, stage="convergence", force_mae_ev_per_ang=0.02), 1.0)
-    assert course.force_maes == (0.02,)
-
-
-def test_errors_are_drawn_relative_to_the_largest() -> None:
-    assert sparkline([0.8, 0.4, 0.1, 0.0]) == "█▅▂▁"
-    assert sparkline([0.0, 0.0]) == "▁▁"

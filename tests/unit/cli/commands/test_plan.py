@@ -7,7 +7,7 @@ import pytest
 from matplotlib.image import imread
 from typer.testing import CliRunner, Result
 
-from aims_pax.campaign.session import FINISHED
+from aims_pax.campaign.progress import FINISHED
 from aims_pax.cli.program import program
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Stage
