@@ -24,10 +24,7 @@ def explain(
         typer.Argument(metavar="KEY", help="A setting, with its section or without; a part of it; a section; a type."),
     ] = None,
 ) -> None:
-    """Say what a setting means: its values, unit, default, and whether it may change when a run goes on.
-
-    aims-pax explain max_train_set_size
-    """
+    """Say what a setting means: its values, unit, default, and whether it may change when a run goes on."""
     from aims_pax.settings.words import glossary
 
     known = glossary.entries()

@@ -38,13 +38,23 @@ def init(
             help="Start from strained cells, too; 0: don't. 2 for one crystal, 0 for several structures.",
         ),
     ] = None,
+    interactive: Annotated[
+        bool,
+        typer.Option("--interactive", "-i", help="Ask six questions, each with an answer to take over by Enter."),
+    ] = False,
 ) -> None:
     """Write a new project with every common setting explained. Overwrites nothing."""
+    from aims_pax.settings.words.answers import NOTHING_SAID
     from aims_pax.settings.words.starting import Wanted
     from aims_pax.settings.words.template import write_project
 
     wanted = Wanted((*(geometry or ()), *(more or ())), periodic=periodic, strain_percent=strain)
-    project = write_project(folder, reference=reference, wanted=wanted)
+    answers = NOTHING_SAID
+    if interactive:
+        from aims_pax.cli.questions import asked
+
+        wanted, reference, answers = asked(folder, wanted, reference)
+    project = write_project(folder, reference=reference, wanted=wanted, answers=answers)
     for path in project.files:
         typer.echo(f"wrote {path}")
     for note in project.notes:

@@ -79,9 +79,9 @@ def _print_list(found: "Sequence[Availability]") -> None:
     """What is here, a line each and never wrapped, and then what is not."""
     columns = "{:15}{:10}{:8}{:28}{}"
     typer.echo(columns.format("type", "version", "forces", "stress", ""))
-    missing = [one for one in found if one.version is None and one.where is None]
+    missing = [one for one in found if not one.is_here]
     for one in found:
-        if one not in missing:
+        if one.is_here:
             place = "" if one.where is None or "site-packages" in one.where else f", {one.where}"
             forces = "yes" if one.forces else "no"
             typer.echo(columns.format(one.type, one.version or "not told", forces, one.stress, f"{one.what}{place}"))
