@@ -14,6 +14,7 @@ import typer
 from aims_pax.errors import Problem, UserError
 
 if TYPE_CHECKING:
+    from aims_pax.frame import Frame
     from aims_pax.settings.words.answers import Answers, Conditions
     from aims_pax.settings.words.starting import Starting, Wanted
 
@@ -97,7 +98,7 @@ def _structures(folder: Path, wanted: "Wanted") -> "tuple[Wanted, Starting]":
     said, starting = _ask(question, _likely(wanted.files), understood)
     for system in starting.systems[:MOST_NAMED]:
         typer.echo(
-            f"   {system.name}: {_formula(system.frame.numbers)}, {system.frame.n_atoms} atoms, "
+            f"   {system.name}: {_formula(system.frame)}, {system.frame.n_atoms} atoms, "
             f"{'periodic' if system.frame.pbc.any() else 'a molecule'}"
         )
     if (n_more := len(starting.systems) - MOST_NAMED) > 0:
@@ -212,8 +213,8 @@ def _likely(given: Sequence[Path]) -> str:
     return shlex.quote(found[0]) if len(found) == 1 else EXAMPLE
 
 
-def _formula(numbers: Sequence[int]) -> str:
+def _formula(frame: "Frame") -> str:
     from ase import Atoms
 
-    formula: str = Atoms(numbers=numbers).get_chemical_formula()
+    formula: str = Atoms(numbers=frame.numbers).get_chemical_formula()
     return formula

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -12,6 +12,7 @@ from typing import Any, Final
 from aims_pax.checking.installation import machine, packages
 from aims_pax.checking.installation.finding import Finding, Standing
 from aims_pax.checking.installation.trials import Seen, tried
+from aims_pax.committee.hardware import runs_on_cpu
 from aims_pax.reference.catalogue import Availability, catalogue
 
 CPU_ONLY: Final = "built for CPUs"
@@ -59,11 +60,16 @@ def examine(folder: Path) -> Examination:
     begun = time.monotonic()
     has_torch, has_tblite = find_spec("torch") is not None, find_spec("tblite") is not None
     with ThreadPoolExecutor(4) as threads:
-        models = threads.submit(tried, "models") if has_torch else None
-        label = threads.submit(tried, "label") if has_tblite else None
-        worker = threads.submit(tried, "worker") if has_tblite and find_spec("parsl") is not None else None
+        models, label, worker = (
+            threads.submit(tried, name) if can_be_tried else None
+            for name, can_be_tried in (
+                ("models", has_torch),
+                ("label", has_tblite),
+                ("worker", has_tblite and find_spec("parsl") is not None),
+            )
+        )
         known = threads.submit(catalogue)
-        about_models = of_models(models and models.result())
+        about_models = of_models(_seen(models))
         has_gpu = any(finding.facts.get("gpus") for finding in about_models)
         references = known.result()
         findings = (
@@ -72,8 +78,8 @@ def examine(folder: Path) -> Examination:
             *about_models,
             packages.cuequivariance(has_gpu=has_gpu),
             machine.compiler(),
-            of_label(label and label.result()),
-            of_worker(worker and worker.result()),
+            of_label(_seen(label)),
+            of_worker(_seen(worker)),
             machine.launchers(),
             machine.batch_system(),
             machine.cores_and_memory(),
@@ -82,6 +88,10 @@ def examine(folder: Path) -> Examination:
             *packages.extras(),
         )
     return Examination(findings, tuple(references), time.monotonic() - begun)
+
+
+def _seen(trial: "Future[Seen] | None") -> Seen | None:
+    return None if trial is None else trial.result()
 
 
 def of_models(seen: Seen | None) -> list[Finding]:
@@ -93,7 +103,7 @@ def of_models(seen: Seen | None) -> list[Finding]:
         What came of the trial ``models``.
     """
     if seen is None:
-        advice = f"{packages.CPU_BUILD}    # with an NVIDIA GPU: {packages.GPU_BUILD}"
+        advice = packages.CPU_BUILD if runs_on_cpu("auto") else packages.GPU_BUILD
         return [Finding("torch", Standing.WRONG, "not installed", advice, is_needed=True)]
     told = seen.told.get("torch")
     if told is None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from aims_pax.cli.boundary import guarded
+from aims_pax.cli.completion import reference_types
 
 
 @guarded
@@ -16,7 +17,12 @@ def init(
         list[Path] | None, typer.Argument(metavar="FILE", help="The same as --geometry, for lists of files.")
     ] = None,
     reference: Annotated[
-        str, typer.Option(metavar="TYPE", help="The method that labels structures; aims-pax references lists them.")
+        str,
+        typer.Option(
+            metavar="TYPE",
+            help="The method that labels structures; aims-pax references lists them.",
+            autocompletion=reference_types,
+        ),
     ] = "tblite",
     geometry: Annotated[
         list[Path] | None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aims_pax.cli.boundary import guarded
+from aims_pax.cli.completion import reference_types
 from aims_pax.cli.launch import NOTHING_NAMED, ModelFile, Named, SettingsFile, load
 from aims_pax.cli.working import working
 from aims_pax.errors import Problem, UserError
@@ -26,7 +27,13 @@ def references(
         Path | None, typer.Option(metavar="FILE", help="A structure to label without a project; needs --type.")
     ] = None,
     kind: Annotated[
-        str | None, typer.Option("--type", metavar="TYPE", help="The reference that labels it, with its defaults.")
+        str | None,
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="The reference that labels it, with its defaults.",
+            autocompletion=reference_types,
+        ),
     ] = None,
     settings_file: SettingsFile = None,
     model_file: ModelFile = None,
