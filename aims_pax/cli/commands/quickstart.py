@@ -36,9 +36,7 @@ def quickstart(
     typer.echo("\nIt runs now, as aims-pax run does; Ctrl-C leaves it, and the same command goes on.\n")
     launch(folder, "initial", "active", named=NOTHING_NAMED)
     starts = shlex.quote(str(folder / STARTS))
-    typer.echo(
-        "\nWhat is in results/: docs/results.md. Next, three minutes more: 240 structures that the models never saw:"
-    )
+    typer.echo("\nNext, three minutes more: how wrong it is on 240 structures that it never saw:")
     typer.echo(f"  aims-pax verify {named} --length 0 --heldout 240 --spacing 0.1 --starts {starts} --yes")
     typer.echo("A project of your own:\n  aims-pax init my_project --interactive")
 
