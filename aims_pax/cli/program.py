@@ -8,15 +8,12 @@ import typer
 from aims_pax import __version__
 from aims_pax.cli.boundary import NAMING
 from aims_pax.cli.commands import (
-    al,
     check,
     doctor,
     evaluate,
     explain,
     export,
-    idg,
     idg_split,
-    idg_v2,
     init,
     plan,
     quickstart,
@@ -81,15 +78,15 @@ _command(
     "plan", plan.plan, "Time, labels and workers of a run", "my_project", "my_project --label-s 600 --workers 1,2,4,8"
 )
 _command("run", run.run, "Run the whole campaign", "my_project", "my_project --parsl-config slurm_packed")
-_command("idg", idg.idg, "Generate the initial dataset only", "my_project")
+_command("idg", run.idg, "Generate the initial dataset only", "my_project")
 _command(
     "idg-split",
     idg_split.idg_split,
     "Cut a labelled dataset into the members' first ones",
     "labelled.extxyz my_project",
 )
-_command("idg-v2", idg_v2.idg_v2, "Train the first committee on given datasets only", "my_project")
-_command("al", al.al, "Learn actively only", "my_project")
+_command("idg-v2", run.idg_v2, "Train the first committee on given datasets only", "my_project")
+_command("al", run.al, "Learn actively only", "my_project")
 _command(
     "evaluate",
     evaluate.evaluate,
@@ -158,5 +155,5 @@ def _single(name: str, command: Callable[..., None]) -> typer.Typer:
     return alone
 
 
-idg_program = _single("aims-pax-idg", idg.idg)
-al_program = _single("aims-pax-al", al.al)
+idg_program = _single("aims-pax-idg", run.idg)
+al_program = _single("aims-pax-al", run.al)
