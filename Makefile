@@ -10,11 +10,12 @@
 #   make slurm         the tests that start a private Slurm: root, Debian's slurm-wlm and munge; some three minutes
 #   make torture       campaigns are killed KILLS=200 times at random instants; as root, on full disks, too
 #   make fuzz          N=5000 harmed settings files, as many structures, and outputs of engines; some minutes
+#   make docs          the pages as a site: build/docs/index.html
 #   make examples      all examples in a form of about a minute each
 #   make clean         remove what the examples wrote, and reports of coverage
 #
 # Parts that can run side by side, on machines of their own: lint types imports, light, torch, process, dear, slurm,
-# torture, examples. `make test` is the first four of them.
+# torture, docs, examples. `make test` is the first four of them.
 #
 # torch is installed first and by itself, so that nothing else chooses its build. The default one of Linux brings
 # CUDA along; TORCH_INDEX=URL takes another build, such as the much smaller one for CPUs that pytorch.org names.
@@ -41,7 +42,7 @@ MARKERS := not slow and not gpu and not licence and not slurm
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .DELETE_ON_ERROR:
-.PHONY: quickstart quick test lint types imports light torch process dear coverage lowest slurm torture fuzz examples clean
+.PHONY: quickstart quick test lint types imports light torch process dear coverage lowest slurm torture fuzz docs examples clean
 
 quickstart: $(VENV)/.installed
 	cd $(QUICKSTART) && ../../$(BIN)/aims-pax run .
@@ -102,6 +103,10 @@ torture: $(VENV)/.installed-dev
 fuzz: $(VENV)/.installed-dev
 	FUZZ_FILES=$(N) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --timeout 1800 tests/fuzz
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -c docs -b html . build/docs
+	@echo "the pages are in build/docs/index.html"
+
 examples: $(VENV)/.installed-dev
 	$(BIN)/python examples/short.py
 
@@ -120,6 +125,10 @@ $(VENV)/.torch: constraints.txt | $(BIN)/python
 
 $(VENV)/.installed: $(VENV)/.torch pyproject.toml
 	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.torch pyproject.toml
+	$(PIP) --editable '.[docs]'
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.torch pyproject.toml

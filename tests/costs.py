@@ -128,6 +128,7 @@ DEAR: Final[Mapping[str, tuple[str, ...]]] = {
     "integration/test_parsl_pool.py": ("test_ctrl_c_in_the_terminal_lets_the_campaign_close_its_pool",),
     "integration/test_pool_dead.py": ("test_waiting_campaign_says_for_what_and_ends_with_3_when_its_pool_is_dead",),
     "integration/test_power_cut.py": ("test_a_label_whose_request_is_forgotten_is_taken_when_it_is_asked_for_again",),
+    "integration/test_doctor.py": ("test_everything_that_a_campaign_needs_is_tried_here",),
     "integration/test_pretrain.py": ("test_models_of_mace_killed_twice_are_those_of_a_run_that_was_not",),
     "integration/test_pretrained.py": (
         "test_all_members_go_on_from_one_model_and_are_trained_first",

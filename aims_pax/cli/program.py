@@ -8,16 +8,15 @@ import typer
 from aims_pax import __version__
 from aims_pax.cli.boundary import NAMING
 from aims_pax.cli.commands import (
-    al,
     check,
+    doctor,
     evaluate,
     explain,
     export,
-    idg,
     idg_split,
-    idg_v2,
     init,
     plan,
+    quickstart,
     references,
     relabel,
     report,
@@ -31,32 +30,102 @@ from aims_pax.cli.launch import ModelFile, SettingsFile
 HELP: Final = {"help_option_names": ["-h", "--help"]}
 """How help is asked for, of the program and of each command."""
 
+FIRST_STEPS: Final = """\b
+First steps:
+  aims-pax doctor                          is everything here that it needs?
+  aims-pax quickstart                      a small example, from start to end
+  aims-pax init my_project --interactive   a project of your own; then:
+  aims-pax check my_project
+  aims-pax run my_project
+aims-pax COMMAND -h explains each, aims-pax explain KEY each setting."""
+"""What a newcomer types first."""
+
 program = typer.Typer(
     name="aims-pax",
     help="From a few structures and a compute allocation to a trustworthy machine-learning force field.",
+    epilog=FIRST_STEPS,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings=HELP,
 )
-program.command("init", short_help="Write a new project, with its settings explained")(init.init)
-program.command("check", short_help="Find mistakes early; say what a run would do")(check.check)
-program.command("explain", short_help="Say what a setting means")(explain.explain)
-program.command("references", short_help="List reference methods; time one label")(references.references)
-program.command("plan", short_help="How many workers would be busy")(plan.plan)
-program.command("run", short_help="Run the whole campaign")(run.run)
-program.command("status", short_help="Show where a run stands, from any shell or node")(status.status)
-program.command("idg", short_help="Generate the initial dataset only")(idg.idg)
-program.command("idg-split", short_help="Cut a labelled dataset into the members' first ones")(idg_split.idg_split)
-program.command("idg-v2", short_help="Train the first committee on given datasets only")(idg_v2.idg_v2)
-program.command("al", short_help="Learn actively only")(al.al)
-program.command("evaluate", short_help="Measure models on labelled structures")(evaluate.evaluate)
-program.command("verify", short_help="Try models by MD and on held-out structures")(verify.verify)
-program.command("export", short_help="Write datasets and models of a run, finished or not")(export.export)
-program.command("report", short_help="Write what a run has done and is worth as one page")(report.report)
-program.command("relabel", short_help="Label structures by another reference; keep both labels")(relabel.relabel)
-program.command("schema", short_help="Write JSON schemas for editors")(schema.schema)
+
+
+def _command(name: str, command: Callable[..., None], short: str, *examples: str) -> None:
+    """Give the program a command, whose help ends with examples."""
+    lines = ["\b", "Example:" if len(examples) == 1 else "Examples:", *(f"  aims-pax {name} {one}" for one in examples)]
+    program.command(name, short_help=short, epilog="\n".join(line.rstrip() for line in lines))(command)
+
+
+_command("doctor", doctor.doctor, "Look at the installation; say what to do", "", "--json")
+_command("quickstart", quickstart.quickstart, "Run a small example, from start to end", "", "ethanol --no-run")
+_command(
+    "init",
+    init.init,
+    "Write a new project, with its settings explained",
+    "my_project --interactive",
+    "my_project --reference pyscf --geometry molecule.xyz",
+)
+_command("check", check.check, "Find mistakes early; say what a run would do", "my_project", "my_project --probe")
+_command("explain", explain.explain, "Say what a setting means", "max_train_set_size", "ACTIVE_LEARNING")
+_command(
+    "references",
+    references.references,
+    "List reference methods; time one label",
+    "",
+    "my_project",
+    "--structure water.xyz --type tblite",
+)
+_command(
+    "plan", plan.plan, "Time, labels and workers of a run", "my_project", "my_project --label-s 600 --workers 1,2,4,8"
+)
+_command("run", run.run, "Run the whole campaign", "my_project", "my_project --parsl-config slurm_packed")
+_command(
+    "status", status.status, "Show where a run stands, from any shell or node", "my_project", "my_project --follow"
+)
+_command("idg", run.idg, "Generate the initial dataset only", "my_project")
+_command(
+    "idg-split",
+    idg_split.idg_split,
+    "Cut a labelled dataset into the members' first ones",
+    "labelled.extxyz my_project",
+)
+_command("idg-v2", run.idg_v2, "Train the first committee on given datasets only", "my_project")
+_command("al", run.al, "Learn actively only", "my_project")
+_command(
+    "evaluate",
+    evaluate.evaluate,
+    "Measure models on labelled structures",
+    "--models results/*.model --data heldout.extxyz",
+)
+_command(
+    "verify",
+    verify.verify,
+    "Try models by MD and on held-out structures",
+    "my_project --length 100",
+    "my_project --length 0 --heldout 240",
+)
+_command(
+    "export",
+    export.export,
+    "Write datasets and models of a run, finished or not",
+    "--models my_project",
+)
+_command(
+    "report",
+    report.report,
+    "Write what a run has done and is worth as one page",
+    "my_project",
+    "first_run second_run --out both.html",
+)
+_command(
+    "relabel",
+    relabel.relabel,
+    "Label structures by another reference; keep both labels",
+    "training.extxyz --settings pbe0/aims_PAX.yaml",
+    "my_project --settings pbe0/aims_PAX.yaml",
+)
+_command("schema", schema.schema, "Write JSON schemas for editors", "my_project")
 program.command("filter", hidden=True, short_help="Choose a dataset from a labelled pool; the same as run")(run.run)
 for _name in ("recalc", "recalculate"):
     program.command(_name, hidden=True, short_help="As relabel, with the options of v0.2")(relabel.recalc)
@@ -98,5 +167,5 @@ def _single(name: str, command: Callable[..., None]) -> typer.Typer:
     return alone
 
 
-idg_program = _single("aims-pax-idg", idg.idg)
-al_program = _single("aims-pax-al", al.al)
+idg_program = _single("aims-pax-idg", run.idg)
+al_program = _single("aims-pax-al", run.al)

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 import torch
 
+from aims_pax.committee.hardware import runs_on_cpu
 from aims_pax.settings.committee.mace import CueqUse
 
 Where: TypeAlias = torch.device | str | Sequence[torch.device | str]
@@ -58,6 +59,19 @@ def devices_of(setting: str | Sequence[str]) -> tuple[torch.device, ...]:
 def as_devices(where: Where) -> tuple[torch.device, ...]:
     """One or several devices as PyTorch's objects."""
     return (torch.device(where),) if isinstance(where, str | torch.device) else tuple(map(torch.device, where))
+
+
+def told_by_pytorch() -> dict[str, object]:
+    """PyTorch, its build, the GPUs that it can use, and what `device: auto` takes; values that JSON has."""
+    cuda, rocm = torch.version.cuda, getattr(torch.version, "hip", None)
+    build = f"built for CUDA {cuda}" if cuda else f"built for ROCm {rocm}" if rocm else "built for CPUs"
+    return {
+        "version": torch.__version__,
+        "build": build,
+        "gpus": [torch.cuda.get_device_name(name) for name in usable_gpus()],
+        "auto": [str(device) for device in devices_of("auto")],
+        "has_driver": not runs_on_cpu("auto"),
+    }
 
 
 def missing_gpus(setting: str | Sequence[str]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Models measured on labelled structures: what `aims-pax evaluate` does, and every run does in the end."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -162,8 +162,18 @@ def evaluate_models(
     """
     read = _dataset(data, keys)
     called = _names(models) if names is None else tuple(names)
-    measure = ErrorsOn(read.path, read.structures, called, read.mask_remarks())
+    remarks = (*_remarks_on_mixed(models), *read.mask_remarks())
+    measure = ErrorsOn(read.path, read.structures, called, remarks)
     return measure.validate(load_models(models, device=devices_of(device)))
+
+
+def _remarks_on_mixed(models: Sequence[Path]) -> Iterator[Problem]:
+    """Models of several folders are those of several runs; all models of one run are in its results, or below."""
+    homes = {path.resolve().parent for path in models}
+    runs = sorted({home.parent if home.name == "committee" else home for home in homes})
+    if len(runs) > 1:
+        found = f"They are from {len(runs)} folders, and their mean is taken over all: {', '.join(map(str, runs))}."
+        yield Problem("--models", found, "", "To compare runs, measure the models of each by themselves.")
 
 
 def _dataset(data: "Path | Sequence[Atoms]", keys: Keys | None) -> Dataset:

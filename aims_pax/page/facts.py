@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from aims_pax.forecast.workers import duration
 from aims_pax.page.material import Material
+from aims_pax.report.times import duration
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from aims_pax.campaign.session import FINISHED, progress_of
+from aims_pax.campaign.progress import FINISHED, progress_of
 from aims_pax.checking.continuation import DOING
 from aims_pax.dataset.records import Counts, Series, StoredSession
 from aims_pax.dataset.run_folder import RunFolder

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -51,6 +51,15 @@ class Availability:
     install: str
     forces: bool = True
     stress: str = "yes"
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its program or package was found."""
+        return self.version is not None or self.where is not None
+
+    def record(self) -> dict[str, object]:
+        """The same as JSON."""
+        return {**asdict(self), "is_here": self.is_here}
 
 
 def catalogue() -> list[Availability]:

@@ -101,6 +101,18 @@ def test_models_of_one_name_are_told_apart_by_their_folders(models: list[Path], 
     assert evaluate_models([models[0], other], data, device="cpu").names == (str(models[0]), str(other))
 
 
+def test_models_of_several_runs_are_no_committee(models: list[Path], data: Path, tmp_path: Path) -> None:
+    committee = tmp_path / "results" / "committee"
+    committee.mkdir(parents=True)
+    own = [committee / models[0].name, tmp_path / "results" / "product.model"]
+    for path in own:
+        path.write_bytes(models[0].read_bytes())
+    assert evaluate_models(own, data, device="cpu").remarks == ()
+    result = aims_pax_evaluate("--models", own[0], models[1], "--data", data, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "They are from 2 folders, and their mean is taken over all" in result.stderr
+
+
 def test_other_keys_can_be_named(models: list[Path], data: Path, tmp_path: Path) -> None:
     renamed = tmp_path / "renamed.extxyz"
     renamed.write_text(data.read_text(encoding="utf-8").replace("REF_energy", "e_dft"), encoding="utf-8")

@@ -403,6 +403,7 @@ def test_evaluation_on_a_missing_gpu_is_told(mace_model: Path, project: Path) ->
         ("mace.yaml", "nowhere.xyz", ("nowhere.xyz: can't be read", "No such file")),
         ("mace.yaml", "labelled.xyz", ("mace.yaml: can't be read as a model",)),
         ("nowhere.model", "labelled.xyz", ("nowhere.model: is not a file",)),
+        ("results/*.model", "labelled.xyz", ("is not a file: nothing matches this pattern", "results/committee/")),
     ],
 )
 def test_files_that_can_not_be_evaluated_are_told(model: str, data: str, words: tuple[str, ...], project: Path) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from aims_pax.cli.boundary import guarded, named_words
 from aims_pax.cli.launch import ModelFile, Named, ParslConfig, ProjectFolder, SettingsFile, load
+from aims_pax.cli.working import working
 from aims_pax.errors import UserError
 
 if TYPE_CHECKING:
@@ -64,12 +65,13 @@ def check(
         StageChoice.AL: (ACTIVE,),
         StageChoice.IDG_V2: (ACTIVE,),
     }[command]
-    project = load(folder, needed, Named(parsl_config, settings_file, model_file))
-    stages = () if command is StageChoice.IDG_V2 else project.asked(needed)
+    with working(f"looking at {folder}"):
+        project = load(folder, needed, Named(parsl_config, settings_file, model_file))
+        stages = () if command is StageChoice.IDG_V2 else project.asked(needed)
 
-    from aims_pax.checking.check import check_project
+        from aims_pax.checking.check import check_project
 
-    report = check_project(project, stages)
+        report = check_project(project, stages)
     for line in (*_understood(project, stages), "", *(_wrapped(f"- {fact}", indent=2) for fact in report.facts)):
         typer.echo(line)
     for doubt in report.doubts:

@@ -35,10 +35,7 @@ def evaluate(
     forces_key: Annotated[str, typer.Option(metavar="NAME", help="The forces' name in the file.")] = "REF_forces",
     stress_key: Annotated[str, typer.Option(metavar="NAME", help="The stress's name in the file.")] = "REF_stress",
 ) -> None:
-    """Measure models on labelled structures: MAE and RMSE of each model and of the committee's mean.
-
-    aims-pax evaluate --models results/*.model --data heldout.extxyz
-    """
+    """Measure models on labelled structures: MAE and RMSE of each model and of the committee's mean."""
     # An option takes one value, so of `--models a b c` the files b and c arrive as arguments.
     paths = [*(models or []), *(further_models or [])]
     if not paths:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 import typer
 
 from aims_pax.cli.boundary import guarded
+from aims_pax.cli.completion import setting_names
 from aims_pax.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,13 +22,14 @@ MOST_IN_FULL: Final = 4
 def explain(
     key: Annotated[
         str | None,
-        typer.Argument(metavar="KEY", help="A setting, with its section or without; a part of it; a section; a type."),
+        typer.Argument(
+            metavar="KEY",
+            help="A setting, with its section or without; a part of it; a section; a type.",
+            autocompletion=setting_names,
+        ),
     ] = None,
 ) -> None:
-    """Say what a setting means: its values, unit, default, and whether it may change when a run goes on.
-
-    aims-pax explain max_train_set_size
-    """
+    """Say what a setting means: its values, unit, default, and whether it may change when a run goes on."""
     from aims_pax.settings.words import glossary
 
     known = glossary.entries()

@@ -46,10 +46,7 @@ def idg_split(
     settings_file: SettingsFile = None,
     model_file: ModelFile = None,
 ) -> None:
-    """Cut a labelled dataset into the members' first datasets, from which aims-pax al begins. Overwrites nothing.
-
-    aims-pax idg-split labelled.extxyz my_project
-    """
+    """Cut a labelled dataset into the members' first datasets, from which aims-pax al begins. Overwrites nothing."""
     problems = []
     if dropout_ratio is not None and not (dropout and 0 <= dropout_ratio < 1):
         found = "This is no fraction below 1." if dropout else "There is no --dropout."

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from aims_pax.cli.boundary import guarded
+from aims_pax.cli.completion import reference_types
 
 
 @guarded
@@ -16,7 +17,12 @@ def init(
         list[Path] | None, typer.Argument(metavar="FILE", help="The same as --geometry, for lists of files.")
     ] = None,
     reference: Annotated[
-        str, typer.Option(metavar="TYPE", help="The method that labels structures; aims-pax references lists them.")
+        str,
+        typer.Option(
+            metavar="TYPE",
+            help="The method that labels structures; aims-pax references lists them.",
+            autocompletion=reference_types,
+        ),
     ] = "tblite",
     geometry: Annotated[
         list[Path] | None,
@@ -38,13 +44,23 @@ def init(
             help="Start from strained cells, too; 0: don't. 2 for one crystal, 0 for several structures.",
         ),
     ] = None,
+    interactive: Annotated[
+        bool,
+        typer.Option("--interactive", "-i", help="Ask six questions, each with an answer to take over by Enter."),
+    ] = False,
 ) -> None:
     """Write a new project with every common setting explained. Overwrites nothing."""
+    from aims_pax.settings.words.answers import NOTHING_SAID
     from aims_pax.settings.words.starting import Wanted
     from aims_pax.settings.words.template import write_project
 
     wanted = Wanted((*(geometry or ()), *(more or ())), periodic=periodic, strain_percent=strain)
-    project = write_project(folder, reference=reference, wanted=wanted)
+    answers = NOTHING_SAID
+    if interactive:
+        from aims_pax.cli.questions import asked
+
+        wanted, reference, answers = asked(folder, wanted, reference)
+    project = write_project(folder, reference=reference, wanted=wanted, answers=answers)
     for path in project.files:
         typer.echo(f"wrote {path}")
     for note in project.notes:

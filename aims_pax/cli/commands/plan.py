@@ -10,6 +10,7 @@ import typer
 from aims_pax.cli.boundary import guarded
 from aims_pax.cli.commands.check import StageChoice
 from aims_pax.cli.launch import ModelFile, Named, ProjectFolder, SettingsFile, load
+from aims_pax.cli.working import working
 from aims_pax.errors import Problem, UserError
 
 if TYPE_CHECKING:
@@ -133,7 +134,8 @@ def _foretell(
     from aims_pax.forecast.foretold import foretell
     from aims_pax.forecast.timetable import WIDTH
 
-    found = foretell(project, outlook, numbers)
+    with working("timing a label, steps of MD and an epoch, as far as they are not known"):
+        found = foretell(project, outlook, numbers)
     for fact in found.facts:
         typer.echo(fill(f"- {fact}", WIDTH, subsequent_indent="  "))
     _print_stages(found.by_stage, outlook.standing)

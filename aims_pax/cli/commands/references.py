@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aims_pax.cli.boundary import guarded
+from aims_pax.cli.completion import reference_types
 from aims_pax.cli.launch import NOTHING_NAMED, ModelFile, Named, SettingsFile, load
 from aims_pax.cli.working import working
 from aims_pax.errors import Problem, UserError
@@ -26,7 +27,13 @@ def references(
         Path | None, typer.Option(metavar="FILE", help="A structure to label without a project; needs --type.")
     ] = None,
     kind: Annotated[
-        str | None, typer.Option("--type", metavar="TYPE", help="The reference that labels it, with its defaults.")
+        str | None,
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="The reference that labels it, with its defaults.",
+            autocompletion=reference_types,
+        ),
     ] = None,
     settings_file: SettingsFile = None,
     model_file: ModelFile = None,
@@ -79,9 +86,9 @@ def _print_list(found: "Sequence[Availability]") -> None:
     """What is here, a line each and never wrapped, and then what is not."""
     columns = "{:15}{:10}{:8}{:28}{}"
     typer.echo(columns.format("type", "version", "forces", "stress", ""))
-    missing = [one for one in found if one.version is None and one.where is None]
+    missing = [one for one in found if not one.is_here]
     for one in found:
-        if one not in missing:
+        if one.is_here:
             place = "" if one.where is None or "site-packages" in one.where else f", {one.where}"
             forces = "yes" if one.forces else "no"
             typer.echo(columns.format(one.type, one.version or "not told", forces, one.stress, f"{one.what}{place}"))

@@ -42,8 +42,6 @@ def relabel(
 ) -> None:
     """Label structures by another reference. The file has both labels, in the order of the input.
 
-    aims-pax relabel training.extxyz --settings pbe0/aims_PAX.yaml
-
     What is interrupted goes on by the same command. Structures that can't be labelled are named and left out.
     """
     from aims_pax.face.relabelling import RelabelWishes

@@ -63,7 +63,9 @@ def prediction_ensemble(
 
 def read_model(path: Path, device: torch.device) -> MaceModel:
     if not path.is_file():
-        raise ModelError(Problem(where=str(path), found="is not a file", advice="Give the path of a .model file."))
+        unmatched = ": nothing matches this pattern" if any(mark in path.name for mark in "*?[") else ""
+        advice = "Give the path of a .model file; those of a run are in its results/ and results/committee/."
+        raise ModelError(Problem(where=str(path), found=f"is not a file{unmatched}", advice=advice))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # TorchScript and serialisation notices of no use to the reader

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from aims_pax.forecast.workers import duration
 from aims_pax.frame import FloatArray, IntArray
 from aims_pax.page.figure import Absent, Figure, Panel
 from aims_pax.page.material import Material
 from aims_pax.report.figures import draw_bars
 from aims_pax.report.style import BLUE, GREEN, GREY, ORANGE
 from aims_pax.report.table import Table
+from aims_pax.report.times import duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

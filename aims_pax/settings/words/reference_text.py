@@ -215,6 +215,10 @@ crystal|    {{input_data: {{electrons: {{electron_maxstep: 100}}}}}}    # ..., s
 }
 
 
+EMBEDDED: Final = frozenset({"tblite", "pyscf", "teacher", "ase-calculator", "dftb+"})
+"""References that use a few cores of a node, and start no ranks of their own."""
+
+
 def known_reference(named: str) -> str:
     """The REFERENCE.type that is meant.
 

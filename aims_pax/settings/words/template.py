@@ -15,7 +15,8 @@ import yaml
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.frame import Frame
 from aims_pax.settings.reading.files import MACE_FILES, SETTINGS_FILES
-from aims_pax.settings.words.reference_text import TEXTS, known_reference, labels_crystals
+from aims_pax.settings.words.answers import BATCH_CONFIGS, NOTHING_SAID, PACKED, Answers, Conditions, Place
+from aims_pax.settings.words.reference_text import EMBEDDED, TEXTS, known_reference, labels_crystals
 from aims_pax.settings.words.starting import NewFile, Starting, Wanted, starting_structures
 
 FRICTION_PER_FS: Final = 0.01
@@ -64,22 +65,37 @@ ACTIVE_LEARNING:                         # the committee drives, and asks for la
   max_convergence_epochs: 200            # at most, half of them at a falling learning rate; they decide the error
 
 MD:                                      # one mapping for all trajectories, or 0: {{...}}, 1: {{...}}, ...
-  stat_ensemble: nvt                     # nvt | nve | npt, with a barostat
+{ensemble}
   temperature: {temperature}  # K
   timestep: {timestep}  # fs; 0.5 with hydrogen, 1 to 2 without
-  friction: {friction}  # 1/fs; 0.01 thermalises in half a picosecond, 0.001 disturbs the motion less
+{acts}
   seed: 42                               # each trajectory draws its own noise from it
 
 {cluster}"""
 
+_NVT: Final = (
+    "  stat_ensemble: nvt                     # nvt | nve | npt, with a barostat",
+    f"  friction: {FRICTION_PER_FS}  # 1/fs; 0.01 thermalises in half a picosecond, 0.001 disturbs the motion less",
+)
+_NPT: Final = (
+    "  stat_ensemble: npt                     # nvt | nve | npt, with a barostat; here the cell moves",
+    "  pressure: {pressure}  # Pa: 1e5 is 1 bar, 1e9 is 1 GPa",
+)
+
 _CLUSTER: Final = """\
 CLUSTER:                                 # where labels are computed
   type: local                            # workers on this machine; remove the section to label in one process
-  max_workers: 2
+  max_workers: {n_workers}
+"""
+
+_BATCH: Final = """\
+CLUSTER:                                 # where labels are computed: in batch jobs, which come and go with the labels
+  parsl_config: {config}  # or a copy of parsl_configs/{config}.py, to change it freely
+  options: {{{queue}max_blocks: 4, walltime: "12:00:00"}}  # also account, cores, worker_init: docs/cluster.md
 """
 
 _NO_CLUSTER: Final = """\
-# CLUSTER:                               # labels of this reference are fast: they are computed in one process
+# CLUSTER:                               # {why}: they are computed in one process
 #   type: local                          # or on workers of this machine
 #   max_workers: 4
 """
@@ -126,7 +142,7 @@ TRAINING:
   forces_weight: 1000                    # for eV/Å,
 {stress_weight}
 MISC:
-  device: auto                           # auto | cpu | cuda | [cuda:0, cuda:2]
+  device: {device}  # auto | cpu | cuda | [cuda:0, cuda:2]
 """
 
 _STRESS_WEIGHT: Final = """\
@@ -152,7 +168,9 @@ class NewProject:
     needs: tuple[str, ...]
 
 
-def write_project(folder: Path, *, reference: str = "tblite", wanted: Wanted | None = None) -> NewProject:
+def write_project(
+    folder: Path, *, reference: str = "tblite", wanted: Wanted | None = None, answers: Answers = NOTHING_SAID
+) -> NewProject:
     """Write a project that can be run as it is, or that needs no more than is said.
 
     Parameters
@@ -164,6 +182,8 @@ def write_project(folder: Path, *, reference: str = "tblite", wanted: Wanted | N
     wanted : Wanted or None
         Files with starting structures, which are copied into the project unless they are there already; None: those
         that are there, or a placeholder.
+    answers : Answers
+        Conditions, goal and places, where they are not the usual ones.
 
     Raises
     ------
@@ -177,36 +197,54 @@ def write_project(folder: Path, *, reference: str = "tblite", wanted: Wanted | N
     if folder.is_file():
         raise SettingsError(Problem(str(folder), "This is a file.", "a folder, which is made when missing"))
     starting = starting_structures(folder, wanted or Wanted(), with_stress=labels_crystals(kind))
-    _refuse_crystals(kind, starting)
+    refuse_crystals(kind, starting)
     text = TEXTS[kind]
     texts = {
-        SETTINGS_FILES[0]: _settings_text(kind, starting),
-        MACE_FILES[0]: _mace_text(kind, starting),
+        SETTINGS_FILES[0]: _settings_text(kind, starting, answers),
+        MACE_FILES[0]: _mace_text(kind, starting, answers.device),
         **{file: _control_text(starting) for file in text.files if not (folder / file).exists()},
     }
-    _refuse_overwriting(folder, [one.name for one in starting.files])
+    refuse_overwriting(folder, [one.name for one in starting.files])
     try:
         _write(folder, texts, starting.files)
     except OSError as error:
         raise SettingsError(Problem(str(folder), f"The project can't be written here: {error.strerror}.")) from None
     files = tuple(folder / name for name in (*texts, *(one.name for one in starting.files)))
-    return NewProject(files, starting.notes, text.needs)
+    batch = answers.place.batch if answers.place is not None else ""
+    of_place = (f"CLUSTER.options: what your {batch} wants, such as account and worker_init",) if batch else ()
+    return NewProject(files, starting.notes, (*text.needs, *of_place))
 
 
 def _write(folder: Path, texts: dict[str, str], structures: Sequence[NewFile]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    for one in structures:
-        (folder / one.name).parent.mkdir(exist_ok=True)
-        if one.source is None:
-            (folder / one.name).write_text(one.text, encoding="utf-8")
-        else:
-            shutil.copyfile(one.source, folder / one.name)
+    """Write all files, or leave none of them behind."""
+    places = [folder / name for name in (*texts, *(one.name for one in structures))]
+    new_folders = [path for path in (*folder.parents, folder, *{place.parent for place in places}) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        for one in structures:
+            (folder / one.name).parent.mkdir(exist_ok=True)
+            if one.source is None:
+                (folder / one.name).write_text(one.text, encoding="utf-8")
+            else:
+                shutil.copyfile(one.source, folder / one.name)
+    except (OSError, KeyboardInterrupt):
+        for path in places:
+            path.unlink(missing_ok=True)
+        for path in sorted(new_folders, key=lambda path: -len(path.parts)):
+            if path.is_dir():
+                path.rmdir()
+        raise
 
 
-def _refuse_crystals(kind: str, starting: Starting) -> None:
-    """Programs for molecules can't label what is periodic."""
+def refuse_crystals(kind: str, starting: Starting) -> None:
+    """Programs for molecules can't label what is periodic.
+
+    Raises
+    ------
+    SettingsError
+    """
     periodic = [system.name for system in starting.systems if system.frame.pbc.any()]
     if periodic and not labels_crystals(kind):
         able = " | ".join(other for other in TEXTS if labels_crystals(other))
@@ -221,12 +259,29 @@ def _refuse_crystals(kind: str, starting: Starting) -> None:
 # -- texts ----------------------------------------------------------------------------------------------------
 
 
-def _settings_text(kind: str, starting: Starting) -> str:
+def usual_temperature_k(starting: Starting) -> float:
+    """Where molecules show enough of themselves, and crystals do not fall apart, K."""
+    return 300.0 if any(frame.pbc.any() for frame in starting.frames) else 500.0
+
+
+def usual_n_structures(starting: Starting) -> int:
+    """Training structures for as many starting structures."""
+    return max(100, 10 * len(starting.systems))
+
+
+def usual_place(kind: str) -> Place:
+    """In one process what takes milliseconds, on workers what takes longer."""
+    return Place() if TEXTS[kind].is_fast else Place(n_workers=2)
+
+
+def _settings_text(kind: str, starting: Starting, answers: Answers) -> str:
     frames, n_systems = starting.frames, len(starting.systems)
     numbers = {int(number) for frame in frames for number in frame.numbers}
     periodic = any(frame.pbc.any() for frame in frames)
     timestep = 0.5 if 1 in numbers else 1.0
-    n_trajectories, max_train = ceil(8 / n_systems) * n_systems, max(100, 10 * n_systems)
+    n_trajectories = ceil(8 / n_systems) * n_systems
+    conditions = answers.conditions or Conditions(usual_temperature_k(starting))
+    ensemble, acts = _NVT if conditions.pressure_pa is None else _NPT
     each = f": {n_trajectories // n_systems} from each of {n_systems} starting structures" if n_systems > 1 else ""
     settings = _AIMS_PAX.format(
         reference=_with_multiplicity(TEXTS[kind].section(periodic=periodic), frames),
@@ -236,14 +291,27 @@ def _settings_text(kind: str, starting: Starting) -> str:
         n_points=max(1, 5 // n_systems),
         n_trajectories=n_trajectories,
         each=each,
-        max_train=max_train,
-        temperature=300 if periodic else 500,
+        max_train=answers.n_structures or usual_n_structures(starting),
+        ensemble=ensemble,
+        temperature=f"{conditions.temperature_k:g}",
         timestep=timestep,
-        friction=FRICTION_PER_FS,
-        cluster=_NO_CLUSTER if TEXTS[kind].is_fast else _CLUSTER,
+        acts=acts.format(pressure=conditions.pressure_pa),
+        cluster=_cluster_text(kind, answers.place or usual_place(kind)),
     )
     misc = _MISC.format(name=json.dumps(starting.place, ensure_ascii=False)) if starting.place else ""
     return _aligned(settings) + misc
+
+
+def _cluster_text(kind: str, place: Place) -> str:
+    if not place.batch and not place.n_workers:
+        return _NO_CLUSTER.format(
+            why="labels of this reference are fast" if TEXTS[kind].is_fast else "labels, one after the other"
+        )
+    if not place.batch:
+        return _CLUSTER.format(n_workers=place.n_workers)
+    config = PACKED if place.batch == "slurm" and kind in EMBEDDED else BATCH_CONFIGS[place.batch]
+    name = "partition" if place.batch == "slurm" else "queue"
+    return _BATCH.format(config=config, queue=f"{name}: {json.dumps(place.queue)}, " if place.queue else "")
 
 
 def _with_multiplicity(section: str, frames: Sequence[Frame]) -> str:
@@ -261,13 +329,14 @@ def _driver(numbers: set[int], *, periodic: bool) -> str:
     return "GFN2-xTB  # fast, and sane for molecules"
 
 
-def _mace_text(kind: str, starting: Starting) -> str:
+def _mace_text(kind: str, starting: Starting, device: str) -> str:
     with_stress = labels_crystals(kind) and any(frame.pbc.all() for frame in starting.frames)
     text = _MACE.format(
         name=_model_name(starting.name),
         stress="true" if with_stress else "false",
         r_max=_cutoff_ang(starting.frames),
         stress_weight=_STRESS_WEIGHT if with_stress else "",
+        device=device,
     )
     return _aligned(text)
 
@@ -302,7 +371,14 @@ def _aligned(text: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _refuse_overwriting(folder: Path, structures: Sequence[str]) -> None:
+def refuse_overwriting(folder: Path, structures: Sequence[str] = ()) -> None:
+    """A new project overwrites nothing.
+
+    Raises
+    ------
+    SettingsError
+        Settings, or one of these structure files, are there.
+    """
     names = (*SETTINGS_FILES, *MACE_FILES, *structures)
     present = [folder / name for name in names if (folder / name).exists()]
     if present:

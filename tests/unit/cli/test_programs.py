@@ -1,9 +1,12 @@
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from aims_pax import __version__
@@ -163,6 +166,58 @@ def test_every_command_explains_itself() -> None:
         assert command.short_help
         assert command.callback is not None
         assert command.callback.__doc__
+
+
+def test_bare_program_tells_a_newcomer_where_to_begin() -> None:
+    done = aims_pax()
+    for step in (
+        "aims-pax doctor",
+        "aims-pax quickstart",
+        "aims-pax init my_project",
+        "aims-pax check",
+        "aims-pax run",
+    ):
+        assert f"\n    {step}" in done.stdout + done.stderr
+
+
+def commands() -> dict[str, Any]:
+    group: Any = typer.main.get_command(program)
+    return {name: command for name, command in group.commands.items() if not command.hidden}
+
+
+def test_help_of_every_command_ends_with_examples_that_can_be_typed() -> None:
+    group = typer.main.get_command(program)
+    for name, command in commands().items():
+        shown = command.get_help(typer.Context(command, info_name=name))
+        examples = [line.split() for line in shown.splitlines() if line.startswith("    aims-pax ")]
+        assert examples, name
+        assert shown.rstrip().endswith(" ".join(examples[-1])), name
+        for _, called, *arguments in examples:
+            assert called == name
+            command.make_context(name, arguments, parent=typer.Context(group), resilient_parsing=True)
+
+
+def test_help_fits_into_80_columns() -> None:
+    for name, command in commands().items():
+        shown = command.get_help(typer.Context(command, info_name=name, terminal_width=80, max_content_width=80))
+        assert [line for line in shown.splitlines() if len(line) > 80] == [], name
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("aims-pax re", {"references", "relabel"}),
+        ("aims-pax init new --reference esp", {"espresso"}),
+        ("aims-pax explain max_train", {"max_train_set_size"}),
+    ],
+)
+def test_a_shell_completes_commands_references_and_settings(line: str, words: set[str]) -> None:
+    asked = {"_AIMS_PAX_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
+    code = "import sys; sys.argv[0] = 'aims-pax'; from aims_pax.cli.main import run_program; run_program()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=os.environ | asked
+    )
+    assert set(done.stdout.split()) == words
 
 
 def test_evaluate_without_models_is_a_usage_error() -> None:

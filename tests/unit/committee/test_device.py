@@ -1,9 +1,12 @@
 """What a setting means on the machine where it is read."""
 
+import json
+
 import pytest
 import torch
 
 from aims_pax.committee import devices_of, missing_gpus
+from aims_pax.committee.device import told_by_pytorch
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, n_gpus: int) -> None:
@@ -46,3 +49,11 @@ def test_gpus_that_are_not_there_are_named(
 ) -> None:
     machine(monkeypatch, n_gpus)
     assert missing_gpus(setting) == missing
+
+
+def test_what_pytorch_tells_of_itself_can_be_written_as_json() -> None:
+    told = json.loads(json.dumps(told_by_pytorch()))
+    assert told["version"] == torch.__version__
+    assert told["auto"] == [str(device) for device in devices_of("auto")]
+    assert told["build"].startswith("built for ")
+    assert bool(told["gpus"]) == torch.cuda.is_available()

@@ -360,3 +360,14 @@ def test_cell_without_periodicity_is_asked_about(tmp_path: Path) -> None:
     assert not system.frame.pbc.any()
     with pytest.raises(StructureError, match="has no cell, and can't be periodic"):
         write_project(tmp_path / "not", saved(tmp_path / "w.xyz", molecule("H2O")), periodic=True)
+
+
+def test_writing_that_is_cut_short_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(source: Path, target: Path) -> None:
+        raise KeyboardInterrupt("asked to leave")
+
+    given = [saved(tmp_path / name, molecule("H2O")) for name in ("a.xyz", "b.xyz")]
+    monkeypatch.setattr("aims_pax.settings.words.template.shutil.copyfile", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="asked to leave"):
+        write_project(tmp_path / "deep" / "new", *given)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.xyz", "b.xyz"]

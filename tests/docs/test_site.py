@@ -1,0 +1,18 @@
+"""The site has every page, in the order of its contents; ``make docs`` builds it and fails on what links nowhere."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CONTENTS = (ROOT / "docs" / "index.md", ROOT / "docs" / "decisions" / "README.md")
+
+
+def test_every_page_is_among_the_contents() -> None:
+    listed = {
+        (contents.parent / target).resolve()
+        for contents in CONTENTS
+        for target in re.findall(r"\]\(([^)#]+\.md)", contents.read_text(encoding="utf-8"))
+    }
+    pages = {path.resolve() for path in (ROOT / "docs").rglob("*.md")} - {CONTENTS[0]}
+    assert pages - listed == set()
+    assert {path for path in listed if not path.is_file()} == set()
