@@ -19,6 +19,7 @@ from .session import preload
 def main() -> int:
     """Exit code 0 only when nothing was lost, doubled or wrong, and every campaign could go on."""
     options = _options()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have what they run in the background ignore it
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end campaigns and unmount disks on the way out
     console = Console(highlight=False, soft_wrap=True)
     folder = Path(tempfile.mkdtemp(prefix="torture-", dir=options.folder)).resolve()

@@ -25,6 +25,9 @@ TRUE_COMMAND_EVERY: Final = 10
 OVER: Final = "results are in "
 """The last line of a campaign that is complete."""
 
+NOT_BEGUN: Final = "nothing was started"
+"""What a look before the start says that has found a problem."""
+
 STUCK_S: Final = 150.0
 """A campaign that gets nowhere for so long hangs."""
 
@@ -176,6 +179,8 @@ class Campaign:
             self._resumed(session)
             return session
         self._say(f"{words}: ended with {session.poll()} after {took_s:.1f} s")
+        if harm is Harm.FULL_DISK and NOT_BEGUN in session.said():
+            codes |= {2}  # the probe finds no room
         if harm in SIGNALS and OVER in session.said():
             codes |= {-SIGNALS[harm]}  # no campaign any more, only an interpreter that ends
         self._expect(session, codes | {0}, harm)

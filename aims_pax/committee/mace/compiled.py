@@ -35,7 +35,8 @@ _VERSIONS = 64
 """Of one program: for predictions, for training, for every GPU. PyTorch gives up after 8."""
 
 _SAME = 1e-3
-"""How far forces of a program and of its model may be apart, eV/Å: rounding in single precision is a tenth of it."""
+"""How far a program and its model may be apart, of the largest value and in eV (eV/Å): rounding in single precision is
+a tenth of it."""
 
 _STRANGE = (KeyError, AttributeError, TypeError, ValueError)
 """What a network of another kind trips over."""
@@ -174,7 +175,7 @@ def passes_of_trained(model: MaceModel, devices: Sequence[torch.device], *, sour
         passes = CompiledPasses(skeletons, [model], learn_virials=False, tell_virials=want_virials)
         data = made_up_input(frame_of(model), n_structures=3, n_atoms=24, n_edges=160)
         said, expected = (run(model, data, training=False, want_virials=want_virials) for run in (passes, run_model))
-        if torch.allclose(said.forces, expected.forces, rtol=_SAME, atol=_SAME):
+        if said.is_like(expected, _SAME):
             return passes
         reason = "the program says something else than the model"
     except (ModelError, *_STRANGE) as cause:

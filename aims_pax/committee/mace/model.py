@@ -43,6 +43,15 @@ class Outputs:
         virials = None if self.virials is None else self.virials.to(device)
         return Outputs(self.energy.to(device), self.forces.to(device), virials)
 
+    def is_like(self, other: "Outputs", tolerance: float) -> bool:
+        """Whether energies and forces are the same, but for this share of 1 eV (eV/Å) and the largest of each.
+
+        Not of each by itself: on structures that nothing was trained on, forces of 20 000 eV/Å stand beside small ones,
+        which are the differences of such.
+        """
+        pairs = ((self.energy, other.energy), (self.forces, other.forces))
+        return all(bool((one - two).abs().max() <= tolerance * (1 + two.abs().max())) for one, two in pairs)
+
     @classmethod
     def join(cls, parts: Sequence[Self]) -> Self:
         """Outputs of several batches as one, in order."""

@@ -23,7 +23,7 @@ MAX_REFUSALS: Final = 3
 """Submissions that are refused in a row before nothing is expected any more: 15 s, for a batch system that is busy."""
 
 MAX_FAILED_BLOCKS: Final = 2
-"""Batch jobs that come to nothing, likewise: one may have met a broken node. On this machine one is enough."""
+"""Blocks that come to nothing, likewise: one may have met a broken node, or was ended for want of memory."""
 
 ANSWER_S: Final = 300.0
 """How long a block may run without an answer of its workers; starting Python on a busy file system takes minutes."""
@@ -143,7 +143,7 @@ def _raise_if_hopeless(queue: BlockQueue, running_s: float) -> None:
         advice = "Correct what it names (partition, account, limits); sbatch or qsub with the same line says the same."
         raise SettingsError(Problem(_where(label), found, "", advice))
     failed = queue.failed_blocks()
-    if len(failed) >= (MAX_FAILED_BLOCKS if queue.is_batch else 1):
+    if len(failed) >= MAX_FAILED_BLOCKS:
         found = f"Blocks of the executor {label} end before their workers are there."
         raise SettingsError(_problem(label, found, queue))
     if running_s > ANSWER_S:

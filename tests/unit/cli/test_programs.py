@@ -206,7 +206,7 @@ def test_help_fits_into_80_columns() -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("aims-pax re", {"references", "relabel"}),
+        ("aims-pax re", {"references", "relabel", "report"}),
         ("aims-pax init new --reference esp", {"espresso"}),
         ("aims-pax explain max_train", {"max_train_set_size"}),
     ],

@@ -1,11 +1,14 @@
 """Committees that go on from trained models."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from aims_pax.committee import Committee
+from aims_pax.committee.mace.model import Outputs
 from aims_pax.errors import ModelError
 from aims_pax.settings.committee.mace import MaceSettings
 
@@ -37,6 +40,14 @@ def test_members_predict_what_their_models_predict(trained: tuple[Committee, lis
     np.testing.assert_allclose(found.energies, wanted.energies, rtol=0, atol=1e-9)
     np.testing.assert_allclose(found.forces, wanted.forces, rtol=0, atol=1e-9)
     assert again.names == ("test_5", "test_6")
+
+
+def test_rounding_beside_steep_forces_is_no_other_network() -> None:
+    """Well trained models say 20 000 eV/Å of atoms too near to one another; small forces are differences of such."""
+    said = Outputs(energy=torch.tensor([900.0]), forces=torch.tensor([[2e4, 0.01, 0.0]]), virials=None)
+    assert said.is_like(replace(said, forces=said.forces + 0.006), 1e-4)
+    for other in (replace(said, forces=1.1 * said.forces), replace(said, energy=said.energy + 10.0)):
+        assert not said.is_like(other, 1e-4)
 
 
 def test_all_members_go_on_from_one_model(trained: tuple[Committee, list[Path]]) -> None:

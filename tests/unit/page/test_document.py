@@ -186,8 +186,8 @@ def test_runs_of_one_name_are_told_apart() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["nowhere"], "holds no run"),
-        (["run", "nowhere"], "holds no run"),
+        (["nowhere"], "there is no such folder"),
+        (["run", "nowhere"], "there is no such folder"),
         (["run", "--out", "page.pdf"], "no name of a page"),
         (["run", "--out", "."], "no name of a page"),
     ],

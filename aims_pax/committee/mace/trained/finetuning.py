@@ -23,7 +23,7 @@ from aims_pax.frame import Frame, Label, LabelledFrame, Split
 from aims_pax.settings.committee.mace import ArchitectureSettings
 
 _SAME: Final = 1e-5
-"""How far a model and what became of it for fewer elements may be apart, relatively and in eV."""
+"""How far a model and what became of it for fewer elements may be apart, of the largest value and in eV."""
 
 _REFUSED: Final = (RuntimeError, KeyError, TypeError, ValueError, IndexError, AssertionError, AttributeError)
 """What MACE trips over in a network that it can't build again."""
@@ -198,5 +198,4 @@ def _predict_alike(model: MaceModel, reduced: MaceModel, places: Sequence[int]) 
     wide[:, list(places)] = data["node_attrs"]
     said = run_model(model, {**data, "node_attrs": wide}, training=False, want_virials=False)
     again = run_model(reduced, data, training=False, want_virials=False)
-    pairs = ((said.energy, again.energy), (said.forces, again.forces))
-    return all(torch.allclose(one, other, rtol=_SAME, atol=_SAME) for one, other in pairs)
+    return said.is_like(again, _SAME)

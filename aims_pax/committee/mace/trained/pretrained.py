@@ -20,8 +20,8 @@ from aims_pax.errors import ModelError, Problem
 from aims_pax.settings.committee.mace import ArchitectureSettings
 
 _SAME: Final = 1e-4
-"""How far a model and its copy may be apart, relatively and in eV: a file of single precision holds rounded constants.
-Another network differs by more than a tenth."""
+"""How far a model and its copy may be apart, of the largest value and in eV: a file of single precision holds rounded
+constants. Another network differs by more than a tenth."""
 
 _SAME_E0_EV: Final = 0.01
 """Two energies of a free atom that are nearer are one, written with fewer digits."""
@@ -117,8 +117,7 @@ def _copied(model: MaceModel, architecture: ArchitectureSettings, source: str) -
 def _predict_alike(model: MaceModel, copy: MaceModel) -> bool:
     data = made_up_input(frame_of(copy), n_structures=2, n_atoms=16, n_edges=96)
     said, again = (run_model(one, data, training=False, want_virials=False) for one in (model, copy))
-    pairs = ((said.energy, again.energy), (said.forces, again.forces))
-    return all(torch.allclose(one, other, rtol=_SAME, atol=_SAME) for one, other in pairs)
+    return said.is_like(again, _SAME)
 
 
 def _differences(model: MaceModel, architecture: ArchitectureSettings, source: str) -> Iterator[Problem]:
