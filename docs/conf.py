@@ -39,19 +39,30 @@ napoleon_use_rtype = False
 
 _LINK: Final = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
+_ROW: Final = re.compile(r"^\| \[([^\]]+)\]\(([^)#\s]+\.md)\)", re.MULTILINE)
+_HEADING: Final = re.compile(r"^## (.+)\n", re.MULTILINE)
+
 CONTENTS: Final = ("docs/index", "docs/decisions/README", "README")
-"""Pages whose links are the contents of the site."""
+"""Pages whose tables, where rows begin with a link, are the contents of the site."""
+
+
+def _trees(docname: str, text: str) -> Iterator[str]:
+    """A toctree for each part of a page of contents; in the first of them all that stands before any heading."""
+    parts = _HEADING.split(text)
+    for caption, part in zip(["", *parts[1::2]], parts[::2], strict=True):
+        pages = "\n".join(_pages(docname, part))
+        if pages:
+            shown = f":caption: {caption}\n" if docname == "docs/index" else ""
+            yield f"\n\n```{{toctree}}\n:hidden:\n{shown}\n{pages}\n```\n"
 
 
 def _pages(docname: str, text: str) -> Iterator[str]:
-    """Pages that a page of contents names, as a toctree names them."""
+    """Pages that some rows name, as a toctree names them: by the words of the link."""
     here = (ROOT / docname).parent
-    for _, target, _ in _LINK.findall(text):
-        path = (here / target).resolve()
-        name = path.relative_to(ROOT).with_suffix("").as_posix() if path.is_relative_to(ROOT) else ""
-        of_contents = name.startswith("examples/") if docname == "README" else name != docname
-        if path.suffix == ".md" and of_contents:
-            yield f"/{name}"
+    for words, target in _ROW.findall(text):
+        name = (here / target).resolve().relative_to(ROOT).with_suffix("").as_posix()
+        if name.startswith("examples/") or docname != "README":
+            yield f"{words} </{name}>"
 
 
 def _to_site(app: Any, docname: str, source: list[str]) -> None:
@@ -65,10 +76,7 @@ def _to_site(app: Any, docname: str, source: list[str]) -> None:
         return f"[{words}]({target.rstrip('/')}/README.md{anchor})" if (here / target / "README.md").exists() else words
 
     text = _LINK.sub(led, source[0])
-    if docname in CONTENTS:
-        pages = "\n".join(dict.fromkeys(_pages(docname, text)))
-        text += f"\n\n```{{toctree}}\n:hidden:\n\n{pages}\n```\n"
-    source[0] = text
+    source[0] = text + "".join(_trees(docname, text)) if docname in CONTENTS else text
 
 
 def setup(app: Any) -> None:

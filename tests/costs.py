@@ -35,6 +35,8 @@ COSTS: Final[Mapping[str, str]] = {
     "contract/test_source.py": "torch",
     "contract/test_stage.py": "torch",
     "contract/test_validator.py": "torch",
+    "docs/test_extending.py": "torch",
+    "docs/test_using.py": "torch",
     "fuzz/test_neighbours.py": "torch",
     "integration": "process",
     "unit/benchmarks/test_labels_needed.py": "torch",

@@ -11,7 +11,7 @@ def test_every_page_is_among_the_contents() -> None:
     listed = {
         (contents.parent / target).resolve()
         for contents in CONTENTS
-        for target in re.findall(r"\]\(([^)#]+\.md)", contents.read_text(encoding="utf-8"))
+        for target in re.findall(r"^\| \[[^\]]+\]\(([^)#]+\.md)", contents.read_text(encoding="utf-8"), re.MULTILINE)
     }
     pages = {path.resolve() for path in (ROOT / "docs").rglob("*.md")} - {CONTENTS[0]}
     assert pages - listed == set()
