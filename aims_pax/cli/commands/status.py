@@ -58,7 +58,7 @@ def status(
     """
     from aims_pax.face.status import read_status, run_home
 
-    home = run_home(folder, _run_folder_of)
+    home = run_home(folder, run_folder_of)
 
     def look() -> "RunStatus":
         return read_status(home, wanted_ev_per_ang=None if wanted_mev is None else wanted_mev / 1000)
@@ -74,7 +74,7 @@ def status(
         _console().print(look().panel(at=time.time()))
 
 
-def _run_folder_of(folder: Path) -> Path:
+def run_folder_of(folder: Path) -> Path:
     """Where the runs of a project are."""
     from aims_pax.settings import load_project
 
