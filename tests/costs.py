@@ -86,6 +86,10 @@ DEAR: Final[Mapping[str, tuple[str, ...]]] = {
         "test_command_killed_with_labels_on_its_workers_goes_on_by_the_same_command",
         "test_project_of_v02_runs_unchanged",
     ),
+    "integration/test_dashboard.py": (
+        "test_a_reader_stays_where_he_is",
+        "test_it_takes_over_what_has_changed",
+    ),
     "integration/test_departure.py": (
         "test_aimd_that_waits_for_a_step_of_an_hour_leaves_at_once_and_loses_none",
         "test_campaign_leaves_before_its_batch_job_ends_when_that_is_before_its_own_walltime",

@@ -9,6 +9,7 @@ from aims_pax import __version__
 from aims_pax.cli.boundary import NAMING
 from aims_pax.cli.commands import (
     check,
+    dashboard,
     doctor,
     evaluate,
     explain,
@@ -117,6 +118,13 @@ _command(
     "Write what a run has done and is worth as one page",
     "my_project",
     "first_run second_run --out both.html",
+)
+_command(
+    "dashboard",
+    dashboard.dashboard,
+    "Serve the report as a page that follows its runs",
+    "my_project",
+    "first_run second_run --port 8600 --no-browser",
 )
 _command(
     "relabel",

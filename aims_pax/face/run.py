@@ -41,9 +41,15 @@ class Run:
     folder: Path
     project: Project | None = field(default=None, repr=False, compare=False)
 
-    def status(self) -> RunStatus:
-        """Where it stands."""
-        return read_status(self.folder)
+    def status(self, *, wanted_ev_per_ang: float | None = None) -> RunStatus:
+        """Where it stands.
+
+        Parameters
+        ----------
+        wanted_ev_per_ang : float or None, eV/Å
+            Force MAE of which it is foretold with how many structures it is reached; None: the one in the settings.
+        """
+        return read_status(self.folder, wanted_ev_per_ang=wanted_ev_per_ang)
 
     def sets(self) -> "dict[str, list[Atoms]]":
         """The labelled structures by what they are for: ``training``, ``validation``, ``test``.

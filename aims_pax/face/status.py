@@ -17,7 +17,7 @@ from aims_pax.dataset.records import Counts
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.errors import Problem, UserError
-from aims_pax.protocols import StageSeen, StageState, Status
+from aims_pax.protocols import ErrorAhead, StageSeen, StageState, Status
 from aims_pax.report.glance import PHASES
 from aims_pax.report.times import about
 from aims_pax.settings.reading.files import MACE_FILES, SETTINGS_FILES
@@ -200,12 +200,19 @@ class RunStatus:
             "generation": self.generation,
             "force_mae_ev_per_ang": self.force_mae_ev_per_ang,
             "force_maes_ev_per_ang": [] if seen is None else list(seen.force_maes),
+            "error_ahead": None if seen is None or seen.error_ahead is None else _ahead_record(seen.error_ahead),
             "uncertainty": None if seen is None or seen.last_score is None else _uncertainty_record(seen),
         }
 
 
-def read_status(folder: Path) -> RunStatus:
+def read_status(folder: Path, *, wanted_ev_per_ang: float | None = None) -> RunStatus:
     """Where the run in a run folder stands; the store is only read, and its lock is left alone.
+
+    Parameters
+    ----------
+    folder : Path
+    wanted_ev_per_ang : float or None, eV/Å
+        Force MAE of which it is foretold with how many structures it is reached; None: the one in the settings.
 
     Raises
     ------
@@ -224,6 +231,12 @@ def read_status(folder: Path) -> RunStatus:
             seen = status_told_by(store, memory, progress)
         if seen is not None:
             seen = _up_to_date(seen, counts, progress)
+            if wanted_ev_per_ang is not None:
+                from aims_pax.forecast.curves.error import error_ahead, learning_curve
+
+                curve = learning_curve(store, seen.present)
+                ahead = error_ahead(curve, goal=seen.train_goal, wanted=wanted_ev_per_ang)
+                seen = replace(seen, error_ahead=ahead or ErrorAhead(seen.train_goal, wanted=wanted_ev_per_ang))
         return RunStatus(
             progress=progress,
             owner=owner_of(folder),
@@ -288,14 +301,30 @@ def _up_to_date(seen: Status, counts: Counts, progress: str | None) -> Status:
             n_labels_failed=counts.n_failed,
         )
     if progress == FINISHED:
-        return replace(seen, stages=tuple(replace(one, state=StageState.OVER, left_s=()) for one in seen.stages))
+        return replace(
+            seen, error_ahead=None, stages=tuple(replace(one, state=StageState.OVER, left_s=()) for one in seen.stages)
+        )
     return seen
 
 
 def _stage_record(one: StageSeen) -> dict[str, Any]:
-    bounds = dict(zip(("low", "likely", "high"), one.left_s, strict=True)) if one.left_s else None
-    left = None if bounds is None else {name: None if isinf(value) else value for name, value in bounds.items()}
-    return {"name": one.name, "state": str(one.state), "spent_s": one.spent_s, "left_s": left}
+    return {"name": one.name, "state": str(one.state), "spent_s": one.spent_s, "left_s": _bounds(one.left_s)}
+
+
+def _ahead_record(ahead: ErrorAhead) -> dict[str, Any]:
+    return {
+        "training_goal": ahead.goal,
+        "force_mae_ev_per_ang": _bounds(ahead.force_maes),
+        "wanted_ev_per_ang": ahead.wanted,
+        "training_structures_to_wanted": _bounds(ahead.n_wanted),
+    }
+
+
+def _bounds(found: tuple[float, ...]) -> dict[str, float | None] | None:
+    if not found:
+        return None
+    values = (None if isinf(value) else value for value in found)
+    return dict(zip(("low", "likely", "high"), values, strict=True))
 
 
 def _uncertainty_record(seen: Status) -> dict[str, Any]:

@@ -7,22 +7,25 @@ has shown how fast that goes. A stage of active learning that has not begun is l
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import log
 from typing import Final
 
 from aims_pax.dataset.store import RunStore
 from aims_pax.forecast.amounts import Outset, Span, StageForecaster, walk
+from aims_pax.forecast.curves.error import error_ahead, learning_curve
+from aims_pax.forecast.curves.power import fitted_power
 from aims_pax.forecast.speed import Measured, Speed
 from aims_pax.forecast.standing import standing_of
 from aims_pax.forecast.timetable import Pacing, verdict_s
 from aims_pax.frame import Stage
-from aims_pax.protocols import Status
+from aims_pax.protocols import ErrorAhead, Status
 from aims_pax.settings import Project
+from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
+from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.kinds import CONVERGE
 from aims_pax.stages.activities import Part
 from aims_pax.stages.memory import Memory
-from aims_pax.stages.watching import TimeLeft
+from aims_pax.stages.watching import Ahead
 
 AGAIN_S: Final = 15.0
 """How often it is foretold anew, s; less often where that takes long: it may cost a hundredth of the time."""
@@ -36,8 +39,8 @@ MIN_GROWTH: Final = 4
 MOST_GROWTH: Final = 200
 """Growths of the training set that the time to its goal is taken from: the fewest, and the most that are kept."""
 
-MOST_POWER: Final = 2.0
-"""Time grows by at most this power of the structures: the better the models, the longer it takes to the next pick."""
+LEAST_POWER, MOST_POWER = 1.0, 2.0
+"""Time grows by a power of the structures between these: the better the models, the longer to the next pick."""
 
 MANY, FACTOR_OF_FEW, FACTOR_OF_MANY = 100, 3.0, 1.5
 """With so many structures of a stage, and with fewer, by how much its time may be wrong either way. In three runs of
@@ -107,8 +110,7 @@ class Course:
             return None
         last_s, n = grown[-1]
         half_s, n_half = min(grown[:-1], key=lambda one: abs(one[1] - n / 2))
-        power = log(last_s / half_s) / log(n / n_half) if n > n_half and last_s > half_s else 1.0
-        power = min(max(power, 1.0), MOST_POWER)
+        power = fitted_power([n_half, n], [half_s, last_s], least=LEAST_POWER, most=MOST_POWER)
         likely = _spent_s(self.last) * (((goal - n_before) / n) ** power - 1)
         factor = FACTOR_OF_MANY if n >= MANY else FACTOR_OF_FEW
         return Span(likely / factor, likely, likely * factor)
@@ -130,20 +132,21 @@ class Underway:
     ) -> None:
         self._project, self._stages, self._clock = project, stages, clock
         self._course = Course()
-        self._left: dict[str, tuple[float, ...]] = {}
+        self._ahead = Ahead()
         self._due = float("-inf")
 
-    def __call__(self, status: Status, store: RunStore, memory: Memory) -> TimeLeft:
-        """Seconds left by part, of those of which it is known."""
+    def __call__(self, status: Status, store: RunStore, memory: Memory) -> Ahead:
+        """Seconds left by part, of those of which it is known, and the error that learning comes to."""
         is_new = status.present != self._course.part
         self._course = self._course.after(status)
         began = self._clock()
         if is_new or began >= self._due:
             found = self._foretold(status, store, memory)
-            self._left = {part: (span.low, span.likely, span.high) for part, span in found.items()}
+            left_s = {part: (span.low, span.likely, span.high) for part, span in found.items()}
+            self._ahead = Ahead(left_s, self._error(status, store))
             ended = self._clock()
             self._due = ended + max(AGAIN_S, (ended - began) / MOST_SHARE)
-        return self._left
+        return self._ahead
 
     def _foretold(self, status: Status, store: RunStore, memory: Memory) -> dict[str, Span]:
         standing = standing_of(store, memory, n_labels=status.n_labels_received)
@@ -166,6 +169,16 @@ class Underway:
         if (span := self._verdict(status, found)) is not None:
             found[Part.VERDICT] = span
         return found
+
+    def _error(self, status: Status, store: RunStore) -> ErrorAhead | None:
+        """Of a stage that learns; the wanted error is the one that it may end by, where that is set."""
+        plan = next((plan for plan in self._project.settings.stages if plan.name == status.present), None)
+        wanted = None
+        if plan is not None and isinstance(plan.settings, InitialDatasetSettings):
+            wanted = plan.settings.desired_force_mae_ev_per_ang
+        elif plan is not None and isinstance(plan.settings, ActiveLearningSettings):
+            wanted = plan.settings.desired_acc or None
+        return error_ahead(learning_curve(store, status.present), goal=status.train_goal, wanted=wanted)
 
     def _convergence(self, outset: Outset, forecaster: StageForecaster, status: Status) -> Span | None:
         """At the pace of the epochs until now; of new models by other settings nothing is known."""

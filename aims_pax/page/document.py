@@ -1,8 +1,10 @@
 """The page itself: one HTML file that needs nothing else, of one run or of several side by side."""
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from html import escape
 from importlib.resources import files
 from typing import Final
@@ -37,6 +39,22 @@ Address = Callable[[Material, Figure, str], str]
 """Where a file of a figure is found from the page, by its suffix."""
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """That a page is served, and takes over what is new.
+
+    Parameters
+    ----------
+    news : str
+        Address, from the page, that tells which version is the newest.
+    version : int
+        Of this page.
+    """
+
+    news: str
+    version: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Page:
     """A page that was put together.
@@ -52,7 +70,7 @@ class Page:
     figures: tuple[tuple[Material, Figure], ...]
 
 
-def page_of(materials: Sequence[Material], *, address: Address) -> Page:
+def page_of(materials: Sequence[Material], *, address: Address, served: Served | None = None) -> Page:
     """The page of some runs, each by itself in its own column.
 
     Parameters
@@ -61,6 +79,8 @@ def page_of(materials: Sequence[Material], *, address: Address) -> Page:
         At least one.
     address : callable
         Links to the files of figures.
+    served : Served or None
+        None for a page that lies in a file.
     """
     drawn: list[tuple[Material, Figure]] = []
     chapters = []
@@ -75,7 +95,8 @@ def page_of(materials: Sequence[Material], *, address: Address) -> Page:
     nav = f'<nav>{"".join(links)}<a href="#facts">Settings and costs</a></nav>'
     title = ", ".join(material.name for material in materials)
     body = f"{_openings(materials)}{nav}{''.join(chapters)}{_facts(materials)}"
-    return Page(_whole(title, body, several=len(materials) > 1), tuple(drawn))
+    kind = "several" if len(materials) > 1 else "single"
+    return Page(_whole(title, body, kind, served), tuple(drawn))
 
 
 def file_address(folder: str) -> Address:
@@ -83,16 +104,31 @@ def file_address(folder: str) -> Address:
     return lambda material, figure, suffix: quote(f"{folder}/{material.name}/{figure.name}{suffix}")
 
 
-def _whole(title: str, body: str, *, several: bool) -> str:
-    static = files("aims_pax.page") / "static"
-    style, script = ((static / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    kind = "several" if several else "single"
+def served_policy() -> str:
+    """What a browser may do on a page that is served: run its own script and no other, and ask where it comes from."""
+    digest = b64encode(sha256(_script(is_served=True).encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _script(*, is_served: bool) -> str:
+    names = ("page.js", "live.js") if is_served else ("page.js",)
+    return "".join((files("aims_pax.page") / "static" / name).read_text(encoding="utf-8") for name in names)
+
+
+def _whole(title: str, body: str, kind: str, served: Served | None) -> str:
+    style = (files("aims_pax.page") / "static" / "page.css").read_text(encoding="utf-8")
+    script, policy = _script(is_served=served is not None), POLICY if served is None else served_policy()
+    data = "" if served is None else f' data-news="{escape(served.news)}" data-version="{served.version}"'
+    line = "" if served is None else '<p id="news" role="status"></p>'
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><link rel="icon" href="data:,">'
-        f'<style>{style}</style></head>\n<body class="{kind}"><header><h1>{escape(title)}</h1>'
-        f'<button id="theme" type="button">light or dark</button></header>\n<main>{body}</main>\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}"><link rel="icon" href="data:,">'
+        f'<style>{style}</style></head>\n<body class="{kind}"{data}><header><h1>{escape(title)}</h1>'
+        f'<button id="theme" type="button">light or dark</button></header>\n{line}<main>{body}</main>\n'
         f"<script>{script}</script></body></html>\n"
     )
 

@@ -1,7 +1,7 @@
 """All that a page tells of one run, read once: its store, and what stands in results/ and verify/ beside it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,12 +15,17 @@ from aims_pax.dataset.records import Counts, Series, StoredSession
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import StoreError
+from aims_pax.forecast.curves.error import LearningCurve, learning_curve
 from aims_pax.frame import FloatArray, LabelledFrame
 from aims_pax.outcome.predictions import read_predictions
 from aims_pax.page.comparison import Comparison, before_learning, of_product
 from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.stages.activities import Stopwatch
 from aims_pax.stages.memory import Memory
+from aims_pax.stages.states import BEFORE_CONVERGENCE, LOOPS
+from aims_pax.stages.watching import kept_status
+
+NO_CURVE: Final = LearningCurve(np.zeros(0), np.zeros(0))
 
 EPOCHS_DONE: Final = "EpochsDone"
 """How the journal calls that the committee has made some epochs."""
@@ -98,6 +103,10 @@ class Material:
         summary.json and verify.json; None where they are not there.
     time : WorkingTime or None
         None where nothing has a time yet.
+    learning : LearningCurve
+        The error in the last loop that has learned.
+    train_goal : int or None
+        Training structures of a member with which that ends; None where it is over, or ends by something else.
     """
 
     name: str
@@ -120,6 +129,8 @@ class Material:
     summary: Mapping[str, Any] | None
     verified: Mapping[str, Any] | None
     time: WorkingTime | None
+    learning: LearningCurve
+    train_goal: int | None
 
     @property
     def comparison(self) -> Comparison | None:
@@ -141,8 +152,18 @@ class Material:
         return f"{first:g} K" if last is None else f"{first:g} to {last:g} K"
 
 
-def read_material(run_folder: Path, *, name: str) -> Material:
+def read_material(
+    run_folder: Path, *, name: str, opened: Callable[[Path], RunStore] = RunStore.open_readonly
+) -> Material:
     """Everything of a run, of which nothing is changed, also while a campaign is at work there.
+
+    Parameters
+    ----------
+    run_folder : Path
+    name : str
+        What the page calls it.
+    opened : callable
+        How its store is opened.
 
     Raises
     ------
@@ -152,7 +173,7 @@ def read_material(run_folder: Path, *, name: str) -> Material:
         Its store, or what it keeps beside, is damaged.
     """
     results = RunFolder(run_folder, run_folder).results
-    with RunStore.open_readonly(run_folder) as store:
+    with opened(run_folder) as store:
         memory = Memory(store, RunFolder(run_folder, run_folder))
         stopwatch = Stopwatch(clock=lambda: 0.0)
         memory.recall_time(stopwatch)
@@ -161,6 +182,7 @@ def read_material(run_folder: Path, *, name: str) -> Material:
         scores = store.scores()  # before the series, of which a campaign may begin another one meanwhile
         trainings, moments = _trainings(store)
         sessions = tuple(store.sessions())
+        learning, train_goal = _learning(store, memory, progress)
         summary = _json(results / "summary.json") if progress == FINISHED else None
         product = str((summary or {}).get("product", {}).get("model", "the product"))
         saved = read_predictions(results) if progress == FINISHED else None
@@ -184,8 +206,23 @@ def read_material(run_folder: Path, *, name: str) -> Material:
             label_s=store.label_wall_s(),
             summary=summary,
             verified=_json(run_folder / "verify" / "verify.json"),
+            learning=learning,
+            train_goal=train_goal,
             time=_working_time(sessions, np.concatenate([moments, attempts["submitted_at"], attempts["ended_at"]])),
         )
+
+
+def _learning(store: RunStore, memory: Memory, progress: str | None) -> tuple[LearningCurve, int | None]:
+    """Of the loop that is under way, else of the last one, before convergence; and the goal, if it is ahead."""
+    loops = [name.removeprefix(LOOPS) for name in store.state_names(LOOPS)]
+    if progress in loops:
+        seen = kept_status(memory)
+        goal = seen.train_goal if seen is not None and seen.present == progress else None
+        return learning_curve(store, progress), goal
+    until = memory.recall_json(BEFORE_CONVERGENCE)
+    generation = until if isinstance(until, int) else None
+    curves = [learning_curve(store, name, until_generation=generation) for name in loops]
+    return max(curves, key=lambda one: one.n_train.max(initial=0.0), default=NO_CURVE), None
 
 
 def _doing(progress: str | None) -> str:

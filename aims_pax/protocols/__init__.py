@@ -32,7 +32,7 @@ from aims_pax.protocols.motion import (
 from aims_pax.protocols.scoring import Score
 from aims_pax.protocols.structures import NO_TRAJECTORY, Source
 from aims_pax.protocols.validation import Findings, Validator
-from aims_pax.protocols.watching import Observer, StageSeen, StageState, Status
+from aims_pax.protocols.watching import ErrorAhead, Observer, StageSeen, StageState, Status
 
 __all__ = [
     "EVERY_EPOCH",
@@ -45,6 +45,7 @@ __all__ = [
     "Dynamics",
     "EpochPlan",
     "EpochReport",
+    "ErrorAhead",
     "ExplainsFailures",
     "Findings",
     "ForgetsHistory",

@@ -38,6 +38,30 @@ class StageSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorAhead:
+    """What the validation error comes to, as it goes on; of the members as they learn, before they are converged.
+
+    Each is a low, a likely and a high value, between the first and last of which four of five lie; empty: not known.
+
+    Parameters
+    ----------
+    goal : int or None
+        Training structures of a member with which its stage ends; None where it ends by something else.
+    force_maes : tuple of float, eV/Å
+        With so many.
+    wanted : float or None, eV/Å
+        Force MAE that somebody has asked for.
+    n_wanted : tuple of float
+        Training structures of a member with which that is reached.
+    """
+
+    goal: int | None
+    force_maes: tuple[float, ...] = ()
+    wanted: float | None = None
+    n_wanted: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What a person wants to see of a running campaign at one glance; scores are of the kind that it names.
 
@@ -64,6 +88,8 @@ class Status:
         Workers that have computed in the last hour, on average; None before the first label.
     at : float
         When it was so, Unix time, s.
+    error_ahead : ErrorAhead or None
+        None where it can't be told, or not yet.
     """
 
     stage: str
@@ -95,6 +121,7 @@ class Status:
     n_workers: int | None = None
     busy_workers: float | None = None
     at: float = 0.0
+    error_ahead: ErrorAhead | None = None
 
     @property
     def n_in_flight(self) -> int:

@@ -13,7 +13,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from aims_pax.protocols import StageSeen, StageState, Status
+from aims_pax.protocols import ErrorAhead, StageSeen, StageState, Status
+from aims_pax.report.style import plain
 from aims_pax.report.times import about
 from aims_pax.report.titles import title_of, titles_of
 from aims_pax.settings.stages.uncertainty import kind_named
@@ -135,6 +136,8 @@ def _rows(status: Status, now: str) -> Iterator[Row]:
     yield "training", Text(f"{grouped(status.epochs)} epochs")
     if (error := _newest_error(status)) is not None:
         yield "error", _error(error, status.force_maes)
+    if status.error_ahead is not None:
+        yield "foretold", Text("\n".join(error_ahead(status.error_ahead)))
     if status.last_score is not None:
         yield "uncertainty", _uncertainty(status)
 
@@ -238,6 +241,20 @@ def _error(newest: float, course: Sequence[float]) -> Text:
     if len(course) > 1:
         text.append(f"  {sparkline(course[-16:])}", style="not bold cyan")
     return text
+
+
+def error_ahead(ahead: ErrorAhead) -> list[str]:
+    """``62 meV/Å (51 to 80) at the goal, 40 structures``, and the like of a wanted error."""
+    words = []
+    if ahead.force_maes:
+        low, likely, high = (plain(1000 * mae) for mae in ahead.force_maes)
+        words.append(f"{likely} meV/Å ({low} to {high}) at the goal, before convergence")
+    if ahead.wanted is not None and not ahead.n_wanted:
+        words.append(f"{plain(1000 * ahead.wanted)} meV/Å: with how many structures can't be told now")
+    elif ahead.wanted is not None:
+        low, likely, high = (grouped(round(n)) for n in ahead.n_wanted)
+        words.append(f"{plain(1000 * ahead.wanted)} meV/Å with {likely} structures ({low} to {high})")
+    return words
 
 
 def trend(errors: Sequence[float]) -> str:

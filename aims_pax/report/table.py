@@ -1,8 +1,9 @@
 """Numbers of a run by columns: arrays of NumPy, and a frame of pandas where that is installed."""
 
 import csv
+import io
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from numpy.typing import NDArray
 
@@ -35,11 +36,19 @@ class Table(dict[str, NDArray[Any]]):
 
     def write_csv(self, path: Path) -> None:
         """Write it with a line of names; numbers keep every digit, and what was not measured is ``nan``."""
-        columns = [values.tolist() for values in self.values()]
         with replacing(path) as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(self)
-            writer.writerows(zip(*columns, strict=True))
+            self._write(file)
+
+    def csv_text(self) -> str:
+        """The same as a text."""
+        text = io.StringIO()
+        self._write(text)
+        return text.getvalue()
+
+    def _write(self, file: TextIO) -> None:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(self)
+        writer.writerows(zip(*(values.tolist() for values in self.values()), strict=True))
 
     def __repr__(self) -> str:
         return f"Table of {self.n_rows} rows: {', '.join(self)}"

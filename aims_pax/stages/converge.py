@@ -14,7 +14,7 @@ from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
-from aims_pax.stages.states import convergence_key
+from aims_pax.stages.states import BEFORE_CONVERGENCE, convergence_key
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
     from aims_pax.committee import Committee
@@ -24,7 +24,7 @@ diary = logging.getLogger("aims_pax.convergence")
 BEGUN_ANEW: Final = "anew."
 """What the name of the note begins with that a convergence has made its new models."""
 
-BEFORE: Final = "before_convergence"
+BEFORE: Final = BEFORE_CONVERGENCE
 """Name of the committee as learning left it: in the store its generation, in checkpoints/ its file."""
 
 

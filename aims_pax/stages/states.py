@@ -44,6 +44,10 @@ PRIORS: Final = "prior."
 first begin with in the store."""
 
 
+BEFORE_CONVERGENCE: Final = "before_convergence"
+"""Under which a run remembers the generation of the committee as learning left it."""
+
+
 def convergence_key(name: str) -> str:
     """Name of the state of a convergence in the store: by the stage that it is called by, or by a name of its own."""
     if name == convergence_after(KINDS[LEARN].first):

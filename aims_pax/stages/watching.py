@@ -4,12 +4,12 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Final
 
 from aims_pax.dataset.store import RunStore
 from aims_pax.learner.journal import from_text
-from aims_pax.protocols import Observer, StageSeen, StageState, Status
+from aims_pax.protocols import ErrorAhead, Observer, StageSeen, StageState, Status
 from aims_pax.stages.activities import Stopwatch
 from aims_pax.stages.memory import Memory, recalling
 
@@ -32,13 +32,28 @@ N_LABELS: Final = 200
 TimeLeft = Mapping[str, tuple[float, ...]]
 """Seconds that parts of a run have still to take, by their names, as in :class:`~aims_pax.protocols.StageSeen`."""
 
-Outlook = Callable[[Status, RunStore, Memory], TimeLeft]
-"""Foretells what is left. It is asked at every status and must be quick; it may answer as it did before."""
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What is foretold of a run under way.
+
+    Parameters
+    ----------
+    left_s : TimeLeft
+    error : ErrorAhead or None
+    """
+
+    left_s: TimeLeft = field(default_factory=dict)
+    error: ErrorAhead | None = None
 
 
-def no_outlook(_status: Status, _store: RunStore, _memory: Memory) -> TimeLeft:
+Outlook = Callable[[Status, RunStore, Memory], Ahead]
+"""Foretells. It is asked at every status and must be quick; it may answer as it did before."""
+
+
+def no_outlook(_status: Status, _store: RunStore, _memory: Memory) -> Ahead:
     """Nobody foretells."""
-    return {}
+    return Ahead()
 
 
 class Watching:
@@ -96,8 +111,9 @@ class Watching:
             busy_workers=self._busy,
             at=now,
         )
-        left_s = self.outlook(told, self._store, self._memory)
-        self._status = replace(told, stages=tuple(_with_time_left(one, left_s) for one in self._stages))
+        ahead = self.outlook(told, self._store, self._memory)
+        stages = tuple(_with_time_left(one, ahead.left_s) for one in self._stages)
+        self._status = replace(told, stages=stages, error_ahead=ahead.error)
         self._observer.show(self._status)
         if self._is_news(self._status, now):
             with self._store.unflushed_transaction():
@@ -173,6 +189,6 @@ def kept_status(memory: Memory) -> Status | None:
     if kept is None:
         return None
     with recalling(SHOWN):
-        known = {field.name for field in fields(Status)}
+        known = {one.name for one in fields(Status)}
         content = {name: value for name, value in json.loads(kept).items() if name in known}
         return from_text(Status, json.dumps(content))

@@ -35,6 +35,15 @@ def status(
     as_json: Annotated[
         bool, typer.Option("--json", help="As a JSON object; with --follow a line for each change.")
     ] = False,
+    wanted_mev: Annotated[
+        float | None,
+        typer.Option(
+            "--wanted",
+            metavar="MEV",
+            min=0.001,
+            help="Foretell with how many structures this force MAE is reached, meV/Å; else that of desired_acc.",
+        ),
+    ] = None,
 ) -> None:
     """Show where a run stands: stages and the time that they take, trajectories, labels, workers, errors.
 
@@ -44,13 +53,15 @@ def status(
     aims-pax status my_project            as it is now
 
     aims-pax status --follow my_project   goes on showing it
+
+    aims-pax status --wanted 20 my_project   and how many structures it takes to 20 meV/Å
     """
     from aims_pax.face.status import read_status, run_home
 
-    home = run_home(folder, _run_folder_of)
+    home = run_home(folder, run_folder_of)
 
     def look() -> "RunStatus":
-        return read_status(home)
+        return read_status(home, wanted_ev_per_ang=None if wanted_mev is None else wanted_mev / 1000)
 
     if follow:
         try:
@@ -63,7 +74,7 @@ def status(
         _console().print(look().panel(at=time.time()))
 
 
-def _run_folder_of(folder: Path) -> Path:
+def run_folder_of(folder: Path) -> Path:
     """Where the runs of a project are."""
     from aims_pax.settings import load_project
 

@@ -123,6 +123,24 @@ class HistoryTables(Tables):
         )
         return [error for (error,) in reversed(rows)]
 
+    def learning_course(self, *, after_n_train: int, until_generation: int | None) -> list[tuple[int, float]]:
+        """Sizes of the training set, ascending, and validation force MAEs, eV/Å: means over members, the last of each.
+
+        Parameters
+        ----------
+        after_n_train : int
+            Only larger sizes than this.
+        until_generation : int or None
+            Only models of this generation or earlier; None: all.
+        """
+        rows = self._database.rows(
+            "SELECT n_train, avg(force_mae_ev_per_ang) FROM epochs WHERE force_mae_ev_per_ang IS NOT NULL "
+            "AND n_train > ? AND generation <= ? GROUP BY generation, epoch, n_train ORDER BY max(number)",
+            *(after_n_train, 2**62 if until_generation is None else until_generation),
+        )
+        newest = {n: mae for n, mae in rows if mae > 0}
+        return sorted(newest.items())
+
     def n_epochs(self) -> int:
         """The most epochs that a member has made."""
         row = self._database.first("SELECT max(epoch) FROM epochs")

@@ -136,6 +136,15 @@ function showStructures(home) {
     home.querySelector(".chosen").append(button);
   });
   home.redraw = draw;
+  home.isTouched = () => touching.size > 0;
+  home.view = () => ({ title: shown.title, matrix, scale });
+  home.look = (view) => {
+    const index = structures.findIndex((one) => one.title === view.title);
+    if (index < 0) return;
+    choose(index);
+    [matrix, scale] = [view.matrix, view.scale];
+    draw();
+  };
   new ResizeObserver(draw).observe(canvas);
   choose(0);
 }

@@ -1,6 +1,6 @@
 """What a campaign may have told of itself."""
 
-from aims_pax.protocols import StageSeen, StageState, Status
+from aims_pax.protocols import ErrorAhead, StageSeen, StageState, Status
 
 SEEN = Status(
     stage="active",
@@ -30,4 +30,5 @@ SEEN = Status(
     n_workers=2,
     busy_workers=1.5,
     at=1000.0,
+    error_ahead=ErrorAhead(10, (0.04, 0.05, 0.07), wanted=0.03),
 )

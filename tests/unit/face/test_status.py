@@ -10,7 +10,7 @@ from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import UserError
 from aims_pax.face.status import KILLED, read_status, run_home
-from aims_pax.protocols import StageState
+from aims_pax.protocols import ErrorAhead, StageState
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.watching import SHOWN
 
@@ -30,6 +30,7 @@ KEYS = {
         "trajectories",
         "md_steps",
         "epochs",
+        "error_ahead",
     ),
     *("generation", "force_mae_ev_per_ang", "force_maes_ev_per_ang", "uncertainty"),
 }
@@ -60,6 +61,12 @@ def test_json_has_the_documented_keys_and_no_infinity(tmp_path: Path) -> None:
         "spent_s": 5.0,
         "left_s": {"low": 1.0, "likely": 2.0, "high": None},
     }
+    assert record["error_ahead"] == {
+        "training_goal": 10,
+        "force_mae_ev_per_ang": {"low": 0.04, "likely": 0.05, "high": 0.07},
+        "wanted_ev_per_ang": 0.03,
+        "training_structures_to_wanted": None,
+    }
     assert record["trajectories"] == ["running", "waiting", "given up"]
     assert record["uncertainty"] == {
         "kind": "max_atomic_sd",
@@ -76,6 +83,12 @@ def test_page_documents_every_key() -> None:
     page = (Path(__file__).parents[3] / "docs" / "status.md").read_text(encoding="utf-8")
     missing = [key for key in KEYS if f"`{key}`" not in page]
     assert missing == []
+
+
+def test_a_wanted_error_is_answered_also_where_nothing_can_be_told(tmp_path: Path) -> None:
+    seen = read_status(stored(tmp_path, **{SHOWN: SEEN}), wanted_ev_per_ang=0.02).seen
+    assert seen is not None
+    assert seen.error_ahead == ErrorAhead(10, wanted=0.02)
 
 
 def test_labels_are_those_of_the_store_and_not_of_a_moment_ago(tmp_path: Path) -> None:

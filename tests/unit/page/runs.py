@@ -8,8 +8,10 @@ import numpy as np
 from aims_pax.dataset.records import EpochRow, ScoreRow
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import CommitteePrediction, FailureReason, Frame, Label, LabelFailure, Split
+from aims_pax.learner.state import State
 from aims_pax.outcome.predictions import SavedPredictions
 from aims_pax.protocols import FramePrediction, MemberErrors
+from aims_pax.stages.states import keep_state
 
 N_LABELS, N_TRAJECTORIES = 24, 3
 
@@ -71,6 +73,7 @@ def write_run(folder: Path, *, finished: bool = True, system: str = "ethanol", s
                 ScoreRow(3 * n + k, trajectory, step + k, n, 0.1 * (k + 1), np.inf if n < 4 else 0.25, k == 2)
                 for k in range(3)
             )
+        keep_state(store, "active", State(()))
         store.save_state("activities", json.dumps({"sampling": 60.0, "training": 120.0}).encode())
         store.save_state("parts", json.dumps({"active": 180.0}).encode())
         store.save_state("progress", json.dumps("finished" if finished else "active").encode())

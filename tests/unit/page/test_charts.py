@@ -1,5 +1,6 @@
 """Every figure of a run: its numbers are the store's, and it can be drawn."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Frame
 from aims_pax.page.charts import figures_of
+from aims_pax.page.charts.forecast import error_forecast
 from aims_pax.page.charts.map import N_BINS, pair_distances, principal
 from aims_pax.page.charts.timeline import lanes_of
 from aims_pax.page.figure import Absent, Figure
@@ -16,7 +18,16 @@ from aims_pax.page.material import read_material
 from .runs import N_LABELS, N_TRAJECTORIES, write_run
 
 ALL = (
-    *("learning_by_labels", "learning_by_time", "scores", "parity", "cumulative", "errors_by_group", "calibration"),
+    *(
+        "learning_by_labels",
+        "learning_by_time",
+        "error_forecast",
+        "scores",
+        "parity",
+        "cumulative",
+        "errors_by_group",
+        "calibration",
+    ),
     *("composition", "map", "timeline", "activities"),
 )
 
@@ -137,3 +148,26 @@ def test_predictions_that_are_not_finite_spoil_no_figure(tmp_path: Path) -> None
     material = read_material(folder, name="run")
     assert material.before is not None
     assert len(material.before.rows) == N_LABELS
+
+
+def test_the_forecast_of_a_run_that_is_over_is_set_against_what_came(figures: dict[str, Figure]) -> None:
+    figure = figures["error_forecast"]
+    table = figure.table
+    assert set(table["for_training_structures"].tolist()) == {float(N_LABELS)}
+    assert table["foretold_with_training_structures"].tolist() == [float(n) for n in range(8, N_LABELS)]
+    last = table["force_mae_likely_ev_per_ang"][-1]
+    assert last == pytest.approx(0.3 / N_LABELS, rel=0.05), "the run's error is a power"
+    n_shown = int((table["force_mae_high_ev_per_ang"] <= 3 * table["force_mae_low_ev_per_ang"]).sum())
+    assert figure.note.startswith(f"Of {n_shown} forecasts for the newest error, looked back at, {n_shown} held")
+    assert "that of the converged models is lower" in figure.note
+
+
+def test_the_forecast_of_a_run_under_way_is_for_its_goal(run: Path) -> None:
+    material = read_material(run, name="run")
+    found = error_forecast(replace(material, train_goal=40))
+    assert isinstance(found, Figure)
+    assert found.note.startswith("Foretold with 24 structures: 7.")
+    assert "at the goal, 40." in found.note
+    early = error_forecast(replace(material, train_goal=90))
+    assert isinstance(early, Absent)
+    assert "from a third of the 90" in early.why

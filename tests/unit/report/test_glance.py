@@ -5,7 +5,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from aims_pax.protocols import StageSeen, StageState, Status
+from aims_pax.protocols import ErrorAhead, StageSeen, StageState, Status
 from aims_pax.report.glance import MOST_MARKS, glance, sparkline, status_line, time_left, trend
 
 STAGES = (
@@ -161,3 +161,13 @@ def test_trend_is_told_by_thirds(errors: list[float], word: str) -> None:
 def test_errors_are_drawn_relative_to_the_largest() -> None:
     assert sparkline([0.8, 0.4, 0.1, 0.0]) == "█▅▂▁"
     assert sparkline([0.0, 0.0]) == "▁▁"
+
+
+def test_what_the_error_comes_to_is_told_with_its_interval() -> None:
+    ahead = ErrorAhead(100, (0.0312, 0.0391, 0.0476), wanted=0.03, n_wanted=(98.2, 1340.0, 1890.4))
+    lines = drawn(replace(STATUS, error_ahead=ahead))
+    assert "39.1 meV/Å (31.2 to 47.6) at the goal, before convergence" in row(lines, "foretold")
+    assert "30 meV/Å with 1 340 structures (98 to 1 890)" in "\n".join(lines)
+    assert not any("foretold" in line for line in drawn(STATUS))
+    unknown = "\n".join(drawn(replace(STATUS, error_ahead=replace(ahead, n_wanted=()))))
+    assert "30 meV/Å: with how many structures can't be told now" in unknown

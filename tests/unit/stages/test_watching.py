@@ -11,10 +11,10 @@ from aims_pax.dataset.records import EpochRow
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import StoreError
-from aims_pax.protocols import MemberErrors, StageState, Status
+from aims_pax.protocols import ErrorAhead, MemberErrors, StageState, Status
 from aims_pax.stages.activities import Stopwatch
 from aims_pax.stages.memory import Memory
-from aims_pax.stages.watching import KEPT_S, SHOWN, TimeLeft, Watching, kept_status
+from aims_pax.stages.watching import KEPT_S, SHOWN, Ahead, Watching, kept_status
 
 STATUS = Status(
     stage="active",
@@ -36,6 +36,8 @@ STATUS = Status(
     activity="sampling, step 1",
     phases="r",
 )
+
+ERROR_AHEAD = ErrorAhead(10, (0.04, 0.05, 0.07), wanted=0.03, n_wanted=(12.0, 15.5, 20.0))
 
 
 class Clock:
@@ -145,15 +147,17 @@ def test_parts_before_the_present_one_are_over(run: Looked) -> None:
 def test_time_left_is_told_of_parts_that_are_not_over(run: Looked) -> None:
     heard: list[Status] = []
 
-    def outlook(status: Status, _store: RunStore, _memory: Memory) -> TimeLeft:
+    def outlook(status: Status, _store: RunStore, _memory: Memory) -> Ahead:
         heard.append(status)
-        return {"initial": (1.0, 1.0, 1.0), "convergence": (1.0, 2.0, 3.0)}
+        return Ahead({"initial": (1.0, 1.0, 1.0), "convergence": (1.0, 2.0, 3.0)}, ERROR_AHEAD)
 
     run.watching.outlook = outlook
     run.stopwatch.enter("active")
     run.watching.show(STATUS)
     assert [one.left_s for one in run.onlooker.seen[-1].stages] == [(), (), (1.0, 2.0, 3.0)]
     assert heard[0].present == "active"
+    assert run.onlooker.seen[-1].error_ahead == ERROR_AHEAD
+    assert run.kept() == run.onlooker.seen[-1], "and is read back from the store"
 
 
 def test_trend_of_the_error_goes_on_from_earlier_sessions(run: Looked) -> None:

@@ -1,0 +1,1 @@
+"""The report of runs as a page on this machine, which follows them."""
