@@ -22,7 +22,6 @@ from aims_pax.cli.commands import (
     relabel,
     report,
     run,
-    schema,
     status,
     verify,
 )
@@ -133,7 +132,7 @@ _command(
     "training.extxyz --settings pbe0/aims_PAX.yaml",
     "my_project --settings pbe0/aims_PAX.yaml",
 )
-_command("schema", schema.schema, "Write JSON schemas for editors", "my_project")
+_command("schema", explain.schema, "Write JSON schemas for editors", "my_project")
 program.command("filter", hidden=True, short_help="Choose a dataset from a labelled pool; the same as run")(run.run)
 for _name in ("recalc", "recalculate"):
     program.command(_name, hidden=True, short_help="As relabel, with the options of v0.2")(relabel.recalc)

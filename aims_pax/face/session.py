@@ -59,7 +59,7 @@ def run_session(
 
     from aims_pax.campaign import run_campaign
     from aims_pax.checking.check import check_project
-    from aims_pax.forecast.underway import Underway
+    from aims_pax.forecast.curves.underway import Underway
     from aims_pax.report.live import LiveView
     from aims_pax.report.outlet import Outlet
 

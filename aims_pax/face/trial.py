@@ -10,8 +10,8 @@ from aims_pax.outcome.conditions import common_temperature
 from aims_pax.outcome.dihedrals.findings import Compared, Uncompared
 from aims_pax.outcome.dihedrals.opponent import Opponent, compare_dihedrals
 from aims_pax.outcome.drivers import usual_driver
-from aims_pax.outcome.heldout import HeldoutParts, HeldoutSet
-from aims_pax.outcome.heldout_plan import HeldoutPlan
+from aims_pax.outcome.heldout.heldout_plan import HeldoutPlan
+from aims_pax.outcome.heldout.heldout_set import HeldoutParts, HeldoutSet
 from aims_pax.outcome.verify import Drive, Subject, Verification, Wishes, heldout_name, measure_heldout, try_dynamics
 from aims_pax.settings import Project
 from aims_pax.settings.project import load_project

@@ -10,7 +10,7 @@ import numpy as np
 from aims_pax.evaluation.bonds import BONDED, BondGraph, graphs_of
 from aims_pax.evaluation.stability import DISORDERED
 from aims_pax.frame import Frame, LabelledFrame
-from aims_pax.outcome.heldout_plan import HeldoutPlan
+from aims_pax.outcome.heldout.heldout_plan import HeldoutPlan
 from aims_pax.outcome.trial import TrialRun
 from aims_pax.sampling import Langevin, Segment, TrajectoryStart, program_of
 from aims_pax.settings import ActiveLearningSettings, MDSettings, Project

@@ -15,7 +15,7 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departed, Departure, Reason
 from aims_pax.errors import StoreError
 from aims_pax.face.status import KILLED, RunStatus, read_status
-from aims_pax.forecast.underway import Underway
+from aims_pax.forecast.curves.underway import Underway
 from aims_pax.frame import Stage
 from aims_pax.protocols import StageState, Status
 

@@ -20,8 +20,8 @@ from aims_pax.departure import Departed, Departure, Reason
 from aims_pax.errors import UserError
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
 from aims_pax.outcome.conditions import Grounds, conditions_of, trial_runs
-from aims_pax.outcome.heldout import HeldoutParts, HeldoutSet
-from aims_pax.outcome.heldout_plan import HeldoutPlan
+from aims_pax.outcome.heldout.heldout_plan import HeldoutPlan
+from aims_pax.outcome.heldout.heldout_set import HeldoutParts, HeldoutSet
 from aims_pax.settings import Project, load_project
 
 from .projects import WATER, changed, water_project, write_project

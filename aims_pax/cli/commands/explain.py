@@ -1,7 +1,8 @@
-"""``aims-pax explain``."""
+"""``aims-pax explain`` and ``schema``: what settings mean, for people and for editors."""
 
 import textwrap
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
@@ -103,3 +104,14 @@ def _row(heading: str, text: str, *, width: int = 14) -> str:
     margin = " " * (4 + width)
     first = f"    {heading:<{width}}" if len(heading) < width else f"    {heading}  "
     return textwrap.fill(text, WIDTH, initial_indent=first, subsequent_indent=margin, break_on_hyphens=False)
+
+
+@guarded
+def schema(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the two schema files are written.")] = Path(),
+) -> None:
+    """Write JSON schemas of aims_PAX.yaml and mace.yaml, for editors that complete and check YAML."""
+    from aims_pax.settings.words.schema import write_schemas
+
+    for path in write_schemas(folder):
+        typer.echo(f"wrote {path}")

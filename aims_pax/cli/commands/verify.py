@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from aims_pax.frame import Frame
     from aims_pax.outcome.dihedrals.findings import Compared, Uncompared
     from aims_pax.outcome.dihedrals.opponent import Opponent
-    from aims_pax.outcome.heldout import HeldoutSet
-    from aims_pax.outcome.heldout_plan import HeldoutPlan
+    from aims_pax.outcome.heldout.heldout_plan import HeldoutPlan
+    from aims_pax.outcome.heldout.heldout_set import HeldoutSet
     from aims_pax.outcome.verify import Subject, Verification, Wishes
     from aims_pax.settings import Project
 
@@ -133,7 +133,7 @@ def verify(
     from aims_pax.outcome.conditions import common_temperature
     from aims_pax.outcome.dihedrals.opponent import Opponent, compare_dihedrals
     from aims_pax.outcome.drivers import usual_driver
-    from aims_pax.outcome.heldout_plan import HeldoutPlan
+    from aims_pax.outcome.heldout.heldout_plan import HeldoutPlan
     from aims_pax.outcome.verify import (
         Drive,
         Subject,
@@ -254,7 +254,7 @@ def _made(
     line: "ProgressLine",
 ) -> Path:
     """The held-out set, made or gone on with, once its cost was said."""
-    from aims_pax.outcome.heldout import HeldoutParts, HeldoutSet
+    from aims_pax.outcome.heldout.heldout_set import HeldoutParts, HeldoutSet
 
     parts = HeldoutParts(
         subject.project,

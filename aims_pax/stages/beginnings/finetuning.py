@@ -69,6 +69,9 @@ def as_its_model(project: Project) -> Project:
     """A project whose ARCHITECTURE is that of the model that it fine-tunes; itself where it does not, or can't yet."""
     if not project.mace.training.perform_finetuning:
         return project
+    family, name = _named(project.mace, project.folder)
+    if family == "mace" and not Path(name).is_file():
+        return project
     try:
         foundation = foundation_of(project.mace, project.folder, set(project.elements))
     except UserError:

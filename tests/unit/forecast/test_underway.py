@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from aims_pax.forecast.underway import FACTOR_OF_FEW, FACTOR_OF_MANY, MOST_GROWTH, Course
+from aims_pax.forecast.curves.underway import FACTOR_OF_FEW, FACTOR_OF_MANY, MOST_GROWTH, Course
 from aims_pax.protocols import StageSeen, StageState, Status
 
 STATUS = Status(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aims_pax.outcome.conditions import Grounds, common_temperature, conditions_of, heldout_starts, trial_runs
-from aims_pax.outcome.heldout_plan import HeldoutPlan
+from aims_pax.outcome.heldout.heldout_plan import HeldoutPlan
 from aims_pax.sampling import Langevin
 from aims_pax.settings import MDSettings, Project, load_project
 

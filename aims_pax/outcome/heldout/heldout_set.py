@@ -24,7 +24,7 @@ from aims_pax.frame import Frame, Label, Split
 from aims_pax.labelling.desk import LabelDesk
 from aims_pax.outcome.conditions import heldout_starts, motions_of, noted_motion
 from aims_pax.outcome.drivers import driver_forces, driver_name, is_reference, reference_forces, workers
-from aims_pax.outcome.heldout_plan import OVERSAMPLED, Cost, HeldoutPlan, Select
+from aims_pax.outcome.heldout.heldout_plan import OVERSAMPLED, Cost, HeldoutPlan, Select
 from aims_pax.protocols import Driver, ForgetsHistory, LabelDone
 from aims_pax.sampling import BatchedSampler, TrajectoryStart
 from aims_pax.selection import farthest_points
