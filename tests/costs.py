@@ -73,18 +73,19 @@ COSTS: Final[Mapping[str, str]] = {
 """Marker of all tests below a folder or in a file, relative to this one. Single tests have markers of their own."""
 
 DEAR: Final[Mapping[str, tuple[str, ...]]] = {
-    "integration/test_chgnet.py": (
-        "test_chgnet_drives_a_whole_campaign",
-        "test_its_stress_moves_cells",
-    ),
     "integration/test_campaign_mace.py": (
         "test_interrupted_run_gives_models_that_work_and_says_what_they_are",
         "test_run_killed_in_active_learning_has_the_weights_of_one_that_was_not",
+        "test_run_killed_in_stage_two_has_the_weights_of_one_that_was_not",
         "test_validation_structures_can_train_the_models_that_are_handed_over",
     ),
     "integration/test_campaign_programs.py": (
         "test_command_killed_with_labels_on_its_workers_goes_on_by_the_same_command",
         "test_project_of_v02_runs_unchanged",
+    ),
+    "integration/test_chgnet.py": (
+        "test_chgnet_drives_a_whole_campaign",
+        "test_its_stress_moves_cells",
     ),
     "integration/test_dashboard.py": (
         "test_a_reader_stays_where_he_is",
@@ -101,8 +102,19 @@ DEAR: Final[Mapping[str, tuple[str, ...]]] = {
         "test_no_label_is_begun_that_can_not_finish_before_the_walltime",
         "test_second_ctrl_c_leaves_at_once_and_workers_end_by_themselves",
     ),
+    "integration/test_dihedrals.py": (
+        "test_dihedrals_of_the_product_are_compared_with_those_of_tight_binding",
+        "test_every_step_by_the_reference_is_a_calculation_which_is_said_first_and_leaves_no_books",
+        "test_steps_by_the_reference_that_were_computed_before_it_was_left_are_found_again",
+    ),
+    "integration/test_doctor.py": (
+        "test_a_broken_pytorch_is_told_by_its_last_words",
+        "test_everything_that_a_campaign_needs_is_tried_here",
+        "test_without_pytorch_it_says_how_to_get_it_and_gives_1",
+    ),
     "integration/test_faults.py": (
         "test_campaign_reaches_its_size_though_labels_fail_and_workers_die",
+        "test_campaign_stops_at_a_spoilt_scratch_disk_and_goes_on_when_it_is_mended",
         "test_label_survives_the_loss_of_what_computes_it",
     ),
     "integration/test_fhi_aims.py": (
@@ -131,39 +143,74 @@ DEAR: Final[Mapping[str, tuple[str, ...]]] = {
         "test_an_old_finished_run_goes_on_when_its_goal_is_raised",
         "test_an_old_run_is_continued_to_its_end",
     ),
-    "integration/test_parsl_pool.py": ("test_ctrl_c_in_the_terminal_lets_the_campaign_close_its_pool",),
+    "integration/test_parsl_pool.py": (
+        "test_a_label_that_kills_every_worker_fails_as_worker_lost",
+        "test_a_result_that_the_killed_campaign_never_heard_of_is_found",
+        "test_ctrl_c_in_the_terminal_lets_the_campaign_close_its_pool",
+        "test_ctrl_c_while_jobs_are_pending_leaves_at_once_and_cancels_them",
+    ),
     "integration/test_pool_dead.py": ("test_waiting_campaign_says_for_what_and_ends_with_3_when_its_pool_is_dead",),
     "integration/test_power_cut.py": ("test_a_label_whose_request_is_forgotten_is_taken_when_it_is_asked_for_again",),
-    "integration/test_doctor.py": ("test_everything_that_a_campaign_needs_is_tried_here",),
     "integration/test_pretrain.py": ("test_models_of_mace_killed_twice_are_those_of_a_run_that_was_not",),
     "integration/test_pretrained.py": (
         "test_all_members_go_on_from_one_model_and_are_trained_first",
+        "test_final_datasets_of_v02_are_extended_and_then_the_run_itself",
         "test_members_go_on_from_their_models",
+        "test_the_first_committee_is_trained_alone_and_active_learning_goes_on",
     ),
     "integration/test_probe.py": (
         "test_a_queue_that_refuses_is_told_in_its_own_words",
         "test_every_system_is_labelled_where_it_belongs",
+        "test_workers_that_never_start_are_told_in_their_own_words",
+        "test_workers_without_the_package_are_told",
     ),
     "integration/test_real_dft.py": ("test_pool_labels_crystals_and_molecules_by_real_dft_side_by_side",),
     "integration/test_relabel_methods.py": (
         "test_models_learn_the_labels_of_the_other_method",
         "test_workers_of_the_first_reference_make_room_for_those_of_the_other",
     ),
+    "integration/test_report_page.py": ("test_page_opens_without_a_word_on_the_console",),
     "integration/test_safety.py": ("test_a_local_pool_listens_on_the_loopback_interface_alone",),
     "integration/test_systems.py": ("test_a_campaign_that_left_again_and_again_has_the_same_labels",),
     "integration/test_verdict.py": (
         "test_a_finished_run_tells_its_verdict_in_the_summary_and_in_the_closing_lines",
         "test_a_verdict_can_be_switched_off",
     ),
-    "integration/test_verify.py": ("test_stability_is_counted_at_each_temperature_and_drawn",),
+    "integration/test_verify.py": (
+        "test_stability_is_counted_at_each_temperature_and_drawn",
+        "test_structures_of_a_held_out_set_in_npt_have_the_cells_of_their_moments",
+    ),
     "unit/committee/mace/test_compiled.py": (
         "test_a_committee_compiled_from_its_checkpoint_on_learns_and_says_the_same",
         "test_what_keeps_pytorch_from_compiling_is_told",
     ),
+    "unit/committee/test_checkpoint.py": ("test_exported_files_need_mace_alone",),
+    "unit/committee/test_finetuning.py": (
+        "test_a_second_head_remembers",
+        "test_members_begin_as_the_foundation_model_and_learn",
+        "test_networks_of_published_models",
+    ),
+    "unit/committee/test_molecules.py": (
+        "test_a_committee_that_goes_on_weighs_them_still",
+        "test_nothing_changes_until_molecules_are_weighed",
+    ),
     "unit/committee/test_placement.py": ("test_checkpoints_go_on_with_another_number_of_devices",),
-    "unit/reference/embedded/test_asi.py": ("test_a_real_engine_behind_the_interface_gives_its_own_numbers",),
+    "unit/committee/test_pretrained.py": (
+        "test_members_of_other_atomic_energies_have_errors_of_their_own",
+        "test_such_a_committee_is_saved_with_all_its_constants",
+    ),
+    "unit/reference/embedded/test_asi.py": (
+        "test_a_hanging_label_is_ended_with_all_its_ranks_and_the_next_one_works",
+        "test_a_real_engine_behind_the_interface_gives_its_own_numbers",
+    ),
     "unit/reference/process/test_supervised.py": (
+        "test_a_hanging_label_is_ended_and_the_next_one_works",
         "test_an_answer_to_an_interrupted_question_is_not_taken_for_the_next_one",
+    ),
+    "unit/report/test_logs.py": ("test_every_line_appears_once_although_a_model_was_loaded_before",),
+    "unit/sampling/test_bias.py": ("test_hills_fill_a_known_well",),
+    "unit/sampling/test_langevin.py": (
+        "test_harmonic_oscillators_have_the_temperature_and_the_width_of_their_thermostat",
     ),
 }
 """Tests of half a dozen seconds or more on an idle machine, by file: for `make dear` and CI, not for `make test`."""
