@@ -27,7 +27,7 @@ class ProgressLine:
         self._stream, self._clock = Outlet(stream), clock
         self._in_place = stream.isatty()
         self._shown_at: float | None = None
-        self._words = ""
+        self._words = self._put_last = ""
 
     def __enter__(self) -> Self:
         return self
@@ -48,13 +48,15 @@ class ProgressLine:
 
     def end(self) -> None:
         """Leave the line as it is, with the newest words; what comes next begins a line of its own."""
-        if self._words:
+        if self._words and (self._in_place or self._words != self._put_last):
             self._put()
+        if self._words:
             self._stream.write("\n" if self._in_place else "")
             self._stream.flush()
         self._words, self._shown_at = "", None
 
     def _put(self) -> None:
+        self._put_last = self._words
         if self._in_place:
             width = shutil.get_terminal_size().columns
             self._stream.write(f"\r\x1b[K{self._words[: width - 1]}")

@@ -29,10 +29,6 @@ def report(
 
     Of runs that are finished, interrupted or under way; nothing of them is changed. Pictures and data of the figures
     are written beside it. Several folders are shown side by side.
-
-    aims-pax report my_project
-
-    aims-pax report first second --out both.html
     """
     named = folders or [Path()]
     target = out or (named[0] / PAGE if len(named) == 1 else Path(PAGE))
