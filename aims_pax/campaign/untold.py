@@ -9,7 +9,7 @@ from aims_pax.learner.state import LIVE, Phase, State
 from aims_pax.protocols import StageSeen, StageState, Status
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.states import LETTERS, LOOPS, N_SCORES, recall_state
-from aims_pax.stages.watching import N_ERRORS
+from aims_pax.stages.watching import N_ERRORS, status_at_rest
 
 
 def status_told_by(store: RunStore, memory: Memory, progress: str) -> Status:
@@ -17,25 +17,10 @@ def status_told_by(store: RunStore, memory: Memory, progress: str) -> Status:
     over = [name for name in stages_over(store, memory) if name != progress]
     present = [] if progress == FINISHED else [progress]
     errors, counts = tuple(store.error_course(N_ERRORS)), store.counts()
-    told = Status(
-        stage=progress,
-        n_running=0,
-        n_waiting=0,
-        n_training=0,
-        n_finished=0,
-        n_labels_requested=counts.n_requested,
-        n_labels_received=counts.n_received,
-        n_labels_failed=counts.n_failed,
-        n_train=counts.n_train,
-        n_valid=counts.n_valid,
-        train_goal=None,
-        md_steps=0,
+    told = replace(
+        status_at_rest(counts, stage=progress),
         epochs=store.n_epochs(),
-        threshold=float("inf"),
-        last_score=None,
         force_mae_ev_per_ang=errors[-1] if errors else None,
-        activity="",
-        n_withdrawn=counts.n_withdrawn,
         stages=(
             *(StageSeen(name, StageState.OVER) for name in over),
             *(StageSeen(name, StageState.PRESENT) for name in present),

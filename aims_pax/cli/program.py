@@ -81,7 +81,12 @@ _command(
 )
 _command("run", run.run, "Run the whole campaign", "my_project", "my_project --parsl-config slurm_packed")
 _command(
-    "status", status.status, "Show where a run stands, from any shell or node", "my_project", "my_project --follow"
+    "status",
+    status.status,
+    "Show where a run stands, from any shell or node",
+    "my_project",
+    "my_project --follow",
+    "my_project --wanted 20",
 )
 _command("idg", run.idg, "Generate the initial dataset only", "my_project")
 _command(
@@ -104,6 +109,7 @@ _command(
     "Try models by MD and on held-out structures",
     "my_project --length 100",
     "my_project --length 0 --heldout 240",
+    "my_project --temperatures 300,500,700 --heldout 240",
 )
 _command(
     "export",

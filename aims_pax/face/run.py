@@ -233,7 +233,7 @@ def open_run(folder: "str | Path | Project") -> Run:
         return found[0].run_folder
 
     home = folder.run_folder if isinstance(folder, Project) else run_home(Path(folder), of_project)
-    RunStore.open_readonly(home).close()
+    RunStore.open_briefly(home).close()
     return Run(home, found[0] if found else None)
 
 

@@ -1,7 +1,7 @@
 """All that a page tells of one run, read once: its store, and what stands in results/ and verify/ beside it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -152,18 +152,14 @@ class Material:
         return f"{first:g} K" if last is None else f"{first:g} to {last:g} K"
 
 
-def read_material(
-    run_folder: Path, *, name: str, opened: Callable[[Path], RunStore] = RunStore.open_readonly
-) -> Material:
-    """Everything of a run, of which nothing is changed, also while a campaign is at work there.
+def read_material(run_folder: Path, *, name: str) -> Material:
+    """Everything of a run, of which not a file is changed, also while a campaign is at work there.
 
     Parameters
     ----------
     run_folder : Path
     name : str
         What the page calls it.
-    opened : callable
-        How its store is opened.
 
     Raises
     ------
@@ -173,7 +169,7 @@ def read_material(
         Its store, or what it keeps beside, is damaged.
     """
     results = RunFolder(run_folder, run_folder).results
-    with opened(run_folder) as store:
+    with RunStore.open_briefly(run_folder) as store:
         memory = Memory(store, RunFolder(run_folder, run_folder))
         stopwatch = Stopwatch(clock=lambda: 0.0)
         memory.recall_time(stopwatch)

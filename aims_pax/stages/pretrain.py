@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import isclose
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import CampaignStopped, Problem
 from aims_pax.frame import Frame, Label, Split
-from aims_pax.protocols import Status
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import Project
 from aims_pax.settings.methods.charges import told_by
@@ -24,6 +24,7 @@ from aims_pax.stages.bench import Bench
 from aims_pax.stages.driver import embedded_settings, tight_binding, what_tight_binding_cannot
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.states import PRIORS, convergence_key
+from aims_pax.stages.watching import status_at_rest
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
     from aims_pax.committee import Committee
@@ -286,23 +287,15 @@ class _Learning:
         counts = self._store.counts()
         n_labels = counts.n_received if n_labels is None else n_labels
         self._bench.observer.show(
-            Status(
-                stage=self._name,
+            replace(
+                status_at_rest(counts, stage=self._name, activity=activity),
                 n_running=n_running,
-                n_waiting=0,
-                n_training=0,
-                n_finished=0,
                 n_labels_requested=n_labels,
                 n_labels_received=n_labels,
                 n_labels_failed=0,
-                n_train=counts.n_train,
-                n_valid=counts.n_valid,
                 train_goal=self._settings.n - self._settings.n_valid,
                 md_steps=md_steps,
                 epochs=self._n_epochs,
-                threshold=float("inf"),
-                last_score=None,
                 force_mae_ev_per_ang=force_mae,
-                activity=activity,
             )
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Final
 
+from aims_pax.dataset.records import Counts
 from aims_pax.dataset.store import RunStore
 from aims_pax.learner.journal import from_text
 from aims_pax.protocols import ErrorAhead, Observer, StageSeen, StageState, Status
@@ -31,6 +32,30 @@ N_LABELS: Final = 200
 
 TimeLeft = Mapping[str, tuple[float, ...]]
 """Seconds that parts of a run have still to take, by their names, as in :class:`~aims_pax.protocols.StageSeen`."""
+
+
+def status_at_rest(counts: Counts, *, stage: str, activity: str = "") -> Status:
+    """Where a run stands while no trajectory moves, as far as its labels tell; the rest is for :func:`replace`."""
+    return Status(
+        stage=stage,
+        n_running=0,
+        n_waiting=0,
+        n_training=0,
+        n_finished=0,
+        n_labels_requested=counts.n_requested,
+        n_labels_received=counts.n_received,
+        n_labels_failed=counts.n_failed,
+        n_train=counts.n_train,
+        n_valid=counts.n_valid,
+        train_goal=None,
+        md_steps=0,
+        epochs=0,
+        threshold=float("inf"),
+        last_score=None,
+        force_mae_ev_per_ang=None,
+        activity=activity,
+        n_withdrawn=counts.n_withdrawn,
+    )
 
 
 @dataclass(frozen=True, slots=True)

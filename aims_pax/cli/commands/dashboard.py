@@ -33,10 +33,6 @@ def dashboard(
 
     Nothing is written into their folders, and campaigns go on. The address holds a secret of this session, without
     which nothing is answered. On a cluster: start it there, and open a tunnel by ssh -L.
-
-    aims-pax dashboard my_project
-
-    aims-pax dashboard first second --port 8600 --no-browser
     """
     from aims_pax.face.dashboard.server import require_packages
 

@@ -49,12 +49,6 @@ def status(
 
     Reads the run's files only: beside a campaign under way, from another node, or when nobody works on it; then it
     says how the run has ended, and which command goes on.
-
-    aims-pax status my_project            as it is now
-
-    aims-pax status --follow my_project   goes on showing it
-
-    aims-pax status --wanted 20 my_project   and how many structures it takes to 20 meV/Å
     """
     from aims_pax.face.status import read_status, run_home
 

@@ -114,10 +114,7 @@ def verify(
     settings_file: SettingsFile = None,
     model_file: ModelFile = None,
 ) -> None:
-    """Try finished models: MD at several temperatures, watched for what breaks, and errors on held-out structures.
-
-    aims-pax verify my_project --temperatures 300,500,700 --length 100 --heldout 240
-    """
+    """Try finished models: MD at several temperatures, watched for what breaks, and errors on held-out structures."""
     folder, paths = _models_of(folder, models, further_models)
     kelvin = _temperatures(temperatures)
     problems = [

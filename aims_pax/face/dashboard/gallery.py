@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from aims_pax.dataset.store import STORE_NAME, RunStore
+from aims_pax.dataset.store import STORE_NAME
 from aims_pax.errors import AimsPaxError
 from aims_pax.face.status import read_status
 from aims_pax.page.document import Page, Served, file_address, page_of
-from aims_pax.page.material import Material, read_material
+from aims_pax.page.material import read_material
 
 LEAST_PAUSE_S: Final = 10.0
 """From one drawing to the next, at least, s."""
@@ -184,9 +184,7 @@ async def _aside(work: Callable[[], T]) -> T:
 
 
 def _page(subjects: Sequence[Subject], version: int) -> Page:
-    materials: list[Material] = [
-        read_material(one.folder, name=one.name, opened=RunStore.open_briefly) for one in subjects
-    ]
+    materials = [read_material(one.folder, name=one.name) for one in subjects]
     return page_of(materials, address=file_address(FILES), served=Served(NEWS, version))
 
 

@@ -1,6 +1,6 @@
 """Where a run stands, for whoever looks at it: built here, whatever the stage."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aims_pax.committee import Committee
 from aims_pax.dataset.records import Counts
@@ -11,6 +11,7 @@ from aims_pax.learner.transition import equilibration_left, threshold
 from aims_pax.protocols import Status
 from aims_pax.stages.loop.parts import LoopParts
 from aims_pax.stages.states import LETTERS, N_SCORES
+from aims_pax.stages.watching import status_at_rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +76,12 @@ def convergence_status(
     counts: Counts, committee: Committee, *, n_epochs: int, force_mae: float | None, activity: str
 ) -> Status:
     """Where a run stands while no trajectory moves; the epochs are those of the whole run."""
-    return Status(
-        stage="convergence",
-        n_running=0,
-        n_waiting=0,
-        n_training=0,
-        n_finished=0,
-        n_labels_requested=counts.n_requested,
-        n_labels_received=counts.n_received,
-        n_labels_failed=counts.n_failed,
+    return replace(
+        status_at_rest(counts, stage="convergence", activity=activity),
         n_train=committee.n_train(0),
         n_valid=committee.n_valid(0),
-        train_goal=None,
-        md_steps=0,
         epochs=n_epochs,
-        threshold=float("inf"),
-        last_score=None,
         force_mae_ev_per_ang=force_mae,
-        activity=activity,
     )
 
 
