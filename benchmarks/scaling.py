@@ -56,6 +56,7 @@ from aims_pax.stages.loop.recording import NoRecorder
 from aims_pax.stages.loop.shell import Loop
 from aims_pax.stages.loop.trainer import Stagnations
 from aims_pax.stages.memory import Memory
+from aims_pax.stages.watching import Watching
 from aims_pax.testing.committee import SpringCommittee
 from aims_pax.testing.drivers import Tethers
 from aims_pax.testing.springs import Nature
@@ -250,10 +251,10 @@ class MeasuredBench:
     folder: RunFolder
     pool: ParslPool
     stopwatch: Stopwatch
-    observer: Unwatched = field(default_factory=Unwatched)
+    observer: Watching
     departure: Departure = field(default_factory=Departure)
 
-    def desk(self, stage: str, *, is_revocable: bool = False) -> LabelDesk:
+    def desk(self, stage: str, *, reference: str | None = None, is_revocable: bool = False) -> LabelDesk:
         """Where a stage asks for labels."""
         return LabelDesk(self.store, self.pool, self.folder, stage, keeps_folders=False, departure=self.departure)
 
@@ -262,8 +263,10 @@ def active_learning(case: Case, store: RunStore, pool: ParslPool, stopwatch: Sto
     """The stage as a campaign assembles it, but for its committee."""
     folder = RunFolder(root, root / "labels")
     committee = SleepingSprings(case, crystal())
-    starts = [TrajectoryStart.steady(crystal(), Langevin(0.01), 300.0, 1.0, 1)] * case.trajectories
-    bench = MeasuredBench(store, Memory(store, folder), folder, pool, stopwatch)
+    starts = [TrajectoryStart.steady(crystal(), Langevin(0.01), 30.0, 1.0, 1)] * case.trajectories
+    memory = Memory(store, folder)
+    watching = Watching(Unwatched(), store, memory, stopwatch=stopwatch, n_workers=case.workers)
+    bench = MeasuredBench(store, memory, folder, pool, stopwatch, watching)
     parts = LoopParts(
         rules=case.rules,
         sampler=BatchedSampler(starts, CommitteeForces(committee, member=0)),

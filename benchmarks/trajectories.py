@@ -88,7 +88,7 @@ def project_of(folder: Path, *, n_trajectories: int, seed: int) -> Project:
                 valid_ratio=0.1,
             ),
             ap.learn(num_trajectories=n_trajectories, max_train_set_size=GOAL, skip_step_mlff=20, valid_ratio=0.1),
-            ap.converge(max_convergence_epochs=300, convergence_patience=60),
+            ap.converge(max_convergence_epochs=120, convergence_patience=30),
         ],
         md={"temperature": 500.0, "timestep": system.timestep_fs, "friction": 0.01, "seed": seed},
         mace={
@@ -162,7 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trajectories", nargs="+", type=int, default=list(N_TRAJECTORIES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2])
-    parser.add_argument("--length", type=float, default=20.0, help="of each run of MD, ps")
+    parser.add_argument("--length", type=float, default=10.0, help="of each run of MD, ps")
     parser.add_argument("--table", type=Path, default=HERE / "results" / "trajectories.jsonl")
     parser.add_argument("--work", type=Path, default=Path("trajectories"), help="folder of MD and runs")
     parser.add_argument("--show", action="store_true", help="measure nothing")

@@ -44,6 +44,11 @@ def model_problems(project: Project) -> Iterator[Problem]:
         return
     tags = tags_of(project.active)
     names, where = ", ".join(file.name for file in files), str(_folder(project))
+    if (training := project.mace.training).perform_finetuning:
+        found = f"Members would go on from {names}, and by perform_finetuning begin as {training.pretrained_model}."
+        advice = "Set perform_finetuning: false to go on from the models, or name another GENERAL.model_dir."
+        yield Problem(where, found, "one beginning", advice)
+        return
     n_members = len(seeds_of(project))
     if len(files) not in (1, n_members):
         found = f"There are {len(files)} models ({names}), and the committee has {n_members} members (ensemble_size)."
