@@ -59,6 +59,7 @@ lint: $(VENV)/.installed-dev
 
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks
 
 imports: $(VENV)/.installed-dev
 	$(BIN)/lint-imports --no-logo

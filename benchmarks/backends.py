@@ -31,6 +31,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 from unittest.mock import patch
 
 import numpy as np
@@ -107,7 +108,7 @@ def without_codegen(case: Case) -> list[nn.Module]:
 
 def compiled(case: Case, data: ModelInput, *, mode: str = "default") -> Pass:
     torch.compiler.reset()
-    made = [torch.compile(model, mode=mode) for model in without_codegen(case)]
+    made = [cast(nn.Module, torch.compile(model, mode=mode)) for model in without_codegen(case)]
     # As in MACE's calculator: with training=False the graph of the energy is thrown away while it is being traced.
     evaluate = in_turn(made, data, training=True)
     if case.committee.device.type != "cpu":
@@ -167,7 +168,8 @@ def vectorised(case: Case, data: ModelInput) -> Pass:
     def energies(weights: dict[str, Tensor], buffers: dict[str, Tensor], positions: Tensor) -> Tensor:
         arguments = ({**constants, "positions": positions},)
         out = torch.func.functional_call(members[0], (weights, buffers), arguments, {"compute_force": False})
-        return out["interaction_energy"]
+        energy: Tensor = out["interaction_energy"]
+        return energy
 
     def evaluate() -> Tensor:
         positions = data["positions"].detach().expand(len(members), -1, -1).clone().requires_grad_(True)
@@ -187,7 +189,7 @@ def cuequivariance(case: Case, data: ModelInput) -> Pass:
 
 def recorded(evaluate: Pass) -> Pass:
     """The same pass as a CUDA graph."""
-    aside = torch.cuda.Stream()
+    aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     aside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(aside):
         for _ in range(3):
@@ -248,7 +250,7 @@ def batch_of(case: Case, n_trajectories: int) -> AtomBatch:
 def timed(evaluate: Pass, *, budget_s: float, synchronize: Callable[[], None]) -> float:
     """Seconds of the median pass."""
     evaluate()
-    begin, found = time.perf_counter(), []
+    begin, found = time.perf_counter(), list[float]()
     while len(found) < 5 or time.perf_counter() - begin < budget_s:
         synchronize()
         start = time.perf_counter()
@@ -261,7 +263,7 @@ def timed(evaluate: Pass, *, budget_s: float, synchronize: Callable[[], None]) -
 def records(case: Case, n_trajectories: int, arguments: argparse.Namespace) -> Iterator[Record]:
     """All ways for one batch."""
     device = case.committee.device
-    synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    synchronize: Callable[[], None] = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     batch = batch_of(case, n_trajectories)
     data = model_input(batch, asked_by(case.models[0]))
     truth = as_built(case, data)()

@@ -116,7 +116,8 @@ def force_field(atoms: Atoms, *, n_epochs: int) -> Committee:
     angles = np.arange(0, 360, 15)
     held = [Restraint(TURN, float(np.deg2rad(angle)), 2.0) for angle in angles]
     starts = [
-        start(turned(atoms, angle), one, temperature_k=700.0, seed=1) for angle, one in zip(angles, held, strict=True)
+        start(turned(atoms, float(angle)), one, temperature_k=700.0, seed=1)
+        for angle, one in zip(angles, held, strict=True)
     ]
     sampler = BatchedSampler(starts, CalculatorForces(lambda: TBLite(method="GFN1-xTB", verbosity=0)))
     everyone, frames = range(len(starts)), list[Frame]()
@@ -143,7 +144,8 @@ def angles_of(positions: FloatArray) -> FloatArray:
     front, rear = i - j, m - k
     front = front - (front * bond).sum(axis=1, keepdims=True) * bond
     rear = rear - (rear * bond).sum(axis=1, keepdims=True) * bond
-    return np.arctan2((np.cross(bond, front) * rear).sum(axis=1), (front * rear).sum(axis=1))
+    angles: FloatArray = np.arctan2((np.cross(bond, front) * rear).sum(axis=1), (front * rear).sum(axis=1))
+    return angles
 
 
 def sampled(atoms: Atoms, committee: Committee, budget: Budget) -> tuple[FloatArray, list[FloatArray]]:
@@ -185,7 +187,8 @@ def bins_of(angles: FloatArray, hills: list[FloatArray], *, below_kt: float) -> 
         # What a bin holds is the mean of the density over it and its mirror image.
         fine = np.linspace(EDGES[:-1], EDGES[1:], 9)[:, None] * np.array([1.0, -1.0])[:, None]
         energies = free_energy(HILLS, own, fine[..., None]) / KT
-        return -np.log(np.exp(-energies).mean(axis=(0, 1)))
+        both: FloatArray = -np.log(np.exp(-energies).mean(axis=(0, 1)))
+        return both
 
     learned = np.array([both_signs(own) for own in hills])
     learned -= learned[:, compared].mean(axis=1, keepdims=True)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import torch
-from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 
@@ -19,5 +18,5 @@ def gpu_seconds(work: Callable[[], object]) -> float | None:
     with profile(activities=[ProfilerActivity.CUDA]) as seen:
         work()
         torch.cuda.synchronize()
-    events = [event for event in seen.key_averages() if event.device_type == DeviceType.CUDA]
-    return sum(event.self_device_time_total for event in events) * 1e-6
+    events = [event for event in seen.key_averages() if event.device_type.name == "CUDA"]
+    return float(sum(event.self_device_time_total for event in events)) * 1e-6

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from aims_pax.frame import FloatArray
+from aims_pax.selection import max_atomic_error
 
 BASELINE: Final = "random"
 """The way that others are compared to."""
@@ -55,6 +56,16 @@ class Record:
     @property
     def cell(self) -> Cell:
         return Cell(self.system, self.seed, self.labels, self.way)
+
+
+def record_of(
+    cell: Cell, found: Sequence[FloatArray], true: Sequence[FloatArray], *, core_s: float, recipe: str
+) -> Record:
+    """What forces of structures (atoms, 3), in eV/Å, that a model has found are worth beside the true ones."""
+    worst = [max_atomic_error(*pair) for pair in zip(found, true, strict=True)]
+    mae = np.abs(np.concatenate(found) - np.concatenate(true)).mean()
+    mean, tail, largest = (round(1000 * float(one), 2) for one in (mae, np.percentile(worst, 95), max(worst)))
+    return Record(cell.system, cell.seed, cell.labels, cell.way, mean, tail, largest, core_s, recipe)
 
 
 # -- the file -------------------------------------------------------------------------------------------------

@@ -210,7 +210,7 @@ def equation_of_state(material: Material, *, n_replicas: int, n_looks: int) -> t
     return mean, variance
 
 
-class Argon(Calculator):
+class Argon(Calculator):  # type: ignore[misc]
     """The same potential for ASE."""
 
     implemented_properties = ("energy", "forces", "stress")

@@ -62,7 +62,7 @@ def waiting(wait_s: float, folder: Path) -> Idle:
     return Idle(wait_s, percent["campaign"], percent["interchange"], percent["manager"], percent["workers"])
 
 
-def _processor_s(campaign: subprocess.Popen, folder: Path) -> dict[str, float]:
+def _processor_s(campaign: subprocess.Popen[bytes], folder: Path) -> dict[str, float]:
     """Processor seconds so far of the campaign and of what it has started.
 
     Blocks are no children of the campaign: they are known by the folder of their logs, which the manager is told.

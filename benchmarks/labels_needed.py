@@ -30,7 +30,7 @@ import argparse
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from math import ceil
 from pathlib import Path
@@ -41,7 +41,7 @@ import torch
 from ase import Atoms
 from ase.build import bulk
 from ase.io import read
-from curves import BASELINE, ERRORS, Cell, Record, append, lines_of, read_table
+from curves import BASELINE, ERRORS, Cell, Record, append, lines_of, read_table, record_of
 from ethanol import MODELS, ethanol, labels_of
 
 import aims_pax as ap
@@ -51,7 +51,6 @@ from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.frame import FloatArray, Frame, Label, LabelledFrame, Split
 from aims_pax.learner.annealing import Annealing, AnnealingRules
 from aims_pax.sampling import BatchedSampler, TrajectoryStart, program_of
-from aims_pax.selection import max_atomic_error
 from aims_pax.settings import Project
 from aims_pax.stages.driver import tight_binding
 from aims_pax.trajectory import pack_arrays, unpack_arrays
@@ -126,8 +125,8 @@ def systems_of(*, is_quick: bool) -> dict[str, System]:
         heldout=Span(6, 40, 100, 10),
     )
     if is_quick:
-        few = {"labels": (14, 20), "n_steps": 60, "n_initial_epochs": 20}
-        return {"ethanol": replace(molecule, **few, pool=Span(2, 20, 5, 10), heldout=Span(2, 6, 20, 5))}
+        few = replace(molecule, labels=(14, 20), n_steps=60, n_initial_epochs=20)
+        return {"ethanol": replace(few, pool=Span(2, 20, 5, 10), heldout=Span(2, 6, 20, 5))}
     salt = replace(
         molecule,
         name="nacl",
@@ -308,10 +307,8 @@ def measured(cell: Cell, system: System, work: Path) -> Record:
     true = [label.forces for label in labels_at(heldout, system, work / "heldout-labels.npz")]
     committee = trained(labelled(cell, system, work), system, work, seed=cell.seed)
     found = [predicted.forces[0] for predicted in committee.predict(heldout)]
-    worst = [max_atomic_error(*pair) for pair in zip(found, true, strict=True)]
-    mae = np.abs(np.concatenate(found) - np.concatenate(true)).mean()
-    errors = [round(1000 * float(one), 2) for one in (mae, np.percentile(worst, 95), max(worst))]
-    return Record(*asdict(cell).values(), *errors, round(time.process_time() - began, 1), system.recipe)
+    spent_s = round(time.process_time() - began, 1)
+    return record_of(cell, found, true, core_s=spent_s, recipe=system.recipe)
 
 
 # -- all of them ----------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ def temperature(
         if stopped:
             raise SystemExit(f"{what}: {stopped[0]}")
         temperatures += [sampler.kinetic_temperature(trajectory) for trajectory in everyone]
-    return Measurement(f"kinetic temperature, {what}", abs(np.mean(temperatures) / target_k - 1), 0.02, "")
+    return Measurement(f"kinetic temperature, {what}", abs(float(np.mean(temperatures)) / target_k - 1), 0.02, "")
 
 
 def drift(forces: Driver, atoms: Atoms, *, n_trajectories: int, n_steps: int) -> Measurement:

@@ -17,8 +17,8 @@ of independent MD. The ratio is that of labels to those of scratch at equal erro
 
 import argparse
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from math import ceil
 from pathlib import Path
@@ -27,7 +27,7 @@ from typing import Final
 import numpy as np
 import torch
 from ase.build import molecule
-from curves import Cell, Record, append, lines_of, read_table
+from curves import Cell, Record, append, lines_of, read_table, record_of
 from ethanol import labels_of, mace_settings
 from labels_needed import HELDOUT_SEED, UNVALIDATED, Span, System, sampled
 
@@ -36,14 +36,13 @@ from aims_pax.dataset.durable import replacing_bytes
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
 from aims_pax.learner.annealing import Annealing, AnnealingRules
 from aims_pax.reference.registry import build_reference
-from aims_pax.selection import max_atomic_error
 from aims_pax.settings import PyscfSettings
 from aims_pax.settings.committee.mace import MaceSettings
 from aims_pax.trajectory import pack_arrays, unpack_arrays
 
 HERE: Final = Path(__file__).parent
 BASELINE: Final = "scratch"
-TUNED: Final = {
+TUNED: Final[Mapping[str, Mapping[str, object]]] = {
     "naive": {},
     "frozen": {"freeze_embedding": True, "freeze_interactions": True},
     "lora": {"finetuning_choice": "lora"},
@@ -187,10 +186,7 @@ def measured(cell: Cell, work: Path) -> Record:
     n_steps = 10 * N_STEPS if cell.way == "long" else N_STEPS
     finish(committee, len(points), n_steps=n_steps, factor=RATES[cell.way] / lr)
     found = [predicted.forces[0] for predicted in committee.predict(heldout)]
-    worst = [max_atomic_error(*pair) for pair in zip(found, true, strict=True)]
-    mae = np.abs(np.concatenate(found) - np.concatenate(true)).mean()
-    errors = [round(1000 * float(one), 2) for one in (mae, np.percentile(worst, 95), max(worst))]
-    return Record(*asdict(cell).values(), *errors, 0.0, RECIPE)
+    return record_of(cell, found, true, core_s=0.0, recipe=RECIPE)
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ from ase.build import bulk
 
 from aims_pax.atoms import frame_of
 from aims_pax.batch import AtomBatch
-from aims_pax.committee import CommitteeForces
+from aims_pax.committee import Committee, CommitteeForces
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
@@ -51,6 +52,7 @@ from aims_pax.sampling import BatchedSampler, Langevin, TrajectoryStart
 from aims_pax.selection import SCORES
 from aims_pax.settings.methods.reference import AseCalculatorSettings
 from aims_pax.stages.activities import Activity, Stopwatch
+from aims_pax.stages.bench import Bench
 from aims_pax.stages.loop.parts import GoesBackTo, LoopParts
 from aims_pax.stages.loop.recording import NoRecorder
 from aims_pax.stages.loop.shell import Loop
@@ -262,7 +264,7 @@ class MeasuredBench:
 def active_learning(case: Case, store: RunStore, pool: ParslPool, stopwatch: Stopwatch, root: Path) -> Loop:
     """The stage as a campaign assembles it, but for its committee."""
     folder = RunFolder(root, root / "labels")
-    committee = SleepingSprings(case, crystal())
+    committee = cast(Committee, SleepingSprings(case, crystal()))  # the loop asks for no more than this has
     starts = [TrajectoryStart.steady(crystal(), Langevin(0.01), 30.0, 1.0, 1)] * case.trajectories
     memory = Memory(store, folder)
     watching = Watching(Unwatched(), store, memory, stopwatch=stopwatch, n_workers=case.workers)
@@ -278,7 +280,7 @@ def active_learning(case: Case, store: RunStore, pool: ParslPool, stopwatch: Sto
     )
     state = begin(case.rules, n_trajectories=case.trajectories)
     stagnations = Stagnations.begin(committee.n_members, patience=10, margin=0.002)
-    return Loop(bench, str(Stage.ACTIVE), parts, state, committee=committee, stagnations=stagnations)
+    return Loop(cast(Bench, bench), str(Stage.ACTIVE), parts, state, committee=committee, stagnations=stagnations)
 
 
 def cases(arguments: argparse.Namespace) -> list[Case]:

@@ -2,14 +2,16 @@
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 
-class Sleeping(Calculator):
+class Sleeping(Calculator):  # type: ignore[misc]
     """Sleeps, and gives small forces that depend on nothing.
 
     Parameters
@@ -26,7 +28,13 @@ class Sleeping(Calculator):
         super().__init__()
         self._label_s, self._marks = label_s, Path(marks)
 
-    def calculate(self, atoms=None, properties=("energy", "forces"), system_changes=all_changes) -> None:
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy", "forces"),
+        system_changes: Sequence[str] = all_changes,
+    ) -> None:
+        """Sleep."""
         super().calculate(atoms, properties, system_changes)
         (self._marks / str(os.getpid())).touch()
         time.sleep(self._label_s)

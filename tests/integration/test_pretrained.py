@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from ase.build import molecule
 from ase.io import read, write
 from typer.testing import CliRunner
@@ -177,6 +178,15 @@ def test_models_that_can_not_be_gone_on_from_are_refused(initial_copper_mace: Pa
     atoms = molecule("H2")
     write(gold / "copper.xyz", atoms)
     assert "The models do not know the elements H, which the starting structures have." in checked(gold)[1]
+
+    tuned = with_models(tmp_path / "tuned", initial_copper_mace, *names)
+    mace = tuned / "mace.yaml"
+    keys = yaml.safe_load(mace.read_text())
+    keys["TRAINING"] = {"perform_finetuning": True, "pretrained_model": "model/tiny-1.model"}
+    del keys["ARCHITECTURE"]
+    mace.write_text(yaml.safe_dump(keys))
+    said = checked(tuned)[1]
+    assert "Members would go on from tiny-1.model, tiny-2.model, and by perform_finetuning begin as model/tiny" in said
 
     broken = with_models(tmp_path / "broken", initial_copper_mace, *names)
     (broken / "model" / "tiny-1.model").write_text("no model")
