@@ -42,7 +42,7 @@ _LINK: Final = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 _ROW: Final = re.compile(r"^\| \[([^\]]+)\]\(([^)#\s]+\.md)\)", re.MULTILINE)
 _HEADING: Final = re.compile(r"^## (.+)\n", re.MULTILINE)
 
-CONTENTS: Final = ("docs/index", "docs/decisions/README", "README")
+CONTENTS: Final = ("docs/index", "docs/settings", "docs/decisions/README", "README")
 """Pages whose tables, where rows begin with a link, are the contents of the site."""
 
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-CONTENTS = (ROOT / "docs" / "index.md", ROOT / "docs" / "decisions" / "README.md")
+CONTENTS = tuple(ROOT / "docs" / page for page in ("index.md", "settings.md", "decisions/README.md"))
 
 
 def test_every_page_is_among_the_contents() -> None:

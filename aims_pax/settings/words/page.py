@@ -1,5 +1,7 @@
-"""The reference page of all settings, generated from the fields: ``python -m aims_pax.settings.words.page``."""
+"""The reference of all settings, generated from the fields: ``python -m aims_pax.settings.words.page docs``."""
 
+import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from math import isinf
 from pathlib import Path
@@ -26,16 +28,17 @@ from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.select import SelectSettings
 
 _INTRODUCTION: Final = """\
-<!-- Generated from the code by: python -m aims_pax.settings.words.page > docs/settings.md -->
-
 # Settings
 
 A project is a folder with `aims_PAX.yaml`, `mace.yaml` and starting structures. `aims-pax init` writes one,
 `aims-pax check` says everything that is wrong with it, and `aims-pax schema` writes schemas for editors.
 
 Paths are relative to the project's folder. Numbers may be written as `1e-3`; `inf` means no limit. A key that is
-not listed here is an error. The older file names `aimsPAX.yaml` and `model.yaml` are accepted.
+not listed here is an error. The older file names `aimsPAX.yaml` and `model.yaml` are accepted. `aims-pax explain KEY`
+says the same of one key in the terminal.
 """
+
+_GENERATED: Final = "<!-- Generated from the code by: python -m aims_pax.settings.words.page docs -->"
 
 _MD: Final = """\
 One mapping for all trajectories, or one for each: `0: {...}`, `1: {...}`. By v0.2's rule an index means a starting
@@ -111,46 +114,97 @@ PLAIN_SECTIONS: Final[Mapping[str, type[Section]]] = {
 """The sections of aims_PAX.yaml whose settings do not depend on a type."""
 
 
-def reference_page() -> str:
-    """All settings of both files as Markdown."""
-    parts = [_INTRODUCTION, "## aims_PAX.yaml"]
-    for name, model in PLAIN_SECTIONS.items():
-        parts += [f"### {name}", _MD if name == "MD" else section_words(model), *_tables(model)]
-        inner = {
-            key: item for home, keys in NOT_YET.items() if home.startswith(f"{name}.") for key, item in keys.items()
-        }
-        parts += _other_keys(model, {**NOT_YET.get(name, {}), **inner}, FHI_AIMS.get(name, {}))
-    parts += [
-        "### STAGES",
-        _STAGES,
-        *_tables(ConvergeSettings, "Settings of `converge`:"),
-        *_tables(RelabelSettings, "Settings of `relabel`:"),
-        *_tables(PretrainSettings, "Settings of `pretrain`:"),
-        "### SYSTEMS",
-        _SYSTEMS,
-        *_tables(SystemSettings),
-    ]
-    parts += ["### CLUSTER", _CLUSTER, *_choices(CLUSTERS)]
-    parts += _other_keys(None, {**NOT_YET["CLUSTER"], **NOT_YET["CLUSTER.parsl_options"]}, FHI_AIMS["CLUSTER"])
-    parts += ["### REFERENCE", _REFERENCE, *_choices(REFERENCE_SETTINGS)]
-    parts += [*_tables(DispersionSettings, "Settings of `dispersion`, which every type has:")]
-    parts += ["## mace.yaml"]
-    for name, model in MACE_SECTIONS.items():
-        parts += [f"### {name}", section_words(model), *_tables(model)]
-        parts += _other_keys(model, NOT_YET_MACE.get(name, {}), {})
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+def section_words(model: type[Section]) -> str:
+    """What a section is about."""
+    return " ".join((model.__doc__ or "").split())
+
+
+_CAMPAIGN: Final[Mapping[str, str]] = {
+    **{name: section_words(model) for name, model in PLAIN_SECTIONS.items()},
+    "DATA_FILTERING": "Selection from a pool of labelled structures, without MD.",
+    "MD": "How trajectories move: ensemble, temperature, pressure, programs of several parts.",
+    "STAGES": "The campaign as a list of what it goes through.",
+    "SYSTEMS": "Starting structures by name, each with all that is its own.",
+    "CLUSTER": "Where labels are computed: in the program itself, on this machine, on nodes of a batch system.",
+    "REFERENCE": "The method that labels structures, by its type.",
+}
+"""The sections of aims_PAX.yaml in the order of their pages, each in a line."""
+
+
+def reference_pages() -> dict[str, str]:
+    """All settings of both files as Markdown: the page of contents and one for each section, by path within docs/."""
+    campaign = {name: f"settings/{name.lower()}.md" for name in _CAMPAIGN}
+    models = {f"{name} of mace.yaml": f"settings/mace_{name.lower()}.md" for name in MACE_SECTIONS}
+    pages = {path: _page(f"# {name}", *_campaign_parts(name)) for name, path in campaign.items()}
+    for (title, path), (name, model) in zip(models.items(), MACE_SECTIONS.items(), strict=True):
+        parts = [section_words(model), *_tables(model), *_other_keys(model, NOT_YET_MACE.get(name, {}), {})]
+        pages[path] = _page(f"# {title}", *parts)
+    words = dict(zip(models, map(section_words, MACE_SECTIONS.values()), strict=True))
+    contents = _page(
+        *(_INTRODUCTION, "## aims_PAX.yaml", _contents(campaign, _CAMPAIGN), "## mace.yaml", _contents(models, words)),
+        *("## Every key", _index(pages)),
+    )
+    return {"settings.md": contents, **pages}
+
+
+def _campaign_parts(name: str) -> Iterator[str]:
+    """What stands on the page of a section of aims_PAX.yaml."""
+    match name:
+        case "STAGES":
+            yield _STAGES
+            yield from _tables(ConvergeSettings, "Settings of `converge`:")
+            yield from _tables(RelabelSettings, "Settings of `relabel`:")
+            yield from _tables(PretrainSettings, "Settings of `pretrain`:")
+        case "SYSTEMS":
+            yield _SYSTEMS
+            yield from _tables(SystemSettings)
+        case "CLUSTER":
+            yield _CLUSTER
+            yield from _choices(CLUSTERS)
+            absent = {**NOT_YET["CLUSTER"], **NOT_YET["CLUSTER.parsl_options"]}
+            yield from _other_keys(None, absent, FHI_AIMS["CLUSTER"])
+        case "REFERENCE":
+            yield _REFERENCE
+            yield from _choices(REFERENCE_SETTINGS)
+            yield from _tables(DispersionSettings, "Settings of `dispersion`, which every type has:")
+        case _:
+            model = PLAIN_SECTIONS[name]
+            yield _MD if name == "MD" else section_words(model)
+            yield from _tables(model)
+            within = [keys for home, keys in NOT_YET.items() if home == name or home.startswith(f"{name}.")]
+            absent = {key: item for keys in within for key, item in keys.items()}
+            yield from _other_keys(model, absent, FHI_AIMS.get(name, {}))
+
+
+def _page(*parts: str) -> str:
+    return "\n\n".join(part.strip() for part in (_GENERATED, *parts)) + "\n"
+
+
+def _contents(paths: Mapping[str, str], words: Mapping[str, str]) -> str:
+    rows = [f"| [{name}]({path}) | {words[name]} |" for name, path in paths.items()]
+    return "\n".join(["| section | |", "|---|---|", *rows])
+
+
+def _index(pages: Mapping[str, str]) -> str:
+    """All keys in the order of the alphabet, each with the pages that tell of it."""
+    homes: dict[str, list[str]] = {}
+    for path, text in pages.items():
+        for key in _KEY.findall(text):
+            link = f"[{_HEADING.findall(text)[0]}]({path})"
+            homes.setdefault(key, []).extend(() if link in homes.get(key, ()) else (link,))
+    rows = [f"| `{key}` | {', '.join(links)} |" for key, links in sorted(homes.items(), key=lambda one: one[0].lower())]
+    return "\n".join(["| key | section |", "|---|---|", *rows])
+
+
+_KEY: Final = re.compile(r"^\| `([^`]+)` \|", re.MULTILINE)
+_HEADING: Final = re.compile(r"^# (.+)$", re.MULTILINE)
 
 
 def _choices(models: Mapping[str, type[Section]]) -> Iterator[str]:
     for name, model in models.items():
-        yield f"#### type: {name}"
+        yield f"## type: {name}"
         yield section_words(model)
         yield from _tables(model)
-
-
-def section_words(model: type[Section]) -> str:
-    """What a section is about."""
-    return " ".join((model.__doc__ or "").split())
 
 
 def _tables(model: type[Section], heading: str = "", *, told: set[type[Section]] | None = None) -> Iterator[str]:
@@ -212,5 +266,16 @@ def _other_keys(model: type[Section] | None, absent: Mapping[str, Absent], of_ai
         yield "\n".join(["Also recognised:", "", *lines])
 
 
+def write_pages(docs: Path) -> None:
+    """Write every page, and remove those of sections that there are no more."""
+    pages = reference_pages()
+    (docs / "settings").mkdir(exist_ok=True)
+    for former in (docs / "settings").glob("*.md"):
+        if f"settings/{former.name}" not in pages:
+            former.unlink()
+    for path, text in pages.items():
+        (docs / path).write_text(text, encoding="utf-8")
+
+
 if __name__ == "__main__":
-    print(reference_page(), end="")
+    write_pages(Path(sys.argv[1]))

@@ -8,7 +8,7 @@ import pytest
 from aims_pax.settings.changing import GOALS, MAY_CHANGE, STAGES, When, when
 from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE
 from aims_pax.settings.words.glossary import Entry, entries, explanation, meant, of_section, related
-from aims_pax.settings.words.page import reference_page
+from aims_pax.settings.words.page import reference_pages
 
 KNOWN = entries()
 
@@ -25,7 +25,8 @@ def rows(word: str) -> dict[str, str]:
 
 
 def test_every_setting_of_the_reference_page_can_be_explained() -> None:
-    keys = {line.split("`")[1] for line in reference_page().splitlines() if line.startswith(("| `", "- `"))}
+    lines = [line for page in reference_pages().values() for line in page.splitlines()]
+    keys = {line.split("`")[1] for line in lines if line.startswith(("| `", "- `"))}
     assert len(keys) > 150
     for key in keys:
         found, is_exact = meant(key, KNOWN)

@@ -8,7 +8,7 @@ import pytest
 
 from aims_pax.errors import SettingsError
 from aims_pax.settings.reading.kinds import meaning
-from aims_pax.settings.words.page import reference_page
+from aims_pax.settings.words.page import reference_pages, write_pages
 from aims_pax.settings.words.schema import aims_pax_schema, mace_schema, write_schemas
 
 ROOT = Path(__file__).parents[4]
@@ -19,9 +19,20 @@ def properties(schema: dict[str, Any], model: str) -> dict[str, Any]:
     return found
 
 
-def test_committed_reference_page_is_current() -> None:
-    committed = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    assert committed == reference_page(), "run: python -m aims_pax.settings.words.page > docs/settings.md"
+def test_committed_reference_pages_are_current() -> None:
+    docs = ROOT / "docs"
+    files = [docs / "settings.md", *(docs / "settings").glob("*.md")]
+    committed = {file.relative_to(docs).as_posix(): file.read_text(encoding="utf-8") for file in files}
+    assert committed == reference_pages(), "run: python -m aims_pax.settings.words.page docs"
+
+
+def test_pages_are_written_and_former_ones_removed(tmp_path: Path) -> None:
+    (tmp_path / "settings").mkdir()
+    (tmp_path / "settings" / "gone.md").touch()
+    write_pages(tmp_path)
+    files = {file.relative_to(tmp_path).as_posix(): file.read_text("utf-8") for file in tmp_path.rglob("*.md")}
+    assert files == reference_pages()
+    assert "| `worker_str` | [CLUSTER](settings/cluster.md) |" in files["settings.md"]
 
 
 def test_every_setting_has_a_short_meaning_and_stands_on_the_page() -> None:
@@ -31,7 +42,7 @@ def test_every_setting_has_a_short_meaning_and_stands_on_the_page() -> None:
     def sections(model: type[Section]) -> list[type[Section]]:
         return [model, *(found for below in model.__subclasses__() for found in sections(below))]
 
-    page = reference_page()
+    page = "\n".join(reference_pages().values())
     for model in sections(Section):
         if not model.__module__.startswith("aims_pax.") or model.__name__.endswith("Input"):
             continue  # of others, or made from the user's files rather than written
