@@ -20,7 +20,7 @@ def quickstart(
 ) -> None:
     """Write a small example and run it: ethanol at 500 K, learned from about 100 labels by GFN2-xTB.
 
-    Takes some six minutes on two cores, and no GPU. An interrupted one goes on by the same command.
+    Takes some six to eight minutes on two cores, and no GPU. An interrupted one goes on by the same command.
     """
     from aims_pax.settings.words.example import FILES, STARTS, write_example
 
