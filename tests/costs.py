@@ -42,7 +42,7 @@ COSTS: Final[Mapping[str, str]] = {
     "unit/benchmarks/test_labels_needed.py": "torch",
     "unit/campaign/test_diary.py": "torch",
     "unit/campaign/test_inputs.py": "torch",
-    "unit/cli/commands/test_plan.py": "torch",
+    "unit/cli/commands/campaign/test_plan.py": "torch",
     "unit/committee": "torch",
     "unit/evaluation": "torch",
     "unit/forecast/test_pace.py": "torch",

@@ -7,24 +7,9 @@ import typer
 
 from aims_pax import __version__
 from aims_pax.cli.boundary import NAMING
-from aims_pax.cli.commands import (
-    check,
-    dashboard,
-    doctor,
-    evaluate,
-    explain,
-    export,
-    idg_split,
-    init,
-    plan,
-    quickstart,
-    references,
-    relabel,
-    report,
-    run,
-    status,
-    verify,
-)
+from aims_pax.cli.commands.beginning import doctor, explain, init, quickstart, references
+from aims_pax.cli.commands.campaign import check, export, idg_split, plan, relabel, run, status
+from aims_pax.cli.commands.outcome import dashboard, evaluate, report, verify
 from aims_pax.cli.launch import ModelFile, SettingsFile
 
 HELP: Final = {"help_option_names": ["-h", "--help"]}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aims_pax.cli.commands.dashboard import has_display
+from aims_pax.cli.commands.outcome.dashboard import has_display
 from aims_pax.errors import UserError
 from aims_pax.face.dashboard import server
 

@@ -161,7 +161,9 @@ def test_explain_of_nothing_it_knows_is_a_mistake() -> None:
 
 
 def test_explaining_imports_nothing_heavy() -> None:
-    code = "import sys; from aims_pax.cli.commands.explain import explain; explain('c_x'); print(*sys.modules)"
+    code = (
+        "import sys; from aims_pax.cli.commands.beginning.explain import explain; explain('c_x'); print(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert not {"torch", "mace", "ase", "parsl", "matplotlib"} & loaded

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from aims_pax.cli.commands import quickstart as command
+from aims_pax.cli.commands.beginning import quickstart as command
 from aims_pax.cli.program import program
 from aims_pax.settings import load_project
 from aims_pax.settings.words.example import FILES, example_folder
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[5]
 
 
 def quickstart(*arguments: str) -> Result:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aims_pax.cli.boundary import guarded, kept_words
-from aims_pax.cli.commands.evaluate import Device
+from aims_pax.cli.commands.outcome.evaluate import Device
 from aims_pax.cli.launch import ModelFile, Named, ParslConfig, ProjectFolder, SettingsFile, load
 from aims_pax.cli.progress import ProgressLine
 from aims_pax.departure import Departure

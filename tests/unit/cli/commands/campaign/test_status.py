@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from aims_pax.campaign.ending import BEGUN, ENDED, Begun, Ended, Ending
-from aims_pax.cli.commands import status as command
+from aims_pax.cli.commands.campaign import status as command
 from aims_pax.cli.program import program
 from aims_pax.dataset.lock import LOCK_NAME
 from aims_pax.dataset.run_folder import RunFolder

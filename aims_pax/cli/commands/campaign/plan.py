@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from aims_pax.cli.boundary import guarded
-from aims_pax.cli.commands.check import StageChoice
+from aims_pax.cli.commands.campaign.check import StageChoice
 from aims_pax.cli.launch import ModelFile, Named, ProjectFolder, SettingsFile, load
 from aims_pax.cli.working import working
 from aims_pax.errors import Problem, UserError

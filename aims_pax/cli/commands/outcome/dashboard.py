@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from aims_pax.cli.boundary import guarded
-from aims_pax.cli.commands.status import run_folder_of
+from aims_pax.cli.commands.campaign.status import run_folder_of
 
 HOST: Final = "127.0.0.1"
 """Which nobody but this machine reaches."""
