@@ -14,7 +14,7 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.watching import SHOWN
 
-from ...face.seen import SEEN
+from ....face.seen import SEEN
 
 
 def asked(*words: object) -> Result:
