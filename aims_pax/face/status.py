@@ -19,11 +19,11 @@ from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.errors import Problem, UserError
 from aims_pax.protocols import ErrorAhead, StageSeen, StageState, Status
 from aims_pax.report.glance import PHASES
-from aims_pax.report.times import about
 from aims_pax.settings.reading.files import MACE_FILES, SETTINGS_FILES
 from aims_pax.settings.stages.uncertainty import kind_named
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.watching import N_ERRORS, kept_status
+from aims_pax.times import about
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

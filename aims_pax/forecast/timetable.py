@@ -21,7 +21,6 @@ from aims_pax.forecast.pace import NO_WISHES, Wishes
 from aims_pax.forecast.speed import Measured, Speed, measured_speed
 from aims_pax.forecast.standing import Standing
 from aims_pax.frame import Stage
-from aims_pax.report.times import duration
 from aims_pax.report.titles import titles_of
 from aims_pax.settings import InlineCluster, LocalCluster, Project, SlurmCluster
 from aims_pax.settings.cluster import labels_at_a_time
@@ -31,6 +30,7 @@ from aims_pax.settings.stage import ACTIVE
 from aims_pax.settings.stages.kinds import PRETRAIN
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Part
+from aims_pax.times import duration
 
 POOL_S: Final = 4.0
 """Until workers on this machine have shown that they can label, s. An estimate: 18 s on two cores that six shared."""

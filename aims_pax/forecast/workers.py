@@ -9,8 +9,8 @@ import numpy as np
 
 from aims_pax.forecast.outcome import WELL_USED, Outcome, worth_having
 from aims_pax.forecast.simulation import Pace, Workload, crowded, mean_outcome
-from aims_pax.report.times import duration
 from aims_pax.report.workers import PlanCurve, draw_plan
+from aims_pax.times import duration
 
 MORE_TRAJECTORIES: Final = (1.5, 2.0, 3.0)
 """How many times the trajectories are tried, to keep idle workers busy."""

@@ -17,10 +17,11 @@ from aims_pax.errors import CampaignStopped
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.labelling.claims import is_begun, offer, withdraws
 from aims_pax.labelling.faults import REMEDIES
-from aims_pax.labelling.in_flight import InFlight, duration
+from aims_pax.labelling.in_flight import InFlight
 from aims_pax.labelling.patience import Patience, pool_dead
 from aims_pax.labelling.result import discard, read_finished
 from aims_pax.protocols import LabelDone, LabelJob, Pool
+from aims_pax.times import about
 
 diary = logging.getLogger("aims_pax.labels")
 
@@ -292,7 +293,7 @@ class LabelDesk:
         usual_s = self._in_flight.longest_s(self._frames[label_id].system) or 0.0
         diary.info(
             "%s %d  waits for the next session: it may take %s, and the campaign leaves before that",
-            *(self._called, label_id, duration(usual_s)),
+            *(self._called, label_id, about(usual_s)),
         )
 
     def _look(self) -> list[LabelDone]:

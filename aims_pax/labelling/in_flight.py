@@ -10,6 +10,7 @@ from statistics import median
 from typing import Final
 
 from aims_pax.protocols import LabelJob
+from aims_pax.times import about
 
 N_RECENT: Final = 20
 """Labels of a system by whose times the next ones are judged."""
@@ -54,8 +55,8 @@ class SlowLabel:
 
     def __str__(self) -> str:
         return (
-            f"{self.label_id} has been computing for {duration(self.elapsed_s)} on {self.attempt.host} "
-            f"(process {self.attempt.process}); the median of {self.n_peers} others was {duration(self.median_s)}"
+            f"{self.label_id} has been computing for {about(self.elapsed_s)} on {self.attempt.host} "
+            f"(process {self.attempt.process}); the median of {self.n_peers} others was {about(self.median_s)}"
         )
 
 
@@ -144,20 +145,13 @@ class InFlight:
         attempt = _current(sent)
         if attempt is None:
             return "has not begun"
-        elapsed = duration(self._clock() - attempt.began)
+        elapsed = about(self._clock() - attempt.began)
         return f"has been computing for {elapsed} on {attempt.host} (process {attempt.process})"
 
     def _times_of(self, system: str) -> "deque[float]":
         if system not in self._times:
             self._times[system] = deque(self._recent(system, N_RECENT), maxlen=N_RECENT)
         return self._times[system]
-
-
-def duration(seconds: float) -> str:
-    """``45 s``, ``12 min`` or ``3.5 h``."""
-    if seconds < 120:
-        return f"{max(0.0, seconds):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _current(sent: _Sent) -> Attempt | None:

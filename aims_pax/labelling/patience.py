@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Final
 
 from aims_pax.errors import PoolDead
-from aims_pax.labelling.in_flight import InFlight, duration
+from aims_pax.labelling.in_flight import InFlight
 from aims_pax.protocols import Pool
+from aims_pax.times import about
 
 diary = logging.getLogger("aims_pax.labels")
 
@@ -69,7 +70,7 @@ class Patience:
         outlook, states = self._pool.outlook(), self._in_flight.states()
         diary.warning(
             "nothing has come for %s (MISC.no_progress_s); %d labels are waited for. %s",
-            *(duration(waited_s), self._pool.n_in_flight, outlook.words),
+            *(about(waited_s), self._pool.n_in_flight, outlook.words),
         )
         for state in states[:MAX_SHOWN]:
             diary.warning("  %s", state)

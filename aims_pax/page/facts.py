@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from aims_pax.page.material import Material
-from aims_pax.report.times import duration
+from aims_pax.times import duration
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from aims_pax.outcome.analysis import UNBIASED
 from aims_pax.page.comparison import Comparison
 from aims_pax.page.material import Material
 from aims_pax.report.style import plain
-from aims_pax.report.times import duration
+from aims_pax.times import duration
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,10 +119,14 @@ def probe(settings: ReferenceSettings, frame: Frame, *, scratch: Path | None = N
     reference = build_reference(settings)
     require(reference, frame)
     folder = Path(tempfile.mkdtemp(prefix="aims-pax-probe-", dir=scratch))
-    result, first_s = _timed(reference, frame, folder / "first")
     again_s = None
-    if isinstance(result, Label) and first_s < REPEATED_BELOW_S:
-        result, again_s = _timed(reference, frame, folder / "again")
+    try:
+        result, first_s = _timed(reference, frame, folder / "first")
+        if isinstance(result, Label) and first_s < REPEATED_BELOW_S:
+            result, again_s = _timed(reference, frame, folder / "again")
+    except BaseException:  # Ctrl-C, for one: nobody reads half a calculation
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     if isinstance(result, LabelFailure):
         return Probe(reference.name, frame, result, first_s if again_s is None else again_s, None, folder)
     shutil.rmtree(folder, ignore_errors=True)

@@ -15,9 +15,9 @@ from rich.text import Text
 
 from aims_pax.protocols import ErrorAhead, StageSeen, StageState, Status
 from aims_pax.report.style import plain
-from aims_pax.report.times import about
 from aims_pax.report.titles import title_of, titles_of
 from aims_pax.settings.stages.uncertainty import kind_named
+from aims_pax.times import about
 
 WIDTH: Final = 80
 """Columns that a view takes at most."""

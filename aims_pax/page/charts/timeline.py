@@ -11,7 +11,7 @@ from aims_pax.page.material import Material
 from aims_pax.report.figures import draw_bars
 from aims_pax.report.style import BLUE, GREEN, GREY, ORANGE
 from aims_pax.report.table import Table
-from aims_pax.report.times import duration
+from aims_pax.times import duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

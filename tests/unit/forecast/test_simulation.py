@@ -15,7 +15,7 @@ from aims_pax.learner.quota import Quota, SplitCounts
 from aims_pax.learner.selectors import MovingThreshold
 from aims_pax.learner.state import Budget, Phase, Pick, Rules, StopReason
 from aims_pax.learner.transition import begin
-from aims_pax.report.times import duration
+from aims_pax.times import duration
 
 from ...profiles import times
 

@@ -13,11 +13,12 @@ from aims_pax.departure import Departure, Reason
 from aims_pax.errors import PoolDead
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, Stage
 from aims_pax.labelling.desk import SLOW_LABEL, WORKERS_LOST, LabelDesk
-from aims_pax.labelling.in_flight import InFlight, duration
+from aims_pax.labelling.in_flight import InFlight
 from aims_pax.labelling.patience import Patience
 from aims_pax.protocols import LabelJob, PoolOutlook
 from aims_pax.testing.clock import Clock
 from aims_pax.testing.pools import ScriptedPool
+from aims_pax.times import about
 
 
 def patient_pool(outlook: PoolOutlook | None = None) -> ScriptedPool:
@@ -94,7 +95,7 @@ def test_attempts_that_were_over_before_are_not_under_way(tmp_path: Path) -> Non
     ("seconds", "words"), [(-1.0, "0 s"), (45.2, "45 s"), (180.0, "3 min"), (7199.0, "120 min"), (12600.0, "3.5 h")]
 )
 def test_durations_are_said_for_people(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
+    assert about(seconds) == words
 
 
 def test_slow_labels_and_lost_workers_are_written_into_the_journal(

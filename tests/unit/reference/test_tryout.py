@@ -5,6 +5,7 @@ import pytest
 
 from aims_pax.errors import ReferenceUnavailable, SettingsError
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
+from aims_pax.reference.embedded.teacher import CalculatorReference
 from aims_pax.reference.tryout import probe, settings_of_type
 from aims_pax.settings.methods.reference import AseCalculatorSettings, TbliteSettings
 
@@ -69,3 +70,13 @@ def test_unknown_type_is_answered_by_the_known_ones() -> None:
 def test_type_with_settings_of_its_own_says_which() -> None:
     with pytest.raises(SettingsError, match=r"calculator is missing[\s\S]*aims-pax references FOLDER"):
         settings_of_type("ase-calculator")
+
+
+def test_one_that_is_left_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def left(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(CalculatorReference, "label", left)
+    with pytest.raises(KeyboardInterrupt):
+        probe(EMT, COPPER, scratch=tmp_path)
+    assert list(tmp_path.iterdir()) == []

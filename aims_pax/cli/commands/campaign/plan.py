@@ -204,7 +204,7 @@ def _print_table(found: "Forecast") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from aims_pax.report.times import duration
+    from aims_pax.times import duration
 
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("workers", "labels", "makespan", "busy workers", "busy", "node-hours"):

@@ -274,7 +274,7 @@ def _made(
 
 def _say_cost(plan: "HeldoutPlan", made: "HeldoutSet", folder: Path, *, yes: bool) -> None:
     from aims_pax.outcome.drivers import driver_name
-    from aims_pax.report.times import duration
+    from aims_pax.times import duration
 
     cost = made.cost()
     if not cost.n_labels:
