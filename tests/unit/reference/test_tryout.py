@@ -74,9 +74,9 @@ def test_type_with_settings_of_its_own_says_which() -> None:
 
 def test_one_that_is_left_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def left(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("left")
 
     monkeypatch.setattr(CalculatorReference, "label", left)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="left"):
         probe(EMT, COPPER, scratch=tmp_path)
     assert list(tmp_path.iterdir()) == []
