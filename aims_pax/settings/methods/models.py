@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, PlainValidator, ValidationInfo
 
-from aims_pax.settings.reading.kinds import Kind, Schema, misfit, resolved, shown
+from aims_pax.settings.reading.kinds import Kind, Schema, Unwarned, misfit, resolved, shown
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -31,6 +31,7 @@ def _devices(value: object) -> str | tuple[str, ...]:
 Devices = Annotated[
     str | tuple[str, ...],
     PlainValidator(_devices),
+    Unwarned,
     Kind("auto | cpu | cuda | cuda:1 | list of GPUs such as [cuda:0, cuda:2]"),
     Schema(
         {

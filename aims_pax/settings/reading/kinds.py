@@ -16,6 +16,7 @@ from pydantic import (
     AllowInfNan,
     BaseModel,
     BeforeValidator,
+    PlainSerializer,
     PlainValidator,
     ValidationInfo,
     WithJsonSchema,
@@ -218,9 +219,17 @@ def _files(value: object, info: ValidationInfo) -> tuple[Path, ...]:
     return paths
 
 
+def _itself(value: object) -> object:
+    return value
+
+
+Unwarned: Final = PlainSerializer(_itself)
+"""For tuples that a PlainValidator makes: pydantic writes them as lists, and then warns of its own lists."""
+
 ExistingFiles = Annotated[
     tuple[Path, ...],
     PlainValidator(_files),
+    Unwarned,
     Kind("path of a file that exists, or a list of such, relative to the project's folder"),
     Schema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
 ]

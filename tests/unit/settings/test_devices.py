@@ -11,6 +11,7 @@ from .conftest import MACE, ProjectFolder
 Refused = Callable[..., str]
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
