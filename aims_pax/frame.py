@@ -145,6 +145,8 @@ class Label:
         Seconds that the calculation took.
     extras : mapping of str to array
         Further results by name (dipole, charges, ...), in ASE's units.
+    worker : str
+        Host and number of the process that has computed it; empty where nobody has noted it.
     """
 
     energy: float
@@ -153,6 +155,7 @@ class Label:
     reference: str
     wall_s: float
     extras: Mapping[str, FloatArray] = field(default_factory=dict)
+    worker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +171,15 @@ class LabelFailure:
         Where the files of the calculation were kept.
     wall_s : float
         Seconds until it failed.
+    worker : str
+        Host and number of the process that has tried; empty where nobody has noted it.
     """
 
     reason: FailureReason
     message: str
     folder: str | None = None
     wall_s: float = 0.0
+    worker: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

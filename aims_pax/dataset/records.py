@@ -187,10 +187,11 @@ ATTEMPT_DTYPE = np.dtype(
         ("ended_at", np.float64),
         ("wall_s", np.float64),
         ("gave_label", np.bool_),
+        ("worker", "U80"),
     ]
 )
 """One attempt at a label: when it was asked for and when its answer was stored (seconds since 1970, UTC), seconds that
-the calculation took, and whether there was a label in the end."""
+the calculation took, whether there was a label in the end, and host and process that computed, or an empty string."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ def encode(result: Label | LabelFailure, frame: Frame, *, attempt: int = 1) -> b
             "folder": result.folder,
             "wall_s": result.wall_s,
         }
+    said |= {"worker": result.worker}
     said |= {"format": FORMAT, "fingerprint": fingerprint(frame), "attempt": attempt, "arrays": sorted(arrays)}
     buffer = io.BytesIO()
     np.savez(buffer, said=np.frombuffer(json.dumps(said).encode(), dtype=np.uint8), **arrays)
@@ -71,7 +72,8 @@ def decode(content: bytes, frame: Frame, *, attempt: int | None = None) -> Label
         if "reason" in said:
             if attempt is not None and said.get("attempt", 1) != attempt:
                 return None
-            return LabelFailure(FailureReason(said["reason"]), said["message"], said["folder"], said["wall_s"])
+            worker = said.get("worker", "")
+            return LabelFailure(FailureReason(said["reason"]), said["message"], said["folder"], said["wall_s"], worker)
         return Label(
             energy=said["energy"],
             forces=arrays["forces"],
@@ -79,6 +81,7 @@ def decode(content: bytes, frame: Frame, *, attempt: int | None = None) -> Label
             reference=said["reference"],
             wall_s=said["wall_s"],
             extras={name.removeprefix("extra:"): value for name, value in arrays.items() if name.startswith("extra:")},
+            worker=said.get("worker", ""),
         )
     except (zipfile.BadZipFile, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError):
         return None

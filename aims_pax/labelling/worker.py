@@ -9,6 +9,7 @@ import socket
 import time
 import traceback
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from aims_pax.frame import FailureReason, Label, LabelFailure
@@ -34,7 +35,8 @@ def carry_out(
     """
     started = time.perf_counter()
     reference = in_charge(reference, job.frame)
-    attempt = job.folder / f"attempt-{socket.gethostname()}-{os.getpid()}-{time.time_ns()}"
+    host, process = socket.gethostname(), os.getpid()
+    attempt = job.folder / f"attempt-{host}-{process}-{time.time_ns()}"
     result: Label | LabelFailure
     try:
         finished = _finished(reference, job)
@@ -51,6 +53,7 @@ def carry_out(
         )
     except Exception as error:  # the worker's entry: whatever goes wrong here must reach the campaign as a value
         result = _crash(error, attempt, wall_s=time.perf_counter() - started)
+    result = replace(result, worker=f"{host} {process}")
     if isinstance(result, Label) and not (keep_files and attempt.is_dir() and any(attempt.iterdir())):
         shutil.rmtree(attempt, ignore_errors=True)
     if isinstance(result, LabelFailure) and result.reason.is_infrastructure:

@@ -15,8 +15,11 @@ from aims_pax.dataset.tables.structures import FRAME, StructureTables, frame_of_
 from aims_pax.errors import StoreError
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 
-LABEL = "labels.energy, labels.forces, labels.stress, labels.reference, labels.wall_s"
+LABEL = "labels.energy, labels.forces, labels.stress, labels.reference, labels.wall_s, labels.worker"
 """Columns of which a label is made."""
+
+N_LABEL = len(LABEL.split(","))
+"""How many they are."""
 
 CHOSEN_REFERENCE = "chosen reference"
 """Under which a store notes it."""
@@ -156,8 +159,9 @@ class LabelTables(StructureTables):
             _check_label(label_id, label, self.frame_of(label_id))
             stress = None if label.stress is None else float_blob(label.stress)
             self._database.execute(
-                "INSERT INTO labels (label_id, energy, wall_s, reference, received_at, session, stress, forces) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO labels "
+                "(label_id, energy, wall_s, reference, received_at, session, worker, stress, forces) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     label_id,
                     float(label.energy),
@@ -165,6 +169,7 @@ class LabelTables(StructureTables):
                     label.reference,
                     self._clock(),
                     self._session,
+                    label.worker,
                     stress,
                     float_blob(label.forces),
                 ),
@@ -180,8 +185,8 @@ class LabelTables(StructureTables):
         with self.transaction():
             self._move(label_id, JobStatus.SUBMITTED, JobStatus.FAILED)
             self._database.execute(
-                "INSERT INTO failures (label_id, reason, message, folder, wall_s, failed_at, session) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO failures (label_id, reason, message, folder, wall_s, failed_at, session, worker) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     label_id,
                     failure.reason.value,
@@ -190,6 +195,7 @@ class LabelTables(StructureTables):
                     float(failure.wall_s),
                     self._clock(),
                     self._session,
+                    failure.worker,
                 ),
             )
 
@@ -210,7 +216,7 @@ class LabelTables(StructureTables):
     def failures_of(self, label_id: int) -> list[LabelFailure]:
         """All failed attempts at one label, oldest first."""
         rows = self._database.rows(
-            "SELECT reason, message, folder, wall_s FROM failures WHERE label_id = ? ORDER BY failure", label_id
+            "SELECT reason, message, folder, wall_s, worker FROM failures WHERE label_id = ? ORDER BY failure", label_id
         )
         with self._database.decoding():
             return [LabelFailure(FailureReason(reason), *rest) for reason, *rest in rows]
@@ -261,8 +267,9 @@ class LabelTables(StructureTables):
         A label that was asked for again keeps the time of its first request.
         """
         return self._database.table(
-            "SELECT label_id, submitted_at, received_at AS ended_at, wall_s, 1 FROM labels JOIN jobs USING (label_id) "
-            "UNION ALL SELECT label_id, submitted_at, failed_at, wall_s, 0 FROM failures JOIN jobs USING (label_id) "
+            "SELECT label_id, submitted_at, received_at AS ended_at, wall_s, 1, worker "
+            "FROM labels JOIN jobs USING (label_id) UNION ALL "
+            "SELECT label_id, submitted_at, failed_at, wall_s, 0, worker FROM failures JOIN jobs USING (label_id) "
             "ORDER BY ended_at",
             dtype=ATTEMPT_DTYPE,
         )
@@ -273,7 +280,7 @@ class LabelTables(StructureTables):
         return float(row[0]) if row else 0.0
 
     def _label(self, label_id: int, row: Row | list[Any]) -> Label:
-        energy, forces, stress, reference, wall_s = row
+        energy, forces, stress, reference, wall_s, worker = row
         extras = self._database.rows("SELECT name, shape, numbers FROM extras WHERE label_id = ?", label_id)
         with self._database.decoding():
             return Label(
@@ -283,6 +290,7 @@ class LabelTables(StructureTables):
                 reference=reference,
                 wall_s=wall_s,
                 extras={name: float_array(blob, *json.loads(shape)) for name, shape, blob in extras},
+                worker=worker,
             )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from aims_pax.dataset.records import PredictedLabel
 from aims_pax.dataset.tables.blobs import float_array, float_blob
 from aims_pax.dataset.tables.database import Row
-from aims_pax.dataset.tables.labels import LABEL, LabelTables, unknown
+from aims_pax.dataset.tables.labels import LABEL, N_LABEL, LabelTables, unknown
 from aims_pax.dataset.tables.structures import FRAME, frame_of_row
 from aims_pax.errors import StoreError
 from aims_pax.frame import CommitteePrediction, FloatArray, Split
@@ -19,6 +19,7 @@ _PREDICTION = ", ".join(
         *("forces", "forces_deviation", "stress", "stress_deviation"),
     )
 )
+_N_PREDICTION = len(_PREDICTION.split(","))
 
 
 class PredictionTables(LabelTables):
@@ -86,15 +87,16 @@ class PredictionTables(LabelTables):
             "CROSS JOIN structures USING (structure_id) "
             f"WHERE {which} AND jobs.label_id > ? ORDER BY jobs.label_id LIMIT ?"
         )
-        for label_id, stage, source, *rest in self._pages(sql, *own, after=after):
+        for label_id, stage, source, *columns in self._pages(sql, *own, after=after):
+            predicted, rest = columns[:_N_PREDICTION], columns[_N_PREDICTION:]
             with self._database.decoding():
                 point = PredictedLabel(
                     label_id=label_id,
-                    frame=frame_of_row(rest[12:]),
+                    frame=frame_of_row(rest[N_LABEL:]),
                     stage=stage,
                     source=source,
-                    label=self._label(label_id, rest[7:12]),
-                    prediction=_prediction(rest[:7]),
+                    label=self._label(label_id, rest[:N_LABEL]),
+                    prediction=_prediction(predicted),
                 )
             yield point
 

@@ -239,6 +239,11 @@ _VERSION_3 = (
 
 _VERSION_4 = ("ALTER TABLE structures ADD COLUMN config_type TEXT NOT NULL DEFAULT ''",)
 
+_VERSION_5 = (
+    "ALTER TABLE labels ADD COLUMN worker TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE failures ADD COLUMN worker TEXT NOT NULL DEFAULT ''",
+)
+
 
 def _create(connection: Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -267,13 +272,18 @@ def _note_config_types(connection: Connection) -> None:
         connection.execute(statement)
 
 
+def _note_workers(connection: Connection) -> None:
+    for statement in _VERSION_5:
+        connection.execute(statement)
+
+
 def _n_rows(connection: Connection, table: str) -> int:
     return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
 Upgrade = Callable[[Connection], None]
 
-UPGRADES: tuple[Upgrade, ...] = (_create, _set_structures_apart, _note_sessions, _note_config_types)
+UPGRADES: tuple[Upgrade, ...] = (_create, _set_structures_apart, _note_sessions, _note_config_types, _note_workers)
 
 
 def version_of(connection: Connection, *, newest: int = len(UPGRADES)) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from aims_pax.dataset.records import OWN_REFERENCE, Counts, JobStatus
-from aims_pax.dataset.tables.labels import LABEL, LabelTables
+from aims_pax.dataset.tables.labels import LABEL, N_LABEL, LabelTables
 from aims_pax.dataset.tables.structures import FRAME, frame_of_row
 from aims_pax.errors import StoreError
 from aims_pax.frame import LabelledFrame, Split
@@ -57,7 +57,7 @@ class SplitTables(LabelTables):
         )
         for _, label_id, split, member, stage, source, *rest in self._pages(sql, self._key_of(reference), after=after):
             with self._database.decoding():
-                label, frame = self._label(label_id, rest[:5]), frame_of_row(rest[5:])
+                label, frame = self._label(label_id, rest[:N_LABEL]), frame_of_row(rest[N_LABEL:])
                 point = LabelledFrame(label_id, frame, label, Split(split), member, stage, source)
             yield point
 

@@ -22,17 +22,24 @@ MOST_LANES: Final = 40
 SHORTEST: Final = 0.002
 """Of the whole width, that a bar has at least."""
 
+MOST_NAMES: Final = 10
+"""More workers than these are numbered beside their lanes, and named in the table alone."""
+
 DENSE: Final = 1500
 """More bars than this are drawn as pixels."""
 
 
 def timeline(material: Material) -> Figure | Absent:
-    """Each calculation of a label as a bar, in as many lanes as there were at the same time; trainings below."""
+    """Each calculation of a label as a bar in the lane of its worker; trainings below.
+
+    Older runs have not noted who computed what: their lanes are as many as there were at the same time.
+    """
     name, title, attempts = "timeline", "Who did what when", material.attempts
     if not len(attempts) or material.time is None:
         return Absent(name, title, "No label has been computed yet.")
     begins_at, ends_at = attempts["ended_at"] - attempts["wall_s"], attempts["ended_at"]
-    lanes = lanes_of(begins_at, ends_at)
+    is_known = bool((attempts["worker"] != "").all())
+    lanes = lanes_by_worker(attempts["worker"], begins_at) if is_known else lanes_of(begins_at, ends_at)
     end = material.time.hours(ends_at)
     begin = np.maximum(0.0, end - attempts["wall_s"] / 3600)
     n_lanes = int(lanes.max()) + 1
@@ -47,11 +54,18 @@ def timeline(material: Material) -> Figure | Absent:
         axes.plot(trained / length_h, np.full(len(trained), -1.5), color=GREEN, lw=0, marker="|", ms=11, mew=1.0)
         shown = min(n_lanes, MOST_LANES)
         axes.set(xlabel=f"{unit} of work", xlim=(0, total_h / length_h or None), ylim=(-2.5, shown))
-        step = max(1, shown // 8)
-        axes.set_yticks([-1.5, *range(0, shown, step)], ["learner", *(str(n + 1) for n in range(0, shown, step))])
-        axes.set_ylabel("calculations at a time")
+        told = range(0, shown, max(1, shown // 8))
+        words = [str(lane + 1) for lane in told]
+        if is_known and shown <= MOST_NAMES:
+            told, words = range(shown), [str(attempts["worker"][lanes == lane][0]) for lane in range(shown)]
+        axes.set_yticks([-1.5, *told], ["learner", *words])
+        axes.set_ylabel("workers" if is_known else "calculations at a time")
         axes.grid(visible=False, axis="y")
 
+    whose = f"{n_lanes} workers" if is_known else f"Up to {n_lanes} calculations at a time"
+    by = "A lane is a worker: its host and the number of its process."
+    if not is_known:
+        by = "It was not noted which worker computed what: lanes are the least number that holds all."
     most = f" The first {MOST_LANES} of {n_lanes} lanes." if n_lanes > MOST_LANES else ""
     return Figure(
         name=name,
@@ -60,17 +74,17 @@ def timeline(material: Material) -> Figure | Absent:
         table=Table(
             label_id=attempts["label_id"].copy(),
             lane=lanes + 1,
+            worker=attempts["worker"].astype(object),
             begin_h=begin,
             end_h=end,
             wall_s=attempts["wall_s"].copy(),
             gave_label=attempts["gave_label"].copy(),
         ),
         panels=(Panel(draw, width_in=9.4, height_in=1.6 + 0.17 * min(max(n_lanes, 4), MOST_LANES)),),
-        note=f"Up to {n_lanes} calculations at a time; {duration(busy_s)} of calculation in {duration(3600 * total_h)} "
+        note=f"{whose}; {duration(busy_s)} of calculation in {duration(3600 * total_h)} "
         f"of work: {100 * share:.0f} % of the time of so many workers, who would have needed "
         f"{duration(busy_s / n_lanes)} if they had never waited. "
-        "Blue: calculations, orange: failed, green: some epochs are over. The store does not know which worker "
-        f"computed what: lanes are the least number that holds all.{most}",
+        f"Blue: calculations, orange: failed, green: some epochs are over. {by}{most}",
     )
 
 
@@ -92,6 +106,12 @@ def activities(material: Material) -> Figure | Absent:
         note="Of the campaign's own process; labelling is the time in which it did nothing but wait for labels, or "
         "computed them itself.",
     )
+
+
+def lanes_by_worker(workers: NDArray[np.str_], begins: FloatArray) -> IntArray:
+    """A lane (n,) from 0 for each worker, in the order in which they began."""
+    known = {str(worker): lane for lane, worker in enumerate(dict.fromkeys(workers[np.argsort(begins, kind="stable")]))}
+    return np.array([known[str(worker)] for worker in workers], dtype=np.int64)
 
 
 def lanes_of(begins: FloatArray, ends: FloatArray) -> IntArray:

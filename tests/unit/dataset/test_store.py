@@ -459,13 +459,15 @@ def test_every_attempt_is_told_with_its_times_also_of_labels_asked_for_again(
     now = iter([10.0, 11.0, 15.0, 18.0, 30.0])
     with RunStore.open(tmp_path, clock=lambda: next(now)) as store:
         first, second = requests_(store, frame, 2)
-        store.add_failure(first, LabelFailure(FailureReason.CRASHED, "signal 11", wall_s=3.0))
+        store.add_failure(first, LabelFailure(FailureReason.CRASHED, "signal 11", wall_s=3.0, worker="node7 42"))
         store.resubmit(first)
-        store.add_label(second, label(3))
+        store.add_label(second, replace(label(3), worker="node8 43"))
         store.add_label(first, label(3))
         found = store.attempts()
-    assert found[["label_id", "submitted_at", "ended_at", "wall_s", "gave_label"]].tolist() == [
-        (1, 10.0, 15.0, 3.0, False),
-        (2, 11.0, 18.0, 0.25, True),
-        (1, 10.0, 30.0, 0.25, True),
+        assert [one.worker for one in store.failures_of(first)] == ["node7 42"]
+        assert store.labels_of(2)[OWN_REFERENCE].worker == "node8 43"
+    assert found[["label_id", "submitted_at", "ended_at", "wall_s", "gave_label", "worker"]].tolist() == [
+        (1, 10.0, 15.0, 3.0, False, "node7 42"),
+        (2, 11.0, 18.0, 0.25, True, "node8 43"),
+        (1, 10.0, 30.0, 0.25, True, ""),
     ]

@@ -22,9 +22,10 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 
 @given(energy=finite, forces=arrays(np.float64, (3, 3), elements=finite), reference=st.text())
 def test_a_label_survives_the_file_bit_for_bit(energy: float, forces: np.ndarray, reference: str) -> None:
-    read = decode(encode(replace(LABEL, energy=energy, forces=forces, reference=reference), FRAME), FRAME)
+    label = replace(LABEL, energy=energy, forces=forces, reference=reference, worker="node7 4242")
+    read = decode(encode(label, FRAME), FRAME)
     assert isinstance(read, Label)
-    assert (read.energy, read.reference, read.wall_s) == (energy, reference, LABEL.wall_s)
+    assert (read.energy, read.reference, read.wall_s, read.worker) == (energy, reference, LABEL.wall_s, "node7 4242")
     np.testing.assert_array_equal(read.forces, forces)
     np.testing.assert_array_equal(read.stress, LABEL.stress)
     np.testing.assert_array_equal(read.extras["dipole"], LABEL.extras["dipole"])
@@ -39,8 +40,11 @@ def test_a_label_without_stress_comes_back_without_stress() -> None:
 
 @pytest.mark.parametrize("reason", FailureReason)
 def test_a_failure_survives_the_file(reason: FailureReason) -> None:
-    failure = replace(FAILURE, reason=reason)
-    assert decode(encode(failure, FRAME), FRAME) == failure
+    failure = replace(FAILURE, reason=reason, worker="node7 4242")
+    read = decode(encode(failure, FRAME), FRAME)
+    assert read == failure
+    assert isinstance(read, LabelFailure)
+    assert read.worker == "node7 4242"
 
 
 @pytest.mark.parametrize(

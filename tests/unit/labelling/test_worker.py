@@ -1,6 +1,7 @@
 """The worker's entry: whatever happens in there reaches the campaign as a value."""
 
 import errno
+import os
 import pickle
 import shutil
 import socket
@@ -76,6 +77,7 @@ def test_the_task_for_parsl_takes_and_gives_plain_bytes(job: LabelJob) -> None:
     assert isinstance(label, Label)
     assert isinstance(expected, Label)
     np.testing.assert_array_equal(label.forces, expected.forces)
+    assert label.worker == f"{socket.gethostname()} {os.getpid()}"
 
 
 def test_files_of_successful_labels_are_kept_when_they_are_wanted(

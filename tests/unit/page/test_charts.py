@@ -11,7 +11,7 @@ from aims_pax.frame import Frame
 from aims_pax.page.charts import figures_of
 from aims_pax.page.charts.forecast import error_forecast
 from aims_pax.page.charts.map import N_BINS, pair_distances, principal
-from aims_pax.page.charts.timeline import lanes_of
+from aims_pax.page.charts.timeline import lanes_by_worker, lanes_of
 from aims_pax.page.figure import Absent, Figure
 from aims_pax.page.material import read_material
 
@@ -94,6 +94,11 @@ def test_every_attempt_has_a_lane_and_failed_ones_are_told(figures: dict[str, Fi
     table = figures["timeline"].table
     assert table.n_rows == N_LABELS + 1
     assert table["label_id"][~table["gave_label"]].tolist() == [6]
+
+
+def test_a_worker_has_a_lane_in_the_order_in_which_they_began() -> None:
+    workers, begins = np.array(["b 2", "a 1", "b 2", "c 3"]), np.array([1.0, 5.0, 9.0, 3.0])
+    assert lanes_by_worker(workers, begins).tolist() == [0, 2, 0, 1]
 
 
 def test_nothing_of_one_lane_overlaps() -> None:
