@@ -25,6 +25,7 @@ COSTLY: Final = ("torch", "process", "slow", "gpu", "licence", "slurm")
 """Markers of what a test costs; `light` is a test that has none of them."""
 
 COSTS: Final[Mapping[str, str]] = {
+    "contract/test_augmentation.py": "torch",
     "contract/test_bias.py": "torch",
     "contract/test_committee.py": "torch",
     "contract/test_driver.py": "torch",

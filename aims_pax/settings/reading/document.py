@@ -87,17 +87,30 @@ def read_document(path: Path) -> Document:
     SettingsError
         The file can't be read, is no YAML, or is not a mapping.
     """
-    import yaml
-
     try:
         if path.stat().st_size > MAX_BYTES:
             found = f"The file has {path.stat().st_size / 2**20:.1f} MiB, too much for settings."
             raise SettingsError(Problem(path.name, found, f"up to {MAX_BYTES // 2**20} MiB", "Is it the right file?"))
-        node = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise SettingsError(Problem(str(path), f"The file can't be read: {error.strerror}.")) from None
     except UnicodeDecodeError:
         raise SettingsError(Problem(path.name, "The file is not text in UTF-8.", "", "Save it as UTF-8.")) from None
+    return read_text(text, path)
+
+
+def read_text(text: str, path: Path) -> Document:
+    """The same of a text; `path` is what messages call it by its name.
+
+    Raises
+    ------
+    SettingsError
+        The text is no YAML, or is not a mapping.
+    """
+    import yaml
+
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
     except RecursionError:
         raise SettingsError(_too_large(path)) from None
     except yaml.MarkedYAMLError as error:
