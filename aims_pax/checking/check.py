@@ -17,7 +17,9 @@ from aims_pax.errors import Doubt, Problem, ReferenceUnavailable, RunLocked, Use
 from aims_pax.forecast.amounts import amount_facts, n_probes, outsets_ahead
 from aims_pax.forecast.sampling import initial_rules
 from aims_pax.frame import Frame, Stage
+from aims_pax.protocols import Reference
 from aims_pax.reference.by_system import in_charge
+from aims_pax.reference.charged import settings_of
 from aims_pax.reference.embedded.teacher import made_calculator
 from aims_pax.reference.process.leash import NOT_HERE
 from aims_pax.reference.registry import build_reference
@@ -191,8 +193,12 @@ def _reference_problems(project: Project) -> Iterator[Problem]:
     reference = build_reference(project.reference)
     for system in project.systems:
         numbers = [int(number) for number in system.frame.numbers]
-        own = in_charge(reference, system.frame)
-        for problem in own.problems(numbers, periodic=bool(system.frame.pbc.any())):
+        try:
+            own = _told(in_charge(reference, system.frame), project.reference_for(system), system.frame)
+            problems = own.problems(numbers, periodic=bool(system.frame.pbc.any()))
+        except ValueError as error:  # its charge or spin can't be told
+            problems = [str(error)]
+        for problem in problems:
             if elsewhere and NOT_HERE in problem:
                 continue  # it need not be here; the first task on the workers looks for it there
             settings = project.reference_for(system)
@@ -206,6 +212,17 @@ def _reference_problems(project: Project) -> Iterator[Problem]:
         where = f"{project.where(*keys)}: {dotted(keys)} ({types[keys]}) for structure{plural}"
         found, _, advice = problem.partition("; ")
         yield Problem(f"{where} {', '.join(systems[:5])}{more}", f"{found}.", "", _sentence(advice or usual))
+
+
+def _told(reference: Reference, settings: ReferenceSettings, frame: Frame) -> Reference:
+    """The same reference as a structure is labelled that has a charge or a spin of its own.
+
+    Raises
+    ------
+    ValueError
+        These can't be told.
+    """
+    return reference if (frame.charge, frame.spin) == (None, None) else build_reference(settings_of(settings, frame))
 
 
 def _stress_problems(project: Project) -> Iterator[Problem]:

@@ -121,7 +121,8 @@ def _electron_problems(
         return
     systems_by_problem: dict[tuple[str, KeyPath], list[str]] = {}
     for system in systems:
-        numbers = system.frame.numbers.tolist()
+        own, numbers = system.frame, system.frame.numbers.tolist()
+        is_another_ion = own.charge not in (None, told.charge)  # which is told elsewhere
         if isinstance(reference, TbliteSettings) and any(number in F_IN_CORE for number in numbers):
             continue
         places = [place_of(document, system.name, "REFERENCE", key) for key in ("charge", "multiplicity")]
@@ -129,7 +130,7 @@ def _electron_problems(
         problem = spin_problem(
             numbers,
             charge=int(told.charge),
-            multiplicity=int(told.multiplicity),
+            multiplicity=int(told.multiplicity) if own.spin is None or is_another_ion else own.spin,
             names=(charge, multiplicity),
         )
         if problem is not None:
