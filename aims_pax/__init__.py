@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from aims_pax.departure import Departed
     from aims_pax.errors import UserError
     from aims_pax.face.ahead import check, plan
+    from aims_pax.face.collecting import collect
     from aims_pax.face.labels import label
     from aims_pax.face.models import calculator, evaluate
     from aims_pax.face.run import Run, open_run
@@ -26,6 +27,7 @@ _HOMES: Final = {
     "UserError": "errors",
     "calculator": "face.models",
     "check": "face.ahead",
+    "collect": "face.collecting",
     "converge": "settings.reading.arguments",
     "evaluate": "face.models",
     "initial": "settings.reading.arguments",
@@ -62,6 +64,7 @@ __all__ = [
     "UserError",
     "calculator",
     "check",
+    "collect",
     "converge",
     "evaluate",
     "initial",

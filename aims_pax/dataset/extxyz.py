@@ -264,9 +264,37 @@ def block_of(
         if earlier.stress is not None:
             facts[f"{EARLIER}stress"] = _row(earlier.stress[list(_VOIGT_AS_MATRIX)])
     facts |= {key: _text(value) for key, value in facts_besides.items() if key not in facts}
-    facts |= {"pbc": '"' + " ".join("T" if periodic else "F" for periodic in frame.pbc) + '"'}
+    facts |= {"pbc": _periodicity(frame)}
     comment = " ".join([f"Properties={columns}", *(f"{key}={value}" for key, value in facts.items())])
     return "\n".join([str(frame.n_atoms), comment, *_lines(frame, arrays)]) + "\n"
+
+
+def structure_block_of(frame: Frame, facts: Mapping[str, str | int], keys: Keys | None = None) -> str:
+    """One structure without a label as text.
+
+    Parameters
+    ----------
+    frame : Frame
+    facts : mapping of str to str or int
+        What the comment line tells first, as it is to be read.
+    keys : Keys or None
+        The names of charge and spin, which are told where there are such, as is the `config_type`.
+    """
+    keys = keys or Keys()
+    told = {key: _text(value) if isinstance(value, str) else str(value) for key, value in facts.items()}
+    if frame.pbc.any() or frame.cell.any():
+        told = {"Lattice": _row(frame.cell)} | told
+    optional = {keys.total_charge: frame.charge, keys.total_spin: frame.spin}
+    told |= {key: str(value) for key, value in optional.items() if value is not None}
+    if frame.config_type:
+        told["config_type"] = _text(frame.config_type)
+    told["pbc"] = _periodicity(frame)
+    comment = " ".join(["Properties=species:S:1:pos:R:3", *(f"{key}={value}" for key, value in told.items())])
+    return "\n".join([str(frame.n_atoms), comment, *_lines(frame, [frame.positions])]) + "\n"
+
+
+def _periodicity(frame: Frame) -> str:
+    return '"' + " ".join("T" if periodic else "F" for periodic in frame.pbc) + '"'
 
 
 def _lines(frame: Frame, arrays: list[FloatArray]) -> list[str]:

@@ -20,6 +20,7 @@ PAGE = run(DOCS / "extending.md", **ROWS, Case=test_reference.Case, diamond=test
 
 TestNoiseFirst = PAGE["TestNoiseFirst"]
 TestEvenStrains = PAGE["TestEvenStrains"]
+TestTwists = PAGE["TestTwists"]
 
 
 @pytest.fixture(autouse=True)

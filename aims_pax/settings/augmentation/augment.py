@@ -62,9 +62,9 @@ class AugmentSettings(Room):
     clusters: Annotated[ClusterSettings | None, source("n"), _NUMBER] = Field(
         None, description="Atoms put together at random."
     )
-    slabs: Annotated[
-        SlabSettings | None, source("miller"), Kind("true, a list of Miller indices, or a mapping of settings")
-    ] = Field(None, description="Surfaces of crystals that are periodic in three directions.")
+    slabs: Annotated[SlabSettings | None, source("miller"), Kind("true, Miller indices, or a mapping of settings")] = (
+        Field(None, description="Surfaces of crystals that are periodic in three directions.")
+    )
     substitute: Annotated[
         SubstituteSettings | None, source("structures"), Kind("true, a share of structures, or a mapping of settings")
     ] = Field(None, description="Species exchanged between atoms of inputs, distorted structures and slabs.")

@@ -9,6 +9,7 @@ from pydantic import Field
 from aims_pax.settings.augmentation.words import (
     DistanceRange,
     Elements,
+    ElementsOrNone,
     Faces,
     Pairs,
     Share,
@@ -124,7 +125,7 @@ class AlloySettings(Section):
     """Species given to the sites of each structure by fractions."""
 
     species: Elements = Field(description="Elements that take the sites.")
-    fixed: tuple[()] | Elements = Field((), description="Elements of the structures whose sites stay as they are.")
+    fixed: ElementsOrNone = Field((), description="Elements of the structures whose sites stay as they are.")
     n: Count = Field(100, description="Structures made of each structure.")
     fractions: Shares = Field(
         None,

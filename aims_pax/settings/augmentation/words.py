@@ -46,11 +46,17 @@ def _element(value: object) -> str:
 Element = Annotated[str, PlainValidator(_element), Kind("symbol of an element"), Schema({"type": "string"})]
 
 
+def _elements_or_none(value: object) -> tuple[str, ...]:
+    found = tuple(_element(one) for one in (value if isinstance(value, list | tuple) else [value]))
+    if len(set(found)) < len(found):
+        raise misfit("names an element twice")
+    return found
+
+
 def _elements(value: object) -> tuple[str, ...]:
-    listed = value if isinstance(value, list | tuple) else [value]
-    found = tuple(_element(one) for one in listed)
-    if not found or len(set(found)) < len(found):
-        raise misfit("is an empty list" if not found else "names an element twice")
+    found = _elements_or_none(value)
+    if not found:
+        raise misfit("is an empty list")
     return found
 
 
@@ -59,6 +65,14 @@ Elements = Annotated[
     PlainValidator(_elements),
     Kind("symbol of an element, or a list of such"),
     Schema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+]
+
+
+ElementsOrNone = Annotated[
+    tuple[str, ...],
+    PlainValidator(_elements_or_none),
+    Kind("symbol of an element, or a list of such, which may be empty"),
+    Schema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 
 

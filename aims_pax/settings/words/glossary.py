@@ -8,6 +8,7 @@ from typing import Final
 
 from pydantic.fields import FieldInfo
 
+from aims_pax.settings.augmentation import AugmentSettings
 from aims_pax.settings.changing import GOALS, when
 from aims_pax.settings.cluster import CLUSTERS, SystemResources
 from aims_pax.settings.committee.mace import MACE_SECTIONS
@@ -26,6 +27,8 @@ from aims_pax.settings.words.page import NOT_HERE, OF_AIMS, PLAIN_SECTIONS, REQU
 
 AIMS_PAX_FILE: Final = "aims_PAX.yaml"
 MACE_FILE: Final = "mace.yaml"
+AUGMENT: Final = "augment"
+"""What `aims-pax collect` takes; it stands in a file of its own, or on the command line."""
 
 CHOSEN_BY_TYPE: Final[Mapping[str, Mapping[str, type[Section]]]] = {
     "CLUSTER": CLUSTERS,
@@ -107,6 +110,7 @@ def sections() -> dict[str, tuple[str, str]]:
         found[name] = (AIMS_PAX_FILE, f"By its type: {', '.join(models)}.")
     for name, model in MACE_SECTIONS.items():
         found[_mace_name(name)] = (MACE_FILE, section_words(model))
+    found[AUGMENT] = (AUGMENT, section_words(AugmentSettings))
     return found
 
 
@@ -135,6 +139,7 @@ def entries() -> list[Entry]:
     for name, model in MACE_SECTIONS.items():
         found += _settings(MACE_FILE, _mace_name(name), model)
         found += _refused(MACE_FILE, _mace_name(name), NOT_YET_MACE.get(name, {}))
+    found += _settings(AUGMENT, AUGMENT, AugmentSettings)
     return found
 
 
@@ -192,7 +197,7 @@ def explanation(entry: Entry, known: Sequence[Entry]) -> list[tuple[str, str]]:
     rows = [("", entry.info.description or ""), ("allowed", allowed(entry.info))]
     rows += [("unit", entry.unit)] if entry.unit else []
     rows += [("default", "none: it must be given" if default == REQUIRED else default or "nothing")]
-    rows += [("may change", str(when(entry.name)))]
+    rows += [("may change", str(when(entry.name)))] if entry.file != AUGMENT else []  # no run has it
     rows += [("also written", ", ".join(entry.aliases))] if entry.aliases else []
     unavailable = NOT_YET_VALUES.get(entry.name.removeprefix(f"{MACE_FILE}: "), {})
     for reason in dict.fromkeys(unavailable.values()):

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pydantic.fields import FieldInfo
 
+from aims_pax.settings.augmentation import AugmentSettings
 from aims_pax.settings.cluster import CLUSTERS
 from aims_pax.settings.committee.mace import MACE_SECTIONS
 from aims_pax.settings.md import MDSettings
@@ -104,6 +105,22 @@ place of `MISC.path_to_geometry`, of `MD` by index and of `CLUSTER.systems`. Wha
 """
 
 
+_AUGMENT: Final = """\
+What `aims-pax collect` makes of structures: a mapping in a YAML file, on the command line, or in Python. A source that
+is not named does not run; `true` takes its defaults, which are those of the TrainsPot paper where it has the source.
+[Structures made from others](../augmentation.md) says what each makes.
+
+```yaml
+augment:
+  supercell: {max_atoms: 200, shortest_image: 15}
+  inputs: true
+  distort: {n: 30, strain: [-0.1, 0.2]}
+  slabs: {miller: [[1, 1, 1], [1, 0, 0]]}
+  vacuum: 12
+```
+"""
+
+
 PLAIN_SECTIONS: Final[Mapping[str, type[Section]]] = {
     "INITIAL_DATASET_GENERATION": InitialDatasetSettings,
     "ACTIVE_LEARNING": ActiveLearningSettings,
@@ -139,9 +156,12 @@ def reference_pages() -> dict[str, str]:
     for (title, path), (name, model) in zip(models.items(), MACE_SECTIONS.items(), strict=True):
         parts = [section_words(model), *_tables(model), *_other_keys(model, NOT_YET_MACE.get(name, {}), {})]
         pages[path] = _page(f"# {title}", *parts)
+    others = {"augment": "settings/augment.md"}
+    pages["settings/augment.md"] = _page("# augment", _AUGMENT, *_tables(AugmentSettings))
     words = dict(zip(models, map(section_words, MACE_SECTIONS.values()), strict=True))
     contents = _page(
         *(_INTRODUCTION, "## aims_PAX.yaml", _contents(campaign, _CAMPAIGN), "## mace.yaml", _contents(models, words)),
+        *("## Of commands", _contents(others, {"augment": section_words(AugmentSettings).split(":")[0] + "."})),
         *("## Every key", _index(pages)),
     )
     return {"settings.md": contents, **pages}
@@ -215,7 +235,7 @@ def _tables(model: type[Section], heading: str = "", *, told: set[type[Section]]
     yield "\n".join([*([heading, ""] if heading else []), "| setting | default | allowed | meaning |", _RULE, *rows])
     for key, info in model.model_fields.items():
         nested = nested_section(info)
-        if nested is not None and "teacher" not in key and nested not in told:
+        if nested is not None and nested.model_fields and "teacher" not in key and nested not in told:
             told.add(nested)
             entries = "each entry of " if "list of" in allowed(info) else ""
             yield from _tables(nested, f"Settings of {entries}`{key}`:", told=told)
@@ -248,7 +268,7 @@ def _shown(value: Any) -> str:
         case float():
             return f"{value:g}"
         case tuple():
-            return str(list(value))
+            return str([list(one) if isinstance(one, tuple) else one for one in value])
         case Path():
             return str(value)
         case _:

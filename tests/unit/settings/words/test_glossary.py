@@ -58,7 +58,8 @@ def test_other_spellings_lead_to_the_same_setting() -> None:
 def test_a_name_in_both_files_is_explained_for_each() -> None:
     found, is_exact = meant("seed", KNOWN)
     assert is_exact
-    assert [entry.name for entry in found] == ["MD.seed", "mace.yaml: GENERAL.seed", "mace.yaml: TRAINING.seed"]
+    names = ["MD.seed", "mace.yaml: GENERAL.seed", "mace.yaml: TRAINING.seed", "augment.seed"]
+    assert [entry.name for entry in found] == names
 
 
 @pytest.mark.parametrize(("written", "key"), [("skip_step_mlf", "skip_step_mlff"), ("MD.temprature", "temperature")])
