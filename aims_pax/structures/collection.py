@@ -11,13 +11,16 @@ from aims_pax.frame import Frame
 from aims_pax.settings.augmentation.augment import AugmentSettings
 from aims_pax.structures.augmentation.drafts import Augmentation, Begins, Draft, Drawing
 from aims_pax.structures.augmentation.registry import EXCHANGED, SOURCES
-from aims_pax.structures.augmentation.supercells import Supercells
+from aims_pax.structures.augmentation.supercells import Supercells, shortest_image
 from aims_pax.structures.spacing import has_overlaps
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 HEADER: Final = ("source", "asked", "made", "rejected", "atoms")
+
+MAX_TOLD: Final = 5
+"""Structures that are named one by one."""
 
 _CENTRED: Final = {"FCC": "face-centred", "BCC": "body-centred"}
 """Lattices whose primitive vectors are not those that faces are named by, by ASE's names."""
@@ -143,7 +146,7 @@ def collect(starts: Sequence[Frame], settings: AugmentSettings) -> Collected:
         made[source.key] = Made(source.key, (), 0, 0) if problems else _run(running)
     if len(without) == len(made) and not any(one.frames for one in made.values()):
         raise StructureError(without)
-    return Collected(tuple(made.values()), (*_doubts(given, settings), *without))
+    return Collected(tuple(made.values()), (*_doubts(given, settings), *_near_images(prepared, settings), *without))
 
 
 def _run(source: Augmentation[Any]) -> Made:
@@ -179,6 +182,20 @@ def _doubts(given: Sequence[Frame], settings: AugmentSettings) -> Iterator[Probl
         if settings.slabs is not None and start.pbc.all() and (lattice := _centred(start)):
             found = f"Its cell is the primitive one of a {lattice} lattice, and Miller indices count along its vectors."
             yield Problem(start.system, found, "", "Give the conventional cell for faces as they are usually named.")
+
+
+def _near_images(prepared: Sequence[Frame], settings: AugmentSettings) -> Iterator[Problem]:
+    """Supercells in which atoms are nearer to their images than was asked for."""
+    if settings.supercell is None:
+        return
+    wanted, images = settings.supercell.shortest_image, {}
+    for frame in prepared:
+        if (image := shortest_image(frame.cell, frame.pbc)) < wanted - 1e-6:
+            images[frame.system] = f"{image:.1f} Å in {frame.system}"
+    if images:
+        more = f" and {len(images) - MAX_TOLD} more" if len(images) > MAX_TOLD else ""
+        found = f"Atoms are nearer to their images than {wanted:g} Å: {', '.join([*images.values()][:MAX_TOLD])}{more}."
+        yield Problem("augment.supercell", found, "", "Raise its max_atoms, or lower its shortest_image.")
 
 
 def _centred(start: Frame) -> str:

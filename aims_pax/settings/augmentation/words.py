@@ -122,6 +122,8 @@ def _face(value: object) -> tuple[int, int, int]:
 
 
 def _faces(value: object) -> tuple[tuple[int, int, int], ...]:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (_face(value),)
     if not isinstance(value, list | tuple) or not value:
         raise misfit("is an empty list" if isinstance(value, list | tuple) else f"is {shown(value)}")
     one_face = all(type(one) is int and abs(one) <= MAX_INDEX for one in value) and len(value) == 3
@@ -134,7 +136,7 @@ def _faces(value: object) -> tuple[tuple[int, int, int], ...]:
 Faces = Annotated[
     tuple[tuple[int, int, int], ...],
     PlainValidator(_faces),
-    Kind(f"list of Miller indices, [1, 1, 0] or 110 each, up to {MAX_INDEX}"),
+    Kind(f"Miller indices, [1, 1, 0] or 110, up to {MAX_INDEX}, or a list of such"),
     Schema({"type": "array", "minItems": 1}),
 ]
 

@@ -41,6 +41,7 @@ def test_example_of_trainspot_has_its_counts() -> None:
     assert {one.n_atoms for one in of(collected, "clusters")} <= {2, 3}
     told = [(remark.where, remark.found) for remark in collected.told]
     assert told == [
+        ("augment.supercell", "Atoms are nearer to their images than 24 Å: 4.9 Å in graphene."),
         ("augment.slabs", "Nothing can be made of graphene, which is not periodic in three directions."),
         ("augment.substitute", "Nothing can be made of graphene, which has one species, nor of 8 others."),
     ]

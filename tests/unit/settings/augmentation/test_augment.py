@@ -43,6 +43,7 @@ def test_a_source_is_named_in_one_word_by_one_number_or_by_its_settings() -> Non
     assert settings.slabs is not None
     assert settings.slabs.miller == ((1, 1, 0), (1, 1, -1))
     assert settings.named == ("inputs", "distort", "strain", "slabs", "dimers")
+    assert read("{slabs: 111}") == read("{slabs: [111]}") == read("{slabs: [1, 1, 1]}")
     assert read("{distort: false, inputs: true}").named == ("inputs",)
     assert read("true") == augment_argument(None)
 
