@@ -18,6 +18,7 @@ from aims_pax.settings.methods.engines import EngineSettings
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
 from aims_pax.settings.motion.groups import named_atoms
 from aims_pax.settings.stage import ACTIVE
+from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.stages.select import SelectSettings
@@ -84,11 +85,19 @@ def quantities(project: Project, stages: tuple[Stage, ...]) -> Iterator[tuple[st
                 yield from _initial(project)
             case ActiveLearningSettings():
                 yield from _active(project, plan)
+            case CollectSettings():
+                yield from _collecting(plan.name, plan.settings)
             case SelectSettings():
                 yield from _selection(plan.name, plan.settings)
             case ConvergeSettings() if not plan.is_implied:
                 yield from _converge(project, plan)
     yield from _models(project)
+
+
+def _collecting(name: str, settings: CollectSettings) -> Iterator[tuple[str, str]]:
+    sources = ", ".join(settings.augment.named)
+    yield name, f"structures made from the starting structures: {sources}; seed {settings.augment.seed}"
+    yield "  of these", f"{settings.valid_ratio:g} validate, {settings.test_ratio:g} test; inputs and dimers train"
 
 
 def _initial(project: Project) -> Iterator[tuple[str, str]]:

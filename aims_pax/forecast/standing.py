@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aims_pax.campaign.course import Position
+from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.learner.state import State
 from aims_pax.settings import Project
 from aims_pax.stages import assembly
 from aims_pax.stages.memory import Memory
-from aims_pax.stages.states import CONVERGENCES, LOOPS, PRIORS, RELABELS, convergence_key, recall_state
+from aims_pax.stages.states import COLLECTS, CONVERGENCES, LOOPS, PRIORS, RELABELS, convergence_key, recall_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Standing:
         Structures that stages have still to label again, by their names, as far as they have begun.
     priors : mapping of str to mapping of str to int
         `labels` and `epochs` that stages have learned beforehand, likewise.
+    collects_left : mapping of str to int
+        Structures that were made and have no answer yet, likewise.
     """
 
     position: Position
@@ -37,6 +40,7 @@ class Standing:
     n_labels: int = 0
     relabels_left: Mapping[str, int] = field(default_factory=dict)
     priors: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    collects_left: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def progress(self) -> str | None:
@@ -60,7 +64,9 @@ def standing_of(store: RunStore, memory: Memory, *, n_labels: int) -> Standing |
     left = {name: _n_left(store, name, begun) for name, begun in relabels.items() if isinstance(begun, dict)}
     noted = {name.removeprefix(PRIORS): memory.recall_json(name) for name in store.state_names(PRIORS)}
     priors = {name: done for name, done in noted.items() if isinstance(done, dict)}
-    return Standing(position, states, epochs, n_labels, left, priors)
+    made = {name.removeprefix(COLLECTS): memory.recall_json(name) for name in store.state_names(COLLECTS)}
+    uncollected = {name: _n_unanswered(store, name, begun) for name, begun in made.items() if isinstance(begun, dict)}
+    return Standing(position, states, epochs, n_labels, left, priors, uncollected)
 
 
 def read_standing(project: Project) -> Standing | None:
@@ -76,6 +82,12 @@ def _n_left(store: RunStore, reference: str, begun: Mapping[str, object]) -> int
     counts = store.counts(reference=reference)
     known = store.structures(reference=str(begun["from"]), only_placed=begun["which"] == "dataset")
     return max(0, len(known) - counts.n_received - counts.n_failed)
+
+
+def _n_unanswered(store: RunStore, stage: str, begun: Mapping[str, int]) -> int:
+    """Structures that a stage has made, without those that have an answer."""
+    answered = sum(job.stage == stage and job.status is not JobStatus.SUBMITTED for job in store.jobs())
+    return max(0, int(begun["n"]) - answered)
 
 
 def _n_epochs(memory: Memory, key: str) -> int:

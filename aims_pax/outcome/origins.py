@@ -11,13 +11,15 @@ from aims_pax.evaluation.metrics import MemberPrediction
 from aims_pax.frame import LabelledFrame
 from aims_pax.learner.selectors import FixedSteps, MovingThreshold, RandomShare
 from aims_pax.settings.stage import INITIAL
+from aims_pax.structures.augmentation.registry import SOURCES
 
 WORDS: Final[Mapping[str, str]] = {
     RandomShare.NAME: "from the MD at random",
     MovingThreshold.NAME: "picked where the committee was unsure",
     FixedSteps.NAME: "from the MD on fixed steps",
+    **{source.key: "made from starting structures" for source in SOURCES},
 }
-"""Where structures come from, by the selector that had them labelled."""
+"""Where structures come from, by the selector that had them labelled, or the source that made them."""
 
 
 @dataclass(frozen=True, slots=True)

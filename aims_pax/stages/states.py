@@ -40,8 +40,9 @@ CONVERGENCES: Final = "convergence."
 SELECTIONS: Final = "passes."
 RELABELS: Final = "relabel."
 PRIORS: Final = "prior."
-"""What the names of the states of loops, of trainings to the end, of selections, of relabellings and of what is learned
-first begin with in the store."""
+COLLECTS: Final = "collect."
+"""What the names of the states of loops, of trainings to the end, of selections, of relabellings, of what is learned
+first and of what is made begin with in the store."""
 
 
 BEFORE_CONVERGENCE: Final = "before_convergence"
@@ -87,7 +88,8 @@ def newest_learning(project: Project, store: RunStore) -> tuple[StagePlan, State
 
 def has_begun(store: RunStore, stage: str) -> bool:
     """Whether a stage has done anything that the store knows of."""
-    keys = (_key(stage), convergence_key(stage), f"{SELECTIONS}{stage}", f"{RELABELS}{stage}", f"{PRIORS}{stage}")
+    others = (f"{kind}{stage}" for kind in (SELECTIONS, RELABELS, PRIORS, COLLECTS))
+    keys = (_key(stage), convergence_key(stage), *others)
     return any(store.load_state(key) is not None for key in keys)
 
 

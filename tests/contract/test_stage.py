@@ -9,7 +9,9 @@ from aims_pax.campaign.course import Position, ahead
 from aims_pax.errors import Problem
 from aims_pax.forecast.amounts import Outset, Sizes, forecaster_of
 from aims_pax.settings import Project, load_project
+from aims_pax.settings.augmentation.reading import augment_argument
 from aims_pax.settings.section import Section
+from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.stages.pretrain import CheapReference, PretrainSettings
@@ -49,6 +51,13 @@ def pretraining() -> StagePlan:
     return StagePlan("pretrain", "pretrain", PretrainSettings(REFERENCE=CheapReference(type="tblite")))
 
 
+@pytest.fixture(scope="module")
+def collecting() -> StagePlan:
+    """A stage that labels structures made from others."""
+    settings = augment_argument({"inputs": True, "distort": 20})
+    return StagePlan("collect", "collect", CollectSettings(augment=settings))
+
+
 @pytest.fixture(params=KINDS)
 def plan(
     request: pytest.FixtureRequest,
@@ -56,8 +65,9 @@ def plan(
     selection: StagePlan,
     relabelling: StagePlan,
     pretraining: StagePlan,
+    collecting: StagePlan,
 ) -> StagePlan:
-    plans = (*project.settings.stages, selection, relabelling, pretraining)
+    plans = (*project.settings.stages, selection, relabelling, pretraining, collecting)
     return next(plan for plan in plans if plan.kind == request.param)
 
 

@@ -5,7 +5,7 @@ from math import isfinite
 from typing import Annotated, Any, Final
 
 from annotated_types import Ge, Le
-from pydantic import BeforeValidator, PlainValidator
+from pydantic import BeforeValidator
 
 from aims_pax.settings.reading.kinds import Kind, Schema, misfit, shown
 
@@ -43,7 +43,7 @@ def _element(value: object) -> str:
     return value
 
 
-Element = Annotated[str, PlainValidator(_element), Kind("symbol of an element"), Schema({"type": "string"})]
+Element = Annotated[str, BeforeValidator(_element), Kind("symbol of an element"), Schema({"type": "string"})]
 
 
 def _elements_or_none(value: object) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ def _elements(value: object) -> tuple[str, ...]:
 
 Elements = Annotated[
     tuple[str, ...],
-    PlainValidator(_elements),
+    BeforeValidator(_elements),
     Kind("symbol of an element, or a list of such"),
     Schema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
 ]
@@ -70,7 +70,7 @@ Elements = Annotated[
 
 ElementsOrNone = Annotated[
     tuple[str, ...],
-    PlainValidator(_elements_or_none),
+    BeforeValidator(_elements_or_none),
     Kind("symbol of an element, or a list of such, which may be empty"),
     Schema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
@@ -96,14 +96,14 @@ def _range(lowest: float, *, of: str) -> Callable[[object], tuple[float, float]]
 _TWO: Final = Schema({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2})
 StrainRange = Annotated[
     tuple[float, float],
-    PlainValidator(_range(-1.0, of="length")),
+    BeforeValidator(_range(-1.0, of="length")),
     Kind("[from, to], two numbers above -1"),
     _TWO,
 ]
 """Relative changes of lengths, from and to."""
 DistanceRange = Annotated[
     tuple[float, float],
-    PlainValidator(_range(0.0, of="distance")),
+    BeforeValidator(_range(0.0, of="distance")),
     Kind("[from, to], two numbers above 0"),
     _TWO,
 ]
@@ -135,7 +135,7 @@ def _faces(value: object) -> tuple[tuple[int, int, int], ...]:
 
 Faces = Annotated[
     tuple[tuple[int, int, int], ...],
-    PlainValidator(_faces),
+    BeforeValidator(_faces),
     Kind(f"Miller indices, [1, 1, 0] or 110, up to {MAX_INDEX}, or a list of such"),
     Schema({"type": "array", "minItems": 1}),
 ]
@@ -180,7 +180,7 @@ def _shares(value: object) -> dict[str, float] | None:
 
 Shares = Annotated[
     dict[str, float] | None,
-    PlainValidator(_shares),
+    BeforeValidator(_shares),
     Kind("mapping of elements to numbers >= 0, or nothing"),
     Schema({"anyOf": [{"type": "object", "additionalProperties": {"type": "number"}}, {"type": "null"}]}),
 ]

@@ -25,7 +25,7 @@ CALL: Final = "Project.of"
 
 ALLOWED: Final = (
     "aims_pax.initial(...), aims_pax.converge(...), aims_pax.learn(...), aims_pax.select(...), aims_pax.relabel(...), "
-    "aims_pax.pretrain(...)"
+    "aims_pax.pretrain(...), or an entry as STAGES has it"
 )
 
 VALUES: Final = "numbers, texts, paths, True, False, None, and lists and mappings of them, as a file may hold"

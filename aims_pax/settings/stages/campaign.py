@@ -15,7 +15,7 @@ from aims_pax.settings.reading.validation import Reading
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
-from aims_pax.settings.stages.kinds import CONVERGE, INITIAL, KINDS, LEARN, PRETRAIN, RELABEL, SELECT
+from aims_pax.settings.stages.kinds import COLLECT, CONVERGE, INITIAL, KINDS, LEARN, PRETRAIN, RELABEL, SELECT
 from aims_pax.settings.stages.plan import StagePlan
 
 STAGE_SECTIONS: Final = {Stage.INITIAL: KINDS[INITIAL].section, Stage.ACTIVE: KINDS[LEARN].section}
@@ -216,10 +216,11 @@ def _order_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | in
         ):
             for one in plan.settings.ahead_of_learning():
                 yield (*plan.keys, one.key), f"{plan.said()}: {one.found}", "", one.advice
+    yield from _collecting_problems(plans)
     yield from _relabelling_problems(plans)
     yield from _prior_problems(plans, brings)
     for plan in learning:
-        if not any(one.kind in (LEARN, SELECT) for one in plans[: plans.index(plan)]):
+        if not any(one.kind in (COLLECT, LEARN, SELECT) for one in plans[: plans.index(plan)]):
             continue
         for key in ("initial_train_dataset", "initial_valid_dataset", "seeds_tags_dict"):
             if getattr(plan.settings, key, None) is not None:
@@ -227,12 +228,27 @@ def _order_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | in
                 yield (*plan.keys, key), found, "", "Remove it, or write it where the committee begins."
 
 
+def _collecting_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | int, ...], str, str, str]]:
+    """What is made begins a campaign, and is learned before it is learned from."""
+    for index, plan in enumerate(plans):
+        if plan.kind != COLLECT:
+            continue
+        if index:
+            found = f"{plan.said()} comes after another stage, and what it makes is the first dataset."
+            yield plan.keys, found, "", f"Begin the list with {COLLECT}, or leave it out."
+        kinds = [one.kind for one in plans[index + 1 :]]
+        if kinds[:1] != [CONVERGE] or LEARN not in kinds:
+            found = f"{plan.said()} is not followed by {CONVERGE} and {LEARN}, which learn its labels and go on."
+            advice = f"Write {CONVERGE} and {LEARN} after it. aims-pax collect makes a file of structures alone."
+            yield plan.keys, found, "", advice
+
+
 def _relabelling_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | int, ...], str, str, str]]:
     """A dataset is labelled anew that is there, and then learned before it is used."""
     for index, plan in enumerate(plans):
         if plan.kind != RELABEL:
             continue
-        if not any(one.kind in (INITIAL, LEARN, SELECT) for one in plans[:index]):
+        if not any(one.kind in (COLLECT, INITIAL, LEARN, SELECT) for one in plans[:index]):
             found = f"{plan.said()} comes before any stage that makes a dataset."
             advice = "Move it after one. aims-pax relabel labels a file of structures that you bring."
             yield plan.keys, found, "", advice

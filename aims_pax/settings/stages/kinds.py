@@ -6,6 +6,7 @@ from typing import Final
 
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.active import ActiveLearningSettings
+from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.pretrain import PretrainSettings
@@ -34,9 +35,12 @@ class StageKind:
     learns : bool
         Whether its members must have been trained alike, since they disagree where all of them are unsure.
     samples : bool
-        Whether it moves atoms and asks the reference for labels; else it needs neither, nor starting structures.
+        Whether it asks the reference for labels of structures that come from those of the project; else it needs
+        neither.
     relabels : bool
         Whether another reference is the one that is learned from after it.
+    adds : bool
+        Whether it labels structures that all members learn in the training after it.
     """
 
     settings: type[Section]
@@ -48,11 +52,12 @@ class StageKind:
     learns: bool = False
     samples: bool = False
     relabels: bool = False
+    adds: bool = False
 
     @property
     def changes_what_is_learned(self) -> bool:
         """Whether the dataset is another one after it, and is to be trained on."""
-        return self.learns or self.relabels
+        return self.learns or self.relabels or self.adds
 
 
 PRETRAIN: Final = "pretrain"
@@ -61,6 +66,7 @@ CONVERGE: Final = "converge"
 LEARN: Final = "learn"
 SELECT: Final = "select"
 RELABEL: Final = "relabel"
+COLLECT: Final = "collect"
 
 KINDS: Final[Mapping[str, StageKind]] = {
     INITIAL: StageKind(
@@ -95,8 +101,15 @@ KINDS: Final[Mapping[str, StageKind]] = {
     RELABEL: StageKind(
         RelabelSettings,
         stage="aims_pax.stages.relabel:Relabel",
-        forecast="aims_pax.forecast.relabelling:RelabelForecast",
+        forecast="aims_pax.forecast.labelling:RelabelForecast",
         relabels=True,
+    ),
+    COLLECT: StageKind(
+        CollectSettings,
+        stage="aims_pax.stages.collect:Collect",
+        forecast="aims_pax.forecast.labelling:CollectForecast",
+        samples=True,
+        adds=True,
     ),
     PRETRAIN: StageKind(
         PretrainSettings,
@@ -107,5 +120,5 @@ KINDS: Final[Mapping[str, StageKind]] = {
 }
 """By what STAGES calls them."""
 
-LATER: Final = ("collect", "validate", "testset", "stability")
+LATER: Final = ("validate", "testset", "stability")
 """Kinds that other versions will have."""

@@ -19,8 +19,9 @@ from aims_pax.settings.reading.kinds import allowed, meaning, shown
 from aims_pax.settings.reading.stages import SECTION as STAGES
 from aims_pax.settings.reading.validation import nested_section
 from aims_pax.settings.section import Section
+from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
-from aims_pax.settings.stages.kinds import CONVERGE, PRETRAIN, RELABEL
+from aims_pax.settings.stages.kinds import COLLECT, CONVERGE, PRETRAIN, RELABEL
 from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.words.page import NOT_HERE, OF_AIMS, PLAIN_SECTIONS, REQUIRED, default_words, section_words
@@ -37,6 +38,7 @@ CHOSEN_BY_TYPE: Final[Mapping[str, Mapping[str, type[Section]]]] = {
 """Sections whose settings depend on their own `type`."""
 
 OF_STAGES_ALONE: Final[Mapping[str, type[Section]]] = {
+    COLLECT: CollectSettings,
     CONVERGE: ConvergeSettings,
     RELABEL: RelabelSettings,
     PRETRAIN: PretrainSettings,
@@ -103,7 +105,8 @@ def sections() -> dict[str, tuple[str, str]]:
     found = {name: (AIMS_PAX_FILE, section_words(model)) for name, model in PLAIN_SECTIONS.items()}
     found[STAGES] = (
         AIMS_PAX_FILE,
-        "The campaign as the list of what it goes through: pretrain, initial, converge, learn, select, relabel.",
+        "The campaign as the list of what it goes through: pretrain, initial, collect, converge, learn, select, "
+        "relabel.",
     )
     found["SYSTEMS"] = (AIMS_PAX_FILE, section_words(SystemSettings))
     for name, models in CHOSEN_BY_TYPE.items():
@@ -129,6 +132,7 @@ def entries() -> list[Entry]:
         found += _merged(typed)
     found += _settings(AIMS_PAX_FILE, "CLUSTER.systems", SystemResources)
     found += _settings(AIMS_PAX_FILE, "SYSTEMS", SystemSettings)
+    found += _settings(AUGMENT, AUGMENT, AugmentSettings)
     for name, stage in OF_STAGES_ALONE.items():
         told = {(entry.key, entry.meaning) for entry in found}
         own = _settings(AIMS_PAX_FILE, f"{STAGES}.{name}", stage)
@@ -139,7 +143,6 @@ def entries() -> list[Entry]:
     for name, model in MACE_SECTIONS.items():
         found += _settings(MACE_FILE, _mace_name(name), model)
         found += _refused(MACE_FILE, _mace_name(name), NOT_YET_MACE.get(name, {}))
-    found += _settings(AUGMENT, AUGMENT, AugmentSettings)
     return found
 
 

@@ -22,6 +22,7 @@ from aims_pax.settings.reading.kinds import allowed
 from aims_pax.settings.reading.validation import nested_section
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.active import ActiveLearningSettings
+from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.pretrain import PretrainSettings
@@ -60,9 +61,9 @@ The method that labels structures. Without this section: GFN2-xTB by `tblite`, o
 _STAGES: Final = """\
 The campaign as the list of what it goes through, in the place of the sections above: `initial` has the settings of
 INITIAL_DATASET_GENERATION, `learn` those of ACTIVE_LEARNING, `select` those of DATA_FILTERING, `converge` trains what
-is there to convergence, `relabel` labels it by another reference, and before all of it `pretrain` has the committee
-learn a cheap method. What is not listed is not run; only a dataset that is brought along is converged on before the
-first `learn` in any case.
+is there to convergence, `relabel` labels it by another reference, `collect` labels structures made from others, and
+before all of it `pretrain` has the committee learn a cheap method. What is not listed is not run; only a dataset that
+is brought along is converged on before the first `learn` in any case.
 
 ```yaml
 STAGES:
@@ -86,6 +87,17 @@ What `converge` leaves out is as the stage before it says. With more to be learn
 each on what it has. The last one hands over: it trains the best member or all, on everything that was paid for. With
 `from_scratch: true` it begins with new models, which may be larger ones: `models: large.yaml`.
 
+`collect` begins a campaign with [structures made from the starting structures](../augmentation.md), in the place of
+`initial`. A `converge` learns them, and a `learn` goes on:
+
+```yaml
+STAGES:
+  - collect: {augment: {distort: 50, strain: [-0.05, 0.1], isolated: true}}
+  - converge
+  - learn: {num_trajectories: 8, max_train_set_size: 500}
+  - converge
+```
+
 A `relabel` has a `converge` after it, which learns its labels before anything else does. Later stages learn from them
 and ask its reference for more:
 
@@ -106,7 +118,8 @@ place of `MISC.path_to_geometry`, of `MD` by index and of `CLUSTER.systems`. Wha
 
 
 _AUGMENT: Final = """\
-What `aims-pax collect` makes of structures: a mapping in a YAML file, on the command line, or in Python. A source that
+What `aims-pax collect`, and the stage `collect`, make of structures: a mapping in a YAML file, on the command line, in
+Python, or in STAGES. A source that
 is not named does not run; `true` takes its defaults, which are those of the TrainsPot paper where it has the source.
 [Structures made from others](../augmentation.md) says what each makes.
 
@@ -172,6 +185,7 @@ def _campaign_parts(name: str) -> Iterator[str]:
     match name:
         case "STAGES":
             yield _STAGES
+            yield from _tables(CollectSettings, "Settings of `collect`:", told={DispersionSettings, AugmentSettings})
             yield from _tables(ConvergeSettings, "Settings of `converge`:")
             yield from _tables(RelabelSettings, "Settings of `relabel`:")
             yield from _tables(PretrainSettings, "Settings of `pretrain`:")

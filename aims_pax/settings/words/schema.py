@@ -22,6 +22,7 @@ from aims_pax.settings.reading.stages import SECTION, SECTIONS
 from aims_pax.settings.section import Section
 from aims_pax.settings.sections import OTHER_HOMES
 from aims_pax.settings.stages.active import ActiveLearningSettings
+from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.kinds import KINDS
@@ -45,10 +46,9 @@ def aims_pax_schema() -> Json:
     }
     clusters: list[type[Section]] = [*CLUSTERS.values()]
     references: list[type[Section]] = [*REFERENCE_SETTINGS.values()]
+    stages: list[type[Section]] = [CollectSettings, ConvergeSettings, RelabelSettings, PretrainSettings]
     absent = {name: {**NOT_YET.get(name, {}), **FHI_AIMS.get(name, {})} for name in {*NOT_YET, *FHI_AIMS}}
-    definitions = _definitions(
-        [*plain.values(), *clusters, *references, SystemSettings, ConvergeSettings, RelabelSettings, PretrainSettings]
-    )
+    definitions = _definitions([*plain.values(), *clusters, *references, SystemSettings, *stages])
     for name, model in plain.items():
         _add_other_keys(definitions[model.__name__], model, absent.get(name, {}))
     for name, models in (("CLUSTER", clusters), ("REFERENCE", references)):

@@ -1,30 +1,29 @@
 """Two atoms over their distance."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import combinations_with_replacement
 
 import numpy as np
 
 from aims_pax.frame import Frame
 from aims_pax.settings.augmentation.sources import DimerSettings
-from aims_pax.structures.augmentation.drafts import Augmentation, Begins, Draft, Drawing, elements_of, neutral, too_near
+from aims_pax.structures.augmentation.drafts import Augmentation, Begins, Draft, elements_of, neutral, too_near
 
 
 class Dimers(Augmentation[DimerSettings]):
-    """Pairs of all elements of all structures at even steps of their distance, told to be of the first structure."""
+    """Pairs of all elements of all structures at even steps of their distance.
+
+    A pair is told to be of the first structure that holds both elements, or else of the first that holds one.
+    """
 
     key, kind, begins = "dimers", "dimer", Begins.GIVEN
 
-    def __init__(self, starts: Sequence[Frame], settings: DimerSettings, drawing: Drawing) -> None:
-        super().__init__(starts[:1], settings, drawing)
-        self._elements = elements_of(starts)
-
     def made_of(self, start: Frame) -> Iterator[Draft]:
-        """Each pair from its smallest distance on."""
+        """Each pair that belongs to it, from its smallest distance on."""
         from ase.data import covalent_radii
 
         low, high = self.settings.range
-        for pair in self._pairs():
+        for pair in (pair for pair in self._pairs() if self._home(pair) is start):
             numbers = np.array(pair)
             for distance in np.linspace(low, high, self.settings.n) * covalent_radii[numbers].sum():
                 positions = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, distance]])
@@ -36,5 +35,8 @@ class Dimers(Augmentation[DimerSettings]):
         from ase.data import atomic_numbers
 
         if self.settings.pairs is None:
-            return list(combinations_with_replacement(self._elements, 2))
+            return list(combinations_with_replacement(elements_of(self.starts), 2))
         return [(atomic_numbers[first], atomic_numbers[second]) for first, second in self.settings.pairs]
+
+    def _home(self, pair: tuple[int, int]) -> Frame:
+        return max(self.starts, key=lambda start: len({*pair} & {*start.numbers.tolist()}))

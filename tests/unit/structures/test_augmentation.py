@@ -238,6 +238,14 @@ def test_dimers_are_steps_of_the_distance_of_each_pair() -> None:
     assert [one.numbers.tolist() for one in named] == [[17, 11], [17, 11]]
 
 
+def test_a_pair_belongs_to_the_structure_that_holds_both_its_elements() -> None:
+    found = of(made([salt(), water(), silicon()], dimers={"n": 2, "range": [1, 2]}), "dimers")
+    homes = {tuple(one.numbers.tolist()): one.system for one in found}
+    assert len(homes) == 15
+    assert (homes[1, 8], homes[11, 17], homes[14, 14]) == ("water", "salt", "silicon")
+    assert homes[8, 17] == "salt", "the first that has one"
+
+
 def test_no_two_atoms_are_nearer_than_asked_in_anything_that_is_made() -> None:
     starts = [silicon(), salt(), water(), graphene()]
     augment = {"strain": True, "vacancies": True, "dimers": True, "alloys": {"species": ["C", "Pb"], "n": 5}}

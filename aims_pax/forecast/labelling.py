@@ -1,10 +1,14 @@
-"""What labelling a dataset again costs."""
+"""What labels cost that no MD leads to: of a dataset that is labelled again, and of structures made from others."""
 
 from math import inf
+from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
-from aims_pax.errors import AimsPaxError
+from aims_pax.errors import AimsPaxError, StructureError
 from aims_pax.forecast.amounts import Amounts, Outset, Sizes, Span
+from aims_pax.frame import Split
+from aims_pax.settings.stages.collect import CollectSettings
+from aims_pax.stages.collect import frames_and_splits
 
 if TYPE_CHECKING:  # what times a stage imports PyTorch, and amounts need none
     from aims_pax.forecast.timetable import Pacing, StageForecast
@@ -36,6 +40,28 @@ class RelabelForecast:
         return StageForecast(amounts, time_s)
 
 
+class CollectForecast:
+    """A label for each structure, all of them counted."""
+
+    def amounts(self, outset: Outset) -> Amounts:
+        standing = outset.standing
+        left = None if standing is None else standing.collects_left.get(outset.plan.name)
+        n_labels = sum(_n_by_split(outset).values()) if left is None else left
+        return Amounts(outset.plan.name, labels=Span.exactly(n_labels))
+
+    def after(self, outset: Outset, n_labels: float) -> Sizes:
+        n_train = _n_by_split(outset)[Split.TRAINING]
+        return Sizes(outset.sizes.of_each + n_train, outset.sizes.of_all + n_train)
+
+    def timed(self, outset: Outset, amounts: Amounts, pacing: "Pacing") -> "StageForecast":
+        """By labels of the starting structures: larger cells take longer, and isolated atoms less."""
+        from aims_pax.forecast.timetable import StageForecast
+
+        known = [seconds for times in pacing.measured.label_s.values() for seconds in times]
+        label_s = pacing.wishes.label_s or (fmean(known) if known else 0.0)
+        return StageForecast(amounts, amounts.labels.times(label_s / pacing.n_at_once(outset.project)))
+
+
 def _valid_ratio(outset: Outset) -> float:
     """Of the stage before it that places structures."""
     names = [one.name for one in outset.project.settings.stages]
@@ -46,8 +72,6 @@ def _valid_ratio(outset: Outset) -> float:
 
 def _label_s(outset: Outset, pacing: "Pacing") -> float:
     """Mean time of a label, s."""
-    from statistics import fmean
-
     from aims_pax.forecast.speed import measured_labels
 
     if pacing.wishes.label_s is not None:
@@ -60,3 +84,14 @@ def _label_s(outset: Outset, pacing: "Pacing") -> float:
     except AimsPaxError:
         pass  # it can't be computed here; the check says so, where that is a mistake
     return fmean(known) if known else 0.0
+
+
+def _n_by_split(outset: Outset) -> dict[Split, int]:
+    """Nothing where nothing can be made, which the check tells."""
+    counts = dict.fromkeys(Split, 0)
+    try:
+        for _, _, split in frames_and_splits(outset.project, outset.plan.read_as(CollectSettings)):
+            counts[split] += 1
+    except StructureError:
+        pass
+    return counts

@@ -1,0 +1,279 @@
+"""Structures that are made from the starting structures, labelled, as the dataset that a campaign begins with."""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Final
+
+from aims_pax.dataset.records import JobStatus
+from aims_pax.departure import Reason
+from aims_pax.errors import CampaignStopped, Problem, StructureError
+from aims_pax.frame import Frame, Label, Split
+from aims_pax.labelling.desk import LabelDesk
+from aims_pax.protocols import LabelDone, Status
+from aims_pax.reference.charged import READ_FROM_ATOMS
+from aims_pax.settings import Project, ReferenceSettings
+from aims_pax.settings.augmentation import AugmentSettings
+from aims_pax.settings.stages.collect import CollectSettings
+from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.stages.activities import Activity
+from aims_pax.stages.bench import Bench
+from aims_pax.stages.states import COLLECTS
+from aims_pax.structures.augmentation.streams import Streams
+from aims_pax.structures.collection import Collected, collect
+from aims_pax.structures.splitting import splits_of
+
+diary = logging.getLogger("aims_pax.labels")
+
+LABELS_PER_LINE: Final = 10
+"""How often the diary says how many there are."""
+
+MAX_AHEAD: Final = 200
+"""Labels that are asked for before there is an answer: each is a row of the books, and a task of the pool."""
+
+NEEDS_INPUT: Final = frozenset({"fhi-aims", "asi"})
+"""References whose input is written for the elements of each starting structure."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What is to be made, as something that can be remembered."""
+
+    identity: str
+    settings: AugmentSettings = field(compare=False)
+
+
+@lru_cache(maxsize=4)
+def _made(starts: tuple[Frame, ...], wish: _Wish) -> Collected:
+    return collect(starts, wish.settings)
+
+
+def collected(project: Project, settings: CollectSettings) -> Collected:
+    """What the starting structures of a project give; made once in a process.
+
+    Raises
+    ------
+    StructureError
+        Nothing can be made of them.
+    """
+    augment = settings.augment
+    return _made(tuple(system.frame for system in project.systems), _Wish(augment.identity, augment))
+
+
+def frames_and_splits(project: Project, settings: CollectSettings) -> list[tuple[str, Frame, Split]]:
+    """Source, structure and place of all that is labelled; `md_step` numbers them through, from 1.
+
+    A charge and spin of their own have those whose reference takes such; others are computed as it is told.
+    """
+    takes = {system.name: _takes_spin(project.reference_for(system)) for system in project.systems}
+    sourced = list(collected(project, settings).sourced())
+    splits = splits_of(
+        [frame for _, frame in sourced],
+        valid_ratio=settings.valid_ratio,
+        test_ratio=settings.test_ratio,
+        streams=Streams(settings.augment.seed),
+    )
+    return [
+        (key, replace(frame if takes[frame.system] else replace(frame, charge=None, spin=None), md_step=number), split)
+        for number, ((key, frame), split) in enumerate(zip(sourced, splits, strict=True), start=1)
+    ]
+
+
+def _takes_spin(reference: ReferenceSettings) -> bool:
+    """Whether a reference can be told a spin for each structure, in the place of that of its settings."""
+    if isinstance(reference, READ_FROM_ATOMS):
+        return reference.multiplicity is not None
+    return "multiplicity" in type(reference).model_fields
+
+
+class Collect:
+    """The first dataset, of structures that no MD has made."""
+
+    def __init__(self, plan: StagePlan) -> None:
+        self.plan, self.name, self._settings = plan, plan.name, plan.read_as(CollectSettings)
+
+    def problems(self, project: Project) -> Iterator[Problem]:
+        """Nothing can be made, none of it would validate, or the models and the reference don't know its elements."""
+        where = project.where(*self.plan.keys, "augment")
+        try:
+            found = frames_and_splits(project, self._settings)
+        except StructureError as error:
+            yield from (replace(one, where=f"{where}: {one.where}") for one in error.problems)
+            return
+        if not any(split is Split.VALIDATION for _, _, split in found):
+            words = f"Of {len(found)} structures none validates: inputs, isolated atoms and dimers always train."
+            yield Problem(where, words, "", "Make more of the others, or raise valid_ratio.")
+        elements = {system.name: set(system.frame.numbers.tolist()) for system in project.systems}
+        everywhere = set().union(*elements.values())
+        if any(set(frame.numbers.tolist()) - everywhere for _, frame, _ in found):
+            words = "Structures would hold elements that no starting structure has, which the models would not know."
+            yield Problem(where, words, "", "Add a starting structure that holds them.")
+        engines = {project.reference_for(system).type for system in project.systems} & NEEDS_INPUT
+        if engines and any(set(frame.numbers.tolist()) - elements[frame.system] for _, frame, _ in found):
+            words = f"Input for {engines.pop()} has the elements of each starting structure, and no others."
+            yield Problem(where, words, "", "Leave out dimers and alloys across starting structures.")
+
+    def facts(self, project: Project) -> Iterator[str]:
+        """What is made and labelled, and what is missing of it."""
+        try:
+            made = collected(project, self._settings)
+        except StructureError:
+            return
+        each = ", ".join(f"{one.key} {len(one.frames)}" for one in made.made if one.frames)
+        yield f"{self.name}: {len(made.frames)} structures are made and labelled ({each})"
+        yield from (f"{self.name}: {remark.where}: {remark.found}" for remark in made.told)
+
+    def run(self, bench: Bench) -> None:
+        """Label what has no label yet, and give all its place.
+
+        Raises
+        ------
+        Departed
+            The campaign was asked to leave; what is there is kept, and the same call goes on.
+        CampaignStopped
+            Too many structures failed in a row, or too few are left.
+        """
+        wanted = frames_and_splits(bench.project, self._settings)
+        self._note(bench, wanted)
+        _Labelling(bench, self.name, self._settings, wanted).run()
+        self._place(bench, {frame.md_step: split for _, frame, split in wanted})
+        counts = bench.store.counts()
+        if not (counts.n_train and counts.n_valid):
+            raise CampaignStopped(
+                f"{self.name} has labels of {counts.n_train} training and {counts.n_valid} validation structures, and "
+                "models need both. The folders of the calculations (CLUSTER.calc_dir) hold what the reference said"
+            )
+        diary.info(
+            "%s: %d structures train, %d validate, %d test; %d could not be labelled",
+            *(self.name, counts.n_train, counts.n_valid, counts.n_test, counts.n_failed),
+        )
+
+    def _note(self, bench: Bench, wanted: Sequence[tuple[str, Frame, Split]]) -> None:
+        """Remember what was begun: labels belong to these structures, and to no others."""
+        digest = hashlib.sha256()
+        for _, frame, split in wanted:
+            digest.update(frame.positions.tobytes() + frame.numbers.tobytes() + str(split).encode())
+        begun = bench.memory.recall_json(f"{COLLECTS}{self.name}")
+        if begun is None:
+            with bench.store.transaction():
+                bench.memory.keep_json(f"{COLLECTS}{self.name}", {"n": len(wanted), "of": digest.hexdigest()})
+        elif not isinstance(begun, dict) or begun.get("of") != digest.hexdigest():
+            raise CampaignStopped(
+                f"{self.name} was begun with other structures: {self.plan.said('augment')} or the starting structures "
+                "have changed. Set them back, or start a new run in another folder (MISC.output_dir)"
+            )
+
+    def _place(self, bench: Bench, splits: dict[int, Split]) -> None:
+        """In the order in which labels were asked for, whenever they came."""
+        store = bench.store
+        with store.transaction():
+            for label_id in store.unassigned(self.name):
+                store.assign(label_id, splits[store.frame_of(label_id).md_step])
+
+
+class _Labelling:
+    """The labels of a stage: asked for, recorded and told of."""
+
+    def __init__(
+        self, bench: Bench, name: str, settings: CollectSettings, wanted: Sequence[tuple[str, Frame, Split]]
+    ) -> None:
+        self._bench, self._name, self._settings, self._wanted = bench, name, settings, wanted
+        self._failed_in_row: list[int] = []
+        jobs = [job for job in bench.store.jobs() if job.stage == name]
+        self._asked = {job.frame.md_step for job in jobs}
+        self._n_received = sum(job.status is JobStatus.DONE for job in jobs)
+        self._n_failed = sum(job.status is JobStatus.FAILED for job in jobs)
+
+    def run(self) -> None:
+        """Ask for what was not asked for, and wait until all has an answer."""
+        left = [(key, frame) for key, frame, _ in self._wanted if frame.md_step not in self._asked]
+        if self._n_received + self._n_failed == len(self._wanted):
+            return
+        desk, store = self._bench.desk(self._name), self._bench.store
+        diary.info("%s: %d of %d structures are to be labelled", self._name, len(left), len(self._wanted))
+        with self._bench.departure.cooperating():
+            self._keep(desk, desk.resume())
+            for key, frame in left:
+                while desk.n_in_flight >= MAX_AHEAD:
+                    self._collect(desk, timeout_s=None)
+                with store.unflushed_transaction():
+                    label_id = desk.request(frame, source=key)
+                desk.send(label_id)
+                self._collect(desk, timeout_s=0.0)
+            while desk.n_in_flight:
+                self._collect(desk, timeout_s=None)
+
+    def _collect(self, desk: LabelDesk, *, timeout_s: float | None) -> None:
+        with self._bench.stopwatch.during(Activity.LABELLING):
+            arrived = desk.collect(timeout_s=timeout_s)
+        self._keep(desk, arrived)
+        if timeout_s is None and desk.only_held:
+            self._bench.departure.ask(Reason.WALLTIME)
+        if self._bench.departure.reason is not None:
+            with self._bench.store.unflushed_transaction():
+                self._bench.memory.keep_time(self._bench.stopwatch)
+            self._bench.departure.leave()
+
+    def _keep(self, desk: LabelDesk, arrived: Sequence[LabelDone]) -> None:
+        """Record answers, all that came together at once; then act on them."""
+        if not arrived:
+            return
+        with self._bench.store.transaction():
+            answers = [desk.record(done) for done in arrived]
+            self._bench.memory.keep_time(self._bench.stopwatch)
+        for answer in answers:
+            desk.tidy(answer)
+            if isinstance(answer.result, Label):
+                self._n_received += 1
+                self._failed_in_row.clear()
+            else:
+                self._n_failed += 1
+                self._failed_in_row.append(answer.label_id)
+                diary.warning(
+                    "label %d (%s of %s)  %s  -> the structure is left out: %s",
+                    *(answer.label_id, answer.frame.config_type, answer.frame.system),
+                    *(answer.result.reason, answer.result.message),
+                )
+            done = self._n_received + self._n_failed
+            if done % LABELS_PER_LINE == 0 or done == len(self._wanted):
+                diary.info("%s: %d of %d structures have an answer", self._name, done, len(self._wanted))
+            self._show(desk)
+        if len(self._failed_in_row) >= self._settings.max_consecutive_failures:
+            self._stop(answers[-1].result.message if not isinstance(answers[-1].result, Label) else "")
+
+    def _stop(self, message: str) -> None:
+        """Something is wrong with the reference, and not with structures: they are tried again when it is mended."""
+        with self._bench.store.transaction():
+            for label_id in self._failed_in_row:
+                self._bench.store.resubmit(label_id)
+        raise CampaignStopped(
+            f"the reference failed for {len(self._failed_in_row)} structures of {self._name} in a row, the last time: "
+            f"{message}. The folders of the calculations (CLUSTER.calc_dir) hold what it said. Mend it, then the same "
+            "command tries again"
+        )
+
+    def _show(self, desk: LabelDesk) -> None:
+        done = self._n_received + self._n_failed
+        self._bench.observer.show(
+            Status(
+                stage=self._name,
+                n_running=0,
+                n_waiting=desk.n_in_flight,
+                n_training=0,
+                n_finished=0,
+                n_labels_requested=done + desk.n_in_flight,
+                n_labels_received=self._n_received,
+                n_labels_failed=self._n_failed,
+                n_train=0,
+                n_valid=0,
+                train_goal=None,
+                md_steps=0,
+                epochs=0,
+                threshold=float("inf"),
+                last_score=None,
+                force_mae_ev_per_ang=None,
+                activity=f"labelling what was made, {done} of {len(self._wanted)} structures",
+            )
+        )
