@@ -165,6 +165,10 @@ def test_other_structures_than_it_was_begun_with_are_refused(engine: type[Watche
         ([LEARN, COLLECT, CONVERGE, LEARN], "comes after another stage"),
         ([COLLECT, LEARN], "is not followed by converge and learn"),
         ([COLLECT, CONVERGE], "is not followed by converge and learn"),
+        (
+            [COLLECT, CONVERGE, {"learn": {**LEARN["learn"], "start_from": "initial_dataset"}}],
+            "STAGES.2.learn.start_from is initial_dataset, and STAGES.0.collect has no MD to begin from",
+        ),
         ([{"collect": {}}, CONVERGE, LEARN], "STAGES.0.collect.augment is missing"),
         ([{"collect": {"augment": {"distrot": 5}}}, CONVERGE, LEARN], "Did you mean distort"),
         ([{"collect": {"augment": AUGMENT, "test_ratio": 0.95}}, CONVERGE, LEARN], "leave nothing to train on"),

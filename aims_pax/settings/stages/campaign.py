@@ -241,6 +241,10 @@ def _collecting_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str
             found = f"{plan.said()} is not followed by {CONVERGE} and {LEARN}, which learn its labels and go on."
             advice = f"Write {CONVERGE} and {LEARN} after it. aims-pax collect makes a file of structures alone."
             yield plan.keys, found, "", advice
+        for one in plans[index + 1 :]:
+            if getattr(one.settings, "start_from", "") == "initial_dataset":
+                found = f"{one.said('start_from')} is initial_dataset, and {plan.said()} has no MD to begin from."
+                yield (*one.keys, "start_from"), found, "", "Set start_from: structures."
 
 
 def _relabelling_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | int, ...], str, str, str]]:
