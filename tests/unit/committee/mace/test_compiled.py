@@ -139,6 +139,7 @@ def test_all_passes_that_md_asks_for_are_made_at_the_start(
     assert made == [*((name, False) for name in predictions), (training, True)]
 
 
+@pytest.mark.timeout(1200)
 def test_a_committee_compiled_from_its_checkpoint_on_learns_and_says_the_same(tmp_path: Path) -> None:
     plain = built(compiled=False, stress=False)
     plain.save(tmp_path / "committee.pt")
