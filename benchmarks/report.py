@@ -45,7 +45,8 @@ def fill(folder: Path, n_labels: int, n_atoms: int) -> None:
             deviation = np.abs(rng.normal(0.0, 0.7 * error, (n_atoms, 3)))
             said = forces + rng.normal(0.0, error, (n_atoms, 3))
             store.add_prediction(label_id, CommitteePrediction(n // 10, -1.0 + 0.1 * error, 0.1, said, deviation))
-            store.add_label(label_id, Label(-1.0, forces, None, "none", LABEL_S * rng.uniform(0.7, 1.3)))
+            wall_s, worker = LABEL_S * rng.uniform(0.7, 1.3), f"node{n % N_WORKERS} 42"
+            store.add_label(label_id, Label(-1.0, forces, None, "none", wall_s, worker=worker))
             store.assign(label_id, (Split.VALIDATION, Split.TEST)[n % 20 // 10] if n % 10 == 0 else Split.TRAINING)
             store.append_journal("LabelArrived", {"trajectory": trajectory, "md_step": step})
             if n % 5 == 0:
