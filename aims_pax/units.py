@@ -19,3 +19,6 @@ AMU_ANG2_PER_FS2_EV: Final = 103.642696562
 
 PASCAL_EV_PER_ANG3: Final = 1e-11 / 1.602176634
 """One pascal in eV/Å³ (CODATA 2018, exact)."""
+
+GIGAPASCAL_EV_PER_ANG3: Final = 1e9 * PASCAL_EV_PER_ANG3
+"""One gigapascal in eV/Å³."""

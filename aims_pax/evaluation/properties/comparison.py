@@ -1,0 +1,229 @@
+"""Numbers of several methods side by side, and how far they are from those of a reference."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import gcd
+from typing import Final
+
+import numpy as np
+
+from aims_pax.evaluation.properties.property import Measured, Panel, Quantity, Unmeasured
+
+BY_REFERENCE: Final = "reference at the model's geometry"
+
+AGREEING_PERCENT: Final = 0.1
+"""What is nearer to the reference is as near as relaxations are converged."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """What one method says of one property of one structure.
+
+    Parameters
+    ----------
+    property_name : str
+    structure : str
+    formula : mapping of str to int
+        Atoms of each element, by which phases of one compound are known.
+    method : str
+    outcome : Measured or Unmeasured
+    judged : tuple of Quantity
+        What the reference says of the geometries that this method has relaxed.
+    """
+
+    property_name: str
+    structure: str
+    formula: Mapping[str, int]
+    method: str
+    outcome: Measured | Unmeasured
+    judged: tuple[Quantity, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """One number by all methods.
+
+    Parameters
+    ----------
+    property_name, structure : str
+    key, words, unit : str
+        As in :class:`~aims_pax.evaluation.properties.property.Quantity`.
+    values : mapping of str to float
+        By model, of those that came to one.
+    reference : float or None
+    least : float
+        Below this size of the reference a deviation is not told in percent.
+    is_detail : bool
+    """
+
+    property_name: str
+    structure: str
+    key: str
+    words: str
+    unit: str
+    values: Mapping[str, float]
+    reference: float | None
+    least: float = 0.0
+    is_detail: bool = False
+
+    def deviation_percent(self, model: str) -> float | None:
+        """How far a model is from the reference, relative to the reference; None where that can't be told."""
+        if self.reference is None or model not in self.values or abs(self.reference) <= self.least:
+            return None
+        return 100 * (self.values[model] - self.reference) / abs(self.reference)
+
+
+def rows_of(entries: Sequence[Entry], *, reference: str | None) -> tuple[Row, ...]:
+    """All numbers, in the order in which they were found.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+    reference : str or None
+        The method that is the reference.
+    """
+    found: list[Row] = []
+    for name, structure in dict.fromkeys((one.property_name, one.structure) for one in entries):
+        those = [one for one in entries if (one.property_name, one.structure) == (name, structure)]
+        own = {one.method: _quantities(one, entries) for one in those if isinstance(one.outcome, Measured)}
+        found += _rows(name, structure, own, reference=reference)
+        found += _rows_judged(name, structure, those, own.get(reference or "", {}))
+        if reference is not None:
+            found += _rows_of_curves(name, structure, those, reference)
+    return tuple(found)
+
+
+def _rows(
+    name: str, structure: str, own: Mapping[str, Mapping[str, Quantity]], *, reference: str | None
+) -> Iterator[Row]:
+    known = {key: quantity for some in own.values() for key, quantity in some.items()}
+    for key, quantity in known.items():
+        values = {method: some[key].value for method, some in own.items() if key in some}
+        truth = values.pop(reference, None) if reference is not None else None
+        yield Row(
+            name,
+            structure,
+            key,
+            quantity.words,
+            quantity.unit,
+            values,
+            truth,
+            least=quantity.least,
+            is_detail=quantity.is_detail,
+        )
+
+
+def _rows_judged(name: str, structure: str, those: Sequence[Entry], truth: Mapping[str, Quantity]) -> Iterator[Row]:
+    known = {one.key: one for entry in those for one in entry.judged}
+    for key, quantity in known.items():
+        values = {entry.method: one.value for entry in those for one in entry.judged if one.key == key}
+        own = truth.get(key)
+        yield Row(
+            name,
+            structure,
+            f"by_reference_{key}",
+            f"{quantity.words}, {BY_REFERENCE}",
+            quantity.unit,
+            values,
+            None if own is None else own.value,
+            least=quantity.least,
+        )
+
+
+def _rows_of_curves(name: str, structure: str, those: Sequence[Entry], reference: str) -> Iterator[Row]:
+    """How far curves are from those of the reference, where all have the same places."""
+    panels = {
+        (one.method, panel.key): panel
+        for one in those
+        if isinstance(one.outcome, Measured)
+        for panel in one.outcome.panels
+        if panel.difference_unit
+    }
+    for key in dict.fromkeys(key for _, key in panels):
+        truth = panels.get((reference, key))
+        values = {
+            method: difference
+            for (method, other), panel in panels.items()
+            if other == key and method != reference and truth is not None
+            if (difference := _difference(panel, truth)) is not None
+        }
+        if truth is not None and values:
+            unit, words = truth.difference_unit, f"{key}, RMS difference"
+            key_name = f"{key}_rms_difference_{unit.lower()}"
+            yield Row(name, structure, key_name, words, unit, values, 0.0, least=float("inf"))
+
+
+def _difference(panel: Panel, truth: Panel) -> float | None:
+    """Root of the mean square of what two panels differ by; None where they do not have the same points."""
+    pairs = list(zip(panel.lines, truth.lines, strict=False))
+    if len(panel.lines) != len(truth.lines) or any(one.y.shape != other.y.shape for one, other in pairs):
+        return None
+    squares = np.concatenate([((one.y - other.y) ** 2).ravel() for one, other in pairs])
+    return float(np.sqrt(np.nanmean(squares)))
+
+
+def _quantities(entry: Entry, entries: Sequence[Entry]) -> dict[str, Quantity]:
+    """Its numbers; those whose zero is a convention against the first phase of its composition."""
+    assert isinstance(entry.outcome, Measured), "an entry without numbers has none"
+    found = {one.key: one for one in entry.outcome.quantities if not one.is_of_phase}
+    first = _first_phase(entry, entries)
+    if first is None:
+        return found
+    zeros = {one.key: one.value for one in _of_phase(first)}
+    for one in _of_phase(entry):
+        if one.key in zeros:
+            key, words = f"above_{first.structure}_{one.key}", f"{one.words} above {first.structure}"
+            found[key] = Quantity(key, words, one.unit, one.value - zeros[one.key], least=one.least)
+    return found
+
+
+def _of_phase(entry: Entry) -> list[Quantity]:
+    return [one for one in entry.outcome.quantities if one.is_of_phase] if isinstance(entry.outcome, Measured) else []
+
+
+def _first_phase(entry: Entry, entries: Sequence[Entry]) -> Entry | None:
+    """The first structure of the same composition by the same method and property; None for this structure itself."""
+    for other in entries:
+        is_alike = (other.property_name, other.method) == (entry.property_name, entry.method)
+        if is_alike and _composition(other.formula) == _composition(entry.formula):
+            return None if other.structure == entry.structure else other
+    return None
+
+
+def _composition(formula: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    common = gcd(*formula.values())
+    return tuple(sorted((symbol, n // common) for symbol, n in formula.items()))
+
+
+def percent(value: float) -> str:
+    """With a sign, unless it is zero to the digit that is told."""
+    text = f"{value:+.1f} %"
+    return text[1:] if float(text[:-2]) == 0 else text
+
+
+def sentence(rows: Sequence[Row], *, title: str, model: str, reference: str) -> str:
+    """How far a model is from the reference in the numbers of one property, in one sentence.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        Of one property.
+    """
+    those = [
+        (row, deviation)
+        for row in rows
+        if not row.is_detail and not row.key.startswith("by_reference_")
+        if (deviation := row.deviation_percent(model)) is not None
+    ]
+    if not those:
+        return f"{title}: {model} has no number that can be compared with {reference} in percent."
+    worst, deviation = max(those, key=lambda pair: abs(pair[1]))
+    if abs(deviation) < AGREEING_PERCENT:
+        n_numbers = "one number" if len(those) == 1 else f"all {len(those)} numbers"
+        return f"{title}: {model} agrees with {reference} to {AGREEING_PERCENT} % in {n_numbers}."
+    place = f"{worst.words} of {worst.structure}"
+    if len(those) == 1:
+        return f"{title}: {model} deviates from {reference} by {percent(deviation)} in {place}."
+    median = float(np.median([abs(one) for _, one in those]))
+    most = f"most by {percent(deviation)} in {place}"
+    return f"{title}: {model} deviates from {reference} by {median:.1f} % (median of {len(those)} numbers), {most}."

@@ -1,0 +1,111 @@
+"""What can't be had is a value that says why: never a traceback, never a number that is none."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, molecule
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError
+from ase.calculators.emt import EMT
+
+from aims_pax.evaluation.properties import PROPERTIES, Measured, Method, Property, Unmeasured, measured
+from aims_pax.evaluation.properties.lattice import LatticeConstants
+
+from .crystals import copper, effective_medium, lennard_jones, specimen
+
+
+class Broken(EMT):  # type: ignore[misc]
+    """Does what a calculator may do."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+
+    def calculate(self, *arguments: Any, **named: Any) -> None:
+        if self.way == "raises":
+            raise ZeroDivisionError("no volume")
+        if self.way == "ends the program":
+            raise SystemExit(3)
+        super().calculate(*arguments, **named)
+        if self.way == "is not finite":
+            self.results["forces"] = np.full_like(self.results["forces"], np.nan)
+            self.results["energy"] = float("nan")
+
+    def get_stress(self, *arguments: Any, **named: Any) -> Any:
+        if self.way == "has no stress":
+            raise PropertyNotImplementedError("stress not implemented")
+        return super().get_stress(*arguments, **named)
+
+
+def broken(way: str) -> Method:
+    calculator = Broken(way)
+    return Method("it", lambda _: calculator)
+
+
+@pytest.mark.parametrize("name", [name for name in PROPERTIES if name not in ("cohesive", "binding")])
+def test_properties_of_solids_are_none_of_a_molecule(name: str) -> None:
+    outcome = measured(PROPERTIES[name], specimen(molecule("H2O"), effective_medium()))
+    assert isinstance(outcome, Unmeasured)
+    assert str(outcome).startswith("not for this structure: ")
+
+
+def test_the_atomization_energy_of_a_molecule_is_one() -> None:
+    outcome = measured(PROPERTIES["cohesive"], specimen(molecule("H2O"), effective_medium()))
+    assert isinstance(outcome, Measured)
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [
+        ("raises", "it ended by ZeroDivisionError: no volume"),
+        ("ends the program", "it ended by SystemExit: 3"),
+        ("is not finite", "not finite"),
+        ("has no stress", "it gives no stress"),
+    ],
+)
+@pytest.mark.parametrize("wanted", [PROPERTIES["lattice"], PROPERTIES["elastic"]], ids=lambda one: one.NAME)
+def test_whatever_a_calculator_does_is_told(wanted: Property, way: str, words: str) -> None:
+    outcome = measured(wanted, specimen(copper(), broken(way)))
+    assert isinstance(outcome, Unmeasured)
+    assert str(outcome).startswith("failed: ")
+    assert words in outcome.reason
+
+
+def test_a_relaxation_that_failed_is_not_tried_again_for_the_next_property() -> None:
+    one = specimen(copper(), broken("raises"))
+    first = measured(PROPERTIES["lattice"], one)
+    one.method.calculator(copper()).way = "works"
+    assert measured(PROPERTIES["elastic"], one) == first
+
+
+def test_a_cell_that_explodes_is_told_by_its_volumes() -> None:
+    outcome = measured(LatticeConstants(), specimen(bulk("Cu"), lennard_jones(sigma=6.0, epsilon=0.1, rc=20.0)))
+    assert isinstance(outcome, Unmeasured)
+    assert "exploded" in outcome.reason
+    assert "Å³" in outcome.reason
+
+
+def test_elements_that_a_method_does_not_know_are_its_failure() -> None:
+    outcome = measured(LatticeConstants(), specimen(bulk("Si"), effective_medium()))
+    assert isinstance(outcome, Unmeasured)
+    assert "No EMT-potential for Si" in outcome.reason
+
+
+class Holes(Calculator):  # type: ignore[misc]
+    """Atoms that attract each other down to nothing."""
+
+    implemented_properties = ("energy", "forces")
+
+    def calculate(self, atoms: Atoms | None = None, *arguments: Any, **named: Any) -> None:
+        super().calculate(atoms, *arguments, **named)
+        assert self.atoms is not None
+        between = self.atoms.positions[1] - self.atoms.positions[0]
+        self.results = {"energy": float(between @ between), "forces": np.array([2 * between, -2 * between])}
+
+
+def test_atoms_that_fall_into_a_hole_of_a_model_are_told() -> None:
+    calculator = Holes()
+    outcome = measured(PROPERTIES["cohesive"], specimen(molecule("H2"), Method("it", lambda _: calculator)))
+    assert isinstance(outcome, Unmeasured)
+    assert "fell onto each other" in outcome.reason
