@@ -125,6 +125,18 @@ def errands_in(
     keeps_folders, no_progress_s, called
         As for :class:`LabelDesk`.
     """
+    with kept_errands(
+        folder, pool, departure, keeps_folders=keeps_folders, no_progress_s=no_progress_s, called=called
+    ) as errands:
+        yield errands
+    forget_books(folder)
+
+
+@contextmanager
+def kept_errands(
+    folder: RunFolder, pool: Pool, departure: Departure, *, keeps_folders: bool, no_progress_s: float, called: str
+) -> Iterator[Errands]:
+    """The same, with books that stay: what asks later finds what was computed."""
     with RunStore.open(folder.root) as store:
         desk = LabelDesk(
             store,
@@ -137,7 +149,6 @@ def errands_in(
             called=called,
         )
         yield Errands(store, desk, departure)
-    forget_books(folder)
 
 
 def forget_books(folder: RunFolder) -> None:

@@ -22,6 +22,9 @@ from aims_pax.stages.driver import embedded_settings, tight_binding
 
 XTB: Final[Mapping[str, XtbMethod]] = {name: name for name in EMBEDDED_METHODS.values()}
 
+FOUNDATIONS: Final = ("mace-mp", "mace-off")
+"""Families of which the small model is meant where no file is named."""
+
 
 def usual_driver(project: Project) -> str:
     """What drives the MD of a held-out set where nothing is said: the driver of the run, if it is no AIMD."""
@@ -74,14 +77,14 @@ def driver_forces(by: str, project: Project, product: Ensemble, *, key: str = "-
         return run_driver_forces(project, choice)
     if by in XTB:
         return tight_binding(project, method=XTB[by], n_threads=assembly.n_cores())
-    if by in ("mace-mp", "mace-off"):
+    if by in FOUNDATIONS:
         return CommitteeForces(load_foundation(by, "small", device=devices))
     if Path(by).expanduser().is_file():
         return CommitteeForces(load_foundation("mace", by, device=devices))
     if ":" in by:
         make = import_callable(by, key=key)
         return CalculatorForces(make, owner=shared_by_system)
-    named = "driver | product | reference | GFN1-xTB | GFN2-xTB | mace-mp | mace-off"
+    named = " | ".join(("driver", "product", "reference", *XTB, *FOUNDATIONS))
     allowed = f"{named} | a model file | package.module:Callable"
     raise UserError(Problem(key, f"is {by!r}, and there is no such driver or file.", allowed))
 
