@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from aims_pax.face.collecting import collect
     from aims_pax.face.labels import label
     from aims_pax.face.models import calculator, evaluate
+    from aims_pax.face.properties import validate
     from aims_pax.face.run import Run, open_run
     from aims_pax.face.session import run
     from aims_pax.face.trial import verify
@@ -40,6 +41,7 @@ _HOMES: Final = {
     "relabel": "settings.reading.arguments",
     "run": "face.session",
     "select": "settings.reading.arguments",
+    "validate": "face.properties",
     "verify": "face.trial",
 }
 """The module of each name: PyTorch and MACE take seconds to import, and a typo is told before that."""
@@ -77,5 +79,6 @@ __all__ = [
     "relabel",
     "run",
     "select",
+    "validate",
     "verify",
 ]

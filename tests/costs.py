@@ -31,6 +31,7 @@ COSTS: Final[Mapping[str, str]] = {
     "contract/test_driver.py": "torch",
     "contract/test_integrator.py": "torch",
     "contract/test_pool.py": "process",
+    "contract/test_property.py": "torch",
     "contract/test_reference.py": "process",
     "contract/test_sampler.py": "torch",
     "contract/test_source.py": "torch",

@@ -9,7 +9,7 @@ from aims_pax import __version__
 from aims_pax.cli.boundary import NAMING
 from aims_pax.cli.commands.beginning import collect, doctor, explain, init, quickstart, references
 from aims_pax.cli.commands.campaign import check, export, idg_split, plan, relabel, run, status
-from aims_pax.cli.commands.outcome import dashboard, evaluate, report, verify
+from aims_pax.cli.commands.outcome import dashboard, evaluate, report, validate, verify
 from aims_pax.cli.launch import ModelFile, SettingsFile
 
 HELP: Final = {"help_option_names": ["-h", "--help"]}
@@ -103,6 +103,14 @@ _command(
     "my_project --length 100",
     "my_project --length 0 --heldout 240",
     "my_project --temperatures 300,500,700 --heldout 240",
+)
+_command(
+    "validate",
+    validate.validate,
+    "Compare properties of materials with a reference",
+    "copper.cif --models cu.model --against other.model",
+    "diamond.cif --models a.model b.model --project my_project",
+    "fcc.cif bcc.cif --models a.model --properties eos phonons",
 )
 _command(
     "export",

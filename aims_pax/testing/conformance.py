@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from aims_pax.labelling.shared import PoolShare
     from aims_pax.labelling.workers.parsl import ParslPool
     from aims_pax.outcome.evaluate import ErrorsOn, MeasuredModels
+    from aims_pax.outcome.properties.findings import PropertyFindings
+    from aims_pax.outcome.properties.validate import PropertiesOf
     from aims_pax.outcome.stability import Stability, WatchedRuns
     from aims_pax.structures.files import StructureFile
     from aims_pax.testing import drivers, pools, references, sources, springs
@@ -80,10 +82,10 @@ if TYPE_CHECKING:
         """Whatever gives structures."""
         return one
 
-    def validator(one: ErrorsOn | Stability) -> protocols.Validator:
+    def validator(one: ErrorsOn | PropertiesOf | Stability) -> protocols.Validator:
         """Whatever tries models."""
         return one
 
-    def findings(one: MeasuredModels | WatchedRuns) -> protocols.Findings:
+    def findings(one: MeasuredModels | PropertyFindings | WatchedRuns) -> protocols.Findings:
         """What validators find."""
         return one

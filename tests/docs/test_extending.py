@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from aims_pax.evaluation.properties import PROPERTIES
 from aims_pax.learner.selectors import Selector
 from aims_pax.protocols import Reference
 from aims_pax.reference.registry import BUILDERS, build_reference
@@ -21,6 +22,8 @@ PAGE = run(DOCS / "extending.md", **ROWS, Case=test_reference.Case, diamond=test
 TestNoiseFirst = PAGE["TestNoiseFirst"]
 TestEvenStrains = PAGE["TestEvenStrains"]
 TestTwists = PAGE["TestTwists"]
+TestDensity = PAGE["TestDensity"]
+PROPERTIES.pop("density")
 
 
 @pytest.fixture(autouse=True)

@@ -195,7 +195,7 @@ class Specimen:
         except PropertyNotImplementedError as error:
             raise Unmeasurable(f"{self.method.name} gives no {_missing(error)}") from error
         except ENGINE_ERRORS as error:
-            raise Unmeasurable(f"{self.method.name} ended by {raised_words(error)}") from error
+            raise Unmeasurable(f"{self.method.name}: {raised_words(error)}") from error
 
 
 def free_atom(number: int) -> "Atoms":

@@ -11,6 +11,7 @@ from aims_pax.testing.contracts.committee import CommitteeContract
 from aims_pax.testing.contracts.driver import DriverContract
 from aims_pax.testing.contracts.integrator import IntegratorContract
 from aims_pax.testing.contracts.pool import PoolContract
+from aims_pax.testing.contracts.property import PropertyContract
 from aims_pax.testing.contracts.sampler import SamplerContract
 from aims_pax.testing.contracts.source import SourceContract
 from aims_pax.testing.contracts.validator import ValidatorContract
@@ -21,6 +22,7 @@ __all__ = [
     "DriverContract",
     "IntegratorContract",
     "PoolContract",
+    "PropertyContract",
     "SamplerContract",
     "SourceContract",
     "ValidatorContract",

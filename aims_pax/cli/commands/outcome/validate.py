@@ -1,0 +1,137 @@
+"""``aims-pax validate``."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aims_pax.cli.boundary import guarded
+from aims_pax.cli.commands.outcome.evaluate import Device
+from aims_pax.cli.progress import ProgressLine
+from aims_pax.cli.working import working
+from aims_pax.departure import Departure
+from aims_pax.errors import Problem, UserError
+from aims_pax.face.signals import SignalWatch
+
+if TYPE_CHECKING:
+    from aims_pax.outcome.properties.findings import PropertyFindings
+
+
+@guarded
+def validate(
+    structures: Annotated[
+        list[str] | None, typer.Argument(metavar="STRUCTURE...", help="Files of structures; several may be phases.")
+    ] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODEL...",
+            help="What is tried: model files, folders of models (their mean), GFN1-xTB, mace-mp, "
+            "package.module:Calculator.",
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="REFERENCE", help="What they are compared with: the same, or reference (--project)."),
+    ] = None,
+    properties: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME...",
+            help="lattice, eos, elastic, cohesive (these when not given), vacancy, surface, phonons, binding; or all.",
+        ),
+    ] = None,
+    project: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="The project whose reference they are compared with; its workers compute."),
+    ] = None,
+    miller: Annotated[
+        str, typer.Option(metavar="HKL,...", help="Indices of surfaces: 100,111; 100, 110 and 111 when not given.")
+    ] = "",
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Tables and figures are written here.")] = Path(
+        "validation"
+    ),
+    device: Annotated[Device, typer.Option(help="Where models run.")] = Device.AUTO,
+) -> None:
+    """Properties of materials by models, side by side with a reference: numbers, figures, a sentence each."""
+    words = _Words.sorted_out(structures or [], models or [], properties or [])
+    _require_sense(words, out=out)
+    with working("loading models"):
+        from aims_pax.committee import cuda_is_usable
+        from aims_pax.face.properties import Request
+        from aims_pax.outcome.properties.validate import Validation
+
+        if device is Device.CUDA and not cuda_is_usable():
+            raise UserError(Problem("--device cuda", "PyTorch finds no usable GPU here.", " | ".join(Device)))
+    files = [Path(word).expanduser() for word in words.structures]
+    request = Request(files, words.models, against, words.properties, project, device.value, miller)
+    departure = Departure()
+    with SignalWatch(departure) as watch, ProgressLine(sys.stdout) as line:
+        watch.restore_terminal = line.end
+        with request.inquiry(departure, show=line.show) as inquiry:
+            findings = Validation(inquiry, departure, line.show).carry_out()
+        line.end()
+        typer.echo(f"\n{findings.text()}\n")
+        for path in _written(findings, out):
+            typer.echo(f"wrote {path}")
+        if departure.reason is not None:
+            raise typer.Exit(departure.reason.exit_code)  # what was left is said above
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What was named, by what it is: options take one value, so that further ones arrive as arguments.
+
+    Parameters
+    ----------
+    structures, models, properties : tuple of str
+    """
+
+    structures: tuple[str, ...]
+    models: tuple[str, ...]
+    properties: tuple[str, ...]
+
+    @classmethod
+    def sorted_out(cls, words: list[str], models: list[str], properties: list[str]) -> "_Words":
+        """Structures are the words that are neither a property nor a model."""
+        from aims_pax.evaluation.properties import PROPERTIES, USUAL
+
+        known = {*PROPERTIES, "all"}
+        named = [one for word in properties for one in word.split(",") if one]
+        named += [word for word in words if word in known and not Path(word).is_file()]
+        further = [word for word in words if word not in named and _is_model(word)]
+        rest = [word for word in words if word not in named and word not in further]
+        return cls(tuple(rest), (*models, *further), tuple(named) or USUAL)
+
+
+def _is_model(word: str) -> bool:
+    """Whether a word can't be a structure's file: the name of a method, a model file, a folder, an import path."""
+    path = Path(word)
+    if path.is_dir() or path.suffix == ".model":
+        return True
+    return not path.exists() and (word.startswith(("GFN", "mace-")) or ":" in word)
+
+
+def _require_sense(words: _Words, *, out: Path) -> None:
+    """What can be said without loading anything."""
+    problems = []
+    if not words.structures:
+        problems.append(Problem("STRUCTURE", "No structure was named.", "one file or more, in any format of ASE"))
+    if not words.models:
+        problems.append(
+            Problem("--models", "No model was named.", "model files, folders of them, GFN1-xTB, package.module:Name")
+        )
+    if out.is_file():
+        problems.append(Problem(f"--out {out}", "This is a file.", "a folder, which is made when missing"))
+    if problems:
+        raise UserError(problems)
+
+
+def _written(findings: "PropertyFindings", out: Path) -> list[Path]:
+    try:
+        return findings.write(out)
+    except OSError as error:
+        found = f"can't be written to ({error.strerror})"
+        raise UserError(Problem(str(out), found, "a folder that you may write to")) from error

@@ -1,0 +1,206 @@
+"""Properties of materials by several methods: curves over each other, or how far numbers are from a reference."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from aims_pax.frame import FloatArray
+from aims_pax.report.style import BLUE, GREEN, GREY, INK, ORANGE, panels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS: Final = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS: Final = ("o", "s", "D", "^", "v", "P")
+"""Of models, in their order; the reference is drawn in ink. With a seventh model they begin anew."""
+
+MOST_COLUMNS: Final = 3
+"""Of structures that have one panel each."""
+
+LEAST_SPAN_PERCENT: Final = 1.0
+"""What the axis of deviations shows at least, to both sides: smaller ones look as small as they are."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DrawnLine:
+    """Curves of one method in one panel.
+
+    Parameters
+    ----------
+    method : str
+    x : (n,)
+    y : (n,) or (n, k)
+    marks : bool
+        Whether they are points that were computed.
+    """
+
+    method: str
+    x: FloatArray
+    y: FloatArray
+    marks: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DrawnPanel:
+    """One panel: of one structure, by all methods.
+
+    Parameters
+    ----------
+    title, x_label, y_label : str
+    ticks : sequence of float and str
+        Named places of the x axis, in the place of numbers.
+    lines : sequence of DrawnLine
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    ticks: Sequence[tuple[float, str]]
+    lines: Sequence[DrawnLine]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Methods:
+    """Who is drawn, and how: models in colours, the reference in ink.
+
+    Parameters
+    ----------
+    models : tuple of str
+    reference : str or None
+    """
+
+    models: tuple[str, ...]
+    reference: str | None
+
+    def colour(self, method: str) -> str:
+        """Of a method."""
+        return INK if method == self.reference else COLOURS[self.models.index(method) % len(COLOURS)]
+
+    def marker(self, method: str) -> str:
+        """Of a method's points."""
+        return "o" if method == self.reference else MARKERS[self.models.index(method) % len(MARKERS)]
+
+
+def draw_curves(rows: Sequence[Sequence[DrawnPanel]], path: Path, *, title: str, methods: Methods) -> None:
+    """Panels by structure (rows) and kind (columns).
+
+    Parameters
+    ----------
+    rows : sequence of sequences of DrawnPanel
+        Not empty, and of equal lengths.
+    """
+    is_single = len(rows[0]) == 1
+    n_columns = min(len(rows), MOST_COLUMNS) if is_single else len(rows[0])
+    n_rows = ceil(len(rows) / n_columns) if is_single else len(rows)
+    size = {"width_in": 2.0 + 4.4 * n_columns, "height_in": 0.7 + 3.5 * n_rows}
+    with panels(path, n_columns=n_columns, n_rows=n_rows, **size) as every:
+        places = iter(every)
+        for row in rows:
+            drawn = [(next(places), panel) for panel in row]
+            for axes, panel in drawn:
+                _draw(axes, panel, methods)
+                if panel.y_label == row[0].y_label:
+                    axes.set_ylim(drawn[0][0].get_ylim())
+        for unused in places:
+            unused.set_axis_off()
+        shown = {line.method for row in rows for panel in row for line in panel.lines}
+        _head(every[0], title, methods, shown)
+
+
+def draw_numbers(
+    names: Sequence[str], values: Mapping[str, Sequence[float | None]], path: Path, *, title: str, methods: Methods
+) -> None:
+    """Numbers of one property as points, one line a number: how far they are from the reference, or what they are.
+
+    Parameters
+    ----------
+    names : sequence of str
+        What is counted, from the top.
+    values : mapping of str to sequence of float or None
+        By method, in the order of `names`: deviations in percent where there is a reference.
+    """
+    with panels(path, n_columns=1, width_in=7.5, height_in=1.6 + 0.34 * len(names)) as (axes,):
+        places = np.arange(len(names))
+        for number, method in enumerate(values):
+            shift = 0.16 * (number - (len(values) - 1) / 2)
+            known = [
+                (value, place + shift) for value, place in zip(values[method], places, strict=True) if value is not None
+            ]
+            axes.plot(
+                [value for value, _ in known],
+                [place for _, place in known],
+                ls="none",
+                marker=methods.marker(method),
+                ms=6.5,
+                mec="white",
+                mew=0.8,
+                color=methods.colour(method),
+                zorder=3,
+            )
+        axes.set_yticks(places, names)
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.grid(axis="y", visible=False)
+        axes.tick_params(axis="y", length=0)
+        axes.margins(x=0.12)
+        if methods.reference is not None:
+            axes.axvline(0.0, color=INK, lw=1.2, zorder=2)
+            axes.set_xlabel(f"deviation from {methods.reference} (%)")
+            low, high = axes.get_xlim()
+            axes.set_xlim(min(low, -LEAST_SPAN_PERCENT), max(high, LEAST_SPAN_PERCENT))
+        shown = {method for method, some in values.items() if any(one is not None for one in some)}
+        _head(axes, title, methods, shown, is_points=True)
+
+
+def _draw(axes: "Axes", panel: DrawnPanel, methods: Methods) -> None:
+    for line in sorted(panel.lines, key=lambda one: one.method != methods.reference):
+        is_reference = line.method == methods.reference
+        colour = methods.colour(line.method)
+        if line.marks:
+            axes.plot(
+                line.x,
+                line.y,
+                ls="none",
+                marker=methods.marker(line.method),
+                ms=6.5 if is_reference else 4.5,
+                mfc="white" if is_reference else colour,
+                mec=colour,
+                mew=1.2 if is_reference else 0.5,
+            )
+        else:
+            axes.plot(line.x, line.y, color=colour, lw=2.0 if is_reference else 1.2)
+    axes.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label)
+    if panel.ticks:
+        _name_places(axes, panel.ticks)
+    if not panel.lines:
+        axes.text(0.5, 0.5, "no numbers", transform=axes.transAxes, ha="center", va="center", color=GREY)
+
+
+def _name_places(axes: "Axes", ticks: Sequence[tuple[float, str]]) -> None:
+    axes.set_xticks([place for place, _ in ticks], [name for _, name in ticks])
+    axes.set_xlim(ticks[0][0], ticks[-1][0])
+    axes.grid(axis="x", color=GREY, lw=0.6)
+    axes.axhline(0.0, color=GREY, lw=0.8)
+
+
+def _head(axes: "Axes", title: str, methods: Methods, shown: set[str], *, is_points: bool = False) -> None:
+    """Title and legend of the whole figure."""
+    from matplotlib.lines import Line2D
+
+    order = [*methods.models, *([methods.reference] if methods.reference else [])]
+    known = [one for one in order if one in shown]
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=methods.colour(one),
+            lw=0.0 if is_points else 2.0,
+            marker=methods.marker(one) if is_points else "none",
+        )
+        for one in known
+    ]
+    axes.figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK, fontweight="bold")
+    axes.figure.legend(handles, known, loc="outside lower left", ncols=min(4, max(1, len(known))))

@@ -1,0 +1,84 @@
+"""Every property, by the suite that ships."""
+
+import pytest
+from ase import Atoms
+from ase.build import bulk, molecule
+
+from aims_pax.evaluation.properties import PROPERTIES, Property
+from aims_pax.evaluation.properties.binding import BindingCurve
+from aims_pax.evaluation.properties.cohesive import CohesiveEnergy
+from aims_pax.evaluation.properties.elastic import ElasticConstants
+from aims_pax.evaluation.properties.equation_of_state import EquationOfState
+from aims_pax.evaluation.properties.lattice import LatticeConstants
+from aims_pax.evaluation.properties.phonons import Phonons
+from aims_pax.evaluation.properties.surface import SurfaceEnergies
+from aims_pax.evaluation.properties.vacancy import VacancyEnergies
+from aims_pax.testing.contracts import PropertyContract
+
+
+class OfSolids(PropertyContract):
+    """Molecules have none."""
+
+    def unfit(self) -> Atoms | None:
+        return molecule("H2O")
+
+
+class TestLatticeConstants(OfSolids):
+    def make(self) -> Property:
+        return LatticeConstants()
+
+
+class TestEquationOfState(OfSolids):
+    def make(self) -> Property:
+        return EquationOfState(n_volumes=5)
+
+
+class TestElasticConstants(OfSolids):
+    def make(self) -> Property:
+        return ElasticConstants()
+
+
+class TestCohesiveEnergy(PropertyContract):
+    def make(self) -> Property:
+        return CohesiveEnergy()
+
+    def unfit(self) -> Atoms | None:
+        return Atoms("Cu")
+
+
+class TestVacancyEnergies(OfSolids):
+    def make(self) -> Property:
+        return VacancyEnergies(distance_ang=6.0)
+
+
+class TestSurfaceEnergies(OfSolids):
+    def make(self) -> Property:
+        return SurfaceEnergies(indices=((1, 1, 1),), thickness_ang=6.0)
+
+
+class TestPhonons(OfSolids):
+    def make(self) -> Property:
+        pytest.importorskip("phonopy")
+        return Phonons(length_ang=6.0)
+
+
+class TestBindingCurve(OfSolids):
+    """Planes of copper, each with its bonds, too far apart for any between them."""
+
+    def make(self) -> Property:
+        return BindingCurve(n_distances=12, nearest=0.5)
+
+    def fit(self) -> Atoms:
+        plane = bulk("Cu", "hcp", a=2.5, c=8.0)
+        del plane[1]
+        plane.set_cell([*plane.cell.array[:2], [0.0, 0.0, 3.9]])
+        return plane
+
+
+def test_no_property_is_left_out() -> None:
+    tried = {type(suite().make()) for suite in OfSolids.__subclasses__()} | {CohesiveEnergy}
+    assert tried == {type(one) for one in PROPERTIES.values()}
+
+
+def test_properties_are_called_by_their_names() -> None:
+    assert all(name == one.NAME and one.TITLE for name, one in PROPERTIES.items())
