@@ -34,7 +34,7 @@ def not_a_solid(atoms: "Atoms") -> str | None:
         return "it is a molecule, and the property is one of a solid"
     n_open = 3 - sum(solid)
     where = "along one direction" if n_open == 1 else "along two directions" if n_open == 2 else "all around it"
-    return f"it has vacuum {where}, and the property is one of a solid"
+    return f"it ends, or has vacuum, {where}, and the property is one of a solid"
 
 
 def heights(atoms: "Atoms") -> FloatArray:

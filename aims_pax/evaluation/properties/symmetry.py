@@ -32,6 +32,8 @@ class Symmetry:
         Of the point group, as matrices of Cartesian vectors.
     to_standard : (3, 3)
         Turns Cartesian vectors of the structure into those of the standard setting.
+    to_conventional : (3, 3)
+        Makes the lattice vectors of the conventional cell of those of the structure, both in rows.
     equivalent : (n_atoms,) int
         The first atom that each one is equivalent to.
     """
@@ -40,6 +42,7 @@ class Symmetry:
     symbol: str
     rotations: FloatArray
     to_standard: FloatArray
+    to_conventional: FloatArray
     equivalent: IntArray
 
 
@@ -67,6 +70,7 @@ def symmetry_of(atoms: "Atoms") -> Symmetry | None:
         str(found.international),
         unique,
         np.array(found.std_rotation_matrix, dtype=np.float64),
+        np.linalg.inv(np.array(found.transformation_matrix, dtype=np.float64)).T,
         np.array(found.equivalent_atoms, dtype=np.int64),
     )
 

@@ -50,6 +50,16 @@ def test_lengths_that_symmetry_leaves_free_are_told_and_no_others() -> None:
     assert set(numbers(LatticeConstants(), bulk("Cu", "hcp", a=2.55, c=4.16), effective_medium())) == {"a_ang", "c_ang"}
 
 
+def test_a_structure_that_finds_more_symmetry_is_told_by_the_cell_that_it_was_given_in() -> None:
+    """A method that does not find it speaks of the same cell."""
+    rattled = copper() * (2, 1, 1)
+    rattled.rattle(0.05, seed=3)
+    outcome = measured(LatticeConstants(), specimen(rattled, effective_medium()))
+    assert isinstance(outcome, Measured)
+    assert sorted(one.value for one in outcome.quantities if one.unit == "Å") == pytest.approx([3.59, 7.18], abs=0.01)
+    assert outcome.remarks == ("its symmetry changed from P1 to Fm-3m while it was relaxed",)
+
+
 def test_the_bulk_modulus_is_the_curvature_of_the_energy(a_ang: float) -> None:
     found = numbers(EquationOfState(), bulk("Cu"), effective_medium())
     volume, step = a_ang**3 / 4, 0.05

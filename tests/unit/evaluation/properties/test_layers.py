@@ -60,7 +60,7 @@ def test_vacuum_is_no_solid_also_where_the_cell_is_periodic() -> None:
     layer = graphene(vacuum=10.0)
     layer.pbc = True
     assert solid_axes(layer) == (True, True, False)
-    assert "vacuum along one direction" in (not_a_solid(layer) or "")
+    assert "vacuum, along one direction" in (not_a_solid(layer) or "")
     assert not_a_solid(graphite()) is None
 
 

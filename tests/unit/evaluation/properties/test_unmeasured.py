@@ -9,7 +9,16 @@ from ase.build import bulk, molecule
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError
 from ase.calculators.emt import EMT
 
-from aims_pax.evaluation.properties import PROPERTIES, Measured, Method, Property, Unmeasured, measured
+from aims_pax.evaluation.properties import (
+    PROPERTIES,
+    Measured,
+    Method,
+    Property,
+    Unmeasured,
+    elastic,
+    measured,
+    symmetry,
+)
 from aims_pax.evaluation.properties.lattice import LatticeConstants
 
 from .crystals import copper, effective_medium, lennard_jones, specimen
@@ -109,3 +118,16 @@ def test_atoms_that_fall_into_a_hole_of_a_model_are_told() -> None:
     outcome = measured(PROPERTIES["cohesive"], specimen(molecule("H2"), Method("it", lambda _: calculator)))
     assert isinstance(outcome, Unmeasured)
     assert "fell onto each other" in outcome.reason
+
+
+def test_without_spglib_all_constants_are_told_as_they_are_and_it_is_said_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (symmetry, elastic):
+        monkeypatch.setattr(module, "is_known", lambda: False)
+    outcome = measured(PROPERTIES["elastic"], specimen(copper(), effective_medium()))
+    assert isinstance(outcome, Measured)
+    found = {one.key: one.value for one in outcome.quantities}
+    assert {"c11_gpa", "c22_gpa", "c33_gpa", "c12_gpa", "c44_gpa"} <= set(found)
+    assert found["c11_gpa"] == pytest.approx(found["c33_gpa"], rel=1e-3)
+    assert "aims-pax[properties]" in outcome.remarks[0]
