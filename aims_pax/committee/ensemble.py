@@ -4,6 +4,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -89,6 +90,13 @@ class Ensemble:
     def models(self) -> tuple[MaceModel, ...]:
         """The members' models, for what is no prediction."""
         return self._models
+
+    @property
+    def atomic_energies_ev(self) -> dict[int, float]:
+        """What the members were given for a free atom of each element (E0), their mean, eV."""
+        pairs = zip(self._models, self._heads, strict=True)
+        given = np.mean([atomic_energies(model, head=head) for model, head in pairs], axis=0)
+        return dict(zip(self.numbers, given.tolist(), strict=True))
 
     @property
     def generation(self) -> int:

@@ -1,8 +1,8 @@
 """One structure in the hands of one method: energies, forces, relaxations, each looked at before it is believed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -55,6 +55,8 @@ class Method:
         An ASE calculator for a structure; may be the same one each time.
     free_atom : callable or None
         Energy of one free atom by its atomic number, eV; None: it is computed as a structure of one atom.
+    given_atoms_ev : mapping of int to float
+        Energies of free atoms that a model was given, and adds to whatever it says: they are its zero.
     remarks : tuple of str
         What a reader of its numbers should know.
     """
@@ -62,6 +64,7 @@ class Method:
     name: str
     calculator: "Callable[[Atoms], Any]"
     free_atom: Callable[[int], float] | None = None
+    given_atoms_ev: Mapping[int, float] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
 
@@ -128,7 +131,12 @@ class Specimen:
         return stress
 
     def free_atom_energy(self, number: int) -> float:
-        """Energy of one free atom in its ground state, eV."""
+        """Energy of one free atom in its ground state, eV: as a model was given it, or as it is computed."""
+        given = self.method.given_atoms_ev.get(number)
+        return self.single_atom_energy(number) if given is None else given
+
+    def single_atom_energy(self, number: int) -> float:
+        """Energy of one atom by itself as the method computes it, eV."""
         if number not in self._free_atoms:
             self.show(f"free atom Z = {number}")
             if self.method.free_atom is not None:

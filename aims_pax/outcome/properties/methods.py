@@ -65,10 +65,11 @@ def named_method(word: str, *, key: str, device: str) -> Method:
 
 def by_models(name: str, models: "Predictor") -> Method:
     """The mean of some models."""
-    from aims_pax.committee import CommitteeCalculator
+    from aims_pax.committee import CommitteeCalculator, Ensemble
 
     calculator = CommitteeCalculator(models)
-    return Method(name, lambda _: calculator)
+    atoms_ev = models.atomic_energies_ev if isinstance(models, Ensemble) else {}
+    return Method(name, lambda _: calculator, given_atoms_ev=atoms_ev)
 
 
 def by_calculator(calculator: Any) -> Method:

@@ -8,7 +8,7 @@ from ase.calculators.emt import EMT
 from ase.optimize import BFGS
 from scipy.optimize import minimize_scalar
 
-from aims_pax.evaluation.properties import Measured, measured
+from aims_pax.evaluation.properties import Measured, Method, measured
 from aims_pax.evaluation.properties.cohesive import CohesiveEnergy
 from aims_pax.evaluation.properties.elastic import ElasticConstants
 from aims_pax.evaluation.properties.equation_of_state import EquationOfState
@@ -106,6 +106,20 @@ def test_the_cohesive_energy_is_that_of_free_atoms(a_ang: float) -> None:
     expected = alone.get_potential_energy() - energy_of_copper(a_ang)
     found = numbers(CohesiveEnergy(), copper(), effective_medium())
     assert found["cohesive_energy_ev_per_atom"] == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(("off_ev", "is_told"), [(0.01, False), (1.5, True)])
+def test_free_atoms_that_a_model_was_given_are_its_zero_and_others_of_its_own_are_told(
+    a_ang: float, off_ev: float, is_told: bool
+) -> None:
+    calculator = EMT()
+    given_ev = Atoms("Cu", calculator=EMT()).get_potential_energy() + off_ev
+    outcome = measured(
+        CohesiveEnergy(), specimen(copper(), Method("model", lambda _: calculator, given_atoms_ev={29: given_ev}))
+    )
+    assert isinstance(outcome, Measured)
+    assert outcome.quantities[0].value == pytest.approx(given_ev - energy_of_copper(a_ang), abs=1e-4)
+    assert bool(outcome.remarks) == is_told
 
 
 def test_a_vacancy_costs_what_it_costs_by_hand(a_ang: float) -> None:

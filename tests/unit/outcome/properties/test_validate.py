@@ -66,6 +66,11 @@ def atomization_by_hand() -> float:
     return float(free - water.get_potential_energy()) / 3
 
 
+def test_a_model_tells_the_free_atoms_that_it_was_given(mace_model: Path) -> None:
+    method = named_method(str(mace_model), key="--models", device="cpu")
+    assert method.given_atoms_ev == {1: -13.6, 6: -1029.0, 8: -2041.0}
+
+
 def test_a_folder_of_models_is_a_committee_that_speaks_by_its_mean(mace_model: Path, tmp_path: Path) -> None:
     place = tmp_path / "run" / "results" / "committee"
     place.mkdir(parents=True)
