@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from aims_pax.frame import FloatArray
-from aims_pax.report.style import BLUE, GREEN, GREY, INK, ORANGE, panels
+from aims_pax.report.style import BLUE, GREEN, GREY, INK, ORANGE, panels, sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,48 +111,70 @@ def draw_curves(rows: Sequence[Sequence[DrawnPanel]], path: Path, *, title: str,
         _head(every[0], title, methods, shown)
 
 
-def draw_numbers(
-    names: Sequence[str], values: Mapping[str, Sequence[float | None]], path: Path, *, title: str, methods: Methods
-) -> None:
+@dataclass(frozen=True, slots=True, eq=False)
+class DrawnNumbers:
+    """Numbers that have one axis.
+
+    Parameters
+    ----------
+    x_label : str
+    names : sequence of str
+        What is counted, from the top.
+    values : mapping of str to sequence of float or None
+        By method, in the order of `names`.
+    """
+
+    x_label: str
+    names: Sequence[str]
+    values: Mapping[str, Sequence[float | None]]
+
+
+def draw_numbers(groups: Sequence[DrawnNumbers], path: Path, *, title: str, methods: Methods) -> None:
     """Numbers of one property as points, one line a number: how far they are from the reference, or what they are.
 
     Parameters
     ----------
-    names : sequence of str
-        What is counted, from the top.
-    values : mapping of str to sequence of float or None
-        By method, in the order of `names`: deviations in percent where there is a reference.
+    groups : sequence of DrawnNumbers
+        One of deviations where there is a reference; else one for each unit.
     """
-    with panels(path, n_columns=1, width_in=7.5, height_in=1.6 + 0.34 * len(names)) as (axes,):
-        places = np.arange(len(names))
-        for number, method in enumerate(values):
-            shift = 0.16 * (number - (len(values) - 1) / 2)
-            known = [
-                (value, place + shift) for value, place in zip(values[method], places, strict=True) if value is not None
-            ]
-            axes.plot(
-                [value for value, _ in known],
-                [place for _, place in known],
-                ls="none",
-                marker=methods.marker(method),
-                ms=6.5,
-                mec="white",
-                mew=0.8,
-                color=methods.colour(method),
-                zorder=3,
-            )
-        axes.set_yticks(places, names)
-        axes.set_ylim(len(names) - 0.5, -0.5)
-        axes.grid(axis="y", visible=False)
-        axes.tick_params(axis="y", length=0)
-        axes.margins(x=0.12)
-        if methods.reference is not None:
-            axes.axvline(0.0, color=INK, lw=1.2, zorder=2)
-            axes.set_xlabel(f"deviation from {methods.reference} (%)")
-            low, high = axes.get_xlim()
-            axes.set_xlim(min(low, -LEAST_SPAN_PERCENT), max(high, LEAST_SPAN_PERCENT))
-        shown = {method for method, some in values.items() if any(one is not None for one in some)}
-        _head(axes, title, methods, shown, is_points=True)
+    counts = [len(group.names) for group in groups]
+    with sheet(7.5, 1.0 + 0.34 * sum(counts) + 0.6 * len(groups)) as figure:
+        every = figure.subplots(len(groups), 1, squeeze=False, height_ratios=counts).ravel()
+        for axes, group in zip(every, groups, strict=True):
+            _draw_group(axes, group, methods)
+        pairs = [pair for group in groups for pair in group.values.items()]
+        shown = {method for method, some in pairs if any(one is not None for one in some)}
+        _head(every[0], title, methods, shown, is_points=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path)
+
+
+def _draw_group(axes: "Axes", group: DrawnNumbers, methods: Methods) -> None:
+    places = np.arange(len(group.names))
+    for number, (method, values) in enumerate(group.values.items()):
+        shift = 0.16 * (number - (len(group.values) - 1) / 2)
+        known = [(value, place + shift) for value, place in zip(values, places, strict=True) if value is not None]
+        axes.plot(
+            [value for value, _ in known],
+            [place for _, place in known],
+            ls="none",
+            marker=methods.marker(method),
+            ms=6.5,
+            mec="white",
+            mew=0.8,
+            color=methods.colour(method),
+            zorder=3,
+        )
+    axes.set_yticks(places, group.names)
+    axes.set_ylim(len(places) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
+    axes.margins(x=0.12)
+    axes.set_xlabel(group.x_label)
+    if methods.reference is not None:
+        axes.axvline(0.0, color=INK, lw=1.2, zorder=2)
+        low, high = axes.get_xlim()
+        axes.set_xlim(min(low, -LEAST_SPAN_PERCENT), max(high, LEAST_SPAN_PERCENT))
 
 
 def _draw(axes: "Axes", panel: DrawnPanel, methods: Methods) -> None:

@@ -14,7 +14,7 @@ from aims_pax.dataset.durable import replacing
 from aims_pax.evaluation.properties import Measured, Panel, Quantity, Unmeasured
 from aims_pax.evaluation.properties.comparison import Entry, Row, percent, rows_of, sentence
 from aims_pax.frame import FloatArray
-from aims_pax.report.properties import DrawnLine, DrawnPanel, Methods, draw_curves, draw_numbers
+from aims_pax.report.properties import DrawnLine, DrawnNumbers, DrawnPanel, Methods, draw_curves, draw_numbers
 
 JSON_NAME = "properties.json"
 TEXT_NAME = "properties.txt"
@@ -180,21 +180,27 @@ class PropertyFindings:
             draw_curves(drawn, path, title=title, methods=methods)
             return True
         told = [row for row in rows if not row.is_detail and not row.key.startswith("by_reference_")]
-        if self.reference is not None:
-            told = [row for row in told if any(row.deviation_percent(model) is not None for model in self.models)]
-        if not told:
-            return False
-        names = [self._drawn_name(row) for row in told]
-        values = {
-            model: [row.values.get(model) if self.reference is None else row.deviation_percent(model) for row in told]
-            for model in self.models
-        }
-        draw_numbers(names, values, path, title=title, methods=methods)
-        return True
+        groups = self._deviations(told) if self.reference is not None else self._by_unit(told)
+        if groups:
+            draw_numbers(groups, path, title=title, methods=methods)
+        return bool(groups)
 
-    def _drawn_name(self, row: Row) -> str:
-        of = f"{row.words}, {row.structure}"
-        return of if self.reference is not None or not row.unit else f"{of} ({row.unit})"
+    def _deviations(self, rows: Sequence[Row]) -> list[DrawnNumbers]:
+        """How far numbers are from the reference, all on one axis."""
+        told = [row for row in rows if any(row.deviation_percent(model) is not None for model in self.models)]
+        names = [f"{row.words}, {row.structure}" for row in told]
+        values = {model: [row.deviation_percent(model) for row in told] for model in self.models}
+        return [DrawnNumbers(f"deviation from {self.reference} (%)", names, values)] if told else []
+
+    def _by_unit(self, rows: Sequence[Row]) -> list[DrawnNumbers]:
+        """The numbers themselves, those of one unit on one axis."""
+        groups = []
+        for unit in dict.fromkeys(row.unit for row in rows):
+            told = [row for row in rows if row.unit == unit]
+            names = [f"{row.words}, {row.structure}" for row in told]
+            values = {model: [row.values.get(model) for row in told] for model in self.models}
+            groups.append(DrawnNumbers(unit, names, values))
+        return groups
 
     def _panels(self, name: str) -> list[list[DrawnPanel]]:
         """By structure, each with all kinds of panels that there are."""

@@ -57,7 +57,11 @@ def named_method(word: str, *, key: str, device: str) -> Method:
     if path.is_file():
         return by_models(path.name, load_models([path], device=devices_of(device), dtype=PRECISION))
     if word in FOUNDATIONS:
-        return by_models(word, load_foundation(word, "small", device=devices_of(device), dtype=PRECISION))
+        try:
+            return by_models(word, load_foundation(word, "small", device=devices_of(device), dtype=PRECISION))
+        except ModelError as error:  # it speaks of the settings of a project
+            advice = "Download it where there is a network, and name its file."
+            raise ModelError([Problem(key, one.found, one.allowed, advice) for one in error.problems]) from error
     if ":" in word:
         return _imported(word, key=key)
     raise UserError(Problem(key, f"is {word!r}, and there is no such model, file or folder.", ALLOWED))
