@@ -152,7 +152,9 @@ class Request:
         elif hasattr(word, "get_potential_energy"):
             method = by_calculator(word)
         else:
-            raise UserError(Problem(key, f"is a {type(word).__name__}.", "a name, a path or an ASE calculator"))
+            raise UserError(
+                Problem(key, f"is of the type {type(word).__name__}.", "a name, a path or an ASE calculator")
+            )
         require_elements(method, structures.values(), key=key)
         return method
 

@@ -1,18 +1,18 @@
 """What a person asks for: properties by their words, structures by their files; all mistakes together."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aims_pax.atoms import frame_of, telling_atoms
 from aims_pax.errors import Problem, StructureError, UserError
 from aims_pax.evaluation.properties import PROPERTIES, Property
 from aims_pax.evaluation.properties.surface import Indices, SurfaceEnergies
 from aims_pax.protocols import NO_TRAJECTORY
-from aims_pax.settings.systems import structures_of
+from aims_pax.settings.systems import structures_of, systems_of
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -36,6 +36,8 @@ def properties_named(words: Sequence[str | Property], *, surfaces: Sequence[Indi
         There is no such property, it needs what is not installed, or its settings can't be.
     """
     problems, found = list[Problem](), dict[str, Property]()
+    if not words:
+        problems.append(Problem("--properties", "No property was named.", " | ".join((*PROPERTIES, ALL))))
     for word in words:
         if isinstance(word, str) and word != ALL and word not in PROPERTIES:
             meant = get_close_matches(word, PROPERTIES, n=1)
@@ -91,17 +93,18 @@ def structures_given(
     StructureError
         A file can't be read, or there is no structure.
     """
-    from ase import Atoms
-
+    several: list[str | Path | dict[str, Any]]
     if isinstance(given, Mapping):
-        return {str(name): plain(atoms) for name, atoms in given.items()}
-    several = [given] if isinstance(given, str | Path | Atoms) else list(given)
+        several = [{str(name): one} for name, one in given.items()]
+    else:
+        several = [one if isinstance(one, str | Path) else {"": one} for one in _listed(given)]
     if not several:
         raise StructureError(Problem("structures", "There are none.", "files, or ASE's Atoms"))
-    names, found, problems = list[str](), list[Atoms](), list[Problem]()
+    names, problems = list[str](), list[Problem]()
+    found: list[Atoms] = []
     for one in several:
         try:
-            some = {one.get_chemical_formula(): one} if isinstance(one, Atoms) else _structures_in(Path(one))
+            some = _structures_in(Path(one)) if isinstance(one, str | Path) else _sound(one)
         except StructureError as error:
             problems += error.problems
             continue
@@ -110,6 +113,19 @@ def structures_given(
     if problems:
         raise StructureError(problems)
     return dict(zip(distinct(names), map(plain, found), strict=True))
+
+
+def _listed(given: Any) -> list[Any]:
+    """One structure, or several."""
+    is_one = isinstance(given, str | Path) or hasattr(given, "positions") or not isinstance(given, Iterable)
+    return [given] if is_one else list(given)
+
+
+def _sound(named: Mapping[str, Any]) -> "dict[str, Atoms]":
+    """Atoms of a notebook, looked at; called by their formula where they have no name."""
+    ((name, one),) = named.items()
+    (system,) = systems_of({name: one} if name else one)
+    return {system.name: telling_atoms(system.frame)}
 
 
 def _structures_in(file: Path) -> "dict[str, Atoms]":

@@ -20,7 +20,7 @@ JSON_NAME = "properties.json"
 TEXT_NAME = "properties.txt"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PropertyFindings:
     """Properties by models, and by what they are compared with.
 
@@ -43,6 +43,9 @@ class PropertyFindings:
     titles: Mapping[str, str]
     remarks: tuple[str, ...] = ()
     is_complete: bool = True
+
+    def __repr__(self) -> str:
+        return f"PropertyFindings of {', '.join(self.models)}: {len(self.rows)} numbers, {', '.join(self._names())}"
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ase import Atoms
@@ -89,6 +90,32 @@ def test_a_model_that_does_not_know_an_element_is_refused_at_once(mace_model: Pa
 def test_a_property_with_settings_of_its_own_is_taken_as_it_is() -> None:
     found = validate(bulk("Cu"), EMT(), properties=[SurfaceEnergies(indices=((1, 1, 1),), thickness_ang=6.0)])
     assert {row.key for row in found.rows} == {"surface_111_j_per_m2", "unrelaxed_surface_111_j_per_m2"}
+
+
+@pytest.mark.parametrize(
+    ("structures", "models", "properties", "told"),
+    [
+        ({"x": 3}, EMT(), ["lattice"], "an int"),
+        (3, EMT(), ["lattice"], "is 3"),
+        ([], EMT(), ["lattice"], "There are none"),
+        (Atoms(), EMT(), ["lattice"], "no atoms"),
+        (bulk("Cu"), 3, ["lattice"], "is of the type int"),
+        (bulk("Cu"), [], ["lattice"], "No model was named"),
+        (bulk("Cu"), EMT(), [], "No property was named"),
+        (bulk("Cu"), EMT(), "elastc", "Did you mean elastic"),
+    ],
+)
+def test_what_a_notebook_may_mistake_is_told(structures: Any, models: Any, properties: Any, told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        validate(structures, models, properties=properties)
+
+
+def test_atoms_without_names_are_called_by_their_formulas_and_stay_as_they_are() -> None:
+    silver = bulk("Ag")
+    silver.calc = EMT()
+    found = validate([bulk("Cu"), silver, bulk("Cu", "bcc", a=2.87)], EMT(), properties=["cohesive"])
+    assert [one.structure for one in found.entries] == ["Cu_1", "Ag", "Cu_2"]
+    assert silver.calc is not None
 
 
 def test_the_command_prints_a_table_and_writes_it(folder: Path) -> None:
