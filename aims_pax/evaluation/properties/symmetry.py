@@ -64,11 +64,11 @@ def symmetry_of(atoms: "Atoms") -> Symmetry | None:
         return None
     lattice = atoms.cell.array.T
     rotations = np.array([lattice @ rotation @ np.linalg.inv(lattice) for rotation in found.rotations])
-    unique = np.unique(np.round(rotations, 6), axis=0)
+    _, first = np.unique(np.round(rotations, 6) + 0.0, axis=0, return_index=True)  # a supercell has each several times
     return Symmetry(
         int(found.number),
         str(found.international),
-        unique,
+        rotations[first],
         np.array(found.std_rotation_matrix, dtype=np.float64),
         np.linalg.inv(np.array(found.transformation_matrix, dtype=np.float64)).T,
         np.array(found.equivalent_atoms, dtype=np.int64),
