@@ -48,13 +48,7 @@ def properties_named(words: Sequence[str | Property], *, surfaces: Sequence[Indi
             found[one.NAME] = one
     if surfaces and SurfaceEnergies.NAME in found:
         found[SurfaceEnergies.NAME] = replace(SurfaceEnergies(), indices=tuple(surfaces))
-    is_everything = ALL in words
-    for name, one in tuple(found.items()):
-        lacking = one.problems()
-        if lacking and is_everything and name not in words:
-            del found[name]  # not asked for by name: what this installation can't do is left out
-        else:
-            problems += lacking
+    problems += [problem for one in found.values() for problem in one.problems()]
     if problems:
         raise UserError(problems)
     return tuple(found.values())

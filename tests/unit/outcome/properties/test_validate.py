@@ -17,7 +17,7 @@ from aims_pax import validate
 from aims_pax.cli.program import program
 from aims_pax.departure import Departure, Reason
 from aims_pax.errors import UserError
-from aims_pax.evaluation.properties import Measured, Unmeasured
+from aims_pax.evaluation.properties import Measured, Unmeasured, phonons
 from aims_pax.evaluation.properties.surface import SurfaceEnergies
 from aims_pax.outcome.properties.asked import distinct, properties_named, surfaces_named
 from aims_pax.outcome.properties.methods import by_calculator, named_method
@@ -135,6 +135,12 @@ def test_all_means_what_makes_sense(folder: Path) -> None:
     assert "lattice constants\n  water: not for this structure: nothing of it is periodic" in result.output
     assert (folder / "water" / "cohesive.csv").is_file()
     assert not (folder / "water" / "elastic.csv").exists()
+
+
+def test_what_is_not_installed_is_told_also_where_all_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phonons, "find_spec", lambda _name: None)
+    with pytest.raises(UserError, match="phonopy is not installed"):
+        validate(bulk("Cu"), EMT(), properties=["all"])
 
 
 def test_all_mistakes_are_told_together_and_nothing_is_written(folder: Path) -> None:
