@@ -8,7 +8,7 @@ from aims_pax.errors import AimsPaxError, StructureError
 from aims_pax.forecast.amounts import Amounts, Outset, Sizes, Span
 from aims_pax.frame import Split
 from aims_pax.settings.stages.collect import CollectSettings
-from aims_pax.stages.collect import frames_and_splits
+from aims_pax.stages.labelled.collect import frames_and_splits
 
 if TYPE_CHECKING:  # what times a stage imports PyTorch, and amounts need none
     from aims_pax.forecast.timetable import Pacing, StageForecast

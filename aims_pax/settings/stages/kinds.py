@@ -100,13 +100,13 @@ KINDS: Final[Mapping[str, StageKind]] = {
     ),
     RELABEL: StageKind(
         RelabelSettings,
-        stage="aims_pax.stages.relabel:Relabel",
+        stage="aims_pax.stages.labelled.relabel:Relabel",
         forecast="aims_pax.forecast.labelling:RelabelForecast",
         relabels=True,
     ),
     COLLECT: StageKind(
         CollectSettings,
-        stage="aims_pax.stages.collect:Collect",
+        stage="aims_pax.stages.labelled.collect:Collect",
         forecast="aims_pax.forecast.labelling:CollectForecast",
         samples=True,
         adds=True,

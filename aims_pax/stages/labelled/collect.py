@@ -4,31 +4,26 @@ import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from aims_pax.dataset.records import JobStatus
-from aims_pax.departure import Reason
 from aims_pax.errors import CampaignStopped, Problem, StructureError
-from aims_pax.frame import Frame, Label, Split
+from aims_pax.frame import Frame, Split
 from aims_pax.labelling.desk import LabelDesk
-from aims_pax.protocols import LabelDone, Status
 from aims_pax.reference.charged import READ_FROM_ATOMS
 from aims_pax.settings import Project, ReferenceSettings
 from aims_pax.settings.augmentation import AugmentSettings
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.plan import StagePlan
-from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
+from aims_pax.stages.labelled.batch import Batch
 from aims_pax.stages.states import COLLECTS
 from aims_pax.structures.augmentation.streams import Streams
 from aims_pax.structures.collection import Collected, collect
 from aims_pax.structures.splitting import splits_of
 
 diary = logging.getLogger("aims_pax.labels")
-
-LABELS_PER_LINE: Final = 10
-"""How often the diary says how many there are."""
 
 MAX_AHEAD: Final = 200
 """Labels that are asked for before there is an answer: each is a row of the books, and a task of the pool."""
@@ -137,7 +132,7 @@ class Collect:
         """
         wanted = frames_and_splits(bench.project, self._settings)
         self._note(bench, wanted)
-        _Labelling(bench, self.name, self._settings, wanted).run()
+        self._label(bench, wanted)
         self._place(bench, {frame.md_step: split for _, frame, split in wanted})
         counts = bench.store.counts()
         if not (counts.n_train and counts.n_valid):
@@ -149,6 +144,26 @@ class Collect:
             "%s: %d structures train, %d validate, %d test; %d could not be labelled",
             *(self.name, counts.n_train, counts.n_valid, counts.n_test, counts.n_failed),
         )
+
+    def _label(self, bench: Bench, wanted: Sequence[tuple[str, Frame, Split]]) -> None:
+        """Ask for what was not asked for, and wait until all has an answer."""
+        jobs = [job for job in bench.store.jobs() if job.stage == self.name]
+        asked = {job.frame.md_step for job in jobs}
+        statuses = [job.status for job in jobs]
+        batch = Batch(
+            bench,
+            self.name,
+            n_wanted=len(wanted),
+            n_received=statuses.count(JobStatus.DONE),
+            n_failed=statuses.count(JobStatus.FAILED),
+            max_failures=self._settings.max_consecutive_failures,
+            doing="labelling what was made",
+            fate="is left out",
+        )
+        if batch.n_received + batch.n_failed == len(wanted):
+            return
+        left = [partial(LabelDesk.request, frame=one, source=key) for key, one, _ in wanted if one.md_step not in asked]
+        batch.run(bench.desk(self.name), left, max_ahead=MAX_AHEAD)
 
     def _note(self, bench: Bench, wanted: Sequence[tuple[str, Frame, Split]]) -> None:
         """Remember what was begun: labels belong to these structures, and to no others."""
@@ -171,109 +186,3 @@ class Collect:
         with store.transaction():
             for label_id in store.unassigned(self.name):
                 store.assign(label_id, splits[store.frame_of(label_id).md_step])
-
-
-class _Labelling:
-    """The labels of a stage: asked for, recorded and told of."""
-
-    def __init__(
-        self, bench: Bench, name: str, settings: CollectSettings, wanted: Sequence[tuple[str, Frame, Split]]
-    ) -> None:
-        self._bench, self._name, self._settings, self._wanted = bench, name, settings, wanted
-        self._failed_in_row: list[int] = []
-        jobs = [job for job in bench.store.jobs() if job.stage == name]
-        self._asked = {job.frame.md_step for job in jobs}
-        self._n_received = sum(job.status is JobStatus.DONE for job in jobs)
-        self._n_failed = sum(job.status is JobStatus.FAILED for job in jobs)
-
-    def run(self) -> None:
-        """Ask for what was not asked for, and wait until all has an answer."""
-        left = [(key, frame) for key, frame, _ in self._wanted if frame.md_step not in self._asked]
-        if self._n_received + self._n_failed == len(self._wanted):
-            return
-        desk, store = self._bench.desk(self._name), self._bench.store
-        diary.info("%s: %d of %d structures are to be labelled", self._name, len(left), len(self._wanted))
-        with self._bench.departure.cooperating():
-            self._keep(desk, desk.resume())
-            for key, frame in left:
-                while desk.n_in_flight >= MAX_AHEAD:
-                    self._collect(desk, timeout_s=None)
-                with store.unflushed_transaction():
-                    label_id = desk.request(frame, source=key)
-                desk.send(label_id)
-                self._collect(desk, timeout_s=0.0)
-            while desk.n_in_flight:
-                self._collect(desk, timeout_s=None)
-
-    def _collect(self, desk: LabelDesk, *, timeout_s: float | None) -> None:
-        with self._bench.stopwatch.during(Activity.LABELLING):
-            arrived = desk.collect(timeout_s=timeout_s)
-        self._keep(desk, arrived)
-        if timeout_s is None and desk.only_held:
-            self._bench.departure.ask(Reason.WALLTIME)
-        if self._bench.departure.reason is not None:
-            with self._bench.store.unflushed_transaction():
-                self._bench.memory.keep_time(self._bench.stopwatch)
-            self._bench.departure.leave()
-
-    def _keep(self, desk: LabelDesk, arrived: Sequence[LabelDone]) -> None:
-        """Record answers, all that came together at once; then act on them."""
-        if not arrived:
-            return
-        with self._bench.store.transaction():
-            answers = [desk.record(done) for done in arrived]
-            self._bench.memory.keep_time(self._bench.stopwatch)
-        for answer in answers:
-            desk.tidy(answer)
-            if isinstance(answer.result, Label):
-                self._n_received += 1
-                self._failed_in_row.clear()
-            else:
-                self._n_failed += 1
-                self._failed_in_row.append(answer.label_id)
-                diary.warning(
-                    "label %d (%s of %s)  %s  -> the structure is left out: %s",
-                    *(answer.label_id, answer.frame.config_type, answer.frame.system),
-                    *(answer.result.reason, answer.result.message),
-                )
-            done = self._n_received + self._n_failed
-            if done % LABELS_PER_LINE == 0 or done == len(self._wanted):
-                diary.info("%s: %d of %d structures have an answer", self._name, done, len(self._wanted))
-            self._show(desk)
-        if len(self._failed_in_row) >= self._settings.max_consecutive_failures:
-            self._stop(answers[-1].result.message if not isinstance(answers[-1].result, Label) else "")
-
-    def _stop(self, message: str) -> None:
-        """Something is wrong with the reference, and not with structures: they are tried again when it is mended."""
-        with self._bench.store.transaction():
-            for label_id in self._failed_in_row:
-                self._bench.store.resubmit(label_id)
-        raise CampaignStopped(
-            f"the reference failed for {len(self._failed_in_row)} structures of {self._name} in a row, the last time: "
-            f"{message}. The folders of the calculations (CLUSTER.calc_dir) hold what it said. Mend it, then the same "
-            "command tries again"
-        )
-
-    def _show(self, desk: LabelDesk) -> None:
-        done = self._n_received + self._n_failed
-        self._bench.observer.show(
-            Status(
-                stage=self._name,
-                n_running=0,
-                n_waiting=desk.n_in_flight,
-                n_training=0,
-                n_finished=0,
-                n_labels_requested=done + desk.n_in_flight,
-                n_labels_received=self._n_received,
-                n_labels_failed=self._n_failed,
-                n_train=0,
-                n_valid=0,
-                train_goal=None,
-                md_steps=0,
-                epochs=0,
-                threshold=float("inf"),
-                last_score=None,
-                force_mae_ev_per_ang=None,
-                activity=f"labelling what was made, {done} of {len(self._wanted)} structures",
-            )
-        )

@@ -1,0 +1,1 @@
+"""Stages that label structures that are known beforehand."""
