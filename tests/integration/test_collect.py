@@ -143,8 +143,6 @@ def test_reference_that_fails_again_and_again_stops_the_campaign(engine: type[Wa
     project_of(tmp_path, [collect, *STAGES[1:]])
     failed = r"the reference of collect failed for 3 structures in a row, the last time"
     with pytest.raises(CampaignStopped, match=failed):
-        CampaignStopped, match=r"the reference of collect failed for 3 structures in a row, the last time"
-    ):
         run(tmp_path)
     engine.always = "compute"
     assert run(tmp_path)["labels"]["failed"] == 0, "they are tried again"

@@ -38,13 +38,15 @@ def timeline(material: Material) -> Figure | Absent:
     if not len(attempts) or material.time is None:
         return Absent(name, title, "No label has been computed yet.")
     begins_at, ends_at = attempts["ended_at"] - attempts["wall_s"], attempts["ended_at"]
-    is_known = bool((attempts["worker"] != "").all())
-    lanes = lanes_by_worker(attempts["worker"], begins_at) if is_known else lanes_of(begins_at, ends_at)
+    is_known = bool((attempts["worker"][attempts["gave_label"]] != "").all())
+    workers = np.where(attempts["worker"] == "", "unknown", attempts["worker"])  # one that was lost says no name
+    lanes = lanes_by_worker(workers, begins_at) if is_known else lanes_of(begins_at, ends_at)
     end = material.time.hours(ends_at)
     begin = np.maximum(0.0, end - attempts["wall_s"] / 3600)
     n_lanes = int(lanes.max()) + 1
+    n_workers = n_lanes - 1 if is_known and "unknown" in workers and n_lanes > 1 else n_lanes
     busy_s, total_h = float(attempts["wall_s"].sum()), material.time.total_h
-    share = busy_s / 3600 / (n_lanes * total_h) if total_h else 0.0
+    share = busy_s / 3600 / (n_workers * total_h) if total_h else 0.0
     trained, (unit, length_h) = material.time.hours(material.trainings["time"]), material.time.unit
     shortest = SHORTEST * total_h / length_h
 
@@ -57,12 +59,15 @@ def timeline(material: Material) -> Figure | Absent:
         told = range(0, shown, max(1, shown // 8))
         words = [str(lane + 1) for lane in told]
         if is_known and shown <= MOST_NAMES:
-            told, words = range(shown), [str(attempts["worker"][lanes == lane][0]) for lane in range(shown)]
+            told, words = range(shown), [str(workers[lanes == lane][0]) for lane in range(shown)]
         axes.set_yticks([-1.5, *told], ["learner", *words])
         axes.set_ylabel("workers" if is_known else "calculations at a time")
         axes.grid(visible=False, axis="y")
 
-    whose = f"{n_lanes} workers" if is_known else f"Up to {n_lanes} calculations at a time"
+    n_workers = n_lanes - ("unknown" in workers)
+    whose = (
+        f"{n_workers} worker{'s' if n_workers > 1 else ''}" if is_known else f"Up to {n_lanes} calculations at a time"
+    )
     by = "A lane is a worker: its host and the number of its process."
     if not is_known:
         by = "It was not noted which worker computed what: lanes are the least number that holds all."
@@ -83,7 +88,7 @@ def timeline(material: Material) -> Figure | Absent:
         panels=(Panel(draw, width_in=9.4, height_in=1.6 + 0.17 * min(max(n_lanes, 4), MOST_LANES)),),
         note=f"{whose}; {duration(busy_s)} of calculation in {duration(3600 * total_h)} "
         f"of work: {100 * share:.0f} % of the time of so many workers, who would have needed "
-        f"{duration(busy_s / n_lanes)} if they had never waited. "
+        f"{duration(busy_s / n_workers)} if they had never waited. "
         f"Blue: calculations, orange: failed, green: some epochs are over. {by}{most}",
     )
 

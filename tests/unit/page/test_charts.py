@@ -11,7 +11,7 @@ from aims_pax.frame import Frame
 from aims_pax.page.charts import figures_of
 from aims_pax.page.charts.forecast import error_forecast
 from aims_pax.page.charts.map import N_BINS, pair_distances, principal
-from aims_pax.page.charts.timeline import lanes_by_worker, lanes_of
+from aims_pax.page.charts.timeline import lanes_by_worker, lanes_of, timeline
 from aims_pax.page.figure import Absent, Figure
 from aims_pax.page.material import read_material
 
@@ -99,6 +99,18 @@ def test_every_attempt_has_a_lane_and_failed_ones_are_told(figures: dict[str, Fi
 def test_a_worker_has_a_lane_in_the_order_in_which_they_began() -> None:
     workers, begins = np.array(["b 2", "a 1", "b 2", "c 3"]), np.array([1.0, 5.0, 9.0, 3.0])
     assert lanes_by_worker(workers, begins).tolist() == [0, 2, 0, 1]
+
+
+def test_an_attempt_whose_worker_was_lost_leaves_the_others_their_lanes(run: Path) -> None:
+    material = read_material(run, name="run")
+    attempts = material.attempts.copy()
+    attempts["worker"] = np.where(
+        attempts["gave_label"], np.char.add("node", (attempts["label_id"] % 2).astype(str)), ""
+    )
+    figure = timeline(replace(material, attempts=attempts))
+    assert isinstance(figure, Figure)
+    assert figure.note.startswith("2 workers; ")
+    assert set(figure.table["lane"].tolist()) == {1, 2, 3}
 
 
 def test_nothing_of_one_lane_overlaps() -> None:
