@@ -64,12 +64,10 @@ def timeline(material: Material) -> Figure | Absent:
         axes.set_ylabel("workers" if is_known else "calculations at a time")
         axes.grid(visible=False, axis="y")
 
-    n_workers = n_lanes - ("unknown" in workers)
-    whose = (
-        f"{n_workers} worker{'s' if n_workers > 1 else ''}" if is_known else f"Up to {n_lanes} calculations at a time"
-    )
+    whose = f"{n_workers} worker{'s' if n_workers > 1 else ''}"
     by = "A lane is a worker: its host and the number of its process."
     if not is_known:
+        whose = f"Up to {n_lanes} calculations at a time"
         by = "It was not noted which worker computed what: lanes are the least number that holds all."
     most = f" The first {MOST_LANES} of {n_lanes} lanes." if n_lanes > MOST_LANES else ""
     return Figure(

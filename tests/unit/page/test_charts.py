@@ -104,9 +104,8 @@ def test_a_worker_has_a_lane_in_the_order_in_which_they_began() -> None:
 def test_an_attempt_whose_worker_was_lost_leaves_the_others_their_lanes(run: Path) -> None:
     material = read_material(run, name="run")
     attempts = material.attempts.copy()
-    attempts["worker"] = np.where(
-        attempts["gave_label"], np.char.add("node", (attempts["label_id"] % 2).astype(str)), ""
-    )
+    whose = np.char.add("node", (attempts["label_id"] % 2).astype(str))
+    attempts["worker"] = np.where(attempts["gave_label"], whose, "")
     figure = timeline(replace(material, attempts=attempts))
     assert isinstance(figure, Figure)
     assert figure.note.startswith("2 workers; ")
