@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from aims_pax.committee.checkpoint import MembersCheckpoint, naming_damage, read_checkpoint, write_checkpoint
 from aims_pax.committee.design import Design
 from aims_pax.committee.device import AS_IT_IS, Handling, Where, as_devices
@@ -15,7 +17,7 @@ from aims_pax.committee.mace.build import (
 from aims_pax.committee.mace.elements import Elements
 from aims_pax.committee.mace.model import frame_of
 from aims_pax.committee.mace.modelfile import save
-from aims_pax.committee.mace.statistics import fit_atomic_energies
+from aims_pax.committee.mace.statistics import corrected_atomic_energies
 from aims_pax.committee.mace.trained.adapting import plain
 from aims_pax.committee.mace.trained.finetuning import Foundation, beginning
 from aims_pax.committee.mace.trained.network import statistics_of
@@ -149,12 +151,12 @@ class Committee(LearningEnsemble):
         """The same models for points with other labels, which they receive: the next generation.
 
         Weights and random numbers go on, atomic energies and mean energies are those of the labels, and optimizers
-        start afresh.
+        start afresh. See :func:`corrected_atomic_energies`.
 
         Parameters
         ----------
         atomic_energies_ev : mapping of atomic number to eV, or None
-            Energies of isolated atoms by the reference of these labels; those of other elements are fitted.
+            Energies of isolated atoms by the reference of these labels; those of other elements are moved.
 
         Raises
         ------
@@ -166,7 +168,15 @@ class Committee(LearningEnsemble):
         if not labelled:
             raise ShapeError("a committee needs labelled points")
         known = {z: energy for z, energy in (atomic_energies_ev or {}).items() if z in self._design.elements.numbers}
-        e0 = fit_atomic_energies(labelled, self._design.elements, known=known)
+        said = self.predict([one.frame for one in labelled])
+        own = np.mean([one.atomic_energies_ev for one in self._design.statistics], axis=0)
+        e0 = corrected_atomic_energies(
+            labelled,
+            self._design.elements,
+            own=own.tolist(),
+            said_ev=np.array([one.energies.mean() for one in said]),
+            known=known,
+        )
         statistics = tuple(replace(one, atomic_energies_ev=e0) for one in self._design.statistics)
         committee = Committee(
             replace(self._design, statistics=statistics),

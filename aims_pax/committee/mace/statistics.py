@@ -73,6 +73,46 @@ def fit_atomic_energies(
     return tuple(float(energy) for energy in e0)
 
 
+def corrected_atomic_energies(
+    labelled: Sequence[LabelledFrame],
+    elements: Elements,
+    *,
+    own: Sequence[float],
+    said_ev: FloatArray,
+    known: Mapping[int, float],
+) -> tuple[float, ...]:
+    """Atomic energies of trained models for labels of another method, eV: the known ones, the others moved.
+
+    Parameters
+    ----------
+    own : sequence of float, eV
+        Those of the models, in the order of the elements.
+    said_ev : (n_frames,), eV
+        Energies of the models for the structures.
+    known : mapping of atomic number to eV
+        Energies of isolated atoms by the method of the labels, which stay. Free atoms among the labels are known, too.
+
+    Notes
+    -----
+    What the models leave of the labels is fitted, not the labels themselves, which would put the mean bond into the
+    atoms. By least squares per atom and of least norm, so that elements which always come in the same ratio share it.
+    """
+    free = {int(point.frame.numbers[0]): point.label.energy for point in labelled if _is_free_atom(point)}
+    known = {**free, **known}
+    is_bound = np.array([not _is_free_atom(point) for point in labelled])
+    is_known = np.array([number in known for number in elements.numbers])
+    e0 = np.array([known.get(z, energy) for z, energy in zip(elements.numbers, own, strict=True)])
+    if is_known.all() or not is_bound.any():
+        return tuple(float(energy) for energy in e0)
+    counts = _compositions(labelled, elements)
+    energies = np.array([point.label.energy for point in labelled])
+    left = (energies - said_ev + counts @ (np.array(own) - e0))[is_bound]
+    counts = counts[is_bound]
+    n_atoms = counts.sum(axis=1)
+    e0[~is_known] += np.linalg.lstsq(counts[:, ~is_known] / n_atoms[:, None], left / n_atoms, rcond=1e-8)[0]
+    return tuple(float(energy) for energy in e0)
+
+
 def mean_residual_energy(
     labelled: Sequence[LabelledFrame], elements: Elements, atomic_energies_ev: Sequence[float]
 ) -> tuple[float, float]:

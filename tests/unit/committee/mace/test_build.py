@@ -1,5 +1,6 @@
 """Every option of the architecture is honoured, or refused in the words of mace.yaml."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,14 @@ import torch
 
 from aims_pax.committee import Committee
 from aims_pax.committee.mace.elements import Elements
-from aims_pax.committee.mace.statistics import fit_atomic_energies, mean_residual_energy, rms_force
+from aims_pax.committee.mace.statistics import (
+    corrected_atomic_energies,
+    fit_atomic_energies,
+    mean_residual_energy,
+    rms_force,
+)
 from aims_pax.errors import ModelError, ShapeError
-from aims_pax.frame import Frame, Label, LabelledFrame, Split
+from aims_pax.frame import FloatArray, Frame, Label, LabelledFrame, Split
 from aims_pax.settings.committee.mace import MaceSettings
 
 from ..toys import crystals, molecules, settings
@@ -82,9 +88,37 @@ def test_free_atoms_are_known_energies_and_do_not_spoil_shift_and_scale() -> Non
     assert fit_atomic_energies(atoms, elements, known={}) == e0
 
 
+def shifts(numbers: Sequence[tuple[int, ...]], by_element: FloatArray) -> FloatArray:
+    return np.array([[some.count(z) for z in (1, 6, 8)] for some in numbers]) @ by_element
+
+
+def molecule_of(numbers: tuple[int, ...], energy: float) -> LabelledFrame:
+    frame = Frame("molecule", 0, 0, 0, np.array(numbers), np.zeros((len(numbers), 3)))
+    return LabelledFrame(1, frame, Label(energy, np.zeros((len(numbers), 3)), None, "x", 0.0), Split.TRAINING)
+
+
 def free_atom(number: int, energy: float) -> LabelledFrame:
     frame = Frame("atom", 0, 0, 0, np.array([number]), np.zeros((1, 3)))
     return LabelledFrame(1, frame, Label(energy, np.zeros((1, 3)), None, "x", 0.0), Split.TRAINING)
+
+
+def test_trained_models_hear_of_what_they_leave_of_other_labels() -> None:
+    """Of labels that differ from theirs by a constant for each element they find these, whatever the bonds."""
+    elements, own, moved = Elements((1, 6, 8)), (-13.0, -1030.0, -2040.0), np.array([0.5, -2.0, 3.0])
+    numbers = [(6, 1, 1, 1, 1), (8, 1, 1), (6, 8), (6, 6, 1, 1), (6, 8, 8)]
+    said = np.array([-1100.0 * len(some) - 0.3 * len(some) ** 2 for some in numbers])
+    points = [molecule_of(some, energy) for some, energy in zip(numbers, said + shifts(numbers, moved), strict=True)]
+    e0 = corrected_atomic_energies(points, elements, own=own, said_ev=said, known={})
+    assert e0 == pytest.approx(np.array(own) + moved, abs=1e-6)
+    free = [free_atom(6, -1032.0), *points]
+    known = corrected_atomic_energies(free, elements, own=own, said_ev=np.array([0.0, *said]), known={8: -2037.0})
+    assert known[1:] == (-1032.0, -2037.0)
+    assert known[0] == pytest.approx(-12.5, abs=1e-6)
+    assert corrected_atomic_energies(free[:1], elements, own=own, said_ev=np.zeros(1), known={}) == (
+        own[0],
+        -1032.0,
+        own[2],
+    )
 
 
 def test_known_atomic_energies_stay_and_the_others_are_fitted() -> None:
