@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from aims_pax.errors import UserError
     from aims_pax.face.ahead import check, plan
     from aims_pax.face.collecting import collect
+    from aims_pax.face.flying import fly
     from aims_pax.face.labels import label
     from aims_pax.face.models import calculator, evaluate
     from aims_pax.face.properties import validate
@@ -31,6 +32,7 @@ _HOMES: Final = {
     "collect": "face.collecting",
     "converge": "settings.reading.arguments",
     "evaluate": "face.models",
+    "fly": "face.flying",
     "initial": "settings.reading.arguments",
     "label": "face.labels",
     "learn": "settings.reading.arguments",
@@ -69,6 +71,7 @@ __all__ = [
     "collect",
     "converge",
     "evaluate",
+    "fly",
     "initial",
     "label",
     "learn",

@@ -191,12 +191,18 @@ def mace_arguments(sections: Mapping[str, object] | None) -> Arguments:
     return Arguments.of({**(sections or {}), "GENERAL": named}, {}, otherwise="mace")
 
 
-def project_to_label(atoms: object, reference: str | Mapping[str, object], *, call: str) -> "Project":
+def project_to_label(
+    atoms: object,
+    reference: str | Mapping[str, object],
+    *,
+    call: str,
+    mace: Mapping[str, Mapping[str, object]] | None = None,
+) -> "Project":
     """Structures and what labels them, as a project of no stages; lone atoms may be among them.
 
     Parameters
     ----------
-    atoms, reference
+    atoms, reference, mace
         As for :meth:`~aims_pax.settings.Project.of`.
     call : str
         What messages call the whole of the arguments.
@@ -210,7 +216,7 @@ def project_to_label(atoms: object, reference: str | Mapping[str, object], *, ca
 
     data = {"REFERENCE": {"type": reference} if isinstance(reference, str) else reference, "MD": NVT}
     settings = Arguments.of(data, {"REFERENCE": "reference"}, call=call)
-    written = Written(Path.cwd(), settings, mace_arguments(None), settings.problems)
+    written = Written(Path.cwd(), settings, mace_arguments(mace), settings.problems)
     return written.project((), lambda _: found(lambda: systems_of(atoms)))
 
 

@@ -1,0 +1,64 @@
+"""The figure of a flight: did the models stay within their tolerances, and how often was it asked?"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+
+from aims_pax.learner.checks import Differences
+from aims_pax.report.style import BLUE, GREY, INK, ORANGE, panels
+
+QUANTITIES: Final = {
+    "ediff": "energy (meV/atom)",
+    "fmax": "largest force component (meV/Å)",
+    "frmse": "forces, RMS (meV/Å)",
+    "vmax": "virial (meV/atom)",
+}
+
+
+class Compared(Protocol):
+    """One comparison with the reference."""
+
+    @property
+    def step(self) -> int: ...
+
+    @property
+    def differences(self) -> Differences: ...
+
+    @property
+    def interval(self) -> int: ...
+
+    @property
+    def learned(self) -> bool: ...
+
+
+def draw_flight(path: Path, checks: Sequence[Compared], tolerances: Mapping[str, float | None]) -> None:
+    """Errors at checks over the steps, a panel for each that has a tolerance, and the intervals between checks.
+
+    Parameters
+    ----------
+    path : Path
+    checks : sequence
+    tolerances : mapping of str to float or None
+        By the names of :class:`~aims_pax.learner.checks.Differences`.
+    """
+    names = [name for name, limit in tolerances.items() if limit is not None]
+    steps = np.array([check.step for check in checks])
+    learned = np.array([check.learned for check in checks], dtype=bool)
+    with panels(path, n_columns=len(names) + 1, width_in=4.1 * (len(names) + 1), height_in=3.6) as (*errors, intervals):
+        for axes, name in zip(errors, names, strict=True):
+            limit = 1000 * (tolerances[name] or 0.0)
+            found = 1000 * np.array([getattr(check.differences, name) or np.nan for check in checks], dtype=float)
+            axes.axhline(limit, color=INK, lw=0.9)
+            axes.scatter(steps[~learned], found[~learned], s=16, color=BLUE, lw=0, label="checked")
+            axes.scatter(steps[learned], found[learned], s=24, color=ORANGE, lw=0, label="then learned")
+            axes.set(title=f"Error of the {QUANTITIES[name].split(' (')[0]}", xlabel="MD step", ylabel=QUANTITIES[name])
+            axes.set_ylim(bottom=0)
+            axes.annotate(
+                "tolerance", (1.0, limit), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=GREY
+            )
+            axes.legend(loc="upper left")
+        intervals.step(steps, [check.interval for check in checks], where="post", color=BLUE)
+        intervals.set(title="Steps to the next check", xlabel="MD step", ylabel="interval (steps)")
+        intervals.set_ylim(bottom=0)

@@ -1,0 +1,1 @@
+"""Models that drive MD, and are compared with the reference and trained on the way."""

@@ -1,0 +1,113 @@
+"""`aims_pax.fly` with real models and GFN2-xTB: MD and relaxation by ASE, the protocol of i-PI, and mistakes."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms, units
+from ase.build import molecule
+from ase.calculators.socketio import SocketClient, SocketIOCalculator
+from ase.md.verlet import VelocityVerlet
+from ase.optimize import BFGS
+
+import aims_pax as ap
+from aims_pax.errors import UserError
+
+SMALL: dict[str, dict[str, object]] = {
+    "ARCHITECTURE": {"r_max": 4.0, "num_channels": 8, "max_L": 0, "num_interactions": 1, "correlation": 2},
+    "TRAINING": {"batch_size": 5},
+    "MISC": {"device": "cpu"},
+}
+REFIT = {"first_epochs": 30, "epochs": 6}
+LOOSE = {"tolerances": {"ediff": 0.05, "frmse": 0.6}, "num_initial_steps": 6, "check_interval": 4, "refit": REFIT}
+
+
+def water() -> Atoms:
+    atoms = molecule("H2O")
+    momenta = np.random.default_rng(1).normal(size=(3, 3))
+    atoms.set_momenta(momenta * np.sqrt(atoms.get_masses() * 300 * units.kB)[:, None])
+    return atoms
+
+
+def test_md_is_flown_looked_at_and_gone_on_with(tmp_path: Path) -> None:
+    atoms, arguments = water(), {"folder": tmp_path / "flight", "mace": SMALL, **LOOSE}
+    with ap.fly(atoms, **arguments) as flying:  # type: ignore[arg-type]
+        VelocityVerlet(atoms, 0.5 * units.fs).run(20)
+        found = flying.record()
+        assert (found["n_steps"], found["n_checks"]) == (21, 3)
+        assert found["n_reference"] == 7 + 3
+        assert all(seconds > 0 for seconds in found["seconds"].values())
+        assert "21 steps, 10 calls of the reference" in flying.report()
+        assert flying.draw(tmp_path / "flight.png").stat().st_size > 10_000
+        models = flying.export(tmp_path / "out")
+    assert (tmp_path / "out" / "labels.xyz").read_text(encoding="utf-8").startswith("3\n")
+    said = atoms.get_forces()
+    alone = atoms.copy()
+    alone.calc = ap.calculator(models, device="cpu")
+    np.testing.assert_allclose(alone.get_forces(), said, atol=1e-6)
+
+    again = atoms.copy()
+    with ap.fly(again, **arguments) as flying:  # type: ignore[arg-type]
+        np.testing.assert_allclose(again.get_forces(), said, atol=1e-9)
+        VelocityVerlet(again, 0.5 * units.fs).run(3)
+        assert len(flying.checks) == 4
+    again.rattle(0.01)
+    with pytest.raises(UserError, match="was closed"):
+        again.get_forces()
+
+
+def test_an_optimiser_is_flown(tmp_path: Path) -> None:
+    atoms, settings = molecule("CH3OH"), {**LOOSE, "num_initial_steps": 4}
+    atoms.rattle(0.1, seed=2)
+    with ap.fly(atoms, folder=tmp_path, mace=SMALL, **settings) as flying:  # type: ignore[arg-type]
+        BFGS(atoms, logfile=None).run(fmax=0.1, steps=30)
+        n_reference, n_steps = flying.n_reference, flying.n_steps
+    assert n_reference < n_steps
+    exact = ap.label(atoms, "tblite")
+    assert np.abs(exact.forces).max() < 1.5  # type: ignore[union-attr]
+
+
+def test_i_pi_is_served(tmp_path: Path) -> None:
+    """A driver of the i-PI protocol moves atoms, and asks for forces through a socket."""
+    flown, moved, name = water(), water(), f"aims-pax-{tmp_path.name}"
+
+    def drive() -> None:
+        with SocketIOCalculator(unixsocket=name, timeout=60) as server:
+            moved.calc = server
+            VelocityVerlet(moved, 0.5 * units.fs).run(12)
+
+    driver = threading.Thread(target=drive)
+    driver.start()
+    with ap.fly(flown, folder=tmp_path, mace=SMALL, **LOOSE) as flying:  # type: ignore[arg-type]
+        SocketClient(unixsocket=name, timeout=60).run(flown, use_stress=False)
+        driver.join(timeout=60)
+        assert flying.n_steps >= 13
+        assert len(flying.checks) >= 1
+    assert not driver.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"tolerances": {}}, "no tolerance is set"),
+        ({"tolerances": {"edif": 0.1}}, "edif"),
+        ({"adaptive_method_parameters": {"n_min": 5, "n_max": 4, "factor": 2}}, "not above n_min"),
+        ({"early_check": 0.1}, "a single model has no deviation"),
+        ({"tolerances": {"vmax": 0.1}}, "the models learn no stress"),
+        ({"num_initial_steps": 0}, "there are no models to begin with"),
+        ({"models": ["nowhere.model"]}, "nowhere.model"),
+        ({"reference": "tblit"}, "tblit"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_computed(tmp_path: Path, changed: dict[str, Any], words: str) -> None:
+    arguments: dict[str, Any] = {**LOOSE, "mace": SMALL, **changed}
+    with pytest.raises(UserError, match=words):
+        ap.fly(molecule("H2O"), folder=tmp_path / "flight", **arguments)
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    ap.fly(molecule("H2O"), folder=tmp_path, mace=SMALL, **LOOSE).close()  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="begun with other atoms"):
+        ap.fly(molecule("NH3"), folder=tmp_path, mace=SMALL, **LOOSE)  # type: ignore[arg-type]
