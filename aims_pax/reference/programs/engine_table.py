@@ -271,6 +271,7 @@ def _vasp(run: EngineRun) -> "BaseCalculator":
     from ase.calculators.vasp import Vasp
 
     os.environ[Vasp.VASP_PP_PATH] = str(run.settings.pseudo_dir)  # there is no other way to tell ASE
+    run.atoms.pbc = True  # as VASP has all structures, and ASE refuses others
     charge = {"charge": run.charge} if run.charge else {}
     spin = {} if run.moment is None else {"ispin": 2, "nupdown": run.moment}
     arguments = run.arguments(**({} if run.kpts is None else {"gamma": True}), **charge, **spin)

@@ -451,6 +451,68 @@ def test_free_atoms_of_a_molecular_program_have_their_own_spin(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
+FREE_ATOM = {
+    "abinit": {"abinit.in": ["nsppol 2", "spinmagntarget 2", "ngkpt 1 1 1"]},
+    "castep": {"castep.param": ["SPIN_POLARIZED: TRUE", "SPIN: 2", "SPIN_FIX: -1"]},
+    "espresso": {"espresso.pwi": ["nspin = 2", "tot_magnetization = 2", "K_POINTS gamma", "nat = 1", "15.0"]},
+    "siesta": {"siesta.fdf": ["Spin collinear", "Spin.Fix", "Spin.Total 2"]},
+    "vasp": {"INCAR": ["ISPIN = 2", "NUPDOWN = 2"]},
+}
+
+
+@pytest.mark.parametrize("kind", FREE_ATOM)
+def test_free_atom_of_a_crystal_s_program_is_alone_in_its_box_with_the_spin_of_its_ground_state(
+    kind: str, tmp_path: Path
+) -> None:
+    settings = settings_of(kind, tmp_path, command=stand_in(tmp_path))
+    told = {"magnetic_moments": {"Si": -1.0}, "parameters": {**settings.parameters, "kpts": [4, 4, 4]}}
+    assert EngineReference(settings.model_copy(update=told)).isolated_atom_energy(14, folder=tmp_path) is None
+    for name, lines in FREE_ATOM[kind].items():
+        text = " ".join((tmp_path / "free-atom-14" / name).read_text(encoding="utf-8").split())
+        for line in lines:
+            assert line.lower() in text.lower(), text
+        assert "4 4 4" not in text
+
+
+def test_a_slab_is_handed_to_vasp_as_periodic_which_has_no_others(tmp_path: Path) -> None:
+    slab = bulk("Si", cubic=True)
+    slab.set_cell([5.43, 5.43, 15.0])
+    slab.pbc = (True, True, False)
+    settings = settings_of("vasp", tmp_path, command=stand_in(tmp_path))
+    EngineReference(settings).label(frame_of(slab, system="slab"), folder=tmp_path / "label", want_stress=False)
+    assert (tmp_path / "label" / "KPOINTS").read_text(encoding="utf-8").splitlines()[3].split() == ["3", "3", "1"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"system": {"tot_magnetization": 1}},
+        {"system": {"tot_charge": 1}},
+        {"system": {"nspin": 1}},
+        {"system": {"nspin": 4}},
+    ],
+)
+def test_free_atom_is_not_computed_where_parameters_say_the_spin_of_all(
+    said: dict[str, object], tmp_path: Path
+) -> None:
+    command = stand_in(tmp_path, ends="open('started', 'w')")
+    settings = settings_of("espresso", tmp_path, command=command)
+    told = {"parameters": {"input_data": {**said, "control": {}}}}
+    assert EngineReference(settings.model_copy(update=told)).isolated_atom_energy(14, folder=tmp_path) is None
+    assert not (tmp_path / "free-atom-14").exists()
+
+
+def test_free_hydrogen_of_quantum_espresso_is_a_doublet(tmp_path: Path) -> None:
+    settings = programs.espresso()
+    needs(settings)
+    spins_differ = settings.parameters["input_data"] | {"nspin": 2}
+    settings = settings.model_copy(update={"parameters": {"input_data": spins_differ}})
+    energy = EngineReference(settings).isolated_atom_energy(1, folder=tmp_path)
+    # PBE: -13.60 eV, in a small box and with a small cutoff; with electrons paired it is 0.9 eV above.
+    assert energy == pytest.approx(-13.6, abs=0.3)
+    assert not (tmp_path / "free-atom-1").exists()
+
+
 def test_catalogue_knows_every_reference_and_finds_those_that_are_here() -> None:
     found = {one.type: one for one in catalogue()}
     assert list(found) == list(REFERENCE_SETTINGS)
