@@ -101,7 +101,8 @@ class KPointEngineSettings(EngineSettings):
     kspacing: Positive | None = Field(
         None,
         description="Largest distance of k points along each reciprocal vector, 1/Å, with the factor 2π as in VASP's "
-        "KSPACING. The Γ point only when neither this nor kpts in parameters is given.",
+        "KSPACING. When neither this nor kpts in parameters is given, the Γ point alone; ABINIT and CASTEP then choose "
+        "points by rules of their own.",
     )
 
 
