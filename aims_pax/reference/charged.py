@@ -1,6 +1,7 @@
 """Structures with a charge or spin of their own, before a reference that is told others, or can't be told any."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,8 +9,8 @@ from aims_pax.frame import Frame, Label, LabelFailure
 from aims_pax.protocols import Reference
 from aims_pax.reference.calculation import Calculation, Observables
 from aims_pax.reference.electrons import spin_problem
-from aims_pax.settings.methods.charges import Told, told_by
-from aims_pax.settings.methods.reference import AseCalculatorSettings, TeacherSettings
+from aims_pax.settings.methods.charges import F_IN_CORE, Told, told_by
+from aims_pax.settings.methods.reference import AseCalculatorSettings, TbliteSettings, TeacherSettings
 
 READ_FROM_ATOMS: Final = (TeacherSettings, AseCalculatorSettings)
 """Settings whose references hand a frame's own charge and spin to their calculator."""
@@ -102,6 +103,21 @@ def settings_of(settings: Any, frame: Frame) -> Any:
         if problem is not None and "multiplicity" in keys and settings.multiplicity is not None:
             raise ValueError(problem)
     return changed
+
+
+def with_fitting_spin(frame: Frame, settings: Any) -> Frame:
+    """The same frame, with the fewest unpaired electrons that it can have where it has no spin of its own, and not as
+    many electrons as the multiplicity of the settings asks for: one atom is missing, say."""
+    told = told_by(settings)
+    charge = told.charge if frame.charge is None else frame.charge
+    if frame.spin is not None or told.multiplicity is None or charge is None or not float(charge).is_integer():
+        return frame
+    numbers, names = frame.numbers.tolist(), ("charge", "multiplicity")
+    if isinstance(settings, TbliteSettings) and any(number in F_IN_CORE for number in numbers):
+        return frame
+    if spin_problem(numbers, charge=int(charge), multiplicity=int(told.multiplicity), names=names) is None:
+        return frame
+    return replace(frame, spin=1 + (sum(numbers) - int(charge)) % 2)
 
 
 def _is_given(settings: AseCalculatorSettings) -> bool:

@@ -15,6 +15,7 @@ from aims_pax.evaluation.properties.symmetry import keep_symmetry
 from aims_pax.frame import FloatArray
 from aims_pax.reference.ase_adapter import foreign_code
 from aims_pax.reference.calculation import ENGINE_ERRORS, raised_words
+from aims_pax.reference.electrons import ground_state_multiplicity
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -209,11 +210,9 @@ class Specimen:
 def free_atom(number: int) -> "Atoms":
     """One atom, whose `info` tells the spin of its ground state (2S + 1)."""
     from ase import Atoms
-    from ase.data import ground_state_magnetic_moments
 
-    moment = round(float(ground_state_magnetic_moments[number])) if number < len(ground_state_magnetic_moments) else 0
     atoms = Atoms(numbers=[number], positions=[[0.0, 0.0, 0.0]])
-    atoms.info["spin"] = moment + 1
+    atoms.info["spin"] = ground_state_multiplicity(number) or 1
     return atoms
 
 

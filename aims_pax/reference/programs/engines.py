@@ -40,6 +40,7 @@ from aims_pax.settings.methods.engines import (
     MoleculeEngineSettings,
     box_problem,
 )
+from aims_pax.settings.methods.keywords import fixes_spin, flat
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -101,15 +102,15 @@ class EngineReference:
         return outcome if told is None else replace(outcome, reference=f"{self.name}; version {told}")
 
     def isolated_atom_energy(self, number: int, *, folder: Path) -> float | None:
-        """Energy of one neutral free atom, eV, by programs for molecules; None by others, or when it fails.
+        """Energy of one neutral free atom, eV, in the spin of its ground state; None where that can't be told.
 
-        The occupation of a free atom's shells can't be told to plane-wave programs in one way that is right for all
-        elements; their free atoms are fitted to the labels.
+        Programs that sample the Brillouin zone have the atom in the middle of `molecule_box`, at the Γ point, with the
+        smearing of all other labels: a shell that is partly filled is spherical.
         """
-        multiplicity = ground_state_multiplicity(number)
-        if multiplicity is None or not isinstance(self.settings, MoleculeEngineSettings):
+        settings, multiplicity = self._for_free_atom(), ground_state_multiplicity(number)
+        if multiplicity is None or settings is None:
             return None
-        neutral = self.settings.model_copy(update={"charge": 0, "multiplicity": multiplicity})
+        neutral = settings.model_copy(update={"charge": 0, "multiplicity": multiplicity})
         atom = Frame("isolated atom", 0, 0, 0, np.array([number]), np.zeros((1, 3)))
         own = folder / f"free-atom-{number}"
         outcome = EngineReference(neutral).label(atom, folder=own, want_stress=False)
@@ -117,6 +118,21 @@ class EngineReference:
             shutil.rmtree(own, ignore_errors=True)
             return outcome.energy
         return None
+
+    def _for_free_atom(self) -> EngineSettings | None:
+        """The settings without what belongs to other structures; None where the program has no key for the spin, or
+        `parameters` say one that holds for all structures."""
+        settings = self.settings
+        if told_by(settings).owned:
+            return None
+        if isinstance(settings, MoleculeEngineSettings):
+            return settings
+        if not isinstance(settings, CrystalEngineSettings):
+            return None
+        if any(fixes_spin(name, value) for name, value in flat(settings.parameters)):
+            return None
+        gamma = {**settings.parameters, "kpts": (1, 1, 1)}
+        return settings.model_copy(update={"parameters": gamma, "magnetic_moments": {}})
 
     def _observables(self, frame: Frame, folder: Path, *, want_stress: bool) -> Observables:
         engine, folder = ENGINES[type(self.settings)], folder.absolute()

@@ -26,3 +26,9 @@ def flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from flat(value)
         else:
             yield str(key).lower(), value
+
+
+def fixes_spin(name: str, value: Any) -> bool:
+    """Whether a keyword of any program, in small letters, says more of spin than that it may be polarised."""
+    polarised = value is True or (type(value) is int and value == 2) or value in ("collinear", "polarized")
+    return name in MOMENT or (name in SPIN and not polarised)

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -11,7 +12,7 @@ from aims_pax.dataset.records import JobStatus
 from aims_pax.errors import CampaignStopped, Problem, StructureError
 from aims_pax.frame import Frame, Split
 from aims_pax.labelling.desk import LabelDesk
-from aims_pax.reference.charged import READ_FROM_ATOMS
+from aims_pax.reference.charged import READ_FROM_ATOMS, with_fitting_spin
 from aims_pax.settings import Project, ReferenceSettings
 from aims_pax.settings.augmentation import AugmentSettings
 from aims_pax.settings.stages.collect import CollectSettings
@@ -62,17 +63,28 @@ def frames_and_splits(project: Project, settings: CollectSettings) -> list[tuple
 
     A charge and spin of their own have those whose reference takes such; others are computed as it is told.
     """
-    takes = {system.name: _takes_spin(project.reference_for(system)) for system in project.systems}
-    sourced = list(collected(project, settings).sourced())
+    references = {system.name: project.reference_for(system) for system in project.systems}
+    takes = {name: _takes_spin(reference) for name, reference in references.items()}
+    sourced = [
+        (key, frame)
+        for key, frame in collected(project, settings).sourced()
+        if not _is_untold(key, references[frame.system])
+    ]
     splits = splits_of(
         [frame for _, frame in sourced],
         valid_ratio=settings.valid_ratio,
         test_ratio=settings.test_ratio,
         streams=Streams(settings.augment.seed),
     )
+    spun = [
+        with_fitting_spin(frame, references[frame.system])
+        if takes[frame.system]
+        else replace(frame, charge=None, spin=None)
+        for _, frame in sourced
+    ]
     return [
-        (key, replace(frame if takes[frame.system] else replace(frame, charge=None, spin=None), md_step=number), split)
-        for number, ((key, frame), split) in enumerate(zip(sourced, splits, strict=True), start=1)
+        (key, replace(frame, md_step=number), split)
+        for number, ((key, _), frame, split) in enumerate(zip(sourced, spun, splits, strict=True), start=1)
     ]
 
 
@@ -81,6 +93,11 @@ def _takes_spin(reference: ReferenceSettings) -> bool:
     if isinstance(reference, READ_FROM_ATOMS):
         return reference.multiplicity is not None
     return "multiplicity" in type(reference).model_fields
+
+
+def _is_untold(source: str, reference: ReferenceSettings) -> bool:
+    """Whether a structure is a free atom whose spin can't be told, with an energy that may be eV too high."""
+    return source == "isolated" and reference.type in NEEDS_INPUT
 
 
 class Collect:
@@ -107,8 +124,13 @@ class Collect:
             yield Problem(where, words, "", "Add a starting structure that holds them.")
         engines = {project.reference_for(system).type for system in project.systems} & NEEDS_INPUT
         if engines and any(set(frame.numbers.tolist()) - elements[frame.system] for _, frame, _ in found):
-            words = f"Input for {engines.pop()} has the elements of each starting structure, and no others."
+            words = f"Input for {min(engines)} has the elements of each starting structure, and no others."
             yield Problem(where, words, "", "Leave out dimers and alloys across starting structures.")
+        periodic = {system.name: system.frame.pbc.tolist() for system in project.systems}
+        if engines and any(frame.pbc.tolist() != periodic[frame.system] for _, frame, _ in found):
+            words = f"Input for {min(engines)} is that of each starting structure, its k points among it, and some of "
+            words += "what would be made is periodic in other directions."
+            yield Problem(where, words, "", "Leave out clusters, slabs and dimers.")
 
     def facts(self, project: Project) -> Iterator[str]:
         """What is made and labelled, and what is missing of it."""
@@ -116,8 +138,11 @@ class Collect:
             made = collected(project, self._settings)
         except StructureError:
             return
-        each = ", ".join(f"{one.key} {len(one.frames)}" for one in made.made if one.frames)
-        yield f"{self.name}: {len(made.frames)} structures are made and labelled ({each})"
+        labelled = Counter(key for key, _, _ in frames_and_splits(project, self._settings))
+        each = ", ".join(f"{key} {n}" for key, n in labelled.items())
+        yield f"{self.name}: {labelled.total()} structures are made and labelled ({each})"
+        if labelled.total() < len(made.frames):
+            yield f"{self.name}: free atoms are left out: the reference can't be told their spin by structure"
         yield from (f"{self.name}: {remark.where}: {remark.found}" for remark in made.told)
 
     def run(self, bench: Bench) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from aims_pax.frame import Frame
+from aims_pax.reference.electrons import ground_state_multiplicity
 from aims_pax.settings.augmentation.sources import IsolatedSettings
 from aims_pax.structures.augmentation.drafts import Augmentation, Begins, Draft, Drawing, elements_of
 
@@ -24,10 +25,8 @@ class IsolatedAtoms(Augmentation[IsolatedSettings]):
 
     def made_of(self, start: Frame) -> Iterator[Draft]:
         """One of each element that no structure before it has, neutral and with the spin of its ground state."""
-        from ase.data import ground_state_magnetic_moments
-
         for number, first in sorted(self._first.items()):
             if first is start:
                 frame = Frame(start.system, start.trajectory, 0, 0, np.array([number]), np.zeros((1, 3)))
-                spin = 1 + round(ground_state_magnetic_moments[number])
+                spin = ground_state_multiplicity(number)
                 yield Draft(self.finished(replace(frame, charge=0, spin=spin)))

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
+from pydantic import ValidationError
 
 from aims_pax.atoms import atoms_of, frame_of
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.protocols import Reference
 from aims_pax.reference.catalogue import catalogue
 from aims_pax.reference.programs.engine_output import version_printed
-from aims_pax.reference.programs.engine_table import ENGINES
+from aims_pax.reference.programs.engine_table import ENGINES, with_k_points
 from aims_pax.reference.programs.engines import EngineReference, k_mesh
 from aims_pax.reference.programs.espresso import input_data
 from aims_pax.reference.registry import build_reference
@@ -313,6 +314,23 @@ def test_directions_that_are_not_periodic_get_one_k_point() -> None:
     assert k_mesh(slab, GpawSettings(kspacing=0.4)) == (3, 3, 1)
 
 
+def test_k_points_of_cp2k_join_the_user_s_own_input() -> None:
+    written = "&FORCE_EVAL\n&DFT\n&SCF\nEPS_SCF 1e-8\n&END SCF\n&END DFT\n&END FORCE_EVAL"
+    lines = [line.strip() for line in with_k_points(written, (2, 3, 4)).splitlines()]
+    assert lines.count("&FORCE_EVAL") == lines.count("&DFT") == 1
+    assert "EPS_SCF 1e-8" in lines
+    assert lines[lines.index("&KPOINTS") + 1] == "SCHEME MONKHORST-PACK 2 3 4"
+    assert k_mesh(atoms_of(SILICON), Cp2kSettings(kspacing=0.51)) == (4, 4, 4)
+    assert k_mesh(atoms_of(SILICON), Cp2kSettings()) is None
+
+
+def test_k_points_of_cp2k_are_not_said_twice() -> None:
+    kpoints = "&FORCE_EVAL\n&DFT\n&KPOINTS\nSCHEME MONKHORST-PACK 2 2 2\n&END\n&END\n&END"
+    assert Cp2kSettings(parameters={"inp": kpoints}).says_k_points
+    with pytest.raises(ValidationError, match="both say the same thing"):
+        Cp2kSettings(kspacing=0.5, parameters={"inp": kpoints})
+
+
 def test_k_points_of_the_user_s_own_are_left_alone() -> None:
     assert k_mesh(bulk("Si"), GpawSettings(kspacing=0.51, parameters={"kpts": {"size": [2, 2, 2]}})) is None
 
@@ -449,6 +467,76 @@ def test_free_atoms_of_a_molecular_program_have_their_own_spin(tmp_path: Path) -
     energy = EngineReference(settings).isolated_atom_energy(1, folder=tmp_path)
     assert energy == pytest.approx(-13.6057, abs=0.01)  # -1/2 Hartree in a finite basis
     assert list(tmp_path.iterdir()) == []
+
+
+FREE_ATOM = {
+    "abinit": {"abinit.in": ["nsppol 2", "spinmagntarget 2", "ngkpt 1 1 1"]},
+    "castep": {"castep.param": ["SPIN_POLARIZED: TRUE", "SPIN: 2", "SPIN_FIX: -1"]},
+    "espresso": {"espresso.pwi": ["nspin = 2", "tot_magnetization = 2", "K_POINTS gamma", "nat = 1", "15.0"]},
+    "siesta": {"siesta.fdf": ["Spin collinear", "Spin.Fix", "Spin.Total 2"]},
+    "vasp": {"INCAR": ["ISPIN = 2", "NUPDOWN = 2"]},
+}
+
+
+@pytest.mark.parametrize("kind", FREE_ATOM)
+def test_free_atom_of_a_crystal_s_program_is_alone_in_its_box_with_the_spin_of_its_ground_state(
+    kind: str, tmp_path: Path
+) -> None:
+    settings = settings_of(kind, tmp_path, command=stand_in(tmp_path))
+    told = {"magnetic_moments": {"Si": -1.0}, "parameters": {**settings.parameters, "kpts": [4, 4, 4]}}
+    assert EngineReference(settings.model_copy(update=told)).isolated_atom_energy(14, folder=tmp_path) is None
+    for name, lines in FREE_ATOM[kind].items():
+        text = " ".join((tmp_path / "free-atom-14" / name).read_text(encoding="utf-8").split())
+        for line in lines:
+            assert line.lower() in text.lower(), text
+        assert "4 4 4" not in text
+
+
+def test_a_slab_is_handed_to_vasp_as_periodic_which_has_no_others(tmp_path: Path) -> None:
+    slab = bulk("Si", cubic=True)
+    slab.set_cell([5.43, 5.43, 15.0])
+    slab.pbc = (True, True, False)
+    settings = settings_of("vasp", tmp_path, command=stand_in(tmp_path))
+    EngineReference(settings).label(frame_of(slab, system="slab"), folder=tmp_path / "label", want_stress=False)
+    assert (tmp_path / "label" / "KPOINTS").read_text(encoding="utf-8").splitlines()[3].split() == ["3", "3", "1"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"system": {"tot_magnetization": 1}},
+        {"system": {"tot_charge": 1}},
+        {"system": {"nspin": 1}},
+        {"system": {"nspin": 4}},
+    ],
+)
+def test_free_atom_is_not_computed_where_parameters_say_the_spin_of_all(
+    said: dict[str, object], tmp_path: Path
+) -> None:
+    command = stand_in(tmp_path, ends="open('started', 'w')")
+    settings = settings_of("espresso", tmp_path, command=command)
+    told = {"parameters": {"input_data": {**said, "control": {}}}}
+    assert EngineReference(settings.model_copy(update=told)).isolated_atom_energy(14, folder=tmp_path) is None
+    assert not (tmp_path / "free-atom-14").exists()
+
+
+def test_free_atom_of_a_molecular_program_is_not_computed_in_the_spin_that_parameters_say_of_all(
+    tmp_path: Path,
+) -> None:
+    settings = OrcaSettings(command=stand_in(tmp_path), parameters={"orcasimpleinput": "PBE def2-SVP", "mult": 1})
+    assert EngineReference(settings).isolated_atom_energy(8, folder=tmp_path) is None
+    assert not (tmp_path / "free-atom-8").exists()
+
+
+def test_free_hydrogen_of_quantum_espresso_is_a_doublet(tmp_path: Path) -> None:
+    settings = programs.espresso()
+    needs(settings)
+    spins_differ = settings.parameters["input_data"] | {"nspin": 2}
+    settings = settings.model_copy(update={"parameters": {"input_data": spins_differ}})
+    energy = EngineReference(settings).isolated_atom_energy(1, folder=tmp_path)
+    # PBE: -13.60 eV, in a small box and with a small cutoff; with electrons paired it is 0.9 eV above.
+    assert energy == pytest.approx(-13.6, abs=0.3)
+    assert not (tmp_path / "free-atom-1").exists()
 
 
 def test_catalogue_knows_every_reference_and_finds_those_that_are_here() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
+from ase.data import ground_state_magnetic_moments
 
 from aims_pax.atoms import frame_of
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
@@ -202,10 +203,20 @@ def test_isolated_atoms_outside_the_method_have_no_energy(mace_model: Path, tmp_
 
 
 @pytest.mark.parametrize(
-    ("number", "multiplicity"), [(1, 2), (2, 1), (6, 3), (7, 4), (8, 3), (24, 7), (26, 5), (58, None)]
+    ("number", "multiplicity"),
+    [(1, 2), (2, 1), (6, 3), (7, 4), (8, 3), (24, 7), (26, 5), (46, 1), (58, 1), (64, 9), (103, 2), (104, None)],
 )
 def test_ground_state_multiplicities_follow_the_spectroscopic_tables(number: int, multiplicity: int | None) -> None:
     assert ground_state_multiplicity(number) == multiplicity
+
+
+def test_ground_states_fit_the_number_of_electrons_and_those_of_ase() -> None:
+    for number in range(1, 104):
+        multiplicity = ground_state_multiplicity(number)
+        assert multiplicity is not None
+        assert spin_problem([number], charge=0, multiplicity=multiplicity) is None
+        if number not in (58, 99, 103):  # cerium and einsteinium have another parity there, lawrencium nothing
+            assert multiplicity - 1 == ground_state_magnetic_moments[number]
 
 
 def test_spins_that_fit_are_no_problem() -> None:
