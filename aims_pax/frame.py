@@ -41,7 +41,12 @@ class FailureReason(StrEnum):
     CRASHED = "crashed", "the engine ended by an error or a signal"
     UNPHYSICAL = (
         "unphysical",
-        "energy or forces are not finite, are for another number of atoms, or exceed `REFERENCE.max_force_ev_per_ang`",
+        "energy or forces are not finite, or are for another number of atoms",
+    )
+    KEPT_OUT = (
+        "kept out",
+        "a force exceeds `max_force_ev_per_ang` of REFERENCE, or of `collect`: the label is stored, and nobody learns "
+        "it unless the limit is raised",
     )
     WALLTIME = "walltime", "the calculation took longer than `REFERENCE.walltime_s`"
     OUT_OF_MEMORY = "out of memory", "the engine was refused memory, or was ended by SIGKILL from outside"
@@ -73,6 +78,11 @@ class FailureReason(StrEnum):
     def is_infrastructure(self) -> bool:
         """Whether the place is to blame, not the structure."""
         return self in (FailureReason.WORKER_LOST, FailureReason.MISSING_EXECUTABLE, FailureReason.SCRATCH)
+
+    @property
+    def is_unphysical(self) -> bool:
+        """Whether the structure is one that models should never come to."""
+        return self in (FailureReason.UNPHYSICAL, FailureReason.KEPT_OUT)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,10 +167,15 @@ class Label:
     extras: Mapping[str, FloatArray] = field(default_factory=dict)
     worker: str = ""
 
+    @property
+    def max_force_ev_per_ang(self) -> float:
+        """Largest force on an atom, eV/Å."""
+        return float(np.linalg.norm(self.forces, axis=1).max(initial=0.0))
+
 
 @dataclass(frozen=True, slots=True)
 class LabelFailure:
-    """A reference calculation that gave no label.
+    """A reference calculation that gave no label to learn from.
 
     Parameters
     ----------
@@ -173,6 +188,8 @@ class LabelFailure:
         Seconds until it failed.
     worker : str
         Host and number of the process that has tried; empty where nobody has noted it.
+    label : Label or None
+        What was computed all the same: the label that is kept out of the dataset.
     """
 
     reason: FailureReason
@@ -180,6 +197,7 @@ class LabelFailure:
     folder: str | None = None
     wall_s: float = 0.0
     worker: str = field(default="", compare=False)
+    label: Label | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from aims_pax.campaign.course import Position, ahead, course_problems
 from aims_pax.campaign.fingerprint import changed_settings, changes, claim, in_users_words, noted
 from aims_pax.campaign.progress import FINISHED, progress_of
+from aims_pax.campaign.returning import returning
 from aims_pax.campaign.session import OVER, stages_over
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, SettingsError
@@ -64,18 +65,30 @@ class Ended:
         Those that it was last continued with, as :mod:`aims_pax.campaign.fingerprint` notes them.
     state : State or None
         Of its last stage of active learning.
+    n_returning : int
+        Labels that were kept out, and that the limits of now let in.
+    n_kept_out : int
+        Labels that are kept out, with these.
     """
 
     position: Position
     settings: str | None
     state: State | None
+    n_returning: int = 0
+    n_kept_out: int = 0
 
     @classmethod
     def of(cls, project: Project, store: RunStore, memory: Memory) -> "Ended":
         """That of the run in a store."""
         learning = project.settings.learning
         state = recall_state(store, learning[-1].name) if learning else None
-        return cls(Position.of(store, memory), store.get_meta("settings"), state)
+        return cls(
+            Position.of(store, memory),
+            store.get_meta("settings"),
+            state,
+            n_returning=len(returning(project, store, memory)),
+            n_kept_out=len(store.kept_out()),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +109,13 @@ class Renewal:
 def renewal(project: Project, run: Ended) -> Renewal | None:
     """What there is left to do in a run that takes no more structures; None when it is nothing."""
     settings, position = project.settings, run.position
-    if run.settings is None or not settings.learning or position.progress is None:
+    if run.settings is None or position.progress is None:
         return None
+    returned = None
+    if position.progress == FINISHED and run.n_returning and settings.ending is not None:
+        returned = Renewal(Kind.CONVERGENCE, f"{n_labels(run.n_returning)} that were kept out are let in now")
+    if not settings.learning:
+        return returned
     last, changed = settings.learning[-1], list(_renewing(project, run.settings))
     because = "; ".join(f"{key_of(name)} was {shown(before)}, and is {shown(now)}" for name, before, now in changed)
     has_begun = last.name in (*position.over, position.progress)
@@ -110,8 +128,10 @@ def renewal(project: Project, run: Ended) -> Renewal | None:
         names = ", ".join(plan.name for plan in added)
         if [plan.name for plan in added] == [settings.end]:
             is_new = any(key_of(name) == "converge_al" for name, _, _ in changed)
-            return Renewal(Kind.CONVERGENCE, because) if is_new else None
+            return Renewal(Kind.CONVERGENCE, because) if is_new else returned
         return Renewal(Kind.FURTHER, names)
+    if returned is not None:
+        return returned
     if settings.ending is None or last.name not in position.over:
         return None
     more = {
@@ -325,6 +345,11 @@ def _start_optimizers_afresh(run: Bench, settings: ActiveLearningSettings) -> No
 
 def _renewing(project: Project, settings: str) -> Iterator[tuple[str, Any, Any]]:
     return (change for change in changes(settings, project) if when(change[0]) is When.RENEWS)
+
+
+def n_labels(n: int) -> str:
+    """So many labels, in words."""
+    return f"{n} label{'s' if n != 1 else ''}"
 
 
 def key_of(name: str) -> str:

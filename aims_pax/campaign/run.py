@@ -11,6 +11,7 @@ from aims_pax.campaign.probing import forget, probe_run, take_over
 from aims_pax.campaign.progress import FINISHED, progress_of
 from aims_pax.campaign.refit import refit
 from aims_pax.campaign.reopening import reopen, set_aside_results
+from aims_pax.campaign.returning import let_labels_in
 from aims_pax.campaign.session import opened, part_of, proceed
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
@@ -93,6 +94,8 @@ def _worked(bench: Bench, stages: tuple[Stage, ...], *, is_new: bool) -> Summary
     with ending_barren_sessions(store, bench.memory):
         if is_new:
             _begin(bench, stages)
+        else:
+            let_labels_in(bench)
         _go_through(bench, stages)
     set_aside_results(bench)
     summary = write_results(project, store, bench.existing_committee(), bench.folder, bench.stopwatch)

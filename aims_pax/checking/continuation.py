@@ -8,7 +8,7 @@ from typing import Final
 from aims_pax.campaign.course import course_problems
 from aims_pax.campaign.fingerprint import changed_settings, changes, in_users_words, noted_plan
 from aims_pax.campaign.progress import FINISHED
-from aims_pax.campaign.reopening import Ended, Renewal, renewal, shown, unreached_goals, what_to_raise
+from aims_pax.campaign.reopening import Ended, Renewal, n_labels, renewal, shown, unreached_goals, what_to_raise
 from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.errors import Problem, StructureError
@@ -116,6 +116,7 @@ def continuation_facts(
     """What the run in the folder means for the next one, and what it has still to do."""
     if earlier is None or earlier.progress is None:
         return
+    yield from _kept_out_facts(earlier, project)
     if (renewed := earlier.renewal(project)) is not None:
         yield f"the run in {project.run_folder} had ended, and {renewed.kind}: {renewed.because}"
     elif earlier.progress == FINISHED:
@@ -129,6 +130,17 @@ def continuation_facts(
     there = tuple(stage for stage in stages if stage in project.stages)
     for _, fact in amount_facts(project, there, standing=earlier.standing):
         yield f"left of it: {fact}"
+
+
+def _kept_out_facts(earlier: EarlierRun, project: Project) -> Iterator[str]:
+    """Labels that nobody learns for their forces, and what becomes of them by the limits of now."""
+    n_all, n_back = earlier.ended.n_kept_out, earlier.ended.n_returning
+    if n_all > n_back:
+        yield f"kept out of what is learned: {n_labels(n_all - n_back)}, of forces beyond max_force_ev_per_ang"
+    if n_back:
+        goes_on = earlier.progress != FINISHED or earlier.renewal(project) is not None
+        told = "learned from now on" if goes_on else "learned if the run went on by a further stage"
+        yield f"{told}: {n_labels(n_back)} kept out before, whose forces max_force_ev_per_ang allows now"
 
 
 def _new_run_problems(project: Project, stages: tuple[Stage, ...]) -> Iterator[Problem]:

@@ -58,6 +58,37 @@ class StoredJob:
     n_failures: int
 
 
+@dataclass(frozen=True, slots=True)
+class KeptOut:
+    """A label that is stored, and that nobody learns because of its forces.
+
+    Parameters
+    ----------
+    label_id, structure_id : int
+    system : str
+    trajectory, md_step : int
+        Of its structure.
+    stage : str
+        Name of the stage that has asked for it.
+    source : str
+        What has picked the structure, or where it was taken from.
+    reference : str
+        Key of the method, as in :class:`StoredJob`.
+    max_force_ev_per_ang : float
+        Largest force on an atom.
+    """
+
+    label_id: int
+    structure_id: int
+    system: str
+    trajectory: int
+    md_step: int
+    stage: str
+    source: str
+    reference: str
+    max_force_ev_per_ang: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PredictedLabel:
     """A label beside what the committee had said of its frame before it learned from it.
@@ -265,6 +296,8 @@ class Counts:
         Labels that were asked for, and not wanted any more before anybody began them; they count as not requested.
     n_train, n_valid, n_test : int
         Structures by split that have a label, over all members.
+    n_kept_out : int
+        Of those that failed: labels that are stored, and that nobody learns because of their forces.
     """
 
     n_in_flight: int
@@ -275,6 +308,7 @@ class Counts:
     n_valid: int
     n_test: int = 0
     n_withdrawn: int = 0
+    n_kept_out: int = 0
 
     @property
     def n_requested(self) -> int:

@@ -181,6 +181,7 @@ class RunStatus:
                 "in_flight": counts.n_in_flight,
                 "done": counts.n_received,
                 "failed": counts.n_failed,
+                "kept_out": counts.n_kept_out,
                 "withdrawn": counts.n_withdrawn,
             },
             "dataset": {
@@ -293,6 +294,7 @@ def _verdict_on(folder: Path) -> str:
 
 def _up_to_date(seen: Status, counts: Counts, progress: str | None) -> Status:
     """What a run has told of itself, with what its store knows by now."""
+    seen = replace(seen, n_labels_kept_out=counts.n_kept_out)
     if seen.phases:  # of a loop, whose labels are those of the run
         seen = replace(
             seen,

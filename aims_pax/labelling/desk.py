@@ -21,6 +21,7 @@ from aims_pax.labelling.in_flight import InFlight
 from aims_pax.labelling.patience import Patience, pool_dead
 from aims_pax.labelling.result import discard, read_finished
 from aims_pax.protocols import LabelDone, LabelJob, Pool
+from aims_pax.reference.force_limit import ForceLimit
 from aims_pax.times import about
 
 diary = logging.getLogger("aims_pax.labels")
@@ -64,6 +65,9 @@ class LabelDesk:
         Whether labels may be withdrawn that no worker has begun.
     told : callable
         Hears what is waited for, as in :class:`~aims_pax.labelling.patience.Patience`.
+    limit : callable or None
+        The largest force that a label of a frame may hold to be learned, whatever the reference has made of it; None:
+        as the reference says.
     """
 
     def __init__(
@@ -80,8 +84,9 @@ class LabelDesk:
         reference: str | None = None,
         is_revocable: bool = False,
         told: Callable[[str], None] = lambda _words: None,
+        limit: Callable[[Frame], ForceLimit] | None = None,
     ) -> None:
-        self._is_revocable = is_revocable
+        self._is_revocable, self._limit = is_revocable, limit
         self._store, self._pool, self._folder, self._stage = store, pool, folder, stage
         self._reference = store.chosen_reference if reference is None else reference
         self._keeps_folders, self._departure, self._called = keeps_folders, departure, called
@@ -181,7 +186,7 @@ class LabelDesk:
             result = read_finished(self._job(job.label_id)) or known(job.frame)
             if result is None:
                 self.send(job.label_id)
-            elif self._is_final(done := LabelDone(job.label_id, result)):
+            elif self._is_final(done := self._judged(LabelDone(job.label_id, result))):
                 finished.append(done)
         return finished
 
@@ -201,8 +206,8 @@ class LabelDesk:
         while self._departure.reason is None and not self.only_held:
             left_s = self._look_s if deadline is None else min(self._look_s, max(0.0, deadline - time.monotonic()))
             arrived = [] if self._stopped else self._pool.collect(timeout_s=left_s)
-            answers = [done for done in arrived if self._is_final(done)]
-            answers += [done for done in self._look() if self._is_final(done)]
+            answers = [done for done in map(self._judged, arrived) if self._is_final(done)]
+            answers += [done for done in map(self._judged, self._look()) if self._is_final(done)]
             if answers:
                 return answers
             if self._stopped is not None:
@@ -230,6 +235,13 @@ class LabelDesk:
         """
         if isinstance(answer.result, Label) and answer.label_id not in self._unreported:
             discard(self._folder.label(answer.label_id), keep_files=self._keeps_folders)
+
+    def _judged(self, done: LabelDone) -> LabelDone:
+        """The answer, with its label let in or kept out by the limit of this desk."""
+        if self._limit is None:
+            return done
+        frame = self._frames[done.label_id]
+        return LabelDone(done.label_id, self._limit(frame).judged(done.result, frame))
 
     def _is_final(self, done: LabelDone) -> bool:
         """Whether the learner is to hear of this answer. If not, the label is held, or asked for again."""

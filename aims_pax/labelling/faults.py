@@ -44,6 +44,7 @@ class Remedy:
 REMEDIES: Final[Mapping[FailureReason, Remedy]] = {
     FailureReason.NOT_CONVERGED: Remedy(1),
     FailureReason.UNPHYSICAL: Remedy(1),
+    FailureReason.KEPT_OUT: Remedy(1),
     FailureReason.WALLTIME: Remedy(1),
     FailureReason.CRASHED: Remedy(2),
     FailureReason.CUT_SHORT: Remedy(2),
@@ -56,16 +57,16 @@ REMEDIES: Final[Mapping[FailureReason, Remedy]] = {
 """Every reason but NOT_STARTED, by which nothing was tried: such a label stays in the books for the next session."""
 
 WRECKS: Final = WreckRule(n_recent=8, n_most=4, pause_epochs=40, max_pauses=2)
-"""Unphysical labels in series. A healthy run of DFT has no unphysical label among eight, rarely two."""
+"""Unphysical labels in series, and labels that are kept out. A healthy run of DFT has none among eight, rarely two."""
 
 
 def as_markdown() -> str:
     """The table as docs/durability.md shows it."""
     rows = [f"| {reason} | {reason.meaning} | {remedy.consequence()} |" for reason, remedy in REMEDIES.items()]
     series = (
-        f"| unphysical in series | more than {WRECKS.n_most} of {WRECKS.n_recent} labels of active learning in a row | "
-        "no structure is picked, trajectories go back to their checkpoints, and the committee is trained for "
-        f"{WRECKS.pause_epochs} epochs; when that was done {WRECKS.max_pauses} times in a row, the campaign stops with "
-        "advice |"
+        f"| unphysical or kept out, in series | more than {WRECKS.n_most} of {WRECKS.n_recent} labels of active "
+        "learning in a row | no structure is picked, trajectories go back to their checkpoints, and the committee is "
+        f"trained for {WRECKS.pause_epochs} epochs; when that was done {WRECKS.max_pauses} times in a row, the "
+        "campaign stops with advice |"
     )
     return "\n".join(["| Fault | How it shows | What is done |", "| --- | --- | --- |", *rows, series])

@@ -9,6 +9,7 @@ import io
 import json
 import shutil
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,19 +38,16 @@ def fingerprint(frame: Frame) -> str:
 def encode(result: Label | LabelFailure, frame: Frame, *, attempt: int = 1) -> bytes:
     """The result of an attempt (from 1) as the bytes of an npz file without pickled objects."""
     arrays: dict[str, Any] = {}
-    if isinstance(result, Label):
-        said: dict[str, Any] = {"energy": result.energy, "reference": result.reference, "wall_s": result.wall_s}
-        arrays = {"forces": result.forces} | {f"extra:{name}": value for name, value in result.extras.items()}
-        if result.stress is not None:
-            arrays["stress"] = result.stress
-    else:
-        said = {
-            "reason": result.reason.value,
-            "message": result.message,
-            "folder": result.folder,
-            "wall_s": result.wall_s,
-        }
-    said |= {"worker": result.worker}
+    said: dict[str, Any] = {}
+    label = result if isinstance(result, Label) else result.label
+    if label is not None:
+        said = {"energy": label.energy, "reference": label.reference}
+        arrays = {"forces": label.forces} | {f"extra:{name}": value for name, value in label.extras.items()}
+        if label.stress is not None:
+            arrays["stress"] = label.stress
+    if isinstance(result, LabelFailure):
+        said |= {"reason": result.reason.value, "message": result.message, "folder": result.folder}
+    said |= {"wall_s": result.wall_s, "worker": result.worker}
     said |= {"format": FORMAT, "fingerprint": fingerprint(frame), "attempt": attempt, "arrays": sorted(arrays)}
     buffer = io.BytesIO()
     np.savez(buffer, said=np.frombuffer(json.dumps(said).encode(), dtype=np.uint8), **arrays)
@@ -59,7 +57,8 @@ def encode(result: Label | LabelFailure, frame: Frame, *, attempt: int = 1) -> b
 def decode(content: bytes, frame: Frame, *, attempt: int | None = None) -> Label | LabelFailure | None:
     """The result in these bytes; None when they are damaged, of another format, or belong to another frame.
 
-    Given the number of an attempt, the failures of others count as nothing; a label counts, whichever has made it.
+    Given the number of an attempt, the failures of others count as nothing; a label counts, whichever has made it, and
+    one that is kept out, too.
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
@@ -69,22 +68,27 @@ def decode(content: bytes, frame: Frame, *, attempt: int | None = None) -> Label
             return None
         if sorted(arrays) != said.get("arrays", sorted(arrays)):  # a damaged table of contents may lose the last ones
             return None
-        if "reason" in said:
-            if attempt is not None and said.get("attempt", 1) != attempt:
-                return None
-            worker = said.get("worker", "")
-            return LabelFailure(FailureReason(said["reason"]), said["message"], said["folder"], said["wall_s"], worker)
-        return Label(
-            energy=said["energy"],
-            forces=arrays["forces"],
-            stress=arrays.get("stress"),
-            reference=said["reference"],
-            wall_s=said["wall_s"],
-            extras={name.removeprefix("extra:"): value for name, value in arrays.items() if name.startswith("extra:")},
-            worker=said.get("worker", ""),
-        )
+        label = _label(said, arrays) if "energy" in said else None
+        if "reason" not in said:
+            return label
+        if attempt is not None and label is None and said.get("attempt", 1) != attempt:
+            return None
+        reason, message = FailureReason(said["reason"]), said["message"]
+        return LabelFailure(reason, message, said["folder"], said["wall_s"], said.get("worker", ""), label)
     except (zipfile.BadZipFile, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError):
         return None
+
+
+def _label(said: Mapping[str, Any], arrays: Mapping[str, Any]) -> Label:
+    return Label(
+        energy=said["energy"],
+        forces=arrays["forces"],
+        stress=arrays.get("stress"),
+        reference=said["reference"],
+        wall_s=said["wall_s"],
+        extras={name.removeprefix("extra:"): value for name, value in arrays.items() if name.startswith("extra:")},
+        worker=said.get("worker", ""),
+    )
 
 
 def write_result(folder: Path, content: bytes) -> None:

@@ -53,7 +53,7 @@ def carry_out(
         )
     except Exception as error:  # the worker's entry: whatever goes wrong here must reach the campaign as a value
         result = _crash(error, attempt, wall_s=time.perf_counter() - started)
-    result = replace(result, worker=f"{host} {process}")
+    result = _by(result, f"{host} {process}")
     if isinstance(result, Label) and not (keep_files and attempt.is_dir() and any(attempt.iterdir())):
         shutil.rmtree(attempt, ignore_errors=True)
     if isinstance(result, LabelFailure) and result.reason.is_infrastructure:
@@ -104,12 +104,18 @@ def _reference(settings: bytes) -> Reference:
     return build_reference(pickle.loads(settings))
 
 
-def _finished(reference: Reference, job: LabelJob) -> Label | None:
-    """The label by this reference that some attempt has left."""
+def _finished(reference: Reference, job: LabelJob) -> Label | LabelFailure | None:
+    """The label by this reference that some attempt has left, kept out or not."""
     finished = read_finished(job)
-    if isinstance(finished, Label) and finished.reference.partition("; ")[0] == reference.name:
-        return finished
-    return None
+    label = finished.label if isinstance(finished, LabelFailure) else finished
+    return finished if label is not None and label.reference.partition("; ")[0] == reference.name else None
+
+
+def _by(result: Label | LabelFailure, worker: str) -> Label | LabelFailure:
+    """The result with the process that has computed it."""
+    if isinstance(result, LabelFailure) and result.label is not None:
+        return replace(result, worker=worker, label=replace(result.label, worker=worker))
+    return replace(result, worker=worker)
 
 
 def _made_folder(attempt: Path) -> LabelFailure | None:

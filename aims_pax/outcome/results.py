@@ -67,9 +67,10 @@ class Summary:
         """What a person wants to know when a run ends."""
         labels, wall = self.content["labels"], self.content["wall_s"]
         spent = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in wall.items() if seconds >= 0.5)
+        kept_out = f", {labels['kept_out']} of them kept out for their forces" if labels.get("kept_out") else ""
         return [
             f"labels: {labels['received']} of {labels['asked']} asked for "
-            f"({labels['failed']} failed); {labels['training']} train, {labels['validation']} validate"
+            f"({labels['failed']} failed{kept_out}); {labels['training']} train, {labels['validation']} validate"
             + (f", {labels['test']} test" if labels.get("test") else ""),
             *self._prior_lines(),
             *self._reference_lines(),
@@ -329,6 +330,7 @@ def _content(
             "asked": counts.n_requested,
             "received": counts.n_received,
             "failed": counts.n_failed,
+            "kept_out": counts.n_kept_out,
             "in_flight": counts.n_in_flight,
             "training": counts.n_train,
             "validation": counts.n_valid,

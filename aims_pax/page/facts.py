@@ -53,6 +53,8 @@ def _labels(material: Material) -> Iterator[tuple[str, str]]:
         yield "in flight", str(counts.n_in_flight)
     if counts.n_failed:
         yield "given up", str(counts.n_failed)
+    if counts.n_kept_out:
+        yield "of these stored and kept out, for their forces", str(counts.n_kept_out)
     if counts.n_failures:
         yield "failed attempts", str(counts.n_failures)
     if counts.n_withdrawn:

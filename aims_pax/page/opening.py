@@ -147,7 +147,8 @@ def _stability(material: Material) -> Number:
 
 def _cost(material: Material) -> Number:
     counts, spent_s = material.counts, sum(material.spent_s.values())
-    failed = f", {counts.n_failed} failed" if counts.n_failed else ""
+    kept_out = f" ({counts.n_kept_out} kept out)" if counts.n_kept_out else ""
+    failed = f", {counts.n_failed} failed{kept_out}" if counts.n_failed else ""
     flight = f", {counts.n_in_flight} in flight" if counts.n_in_flight else ""
     words = f"{duration(spent_s)} of work; {duration(material.label_s)} of reference calculations{failed}{flight}"
     return Number("Labels spent", f"{counts.n_received} labels", words)

@@ -90,6 +90,8 @@ class Status:
         When it was so, Unix time, s.
     error_ahead : ErrorAhead or None
         None where it can't be told, or not yet.
+    n_labels_kept_out : int
+        Of those that failed: labels that are stored, and that nobody learns because of their forces.
     """
 
     stage: str
@@ -122,6 +124,7 @@ class Status:
     busy_workers: float | None = None
     at: float = 0.0
     error_ahead: ErrorAhead | None = None
+    n_labels_kept_out: int = 0
 
     @property
     def n_in_flight(self) -> int:

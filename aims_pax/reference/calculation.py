@@ -9,7 +9,7 @@ import subprocess
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,6 +19,7 @@ import numpy as np
 
 from aims_pax.errors import AimsPaxError, ReferenceUnavailable
 from aims_pax.frame import FailureReason, FloatArray, Frame, Label, LabelFailure
+from aims_pax.reference.force_limit import ForceLimit
 
 ENGINE_ERRORS: Final = (
     ArithmeticError,
@@ -104,7 +105,7 @@ class Calculation:
     reference : str
         Name of the reference, stored with the label.
     max_force_ev_per_ang : float
-        Forces beyond this are called unphysical, not a label.
+        A label with forces beyond this is kept out.
     """
 
     frame: Frame
@@ -129,7 +130,7 @@ class Calculation:
         complaint = self._complaint(seen)
         if complaint is not None:
             return self._failure(FailureReason.UNPHYSICAL, complaint, started)
-        return Label(
+        label = Label(
             energy=float(seen.energy),
             forces=np.array(seen.forces, dtype=np.float64),
             stress=None if seen.stress is None else np.array(seen.stress, dtype=np.float64),
@@ -141,6 +142,10 @@ class Calculation:
                 if np.isfinite(value).all()  # no label is refused for what is not learnt
             },
         )
+        beyond = ForceLimit(self.max_force_ev_per_ang).complaint(label, self.frame)
+        if beyond is None:
+            return label
+        return replace(self._failure(FailureReason.KEPT_OUT, beyond, started), label=label)
 
     def _complaint(self, seen: Observables) -> str | None:
         """What is wrong with the numbers, in words; None when they may become a label."""
@@ -153,13 +158,6 @@ class Calculation:
             return f"the energy is {seen.energy} eV"
         if not np.isfinite(seen.forces).all() or (seen.stress is not None and not np.isfinite(seen.stress).all()):
             return "forces or stress are not finite"
-        norms = np.linalg.norm(seen.forces, axis=1)
-        atom = int(norms.argmax())
-        if norms[atom] > self.max_force_ev_per_ang:
-            return (
-                f"the force on atom {atom} (Z = {self.frame.numbers[atom]}) is {norms[atom]:.1f} eV/Å, beyond "
-                f"REFERENCE.max_force_ev_per_ang = {self.max_force_ev_per_ang:g} eV/Å"
-            )
         return None
 
     def _failure(self, reason: FailureReason, message: str, started: float, *, details: str = "") -> LabelFailure:

@@ -177,14 +177,17 @@ class Dispersed:
 
     def label(self, frame: Frame, *, folder: Path, want_stress: bool) -> Label | LabelFailure:
         """The reference's label plus the correction."""
-        bare = self._reference.label(frame, folder=folder, want_stress=want_stress)
-        if isinstance(bare, LabelFailure):
-            return bare
+        found = self._reference.label(frame, folder=folder, want_stress=want_stress)
+        bare = found if isinstance(found, Label) else found.label  # the sum is what the limit is for
+        if bare is None:
+            return found
         outcome = Calculation(frame, folder, self.name, self._limit).outcome(lambda: self._sum(bare, frame))
+        _, mark, told = bare.reference.partition("; ")
+        wall_s, reference = outcome.wall_s + bare.wall_s, f"{self.name}{mark}{told}"
         if isinstance(outcome, Label):
-            _, mark, told = bare.reference.partition("; ")
-            outcome = replace(outcome, reference=f"{self.name}{mark}{told}")
-        return replace(outcome, wall_s=outcome.wall_s + bare.wall_s)
+            return replace(outcome, reference=reference, wall_s=wall_s)
+        label = None if outcome.label is None else replace(outcome.label, reference=reference, wall_s=wall_s)
+        return replace(outcome, wall_s=wall_s, label=label)
 
     def isolated_atom_energy(self, number: int, *, folder: Path) -> float | None:
         """The reference's own: a lone atom has no dispersion energy."""

@@ -188,6 +188,7 @@ def _dataset(status: Status) -> RenderableType:
 
 def _labels(status: Status) -> Text:
     text = _counts(in_flight=status.n_in_flight, done=status.n_labels_received, failed=status.n_labels_failed)
+    text.append(kept_out(status))
     return text.append(f"; spared: {spared(status)}") if spared(status) else text
 
 
@@ -299,7 +300,8 @@ def status_line(status: Status) -> str:
     parts = [
         present_title(status),
         f"train {status.n_train}{goal} valid {status.n_valid}",
-        f"labels {status.n_labels_received} (in flight {status.n_in_flight}, failed {status.n_labels_failed})",
+        f"labels {status.n_labels_received} (in flight {status.n_in_flight}, failed {status.n_labels_failed}"
+        f"{kept_out(status)})",
         *([f"spared {spared(status)}"] if spared(status) else []),
         *(moving if _has_trajectories(status) else []),
         f"epochs {grouped(status.epochs)}",
@@ -332,6 +334,11 @@ def _counts(**numbers: int) -> Text:
         text.append(", " if text else "", style="dim")
         text.append(f"{n} {name.replace('_', ' ')}", style=style)
     return text
+
+
+def kept_out(status: Status) -> str:
+    """How many of the failed labels are stored and not learned for their forces; empty where none is."""
+    return f" ({status.n_labels_kept_out} kept out)" if status.n_labels_kept_out else ""
 
 
 def spared(status: Status) -> str:

@@ -48,6 +48,10 @@ PLACES: Final = (
 )
 """Sections and settings that say where something is computed, read or written; they may change, too."""
 
+LIMIT: Final = "max_force_ev_per_ang"
+"""Setting of references, and of `collect`, that says which labels are learned. What is kept out is stored, and may
+return."""
+
 MOLECULES: Final = "MISC.mol_idxs"
 """It says what is judged, although all else in its section says where things are."""
 
@@ -78,7 +82,7 @@ def when(name: str) -> When:
     """When a setting may change, by its name as in ``ACTIVE_LEARNING.c_x`` or ``mace.yaml: TRAINING.lr``."""
     if name == MOLECULES:
         return When.NEVER
-    if name.startswith(PLACES):
+    if name.startswith(PLACES) or name == f"REFERENCE.{LIMIT}":
         return When.ALWAYS
     if name.startswith("SYSTEMS."):
         home, _, key = name.rpartition(".")
@@ -86,6 +90,8 @@ def when(name: str) -> When:
     section, _, key = name.rpartition(".")
     if section.startswith("STAGES.") and section.endswith(".REFERENCE"):
         return when(f"REFERENCE.{key}")
+    if section.startswith("STAGES.") and key == LIMIT:
+        return When.ALWAYS
     if not (section in STAGES or section.startswith("STAGES.")) or key not in MAY_CHANGE:
         return When.NEVER
     if key not in (*GOALS, *CONVERGENCE):
@@ -103,6 +109,7 @@ def as_markdown() -> str:
                 rows.append((f"`{section}`: {_code(keys)}", str(moment)))
     rows += [(f"`SYSTEMS.<name>`: `{key}`", str(moment)) for key, moment in OF_SYSTEMS.items()]
     rows += [(f"{_code(place.removesuffix('.') for place in PLACES)}, but for `{MOLECULES}`", "always")]
+    rows += [(f"`REFERENCE.{LIMIT}`, and that of `collect`", "always; what was kept out returns when it is raised")]
     rows += [("everything else, what the starting structures are, and what FHI-aims is told (`control.in`)", "never")]
     return "\n".join(
         ["| Settings | May change |", "| --- | --- |", *(f"| {keys} | {moment} |" for keys, moment in rows)]

@@ -21,6 +21,7 @@ from aims_pax.stages import assembly
 from aims_pax.stages.activities import Activity, Stopwatch
 from aims_pax.stages.beginnings import isolated, pretrained, prior
 from aims_pax.stages.beginnings.finetuning import let_remember
+from aims_pax.stages.labelled.limits import force_limit
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.watching import Watching
 
@@ -77,6 +78,7 @@ class Bench:
 
     def desk(self, stage: str, *, reference: str | None = None, is_revocable: bool = False) -> LabelDesk:
         """Where a stage asks for labels, by the reference that the run learns from or another one."""
+        key = self.store.chosen_reference if reference is None else reference
         return LabelDesk(
             self.store,
             self.pool(reference=reference),
@@ -88,6 +90,7 @@ class Bench:
             reference=reference,
             is_revocable=is_revocable,
             told=self.observer.tell_what_is_waited_for,
+            limit=lambda frame: force_limit(self.project, stage, frame.system, reference=key),
         )
 
     @contextmanager
@@ -234,6 +237,10 @@ class Bench:
         if committee is None:
             raise CampaignStopped("this run has no labelled structures yet")
         return committee
+
+    def forget_committee(self) -> None:
+        """Read it again where it is wanted next, with all points: the store has others now."""
+        self._committee = None
 
     def keep_committee(self, committee: "Committee") -> None:
         """Write the committee, and let it be the one that the run goes on with."""

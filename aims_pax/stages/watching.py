@@ -117,6 +117,7 @@ class Watching:
         self._errors = tuple(store.error_course(N_ERRORS))
         self._stages: tuple[StageSeen, ...] = ()
         self._busy: float | None = None
+        self._n_kept_out = 0
         self._looked_at = self._kept_at = 0.0
         self._status: Status | None = None
         self._kept: Status | None = None
@@ -128,6 +129,7 @@ class Watching:
             self._errors = (*self._errors, error)[-N_ERRORS:]
         if abs(now - self._looked_at) > LOOKED_S or self._stopwatch.part != told_part(self._stages):
             self._stages, self._busy, self._looked_at = self._seen(), self._busy_workers(now), now
+            self._n_kept_out = self._store.n_kept_out()
         told = replace(
             status,
             stages=self._stages,
@@ -135,6 +137,7 @@ class Watching:
             n_workers=self._n_workers,
             busy_workers=self._busy,
             at=now,
+            n_labels_kept_out=self._n_kept_out,
         )
         ahead = self.outlook(told, self._store, self._memory)
         stages = tuple(_with_time_left(one, ahead.left_s) for one in self._stages)

@@ -258,12 +258,19 @@ def test_positions_that_are_not_finite_are_a_failure(reference: Reference, water
     assert result.reason is FailureReason.UNPHYSICAL
 
 
-def test_forces_beyond_the_limit_are_a_failure(case: Case, water: Frame, mace_model: Path, tmp_path: Path) -> None:
+def test_a_label_of_forces_beyond_the_limit_is_kept_out_and_told(
+    case: Case, water: Frame, mace_model: Path, tmp_path: Path
+) -> None:
     strict = case.settings(mace_model).model_copy(update={"max_force_ev_per_ang": 1e-6})
     result = build_reference(strict).label(water, folder=tmp_path, want_stress=False)
     assert isinstance(result, LabelFailure)
-    assert result.reason is FailureReason.UNPHYSICAL
+    assert result.reason is FailureReason.KEPT_OUT
     assert "REFERENCE.max_force_ev_per_ang" in result.message
+    assert result.label is not None
+    allowed = label_of(build_reference(case.settings(mace_model)), water, tmp_path / "allowed")
+    assert result.label.energy == pytest.approx(allowed.energy, abs=1e-6)
+    np.testing.assert_allclose(result.label.forces, allowed.forces, atol=1e-5)
+    assert result.label.reference.partition("; ")[0] == allowed.reference.partition("; ")[0]
 
 
 def test_a_failure_keeps_an_account_and_the_structure(

@@ -12,13 +12,16 @@ from ase.calculators.emt import EMT
 
 from aims_pax.frame import FloatArray
 
+STRONG_EV_PER_ANG = 150.0
+"""Beyond what the projects here allow, 100 eV/Å."""
+
 
 class Watched(EMT):
     """EMT that remembers the structures it was given, in all instances together, and fails at chosen calls.
 
-    `manners` says what happens at a call (from 1): ``raise``, ``unconverged``, ``nan`` or ``die``, the last by
-    SIGKILL. `always` is what happens at every other call; ``log``, where set, is a file that gets a line for each
-    finished calculation.
+    `manners` says what happens at a call (from 1): ``raise``, ``unconverged``, ``nan``, ``strong`` (a force of
+    :data:`STRONG_EV_PER_ANG`) or ``die``, the last by SIGKILL. `always` is what happens at every other call; ``log``,
+    where set, is a file that gets a line for each finished calculation.
     """
 
     computed: ClassVar[list[FloatArray]] = []
@@ -43,6 +46,8 @@ class Watched(EMT):
         super().calculate(atoms, list(properties), *args)
         if manner == "nan":
             self.results["forces"] = np.full((len(atoms), 3), np.nan)
+        if manner == "strong":
+            self.results["forces"][0] = [0.0, STRONG_EV_PER_ANG, 0.0]
         if self.log is not None:
             with self.log.open("a", encoding="utf-8") as file:
                 file.write(atoms.positions.tobytes().hex() + "\n")

@@ -24,6 +24,9 @@ N_LABEL = len(LABEL.split(","))
 CHOSEN_REFERENCE = "chosen reference"
 """Under which a store notes it."""
 
+KEPT_OUT = "kept_out"
+"""Table of labels that nobody is to learn; their jobs count as failed."""
+
 
 class LabelTables(StructureTables):
     """What was asked of references, and what they answered.
@@ -156,34 +159,48 @@ class LabelTables(StructureTables):
             if not self._database.flushes:
                 raise StoreError(f"label {label_id} can't be stored in a transaction that is not flushed to the disk")
             self._move(label_id, JobStatus.SUBMITTED, JobStatus.DONE)
-            _check_label(label_id, label, self.frame_of(label_id))
-            stress = None if label.stress is None else float_blob(label.stress)
+            self._forget_kept_out(label_id)
+            self._write(label_id, label, ("labels", "extras"))
+
+    def _write(self, label_id: int, label: Label, tables: tuple[str, str]) -> None:
+        """Enter a label and its further results into two tables."""
+        _check_label(label_id, label, self.frame_of(label_id))
+        stress = None if label.stress is None else float_blob(label.stress)
+        columns: dict[str, object] = {
+            "label_id": label_id,
+            "energy": float(label.energy),
+            "wall_s": float(label.wall_s),
+            "reference": label.reference,
+            "received_at": self._clock(),
+            "session": self._session,
+            "worker": label.worker,
+            "stress": stress,
+            "forces": float_blob(label.forces),
+        }
+        if tables[0] == KEPT_OUT:
+            columns["max_force_ev_per_ang"] = label.max_force_ev_per_ang
+        self._database.execute(
+            f"INSERT INTO {tables[0]} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
+            columns.values(),
+        )
+        for name, values in label.extras.items():
             self._database.execute(
-                "INSERT INTO labels "
-                "(label_id, energy, wall_s, reference, received_at, session, worker, stress, forces) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    label_id,
-                    float(label.energy),
-                    float(label.wall_s),
-                    label.reference,
-                    self._clock(),
-                    self._session,
-                    label.worker,
-                    stress,
-                    float_blob(label.forces),
-                ),
+                f"INSERT INTO {tables[1]} (label_id, name, shape, numbers) VALUES (?, ?, ?, ?)",
+                (label_id, name, json.dumps(np.shape(values)), float_blob(values)),
             )
-            for name, values in label.extras.items():
-                self._database.execute(
-                    "INSERT INTO extras (label_id, name, shape, numbers) VALUES (?, ?, ?, ?)",
-                    (label_id, name, json.dumps(np.shape(values)), float_blob(values)),
-                )
+
+    def _forget_kept_out(self, label_id: int) -> None:
+        """Remove the label of an earlier attempt that was kept out, if there is one."""
+        for table in (f"{KEPT_OUT}_extras", KEPT_OUT):
+            self._database.execute(f"DELETE FROM {table} WHERE label_id = ?", (label_id,))
 
     def add_failure(self, label_id: int, failure: LabelFailure) -> None:
-        """Note that the last attempt at a submitted job gave no label."""
+        """Note that the last attempt at a submitted job gave no label to learn from; one that is kept out is stored."""
         with self.transaction():
             self._move(label_id, JobStatus.SUBMITTED, JobStatus.FAILED)
+            if failure.label is not None:
+                self._forget_kept_out(label_id)
+                self._write(label_id, failure.label, (KEPT_OUT, f"{KEPT_OUT}_extras"))
             self._database.execute(
                 "INSERT INTO failures (label_id, reason, message, folder, wall_s, failed_at, session, worker) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -279,9 +296,9 @@ class LabelTables(StructureTables):
         row = self._database.first("SELECT (SELECT total(wall_s) FROM labels) + (SELECT total(wall_s) FROM failures)")
         return float(row[0]) if row else 0.0
 
-    def _label(self, label_id: int, row: Row | list[Any]) -> Label:
+    def _label(self, label_id: int, row: Row | list[Any], *, extras: str = "extras") -> Label:
         energy, forces, stress, reference, wall_s, worker = row
-        extras = self._database.rows("SELECT name, shape, numbers FROM extras WHERE label_id = ?", label_id)
+        found = self._database.rows(f"SELECT name, shape, numbers FROM {extras} WHERE label_id = ?", label_id)
         with self._database.decoding():
             return Label(
                 energy=energy,
@@ -289,7 +306,7 @@ class LabelTables(StructureTables):
                 stress=None if stress is None else float_array(stress, 6),
                 reference=reference,
                 wall_s=wall_s,
-                extras={name: float_array(blob, *json.loads(shape)) for name, shape, blob in extras},
+                extras={name: float_array(blob, *json.loads(shape)) for name, shape, blob in found},
                 worker=worker,
             )
 

@@ -9,7 +9,8 @@ which is how SQLite stores a NaN: a diverging model must not end a run. Energies
 
 Version 2 sets structures apart from labels. What may grow (names of stages, splits, selectors, references) is free
 text, and the program says what it knows of it. Version 3 notes who has worked on a run, with what. Version 4
-keeps what files call the kind of their structures.
+keeps what files call the kind of their structures, version 5 what has computed a label. Version 6 keeps labels that
+nobody is to learn, because of their forces.
 """
 
 from collections.abc import Callable, Sequence
@@ -244,6 +245,29 @@ _VERSION_5 = (
     "ALTER TABLE failures ADD COLUMN worker TEXT NOT NULL DEFAULT ''",
 )
 
+_VERSION_6 = (
+    # As labels of the same program, so that one can be moved there as it is.
+    """CREATE TABLE kept_out (
+        label_id INTEGER PRIMARY KEY REFERENCES jobs,
+        max_force_ev_per_ang REAL NOT NULL,
+        energy REAL NOT NULL,
+        wall_s REAL NOT NULL,
+        reference TEXT NOT NULL,
+        received_at REAL NOT NULL,
+        session INTEGER REFERENCES sessions,
+        worker TEXT NOT NULL,
+        stress BLOB,
+        forces BLOB NOT NULL
+    )""",
+    """CREATE TABLE kept_out_extras (
+        label_id INTEGER NOT NULL REFERENCES kept_out,
+        name TEXT NOT NULL,
+        shape TEXT NOT NULL,
+        numbers BLOB NOT NULL,
+        PRIMARY KEY (label_id, name)
+    )""",
+)
+
 
 def _create(connection: Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -277,13 +301,21 @@ def _note_workers(connection: Connection) -> None:
         connection.execute(statement)
 
 
+def _keep_labels_out(connection: Connection) -> None:
+    for statement in _VERSION_6:
+        connection.execute(statement)
+
+
 def _n_rows(connection: Connection, table: str) -> int:
     return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
 Upgrade = Callable[[Connection], None]
 
-UPGRADES: tuple[Upgrade, ...] = (_create, _set_structures_apart, _note_sessions, _note_config_types, _note_workers)
+UPGRADES: tuple[Upgrade, ...] = (
+    *(_create, _set_structures_apart, _note_sessions, _note_config_types, _note_workers),
+    _keep_labels_out,
+)
 
 
 def version_of(connection: Connection, *, newest: int = len(UPGRADES)) -> int:

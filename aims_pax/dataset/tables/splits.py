@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 from aims_pax.dataset.records import OWN_REFERENCE, Counts, JobStatus
-from aims_pax.dataset.tables.labels import LABEL, N_LABEL, LabelTables
+from aims_pax.dataset.tables.kept_out import KeptOutTables
+from aims_pax.dataset.tables.labels import LABEL, N_LABEL
 from aims_pax.dataset.tables.structures import FRAME, frame_of_row
 from aims_pax.errors import StoreError
 from aims_pax.frame import LabelledFrame, Split
 
 
-class SplitTables(LabelTables):
+class SplitTables(KeptOutTables):
     """The dataset: structures in the order in which they were given their places."""
 
     def assign(self, label_id: int, split: Split, member: int | None = None) -> None:
@@ -123,6 +124,7 @@ class SplitTables(LabelTables):
             n_valid=split.get(Split.VALIDATION, 0),
             n_test=split.get(Split.TEST, 0),
             n_withdrawn=status.get(JobStatus.WITHDRAWN, 0),
+            n_kept_out=self.n_kept_out(reference=reference),
         )
 
     def _places(self, reference: str) -> tuple[str, *tuple[object, ...]]:

@@ -25,8 +25,8 @@ class LabelLimits(Section):
 
     max_force_ev_per_ang: Positive = Field(
         30.0,
-        description="Largest force on an atom that a label may hold, eV/Å. A label beyond counts as failed: its "
-        "structure is far from anything that the model should learn.",
+        description="Largest force on an atom that a label to learn from may hold, eV/Å. One beyond is stored and kept "
+        "out: its structure is far from anything that the model should learn. It returns when the limit is raised.",
     )
     walltime_s: Positive | None = Field(
         None,

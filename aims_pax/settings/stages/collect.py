@@ -7,7 +7,7 @@ from annotated_types import Ge, Lt
 from pydantic import Field
 
 from aims_pax.settings.augmentation.augment import AugmentSettings
-from aims_pax.settings.reading.kinds import Count, Fraction
+from aims_pax.settings.reading.kinds import Count, Fraction, Positive
 from aims_pax.settings.section import Contradiction, Section
 
 
@@ -22,6 +22,11 @@ class CollectSettings(Section):
     valid_ratio: Fraction = Field(0.1, description="Fraction of the structures that is used for validation.")
     test_ratio: Annotated[float, Ge(0), Lt(1)] = Field(
         0.1, description="Fraction of the structures that is learned by nobody, and tests the models at the end."
+    )
+    max_force_ev_per_ang: Positive | None = Field(
+        None,
+        description="Largest force on an atom that a label of this stage may hold to be learned, eV/Å. As REFERENCE "
+        "says when not given; distorted structures and clusters may need more than the MD.",
     )
     max_consecutive_failures: Count = Field(
         20, description="Structures that fail in a row, after which the campaign stops, and tries them again next time."

@@ -7,7 +7,7 @@ from typing import Final
 
 from aims_pax.departure import Reason
 from aims_pax.errors import CampaignStopped
-from aims_pax.frame import Label
+from aims_pax.frame import Label, LabelFailure
 from aims_pax.labelling.desk import LabelDesk
 from aims_pax.protocols import LabelDone, Status
 from aims_pax.stages.activities import Activity
@@ -105,15 +105,19 @@ class Batch:
         message = ""
         for answer in answers:
             desk.tidy(answer)
-            if isinstance(answer.result, Label):
+            result = answer.result
+            if isinstance(result, Label):
                 self.n_received += 1
-                failed.clear()
             else:
                 self.n_failed += 1
-                failed.append(answer.label_id)
-                message, kind = answer.result.message, answer.frame.config_type
+                kind = answer.frame.config_type
                 what = f"label {answer.label_id}" + (f" ({kind} of {answer.frame.system})" if kind else "")
-                diary.warning("%s  %s  -> the structure %s: %s", what, answer.result.reason, self.fate, message)
+                diary.warning("%s  %s  -> the structure %s: %s", what, result.reason, self.fate, result.message)
+            if isinstance(result, LabelFailure) and result.label is None:
+                failed.append(answer.label_id)
+                message = result.message
+            else:
+                failed.clear()  # the reference has done what it should, whether its label is learned or kept out
             done = self.n_received + self.n_failed
             if done % LABELS_PER_LINE == 0 or done == self.n_wanted:
                 diary.info("%s: %d of %d structures have an answer", self.name, done, self.n_wanted)

@@ -161,13 +161,21 @@ class Collect:
         self._place(bench, {frame.md_step: split for _, frame, split in wanted})
         counts = bench.store.counts()
         if not (counts.n_train and counts.n_valid):
+            kept_out = ""
+            if counts.n_kept_out:
+                kept_out = (
+                    f"; {counts.n_kept_out} are kept out for their forces, and return when "
+                    f"{self.plan.said('max_force_ev_per_ang')} is raised"
+                )
             raise CampaignStopped(
                 f"{self.name} has labels of {counts.n_train} training and {counts.n_valid} validation structures, and "
-                "models need both. The folders of the calculations (CLUSTER.calc_dir) hold what the reference said"
+                f"models need both{kept_out}. The folders of the calculations (CLUSTER.calc_dir) hold what the "
+                "reference said"
             )
         diary.info(
-            "%s: %d structures train, %d validate, %d test; %d could not be labelled",
-            *(self.name, counts.n_train, counts.n_valid, counts.n_test, counts.n_failed),
+            "%s: %d structures train, %d validate, %d test; %d could not be labelled, %d are kept out for their forces",
+            *(self.name, counts.n_train, counts.n_valid, counts.n_test),
+            *(counts.n_failed - counts.n_kept_out, counts.n_kept_out),
         )
 
     def _label(self, bench: Bench, wanted: Sequence[tuple[str, Frame, Split]]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from aims_pax.committee import Committee
 from aims_pax.departure import Reason
-from aims_pax.frame import FailureReason, Label, LabelFailure, LabelledFrame
+from aims_pax.frame import Label, LabelFailure, LabelledFrame
 from aims_pax.labelling.desk import Answer
 from aims_pax.learner.decide import decide, ended_by_a_failure, reopened, resumed
 from aims_pax.learner.events import (
@@ -277,8 +277,8 @@ class Loop:
     def _failed(self, answer: Answer, failure: LabelFailure) -> None:
         self.last_failure = failure
         self._diary.failed(answer, failure)
-        is_unphysical = failure.reason is FailureReason.UNPHYSICAL
-        self._transition(LabelFailed(answer.frame.trajectory, answer.frame.md_step, is_unphysical))
+        event = LabelFailed(answer.frame.trajectory, answer.frame.md_step, failure.reason.is_unphysical)
+        self._transition(event)
 
     # -- training ---------------------------------------------------------------------------------------------
 

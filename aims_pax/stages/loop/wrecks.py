@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from aims_pax.errors import CampaignStopped
-from aims_pax.frame import FailureReason, Label, LabelFailure
+from aims_pax.frame import Label, LabelFailure
 from aims_pax.sampling import Advanced
 
 diary = logging.getLogger("aims_pax.labels")
@@ -33,7 +33,7 @@ class WreckWatch:
 
     def note(self, result: Label | LabelFailure) -> None:
         """Take note of an answer; other failures than unphysical ones are of no concern here."""
-        if isinstance(result, LabelFailure) and result.reason is not FailureReason.UNPHYSICAL:
+        if isinstance(result, LabelFailure) and not result.reason.is_unphysical:
             return
         self._newest.append(isinstance(result, LabelFailure))
         n_wrecks = sum(self._newest)

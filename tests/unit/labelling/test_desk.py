@@ -15,6 +15,7 @@ from aims_pax.frame import Frame, Label, Stage
 from aims_pax.labelling.desk import LabelDesk
 from aims_pax.labelling.inline import InlinePool
 from aims_pax.protocols import LabelJob
+from aims_pax.reference.force_limit import ForceLimit
 from aims_pax.testing.pools import ScriptedPool, computing
 from aims_pax.testing.references import SpringReference
 
@@ -141,3 +142,43 @@ def test_requests_of_an_ordinary_desk_are_never_withdrawn(tmp_path: Path) -> Non
         desk.send(desk.request(frame(1)))
         assert not desk.is_waiting(frame(1))
         assert desk.withdraw(frame(1)) is None
+
+
+@pytest.mark.parametrize(("limit", "is_learned"), [(1e-6, False), (1e6, True)])
+def test_limit_of_the_desk_stands_above_that_of_the_reference(limit: float, is_learned: bool, tmp_path: Path) -> None:
+    own = 1e6 if limit < 1 else 1e-6
+    reference, run = SpringReference(max_force_ev_per_ang=own), RunFolder(tmp_path, tmp_path / "calculations")
+    with RunStore.open(tmp_path) as store:
+        desk = LabelDesk(
+            *(store, InlinePool(reference, want_stress=False), run, Stage.ACTIVE),
+            keeps_folders=False,
+            departure=Departure(),
+            limit=lambda frame: ForceLimit(limit, "collect.max_force_ev_per_ang"),
+        )
+        desk.send(desk.request(frame(1)))
+        (done,) = desk.collect(timeout_s=0.0)
+        desk.record(done)
+        counts = store.counts()
+        assert (counts.n_received, counts.n_kept_out) == ((1, 0) if is_learned else (0, 1))
+        assert len(reference.asked) == 1
+        if not is_learned:
+            (failure,) = store.failures_of(done.label_id)
+            assert "beyond collect.max_force_ev_per_ang = 1e-06 eV/Å" in failure.message
+
+
+def test_label_that_was_kept_out_before_an_interruption_is_let_in_by_a_higher_limit(tmp_path: Path) -> None:
+    reference, run = SpringReference(max_force_ev_per_ang=1e-6), RunFolder(tmp_path, tmp_path / "calculations")
+    pool = ScriptedPool(computing(reference), delay=lambda job: None)  # it never reports
+    with RunStore.open(tmp_path) as store:
+        desk = LabelDesk(store, pool, run, Stage.ACTIVE, keeps_folders=False, departure=Departure())
+        desk.send(desk.request(frame(1)))
+    with RunStore.open(tmp_path) as store:
+        desk = LabelDesk(
+            *(store, pool, run, Stage.ACTIVE),
+            keeps_folders=False,
+            departure=Departure(),
+            limit=lambda frame: ForceLimit(1e6),
+        )
+        (done,) = desk.resume()
+        assert isinstance(done.result, Label)
+        assert len(reference.asked) == 1

@@ -47,6 +47,17 @@ def test_a_failure_survives_the_file(reason: FailureReason) -> None:
     assert read.worker == "node7 4242"
 
 
+def test_a_label_that_is_kept_out_survives_the_file_with_all_its_numbers_whatever_the_attempt() -> None:
+    failure = LabelFailure(FailureReason.KEPT_OUT, "too strong", None, LABEL.wall_s, "node7 4242", LABEL)
+    read = decode(encode(failure, FRAME, attempt=1), FRAME, attempt=2)
+    assert read == failure
+    assert isinstance(read, LabelFailure)
+    assert read.label is not None
+    np.testing.assert_array_equal(read.label.forces, LABEL.forces)
+    np.testing.assert_array_equal(read.label.extras["dipole"], LABEL.extras["dipole"])
+    assert (read.label.energy, read.label.reference) == (LABEL.energy, LABEL.reference)
+
+
 @pytest.mark.parametrize(
     "other",
     [

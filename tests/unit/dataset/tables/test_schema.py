@@ -139,6 +139,20 @@ def test_upgraded_run_has_the_tables_of_a_new_one(folder: Path, tmp_path: Path) 
     assert asked(folder, tables) == asked(tmp_path / "new", tables)
 
 
+@pytest.mark.parametrize("version", range(2, len(UPGRADES)))
+def test_run_of_a_version_between_is_upgraded_to_the_same(version: int, folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "between")
+    with contextlib.closing(sqlite3.connect(tmp_path / "between" / "run.db", isolation_level=None)) as connection:
+        upgrade(connection, UPGRADES[:version])
+    rows = "SELECT * FROM {} ORDER BY 1"
+    for path in (folder, tmp_path / "between"):
+        with RunStore.open(path) as store:
+            assert store.kept_out() == []
+            assert store.counts().n_kept_out == 0
+    for table in ("structures", "jobs", "labels", "extras", "failures", "splits"):
+        assert asked(folder, rows.format(table)) == asked(tmp_path / "between", rows.format(table))
+
+
 def test_upgraded_run_refuses_a_structure_that_it_has(folder: Path) -> None:
     with RunStore.open(folder) as store:
         job = next(store.jobs())

@@ -100,7 +100,7 @@ def test_settings_of_several_types_stand_there_once() -> None:
     found, _ = meant("kspacing", KNOWN)
     assert [entry.types for entry in found][1] == ("espresso",)
     assert one("tblite.charge") == one("pyscf.charge")
-    assert one("max_force_ev_per_ang").of_types == ""
+    assert one("REFERENCE.max_force_ev_per_ang").of_types == ""
 
 
 def test_sections_types_and_files_list_their_settings() -> None:
@@ -121,6 +121,10 @@ def test_sections_types_and_files_list_their_settings() -> None:
         ("ACTIVE_LEARNING.save_trajectories", When.ALWAYS),
         ("mace.yaml: MISC.device", When.ALWAYS),
         ("CLUSTER.max_workers", When.ALWAYS),
+        ("REFERENCE.max_force_ev_per_ang", When.ALWAYS),
+        ("SYSTEMS.water.REFERENCE.max_force_ev_per_ang", When.ALWAYS),
+        ("STAGES.collect.max_force_ev_per_ang", When.ALWAYS),
+        ("STAGES.relabel.REFERENCE.max_force_ev_per_ang", When.ALWAYS),
         ("mace.yaml: TRAINING.lr", When.NEVER),
         ("ACTIVE_LEARNING.c_x", When.NEVER),
         ("MD.0.timestep", When.NEVER),

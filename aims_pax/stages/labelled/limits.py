@@ -1,0 +1,28 @@
+"""Which labels of a stage are learned: the largest force that they may hold, by its own settings or its reference's."""
+
+from aims_pax.reference.force_limit import ForceLimit
+from aims_pax.settings import Project
+from aims_pax.settings.stages.collect import CollectSettings
+
+
+def force_limit(project: Project, stage: str, system: str, *, reference: str) -> ForceLimit:
+    """The limit for labels of one system that a stage asks of a reference.
+
+    Parameters
+    ----------
+    stage : str
+        Name of the stage that asks.
+    system : str
+        Name of the starting structure; structures of other names, as of a dataset, are computed as the first one.
+    reference : str
+        Key of the reference in the store.
+    """
+    plan = next((one for one in project.settings.stages if one.name == stage), None)
+    if plan is not None and isinstance(plan.settings, CollectSettings):
+        own = plan.settings.max_force_ev_per_ang
+        if own is not None:
+            return ForceLimit(own, plan.said("max_force_ev_per_ang"))
+    by = project.labelled_by(reference)
+    systems = {one.name: one for one in by.systems}
+    settings = by.reference_for(systems[system]) if system in systems else by.settings.reference
+    return ForceLimit(settings.max_force_ev_per_ang)
