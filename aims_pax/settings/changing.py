@@ -51,6 +51,9 @@ PLACES: Final = (
 MOLECULES: Final = "MISC.mol_idxs"
 """It says what is judged, although all else in its section says where things are."""
 
+JUDGING: Final = "STAGES.validate."
+"""What only looks at the models that are there."""
+
 STAGES: Final[Mapping[str, type[Section]]] = {
     "INITIAL_DATASET_GENERATION": InitialDatasetSettings,
     "ACTIVE_LEARNING": ActiveLearningSettings,
@@ -78,7 +81,7 @@ def when(name: str) -> When:
     """When a setting may change, by its name as in ``ACTIVE_LEARNING.c_x`` or ``mace.yaml: TRAINING.lr``."""
     if name == MOLECULES:
         return When.NEVER
-    if name.startswith(PLACES):
+    if name.startswith((*PLACES, JUDGING)):
         return When.ALWAYS
     if name.startswith("SYSTEMS."):
         home, _, key = name.rpartition(".")
