@@ -75,8 +75,14 @@ def ahead_of(project: Project, position: Position, stages: tuple[StageName, ...]
 def parts_of(project: Project, position: Position, stages: tuple[StageName, ...]) -> tuple[str, ...]:
     """Names of all that a run goes through by a command: stages that are over or ahead, its results, its verdict."""
     names = dict.fromkeys((*position.over, *(plan.name for plan in ahead_of(project, position, stages))))
+    judging = {plan.name for plan in project.settings.stages if KINDS[plan.kind].judges}
     is_tried = ACTIVE in stages and project.settings.samples and project.settings.misc.verdict_ps != 0
-    return (*names, str(Part.RESULTS), *((str(Part.VERDICT),) if is_tried else ()))
+    return (
+        *(name for name in names if name not in judging),
+        str(Part.RESULTS),
+        *(name for name in names if name in judging),
+        *((str(Part.VERDICT),) if is_tried else ()),
+    )
 
 
 def course_problems(project: Project, position: Position) -> Iterator[Problem]:

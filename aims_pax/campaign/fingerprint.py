@@ -16,6 +16,7 @@ from aims_pax.settings.md import MDSettings
 from aims_pax.settings.reading.final_datasets import EXTEND, TOLD
 from aims_pax.settings.reading.stages import convergence_after
 from aims_pax.settings.section import Section
+from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.systems import System
 from aims_pax.stages.memory import recalling
@@ -122,6 +123,8 @@ def _described(project: Project) -> dict[str, Any]:
         if section is not None:
             described |= {f"{prefix}{key}": value for key, value in section.model_dump(mode="json").items()}
     for stage in settings.stages:
+        if KINDS[stage.kind].judges:
+            continue  # it looks at what the run has come to
         dumped = stage.settings.model_dump(mode="json")
         by_files = TOLD if dumped.get(EXTEND) else ()  # no user has said these
         if stage.name in settings.relabellings:

@@ -10,7 +10,7 @@ from aims_pax.campaign.course import Position, ahead, course_problems
 from aims_pax.campaign.fingerprint import changed_settings, changes, claim, in_users_words, noted
 from aims_pax.campaign.progress import FINISHED, progress_of
 from aims_pax.campaign.returning import returning
-from aims_pax.campaign.session import OVER, stages_over
+from aims_pax.campaign.session import OVER, WRITTEN, stages_over
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.learner.decide import reopened
@@ -202,7 +202,8 @@ def reopen(run: Bench) -> None:
 
     With :attr:`Kind.LEARNING` the committee is the one that learning left, before its convergence; then it is as if
     the goal had been further from the beginning. Where that was not kept, the converged weights learn on, with
-    optimizers that start afresh. The same committee goes through stages that were added.
+    optimizers that start afresh. The same committee goes through stages that were added; where these only look at the
+    models, the results stay as they are.
 
     Raises
     ------
@@ -261,7 +262,8 @@ def _go_further(run: Bench, added: tuple[StagePlan, ...]) -> None:
     with run.store.transaction():
         if learns:
             _undo_convergence(run, key, goes_back=goes_back)
-        _return_to(run, _learns_anew(run.project, key) or added[0].name)
+        keeps_results = all(KINDS[plan.kind].judges for plan in added)
+        _return_to(run, _learns_anew(run.project, key) or added[0].name, keeps_results=keeps_results)
 
 
 def _learns_anew(project: Project, key: str) -> str:
@@ -307,10 +309,14 @@ def _undo_convergence(run: Bench, key: str, *, goes_back: bool) -> None:
         run.memory.forget(key)
 
 
-def _return_to(run: Bench, name: str) -> None:
+def _return_to(run: Bench, name: str, *, keeps_results: bool = False) -> None:
     """Have a stage that was over, or is to come, be the one that comes next, within the caller's transaction."""
-    if progress_of(run.memory) == FINISHED:
-        run.memory.keep_json(NEW_RESULTS, True)
+    if keeps_results:
+        run.memory.keep_json(WRITTEN, True)
+    else:
+        run.memory.forget(WRITTEN)
+        if progress_of(run.memory) == FINISHED:
+            run.memory.keep_json(NEW_RESULTS, True)
     over = stages_over(run.store, run.memory)
     run.memory.keep_json(OVER, over[: over.index(name)] if name in over else over)
     run.memory.keep_json("progress", name)

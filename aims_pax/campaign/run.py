@@ -1,6 +1,7 @@
 """A run from its first label to its results, and from wherever it was interrupted."""
 
 import logging
+from contextlib import suppress
 
 from aims_pax.campaign.barren import ending_barren_sessions
 from aims_pax.campaign.course import Position, ahead, ahead_of, course_problems, parts_of
@@ -12,10 +13,10 @@ from aims_pax.campaign.progress import FINISHED, progress_of
 from aims_pax.campaign.refit import refit
 from aims_pax.campaign.reopening import reopen, set_aside_results
 from aims_pax.campaign.returning import let_labels_in
-from aims_pax.campaign.session import opened, part_of, proceed
+from aims_pax.campaign.session import WRITTEN, opened, part_of, proceed
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
-from aims_pax.errors import Problem, UserError
+from aims_pax.errors import Problem, StoreError, UserError
 from aims_pax.frame import Split, Stage
 from aims_pax.outcome.provenance import learned_from, product_of
 from aims_pax.outcome.results import Summary, read_summary, write_results
@@ -98,15 +99,43 @@ def _worked(bench: Bench, stages: tuple[Stage, ...], *, is_new: bool) -> Summary
             let_labels_in(bench)
         _go_through(bench, stages)
     set_aside_results(bench)
-    summary = write_results(project, store, bench.existing_committee(), bench.folder, bench.stopwatch)
+    summary = _results(bench, stages)
     if ACTIVE in stages:
-        ending = project.settings.ending
-        if ending is not None and ending.read_as(ConvergeSettings).converge_on_validation:
-            summary = refit(bench, summary, ending)
-        if project.settings.samples:
+        with ending_barren_sessions(store, bench.memory):
+            summary = _examined(bench, summary)
+        if project.settings.samples and "verdict" not in summary.content:
             summary = _judged(bench, summary)
         proceed(bench, FINISHED)
     return summary
+
+
+def _results(bench: Bench, stages: tuple[Stage, ...]) -> Summary:
+    """The results; those that are there, where the run was left while it looked at them."""
+    project, ending = bench.project, bench.project.settings.ending
+    if bench.memory.recall_json(WRITTEN) is not None:
+        with suppress(StoreError):
+            return read_summary(bench.folder.results)
+    summary = write_results(project, bench.store, bench.existing_committee(), bench.folder, bench.stopwatch)
+    if ACTIVE in stages and ending is not None and ending.read_as(ConvergeSettings).converge_on_validation:
+        summary = refit(bench, summary, ending)
+    if ACTIVE in stages and any(KINDS[plan.kind].judges for plan in project.settings.stages):
+        with bench.store.transaction():
+            bench.memory.keep_json(WRITTEN, True)
+            bench.memory.keep_time(bench.stopwatch)
+    return summary
+
+
+def _examined(bench: Bench, summary: Summary) -> Summary:
+    """The summary with what the stages have found that look at the models."""
+    position = Position.of(bench.store, bench.memory)
+    left = [
+        plan for plan in ahead(bench.project, position) if KINDS[plan.kind].judges and plan.name not in position.over
+    ]
+    for plan, following in zip(left, (*(one.name for one in left[1:]), left[-1].name if left else ""), strict=False):
+        bench.stopwatch.enter(part_of(plan.name))
+        stage_of(plan).run(bench)
+        proceed(bench, following, after=plan.name)
+    return read_summary(bench.folder.results) if left else summary
 
 
 def _judged(bench: Bench, summary: Summary) -> Summary:
@@ -164,7 +193,7 @@ def _begin(bench: Bench, stages: tuple[Stage, ...]) -> None:
 
 
 def _go_through(bench: Bench, asked: tuple[Stage, ...]) -> None:
-    """Run the stages that are asked for and not over, one after the other."""
+    """Run the stages that are asked for and not over, one after the other, up to those that look at the results."""
     project, position = bench.project, Position.of(bench.store, bench.memory)
     to_come, asked_for = ahead(project, position), ahead_of(project, position, asked)
     bench.observer.parts = parts_of(project, position, asked)
@@ -177,6 +206,7 @@ def _go_through(bench: Bench, asked: tuple[Stage, ...]) -> None:
             )
         )
     last = project.settings.end if project.settings.learning else str(ACTIVE)
-    for plan, following in zip(asked_for, (*(one.name for one in to_come[1:]), last), strict=False):
+    working = [plan for plan in asked_for if not KINDS[plan.kind].judges]
+    for plan, following in zip(working, (*(one.name for one in to_come[1:]), last), strict=False):
         stage_of(plan).run(bench)
         proceed(bench, following, after=plan.name)

@@ -20,6 +20,9 @@ EARLIER: Final = ("initial", "initial convergence", "active", "convergence")
 OVER: Final = "stages"
 """Under which a run remembers the names of the stages that are over, in their order."""
 
+WRITTEN: Final = "results written"
+"""Under which a run remembers that its results are there, and are being looked at."""
+
 
 def part_of(progress: str | None) -> str:
     """What the time is counted to while a run stands there."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from aims_pax.departure import Departure
 from aims_pax.errors import Problem, UserError
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     Structures: TypeAlias = str | Path | Atoms | Sequence[str | Path | Atoms] | Mapping[str, Atoms]
 
 T = TypeVar("T")
-
-BOOKS: Final = "validate"
-"""Folder in a project's run folder for what its reference has computed of properties."""
 
 
 def validate(
@@ -106,8 +103,7 @@ class Request:
             yield inquiry
             return
         is_periodic = any(atoms.pbc.all() for atoms in inquiry.structures.values())
-        books = project.run_folder / BOOKS
-        with reference_of(project, books, is_periodic=is_periodic, departure=departure, show=show) as reference:
+        with reference_of(project, is_periodic=is_periodic, departure=departure, show=show) as reference:
             yield replace(inquiry, reference=reference)
 
     def _prepared(self) -> "tuple[Inquiry, Project | None]":

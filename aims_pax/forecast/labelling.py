@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from aims_pax.errors import AimsPaxError, StructureError
 from aims_pax.forecast.amounts import Amounts, Outset, Sizes, Span
 from aims_pax.frame import Split
+from aims_pax.outcome.properties.stage import Validate
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.stages.labelled.collect import frames_and_splits
 
@@ -60,6 +61,35 @@ class CollectForecast:
         known = [seconds for times in pacing.measured.label_s.values() for seconds in times]
         label_s = pacing.wishes.label_s or (fmean(known) if known else 0.0)
         return StageForecast(amounts, amounts.labels.times(label_s / pacing.n_at_once(outset.project)))
+
+
+class ValidateForecast:
+    """Calculations of properties by the reference; how long relaxations take, nobody knows before."""
+
+    def amounts(self, outset: Outset) -> Amounts:
+        efforts = Validate(outset.plan).efforts(outset.project)
+        n_least = sum(one.n_relaxations + one.n_single for one in efforts)
+        is_begun = outset.standing is not None and outset.standing.progress == outset.plan.name
+        labels = Span(
+            0 if is_begun else n_least, sum(one.usual for one in efforts), sum(one.at_most for one in efforts)
+        )
+        return Amounts(outset.plan.name, labels=labels)
+
+    def after(self, outset: Outset, n_labels: float) -> Sizes:
+        return outset.sizes
+
+    def timed(self, outset: Outset, amounts: Amounts, pacing: "Pacing") -> "StageForecast":
+        """One after the other, each as long as labels of the starting structures by its number of atoms; with usual
+        relaxations, and those of the models take no time beside them."""
+        from aims_pax.forecast.timetable import StageForecast
+
+        label_s = _label_s(outset, pacing)
+        size = fmean(system.frame.n_atoms for system in outset.project.systems)
+        efforts = Validate(outset.plan).efforts(outset.project)
+        atom_s = label_s / size
+        usual = atom_s * sum(one.usual * one.n_atoms for one in efforts)
+        most = atom_s * sum(one.at_most * one.n_atoms for one in efforts)
+        return StageForecast(amounts, Span(0.0 if amounts.labels.low == 0 else usual / 4, usual, most))
 
 
 def _valid_ratio(outset: Outset) -> float:

@@ -80,6 +80,7 @@ class Summary:
             *self._product_lines(),
             *self._error_lines(),
             *self._analysis_lines(),
+            *self._property_lines(),
             *self._verdict_lines(),
             f"results are in {self.folder}",
         ]
@@ -159,6 +160,11 @@ class Summary:
             f"analysis: deviation and true error correlate by {found['pearson']:.2f} "
             f"({found['n_unbiased']} labels not picked for their deviation){larger}"
         ]
+
+    def _property_lines(self) -> list[str]:
+        """What stages have found that look at properties of materials."""
+        found = self.content.get("properties", {})
+        return [f"{stage}: {sentence}" for stage, one in found.items() for sentence in one["sentences"]]
 
     def _verdict_lines(self) -> list[str]:
         """Whether to believe the models. Runs that an older program has finished hold no verdict."""

@@ -35,6 +35,12 @@ def facts_of(material: Material) -> list[Facts]:
 
 
 def texts_of(material: Material) -> list[Text]:
+    """Properties of materials; settings and inputs of the last session, or the run's own note of its settings."""
+    tables = [Text(f"{stage}: properties of materials", text) for stage, text in material.property_tables.items()]
+    return [*tables, *_inputs(material)]
+
+
+def _inputs(material: Material) -> list[Text]:
     """Settings and inputs of the last session; the run's own note of its settings where no session was noted."""
     if material.sessions:
         return [Text(name, text) for name, text in material.sessions[-1].inputs.items()]

@@ -18,6 +18,8 @@ from aims_pax.errors import StoreError
 from aims_pax.forecast.curves.error import LearningCurve, learning_curve
 from aims_pax.frame import FloatArray, LabelledFrame
 from aims_pax.outcome.predictions import read_predictions
+from aims_pax.outcome.properties.findings import JSON_NAME as PROPERTIES_JSON
+from aims_pax.outcome.properties.findings import TEXT_NAME as PROPERTIES_TEXT
 from aims_pax.page.comparison import Comparison, before_learning, of_product
 from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.stages.activities import Stopwatch
@@ -101,6 +103,10 @@ class Material:
         Seconds that all reference calculations took together.
     summary, verified : mapping or None
         summary.json and verify.json; None where they are not there.
+    validated : mapping of str to mapping
+        properties.json of stages that have looked at properties of materials, by their names.
+    property_tables : mapping of str to str
+        The same as a table for a person.
     time : WorkingTime or None
         None where nothing has a time yet.
     learning : LearningCurve
@@ -128,6 +134,8 @@ class Material:
     label_s: float
     summary: Mapping[str, Any] | None
     verified: Mapping[str, Any] | None
+    validated: Mapping[str, Mapping[str, Any]]
+    property_tables: Mapping[str, str]
     time: WorkingTime | None
     learning: LearningCurve
     train_goal: int | None
@@ -202,6 +210,8 @@ def read_material(run_folder: Path, *, name: str) -> Material:
             label_s=store.label_wall_s(),
             summary=summary,
             verified=_json(run_folder / "verify" / "verify.json"),
+            validated=_validated(results, summary),
+            property_tables=_property_tables(results, summary),
             learning=learning,
             train_goal=train_goal,
             time=_working_time(sessions, np.concatenate([moments, attempts["submitted_at"], attempts["ended_at"]])),
@@ -246,6 +256,16 @@ def _working_time(sessions: tuple[StoredSession, ...], moments: FloatArray) -> W
     begins = begins if len(begins) and begins[0] <= moments[0] else np.append(moments[0], begins[begins > moments[0]])
     last = np.searchsorted(moments, np.append(begins[1:], np.inf)) - 1
     return WorkingTime(begins, np.maximum(begins, moments[np.clip(last, 0, None)]))
+
+
+def _validated(results: Path, summary: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
+    found = {stage: _json(results / stage / PROPERTIES_JSON) for stage in (summary or {}).get("properties", {})}
+    return {stage: one for stage, one in found.items() if one is not None}
+
+
+def _property_tables(results: Path, summary: Mapping[str, Any] | None) -> dict[str, str]:
+    paths = {stage: results / stage / PROPERTIES_TEXT for stage in (summary or {}).get("properties", {})}
+    return {stage: path.read_text(encoding="utf-8") for stage, path in paths.items() if path.is_file()}
 
 
 def _json(path: Path) -> Mapping[str, Any] | None:

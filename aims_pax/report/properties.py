@@ -13,6 +13,7 @@ from aims_pax.report.style import BLUE, GREEN, GREY, INK, ORANGE, panels, sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 COLOURS: Final = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS: Final = ("o", "s", "D", "^", "v", "P")
@@ -102,7 +103,7 @@ def draw_curves(rows: Sequence[Sequence[DrawnPanel]], path: Path, *, title: str,
         for row in rows:
             drawn = [(next(places), panel) for panel in row]
             for axes, panel in drawn:
-                _draw(axes, panel, methods)
+                draw_panel(axes, panel, methods)
                 if panel.y_label == row[0].y_label:
                     axes.set_ylim(drawn[0][0].get_ylim())
         for unused in places:
@@ -141,7 +142,7 @@ def draw_numbers(groups: Sequence[DrawnNumbers], path: Path, *, title: str, meth
     with sheet(7.5, 1.0 + 0.34 * sum(counts) + 0.6 * len(groups)) as figure:
         every = figure.subplots(len(groups), 1, squeeze=False, height_ratios=counts).ravel()
         for axes, group in zip(every, groups, strict=True):
-            _draw_group(axes, group, methods)
+            draw_group(axes, group, methods)
         pairs = [pair for group in groups for pair in group.values.items()]
         shown = {method for method, some in pairs if any(one is not None for one in some)}
         _head(every[0], title, methods, shown, is_points=True)
@@ -149,7 +150,8 @@ def draw_numbers(groups: Sequence[DrawnNumbers], path: Path, *, title: str, meth
         figure.savefig(path)
 
 
-def _draw_group(axes: "Axes", group: DrawnNumbers, methods: Methods) -> None:
+def draw_group(axes: "Axes", group: DrawnNumbers, methods: Methods) -> None:
+    """Numbers of one axis as points, one line a number."""
     places = np.arange(len(group.names))
     for number, (method, values) in enumerate(group.values.items()):
         shift = 0.16 * (number - (len(group.values) - 1) / 2)
@@ -177,7 +179,8 @@ def _draw_group(axes: "Axes", group: DrawnNumbers, methods: Methods) -> None:
         axes.set_xlim(min(low, -LEAST_SPAN_PERCENT), max(high, LEAST_SPAN_PERCENT))
 
 
-def _draw(axes: "Axes", panel: DrawnPanel, methods: Methods) -> None:
+def draw_panel(axes: "Axes", panel: DrawnPanel, methods: Methods) -> None:
+    """Curves of all methods in one pair of axes, those of the reference beneath."""
     for line in sorted(panel.lines, key=lambda one: one.method != methods.reference):
         is_reference = line.method == methods.reference
         colour = methods.colour(line.method)
@@ -208,8 +211,8 @@ def _name_places(axes: "Axes", ticks: Sequence[tuple[float, str]]) -> None:
     axes.axhline(0.0, color=GREY, lw=0.8)
 
 
-def _head(axes: "Axes", title: str, methods: Methods, shown: set[str], *, is_points: bool = False) -> None:
-    """Title and legend of the whole figure."""
+def legend_handles(methods: Methods, shown: set[str], *, is_points: bool = False) -> "tuple[list[Line2D], list[str]]":
+    """What a legend shows of some methods, and their names, models first."""
     from matplotlib.lines import Line2D
 
     order = [*methods.models, *([methods.reference] if methods.reference else [])]
@@ -224,5 +227,11 @@ def _head(axes: "Axes", title: str, methods: Methods, shown: set[str], *, is_poi
         )
         for one in known
     ]
+    return handles, known
+
+
+def _head(axes: "Axes", title: str, methods: Methods, shown: set[str], *, is_points: bool = False) -> None:
+    """Title and legend of the whole figure."""
+    handles, known = legend_handles(methods, shown, is_points=is_points)
     axes.figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK, fontweight="bold")
     axes.figure.legend(handles, known, loc="outside lower left", ncols=min(4, max(1, len(known))))

@@ -55,6 +55,9 @@ return."""
 MOLECULES: Final = "MISC.mol_idxs"
 """It says what is judged, although all else in its section says where things are."""
 
+JUDGING: Final = "STAGES.validate."
+"""What only looks at the models that are there."""
+
 STAGES: Final[Mapping[str, type[Section]]] = {
     "INITIAL_DATASET_GENERATION": InitialDatasetSettings,
     "ACTIVE_LEARNING": ActiveLearningSettings,
@@ -82,7 +85,7 @@ def when(name: str) -> When:
     """When a setting may change, by its name as in ``ACTIVE_LEARNING.c_x`` or ``mace.yaml: TRAINING.lr``."""
     if name == MOLECULES:
         return When.NEVER
-    if name.startswith(PLACES) or name == f"REFERENCE.{LIMIT}":
+    if name.startswith((*PLACES, JUDGING)) or name == f"REFERENCE.{LIMIT}":
         return When.ALWAYS
     if name.startswith("SYSTEMS."):
         home, _, key = name.rpartition(".")

@@ -17,6 +17,7 @@ from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.stages.pretrain import CheapReference, PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.select import SelectSettings
+from aims_pax.settings.stages.validate import ValidateSettings
 from aims_pax.stages.stage import Stage, stage_of
 
 from ..integration.projects import copper_project
@@ -58,6 +59,12 @@ def collecting() -> StagePlan:
     return StagePlan("collect", "collect", CollectSettings(augment=settings))
 
 
+@pytest.fixture(scope="module")
+def validating() -> StagePlan:
+    """A stage that looks at properties: of the starting structure, a cluster, its cohesive energy."""
+    return StagePlan("validate", "validate", ValidateSettings(), keys=("STAGES",))
+
+
 @pytest.fixture(params=KINDS)
 def plan(
     request: pytest.FixtureRequest,
@@ -66,8 +73,9 @@ def plan(
     relabelling: StagePlan,
     pretraining: StagePlan,
     collecting: StagePlan,
+    validating: StagePlan,
 ) -> StagePlan:
-    plans = (*project.settings.stages, selection, relabelling, pretraining, collecting)
+    plans = (*project.settings.stages, selection, relabelling, pretraining, collecting, validating)
     return next(plan for plan in plans if plan.kind == request.param)
 
 
@@ -82,7 +90,7 @@ def test_row_names_settings_and_what_the_layers_above_have_of_it(plan: StagePlan
     assert isinstance(plan.settings, kind.settings)
     assert (stage.name, stage.plan) == (plan.name, plan)
     for module in (kind.stage, kind.forecast):
-        assert module.partition(":")[0].startswith(("aims_pax.stages.", "aims_pax.forecast."))
+        assert module.partition(":")[0].startswith(("aims_pax.stages.", "aims_pax.outcome.", "aims_pax.forecast."))
 
 
 def test_sound_project_has_no_problems_and_facts_are_sentences(stage: Stage, project: Project) -> None:

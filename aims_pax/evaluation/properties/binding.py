@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from aims_pax.evaluation.properties.effort import Effort
 from aims_pax.evaluation.properties.property import Line, Measured, Panel, Quantity, Unmeasurable, Usual
 from aims_pax.evaluation.properties.shape import VACUUM_ANG, heights, layer_gaps
 from aims_pax.evaluation.properties.specimen import Specimen
@@ -42,6 +43,10 @@ class BindingCurve(Usual):
         if self.axis is not None:
             return f"no gap without bonds is found along lattice vector {self.axis}"
         return "it has no layers: bonds cross every plane of it, or there is vacuum between two layers"
+
+    def effort(self, atoms: "Atoms") -> Effort:
+        """Each distance."""
+        return Effort(0, self.n_distances, len(atoms))
 
     def measure(self, specimen: Specimen) -> Measured:
         """Distance and depth of the minimum, of the layers as they were given."""

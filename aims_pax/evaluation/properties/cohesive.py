@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from aims_pax.evaluation.properties.effort import Effort
 from aims_pax.evaluation.properties.property import Measured, Quantity, Unmeasurable, Usual
 from aims_pax.evaluation.properties.specimen import Specimen
 
@@ -25,6 +26,10 @@ class CohesiveEnergy(Usual):
         if len(atoms) == 1 and not atoms.pbc.any():
             return "it is a free atom"
         return None
+
+    def effort(self, atoms: "Atoms") -> Effort:
+        """A free atom of each element."""
+        return Effort(0, len(set(atoms.numbers)), len(atoms))
 
     def measure(self, specimen: Specimen) -> Measured:
         """By atom, positive where it is bound."""

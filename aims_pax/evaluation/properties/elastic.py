@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 
+from aims_pax.evaluation.properties.effort import Effort
 from aims_pax.evaluation.properties.property import Measured, Quantity, Unmeasurable, Usual
 from aims_pax.evaluation.properties.shape import not_a_solid
 from aims_pax.evaluation.properties.specimen import CellFreedom, Specimen
@@ -54,6 +55,10 @@ class ElasticConstants(Usual):
     def unfit(self, atoms: "Atoms") -> str | None:
         """A molecule, a slab: a cell with vacuum is not elastic."""
         return not_a_solid(atoms)
+
+    def effort(self, atoms: "Atoms") -> Effort:
+        """Six strains to both sides, relaxed."""
+        return Effort(2 * len(VOIGT), 0, len(atoms))
 
     def measure(self, specimen: Specimen) -> Measured:
         """Constants that symmetry leaves, and moduli."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from aims_pax.evaluation.properties.effort import Effort
 from aims_pax.evaluation.properties.property import Line, Measured, Panel, Quantity, Unmeasurable, Usual
 from aims_pax.evaluation.properties.shape import not_a_solid
 from aims_pax.evaluation.properties.specimen import CellFreedom, Specimen
@@ -41,6 +42,10 @@ class EquationOfState(Usual):
     def unfit(self, atoms: "Atoms") -> str | None:
         """A molecule, a slab: their volume is vacuum."""
         return not_a_solid(atoms)
+
+    def effort(self, atoms: "Atoms") -> Effort:
+        """Each volume relaxed."""
+        return Effort(self.n_volumes, 0, len(atoms))
 
     def measure(self, specimen: Specimen) -> Measured:
         """V0, B0, its derivative, and E0 among phases."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 
+from aims_pax.evaluation.properties.effort import Effort
 from aims_pax.evaluation.properties.property import Measured, Quantity, Usual
 from aims_pax.evaluation.properties.shape import solid_axes
 from aims_pax.evaluation.properties.specimen import Specimen
@@ -28,6 +29,10 @@ class LatticeConstants(Usual):
     def unfit(self, atoms: "Atoms") -> str | None:
         """A molecule, which has no cell."""
         return None if any(solid_axes(atoms)) else "nothing of it is periodic, and it has no lattice"
+
+    def effort(self, atoms: "Atoms") -> Effort:
+        """The relaxed structure is all."""
+        return Effort(0, 0, len(atoms))
 
     def measure(self, specimen: Specimen) -> Measured:
         """What the symmetry leaves free."""

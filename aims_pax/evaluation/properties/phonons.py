@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 
 from aims_pax.errors import Problem
+from aims_pax.evaluation.properties.effort import Effort
 from aims_pax.evaluation.properties.property import Line, Measured, Panel, Quantity, Usual
 from aims_pax.evaluation.properties.shape import repeats_for, solid_axes
 from aims_pax.evaluation.properties.specimen import Specimen
@@ -70,6 +71,13 @@ class Phonons(Usual):
         if any(solid_axes(atoms)):
             return None
         return "nothing of it is periodic, and it has no bands"
+
+    def effort(self, atoms: "Atoms") -> Effort:
+        """The displacements that symmetry leaves, and the supercell without any."""
+        repeats = repeats_for(atoms, self.length_ang, most_atoms=self.most_atoms)
+        crystal = _phonopy(atoms, repeats, _phonopy(atoms, (1, 1, 1), "auto").primitive_matrix)
+        crystal.generate_displacements(distance=self.displacement_ang)
+        return Effort(0, 1 + len(crystal.supercells_with_displacements), len(crystal.supercell))
 
     def measure(self, specimen: Specimen) -> Measured:
         """Frequencies, THz; in curves imaginary ones are negative numbers."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import numpy as np
 
 from aims_pax.errors import Problem
+from aims_pax.evaluation.properties.effort import Effort
 from aims_pax.evaluation.properties.property import Measured, Quantity, Unmeasurable, Usual
 from aims_pax.evaluation.properties.shape import heights, not_a_solid
 from aims_pax.evaluation.properties.specimen import CellFreedom, Specimen
@@ -57,6 +58,13 @@ class SurfaceEnergies(Usual):
     def unfit(self, atoms: "Atoms") -> str | None:
         """What is no solid can't be cut."""
         return not_a_solid(atoms)
+
+    def effort(self, atoms: "Atoms") -> Effort:
+        """Each slab relaxed; the crystal, and all of it at a model's geometry."""
+        bulk = conventional(atoms)
+        sizes = [len(self._slab(bulk, indices)) for indices in self.indices]
+        kept = [size for size in sizes if size <= self.most_atoms]
+        return Effort(len(kept), 2 + len(sizes), max([*kept, len(bulk)]))
 
     def measure(self, specimen: Specimen) -> Measured:
         """Each surface relaxed, and as it was cut."""

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from aims_pax.evaluation.properties.effort import Effort
 from aims_pax.evaluation.properties.property import Measured, Quantity, Unmeasurable, Usual
 from aims_pax.evaluation.properties.shape import not_a_solid, repeats_for, solid_axes
 from aims_pax.evaluation.properties.specimen import CellFreedom, Specimen
@@ -41,6 +43,13 @@ class VacancyEnergies(Usual):
     def unfit(self, atoms: "Atoms") -> str | None:
         """What is not solid along two directions at least."""
         return not_a_solid(atoms) if sum(solid_axes(atoms)) < 2 else None
+
+    def effort(self, atoms: "Atoms") -> Effort:
+        """Each site relaxed; the perfect crystal, free atoms of a compound, and all of it at a model's geometry."""
+        repeats = repeats_for(atoms, self.distance_ang, most_atoms=self.most_atoms)
+        n_sites, n_elements = len(_sites(atoms)), len(set(atoms.numbers))
+        n_free = n_elements if n_elements > 1 else 0
+        return Effort(n_sites, 2 + n_sites + n_free, len(atoms) * prod(repeats))
 
     def measure(self, specimen: Specimen) -> Measured:
         """Each site relaxed, and as it was when the atom had just gone."""

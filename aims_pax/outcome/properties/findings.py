@@ -65,17 +65,21 @@ class PropertyFindings:
         """One for each property and model; none without a reference."""
         return [one for name in self._names() for one in self._sentences(name)]
 
-    def record(self) -> dict[str, Any]:
-        """Plain values, units in the keys."""
+    def compared(self) -> dict[str, Any]:
+        """Numbers beside each other, and sentences, as plain values."""
         return {
             "models": list(self.models),
             "reference": self.reference,
             "complete": self.is_complete,
             "remarks": list(self.remarks),
-            "results": [_result(entry) for entry in self.entries],
+            "titles": dict(self.titles),
             "comparison": [self._compared(row) for row in self.rows],
             "sentences": self.sentences(),
         }
+
+    def record(self) -> dict[str, Any]:
+        """The same with what each method has computed, curves and why numbers are missing; units in the keys."""
+        return {**self.compared(), "results": [_result(entry) for entry in self.entries]}
 
     def write(self, folder: Path) -> list[Path]:
         """Write properties.json, properties.txt, and a table (CSV) and a figure of each property."""

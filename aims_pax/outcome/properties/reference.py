@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 from zlib import crc32
 
@@ -10,6 +9,7 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from aims_pax.atoms import frame_of
 from aims_pax.dataset.run_folder import RunFolder
+from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.departure import Departure
 from aims_pax.errors import Problem, UserError
 from aims_pax.evaluation.properties import Method
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 REFERENCE: Final = "reference"
 """The word that names it."""
+
+BOOKS: Final = "validate"
+"""Folder in a project's run folder for what its reference has computed of properties, for stages and commands alike."""
 
 
 class LabellerCalculator(Calculator):  # type: ignore[misc]
@@ -85,14 +88,14 @@ def label_of(labeller: Labeller, frame: Frame) -> Label:
 
 @contextmanager
 def reference_of(
-    project: Project, books: Path, *, is_periodic: bool, departure: Departure, show: Callable[[str], None]
+    project: Project, *, is_periodic: bool, departure: Departure, show: Callable[[str], None]
 ) -> Iterator[Method]:
     """The reference of a project, computed where its CLUSTER says.
 
+    What was computed is kept in the run folder, by reference, and not computed again.
+
     Parameters
     ----------
-    books : Path
-        What was computed is kept below it, by reference, and not computed again.
     is_periodic : bool
         Whether there are crystals, whose stress is wanted.
 
@@ -105,9 +108,7 @@ def reference_of(
     if isinstance(settings, ReferencesBySystem):
         found = "The systems of this project have references of their own."
         raise UserError(Problem("--against reference", found, "a project with one reference for all"))
-    system = project.systems[0].name
-    name = f"reference-{crc32(settings.identity.encode()):08x}"
-    places = RunFolder(books / name, project.label_folder / name)
+    system, places = project.systems[0].name, _places(project, settings.identity)
     with (
         workers(project, want_stress=is_periodic, departure=departure, show=show) as pool,
         kept_errands(
@@ -125,3 +126,21 @@ def reference_of(
             lambda _: calculator,
             free_atom=lambda number: label_of(errands, free_atom(number, system=system)).energy,
         )
+
+
+def n_computed(project: Project) -> int:
+    """Structures that the reference of a project has computed for properties."""
+    settings = project.reference
+    if isinstance(settings, ReferencesBySystem):
+        return 0
+    books = _places(project, settings.identity).root
+    if not (books / STORE_NAME).is_file():
+        return 0
+    with RunStore.open_readonly(books) as store:
+        return store.counts().n_received
+
+
+def _places(project: Project, identity: str) -> RunFolder:
+    """Where a reference, known by the text of its settings, keeps what it has computed, and computes."""
+    name = f"reference-{crc32(identity.encode()):08x}"
+    return RunFolder(project.run_folder / BOOKS / name, project.label_folder / name)

@@ -11,6 +11,7 @@ from aims_pax.page.charts.forecast import error_forecast
 from aims_pax.page.charts.learning import learning_by_labels, learning_by_time
 from aims_pax.page.charts.map import structure_map
 from aims_pax.page.charts.parity import cumulative, parity
+from aims_pax.page.charts.properties import properties
 from aims_pax.page.charts.scores import scores_by_trajectory
 from aims_pax.page.charts.timeline import activities, timeline
 from aims_pax.page.figure import Absent, Figure
@@ -37,6 +38,7 @@ class Chapter:
 CHAPTERS: Final = (
     Chapter("Does it learn?", (learning_by_labels, learning_by_time, error_forecast, scores_by_trajectory)),
     Chapter("How wrong is it, and where?", (parity, cumulative, errors_by_group, error_against_score)),
+    Chapter("Is it right about materials?", (properties,)),
     Chapter("What did it learn from?", (composition, structure_map)),
     Chapter("What did it take?", (timeline, activities)),
 )

@@ -219,6 +219,7 @@ def _order_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | in
     yield from _collecting_problems(plans)
     yield from _relabelling_problems(plans)
     yield from _prior_problems(plans, brings)
+    yield from _judging_problems(plans)
     for plan in learning:
         if not any(one.kind in (COLLECT, LEARN, SELECT) for one in plans[: plans.index(plan)]):
             continue
@@ -275,6 +276,19 @@ def _prior_problems(
         key = "initial_train_dataset"
         found = f"{plan.said(key)} is given beside {first.said()}, which comes before an initial dataset of the run."
         yield (*plan.keys, key), found, "", "Keep one of them."
+
+
+def _judging_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | int, ...], str, str, str]]:
+    """What is handed over is looked at when all of it is there."""
+    for index, plan in enumerate(plans):
+        if not KINDS[plan.kind].judges:
+            continue
+        if not any(one.kind in (COLLECT, INITIAL, LEARN, SELECT) for one in plans[:index]):
+            found = f"{plan.said()} comes before any stage that makes models."
+            yield plan.keys, found, "", f"Move it after one. aims-pax {plan.kind} takes models that there are."
+        elif later := [one.name for one in plans[index + 1 :] if not KINDS[one.kind].judges]:
+            found = f"{plan.said()} comes before {', '.join(later)}, and looks at the models that are handed over."
+            yield plan.keys, found, "", "Move it to the end of STAGES."
 
 
 def halves_asked(plans: Sequence[StagePlan], document: Document | None, halves: tuple[Stage, ...]) -> tuple[Stage, ...]:

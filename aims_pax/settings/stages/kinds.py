@@ -12,6 +12,7 @@ from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.select import SelectSettings
+from aims_pax.settings.stages.validate import ValidateSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class StageKind:
         Whether another reference is the one that is learned from after it.
     adds : bool
         Whether it labels structures that all members learn in the training after it.
+    judges : bool
+        Whether it looks at the models that are handed over, and comes after their files are written.
     """
 
     settings: type[Section]
@@ -53,6 +56,7 @@ class StageKind:
     samples: bool = False
     relabels: bool = False
     adds: bool = False
+    judges: bool = False
 
     @property
     def changes_what_is_learned(self) -> bool:
@@ -67,6 +71,7 @@ LEARN: Final = "learn"
 SELECT: Final = "select"
 RELABEL: Final = "relabel"
 COLLECT: Final = "collect"
+VALIDATE: Final = "validate"
 
 KINDS: Final[Mapping[str, StageKind]] = {
     INITIAL: StageKind(
@@ -117,8 +122,14 @@ KINDS: Final[Mapping[str, StageKind]] = {
         forecast="aims_pax.forecast.training:PretrainForecast",
         begins=True,
     ),
+    VALIDATE: StageKind(
+        ValidateSettings,
+        stage="aims_pax.outcome.properties.stage:Validate",
+        forecast="aims_pax.forecast.labelling:ValidateForecast",
+        judges=True,
+    ),
 }
 """By what STAGES calls them."""
 
-LATER: Final = ("validate", "testset", "stability")
+LATER: Final = ("testset", "stability")
 """Kinds that other versions will have."""

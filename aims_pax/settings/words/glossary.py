@@ -21,9 +21,10 @@ from aims_pax.settings.reading.validation import nested_section
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
-from aims_pax.settings.stages.kinds import COLLECT, CONVERGE, PRETRAIN, RELABEL
+from aims_pax.settings.stages.kinds import COLLECT, CONVERGE, PRETRAIN, RELABEL, VALIDATE
 from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
+from aims_pax.settings.stages.validate import ValidateSettings
 from aims_pax.settings.words.page import NOT_HERE, OF_AIMS, PLAIN_SECTIONS, REQUIRED, default_words, section_words
 
 AIMS_PAX_FILE: Final = "aims_PAX.yaml"
@@ -42,6 +43,7 @@ OF_STAGES_ALONE: Final[Mapping[str, type[Section]]] = {
     CONVERGE: ConvergeSettings,
     RELABEL: RelabelSettings,
     PRETRAIN: PretrainSettings,
+    VALIDATE: ValidateSettings,
 }
 """Stages that no section of v0.2 has the settings of; what others have, too, is explained there."""
 
@@ -106,7 +108,7 @@ def sections() -> dict[str, tuple[str, str]]:
     found[STAGES] = (
         AIMS_PAX_FILE,
         "The campaign as the list of what it goes through: pretrain, initial, collect, converge, learn, select, "
-        "relabel.",
+        "relabel, validate.",
     )
     found["SYSTEMS"] = (AIMS_PAX_FILE, section_words(SystemSettings))
     for name, models in CHOSEN_BY_TYPE.items():

@@ -28,6 +28,7 @@ from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.select import SelectSettings
+from aims_pax.settings.stages.validate import ValidateSettings
 
 _INTRODUCTION: Final = """\
 # Settings
@@ -107,6 +108,17 @@ STAGES:
   - learn: {num_trajectories: 8, max_train_set_size: 500}
   - relabel: {name: pbe0, REFERENCE: {control: control_pbe0.in}}
   - converge: {models: large.yaml, from_scratch: true}
+```
+
+A `validate` comes last. It computes [properties of materials](../properties.md) by the model that is handed over and by
+the reference, as `aims-pax validate` does; its settings may change as long as it has not been run:
+
+```yaml
+STAGES:
+  - initial: {n_points_per_sampling_step_idg: 8, max_initial_set_size: 7}
+  - learn: {num_trajectories: 8, max_train_set_size: 68}
+  - converge
+  - validate: {structures: [fcc.cif, bcc.cif], eos: true, elastic: true, phonons: {length_ang: 12}}
 ```
 """
 
@@ -189,6 +201,7 @@ def _campaign_parts(name: str) -> Iterator[str]:
             yield from _tables(ConvergeSettings, "Settings of `converge`:")
             yield from _tables(RelabelSettings, "Settings of `relabel`:")
             yield from _tables(PretrainSettings, "Settings of `pretrain`:")
+            yield from _tables(ValidateSettings, "Settings of `validate`:")
         case "SYSTEMS":
             yield _SYSTEMS
             yield from _tables(SystemSettings)

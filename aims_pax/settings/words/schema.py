@@ -29,6 +29,7 @@ from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.select import SelectSettings
+from aims_pax.settings.stages.validate import ValidateSettings
 
 Json = dict[str, Any]
 
@@ -46,7 +47,13 @@ def aims_pax_schema() -> Json:
     }
     clusters: list[type[Section]] = [*CLUSTERS.values()]
     references: list[type[Section]] = [*REFERENCE_SETTINGS.values()]
-    stages: list[type[Section]] = [CollectSettings, ConvergeSettings, RelabelSettings, PretrainSettings]
+    stages: list[type[Section]] = [
+        CollectSettings,
+        ConvergeSettings,
+        RelabelSettings,
+        PretrainSettings,
+        ValidateSettings,
+    ]
     absent = {name: {**NOT_YET.get(name, {}), **FHI_AIMS.get(name, {})} for name in {*NOT_YET, *FHI_AIMS}}
     definitions = _definitions([*plain.values(), *clusters, *references, SystemSettings, *stages])
     for name, model in plain.items():

@@ -8,6 +8,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 from aims_pax.evaluation.properties import Lack, Measured, Method, Property, Specimen, Unmeasured, measured
+from aims_pax.evaluation.properties.effort import Effort, Foretold
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -27,6 +28,21 @@ class Spoilt(EMT):  # type: ignore[misc]
         if self._way == "raises":
             raise KeyError("an element that nobody told it of")
         self.results = {name: np.full_like(np.asarray(value), np.nan) for name, value in self.results.items()}
+
+
+class Counting(EMT):  # type: ignore[misc]
+    """Remembers which structures it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen, self.sizes = set[bytes](), list[int]()
+
+    def calculate(self, *arguments: Any, **named: Any) -> None:
+        """Note the structure, and compute it."""
+        super().calculate(*arguments, **named)
+        atoms: Atoms = self.atoms
+        self.seen.add(atoms.positions.tobytes() + atoms.cell.array.tobytes())
+        self.sizes.append(len(atoms))
 
 
 class PropertyContract:
@@ -69,6 +85,19 @@ class PropertyContract:
         assert len(values) == 3
         np.testing.assert_allclose(values[1], values[0], rtol=1e-9, atol=1e-9)
         np.testing.assert_allclose(values[2], values[0], rtol=1e-9, atol=1e-9)
+
+    def test_no_more_is_computed_than_it_foretells(self) -> None:
+        """Different structures, as a reference would be asked for them; nothing where it does not foretell any."""
+        wanted, counting = self.make(), Counting()
+        if not isinstance(wanted, Foretold):
+            return
+        effort = wanted.effort(self.fit())
+        assert effort.usual <= effort.at_most
+        outcome = measured(wanted, self.specimen(counting))
+        assert isinstance(outcome, Measured)
+        shared = Effort(1, 0, len(self.fit()))  # the relaxation of the structure itself
+        assert len(counting.seen) <= effort.at_most + shared.at_most
+        assert max(counting.sizes) <= max(effort.n_atoms, shared.n_atoms)
 
     def test_the_structure_stays_as_it_was_given(self) -> None:
         """Other properties are measured on it."""

@@ -150,7 +150,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "two in one": ([{"initial": INITIAL, "learn": LEARN}], "STAGES.0 is no stage with its settings"),
     "not a mapping": ([{"learn": 3}], "STAGES.0 is no stage with its settings"),
     "misspelt": ([{"lern": LEARN}], "Did you mean learn"),
-    "later": ([{"validate": {}}, {"learn": LEARN}], "STAGES.0 is validate, which is not in this version"),
+    "later": ([{"stability": {}}, {"learn": LEARN}], "STAGES.0 is stability, which is not in this version"),
     "same name": ([{"learn": {**LEARN, "name": "hot"}}, {"learn": {**LEARN, "name": "Hot"}}], "as is another entry"),
     "no name": ([{"learn": {**LEARN, "name": "a b"}}], "STAGES.0.learn.name is 'a b'"),
     "reserved": ([{"learn": {**LEARN, "name": "results"}}], "which means something else in a run"),
