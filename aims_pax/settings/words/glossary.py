@@ -21,7 +21,8 @@ from aims_pax.settings.reading.validation import nested_section
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
-from aims_pax.settings.stages.kinds import COLLECT, CONVERGE, PRETRAIN, RELABEL
+from aims_pax.settings.stages.explore import ExploreSettings
+from aims_pax.settings.stages.kinds import COLLECT, CONVERGE, EXPLORE, PRETRAIN, RELABEL
 from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.words.page import NOT_HERE, OF_AIMS, PLAIN_SECTIONS, REQUIRED, default_words, section_words
@@ -40,6 +41,7 @@ CHOSEN_BY_TYPE: Final[Mapping[str, Mapping[str, type[Section]]]] = {
 OF_STAGES_ALONE: Final[Mapping[str, type[Section]]] = {
     COLLECT: CollectSettings,
     CONVERGE: ConvergeSettings,
+    EXPLORE: ExploreSettings,
     RELABEL: RelabelSettings,
     PRETRAIN: PretrainSettings,
 }
@@ -105,8 +107,8 @@ def sections() -> dict[str, tuple[str, str]]:
     found = {name: (AIMS_PAX_FILE, section_words(model)) for name, model in PLAIN_SECTIONS.items()}
     found[STAGES] = (
         AIMS_PAX_FILE,
-        "The campaign as the list of what it goes through: pretrain, initial, collect, converge, learn, select, "
-        "relabel.",
+        "The campaign as the list of what it goes through: pretrain, initial, collect, converge, learn, explore, "
+        "select, relabel.",
     )
     found["SYSTEMS"] = (AIMS_PAX_FILE, section_words(SystemSettings))
     for name, models in CHOSEN_BY_TYPE.items():

@@ -24,6 +24,7 @@ from aims_pax.settings.sections import OTHER_HOMES
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
+from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.settings.stages.pretrain import PretrainSettings
@@ -46,7 +47,13 @@ def aims_pax_schema() -> Json:
     }
     clusters: list[type[Section]] = [*CLUSTERS.values()]
     references: list[type[Section]] = [*REFERENCE_SETTINGS.values()]
-    stages: list[type[Section]] = [CollectSettings, ConvergeSettings, RelabelSettings, PretrainSettings]
+    stages: list[type[Section]] = [
+        CollectSettings,
+        ConvergeSettings,
+        ExploreSettings,
+        RelabelSettings,
+        PretrainSettings,
+    ]
     absent = {name: {**NOT_YET.get(name, {}), **FHI_AIMS.get(name, {})} for name in {*NOT_YET, *FHI_AIMS}}
     definitions = _definitions([*plain.values(), *clusters, *references, SystemSettings, *stages])
     for name, model in plain.items():
