@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from aims_pax.face.session import run
     from aims_pax.face.trial import verify
     from aims_pax.settings.project import Project, load_project
-    from aims_pax.settings.reading.arguments import converge, initial, learn, pretrain, relabel, select
+    from aims_pax.settings.reading.arguments import (
+        converge,
+        explore,
+        initial,
+        learn,
+        pretrain,
+        relabel,
+        select,
+    )
 
 __version__ = "0.1.0"
 
@@ -32,6 +40,7 @@ _HOMES: Final = {
     "collect": "face.collecting",
     "converge": "settings.reading.arguments",
     "evaluate": "face.models",
+    "explore": "settings.reading.arguments",
     "fly": "face.flying",
     "initial": "settings.reading.arguments",
     "label": "face.labels",
@@ -71,6 +80,7 @@ __all__ = [
     "collect",
     "converge",
     "evaluate",
+    "explore",
     "fly",
     "initial",
     "label",

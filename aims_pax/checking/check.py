@@ -302,8 +302,7 @@ def _facts(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
 
 def _beginning(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
     """What active learning begins with where the user brings a dataset."""
-    active = project.settings.active
-    if INITIAL not in stages and active is not None and active.initial_train_dataset is not None:
+    if INITIAL not in stages and project.settings.bringing is not None:
         yield from model_facts(project)
         for path in model_files(project):
             yield f"trust: {path} is a Python pickle, and loading it runs what is in it; know where it comes from"

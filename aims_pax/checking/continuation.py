@@ -153,8 +153,7 @@ def _new_run_problems(project: Project, stages: tuple[Stage, ...]) -> Iterator[P
             found=f"A run was here (checkpoints/{checkpoints[0].name}), and its {STORE_NAME} {lost}.",
             advice=f"Restore {STORE_NAME} from a copy; or remove it, checkpoints/ and results/ to start anew.",
         )
-    active = project.settings.active
-    given = active is not None and active.initial_train_dataset is not None
+    given = project.settings.bringing is not None
     if (missing := nothing_to_begin_with(project, stages)) is not None:
         yield missing
     if INITIAL not in stages and given:
@@ -166,15 +165,16 @@ def _new_run_problems(project: Project, stages: tuple[Stage, ...]) -> Iterator[P
 
 def _two_beginnings(project: Project) -> Problem:
     """A dataset that is there, and a command that would make one."""
-    learning = project.settings.learning[0]
-    if project.active.extend_existing_final_ds:
+    bringing, active = project.settings.bringing, project.settings.active
+    assert bringing is not None, "something is brought along"
+    if active is not None and active.extend_existing_final_ds:
         return Problem(
-            where=learning.said(EXTEND),
+            where=bringing.said(EXTEND),
             found="asks for a finished dataset to be extended, and aims-pax run would make one of its own.",
             advice="Extend it with aims-pax al, or set it to false.",
         )
     return Problem(
-        where=learning.said("initial_train_dataset"),
+        where=bringing.said("initial_train_dataset"),
         found="names an initial dataset, and aims-pax run would make one of its own.",
         advice="Start from the files with aims-pax al, or remove initial_train_dataset and initial_valid_dataset.",
     )
@@ -183,7 +183,9 @@ def _two_beginnings(project: Project) -> Problem:
 def _dataset_problems(project: Project) -> Iterator[Problem]:
     """Files of an initial dataset must be readable and hold every element that the models are asked about."""
     elements: set[int] = set()
-    for given in (project.active.initial_train_dataset, project.active.initial_valid_dataset):
+    bringing = project.settings.bringing
+    assert bringing is not None, "something is brought along"
+    for given in project.settings.brought or ():
         for path in given.values() if isinstance(given, Mapping) else [given] if given is not None else []:
             try:
                 labelled = read_extxyz(path, extxyz_keys(project.settings.misc))
@@ -197,7 +199,7 @@ def _dataset_problems(project: Project) -> Iterator[Problem]:
 
         symbols, known = (", ".join(chemical_symbols[z] for z in sorted(zs)) for zs in (unknown, elements))
         yield Problem(
-            where=project.settings.learning[0].said("initial_train_dataset"),
+            where=bringing.said("initial_train_dataset"),
             found=f"No structure of it has the elements {symbols}, which the starting structures have.",
             allowed=f"starting structures of {known}",
             advice="Add such structures, or generate the initial dataset by aims-pax run.",

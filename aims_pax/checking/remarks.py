@@ -33,10 +33,11 @@ from aims_pax.settings.reading.document import KeyPath, dotted
 from aims_pax.settings.remarks import structure_remarks
 from aims_pax.settings.section import Section
 from aims_pax.settings.stage import ACTIVE, INITIAL, StageSettings
-from aims_pax.settings.stages.kinds import KINDS, SELECT
+from aims_pax.settings.stages.kinds import EXPLORE, KINDS, SELECT
 from aims_pax.settings.systems import System
 from aims_pax.stages.beginnings.imported import dataset_remarks
 from aims_pax.stages.driver import driven, embedded_settings
+from aims_pax.stages.exploring.explore import Explore
 from aims_pax.stages.stock.select import SelectFromPool
 from aims_pax.structures.composition import is_crystal
 
@@ -317,6 +318,7 @@ def files(asked: Asked) -> Iterator[Doubt]:
         remarks += dataset_remarks(asked.project)
     for plan in asked.project.plans(asked.stages):
         remarks += SelectFromPool(plan).remarks(asked.project) if plan.kind == SELECT else ()
+        remarks += Explore(plan).remarks(asked.project) if plan.kind == EXPLORE else ()
     for remark in remarks:
         yield Doubt(remark.where, remark.found, remark.allowed, remark.advice)
 

@@ -20,6 +20,7 @@ from aims_pax.settings.motion.groups import named_atoms
 from aims_pax.settings.stage import ACTIVE
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
+from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.settings.stages.uncertainty import kind_named
@@ -87,6 +88,8 @@ def quantities(project: Project, stages: tuple[Stage, ...]) -> Iterator[tuple[st
                 yield from _active(project, plan)
             case CollectSettings():
                 yield from _collecting(plan.name, plan.settings)
+            case ExploreSettings():
+                yield from _exploring(project, plan.name, plan.settings)
             case SelectSettings():
                 yield from _selection(plan.name, plan.settings)
             case ConvergeSettings() if not plan.is_implied:
@@ -98,6 +101,29 @@ def _collecting(name: str, settings: CollectSettings) -> Iterator[tuple[str, str
     sources = ", ".join(settings.augment.named)
     yield name, f"structures made from the starting structures: {sources}; seed {settings.augment.seed}"
     yield "  of these", f"{settings.valid_ratio:g} validate, {settings.test_ratio:g} test; inputs and dimers train"
+
+
+def _exploring(project: Project, name: str, settings: ExploreSettings) -> Iterator[tuple[str, str]]:
+    if settings.rounds_with_md:
+        at = " ".join(f"{one:g}" for one in settings.temperature)
+        under = " ".join(f"{one / 1e9:g}" for one in settings.pressure)
+        conditions = f"at {at} K" if at else "at the temperature of MD"
+        conditions += f", {under} GPa along periodic directions" if under else ""
+        starts = f"up to {settings.num_random_structures} training structures"
+        yield name, f"MD from {starts}, {conditions}; {settings.length:g} ps each, one member drives"
+        after = f" after {settings.thermalization_time:g} ps" if settings.thermalization_time else ""
+        yield "  frames", f"every {settings.sampling_time:g} ps{after}, judged by all members"
+    if settings.frames is not None:
+        yield "  brought along", ", ".join(one.name for one in settings.frames)
+    stress = f", {settings.thr_stress:g} eV/Å³" if project.mace.general.compute_stress else ""
+    tolerances = f"{settings.thr_energy:g} eV/atom, {settings.thr_forces:g} eV/Å{stress}"
+    yield "  tolerances", f"{tolerances}; deviations are calibrated on known errors in each round"
+    if settings.label:
+        share = f"{settings.valid_ratio:g} validate, {settings.test_ratio:g} test"
+        learned = f"of these {share}" if settings.train else "none is learned"
+        yield "  labels", f"at most {settings.max_selected_frames} a round, drawn from what is beyond; {learned}"
+    if settings.train:
+        yield "  until", f"no frame is beyond a tolerance, or {_counted(settings.max_loops, 'round')}"
 
 
 def _initial(project: Project) -> Iterator[tuple[str, str]]:

@@ -258,8 +258,7 @@ def n_probes(project: Project) -> int:
 
 def given_sizes(project: Project) -> Sizes:
     """Training structures of the dataset that the user brings, those of the probe among them."""
-    active = project.settings.active
-    given = None if active is None else active.initial_train_dataset
+    given, _ = project.settings.brought or (None, None)
     if given is None:
         return Sizes(0, 0)
     files = list(given.values()) if isinstance(given, Mapping) else [given]

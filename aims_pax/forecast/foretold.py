@@ -11,7 +11,7 @@ from aims_pax.forecast.timetable import WIDTH, Outlook, StageForecasts, forecast
 from aims_pax.forecast.workers import Forecast, doubled, forecast
 from aims_pax.settings import Project
 from aims_pax.settings.stage import ACTIVE, INITIAL
-from aims_pax.settings.stages.kinds import KINDS
+from aims_pax.settings.stages.kinds import KINDS, LEARN
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def foretell(project: Project, outlook: Outlook, numbers: Sequence[int] = ()) ->
         As from :func:`aims_pax.forecast.pace.measure`.
     """
     ahead = outsets_ahead(project, outlook.stages, outlook.standing)
-    learning = [one for one in ahead if KINDS[one.plan.kind].learns]
+    learning = [one for one in ahead if one.plan.kind == LEARN]
     begins = any(KINDS[one.plan.kind].begins for one in ahead)
     halves = (*((INITIAL,) if begins else ()), *((ACTIVE,) if learning else ()))
     measured = measure(project, halves, outlook.wishes)

@@ -1,13 +1,17 @@
-"""How a dataset is chosen from a pool of labelled structures."""
+"""How a dataset is chosen from a pool of labelled structures, or from what MD explores."""
 
 from math import ceil, inf
+from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
 from aims_pax.dataset.stock import Stock
 from aims_pax.errors import StructureError
 from aims_pax.forecast.amounts import Amounts, Outset, Sizes, Span
+from aims_pax.forecast.training import convergence_epochs
+from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.stages.beginnings.imported import extxyz_keys
+from aims_pax.stages.exploring.explore import Explore
 
 if TYPE_CHECKING:  # what times a stage imports PyTorch, and amounts need none
     from aims_pax.forecast.timetable import Pacing, StageForecast
@@ -17,6 +21,13 @@ PICKED_SHARE: Final = 0.1
 
 LIKELY_PASSES: Final = 2
 """Over the pool, the last of which picks little. An estimate."""
+
+
+BEYOND_SHARE: Final = 0.1
+"""Part of the frames of a round that is beyond a tolerance. An estimate: it may be all of them, or none."""
+
+LIKELY_ROUNDS: Final = 3
+"""Of exploration, the last of which finds nothing. An estimate."""
 
 
 class SelectForecast:
@@ -42,6 +53,60 @@ class SelectForecast:
 
         n_train = ceil((outset.sizes.of_each + self.after(outset, 0).of_each) / 2)
         return StageForecast(amounts, amounts.epochs.times(pacing.speed.epoch_s(n_train)))
+
+
+class ExploreForecast:
+    """MD, labels and epochs by the round; neither how many rounds there are nor what they find is known before."""
+
+    def amounts(self, outset: Outset) -> Amounts:
+        settings, rounds = outset.plan.read_as(ExploreSettings), _rounds_left(outset)
+        n_frames, md_steps = _of_a_round(outset)
+        most = min(settings.max_selected_frames, n_frames) if settings.label else 0
+        likely = min(most, ceil(BEYOND_SHARE * n_frames))
+        epochs = convergence_epochs(settings) if settings.train else Span.exactly(0)
+        n_learned = max(0.0, rounds.likely - 1)
+        return Amounts(
+            outset.plan.name,
+            labels=Span(0, likely * (n_learned if settings.train else 1), most * rounds.high),
+            md_steps=Span(*(md_steps * n for n in (rounds.low, rounds.likely, rounds.high))),
+            epochs=Span(0, epochs.likely * n_learned, epochs.high * rounds.high),
+        )
+
+    def after(self, outset: Outset, n_labels: float) -> Sizes:
+        settings = outset.plan.read_as(ExploreSettings)
+        share = 1 - settings.valid_ratio - settings.test_ratio if settings.train else 0.0
+        n_new = round(share * n_labels)
+        return Sizes(outset.sizes.of_each + n_new, outset.sizes.of_all + n_new)
+
+    def timed(self, outset: Outset, amounts: Amounts, pacing: "Pacing") -> "StageForecast":
+        """By the labels of the starting structures, and by MD and epochs as fast as they are now."""
+        from aims_pax.forecast.timetable import StageForecast
+
+        known = [seconds for times in pacing.measured.label_s.values() for seconds in times]
+        label_s = pacing.wishes.label_s or (fmean(known) if known else 0.0)
+        n_train = ceil((outset.sizes.of_each + self.after(outset, amounts.labels.likely).of_each) / 2)
+        n_moving = max(1, len(Explore(outset.plan).starts_ahead(outset.project)))
+        step_s = pacing.speed.batch_step_s / n_moving + pacing.speed.trajectory_step_s
+        time_s = amounts.labels.times(label_s / pacing.n_at_once(outset.project))
+        time_s += amounts.md_steps.times(step_s) + amounts.epochs.times(pacing.speed.epoch_s(n_train))
+        return StageForecast(amounts, time_s)
+
+
+def _rounds_left(outset: Outset) -> Span:
+    """Rounds that are still to come, the present one among them."""
+    settings, standing = outset.plan.read_as(ExploreSettings), outset.standing
+    state = None if standing is None else standing.explorations.get(outset.plan.name)
+    n_over = 0 if state is None else len([one for one in state.over if one.number])
+    most = 0 if state is not None and state.ended is not None else max(0, settings.rounds - n_over)
+    return Span(min(1, most), min(most, max(1, LIKELY_ROUNDS - n_over)), most)
+
+
+def _of_a_round(outset: Outset) -> tuple[int, int]:
+    """Frames and MD steps of a round, if no trajectory ends early."""
+    settings = outset.plan.read_as(ExploreSettings)
+    starts = Explore(outset.plan).starts_ahead(outset.project) if settings.rounds_with_md else []
+    n_steps = sum(one.steps(settings.length) for one in starts)
+    return len(starts) * settings.frames_per_trajectory or settings.max_selected_frames, n_steps
 
 
 def _n_stock(outset: Outset) -> int:

@@ -13,15 +13,17 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.committee import Committee
+from aims_pax.committee import Committee, CommitteeForces, EpochPlan
 from aims_pax.errors import CampaignStopped
 from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame, Split
 from aims_pax.reference.tryout import Probe, probe
-from aims_pax.sampling import BatchedSampler
+from aims_pax.sampling import BatchedSampler, TrajectoryStart
 from aims_pax.settings import LocalCluster, Project
+from aims_pax.settings.stages.kinds import EXPLORE
 from aims_pax.settings.systems import System
 from aims_pax.stages import assembly
 from aims_pax.stages.driver import driver_forces, learning_driver
+from aims_pax.stages.exploring.explore import Explore
 from aims_pax.stages.loop.judging import seen_by
 
 MEASURED_S: Final = 1.0
@@ -32,6 +34,11 @@ ENOUGH_S: Final = 20.0
 
 SLOW_EPOCH_S: Final = 5.0
 """A first epoch that took this long is not repeated for a better measurement, s."""
+
+MOST_EXPLORING: Final = 16
+"""Trajectories of exploration that are timed together; more of them take longer in proportion."""
+
+USUAL_VALID_RATIO: Final = 0.1
 
 THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -231,8 +238,12 @@ def measured_speed(project: Project, n_trajectories: int) -> Speed:
     committee = _untrained(project, points[:n_first])
     build_s = time.perf_counter() - started
     batch_step_s, step_s = _dynamics(project, committee, n_trajectories) if n_trajectories else (0.0, 0.0)
-    active = project.settings.active
-    plan = assembly.initial_plan(project.initial) if active is None else assembly.active_plan(active)
+    if not (n_trajectories or project.settings.learning):
+        batch_step_s, step_s = _exploration(project, committee)
+    active, initial = project.settings.active, project.settings.initial
+    plan = EpochPlan(validates_last=False)
+    if active is not None or initial is not None:
+        plan = assembly.initial_plan(project.initial) if active is None else assembly.active_plan(active)
 
     def epoch_s(members: list[int] | None = None) -> float:
         return _seconds(lambda: committee.train(1, members=members, plan=plan))
@@ -268,11 +279,30 @@ def _dynamics(project: Project, committee: Committee, n_trajectories: int) -> tu
     return max(0.0, alone_s - step_s), step_s
 
 
+def _exploration(project: Project, committee: Committee) -> tuple[float, float]:
+    """The same of the MD of exploration, which one member drives; nothing where none is foreseen."""
+    plan = next((one for one in project.settings.stages if one.kind == EXPLORE), None)
+    starts = [] if plan is None else Explore(plan).starts_ahead(project)[:MOST_EXPLORING]
+    if not starts:
+        return 0.0, 0.0
+    sampler = BatchedSampler(
+        [TrajectoryStart(replace(one.frame, trajectory=k), (one.segment,), 0) for k, one in enumerate(starts)],
+        CommitteeForces(committee, member=0),
+        device=committee.device,
+    )
+    alone_s = _step_s(sampler, committee, [0], None)
+    if len(starts) == 1:
+        return 0.0, alone_s
+    step_s = max(0.0, _step_s(sampler, committee, list(range(len(starts))), None) - alone_s) / (len(starts) - 1)
+    return max(0.0, alone_s - step_s), step_s
+
+
 def _made_up_points(project: Project) -> list[LabelledFrame]:
     """Points that are made up: only their size and number matter for the time. Two batches train, some validate."""
     rng, n_batch = np.random.default_rng(0), project.mace.training.batch_size
-    stage = project.settings.active or project.initial
-    n_valid = max(1, round(2 * n_batch * stage.valid_ratio / (1 - stage.valid_ratio)))
+    ratios = [getattr(one.settings, "valid_ratio", None) for one in project.settings.stages]
+    ratio = next((one for one in ratios if one is not None), USUAL_VALID_RATIO)
+    n_valid = max(1, round(2 * n_batch * ratio / (1 - ratio)))
     splits = [Split.TRAINING] * 2 * n_batch + [Split.VALIDATION] * n_valid
     frames = _cycled([system.frame for system in project.systems], len(splits))
     return [
@@ -296,8 +326,8 @@ def _cycled(frames: Sequence[Frame], n: int) -> list[Frame]:
     return [frames[index % len(frames)] for index in range(n)]
 
 
-def _step_s(sampler: BatchedSampler, committee: Committee, trajectories: list[int], every: int) -> float:
-    """Seconds of one MD step of these trajectories in one batch, with its share of an uncertainty estimate."""
+def _step_s(sampler: BatchedSampler, committee: Committee, trajectories: list[int], every: int | None) -> float:
+    """Seconds of one MD step of these trajectories in one batch, with its share of an uncertainty estimate, if any."""
     sampler.advance(trajectories, 1)  # neighbour lists, and whatever the device does only once
     begun = [sampler.frame(index).md_step for index in trajectories]
     started, n_steps = time.perf_counter(), 0
@@ -306,6 +336,8 @@ def _step_s(sampler: BatchedSampler, committee: Committee, trajectories: list[in
         n_steps += 2
     elapsed = time.perf_counter() - started
     made = np.mean([sampler.frame(index).md_step - before for index, before in zip(trajectories, begun, strict=True)])
+    if every is None:
+        return elapsed / max(1.0, float(made))
     estimate_s = _seconds(lambda: committee.opinions(seen_by(committee, sampler, trajectories)).forces.cpu())
     return elapsed / max(1.0, float(made)) + estimate_s / every
 

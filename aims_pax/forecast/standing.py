@@ -6,11 +6,21 @@ from dataclasses import dataclass, field
 from aims_pax.campaign.course import Position
 from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.store import STORE_NAME, RunStore
+from aims_pax.learner.exploration import Exploration
 from aims_pax.learner.state import State
 from aims_pax.settings import Project
 from aims_pax.stages import assembly
 from aims_pax.stages.memory import Memory
-from aims_pax.stages.states import COLLECTS, CONVERGENCES, LOOPS, PRIORS, RELABELS, convergence_key, recall_state
+from aims_pax.stages.states import (
+    COLLECTS,
+    CONVERGENCES,
+    EXPLORATIONS,
+    LOOPS,
+    PRIORS,
+    RELABELS,
+    convergence_key,
+    recall_state,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,8 @@ class Standing:
         `labels` and `epochs` that stages have learned beforehand, likewise.
     collects_left : mapping of str to int
         Structures that were made and have no answer yet, likewise.
+    explorations : mapping of str to Exploration
+        Rounds of stages that explore, likewise.
     """
 
     position: Position
@@ -41,6 +53,7 @@ class Standing:
     relabels_left: Mapping[str, int] = field(default_factory=dict)
     priors: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     collects_left: Mapping[str, int] = field(default_factory=dict)
+    explorations: Mapping[str, Exploration] = field(default_factory=dict)
 
     @property
     def progress(self) -> str | None:
@@ -66,7 +79,12 @@ def standing_of(store: RunStore, memory: Memory, *, n_labels: int) -> Standing |
     priors = {name: done for name, done in noted.items() if isinstance(done, dict)}
     made = {name.removeprefix(COLLECTS): memory.recall_json(name) for name in store.state_names(COLLECTS)}
     uncollected = {name: _n_unanswered(store, name, begun) for name, begun in made.items() if isinstance(begun, dict)}
-    return Standing(position, states, epochs, n_labels, left, priors, uncollected)
+    explored = {
+        name.removeprefix(EXPLORATIONS): found
+        for name in store.state_names(EXPLORATIONS)
+        if (found := memory.recall(name, Exploration)) is not None
+    }
+    return Standing(position, states, epochs, n_labels, left, priors, uncollected, explored)
 
 
 def read_standing(project: Project) -> Standing | None:

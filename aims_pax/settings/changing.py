@@ -27,6 +27,9 @@ CONVERGENCE: Final = (
 )
 """How long, whether and which models are converged at the end."""
 
+ROUNDS: Final = "max_loops"
+"""When an exploration is over."""
+
 MAY_CHANGE: Final = (
     *dict.fromkeys((*GOALS, *CONVERGENCE)),
     "max_consecutive_failures",
@@ -72,7 +75,7 @@ class When(StrEnum):
     RENEWS = "always; a run that has ended goes on when it asks for more than before"
     """A goal of active learning, or of the convergence at the end."""
     UNTIL_OVER = "until that part of the run is over"
-    """A goal of the initial dataset, which active learning builds on."""
+    """A goal of the initial dataset, or of exploration, which what comes after it builds on."""
     NEVER = "never: it belongs to what the run is"
     """With another value it would be another run."""
 
@@ -91,6 +94,8 @@ def when(name: str) -> When:
         home, _, key = name.rpartition(".")
         return when(f"REFERENCE.{key}") if home.endswith(".REFERENCE") else OF_SYSTEMS.get(key, When.NEVER)
     section, _, key = name.rpartition(".")
+    if section.startswith("STAGES.") and key == ROUNDS:
+        return When.UNTIL_OVER
     if section.startswith("STAGES.") and section.endswith(".REFERENCE"):
         return when(f"REFERENCE.{key}")
     if section.startswith("STAGES.") and key == LIMIT:
@@ -110,6 +115,7 @@ def as_markdown() -> str:
             keys = [key for key in fields.model_fields if when(f"{section}.{key}") is moment]
             if keys and moment is not When.NEVER:
                 rows.append((f"`{section}`: {_code(keys)}", str(moment)))
+    rows += [(f"`explore` of `STAGES`: `{ROUNDS}`", str(When.UNTIL_OVER))]
     rows += [(f"`SYSTEMS.<name>`: `{key}`", str(moment)) for key, moment in OF_SYSTEMS.items()]
     rows += [(f"{_code(place.removesuffix('.') for place in PLACES)}, but for `{MOLECULES}`", "always")]
     rows += [(f"`REFERENCE.{LIMIT}`, and that of `collect`", "always; what was kept out returns when it is raised")]

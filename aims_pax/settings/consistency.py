@@ -19,6 +19,7 @@ from aims_pax.settings.reading.document import Document, KeyPath, dotted
 from aims_pax.settings.sections import Settings
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
+from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.molecules import loss_problems, molecule_problems
 from aims_pax.settings.stages.uncertainty import UNCERTAINTIES
 from aims_pax.settings.systems import System
@@ -92,7 +93,8 @@ def _md_problems(
         yield Problem(document.where(keys), found, "", "Give all trajectories the same propagate_with.")
     if settings.systems:
         return  # each trajectory has the MD of its system
-    needed = set(range(n_systems)) if Stage.INITIAL in stages else set()
+    moves_each = Stage.INITIAL in stages or any(isinstance(one.settings, ExploreSettings) for one in settings.stages)
+    needed = set(range(n_systems)) if moves_each else set()
     if settings.learning and Stage.ACTIVE in stages:
         needed |= set(range(settings.n_trajectories))
         numbers = {one.read_as(ActiveLearningSettings).num_trajectories: one for one in reversed(settings.learning)}
@@ -339,7 +341,7 @@ def _model_problems(
         found = f"{dotted(keys)} has no energy for the elements Z = {missing}, which the structures hold."
         yield Problem(document.where(keys), found, "", "Add them, or remove atomic_energies to have them computed.")
     keys = ("GENERAL", "model_dir")
-    brings_data = settings.active is not None and settings.active.initial_train_dataset is not None
+    brings_data = settings.bringing is not None
     if mace.general.model_dir.name not in ("model", "models") and not brings_data:
         found = f"{dotted(keys)} is {mace.general.model_dir}, and no initial_train_dataset is given to go on with."
         yield Problem(document.where(keys), found, "", "Models are exported to results/. Remove it.")

@@ -32,8 +32,11 @@ from aims_pax.settings.stage import StageSettings
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.campaign import (
     AT_REST,
+    Brought,
     any_samples,
+    bringing,
     end_of,
+    files_of,
     half_of,
     is_end,
     judge_motion,
@@ -100,6 +103,16 @@ class Settings:
     def learning(self) -> tuple[StagePlan, ...]:
         """The stages that learn actively."""
         return tuple(one for one in self.stages if isinstance(one.settings, ActiveLearningSettings))
+
+    @property
+    def bringing(self) -> StagePlan | None:
+        """The stage that begins with a dataset which is brought along; None where none is."""
+        return bringing(self.stages)
+
+    @property
+    def brought(self) -> tuple[Brought, Brought] | None:
+        """The files of this dataset, for training and for validation; None where none is brought along."""
+        return None if self.bringing is None else files_of(self.bringing)
 
     @property
     def ending(self) -> StagePlan | None:

@@ -29,6 +29,7 @@ from aims_pax.settings import (
 from aims_pax.settings.cluster import NO_RESOURCES
 from aims_pax.settings.committee.losses import INTERMOLECULAR
 from aims_pax.settings.reading.document import KeyPath, dotted
+from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.kinds import KINDS, LEARN
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.systems import System
@@ -88,6 +89,9 @@ def _cells_move_by_labels(project: Project) -> bool:
 def committee_moves_cells(project: Project) -> bool:
     """Whether the committee drives trajectories whose cells move."""
     learning = (plan.read_as(ActiveLearningSettings) for plan in project.settings.learning)
+    exploring = [one.settings for one in project.settings.stages if isinstance(one.settings, ExploreSettings)]
+    if any(one.pressure or any(project.md_of(each).moves_cell for each in project.systems) for one in exploring):
+        return True
     return any(cells_move(project, settings) for settings in learning)
 
 

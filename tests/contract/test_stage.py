@@ -12,6 +12,7 @@ from aims_pax.settings import Project, load_project
 from aims_pax.settings.augmentation.reading import augment_argument
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.collect import CollectSettings
+from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.stages.pretrain import CheapReference, PretrainSettings
@@ -65,6 +66,12 @@ def validating() -> StagePlan:
     return StagePlan("validate", "validate", ValidateSettings(), keys=("STAGES",))
 
 
+@pytest.fixture(scope="module")
+def exploring() -> StagePlan:
+    """A stage whose MD begins at the starting structures, where no stage before has made any."""
+    return StagePlan("explore", "explore", ExploreSettings(temperature=(300.0, 600.0), length=0.1, sampling_time=0.02))
+
+
 @pytest.fixture(params=KINDS)
 def plan(
     request: pytest.FixtureRequest,
@@ -74,8 +81,9 @@ def plan(
     pretraining: StagePlan,
     collecting: StagePlan,
     validating: StagePlan,
+    exploring: StagePlan,
 ) -> StagePlan:
-    plans = (*project.settings.stages, selection, relabelling, pretraining, collecting, validating)
+    plans = (*project.settings.stages, selection, relabelling, pretraining, collecting, validating, exploring)
     return next(plan for plan in plans if plan.kind == request.param)
 
 

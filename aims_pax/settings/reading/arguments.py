@@ -25,7 +25,7 @@ CALL: Final = "Project.of"
 
 ALLOWED: Final = (
     "aims_pax.initial(...), aims_pax.converge(...), aims_pax.learn(...), aims_pax.select(...), aims_pax.relabel(...), "
-    "aims_pax.pretrain(...), or an entry as STAGES has it"
+    "aims_pax.pretrain(...), aims_pax.explore(...), or an entry as STAGES has it"
 )
 
 VALUES: Final = "numbers, texts, paths, True, False, None, and lists and mappings of them, as a file may hold"
@@ -44,7 +44,7 @@ class StageEntry:
     Parameters
     ----------
     kind : str
-        What STAGES calls it: ``initial``, ``converge``, ``learn``, ``select``, ``relabel``, ``pretrain``.
+        What STAGES calls it: ``initial``, ``converge``, ``learn``, ``select``, ``relabel``, ``pretrain``, ``explore``.
     settings : mapping of str to object
         As in STAGES, its name among them.
     """
@@ -85,6 +85,11 @@ def relabel(reference: Mapping[str, object], **settings: object) -> StageEntry:
 def pretrain(reference: Mapping[str, object], **settings: object) -> StageEntry:
     """Labels of a cheap method that are learned first, with the settings that `pretrain` has in STAGES besides."""
     return StageEntry("pretrain", {"REFERENCE": reference, **settings})
+
+
+def explore(**settings: object) -> StageEntry:
+    """Rounds of MD whose frames are labelled where models are likely to be wrong, as `explore` in STAGES."""
+    return StageEntry("explore", settings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, TypeAlias
 
 from aims_pax.frame import Stage
 from aims_pax.settings.md import MDSettings
@@ -15,7 +16,8 @@ from aims_pax.settings.reading.validation import Reading
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
-from aims_pax.settings.stages.kinds import COLLECT, CONVERGE, INITIAL, KINDS, LEARN, PRETRAIN, RELABEL, SELECT
+from aims_pax.settings.stages.explore import ExploreSettings
+from aims_pax.settings.stages.kinds import COLLECT, CONVERGE, EXPLORE, INITIAL, KINDS, LEARN, PRETRAIN, RELABEL, SELECT
 from aims_pax.settings.stages.plan import StagePlan
 
 STAGE_SECTIONS: Final = {Stage.INITIAL: KINDS[INITIAL].section, Stage.ACTIVE: KINDS[LEARN].section}
@@ -27,6 +29,19 @@ CONVERGES_BY: Final[Mapping[str, str]] = {
     SELECT: "converge_select",
 }
 """Setting of a stage by which it says itself that it is converged after it."""
+
+BRINGS: Final = (LEARN, EXPLORE)
+"""Kinds that may begin with a dataset which is brought along."""
+
+DATASET: Final = "initial_train_dataset"
+VALIDATION: Final = "initial_valid_dataset"
+"""Settings by which they do."""
+
+Brought: TypeAlias = Path | Mapping[str, Path] | None
+"""One file for all members, or one for each by its tag."""
+
+MAKES: Final = (COLLECT, INITIAL, LEARN, SELECT, EXPLORE)
+"""Kinds after which there is a dataset."""
 
 POOL: Final = SECTIONS[SELECT]
 """The section that stands alone, besides what says where a run is."""
@@ -120,6 +135,17 @@ def judge_motion(
             reading.section(MDSettings, plan.settings.merged(moving[0]), (*plan.keys, "MD"))
 
 
+def bringing(plans: Sequence[StagePlan]) -> StagePlan | None:
+    """The entry that begins with a dataset which is brought along; None where none is."""
+    first = next((one for one in plans if one.kind in BRINGS), None)
+    return None if first is None or getattr(first.settings, DATASET) is None else first
+
+
+def files_of(plan: StagePlan) -> tuple[Brought, Brought]:
+    """Those of such an entry, for training and for validation."""
+    return getattr(plan.settings, DATASET), getattr(plan.settings, VALIDATION)
+
+
 def any_samples(kinds: Sequence[str]) -> bool:
     """Whether any of these moves atoms; where there is none, one is missing that would."""
     return not kinds or any(KINDS[kind].samples for kind in kinds)
@@ -146,12 +172,12 @@ def course(plans: Sequence[StagePlan], halves: Sequence[Stage]) -> tuple[StagePl
         return tuple(plan for plan in course(plans, (Stage.ACTIVE,))[:1] if plan.kind == CONVERGE)
     if not rest:
         return ()
-    learning = next((one for one in rest if isinstance(one.settings, ActiveLearningSettings)), None)
-    if learning is None or not learning.read_as(ActiveLearningSettings).initial_train_dataset:
+    brings = bringing(rest)
+    if brings is None:
         return (*(plan for plan in first if not KINDS[plan.kind].begins), *rest)
     if rest[0].kind == CONVERGE:
         return rest
-    said_by = first[0] if first else learning
+    said_by = first[0] if first else brings
     settings = ConvergeSettings.model_validate(dict(ConvergeSettings.after(said_by.settings)))
     return (StagePlan(CONVERGE, convergence_after(INITIAL), settings, said_by.keys, is_implied=True), *rest)
 
@@ -168,8 +194,16 @@ def is_end(plans: Sequence[StagePlan], plan: StagePlan) -> bool:
 def end_of(plans: Sequence[StagePlan]) -> str:
     """Name of the training that ends a campaign, also where none is asked for."""
     ends = [plan.name for plan in plans if is_end(plans, plan)]
-    learning = [plan.name for plan in plans if KINDS[plan.kind].learns]
-    return ends[-1] if ends else convergence_after(learning[-1] if learning else KINDS[LEARN].first)
+    learning = [plan for plan in plans if KINDS[plan.kind].learns]
+    if ends or not learning:
+        return ends[-1] if ends else convergence_after(KINDS[LEARN].first)
+    last = learning[-1]
+    if not isinstance(last.settings, ExploreSettings):
+        return convergence_after(last.name)
+    if last.settings.train:
+        return last.name  # which trains to the end by itself
+    before = [plan.name for plan in plans[: plans.index(last)] if plan.kind == CONVERGE]
+    return before[-1] if before else last.name
 
 
 def _read(
@@ -204,11 +238,11 @@ def _is_convergence(entry: WrittenStage | None) -> bool:
 def _order_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | int, ...], str, str, str]]:
     """What an entry lacks before it, or can't be with what comes after it."""
     first = plans[0]
-    learning = [plan for plan in plans if plan.kind == LEARN]
-    brings = [plan for plan in learning if getattr(plan.settings, "initial_train_dataset", None) is not None]
+    able = [plan for plan in plans if plan.kind in BRINGS]
+    brings = [plan for plan in able if getattr(plan.settings, DATASET) is not None]
     if first.kind == CONVERGE and not brings:
         found = f"{first.said()} comes before any stage, and no dataset is brought along."
-        advice = "Move it after a stage, or name initial_train_dataset and initial_valid_dataset in learn."
+        advice = "Move it after a stage, or name initial_train_dataset and initial_valid_dataset in learn or explore."
         yield first.keys, found, "", advice
     for index, plan in enumerate(plans):
         if isinstance(plan.settings, ConvergeSettings) and any(
@@ -220,8 +254,9 @@ def _order_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | in
     yield from _relabelling_problems(plans)
     yield from _prior_problems(plans, brings)
     yield from _judging_problems(plans)
-    for plan in learning:
-        if not any(one.kind in (COLLECT, LEARN, SELECT) for one in plans[: plans.index(plan)]):
+    yield from _exploring_problems(plans)
+    for plan in able:
+        if not any(one.kind in (COLLECT, LEARN, SELECT, EXPLORE) for one in plans[: plans.index(plan)]):
             continue
         for key in ("initial_train_dataset", "initial_valid_dataset", "seeds_tags_dict"):
             if getattr(plan.settings, key, None) is not None:
@@ -238,9 +273,13 @@ def _collecting_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str
             found = f"{plan.said()} comes after another stage, and what it makes is the first dataset."
             yield plan.keys, found, "", f"Begin the list with {COLLECT}, or leave it out."
         kinds = [one.kind for one in plans[index + 1 :]]
-        if kinds[:1] != [CONVERGE] or LEARN not in kinds:
-            found = f"{plan.said()} is not followed by {CONVERGE} and {LEARN}, which learn its labels and go on."
-            advice = f"Write {CONVERGE} and {LEARN} after it. aims-pax collect makes a file of structures alone."
+        if kinds[:1] != [CONVERGE] or not {LEARN, EXPLORE}.intersection(kinds):
+            found = f"{plan.said()} is not followed by {CONVERGE} and {LEARN} or {EXPLORE}, which learn its labels and "
+            found += "go on."
+            advice = (
+                f"Write {CONVERGE}, and {LEARN} or {EXPLORE} after it. aims-pax collect makes a file of structures "
+            )
+            advice += "alone."
             yield plan.keys, found, "", advice
         for one in plans[index + 1 :]:
             if getattr(one.settings, "start_from", "") == "initial_dataset":
@@ -248,12 +287,25 @@ def _collecting_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str
                 yield (*one.keys, "start_from"), found, "", "Set start_from: structures."
 
 
+def _exploring_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | int, ...], str, str, str]]:
+    """Models explore that have learned from a dataset, of the campaign or brought along."""
+    for index, plan in enumerate(plans):
+        if not isinstance(plan.settings, ExploreSettings):
+            continue
+        if not any(one.kind in MAKES for one in plans[:index]) and plan.settings.initial_train_dataset is None:
+            found = (
+                f"{plan.said()} has no models to explore with: no stage before it makes a dataset, and none is given."
+            )
+            advice = f"Write {COLLECT} and {CONVERGE} before it, or name initial_train_dataset and "
+            yield plan.keys, found, "", f"{advice}initial_valid_dataset."
+
+
 def _relabelling_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | int, ...], str, str, str]]:
     """A dataset is labelled anew that is there, and then learned before it is used."""
     for index, plan in enumerate(plans):
         if plan.kind != RELABEL:
             continue
-        if not any(one.kind in (COLLECT, INITIAL, LEARN, SELECT) for one in plans[:index]):
+        if not any(one.kind in MAKES for one in plans[:index]):
             found = f"{plan.said()} comes before any stage that makes a dataset."
             advice = "Move it after one. aims-pax relabel labels a file of structures that you bring."
             yield plan.keys, found, "", advice

@@ -8,6 +8,7 @@ from aims_pax.settings.section import Section
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
+from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
@@ -72,6 +73,7 @@ SELECT: Final = "select"
 RELABEL: Final = "relabel"
 COLLECT: Final = "collect"
 VALIDATE: Final = "validate"
+EXPLORE: Final = "explore"
 
 KINDS: Final[Mapping[str, StageKind]] = {
     INITIAL: StageKind(
@@ -115,6 +117,13 @@ KINDS: Final[Mapping[str, StageKind]] = {
         forecast="aims_pax.forecast.labelling:CollectForecast",
         samples=True,
         adds=True,
+    ),
+    EXPLORE: StageKind(
+        ExploreSettings,
+        stage="aims_pax.stages.exploring.explore:Explore",
+        forecast="aims_pax.forecast.selecting:ExploreForecast",
+        learns=True,
+        samples=True,
     ),
     PRETRAIN: StageKind(
         PretrainSettings,

@@ -21,7 +21,8 @@ from aims_pax.settings.reading.validation import nested_section
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
-from aims_pax.settings.stages.kinds import COLLECT, CONVERGE, PRETRAIN, RELABEL, VALIDATE
+from aims_pax.settings.stages.explore import ExploreSettings
+from aims_pax.settings.stages.kinds import COLLECT, CONVERGE, EXPLORE, PRETRAIN, RELABEL, VALIDATE
 from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.validate import ValidateSettings
@@ -41,6 +42,7 @@ CHOSEN_BY_TYPE: Final[Mapping[str, Mapping[str, type[Section]]]] = {
 OF_STAGES_ALONE: Final[Mapping[str, type[Section]]] = {
     COLLECT: CollectSettings,
     CONVERGE: ConvergeSettings,
+    EXPLORE: ExploreSettings,
     RELABEL: RelabelSettings,
     PRETRAIN: PretrainSettings,
     VALIDATE: ValidateSettings,
@@ -107,8 +109,8 @@ def sections() -> dict[str, tuple[str, str]]:
     found = {name: (AIMS_PAX_FILE, section_words(model)) for name, model in PLAIN_SECTIONS.items()}
     found[STAGES] = (
         AIMS_PAX_FILE,
-        "The campaign as the list of what it goes through: pretrain, initial, collect, converge, learn, select, "
-        "relabel, validate.",
+        "The campaign as the list of what it goes through: pretrain, initial, collect, converge, learn, explore, "
+        "select, relabel, validate.",
     )
     found["SYSTEMS"] = (AIMS_PAX_FILE, section_words(SystemSettings))
     for name, models in CHOSEN_BY_TYPE.items():

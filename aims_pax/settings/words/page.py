@@ -24,6 +24,7 @@ from aims_pax.settings.section import Section
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
+from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
@@ -89,7 +90,7 @@ each on what it has. The last one hands over: it trains the best member or all, 
 `from_scratch: true` it begins with new models, which may be larger ones: `models: large.yaml`.
 
 `collect` begins a campaign with [structures made from the starting structures](../augmentation.md), in the place of
-`initial`. A `converge` learns them, and a `learn` goes on:
+`initial`. A `converge` learns them, and a `learn` or an `explore` goes on:
 
 ```yaml
 STAGES:
@@ -97,6 +98,16 @@ STAGES:
   - converge
   - learn: {num_trajectories: 8, max_train_set_size: 500}
   - converge
+```
+
+`explore` goes in [rounds of MD, judgement, labels and training](../exploration.md), with models that a stage before it
+has trained, or that are brought along:
+
+```yaml
+STAGES:
+  - collect: {augment: {distort: 50, strain: [-0.05, 0.1]}}
+  - converge
+  - explore: {temperature: [300, 700, 1000], pressure: [0, 1.0e+9], thr_forces: 0.1}
 ```
 
 A `relabel` has a `converge` after it, which learns its labels before anything else does. Later stages learn from them
@@ -199,6 +210,7 @@ def _campaign_parts(name: str) -> Iterator[str]:
             yield _STAGES
             yield from _tables(CollectSettings, "Settings of `collect`:", told={DispersionSettings, AugmentSettings})
             yield from _tables(ConvergeSettings, "Settings of `converge`:")
+            yield from _tables(ExploreSettings, "Settings of `explore`:", told={DispersionSettings})
             yield from _tables(RelabelSettings, "Settings of `relabel`:")
             yield from _tables(PretrainSettings, "Settings of `pretrain`:")
             yield from _tables(ValidateSettings, "Settings of `validate`:")

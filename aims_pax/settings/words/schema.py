@@ -24,6 +24,7 @@ from aims_pax.settings.sections import OTHER_HOMES
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
+from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.settings.stages.pretrain import PretrainSettings
@@ -50,6 +51,7 @@ def aims_pax_schema() -> Json:
     stages: list[type[Section]] = [
         CollectSettings,
         ConvergeSettings,
+        ExploreSettings,
         RelabelSettings,
         PretrainSettings,
         ValidateSettings,

@@ -11,11 +11,12 @@ from aims_pax.dataset.foreign import unit_remarks, virials_key
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import Frame, Split, Stage
-from aims_pax.settings import ActiveLearningSettings, MiscSettings, Project
+from aims_pax.settings import MiscSettings, Project
 from aims_pax.settings.committee.losses import DEFAULT_TYPE
 from aims_pax.settings.methods.charges import told_by
 from aims_pax.settings.reading.final_datasets import EXTEND, WANTED
 from aims_pax.settings.reading.validation import suggestion
+from aims_pax.settings.sections import Settings
 from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.settings.stages.kinds import COLLECT, SELECT
 from aims_pax.stages.beginnings import isolated
@@ -71,7 +72,7 @@ def extxyz_keys(misc: MiscSettings) -> Keys:
 def nothing_to_begin_with(project: Project, stages: Sequence[Stage]) -> Problem | None:
     """Why a new run of these stages has no dataset to learn from; None where it has one, or makes one."""
     active, plans = project.settings.active, project.plans(tuple(stages) or (ACTIVE,))
-    if active is None or active.initial_train_dataset is not None or tuple(stages) == (INITIAL,):
+    if active is None or project.settings.bringing is not None or tuple(stages) == (INITIAL,):
         return None
     if plans and plans[0].kind in (SELECT, COLLECT):
         return None
@@ -150,16 +151,13 @@ def given_datasets(project: Project) -> list[Share]:
     StructureError
         A file can't be read, or holds structures without labels.
     """
-    active, keys = project.settings.active, extxyz_keys(project.settings.misc)
-    if active is None:
+    brought, keys = project.settings.brought, extxyz_keys(project.settings.misc)
+    if brought is None:
         return []
-    tags = tags_of(active)
+    tags = tags_of(project.settings)
     return [
         Share(split, member, read_dataset(path, keys))
-        for split, given in (
-            (Split.TRAINING, active.initial_train_dataset),
-            (Split.VALIDATION, active.initial_valid_dataset),
-        )
+        for split, given in zip((Split.TRAINING, Split.VALIDATION), brought, strict=True)
         for member, path in _owners(given, tags)
     ]
 
@@ -315,7 +313,9 @@ def _composition_remarks(project: Project, shares: Sequence[Share]) -> Iterator[
         more = f" and {len(unlike) - MAX_NAMED} more" if len(unlike) > MAX_NAMED else ""
         found = f"No structure of it has the composition of {', '.join(unlike[:MAX_NAMED])}{more}."
         advice = "The models begin with MD of what they have never seen. Is it the right dataset?"
-        yield Problem("ACTIVE_LEARNING.initial_train_dataset", found, "", advice)
+        bringing = project.settings.bringing
+        assert bringing is not None, "shares come from it"
+        yield Problem(bringing.said("initial_train_dataset"), found, "", advice)
 
 
 def _proportions(numbers: Sequence[int]) -> tuple[tuple[int, float], ...]:
@@ -328,9 +328,10 @@ def _symbol(number: int) -> str:
     return str(chemical_symbols[number])
 
 
-def tags_of(active: ActiveLearningSettings) -> list[str]:
+def tags_of(settings: Settings) -> list[str]:
     """The members' names in the order of the members; empty when all files are for all members."""
-    named = (active.seeds_tags_dict, active.initial_train_dataset, active.initial_valid_dataset)
+    seeds = None if settings.active is None else settings.active.seeds_tags_dict
+    named = (seeds, *(settings.brought or ()))
     return next((list(one) for one in named if isinstance(one, Mapping)), [])
 
 

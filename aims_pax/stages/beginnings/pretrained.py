@@ -19,11 +19,10 @@ def model_files(project: Project) -> tuple[Path, ...]:
 
     They are used where datasets are given. A tag means the file of this name, with a hyphen or an underscore.
     """
-    active = project.settings.active
-    if active is None or active.initial_train_dataset is None:
+    if project.settings.bringing is None:
         return ()
     found = sorted(_folder(project).glob("*.model"))
-    tags, by_name = tags_of(active), {_plain(file.stem): file for file in found}
+    tags, by_name = tags_of(project.settings), {_plain(file.stem): file for file in found}
     if len(found) > 1 and {_plain(tag) for tag in tags} == set(by_name):
         return tuple(by_name[_plain(tag)] for tag in tags)
     return tuple(found)
@@ -42,7 +41,7 @@ def model_problems(project: Project) -> Iterator[Problem]:
     files = model_files(project)
     if not files:
         return
-    tags = tags_of(project.active)
+    tags = tags_of(project.settings)
     names, where = ", ".join(file.name for file in files), str(_folder(project))
     if (training := project.mace.training).perform_finetuning:
         found = f"Members would go on from {names}, and by perform_finetuning begin as {training.pretrained_model}."
@@ -56,7 +55,7 @@ def model_problems(project: Project) -> Iterator[Problem]:
         yield Problem(where, found, f"one model for all members, or {n_members}", advice)
         return
     if len(files) > 1 and tags and {_plain(tag) for tag in tags} != {_plain(file.stem) for file in files}:
-        found = f"The models are {names}, and ACTIVE_LEARNING names the members {', '.join(tags)}."
+        found = f"The models are {names}, and the settings name the members {', '.join(tags)}."
         yield Problem(where, found, "", "Name each member as its file, without .model.")
         return
     if len(files) == 1:

@@ -39,6 +39,8 @@ class Batch:
         What is being done, and what becomes of a structure that can't be labelled, in words.
     n_train, n_valid, n_epochs : int
         Of the dataset that is there meanwhile.
+    n_received_before, n_failed_before : int
+        Answers of the run that belong to other batches, and are counted where it is shown.
     """
 
     bench: Bench
@@ -52,6 +54,8 @@ class Batch:
     n_train: int = 0
     n_valid: int = 0
     n_epochs: int = 0
+    n_received_before: int = 0
+    n_failed_before: int = 0
 
     def run(self, desk: LabelDesk, left: Sequence[Ask], *, max_ahead: float = float("inf")) -> None:
         """Ask for what was not asked for, and wait until all has an answer.
@@ -69,7 +73,8 @@ class Batch:
             Too many structures failed in a row. They are tried again when the run goes on.
         """
         failed: list[int] = []
-        diary.info("%s: %d of %d structures are to be labelled", self.name, len(left), self.n_wanted)
+        n_left = self.n_wanted - self.n_received - self.n_failed
+        diary.info("%s: %d of %d structures are to be labelled", self.name, n_left, self.n_wanted)
         with self.bench.departure.cooperating():
             self._keep(desk, desk.resume(), failed)
             for ask in left:
@@ -138,6 +143,7 @@ class Batch:
 
     def _show(self, desk: LabelDesk) -> None:
         done = self.n_received + self.n_failed
+        n_received, n_failed = self.n_received_before + self.n_received, self.n_failed_before + self.n_failed
         self.bench.observer.show(
             Status(
                 stage=self.name,
@@ -145,9 +151,9 @@ class Batch:
                 n_waiting=desk.n_in_flight,
                 n_training=0,
                 n_finished=0,
-                n_labels_requested=done + desk.n_in_flight,
-                n_labels_received=self.n_received,
-                n_labels_failed=self.n_failed,
+                n_labels_requested=n_received + n_failed + desk.n_in_flight,
+                n_labels_received=n_received,
+                n_labels_failed=n_failed,
                 n_train=self.n_train,
                 n_valid=self.n_valid,
                 train_goal=None,

@@ -99,7 +99,7 @@ def _lines(project: "Project", path: Path, out: Path | None, wanted: _Wanted) ->
     from aims_pax.stages.beginnings.imported import extxyz_keys, tags_of
 
     name = project.mace.general.name_exp
-    tags = tags_of(project.active) or [f"{name}_{seed}" for seed in seeds_of(project)]
+    tags = tags_of(project.settings) or [f"{name}_{seed}" for seed in seeds_of(project)]
     places = Places(project.folder / "initial_datasets" if out is None else out.expanduser().absolute(), tags)
     dataset = _usable(project, path, places, wanted)
     parts, keys = _parts(project, dataset, len(tags), wanted), extxyz_keys(project.settings.misc)

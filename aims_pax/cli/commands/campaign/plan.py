@@ -120,9 +120,10 @@ def _project(folder: Path, command: StageChoice | None, named: Named) -> "tuple[
     if not project.settings.samples:
         return project, (ACTIVE,)
     if not project.settings.learning:
-        return load(folder, (INITIAL,), named), (INITIAL,)
+        halves = project.stages if ACTIVE in project.stages else (INITIAL,)
+        return load(folder, halves, named), halves
     project = load(folder, (ACTIVE,), named)
-    if project.settings.initial is None or project.active.initial_train_dataset is not None:
+    if project.settings.initial is None or project.settings.bringing is not None:
         return project, (ACTIVE,)
     return load(folder, (INITIAL, ACTIVE), named), (INITIAL, ACTIVE)
 

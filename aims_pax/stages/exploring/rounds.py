@@ -1,0 +1,368 @@
+"""The rounds of an exploration, from wherever the store says that they stand to their end."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Final
+
+from aims_pax.committee import CommitteeForces
+from aims_pax.dataset.records import JobStatus
+from aims_pax.errors import CampaignStopped
+from aims_pax.frame import CommitteePrediction, Frame, Split
+from aims_pax.learner.exploration import (
+    Exploration,
+    RoundRules,
+    Step,
+    begun,
+    judged,
+    labelled,
+    learned,
+    measured,
+    moved,
+    reopened,
+)
+from aims_pax.protocols import Driver
+from aims_pax.reference.dispersion import Dispersion
+from aims_pax.selection.calibration import deviation_of
+from aims_pax.settings.stages.explore import ExploreSettings
+from aims_pax.stages import assembly
+from aims_pax.stages.activities import Activity
+from aims_pax.stages.bench import Bench
+from aims_pax.stages.convergence import Convergence, ConvergenceParts, annealing_rules, stored_convergence
+from aims_pax.stages.epochs import epochs_trained
+from aims_pax.stages.exploring import judging
+from aims_pax.stages.exploring.brought import brought_frames
+from aims_pax.stages.exploring.moving import Motion, Movement, forget_motion, frames_kept
+from aims_pax.stages.exploring.starts import Start, drawn, driving_member, pool_of, trajectories_of
+from aims_pax.stages.exploring.telling import tell_judgement, tell_round
+from aims_pax.stages.labelled.batch import Batch
+from aims_pax.stages.states import EXPLORATIONS, MOTIONS, convergence_key
+from aims_pax.stages.watching import status_at_rest
+from aims_pax.structures.vacuum import with_opened_gaps
+
+diary = logging.getLogger("aims_pax.explore")
+
+AT_ONCE: Final = 64
+"""Frames that are judged between two moments at which a run can be left."""
+
+ROUNDS_APART: Final = 1 << 34
+"""Between the seeds of two rounds: more than seeds of MD are apart."""
+
+
+class Rounds:
+    """Moves, judges, asks for labels, learns and measures; whatever it has committed outlives the process.
+
+    Parameters
+    ----------
+    bench : Bench
+    name : str
+        Of the stage, under which the store keeps where it stands.
+    settings : ExploreSettings
+    """
+
+    def __init__(self, bench: Bench, name: str, settings: ExploreSettings) -> None:
+        self._bench, self._name, self._settings = bench, name, settings
+        self._rules = RoundRules(settings.rounds, trains=settings.train, labels=settings.label)
+        self._learns_stress = bench.project.mace.general.compute_stress
+        self._n_epochs_before = epochs_trained(bench, besides=name)
+        with bench.stopwatch.during(Activity.STARTING):
+            self._committee = bench.existing_committee()
+
+    def run(self) -> None:
+        """Go on until the rules say that it is over.
+
+        Raises
+        ------
+        Departed
+            The campaign was asked to leave; what was committed is kept.
+        CampaignStopped
+            Too many labels failed in a row, or no trajectory comes to a frame.
+        """
+        self.state = self._begun()
+        steps = {
+            Step.MOVE: self._move,
+            Step.JUDGE: self._judge,
+            Step.LABEL: self._label,
+            Step.LEARN: self._learn,
+            Step.MEASURE: self._measure,
+        }
+        while self.state.ended is None:
+            steps[self.state.step]()
+        diary.info("%s is over after %d rounds: %s", self._name, self.state.present.number, self.state.ended)
+
+    # -- beginning ------------------------------------------------------------------------------------------------
+
+    def _begun(self) -> Exploration:
+        """Where it stands; a new one begins with the errors of the models that there are."""
+        state = self._bench.memory.recall(self._key, Exploration)
+        if state is not None:
+            return reopened(state, self._rules)
+        if self._bench.memory.committee_checkpoint() is None:  # of models that were given
+            self._bench.keep_committee(self._committee)
+        points = list(self._bench.store.labelled())
+        with self._bench.stopwatch.during(Activity.CHECKING):
+            errors = judging.measured_errors(
+                points, self._committee, n_first=len(points), learns_stress=self._learns_stress
+            )
+        state = begun(n_first=len(points), measured=errors)
+        self._commit(state)
+        return state
+
+    # -- MD -------------------------------------------------------------------------------------------------------
+
+    def _move(self) -> None:
+        """MD of one member from drawn structures; or none, where frames are brought along."""
+        number = self.state.present.number
+        if self._is_brought:
+            self._commit(moved(self.state, n_trajectories=0, n_ended_early=0, md_steps=0))
+            return
+        starts, member = self._starts(), self._member()
+        diary.info(
+            "%s, round %d: %d trajectories of %g ps, driven by %s",
+            *(self._name, number, len(starts), self._settings.length, self._committee.names[member]),
+        )
+
+        def show(interval: int, md_steps: int, n_moving: int) -> None:
+            words = f"frame {interval} of {self._settings.frames_per_trajectory}" if interval else "no frames yet"
+            self._show(f"MD, {words}", n_running=n_moving, md_steps=md_steps)
+
+        with self._bench.stopwatch.during(Activity.STARTING):
+            base = 2 * starts[0].md.seed + 1 + assembly.apart(self._name)
+            movement = Movement(
+                self._bench,
+                self._name,
+                self._settings,
+                starts,
+                self._driver(member),
+                seed=base + number * ROUNDS_APART,
+                show=show,
+            )
+        movement.run()
+        early, md_steps = len(movement.state.early), movement.md_steps
+        self._commit(moved(self.state, n_trajectories=len(starts), n_ended_early=early, md_steps=md_steps))
+
+    @property
+    def _is_brought(self) -> bool:
+        """Whether the frames of the present round come from files."""
+        return self._settings.frames is not None and self.state.present.number == 1
+
+    def _starts(self) -> list[Start]:
+        project, settings = self._bench.project, self._settings
+        pool = pool_of(project, self._bench.store.labelled(), stage=self._name)
+        return trajectories_of(project, settings, drawn(pool, settings, number=self.state.present.number))
+
+    def _member(self) -> int:
+        number, n_members = self.state.present.number, self._committee.n_members
+        return driving_member(self._settings, number=number, n_members=n_members)
+
+    def _driver(self, member: int) -> Driver:
+        """One member, with dispersion where it is asked for."""
+        from aims_pax.sampling import DispersedForces
+
+        forces = CommitteeForces(self._committee, member=member)
+        correction = self._settings.dispersion
+        return forces if correction is None else DispersedForces(forces, Dispersion(correction))
+
+    # -- judging --------------------------------------------------------------------------------------------------
+
+    def _frames(self) -> tuple[list[Frame], int]:
+        """All frames of the round, and of how many a gap was opened."""
+        bench, settings = self._bench, self._settings
+        if self._is_brought:
+            frames = brought_frames(bench.project, settings.frames or ())
+        else:
+            first, generation = self.state.n_trajectories_before, self._committee.generation
+            frames = frames_kept(bench, self._name, self._starts(), first=first, generation=generation)
+        if not settings.open_gaps:
+            return frames, 0
+        cutoff = self._committee.cutoff
+        opened = [with_opened_gaps(frame, r_max_ang=cutoff, vacuum_ang=settings.vacuum) for frame in frames]
+        return opened, sum(new is not old for new, old in zip(opened, frames, strict=True))
+
+    def _judge(self) -> None:
+        """Score all frames, calibrate, and choose what is labelled; it is in the books when this is committed."""
+        bench, present = self._bench, self.state.present
+        frames, n_opened = self._frames()
+        if not frames:
+            raise CampaignStopped(self._why_no_frame())
+        said = self._opinions(frames)
+        with bench.stopwatch.during(Activity.CHECKING):
+            calibration = judging.calibrated(bench.store, self._committee, learns_stress=self._learns_stress)
+        wanted = judging.tolerances(self._settings, learns_stress=self._learns_stress)
+        deviations = [deviation_of(one) for one in said]
+        found = judging.beyond(deviations, calibration, wanted)
+        why = {number: names for number, one in enumerate(deviations) if (names := judging.above(one, found))}
+        picked = judging.chosen(list(why), self._settings, number=present.number)
+        judgement = replace(
+            present,
+            n_frames=len(frames),
+            n_opened=n_opened,
+            beyond=found,
+            n_above=len(why),
+            n_selected=len(picked),
+            calibrated_on=calibration.fitted_to,
+        )
+        with bench.stopwatch.during(Activity.RECORDING), bench.store.transaction():
+            labels = [
+                self._enter(frames[number], said[number], f"{' and '.join(why[number])} beyond tolerance")
+                for number in (picked if self._settings.label else ())
+            ]
+            after = judged(self.state, self._rules, judgement, first_label=min(labels, default=0))
+            forget_motion(bench, self._name)
+            self._keep(after)
+            bench.store.append_journal("FramesJudged", {"stage": self._name, **asdict(judgement)})
+        self.state = after
+        tell_judgement(self._name, judgement)
+
+    def _opinions(self, frames: Sequence[Frame]) -> list[CommitteePrediction]:
+        """What all members say of all frames."""
+        said: list[CommitteePrediction] = []
+        with self._bench.departure.cooperating():
+            for start in range(0, len(frames), AT_ONCE):
+                with self._bench.stopwatch.during(Activity.CHECKING):
+                    some = frames[start : start + AT_ONCE]
+                    said += judging.predicted(self._committee, some, learns_stress=self._learns_stress)
+                self._show(f"judging, {len(said)} of {len(frames)} frames")
+                if self._bench.departure.reason is not None:
+                    self._bench.departure.leave()
+        return said
+
+    def _enter(self, frame: Frame, said: CommitteePrediction, why: str) -> int:
+        label_id = self._bench.store.add_job(frame, self._name, source=why)
+        self._bench.store.add_prediction(label_id, said)
+        return label_id
+
+    def _why_no_frame(self) -> str:
+        motion = self._bench.memory.recall(f"{MOTIONS}{self._name}", Motion)
+        early = "" if motion is None or not motion.early else f", the first of them so: {motion.early[0].words}"
+        return (
+            f"no trajectory of {self._name} came to its first frame{early}. The models are not good enough to drive "
+            "this MD: train them on more structures, or begin with a lower temperature, a shorter "
+            "thermalization_time and sampling_time, or a lower MD.timestep"
+        )
+
+    # -- labels ---------------------------------------------------------------------------------------------------
+
+    def _label(self) -> None:
+        """Wait for all labels of the round, and give their structures a place where they are learned."""
+        bench, settings = self._bench, self._settings
+        jobs = [job for job in bench.store.jobs() if self._is_of_this_round(job.stage, job.label_id)]
+        statuses = [job.status for job in jobs]
+        committee, counts = self._committee, bench.store.counts()
+        n_received, n_failed = statuses.count(JobStatus.DONE), statuses.count(JobStatus.FAILED)
+        batch = Batch(
+            bench,
+            self._name,
+            n_wanted=len(jobs),
+            n_received=n_received,
+            n_failed=n_failed,
+            max_failures=settings.max_consecutive_failures,
+            doing=f"round {self.state.present.number}, labelling",
+            fate="is left out",
+            n_train=committee.n_train(0),
+            n_valid=committee.n_valid(0),
+            n_epochs=self._n_epochs_before + self.state.n_epochs,
+            n_received_before=counts.n_received - n_received,
+            n_failed_before=counts.n_failed - n_failed,
+        )
+        if batch.n_received + batch.n_failed < len(jobs):
+            batch.run(bench.desk(self._name), [])
+        bench.close()  # nodes should not idle while models learn and drive
+        after = labelled(self.state, self._rules, n_labelled=batch.n_received, n_failed=batch.n_failed)
+        with bench.store.transaction():
+            if settings.train:
+                self._place()
+            bench.memory.forget(convergence_key(self._name))
+            self._keep(after)
+        if settings.train:
+            committee.add(list(bench.store.labelled()))
+        self.state = after
+
+    def _is_of_this_round(self, stage: str, label_id: int) -> bool:
+        return stage == self._name and label_id >= self.state.first_label
+
+    def _place(self) -> None:
+        """In the order in which labels were asked for, whenever they came."""
+        store, number = self._bench.store, self.state.present.number
+        own = [one.split for one in store.labelled() if one.stage == self._name]
+        label_ids = store.unassigned(self._name)
+        frames = [store.frame_of(label_id) for label_id in label_ids]
+        before = {split: own.count(split) for split in Split}
+        splits = judging.placed(frames, self._settings, number=number, before=before)
+        for label_id, split in zip(label_ids, splits, strict=True):
+            store.assign(label_id, split)
+
+    # -- learning -------------------------------------------------------------------------------------------------
+
+    def _learn(self) -> None:
+        """Train all members to convergence, from where they stand."""
+        bench, key = self._bench, convergence_key(self._name)
+        committee, number = self._committee, self.state.present.number
+        rules = annealing_rules(self._settings, bench.project.mace.training, is_end=False)
+        parts = ConvergenceParts(committee, bench.store, bench.memory, bench.stopwatch, bench.departure)
+
+        def show(n_epochs: int, force_mae: float | None) -> None:
+            words = f"round {number}, converging, epoch {n_epochs} of at most {rules.max_epochs}"
+            self._show(words, n_epochs=n_epochs, force_mae=force_mae)
+
+        Convergence(parts, rules, valid_skip=self._settings.valid_skip, key=key).run(
+            tuple(range(committee.n_members)), show=show
+        )
+        done = stored_convergence(bench.memory, key)
+        n_epochs = 0 if done is None else done.n_epochs
+        self._commit(learned(self.state, n_epochs=n_epochs, n_train=committee.n_train(0)))
+
+    def _measure(self) -> None:
+        """Errors at the end of the round, and what labels say of those that were expected."""
+        bench, present = self._bench, self.state.present
+        with bench.stopwatch.during(Activity.CHECKING):
+            errors = judging.measured_errors(
+                list(bench.store.labelled()),
+                self._committee,
+                n_first=self.state.n_first,
+                learns_stress=self._learns_stress,
+            )
+        first = self.state.first_label
+        labels = [one for one in bench.store.predicted(after=first - 1) if one.stage == self._name] if first else []
+        truths = judging.truths(labels, present.beyond)
+        self._commit(measured(self.state, self._rules, errors=errors, truths=truths))
+        tell_round(self._name, replace(present, errors=errors, truths=truths))
+
+    # -- what is kept and shown -----------------------------------------------------------------------------------
+
+    @property
+    def _key(self) -> str:
+        return f"{EXPLORATIONS}{self._name}"
+
+    def _keep(self, state: Exploration) -> None:
+        """Within the caller's transaction."""
+        self._bench.memory.keep(self._key, state)
+        self._bench.memory.keep_time(self._bench.stopwatch)
+
+    def _commit(self, state: Exploration) -> None:
+        with self._bench.store.transaction():
+            self._keep(state)
+        self.state = state
+
+    def _show(
+        self,
+        activity: str,
+        *,
+        n_running: int = 0,
+        md_steps: int = 0,
+        n_epochs: int = 0,
+        force_mae: float | None = None,
+    ) -> None:
+        state, committee = self.state, self._committee
+        words = activity if activity.startswith("round") else f"round {state.present.number}, {activity}"
+        self._bench.observer.show(
+            replace(
+                status_at_rest(self._bench.store.counts(), stage=self._name, activity=words),
+                n_train=committee.n_train(0),
+                n_valid=committee.n_valid(0),
+                n_running=n_running,
+                md_steps=sum(one.md_steps for one in state.over) + (md_steps or state.present.md_steps),
+                epochs=self._n_epochs_before + state.n_epochs + n_epochs,
+                force_mae_ev_per_ang=force_mae,
+            )
+        )

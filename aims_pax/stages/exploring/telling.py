@@ -1,0 +1,72 @@
+"""What the diary says of the rounds of an exploration."""
+
+import logging
+from collections.abc import Iterable
+from typing import Final
+
+from aims_pax.learner.exploration import Beyond, Round, SetErrors
+from aims_pax.selection.calibration import Quantity
+
+diary = logging.getLogger("aims_pax.explore")
+
+SHOWN: Final = {Quantity.ENERGY: "meV/atom", Quantity.FORCES: "meV/Å", Quantity.STRESS: "meV/Å³"}
+"""Units in which numbers are told: thousandths of their own."""
+
+
+def tell_judgement(name: str, judgement: Round) -> None:
+    """What was found among the frames of a round, and what it was judged by."""
+    opened = f", {judgement.n_opened} of them opened to vacuum" if judgement.n_opened else ""
+    diary.info(
+        "%s, round %d: %d frames%s; calibrated on %s",
+        *(name, judgement.number, judgement.n_frames, opened, judgement.calibrated_on),
+    )
+    for one in judgement.beyond:
+        diary.info("  %s", beyond_words(one))
+        if one.slope is None:
+            diary.warning(
+                "no structure tells how the deviation of the %s goes with its error: it is taken for the error, which "
+                "is often larger",
+                one.quantity,
+            )
+    diary.info(
+        "%s, round %d: %d frames beyond a tolerance, %d are labelled",
+        *(name, judgement.number, judgement.n_above, judgement.n_selected),
+    )
+
+
+def tell_round(name: str, done: Round) -> None:
+    """Errors at the end of a round, and whether those that were expected were right."""
+    for truth in done.truths:
+        unit = SHOWN[Quantity(truth.quantity)]
+        diary.info(
+            "  %s of the labelled frames: error %.3g %s, expected %.3g; %d of %d truly beyond the tolerance",
+            *(truth.quantity, 1000 * truth.mean_error, unit, 1000 * truth.mean_expected),
+            *(truth.n_beyond, truth.n_labelled),
+        )
+    for words in error_words(done.errors):
+        diary.info("%s, round %d: %s", name, done.number, words)
+
+
+def beyond_words(one: Beyond) -> str:
+    """``forces: 12 frames above 43 meV/Å (tolerance 100, slope 0.43 of 34), the largest 210``"""
+    unit = SHOWN[Quantity(one.quantity)]
+    slope = "no slope" if one.slope is None else f"slope {one.slope:.3g} of {one.n_fitted} structures"
+    largest = "" if one.largest is None else f", the largest {1000 * one.largest:.3g}"
+    limit = f"{1000 * one.threshold:.3g} {unit} (tolerance {1000 * one.tolerance:.3g}, {slope})"
+    return f"{one.quantity}: {one.n_above} frames above {limit}{largest}"
+
+
+def error_words(errors: Iterable[SetErrors]) -> list[str]:
+    """Errors of the members' mean, a sentence for each set."""
+    found = []
+    for one in errors:
+        if one.member or one.is_first:
+            continue
+        numbers = {
+            Quantity.ENERGY: one.energy_ev_per_atom,
+            Quantity.FORCES: one.forces_ev_per_ang,
+            Quantity.STRESS: one.stress_ev_per_ang3,
+        }
+        said = [f"{1000 * value:.3g} {SHOWN[key]}" for key, value in numbers.items() if value is not None]
+        found.append(f"RMSE of the mean on {one.n_structures} {one.split} structures {', '.join(said)}")
+    return found
