@@ -16,8 +16,13 @@ from aims_pax.committee import Committee, load_models
 from aims_pax.dataset.extxyz import write_extxyz
 from aims_pax.errors import UserError
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
+from aims_pax.outcome.calibrated import fitted, of_run
 from aims_pax.outcome.calibrated.kept import FILE
+from aims_pax.selection.calibration import choice
 from aims_pax.settings import MaceSettings
+
+from .engines import Watched
+from .projects import copper_project, run
 
 torch.set_num_threads(1)
 
@@ -140,3 +145,28 @@ def test_structures_that_were_learned_are_refused(models: list[Path], data: Path
     result = calibrate(models, data, tmp_path)
     assert result.exit_code != 0
     assert f"{N_LABELS} of the {N_LABELS} structures of heldout.extxyz are in training.extxyz" in result.stderr
+
+
+def test_a_campaign_leaves_the_calibration_of_the_models_that_it_hands_over(
+    engine: type[Watched], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of those that learned the validation structures in the end, too; a few test structures must do here."""
+    for module in (choice, fitted, of_run):
+        monkeypatch.setattr(module, "LEAST_STRUCTURES", 4)
+    keys = {
+        "max_train_set_size": 14,
+        "random_label_share": 0.5,
+        "converge_al": True,
+        "converge_best": False,
+        "converge_on_validation": True,
+        "max_convergence_epochs": 2,
+        "c_x": -0.9,
+    }
+    summary = run(copper_project(tmp_path, changes={"ACTIVE_LEARNING": keys}))
+    n_test = summary.content["labels"]["test"]
+    assert n_test >= 4
+    assert any(line.startswith("calibration: intervals for 90 % held") for line in summary.lines())
+    models = sorted((tmp_path / "results" / "committee").glob("*.model"))
+    assert ap.calculator(models, device="cpu").calibration is not None
+    kept = json.loads((tmp_path / "results" / FILE).read_text())
+    assert kept["evidence"]["structures"] == f"{n_test} test structures"

@@ -9,9 +9,9 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.frame import LabelledFrame, Split
 from aims_pax.outcome.analysis import UNBIASED
 from aims_pax.outcome.calibrated import kept
-from aims_pax.outcome.calibrated.fitted import Fitted, evidence_of, fit, of_members
+from aims_pax.outcome.calibrated.fitted import evidence_of, fit, of_members
 from aims_pax.outcome.predictions import SavedPredictions
-from aims_pax.selection.calibration import LEAST_STRUCTURES
+from aims_pax.selection.calibration import LEAST_STRUCTURES, Evidence
 from aims_pax.settings.stage import INITIAL
 
 ALONE: Final = (
@@ -64,6 +64,45 @@ def aside_of(points: Sequence[LabelledFrame]) -> Aside | None:
     return Aside(both, named, f"{caution} ACTIVE_LEARNING.random_label_share keeps structures aside for this.")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Told:
+    """A calibration that stands beside finished models, and what these say of structures that they did not learn.
+
+    Parameters
+    ----------
+    kept : Kept
+    label_ids : tuple of int
+        Of the structures.
+    evidence : Evidence
+    on : str
+        What structures they are: ``60 test structures``.
+    """
+
+    kept: kept.Kept
+    label_ids: tuple[int, ...]
+    evidence: Evidence
+    on: str
+
+
+def told_by(points: Sequence[LabelledFrame], saved: SavedPredictions | None, results: Path) -> Told | None:
+    """The calibration in the results of a run, beside the structures that it can be looked at with; None without one.
+
+    Raises
+    ------
+    UserError
+        The file can't be read.
+    """
+    if saved is None or not (results / kept.FILE).is_file():
+        return None
+    found = kept.read(results / kept.FILE)
+    names = [Path(one["file"]).stem for one in found.content["models"]]
+    aside = aside_of([point for point in points if point.label_id in saved.by_label])
+    if aside is None or not set(names) <= set(saved.members):
+        return None
+    evidence = _evidence(aside, saved, [saved.members.index(name) for name in names])
+    return Told(found, tuple(point.label_id for point in aside.points), evidence, aside.on)
+
+
 def calibrate_run(
     store: RunStore, committee: Sequence[Path], ended: Sequence[str], saved: SavedPredictions | None
 ) -> dict[str, Any]:
@@ -93,14 +132,14 @@ def calibrate_run(
     if saved is None or aside is None:
         text = f"none: it needs {LEAST_STRUCTURES} structures for test or validation, and there are {len(known)}"
         return {"file": None, "text": text}
-    fitted = _fitted(aside, saved, [saved.members.index(model.stem) for model in models])
+    evidence = _evidence(aside, saved, [saved.members.index(model.stem) for model in models])
+    fitted = fit(evidence, on=aside.on, caution=aside.caution)
     if fitted is None:
         return {"file": None, "text": f"none: no estimate can be fitted to {aside.on}"}
     path = kept.write(fitted, models, results)
     return {"file": path.name, "text": fitted.sentence(), "caution": fitted.caution}
 
 
-def _fitted(aside: Aside, saved: SavedPredictions, members: Sequence[int]) -> Fitted | None:
+def _evidence(aside: Aside, saved: SavedPredictions, members: Sequence[int]) -> Evidence:
     said = [of_members(saved.by_label[point.label_id], members) for point in aside.points]
-    evidence = evidence_of([point.frame for point in aside.points], [point.label for point in aside.points], said)
-    return fit(evidence, on=aside.on, caution=aside.caution)
+    return evidence_of([point.frame for point in aside.points], [point.label for point in aside.points], said)

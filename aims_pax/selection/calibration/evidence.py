@@ -46,13 +46,20 @@ class Evidence:
                 "together"
             )
 
-    def residuals(self, quantity: Quantity) -> "Residuals":
-        """Scores and errors of one quantity, of the structures that have both."""
-        rows = [
+    def known(self, quantity: Quantity) -> list[int]:
+        """Places of the structures that have scores and errors of one quantity."""
+        return [index for index, *_ in self._rows(quantity)]
+
+    def _rows(self, quantity: Quantity) -> list[tuple[int, FloatArray, FloatArray]]:
+        return [
             (index, *numbers)
             for index, (said, label) in enumerate(zip(self.said, self.labels, strict=True))
             if (numbers := _numbers(said, label, quantity)) is not None
         ]
+
+    def residuals(self, quantity: Quantity) -> "Residuals":
+        """Scores and errors of one quantity, of the structures that have both, in their order."""
+        rows = self._rows(quantity)
         lengths = [len(errors) for _, _, errors in rows]
         n_atoms = [len(self.said[index].forces) for index, *_ in rows]
         return Residuals(
