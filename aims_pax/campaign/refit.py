@@ -2,20 +2,26 @@
 
 A tenth of the labels steers the training and never trains. Where labels are dear, they can: the epochs and learning
 rates that were found with them aside are repeated with them inside. Nothing measures these models any more; the errors
-that the run states are those of the models before.
+that the run states are those of the models before. Test structures still judge how far their errors can be told.
 """
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from aims_pax.committee import Committee, EpochPlan, Handling, devices_of
+from aims_pax.frame import Split
 from aims_pax.learner.annealing import AnnealingRules
+from aims_pax.outcome.calibrated.of_run import calibrate_run
+from aims_pax.outcome.evaluate import evaluate_models
+from aims_pax.outcome.predictions import SavedPredictions
 from aims_pax.outcome.product import note_models, write_committee, write_product
 from aims_pax.outcome.results import Summary
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.beginnings.finetuning import let_remember
+from aims_pax.stages.beginnings.imported import extxyz_keys
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.converge import checkpoint_before_convergence
 from aims_pax.stages.convergence import ConvergenceState, annealing_rules, stored_convergence
@@ -91,6 +97,18 @@ def _replaced(run: Bench, committee: Committee, state: ConvergenceState, summary
         "training_structures": committee.n_train(best),
         "learned_validation_structures": True,
     }
-    refitted = Summary(summary.folder, {**summary.content, "product": product})
+    ended = [committee.names[one] for one in state.members]
+    calibration = calibrate_run(run.store, paths, ended, _said_of_test(run, paths, committee, best))
+    refitted = Summary(summary.folder, {**summary.content, "product": product, "calibration": calibration})
     refitted.write()
     return refitted
+
+
+def _said_of_test(run: Bench, paths: Sequence[Path], committee: Committee, best: int) -> SavedPredictions | None:
+    """What these models say of the structures for testing, which alone they have not learned; None without such."""
+    ids = [point.label_id for point in run.store.labelled() if point.split is Split.TEST]
+    if not ids:
+        return None
+    data, keys = paths[0].parent.parent / f"{Split.TEST}.extxyz", extxyz_keys(run.project.settings.misc)
+    found = evaluate_models(paths, data, device=str(committee.device), keys=keys, names=committee.names)
+    return SavedPredictions(tuple(committee.names), best, dict(zip(ids, found.predictions, strict=True)))

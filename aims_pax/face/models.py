@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aims_pax.campaign.progress import FINISHED, progress_of
 from aims_pax.campaign.session import stages_over
@@ -13,6 +13,7 @@ from aims_pax.dataset.lock import owner_of
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import ModelError, Problem
+from aims_pax.outcome.calibrated.kept import beside, read_for
 from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
 from aims_pax.outcome.product import COMMITTEE_FOLDER
 from aims_pax.stages.convergence import stored_convergence
@@ -25,9 +26,22 @@ if TYPE_CHECKING:
 Files = str | Path | Sequence[str | Path]
 """One model file, or those of a committee."""
 
+BESIDE: Final = "beside"
+"""Where a calibration is looked for: in the folder of the models, and in the one above."""
 
-def calculator(models: Files, *, device: str = "auto", dtype: str | None = None) -> CommitteeCalculator:
+
+def calculator(
+    models: Files,
+    *,
+    device: str = "auto",
+    dtype: str | None = None,
+    calibration: str | Path | None = BESIDE,
+) -> CommitteeCalculator:
     """MACE models as one calculator of ASE: their mean, and the deviation of several as further results.
+
+    Where a run has left a calibration.json of exactly these files, results also hold the errors to expect
+    (``energy_error``, ...): see :class:`~aims_pax.committee.CommitteeCalculator`. Its `calibration` is None where there
+    is none.
 
     Model files are Python pickles, as MACE defines them: load only what you trust.
 
@@ -38,13 +52,22 @@ def calculator(models: Files, *, device: str = "auto", dtype: str | None = None)
         auto, cpu, cuda, or one GPU such as cuda:1.
     dtype : "float32", "float64" or None
         Precision to compute in; the one of the first file when None.
+    calibration : "beside", path or None
+        beside: that which lies beside the models, if it is theirs; a file; None: errors are not told.
 
     Raises
     ------
     ModelError
         A file is missing, is no MACE model, or does not fit the others.
+    UserError
+        The calibration can't be read, or the one that was named is that of other models.
     """
-    return CommitteeCalculator(load_models(_paths(models), device=devices_of(device), dtype=dtype))
+    paths = _paths(models)
+    loaded = load_models(paths, device=devices_of(device), dtype=dtype)
+    if calibration is None:
+        return CommitteeCalculator(loaded)
+    kept = beside(paths) if calibration == BESIDE else read_for(Path(calibration).expanduser(), paths)
+    return CommitteeCalculator(loaded, calibration=None if kept is None else kept.calibration)
 
 
 def evaluate(

@@ -41,6 +41,8 @@ class MeasuredModels:
         Name of the one model that is handed over, and its place among the models; None where there is no such.
     remarks : tuple of Problem
         What may be wrong with the labels.
+    frames : sequence of Frame
+        The structures.
     """
 
     names: tuple[str, ...]
@@ -50,6 +52,7 @@ class MeasuredModels:
     predictions: Sequence[FramePrediction]
     product: tuple[str, int] | None = None
     remarks: tuple[Problem, ...] = ()
+    frames: Sequence[Frame] = ()
 
     def text(self) -> str:
         """A heading and the table of errors."""
@@ -126,7 +129,7 @@ class ErrorsOn:
         predictions = models.predict(frames, want_stress=want_stress)
         remarks = (*self.remarks, *unit_remarks(self.data, self.labelled))
         errors = evaluate(labels, predictions)
-        return MeasuredModels(self.names, self.data, errors, labels, predictions, remarks=remarks)
+        return MeasuredModels(self.names, self.data, errors, labels, predictions, remarks=remarks, frames=frames)
 
 
 def evaluate_models(

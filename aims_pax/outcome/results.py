@@ -17,10 +17,11 @@ from aims_pax.errors import StoreError
 from aims_pax.frame import Split
 from aims_pax.learner.state import State
 from aims_pax.outcome.analysis import write_analysis
+from aims_pax.outcome.calibrated.of_run import calibrate_run
 from aims_pax.outcome.counted import fault_counts, labels_by_reference, labels_spared, last_threshold, learned_first
 from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
 from aims_pax.outcome.origins import errors_by_origin, errors_by_system, labels_by_system, origin_lines
-from aims_pax.outcome.predictions import SavedPredictions
+from aims_pax.outcome.predictions import SavedPredictions, read_predictions
 from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, note_models, write_committee, write_product
 from aims_pax.outcome.relabelled import write_relabelled
 from aims_pax.protocols import FramePrediction
@@ -80,6 +81,7 @@ class Summary:
             *self._product_lines(),
             *self._error_lines(),
             *self._analysis_lines(),
+            *self._calibration_lines(),
             *self._property_lines(),
             *self._verdict_lines(),
             f"results are in {self.folder}",
@@ -161,6 +163,11 @@ class Summary:
             f"({found['n_unbiased']} labels not picked for their deviation){larger}"
         ]
 
+    def _calibration_lines(self) -> list[str]:
+        """How far errors can be told by disagreement. Runs that an older program has finished do not say."""
+        found = self.content.get("calibration") or {}
+        return [f"calibration: {found[key]}" for key in ("text", "caution") if found.get(key)]
+
     def _property_lines(self) -> list[str]:
         """What stages have found that look at properties of materials."""
         found = self.content.get("properties", {})
@@ -199,6 +206,9 @@ def write_results(
         content["faults"]["aimd_attempts_failed"] = memory.recall_json(FAILED_ERRANDS.format(AIMD)) or {}
         content["analysis"] = write_analysis(store, results)
         content["learned_first"] = learned_first(project, memory)
+        content["calibration"] = calibrate_run(
+            store, product.committee, content["trained_to_the_end"], read_predictions(results)
+        )
     wall = stopwatch.seconds()
     content |= wall_times(stopwatch)
     draw_run(

@@ -17,6 +17,7 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.errors import StoreError
 from aims_pax.forecast.curves.error import LearningCurve, learning_curve
 from aims_pax.frame import FloatArray, LabelledFrame
+from aims_pax.outcome.calibrated.of_run import Told, told_by
 from aims_pax.outcome.predictions import read_predictions
 from aims_pax.outcome.properties.findings import JSON_NAME as PROPERTIES_JSON
 from aims_pax.outcome.properties.findings import TEXT_NAME as PROPERTIES_TEXT
@@ -94,6 +95,8 @@ class Material:
         What the committee said before it learned.
     final : Comparison or None
         What the product says of structures that it was not trained on.
+    told : Told or None
+        How far the errors of the finished models are told by their disagreement.
     sessions : tuple of StoredSession
     settings : mapping
         By the names of the run's own note of them.
@@ -127,6 +130,7 @@ class Material:
     labelled: tuple[LabelledFrame, ...]
     before: Comparison | None
     final: Comparison | None
+    told: Told | None
     sessions: tuple[StoredSession, ...]
     settings: Mapping[str, Any]
     spent_s: Mapping[str, float]
@@ -203,6 +207,7 @@ def read_material(run_folder: Path, *, name: str) -> Material:
             labelled=labelled,
             before=before_learning(store),
             final=of_product(labelled, saved, product),
+            told=told_by(labelled, saved, results),
             sessions=sessions,
             settings={} if note is None else json.loads(note),
             spent_s=stopwatch.seconds(),

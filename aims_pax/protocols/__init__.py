@@ -29,7 +29,7 @@ from aims_pax.protocols.motion import (
     KnowsLabels,
     Sampler,
 )
-from aims_pax.protocols.scoring import Score
+from aims_pax.protocols.scoring import ErrorEstimator, EstimatedErrors, Score
 from aims_pax.protocols.structures import NO_TRAJECTORY, Source
 from aims_pax.protocols.validation import Findings, Validator
 from aims_pax.protocols.watching import ErrorAhead, Observer, StageSeen, StageState, Status
@@ -46,6 +46,8 @@ __all__ = [
     "EpochPlan",
     "EpochReport",
     "ErrorAhead",
+    "ErrorEstimator",
+    "EstimatedErrors",
     "ExplainsFailures",
     "Findings",
     "ForgetsHistory",

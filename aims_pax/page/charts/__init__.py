@@ -7,6 +7,7 @@ from typing import Final
 from aims_pax.page.charts.breakdown import errors_by_group
 from aims_pax.page.charts.calibration import error_against_score
 from aims_pax.page.charts.composition import composition
+from aims_pax.page.charts.estimates import coverage, detection, error_estimates
 from aims_pax.page.charts.forecast import error_forecast
 from aims_pax.page.charts.learning import learning_by_labels, learning_by_time
 from aims_pax.page.charts.map import structure_map
@@ -37,7 +38,8 @@ class Chapter:
 
 CHAPTERS: Final = (
     Chapter("Does it learn?", (learning_by_labels, learning_by_time, error_forecast, scores_by_trajectory)),
-    Chapter("How wrong is it, and where?", (parity, cumulative, errors_by_group, error_against_score)),
+    Chapter("How wrong is it, and where?", (parity, cumulative, errors_by_group)),
+    Chapter("Does it know how wrong it is?", (error_against_score, error_estimates, coverage, detection)),
     Chapter("Is it right about materials?", (properties,)),
     Chapter("What did it learn from?", (composition, structure_map)),
     Chapter("What did it take?", (timeline, activities)),

@@ -28,8 +28,14 @@ ALL = (
         "errors_by_group",
         "calibration",
     ),
+    *("error_estimates", "coverage", "detection"),
     *("composition", "map", "timeline", "activities"),
 )
+
+NEED_MORE = ("error_estimates", "coverage", "detection")
+"""For these the run here has too few random structures; see test_estimates.py."""
+
+DRAWN = tuple(name for name in ALL if name not in NEED_MORE)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +50,7 @@ def figures(run: Path) -> dict[str, Figure]:
 
 
 def test_a_finished_run_has_all_figures_each_with_a_sentence_and_data(figures: dict[str, Figure]) -> None:
-    assert tuple(figures) == ALL
+    assert tuple(figures) == DRAWN
     for figure in figures.values():
         assert figure.good.endswith(".")
         assert figure.table.n_rows

@@ -1,14 +1,18 @@
 """``aims-pax evaluate``."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aims_pax.cli.boundary import guarded
 from aims_pax.cli.working import working
 from aims_pax.errors import Problem, UserError
+
+if TYPE_CHECKING:
+    from aims_pax.outcome.evaluate import MeasuredModels
 
 
 class Device(StrEnum):
@@ -30,6 +34,13 @@ def evaluate(
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", help="metrics.json, metrics.txt and parity.png are written here.")
     ] = Path("evaluation"),
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Also fit how errors go with the models' disagreement, and write calibration.json beside the models.",
+        ),
+    ] = False,
     device: Annotated[Device, typer.Option(help="Where the models run.")] = Device.AUTO,
     energy_key: Annotated[str, typer.Option(metavar="NAME", help="The energy's name in the file.")] = "REF_energy",
     forces_key: Annotated[str, typer.Option(metavar="NAME", help="The forces' name in the file.")] = "REF_forces",
@@ -42,6 +53,9 @@ def evaluate(
         raise UserError(Problem("--models", "no model file was given", "one or more MACE model files"))
     if out.is_file():
         raise UserError(Problem(f"--out {out}", "This is a file.", "a folder, which is made when missing"))
+    if calibrate and len(paths) < 2:
+        found = "One model was given, and one does not disagree."
+        raise UserError(Problem("--calibrate", found, "two models or more of one committee", "Name all its files."))
     with working(f"measuring {len(paths)} model{'s' if len(paths) > 1 else ''} on {data}"):
         from aims_pax.committee import cuda_is_usable
         from aims_pax.dataset.entries import Keys
@@ -57,7 +71,27 @@ def evaluate(
     try:
         written = evaluation.write(out)
     except OSError as error:
-        found = f"can't be written to ({error.strerror})"
-        raise UserError(Problem(str(out), found, "a folder that you may write to")) from error
+        raise _unwritable(out, error) from error
+    if calibrate:
+        written.append(_calibrated(evaluation, paths))
     for path in written:
         typer.echo(f"wrote {path}")
+
+
+def _calibrated(evaluation: "MeasuredModels", paths: Sequence[Path]) -> Path:
+    """Fit estimates of errors, show how they do, and write them beside the models."""
+    with working("fitting how errors go with disagreement"):
+        from aims_pax.outcome.calibrated.kept import write
+        from aims_pax.outcome.calibrated.of_file import calibrate_on, home_of
+
+        fitted = calibrate_on(evaluation, paths)
+    typer.echo(f"\n{fitted.text()}\n")
+    try:
+        return write(fitted, paths, home_of(paths))
+    except OSError as error:
+        raise _unwritable(home_of(paths), error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> UserError:
+    found = f"can't be written to ({error.strerror})"
+    return UserError(Problem(str(folder), found, "a folder that you may write to"))
