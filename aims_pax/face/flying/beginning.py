@@ -12,8 +12,8 @@ from aims_pax.face.flying.calculator import FlyingCalculator
 from aims_pax.labelling.inline import InlinePool
 from aims_pax.reference.registry import build_reference
 from aims_pax.reference.tryout import require
-from aims_pax.settings.flying import fly_argument
 from aims_pax.settings.reading.arguments import project_to_label
+from aims_pax.settings.stages.fly import fly_argument
 from aims_pax.stages.fly.flight import Flight
 from aims_pax.stages.fly.models import FlownModels
 

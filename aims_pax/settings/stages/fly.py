@@ -1,14 +1,21 @@
 """How a model that drives MD is checked against the reference on the way, by the names of CASTEP's hybrid-md."""
 
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Final
 
 from annotated_types import Ge, Gt
 from pydantic import Field
 
+from aims_pax.errors import SettingsError
 from aims_pax.learner.checks import Adaptive, CheckRules, Tolerances
+from aims_pax.settings.reading.arguments import Arguments
 from aims_pax.settings.reading.kinds import Count, Positive
+from aims_pax.settings.reading.validation import Reading
 from aims_pax.settings.section import Contradiction, Section
+
+SECTION: Final = "fly"
+"""What messages call these settings."""
 
 
 class ToleranceSettings(Section):
@@ -96,3 +103,19 @@ class FlySettings(Section):
             can_update=self.can_update,
             always_updates=self.refit.at_each_check,
         )
+
+
+def fly_argument(written: Mapping[str, object]) -> FlySettings:
+    """The settings as arguments of Python, validated.
+
+    Raises
+    ------
+    SettingsError
+        With everything that is wrong.
+    """
+    document = Arguments.of({SECTION: written}, {}, call=SECTION)
+    reading = Reading(document, Path.cwd())
+    settings = reading.section(FlySettings, document.data[SECTION], (SECTION,))
+    if settings is None or document.problems or reading.problems:
+        raise SettingsError([*document.problems, *reading.problems])
+    return settings

@@ -13,8 +13,8 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.errors import CampaignStopped
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, LabelledFrame
 from aims_pax.protocols import FramePrediction, LabelJob
-from aims_pax.settings.flying import fly_argument
 from aims_pax.settings.reading.arguments import project_to_label
+from aims_pax.settings.stages.fly import fly_argument
 from aims_pax.stages.fly.comparison import Check
 from aims_pax.stages.fly.flight import STAGE, Felt, Flight
 from aims_pax.testing.pools import ScriptedPool, failing, labelled
