@@ -16,6 +16,9 @@ QUANTITIES: Final = {
     "vmax": "virial (meV/atom)",
 }
 
+HEADROOM: Final = 1.4
+"""Of the largest value, for the legend above it."""
+
 
 class Compared(Protocol):
     """One comparison with the reference."""
@@ -54,11 +57,11 @@ def draw_flight(path: Path, checks: Sequence[Compared], tolerances: Mapping[str,
             axes.scatter(steps[~learned], found[~learned], s=16, color=BLUE, lw=0, label="checked")
             axes.scatter(steps[learned], found[learned], s=24, color=ORANGE, lw=0, label="then learned")
             axes.set(title=f"Error of the {QUANTITIES[name].split(' (')[0]}", xlabel="MD step", ylabel=QUANTITIES[name])
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, HEADROOM * max([limit, *found[np.isfinite(found)]]))
             axes.annotate(
                 "tolerance", (1.0, limit), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=GREY
             )
-            axes.legend(loc="upper left")
-        intervals.step(steps, [check.interval for check in checks], where="post", color=BLUE)
+            axes.legend(loc="upper left", ncols=2)
+        intervals.plot(steps, [check.interval for check in checks], color=BLUE, marker="o", ms=3.5, lw=0.9)
         intervals.set(title="Steps to the next check", xlabel="MD step", ylabel="interval (steps)")
         intervals.set_ylim(bottom=0)
