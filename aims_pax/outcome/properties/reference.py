@@ -121,10 +121,12 @@ def reference_of(
         ) as errands,
     ):
         calculator = LabellerCalculator(errands, system)
+        called, remarks = called_briefly(build_reference(settings).name)
         yield Method(
-            build_reference(settings).name,
+            called,
             lambda _: calculator,
             free_atom=lambda number: label_of(errands, free_atom(number, system=system)).energy,
+            remarks=remarks,
         )
 
 
@@ -144,3 +146,9 @@ def _places(project: Project, identity: str) -> RunFolder:
     """Where a reference, known by the text of its settings, keeps what it has computed, and computes."""
     name = f"reference-{crc32(identity.encode()):08x}"
     return RunFolder(project.run_folder / BOOKS / name, project.label_folder / name)
+
+
+def called_briefly(name: str) -> tuple[str, tuple[str, ...]]:
+    """What heads a column of numbers, and a remark with all that decides them: a program's settings."""
+    brief, _, settings = name.partition(": ")
+    return (brief, (f"{brief} has {settings}",)) if settings else (name, ())
