@@ -13,17 +13,11 @@ from ase.data import chemical_symbols, covalent_radii
 from scipy.sparse.csgraph import connected_components
 
 from aims_pax.batch import neighbour_list, shifts_of
+from aims_pax.evaluation.covalent import BONDED, COVALENT
 from aims_pax.frame import FloatArray, Frame, IntArray
-
-BONDED: Final = 1.25
-"""Atoms closer than this times the sum of their covalent radii are bonded: C-C up to 1.90 Å, C-H 1.34 Å, O-H 1.21 Å.
-Vibrations of a starting structure stay below, the next neighbours (H-C-H: 1.8 Å for a sum of 0.62 Å) are far above."""
 
 APART: Final = 2.0
 """Atoms of a cluster farther from each other than this times the sum of their radii no longer hold each other."""
-
-COVALENT: Final = frozenset({1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 32, 33, 34, 35, 51, 52, 53})
-"""Elements whose bonds among each other have a place in space: a metal's or an ion's neighbours come and go."""
 
 ACCEPTORS: Final = frozenset({7, 8, 9, 15, 16, 17, 35, 53})
 """Elements between which a proton can pass without anything being torn."""

@@ -5,13 +5,17 @@ from contextlib import closing
 from pathlib import Path
 
 from aims_pax.departure import Departure
+from aims_pax.errors import Problem, UserError
+from aims_pax.evaluation.structure import Run
 from aims_pax.evaluation.verdict import Verdict
 from aims_pax.outcome.conditions import common_temperature
 from aims_pax.outcome.dihedrals.findings import Compared, Uncompared
-from aims_pax.outcome.dihedrals.opponent import Opponent, compare_dihedrals
+from aims_pax.outcome.dihedrals.opponent import Opponent, compare_dihedrals, driving_name
 from aims_pax.outcome.drivers import usual_driver
 from aims_pax.outcome.heldout.heldout_plan import HeldoutPlan
 from aims_pax.outcome.heldout.heldout_set import HeldoutParts, HeldoutSet
+from aims_pax.outcome.structure.films import Films, is_trajectory, runs_in
+from aims_pax.outcome.structure.findings import ComparedStructure, compare_structures
 from aims_pax.outcome.verify import Drive, Subject, Verification, Wishes, heldout_name, measure_heldout, try_dynamics
 from aims_pax.settings import Project
 from aims_pax.settings.project import load_project
@@ -29,6 +33,7 @@ def verify(
     data: str | Path | None = None,
     against: str | Path | None = None,
     dihedrals: str = "auto",
+    structure: bool = False,
     device: str = "auto",
     seed: int = 1,
 ) -> Verification:
@@ -53,9 +58,11 @@ def verify(
         Labelled structures to measure on instead, extended XYZ.
     against : str, path or None
         Another model whose dihedrals are compared with those of the models: its file, ``GFN2-xTB``, ``reference``, and
-        all else that ``--by`` takes.
+        all else that ``--by`` takes. With `structure` also a file of trajectories, whose dihedrals are not compared.
     dihedrals : str
         ``auto``, or four atoms each, counted from 0: ``0-1-2-8,1-2-8-3``.
+    structure : bool
+        Whether radial distributions, bond angles, neighbours and rings are compared, too.
     device : str
         auto, cpu, cuda, or one GPU such as cuda:1.
     seed : int
@@ -71,9 +78,15 @@ def verify(
     chosen = project if isinstance(project, Project) else load_project(project, stages=())
     subject = Subject.of(chosen, [Path(path).expanduser() for path in models], device=device)
     wishes = Wishes(tuple(temperatures_k), n_runs, length_ps, Drive(drive), seed)
-    opponent = None
-    if against is not None:
-        opponent = Opponent.of(subject, wishes, against=str(against), dihedrals=dihedrals)
+    if structure and against is None:
+        raise UserError(Problem("structure", "is True, and against names nothing to compare with."))
+    films, opponent = (Films() if structure else None), None
+    theirs: Films | dict[str, list[Run]] | None = Films() if structure else None
+    if structure and is_trajectory(str(against)):
+        theirs = runs_in(str(against), [system.frame for system in chosen.systems])
+    elif against is not None:
+        watching = theirs if isinstance(theirs, Films) else None
+        opponent = Opponent.of(subject, wishes, against=str(against), dihedrals=dihedrals, films=watching)
     file = None if data is None else Path(data).expanduser()
     if heldout:
         file = _made(chosen, subject, heldout)
@@ -84,13 +97,19 @@ def verify(
     departure = Departure()
     if length_ps:
         angles = {} if opponent is None else opponent.dihedrals
-        verdicts = try_dynamics(subject, wishes, departure=departure, show=_unshown, measured=known, angles=angles)
+        verdicts = try_dynamics(
+            subject, wishes, departure=departure, show=_unshown, measured=known, angles=angles, films=films
+        )
     if opponent is not None:
         folder = chosen.run_folder / "verify"
         compared = compare_dihedrals(
             subject, wishes, opponent, verdicts, folder=folder, departure=departure, show=_unshown
         )
-    return Verification(subject.names, verdicts, measured, dihedrals=compared)
+    structures: tuple[ComparedStructure, ...] = ()
+    if films is not None and theirs is not None:
+        methods = (driving_name(subject, wishes), Path(str(against)).name if opponent is None else opponent.name)
+        structures = compare_structures(films, theirs, [system.name for system in chosen.systems], methods=methods)
+    return Verification(subject.names, verdicts, measured, dihedrals=compared, structures=structures)
 
 
 def _unshown(_words: str) -> None:

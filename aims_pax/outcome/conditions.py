@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from aims_pax.evaluation.bonds import BONDED, BondGraph, graphs_of
+from aims_pax.evaluation.bonds import BondGraph, graphs_of
+from aims_pax.evaluation.covalent import BONDED
 from aims_pax.evaluation.stability import DISORDERED
 from aims_pax.frame import Frame, LabelledFrame
 from aims_pax.outcome.heldout.heldout_plan import HeldoutPlan

@@ -24,6 +24,7 @@ from aims_pax.outcome.origins import errors_by_origin, errors_by_system, labels_
 from aims_pax.outcome.predictions import SavedPredictions, read_predictions
 from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, note_models, write_committee, write_product
 from aims_pax.outcome.relabelled import write_relabelled
+from aims_pax.outcome.sets import errors_by_set, places_of
 from aims_pax.protocols import FramePrediction
 from aims_pax.report.figures import draw_run
 from aims_pax.settings import ActiveLearningSettings, Project
@@ -262,6 +263,11 @@ def write_models(
         best = best_of([one.force_mae_ev_per_ang for one in validation.errors.members], candidates)
     product = write_product(paths, results, name, best=best)
     test = measured(Split.TEST) if counts.n_test else None
+    by_set = {Split.TRAINING: measured(Split.TRAINING) if counts.n_train else None, Split.VALIDATION: validation}
+    by_set |= {Split.TEST: test}
+    errors["errors_by_set"] = errors_by_set({split: one for split, one in by_set.items() if one is not None})
+    if (places := places_of(list(store.labelled()), committee)) is not None:
+        places.write(results)
     said: dict[int, FramePrediction] = {}
     for split, found in ((Split.VALIDATION, validation), (Split.TEST, test)):
         if found is None:

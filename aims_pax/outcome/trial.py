@@ -48,6 +48,8 @@ class TrialRun:
         See :class:`RunWatch`.
     angles : callable or None
         Dihedrals of a structure, (D,), rad, which are noted at every look.
+    sees : callable or None
+        Told of every look at a sound run with thermostat: when it was, ps, and the structure.
     """
 
     start: TrajectoryStart
@@ -55,6 +57,7 @@ class TrialRun:
     begun_from: str = "start"
     is_mobile: bool = False
     angles: Callable[[Frame], FloatArray] | None = None
+    sees: Callable[[float, Frame], None] | None = None
 
     @property
     def conditions(self) -> Conditions:
@@ -215,7 +218,7 @@ class Trial:
             sound = [run for run in moving if run not in self._failures]
             if n_looks % LOOKS_PER_DEVIATION == 0 and sound and self._judges:
                 self._look_at_deviation(sampler, sound)
-            self._look_at_angles(sampler, sound)
+            self._note(sampler, sound)
             self._show(reached_ps, span.most_ps, "with thermostat")
 
     def _drifts(self, sampler: Sampler) -> dict[int, float]:
@@ -278,10 +281,13 @@ class Trial:
             self._watches[run].note_deviation(self._lengths_ps[run], score)
         self._newest = max(scores)
 
-    def _look_at_angles(self, sampler: Sampler, runs: Sequence[int]) -> None:
+    def _note(self, sampler: Sampler, runs: Sequence[int]) -> None:
         for run in runs:
-            if (angles := self._runs[run].angles) is not None:
-                self._watches[run].note_angles(self._lengths_ps[run], angles(sampler.frame(run)))
+            time_ps, asked = self._lengths_ps[run], self._runs[run]
+            if asked.angles is not None:
+                self._watches[run].note_angles(time_ps, asked.angles(sampler.frame(run)))
+            if asked.sees is not None:
+                asked.sees(time_ps, sampler.frame(run))
 
     def _sampler(self, starts: Sequence[TrajectoryStart]) -> Sampler:
         return BatchedSampler(starts, self._parts.forces, device=self._parts.committee.device)

@@ -26,6 +26,8 @@ from aims_pax.outcome.dihedrals.angles import Dihedrals
 from aims_pax.outcome.dihedrals.findings import Compared, Uncompared
 from aims_pax.outcome.provenance import deviation_of, learned_of, product_of
 from aims_pax.outcome.stability import Stability, trace_of
+from aims_pax.outcome.structure.films import Films
+from aims_pax.outcome.structure.findings import ComparedStructure
 from aims_pax.outcome.trial import Span, TrialRun
 from aims_pax.outcome.verdict import measured_on, said
 from aims_pax.report.stability import draw_stability
@@ -161,6 +163,8 @@ class Verification:
         Whether all was done that was asked for.
     dihedrals : tuple of Compared or Uncompared
         By temperature and system, where models are compared with another one.
+    structures : tuple of ComparedStructure
+        The same of distances, angles, neighbours and rings.
     """
 
     names: tuple[str, ...]
@@ -168,12 +172,13 @@ class Verification:
     heldout: Heldout | None
     is_complete: bool = True
     dihedrals: tuple[Compared | Uncompared, ...] = ()
+    structures: tuple[ComparedStructure, ...] = ()
 
     def text(self) -> str:
         """Everything, for a person."""
         parts = [stability_table(self.verdicts)] if self.verdicts else []
         parts += [] if self.heldout is None else [self.heldout.text()]
-        parts += ["\n".join(one.lines()) for one in self.dihedrals]
+        parts += ["\n".join(one.lines()) for one in (*self.dihedrals, *self.structures)]
         for temperature, verdict in self.verdicts.items():
             first, *rest = verdict.lines()
             parts.append("\n".join([f"{temperature:g} K, {first}", *rest]))
@@ -198,6 +203,7 @@ class Verification:
                 "errors": {name: one.as_json() for name, one in self.heldout.errors.items()},
             },
             "dihedrals": [one.as_json() for one in self.dihedrals],
+            "structures": [one.as_json() for one in self.structures],
         }
 
     def write(self, folder: Path) -> list[Path]:
@@ -211,7 +217,7 @@ class Verification:
         for temperature, verdict in self.verdicts.items():
             written.append(folder / f"stability_{temperature:g}K.png")
             draw_stability([trace_of(record) for record in verdict.records], written[-1], title=_title(verdict))
-        return [*written, *(path for one in self.dihedrals for path in one.write(folder))]
+        return [*written, *(path for one in (*self.dihedrals, *self.structures) for path in one.write(folder))]
 
 
 def try_dynamics(
@@ -222,6 +228,7 @@ def try_dynamics(
     show: Callable[[str], None],
     measured: Measured | None,
     angles: Mapping[str, Dihedrals] | None = None,
+    films: Films | None = None,
 ) -> dict[float, Verdict]:
     """Run MD at each temperature, and judge it.
 
@@ -231,11 +238,14 @@ def try_dynamics(
         Errors on held-out structures; those on the run's own validation structures when None.
     angles : mapping of str to Dihedrals, or None
         What is noted of each system on the way.
+    films : Films or None
+        Which keep structures on the way.
     """
     known = measured or measured_on(subject.labelled, subject.ensemble)
     verdicts = {}
     for temperature, runs in runs_at(subject, wishes):
         watched = [replace(run, angles=(angles or {}).get(run.conditions.system)) for run in runs]
+        watched = watched if films is None else films.watching(temperature, watched)
         records = _carry_out(subject, watched, wishes, departure, partial(_show_at, show, temperature))
         if records:
             verdicts[temperature] = judge(Evidence(records, known, subject.learned))

@@ -21,6 +21,7 @@ from aims_pax.outcome.calibrated.of_run import Told, told_by
 from aims_pax.outcome.predictions import read_predictions
 from aims_pax.outcome.properties.findings import JSON_NAME as PROPERTIES_JSON
 from aims_pax.outcome.properties.findings import TEXT_NAME as PROPERTIES_TEXT
+from aims_pax.outcome.sets import Places, read_places
 from aims_pax.page.comparison import Comparison, before_learning, of_product
 from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.stages.activities import Stopwatch
@@ -106,6 +107,8 @@ class Material:
         Seconds that all reference calculations took together.
     summary, verified : mapping or None
         summary.json and verify.json; None where they are not there.
+    seen : Places or None
+        Where structures lie for a finished model.
     validated : mapping of str to mapping
         properties.json of stages that have looked at properties of materials, by their names.
     property_tables : mapping of str to str
@@ -138,6 +141,7 @@ class Material:
     label_s: float
     summary: Mapping[str, Any] | None
     verified: Mapping[str, Any] | None
+    seen: Places | None
     validated: Mapping[str, Mapping[str, Any]]
     property_tables: Mapping[str, str]
     time: WorkingTime | None
@@ -215,6 +219,7 @@ def read_material(run_folder: Path, *, name: str) -> Material:
             label_s=store.label_wall_s(),
             summary=summary,
             verified=_json(run_folder / "verify" / "verify.json"),
+            seen=read_places(results) if progress == FINISHED else None,
             validated=_validated(results, summary),
             property_tables=_property_tables(results, summary),
             learning=learning,

@@ -7,12 +7,14 @@ from ase.build import bulk, molecule
 from aims_pax.evaluation.properties import PROPERTIES, Property
 from aims_pax.evaluation.properties.binding import BindingCurve
 from aims_pax.evaluation.properties.cohesive import CohesiveEnergy
+from aims_pax.evaluation.properties.defects.interstitial import InterstitialEnergies
+from aims_pax.evaluation.properties.defects.substitution import SubstitutionEnergies
+from aims_pax.evaluation.properties.defects.vacancy import VacancyEnergies
 from aims_pax.evaluation.properties.elastic import ElasticConstants
 from aims_pax.evaluation.properties.equation_of_state import EquationOfState
 from aims_pax.evaluation.properties.lattice import LatticeConstants
 from aims_pax.evaluation.properties.phonons import Phonons
 from aims_pax.evaluation.properties.surface import SurfaceEnergies
-from aims_pax.evaluation.properties.vacancy import VacancyEnergies
 from aims_pax.testing.contracts import PropertyContract
 
 
@@ -49,6 +51,16 @@ class TestCohesiveEnergy(PropertyContract):
 class TestVacancyEnergies(OfSolids):
     def make(self) -> Property:
         return VacancyEnergies(distance_ang=6.0)
+
+
+class TestInterstitialEnergies(OfSolids):
+    def make(self) -> Property:
+        return InterstitialEnergies(distance_ang=6.0, n_holes=1)
+
+
+class TestSubstitutionEnergies(OfSolids):
+    def make(self) -> Property:
+        return SubstitutionEnergies(distance_ang=6.0, elements=("Ag",))
 
 
 class TestSurfaceEnergies(OfSolids):

@@ -162,3 +162,51 @@ def test_a_model_of_other_elements_is_no_opponent(project: Project, models: tupl
     other = random_models(load_project(tmp_path), tmp_path, force_ev_per_ang=0.001)
     with pytest.raises(UserError, match="elements"):
         ap.verify(project, models=models, against=other[0], length_ps=0.1, n_runs=1, device="cpu")
+
+
+def test_structures_that_both_have_moved_are_compared(
+    project: Project, models: tuple[Path, ...], tmp_path: Path
+) -> None:
+    arguments = (*COLD, "--length", 0.3, "--against", "GFN2-xTB", "--structure", "--out", tmp_path)
+    result = verify(project, models, *arguments)
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "verify.json").read_text(encoding="utf-8"))
+    (found,) = record["structures"]
+    assert found["methods"] == [models[0].name, "GFN2-xTB"]
+    assert found["runs"] == [4, 4]
+    assert sorted(found["bonds"]) == ["H-O", "O-O"]
+    peak = found["numbers"]["o-o_first_peak_ang"]
+    assert peak["second"]["value"] == pytest.approx(1.45, abs=0.05)
+    assert found["numbers"]["coordination_o_h"]["first"]["value"] == pytest.approx(1.0)
+    assert {"structure_peroxide_1K.png", "structure_peroxide_1K.csv"} <= {one.name for one in tmp_path.iterdir()}
+    assert "structure of peroxide at 1 K by" in (tmp_path / "verify.txt").read_text(encoding="utf-8")
+
+
+def test_a_file_of_trajectories_is_compared_with(project: Project, models: tuple[Path, ...], tmp_path: Path) -> None:
+    start = molecule("H2O2")
+    frames = []
+    for trajectory in range(3):
+        for seed in range(4):
+            moved = start.copy()
+            moved.rattle(0.05, seed=10 * trajectory + seed)
+            moved.info["trajectory"] = trajectory
+            frames.append(moved)
+    write(tmp_path / "aimd.extxyz", frames)
+    arguments = (*COLD, "--length", 0.3, "--against", tmp_path / "aimd.extxyz", "--out", tmp_path / "out")
+    refused = verify(project, models, *arguments)
+    assert refused.exit_code == 2
+    assert "Add --structure" in refused.output
+    result = verify(project, models, *arguments, "--structure")
+    assert result.exit_code == 0, result.output
+    (found,) = json.loads((tmp_path / "out" / "verify.json").read_text(encoding="utf-8"))["structures"]
+    assert found["methods"][1] == "aimd.extxyz"
+    assert found["runs"] == [4, 3]
+    write(tmp_path / "water.extxyz", [molecule("H2O")])
+    strange = verify(project, models, "--against", tmp_path / "water.extxyz", "--structure")
+    assert "no system has these atoms in this order" in strange.output
+
+
+def test_structure_without_an_opponent_is_refused(project: Project, models: tuple[Path, ...]) -> None:
+    result = verify(project, models, "--structure")
+    assert result.exit_code == 2
+    assert "--structure: is given without --against" in " ".join(result.output.split())

@@ -4,13 +4,15 @@ from typing import Final
 
 from aims_pax.evaluation.properties.binding import BindingCurve
 from aims_pax.evaluation.properties.cohesive import CohesiveEnergy
+from aims_pax.evaluation.properties.defects.interstitial import InterstitialEnergies
+from aims_pax.evaluation.properties.defects.substitution import SubstitutionEnergies
+from aims_pax.evaluation.properties.defects.vacancy import VacancyEnergies
 from aims_pax.evaluation.properties.elastic import ElasticConstants
 from aims_pax.evaluation.properties.equation_of_state import EquationOfState
 from aims_pax.evaluation.properties.lattice import LatticeConstants
 from aims_pax.evaluation.properties.phonons import Phonons
 from aims_pax.evaluation.properties.property import Property
 from aims_pax.evaluation.properties.surface import SurfaceEnergies
-from aims_pax.evaluation.properties.vacancy import VacancyEnergies
 
 PROPERTIES: Final[dict[str, Property]] = {
     one.NAME: one
@@ -20,6 +22,8 @@ PROPERTIES: Final[dict[str, Property]] = {
         ElasticConstants(),
         CohesiveEnergy(),
         VacancyEnergies(),
+        InterstitialEnergies(),
+        SubstitutionEnergies(),
         SurfaceEnergies(),
         Phonons(),
         BindingCurve(),

@@ -60,7 +60,7 @@ class Dihedrals:
         return values_in(frame, [Dihedral(quad) for quad in self.quads])
 
 
-def dihedrals_of(graphs: Mapping[str, BondGraph], asked: str) -> dict[str, Dihedrals]:
+def dihedrals_of(graphs: Mapping[str, BondGraph], asked: str, *, may_lack: bool = False) -> dict[str, Dihedrals]:
     """What is looked at, by system; systems that have nothing to be looked at are left out.
 
     Parameters
@@ -69,6 +69,8 @@ def dihedrals_of(graphs: Mapping[str, BondGraph], asked: str) -> dict[str, Dihed
         Of the starting structures.
     asked : str
         ``auto``, or named dihedrals with commas between them.
+    may_lack : bool
+        Whether it is no mistake that nothing turns.
 
     Raises
     ------
@@ -78,7 +80,7 @@ def dihedrals_of(graphs: Mapping[str, BondGraph], asked: str) -> dict[str, Dihed
     frames = {name: graph.start for name, graph in graphs.items()}
     if asked.strip() == "auto":
         quads = {name: rotatable(graph) for name, graph in graphs.items()}
-        if not any(quads.values()):
+        if not any(quads.values()) and not may_lack:
             found = f"Nothing in {', '.join(frames)} turns about a single bond."
             raise UserError(Problem(f"{OPTION} auto", found, ALLOWED, "Name the dihedrals that are to be compared."))
         return {name: Dihedrals.of(some, frames[name]) for name, some in quads.items() if some}

@@ -19,6 +19,7 @@ from aims_pax.outcome.conditions import SEEDS_APART, Grounds
 from aims_pax.outcome.dihedrals.angles import Dihedrals, dihedrals_of
 from aims_pax.outcome.dihedrals.findings import Compared, Uncompared
 from aims_pax.outcome.drivers import driver_forces, driver_name, is_reference, reference_forces
+from aims_pax.outcome.structure.films import Films
 from aims_pax.outcome.trial import Moment, Span, Trial, TrialParts, TrialRun
 from aims_pax.outcome.verdict import said
 from aims_pax.outcome.verify import Drive, Subject, Wishes, runs_at
@@ -39,14 +40,19 @@ class Opponent:
         None: the reference, whose steps are computed by its workers.
     dihedrals : mapping of str to Dihedrals
         By system.
+    films : Films or None
+        Which keep the structures that it moves, of all systems.
     """
 
     name: str
     driver: Driver | None
     dihedrals: Mapping[str, Dihedrals]
+    films: Films | None = None
 
     @classmethod
-    def of(cls, subject: Subject, wishes: Wishes, *, against: str, dihedrals: str) -> "Opponent":
+    def of(
+        cls, subject: Subject, wishes: Wishes, *, against: str, dihedrals: str, films: Films | None = None
+    ) -> "Opponent":
         """What was asked for.
 
         Parameters
@@ -54,7 +60,8 @@ class Opponent:
         against : str
             As for :func:`~aims_pax.outcome.drivers.driver_forces`, `reference` besides.
         dihedrals : str
-            ``auto``, or those that are named.
+            ``auto``, or those that are named. Where structures are kept, nothing need turn.
+        films : Films or None
 
         Raises
         ------
@@ -62,9 +69,10 @@ class Opponent:
             It can't be had, nothing turns, or the runs are too short for anything to be compared.
         """
         project = subject.project
-        found = dihedrals_of(Grounds.of(project.systems, ()).graphs, dihedrals)
+        graphs = Grounds.of(project.systems, ()).graphs
+        found = dihedrals_of(graphs, dihedrals, may_lack=films is not None)
         for temperature_k, runs in runs_at(subject, wishes):
-            conditions = [run.conditions for run in runs if run.conditions.system in found]
+            conditions = [run.conditions for run in runs if films is not None or run.conditions.system in found]
             least_ps = max((settling_ps(one, wishes.length_ps) for one in conditions), default=0.0)
             if wishes.length_ps <= 2 * least_ps:
                 found_words = (
@@ -80,7 +88,7 @@ class Opponent:
         if not is_reference(against, project):
             driver = driver_forces(against, project, subject.ensemble, key=OPTION)
         name = Path(against).name if Path(against).expanduser().is_file() else driver_name(against, project)
-        return cls(name, driver, found)
+        return cls(name, driver, found, films)
 
     def n_calculations(self, subject: Subject, wishes: Wishes) -> int:
         """Calculations by the reference that its MD takes; 0 where another one drives it."""
@@ -90,7 +98,7 @@ class Opponent:
             run.conditions.timestep_fs
             for _, runs in runs_at(subject, wishes)
             for run in runs
-            if run.conditions.system in self.dihedrals
+            if self.films is not None or run.conditions.system in self.dihedrals
         ]
         return sum(round(1000 * wishes.length_ps / timestep_fs) for timestep_fs in timesteps_fs)
 
@@ -116,21 +124,29 @@ def compare_dihedrals(
     folder : Path
         For the books of what the reference computes.
     """
-    names = {Drive.FIRST: subject.names[0], Drive.MEAN: "the mean of all", Drive.EACH: "each of the models"}
     found: list[Compared | Uncompared] = []
     for temperature_k, runs in runs_at(subject, wishes):
         verdict = verdicts.get(temperature_k)
         if verdict is None or departure.reason is not None:
             break
-        watched = [_other_noise(run, opponent.dihedrals[run.conditions.system]) for run in runs if _has(opponent, run)]
+        watched = [
+            _other_noise(run, opponent.dihedrals.get(run.conditions.system)) for run in runs if _has(opponent, run)
+        ]
+        watched = watched if opponent.films is None else opponent.films.watching(temperature_k, watched)
         told = partial(_show, show, f"{temperature_k:g} K, {opponent.name}")
         records = _moved(opponent, subject, watched, wishes, folder / f"against-{temperature_k:g}K", departure, told)
-        pair = (names[wishes.drive], opponent.name)
+        pair = (driving_name(subject, wishes), opponent.name)
         for system, dihedrals in opponent.dihedrals.items():
             compared = _compared(system, temperature_k, dihedrals, verdict.records, records, models=pair)
             if departure.reason is None or isinstance(compared, Compared):
                 found.append(compared)
     return tuple(found)
+
+
+def driving_name(subject: Subject, wishes: Wishes) -> str:
+    """What moves the atoms of the models that are tried, as a person is told of it."""
+    names = {Drive.FIRST: subject.names[0], Drive.MEAN: "the mean of all", Drive.EACH: "each of the models"}
+    return names[wishes.drive]
 
 
 def _moved(
@@ -172,10 +188,10 @@ def _driving(
 
 
 def _has(opponent: Opponent, run: TrialRun) -> bool:
-    return run.conditions.system in opponent.dihedrals
+    return opponent.films is not None or run.conditions.system in opponent.dihedrals
 
 
-def _other_noise(run: TrialRun, dihedrals: Dihedrals) -> TrialRun:
+def _other_noise(run: TrialRun, dihedrals: Dihedrals | None) -> TrialRun:
     start = replace(run.start, seed=run.start.seed + 2 * SEEDS_APART)
     return replace(run, start=start, angles=dihedrals)
 

@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ase.data import atomic_numbers
+
 from aims_pax.errors import Problem, StructureError
 from aims_pax.evaluation.properties import PROPERTIES, USUAL, Property
 from aims_pax.evaluation.properties.effort import Effort, efforts_of
@@ -112,6 +114,11 @@ class Validate:
             if unknown := sorted({str(one.symbol) for one in atoms if one.number not in known}):
                 found = f"{name} holds {', '.join(unknown)}, which no starting structure has: models will not know it."
                 yield Problem(f"{where}: structures", found, "structures of the elements that the models learn")
+        for one in properties_of(self._settings):
+            put = [symbol for symbol in getattr(one, "elements", ()) if atomic_numbers[symbol] not in known]
+            if put:
+                found = f"elements names {', '.join(put)}, which no starting structure has: models will not know it."
+                yield Problem(f"{where}: {one.NAME}", found, "elements that the models learn")
         yield from self._reference_problems(project, structures, where)
 
     def _reference_problems(self, project: Project, structures: "dict[str, Atoms]", where: str) -> Iterator[Problem]:

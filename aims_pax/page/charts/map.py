@@ -10,6 +10,7 @@ from aims_pax.frame import FloatArray, Frame
 from aims_pax.page.figure import Absent, Figure, Panel
 from aims_pax.page.material import Material
 from aims_pax.report.table import Table
+from aims_pax.selection.components import principal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,21 +93,6 @@ def pair_distances(frames: Sequence[Frame]) -> FloatArray:
             inside = (bin_ >= 0) & (bin_ < N_BINS)
             np.add.at(row, kind[inside] * N_BINS + bin_[inside], (weight * part)[inside])
     return descriptors
-
-
-def principal(descriptors: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The first two principal components of some structures (n, 2), and the shares of the variance that they hold (2,).
-
-    Signs are such that the largest coefficient of each is positive.
-    """
-    centred = descriptors - descriptors.mean(axis=0)
-    covariance = centred.T @ centred
-    values, vectors = np.linalg.eigh(covariance)
-    vectors = vectors[:, ::-1][:, :2]
-    vectors = vectors * np.sign(vectors[np.abs(vectors).argmax(axis=0), [0, 1]])
-    total = float(values.sum()) or 1.0
-    places: FloatArray = centred @ vectors
-    return places, np.clip(values[::-1][:2] / total, 0.0, 1.0)
 
 
 def _whole_numbers() -> "Locator":

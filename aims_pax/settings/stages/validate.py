@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Final
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import Field
 
-from aims_pax.settings.augmentation.words import Faces, source
+from aims_pax.settings.augmentation.words import ElementsOrNone, Faces, source
 from aims_pax.settings.reading.kinds import Count, ExistingFiles, Kind, Positive, Whole
 from aims_pax.settings.section import Contradiction, Section
 
@@ -41,6 +41,25 @@ class VacancySettings(Section):
 
     distance_ang: Positive = Field(8.0, description="Distance of a vacancy from its images, at least, Å.")
     most_atoms: Count = Field(300, description="Atoms in the supercell; the distance gives way.")
+
+
+class InterstitialSettings(Section):
+    """Crystals with an atom too many, in their largest holes."""
+
+    distance_ang: Positive = Field(8.0, description="Distance of an interstitial from its images, at least, Å.")
+    most_atoms: Count = Field(300, description="Atoms in the supercell; the distance gives way.")
+    n_holes: Count = Field(2, description="Kinds of holes, the largest ones.")
+    elements: ElementsOrNone = Field((), description="What is put there; each element of the structure when not given.")
+
+
+class SubstitutionSettings(Section):
+    """Crystals with an atom of another kind on a site."""
+
+    distance_ang: Positive = Field(8.0, description="Distance of a substitution from its images, at least, Å.")
+    most_atoms: Count = Field(300, description="Atoms in the supercell; the distance gives way.")
+    elements: ElementsOrNone = Field(
+        (), description="What is put there; when not given, antisites and exchanges of a compound's own elements."
+    )
 
 
 class SurfaceSettings(Section):
@@ -85,7 +104,12 @@ class ValidateSettings(Section):
     cohesive.
     """
 
-    ALIASES: ClassVar = {"equation_of_state": "eos", "elastic_constants": "elastic", "surfaces": "surface"}
+    ALIASES: ClassVar = {
+        "equation_of_state": "eos",
+        "elastic_constants": "elastic",
+        "surfaces": "surface",
+        "antisite": "substitution",
+    }
 
     structures: ExistingFiles | None = Field(
         None,
@@ -106,6 +130,12 @@ class ValidateSettings(Section):
     )
     vacancy: Annotated[VacancySettings | None, source(), _PLAIN] = Field(
         None, description="Formation energies of vacancies."
+    )
+    interstitial: Annotated[InterstitialSettings | None, source(), _PLAIN] = Field(
+        None, description="Formation energies of interstitials."
+    )
+    substitution: Annotated[SubstitutionSettings | None, source(), _PLAIN] = Field(
+        None, description="Energies of antisites, exchanges and foreign atoms."
     )
     surface: Annotated[SurfaceSettings | None, source(), _PLAIN] = Field(None, description="Energies of surfaces.")
     phonons: Annotated[PhononSettings | None, source(), _PLAIN] = Field(

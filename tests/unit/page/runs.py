@@ -10,6 +10,7 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.frame import CommitteePrediction, FailureReason, Frame, Label, LabelFailure, Split
 from aims_pax.learner.state import State
 from aims_pax.outcome.predictions import SavedPredictions
+from aims_pax.outcome.sets import Places
 from aims_pax.protocols import FramePrediction, MemberErrors
 from aims_pax.stages.states import keep_state
 
@@ -17,6 +18,12 @@ N_LABELS, N_TRAJECTORIES = 24, 3
 
 HOSTILE = "<script>alert('ice & \"water\"')</script>"
 """The name of a system, as nobody should call one."""
+
+ERRORS = (
+    *("energy_mae_ev_per_atom", "energy_rmse_ev_per_atom"),
+    *("force_mae_ev_per_ang", "force_rmse_ev_per_ang"),
+    *("stress_mae_ev_per_ang3", "stress_rmse_ev_per_ang3"),
+)
 
 SPLITS = {0: Split.VALIDATION, 1: Split.TEST}
 
@@ -81,6 +88,8 @@ def write_run(folder: Path, *, finished: bool = True, system: str = "ethanol", s
         results = folder / "results"
         results.mkdir()
         SavedPredictions(("tiny_1", "tiny_2"), 1, saved).write(results)
+        seen = np.arange(1, N_LABELS + 1)
+        Places(seen, rng.normal(size=(N_LABELS, 2)), np.array([0.6, 0.2]), N_LABELS).write(results)
         (results / "summary.json").write_text(json.dumps(summary()))
     return folder
 
@@ -94,6 +103,11 @@ def summary() -> dict[str, object]:
         "seeds": {"members": [1, 2], "md": [42]},
         "device": "cpu",
         "training_ended": "converged after 40 epochs",
+        "errors_by_set": [
+            {"set": name, "model": model, "n_structures": n, **dict.fromkeys(ERRORS, 0.01 * (1 + place))}
+            for place, (name, n) in enumerate({"training": 16, "validation": 4, "test": 4}.items())
+            for model in ("tiny_1", "tiny_2", "committee mean")
+        ],
         "verdict": {
             "word": "do not use",
             "reasons": [

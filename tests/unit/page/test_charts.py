@@ -9,11 +9,13 @@ import pytest
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Frame
 from aims_pax.page.charts import figures_of
+from aims_pax.page.charts.density import density_of
 from aims_pax.page.charts.forecast import error_forecast
-from aims_pax.page.charts.map import N_BINS, pair_distances, principal
+from aims_pax.page.charts.map import N_BINS, pair_distances
 from aims_pax.page.charts.timeline import lanes_by_worker, lanes_of, timeline
 from aims_pax.page.figure import Absent, Figure
 from aims_pax.page.material import read_material
+from aims_pax.selection.components import principal
 
 from .runs import N_LABELS, N_TRAJECTORIES, write_run
 
@@ -25,11 +27,13 @@ ALL = (
         "scores",
         "parity",
         "cumulative",
+        "errors_by_set",
         "errors_by_group",
+        "errors_by_density",
         "calibration",
     ),
     *("error_estimates", "coverage", "detection"),
-    *("composition", "map", "timeline", "activities"),
+    *("composition", "map", "descriptor_map", "timeline", "activities"),
 )
 
 NEED_MORE = ("error_estimates", "coverage", "detection")
@@ -149,6 +153,34 @@ def test_principal_components_are_ordered_by_what_they_hold() -> None:
     places, shares = principal(rng.normal(size=(500, 4)) * [1.0, 5.0, 2.0, 0.1])
     assert places.std(axis=0) == pytest.approx([5.0, 2.0], rel=0.1)  # the standard error of each is 3 %
     assert shares == pytest.approx([25 / 30.01, 4 / 30.01], abs=0.04)  # of a variance the error is 6 %
+
+
+def test_errors_by_density_are_root_mean_squares_of_the_structures_there(run: Path, figures: dict[str, Figure]) -> None:
+    table = figures["errors_by_density"].table
+    everywhere = table["temperature"] == "all"
+    (density,) = {density_of(row.frame) for row in read_material(run, name="run").comparison.rows}
+    assert density == pytest.approx((12.011 + 15.999 + 1.008) / 216 * 1.66053906660, rel=1e-4)
+    assert table["density_from_g_per_cm3"][everywhere][0] < density < table["density_to_g_per_cm3"][everywhere][0]
+    assert table["force_rmse_ev_per_ang"][everywhere][0] == pytest.approx(0.04), "what the product is off, everywhere"
+    assert table["n_structures"][everywhere].sum() == table["n_structures"][~everywhere].sum() == 4
+
+
+def test_errors_by_set_have_each_member_and_the_mean(figures: dict[str, Figure]) -> None:
+    table = figures["errors_by_set"].table
+    assert list(zip(table["set"].tolist()[::3], table["n_structures"].tolist()[::3], strict=True)) == [
+        ("training", 16),
+        ("validation", 4),
+        ("test", 4),
+    ]
+    assert set(table["model"].tolist()) == {"tiny_1", "tiny_2", "committee mean"}
+    assert figures["errors_by_set"].note.startswith("16 training structures, 4 validation structures, 4 test")
+
+
+def test_the_map_of_descriptors_tells_stages_and_tests(figures: dict[str, Figure]) -> None:
+    table = figures["descriptor_map"].table
+    assert set(table["stage"].tolist()) == {"active"}
+    assert table["split"].tolist().count("test") == 4
+    assert len(table["first"]) == N_LABELS
 
 
 def test_a_new_run_says_why_there_is_nothing_to_see(tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ def validate(
         list[str] | None,
         typer.Option(
             metavar="NAME...",
-            help="lattice, eos, elastic, cohesive (these when not given), vacancy, surface, phonons, binding; or all.",
+            help="lattice, eos, elastic, cohesive (these when not given), vacancy, interstitial, substitution, "
+            "surface, phonons, binding; or all.",
         ),
     ] = None,
     project: Annotated[

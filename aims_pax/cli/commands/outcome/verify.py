@@ -1,7 +1,7 @@
 """``aims-pax verify``."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,11 +17,13 @@ from aims_pax.errors import Problem, UserError
 from aims_pax.face.signals import SignalWatch
 
 if TYPE_CHECKING:
+    from aims_pax.evaluation.structure import Run
     from aims_pax.frame import Frame
     from aims_pax.outcome.dihedrals.findings import Compared, Uncompared
     from aims_pax.outcome.dihedrals.opponent import Opponent
     from aims_pax.outcome.heldout.heldout_plan import HeldoutPlan
     from aims_pax.outcome.heldout.heldout_set import HeldoutSet
+    from aims_pax.outcome.structure.findings import ComparedStructure
     from aims_pax.outcome.verify import Subject, Verification, Wishes
     from aims_pax.settings import Project
 
@@ -94,9 +96,16 @@ def verify(
         str | None,
         typer.Option(
             metavar="DRIVER",
-            help="Compare dihedrals with those of MD by another one: a model file, GFN2-xTB, reference, ... (as --by).",
+            help="Compare dihedrals with those of MD by another one: a model file, GFN2-xTB, reference, ... (as --by); "
+            "or, with --structure, a file of its trajectories.",
         ),
     ] = None,
+    structure: Annotated[
+        bool,
+        typer.Option(
+            "--structure", help="Compare radial distributions, bond angles, neighbours and rings with --against, too."
+        ),
+    ] = False,
     dihedrals: Annotated[
         str,
         typer.Option(
@@ -119,7 +128,7 @@ def verify(
     kelvin = _temperatures(temperatures)
     problems = [
         *_problems(out=out, spacing=spacing, heldout=heldout, data=data, length=length),
-        *_problems_of_comparison(against=against, dihedrals=dihedrals, length=length),
+        *_problems_of_comparison(against=against, dihedrals=dihedrals, length=length, structure=structure),
     ]
     if problems:
         raise UserError(problems)
@@ -128,9 +137,11 @@ def verify(
 
     from aims_pax.committee import cuda_is_usable
     from aims_pax.outcome.conditions import common_temperature
-    from aims_pax.outcome.dihedrals.opponent import Opponent, compare_dihedrals
+    from aims_pax.outcome.dihedrals.opponent import Opponent, compare_dihedrals, driving_name
     from aims_pax.outcome.drivers import usual_driver
     from aims_pax.outcome.heldout.heldout_plan import HeldoutPlan
+    from aims_pax.outcome.structure.films import Films, is_trajectory, runs_in
+    from aims_pax.outcome.structure.findings import compare_structures
     from aims_pax.outcome.verify import (
         Drive,
         Subject,
@@ -155,8 +166,14 @@ def verify(
     subject = Subject.of(project, paths, device=device.value)
     typer.echo(f"models: {', '.join(subject.names)}")
     wishes = Wishes(kelvin, runs, length, Drive(drive.value), seed)
-    opponent = None if against is None else Opponent.of(subject, wishes, against=against, dihedrals=dihedrals)
-    if opponent is not None:
+    films = Films() if structure else None
+    theirs: Films | Mapping[str, Sequence[Run]] | None = Films() if structure else None
+    opponent = None
+    if against is not None and is_trajectory(against):
+        theirs = runs_in(against, [system.frame for system in project.systems])
+    elif against is not None:
+        watching = theirs if isinstance(theirs, Films) else None
+        opponent = Opponent.of(subject, wishes, against=against, dihedrals=dihedrals, films=watching)
         _say_opponent(opponent, subject, wishes, yes=yes)
     departure = Departure()
     with SignalWatch(departure) as watch, ProgressLine(sys.stdout) as line:
@@ -172,14 +189,28 @@ def verify(
         compared: tuple[Compared | Uncompared, ...] = ()
         if length:
             angles = {} if opponent is None else opponent.dihedrals
-            verdicts = try_dynamics(subject, wishes, departure=departure, show=line.show, measured=known, angles=angles)
+            verdicts = try_dynamics(
+                subject, wishes, departure=departure, show=line.show, measured=known, angles=angles, films=films
+            )
         if opponent is not None:
             compared = compare_dihedrals(
                 subject, wishes, opponent, verdicts, folder=target, departure=departure, show=line.show
             )
+        structures: tuple[ComparedStructure, ...] = ()
+        if films is not None and theirs is not None:
+            line.show("comparing structures")
+            methods = (driving_name(subject, wishes), Path(str(against)).name if opponent is None else opponent.name)
+            names = [system.name for system in project.systems]
+            structures = compare_structures(films, theirs, names, methods=methods)
         line.end()
-        is_complete = departure.reason is None
-        verification = Verification(subject.names, verdicts, measured, is_complete=is_complete, dihedrals=compared)
+        verification = Verification(
+            subject.names,
+            verdicts,
+            measured,
+            is_complete=departure.reason is None,
+            dihedrals=compared,
+            structures=structures,
+        )
         typer.echo(f"\n{verification.text()}\n")
         for path in _written(verification, target):
             typer.echo(f"wrote {path}")
@@ -221,10 +252,20 @@ def _problems(*, out: Path | None, spacing: float, heldout: int, data: Path | No
         yield Problem("aims-pax verify", "There is nothing to do: no MD and no held-out set.", allowed)
 
 
-def _problems_of_comparison(*, against: str | None, dihedrals: str, length: float) -> Iterator[Problem]:
+def _problems_of_comparison(
+    *, against: str | None, dihedrals: str, length: float, structure: bool
+) -> Iterator[Problem]:
     if against is None and dihedrals != "auto":
         advice = "Name what the models are compared with: a model file, GFN2-xTB, reference, ..."
         yield Problem("--dihedrals", "is given without --against.", "", advice)
+    if against is None and structure:
+        advice = (
+            "Name what the models are compared with: a model file, GFN2-xTB, reference, a file of trajectories, ..."
+        )
+        yield Problem("--structure", "is given without --against.", "", advice)
+    if against is not None and not structure and Path(against).suffix.lower() in (".xyz", ".extxyz", ".traj"):
+        found = f"is {against}, which holds structures."
+        yield Problem("--against", found, "a model file, GFN2-xTB, reference, ...", "Add --structure to compare them.")
     if against is not None and not length:
         yield Problem("--against", "is given together with --length 0.", "--length above 0: MD is compared")
 

@@ -10,11 +10,13 @@ from scipy.optimize import minimize_scalar
 
 from aims_pax.evaluation.properties import Measured, Method, measured
 from aims_pax.evaluation.properties.cohesive import CohesiveEnergy
+from aims_pax.evaluation.properties.defects.interstitial import InterstitialEnergies, holes_of
+from aims_pax.evaluation.properties.defects.substitution import SubstitutionEnergies
+from aims_pax.evaluation.properties.defects.vacancy import VacancyEnergies
 from aims_pax.evaluation.properties.elastic import ElasticConstants
 from aims_pax.evaluation.properties.equation_of_state import EquationOfState
 from aims_pax.evaluation.properties.lattice import LatticeConstants
 from aims_pax.evaluation.properties.surface import SurfaceEnergies
-from aims_pax.evaluation.properties.vacancy import VacancyEnergies
 from aims_pax.units import GIGAPASCAL_EV_PER_ANG3
 
 from .crystals import copper, effective_medium, lennard_jones, numbers, specimen
@@ -142,6 +144,57 @@ def test_each_kind_of_site_of_a_compound_has_its_vacancy() -> None:
     assert isinstance(outcome, Measured)
     assert {"vacancy_cu_ev", "vacancy_au_ev"} <= {one.key for one in outcome.quantities}
     assert "free atoms" in outcome.remarks[0]
+
+
+def test_holes_of_fcc_are_octahedra_and_tetrahedra() -> None:
+    for crystal in (bulk("Cu", a=3.6), bulk("Cu", cubic=True, a=3.6)):
+        (_, octahedron), (_, tetrahedron) = holes_of(crystal)
+        assert (octahedron, tetrahedron) == (pytest.approx(1.8), pytest.approx(3.6 * np.sqrt(3) / 4))
+
+
+def test_holes_of_rock_salt_have_four_of_each_ion() -> None:
+    ((place, radius_ang),) = holes_of(bulk("NaCl", "rocksalt", cubic=True, a=5.64))
+    assert radius_ang == pytest.approx(5.64 * np.sqrt(3) / 4)
+    np.testing.assert_allclose(np.abs(place % 0.5 - 0.25), 0.0, atol=1e-6)
+
+
+def test_an_interstitial_costs_what_it_costs_by_hand(a_ang: float) -> None:
+    perfect = bulk("Cu", cubic=True, a=a_ang) * (2, 2, 2)
+    perfect.calc = EMT()
+    energy = perfect.get_potential_energy()
+    defect = perfect.copy() + Atoms("Cu", positions=[[a_ang / 2, 0.0, 0.0]])
+    defect.calc = EMT()
+    at_once = defect.get_potential_energy() - energy * 33 / 32
+    found = numbers(InterstitialEnergies(distance_ang=7.0), copper(), effective_medium())
+    assert found["unrelaxed_interstitial_cu_1_ev"] == pytest.approx(at_once, abs=5e-3)
+    assert found["interstitial_cu_1_ev"] < at_once
+    assert set(found) >= {"interstitial_cu_2_ev"}, "the tetrahedron"
+
+
+def test_a_foreign_atom_costs_what_it_costs_by_hand(a_ang: float) -> None:
+    perfect = bulk("Cu", cubic=True, a=a_ang) * (2, 2, 2)
+    perfect.calc = EMT()
+    energy = perfect.get_potential_energy()
+    defect = perfect.copy()
+    defect.symbols[0] = "Ag"
+    defect.calc = EMT()
+    free = Atoms("Ag", calculator=EMT()).get_potential_energy()
+    at_once = defect.get_potential_energy() - energy * 31 / 32 - free
+    found = numbers(SubstitutionEnergies(distance_ang=7.0, elements=("Ag",)), copper(), effective_medium())
+    assert set(found) == {"ag_on_cu_ev", "unrelaxed_ag_on_cu_ev"}
+    assert found["unrelaxed_ag_on_cu_ev"] == pytest.approx(at_once, abs=2e-3)
+
+
+def test_a_compound_has_antisites_and_an_exchange_that_needs_no_free_atoms() -> None:
+    crystal = bulk("CuAu", "cesiumchloride", a=3.05)
+    found = numbers(SubstitutionEnergies(distance_ang=5.0), crystal, effective_medium())
+    assert {key for key in found if not key.startswith("unrelaxed")} == {
+        "au_on_cu_ev",
+        "cu_on_au_ev",
+        "exchange_au_cu_ev",
+    }
+    assert 0.0 < found["exchange_au_cu_ev"] < found["unrelaxed_exchange_au_cu_ev"]
+    assert SubstitutionEnergies().unfit(copper()) == "it is of one element, and no other was named to be put there"
 
 
 def test_a_surface_costs_what_a_slab_of_ase_costs(a_ang: float) -> None:

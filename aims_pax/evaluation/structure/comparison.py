@@ -1,0 +1,278 @@
+"""Structures that two methods have moved: the same functions of both, and whether they differ by more than chance."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from math import ceil, sqrt
+from typing import Any, Final
+
+import numpy as np
+
+from aims_pax.evaluation.blocks import LEAST_BLOCKS, Interval
+from aims_pax.evaluation.intervals import mean_interval
+from aims_pax.evaluation.structure.angles import bond_angles
+from aims_pax.evaluation.structure.coordination import coordination
+from aims_pax.evaluation.structure.function import Curve, Number, Run, Shells, pair_words
+from aims_pax.evaluation.structure.radial import Radial, bonds_of, curves_of, numbers_of, radial_of, shells_of
+from aims_pax.evaluation.structure.rings import rings
+from aims_pax.frame import FloatArray
+
+RING_STRUCTURES: Final = 10
+"""Of a run that rings are looked for in, evenly taken: that takes longest, and they change slowest."""
+
+SAME: Final = 1e-6
+"""Differences below this are those of numbers that are the same."""
+
+
+class Likeness(StrEnum):
+    """Whether two methods differ in a number."""
+
+    ALIKE = "alike"
+    """Zero is within the 95 % interval of the difference."""
+    DIFFERENT = "different"
+    """It is not."""
+    UNKNOWN = "not known"
+    """One of them has a single block, which says nothing of its spread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparing:
+    """One number by two methods.
+
+    Parameters
+    ----------
+    key, words, unit : str
+        As in :class:`~aims_pax.evaluation.structure.function.Number`.
+    first, second : Interval
+        Means over blocks.
+    difference : Interval
+        First less second.
+    """
+
+    key: str
+    words: str
+    unit: str
+    first: Interval
+    second: Interval
+    difference: Interval
+
+    @property
+    def likeness(self) -> Likeness:
+        """By the interval of the difference."""
+        low, high = self.difference.low, self.difference.high
+        if low is None or high is None:
+            return Likeness.UNKNOWN
+        is_alike = low <= 0.0 <= high or abs(self.difference.value) < SAME
+        return Likeness.ALIKE if is_alike else Likeness.DIFFERENT
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StructureComparison:
+    """What two methods make of a structure.
+
+    Parameters
+    ----------
+    methods : tuple of two str
+    n_runs, n_structures, n_blocks : tuple of two int
+    shells : mapping of Pair to float
+        Up to which distance atoms are neighbours, Å.
+    bonds : mapping of Pair to float
+        Those of these that are bonds, which angles and rings are made of.
+    curves : tuple of two Curve each
+        By both methods, over blocks; of the same places.
+    numbers : tuple of Comparing
+    is_relative : bool
+        Whether radial distributions are relative to atoms without order.
+    """
+
+    methods: tuple[str, str]
+    n_runs: tuple[int, int]
+    n_structures: tuple[int, int]
+    n_blocks: tuple[int, int]
+    shells: Shells
+    bonds: Shells
+    curves: tuple[tuple[Curve, Curve], ...]
+    numbers: tuple[Comparing, ...]
+    is_relative: bool
+
+    @property
+    def different(self) -> list[Comparing]:
+        """Numbers in which they differ."""
+        return [one for one in self.numbers if one.likeness is Likeness.DIFFERENT]
+
+    def sentence(self) -> str:
+        """Whether they differ, in how many numbers, and in which the most."""
+        first, second = self.methods
+        known = [one for one in self.numbers if one.likeness is not Likeness.UNKNOWN]
+        if not known:
+            return f"{first} and {second}: too few runs to tell a difference of methods from one of runs."
+        if not self.different:
+            return f"{first} and {second} are alike in all {len(known)} numbers, within their 95 % intervals."
+        worst = max(self.different, key=_in_widths)
+        chance = " one in twenty does by chance." if len(known) >= 20 else ""
+        return (
+            f"{first} and {second} differ in {len(self.different)} of {len(known)} numbers, most clearly in "
+            f"{worst.words}: {worst.first.value:.4g} against {worst.second.value:.4g}"
+            f"{f' {worst.unit}' if worst.unit else ''}.{chance}"
+        )
+
+    def lines(self) -> list[str]:
+        """A table of all numbers with their 95 % intervals, and the sentence."""
+        header = ["", "", *self.methods, "difference", ""]
+        rows = [header]
+        for one in self.numbers:
+            cells = [_said(interval) for interval in (one.first, one.second, one.difference)]
+            rows.append([one.words, one.unit, *cells, str(one.likeness)])
+        widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+        table = ["   ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        within = ", ".join(f"{pair_words(pair)} {end_ang:.2f} Å" for pair, end_ang in self.shells.items())
+        bonded = ", ".join(map(pair_words, self.bonds)) or "none"
+        return [*table, f"neighbours up to: {within}; bonds: {bonded}", self.sentence()]
+
+    def record(self) -> dict[str, Any]:
+        """Plain values, units in the keys; pairs are in the order of `methods`."""
+        return {
+            "methods": list(self.methods),
+            "runs": list(self.n_runs),
+            "structures": list(self.n_structures),
+            "blocks": list(self.n_blocks),
+            "shells_ang": {pair_words(pair): round(end_ang, 4) for pair, end_ang in self.shells.items()},
+            "bonds": [pair_words(pair) for pair in self.bonds],
+            "numbers": {
+                one.key: {
+                    "words": one.words,
+                    "unit": one.unit,
+                    "first": _plain(one.first),
+                    "second": _plain(one.second),
+                    "difference": _plain(one.difference),
+                    "likeness": str(one.likeness),
+                }
+                for one in self.numbers
+            },
+            "sentence": self.sentence(),
+        }
+
+
+def compare(mine: Sequence[Run], theirs: Sequence[Run], *, methods: tuple[str, str]) -> StructureComparison:
+    """Radial distributions, bond angles, coordination and rings by two methods.
+
+    Runs are cut into pieces where there are fewer than six of them. Neighbours are what is nearer than the first
+    minimum after the first peak of the radial distribution of both together, so that both are asked the same.
+
+    Parameters
+    ----------
+    mine, theirs : sequence of Run
+        Not empty, of the same elements; structures at whose beginning a run still remembers its start are not among
+        them.
+    methods : tuple of two str
+    """
+    sides = [_cut(runs) for runs in (mine, theirs)]
+    radials = [[radial_of(run) for run in runs] for runs in sides]
+    together = [one for some in radials for one in some]
+    shells = shells_of(together)
+    bonds = bonds_of(together, shells)
+    found = [_functions(runs, radial, shells, bonds) for runs, radial in zip(sides, radials, strict=True)]
+    (first_curves, first_numbers), (second_curves, second_numbers) = found
+    curves = {one.key: one for one in second_curves}
+    numbers = {one.key: one for one in second_numbers}
+    return StructureComparison(
+        methods,
+        (len(mine), len(theirs)),
+        (sum(map(len, mine)), sum(map(len, theirs))),
+        (len(sides[0]), len(sides[1])),
+        shells,
+        bonds,
+        tuple((one, curves[one.key]) for one in first_curves if one.key in curves),
+        tuple(
+            _comparing(one, numbers.get(one.key, _none_of(one, n_runs=len(sides[1]))))
+            for one in _of_both(first_numbers, second_numbers, n_runs=len(sides[0]))
+        ),
+        radials[0][0].is_relative,
+    )
+
+
+def _of_both(first: Sequence[Number], second: Sequence[Number], *, n_runs: int) -> list[Number]:
+    """Those of the first, and as zeros what the second alone has: rings of a size that the first never makes."""
+    known = {one.key for one in first}
+    return [*first, *(_none_of(one, n_runs=n_runs) for one in second if one.key not in known)]
+
+
+def _none_of(one: Number, *, n_runs: int) -> Number:
+    return Number(one.key, one.words, one.unit, np.zeros(n_runs))
+
+
+def _functions(
+    runs: Sequence[Run], radials: Sequence[Radial], shells: Shells, bonds: Shells
+) -> tuple[list[Curve], list[Number]]:
+    thinned = [run[:: max(1, ceil(len(run) / RING_STRUCTURES))] for run in runs]
+    parts = [
+        (curves_of(radials), numbers_of(radials, shells)),
+        coordination(runs, shells),
+        bond_angles(runs, bonds),
+        rings(thinned, bonds),
+    ]
+    return [curve for some, _ in parts for curve in some], [number for _, some in parts for number in some]
+
+
+def _cut(runs: Sequence[Run]) -> list[Run]:
+    """Pieces of runs, six at least where there are as many structures."""
+    n_pieces = ceil(LEAST_BLOCKS / len(runs))
+    cut: list[Run] = []
+    for run in runs:
+        borders = np.linspace(0, len(run), min(n_pieces, len(run)) + 1).round().astype(int)
+        cut += [run[low:high] for low, high in pairwise(borders)]
+    return cut
+
+
+def _comparing(one: Number, other: Number) -> Comparing:
+    first, second = (values[np.isfinite(values)] for values in (one.values, other.values))
+    return Comparing(one.key, one.words, one.unit, _mean(first), _mean(second), _difference(first, second))
+
+
+def _mean(values: FloatArray) -> Interval:
+    if len(values) < 2:
+        return Interval(float(values[0]) if len(values) else float("nan"), None, None)
+    return Interval(*mean_interval(values))
+
+
+def _difference(first: FloatArray, second: FloatArray) -> Interval:
+    """Of the means of independent values, with its 95 % interval.
+
+    Notes
+    -----
+    Welch, Biometrika 34, 28 (1947).
+    """
+    from scipy.stats import t
+
+    if not len(first) or not len(second):
+        return Interval(float("nan"), None, None)
+    value = float(first.mean() - second.mean())
+    if len(first) < 2 or len(second) < 2:
+        return Interval(value, None, None)
+    errors = [float(some.var(ddof=1)) / len(some) for some in (first, second)]
+    total = sum(errors)
+    if total == 0.0:
+        return Interval(value, value, value)
+    freedom = total**2 / sum(e**2 / (len(s) - 1) for e, s in zip(errors, (first, second), strict=True))
+    half = float(t.ppf(0.975, freedom)) * sqrt(total)
+    return Interval(value, value - half, value + half)
+
+
+def _in_widths(one: Comparing) -> float:
+    """How far a difference is from zero, in half widths of its interval."""
+    low, high = one.difference.low, one.difference.high
+    if low is None or high is None:
+        return 0.0
+    return abs(one.difference.value) / max((high - low) / 2, 1e-12)
+
+
+def _said(interval: Interval) -> str:
+    if interval.low is None or interval.high is None:
+        return f"{interval.value:.4g}"
+    return f"{interval.value:.4g} ({interval.low:.4g} to {interval.high:.4g})"
+
+
+def _plain(interval: Interval) -> Mapping[str, float | None]:
+    values = {"value": interval.value, "low": interval.low, "high": interval.high}
+    return {key: None if one is None or not np.isfinite(one) else float(one) for key, one in values.items()}

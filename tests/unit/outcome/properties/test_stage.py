@@ -1,0 +1,36 @@
+"""What a stage asks for: the properties of the command, with the settings that are written."""
+
+from dataclasses import fields
+
+import pytest
+
+from aims_pax.evaluation.properties import PROPERTIES, USUAL
+from aims_pax.outcome.properties.stage import properties_of
+from aims_pax.settings.section import Section
+from aims_pax.settings.stages.validate import PROPERTY_KEYS, ValidateSettings
+
+
+def test_the_stage_has_the_properties_of_the_command_in_their_order() -> None:
+    assert tuple(PROPERTY_KEYS) == tuple(PROPERTIES)
+
+
+@pytest.mark.parametrize("name", PROPERTIES)
+def test_settings_are_those_of_the_property_with_the_same_defaults(name: str) -> None:
+    (found,) = properties_of(ValidateSettings.model_validate({name: {}}))
+    assert found == PROPERTIES[name]
+    model = type(getattr(ValidateSettings.model_validate({name: {}}), name))
+    assert issubclass(model, Section)
+    assert set(model.model_fields) == {one.name for one in fields(type(PROPERTIES[name]))}  # type: ignore[arg-type]
+
+
+def test_without_any_those_of_small_cells_are_meant_and_true_and_false_are_words() -> None:
+    assert tuple(one.NAME for one in properties_of(ValidateSettings())) == USUAL
+    found = properties_of(ValidateSettings.model_validate({"eos": True, "phonons": False, "lattice": True}))
+    assert [one.NAME for one in found] == ["lattice", "eos"]
+
+
+def test_what_is_written_reaches_the_property() -> None:
+    written = {"surface": {"indices": [[1, 1, 1]]}, "vacancy": {"distance_ang": 10.5}}
+    vacancy, surface = properties_of(ValidateSettings.model_validate(written))
+    assert vacancy.distance_ang == 10.5  # type: ignore[attr-defined]
+    assert surface.indices == ((1, 1, 1),)  # type: ignore[attr-defined]
