@@ -12,7 +12,7 @@ class End(StrEnum):
 
     NOTHING_ABOVE = "no frame was beyond a tolerance"
     """The models are as good as was asked for, as far as MD has come and the calibration holds."""
-    LOOPS = "max_loops was reached"
+    LOOPS = "there were as many rounds as max_loops allows"
     """There were as many rounds as there may be."""
     JUDGED = "the models were judged, and nothing was trained"
     """It was asked for a judgement alone."""

@@ -19,6 +19,7 @@ from aims_pax.learner.state import State
 from aims_pax.outcome.analysis import write_analysis
 from aims_pax.outcome.counted import fault_counts, labels_by_reference, labels_spared, last_threshold, learned_first
 from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
+from aims_pax.outcome.explored import lines_of, write_explorations
 from aims_pax.outcome.origins import errors_by_origin, errors_by_system, labels_by_system, origin_lines
 from aims_pax.outcome.predictions import SavedPredictions
 from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, note_models, write_committee, write_product
@@ -79,6 +80,7 @@ class Summary:
             *self._product_lines(),
             *self._error_lines(),
             *self._analysis_lines(),
+            *lines_of(self.content.get("explorations", [])),
             *self._verdict_lines(),
             f"results are in {self.folder}",
         ]
@@ -192,6 +194,7 @@ def write_results(
         content["faults"]["aimd_attempts_failed"] = memory.recall_json(FAILED_ERRANDS.format(AIMD)) or {}
         content["analysis"] = write_analysis(store, results)
         content["learned_first"] = learned_first(project, memory)
+        content["explorations"] = write_explorations(project, memory, results)
     wall = stopwatch.seconds()
     content |= wall_times(stopwatch)
     draw_run(

@@ -185,7 +185,7 @@ def _measured(
         of_split = [(place, one, each) for (place, one), each in zip(places, whole, strict=True) if one.split is split]
         for is_first in (False, True):
             some = [row for row in of_split if not is_first or row[0] < n_first]
-            if some and not (is_first and len(some) == len(of_split) and n_first < len(labelled)):
+            if some:
                 yield from _errors_of(split, some, committee.names, is_first=is_first)
 
 
