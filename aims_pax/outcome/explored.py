@@ -9,10 +9,9 @@ from typing import Any, Final
 import numpy as np
 
 from aims_pax.dataset.durable import replacing
+from aims_pax.dataset.store import RunStore
 from aims_pax.learner.exploration import Exploration, SetErrors
 from aims_pax.report.exploration import ErrorCourse, draw_rounds
-from aims_pax.settings import Project
-from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.states import EXPLORATIONS
 
@@ -20,17 +19,16 @@ FIELDS: Final = {"energy": "energy_ev_per_atom", "forces": "forces_ev_per_ang", 
 """Of :class:`SetErrors`, by the quantity."""
 
 
-def explorations_of(project: Project, memory: Memory) -> dict[str, Exploration]:
+def explorations_of(store: RunStore, memory: Memory) -> dict[str, Exploration]:
     """Those that have begun, by the names of their stages."""
-    names = [one.name for one in project.settings.stages if isinstance(one.settings, ExploreSettings)]
-    found = {name: memory.recall(f"{EXPLORATIONS}{name}", Exploration) for name in names}
+    found = {key.removeprefix(EXPLORATIONS): memory.recall(key, Exploration) for key in store.state_names(EXPLORATIONS)}
     return {name: state for name, state in found.items() if state is not None}
 
 
-def write_explorations(project: Project, memory: Memory, results: Path) -> list[dict[str, Any]]:
+def write_explorations(store: RunStore, memory: Memory, results: Path) -> list[dict[str, Any]]:
     """Write ``explore.json`` and draw ``explore.png``, by the names of the stages; what summary.json says of them."""
     said = []
-    for name, state in explorations_of(project, memory).items():
+    for name, state in explorations_of(store, memory).items():
         record = record_of(name, state)
         with replacing(results / f"{name}.json") as file:
             json.dump(record, file, indent=2)

@@ -194,7 +194,7 @@ def write_results(
         content["faults"]["aimd_attempts_failed"] = memory.recall_json(FAILED_ERRANDS.format(AIMD)) or {}
         content["analysis"] = write_analysis(store, results)
         content["learned_first"] = learned_first(project, memory)
-        content["explorations"] = write_explorations(project, memory, results)
+        content["explorations"] = write_explorations(store, memory, results)
     wall = stopwatch.seconds()
     content |= wall_times(stopwatch)
     draw_run(

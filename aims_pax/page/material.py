@@ -17,6 +17,8 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.errors import StoreError
 from aims_pax.forecast.curves.error import LearningCurve, learning_curve
 from aims_pax.frame import FloatArray, LabelledFrame
+from aims_pax.learner.exploration import Exploration
+from aims_pax.outcome.explored import explorations_of
 from aims_pax.outcome.predictions import read_predictions
 from aims_pax.page.comparison import Comparison, before_learning, of_product
 from aims_pax.settings.stage import ACTIVE, INITIAL
@@ -107,6 +109,8 @@ class Material:
         The error in the last loop that has learned.
     train_goal : int or None
         Training structures of a member with which that ends; None where it is over, or ends by something else.
+    explorations : mapping of str to Exploration
+        By the names of their stages.
     """
 
     name: str
@@ -131,6 +135,7 @@ class Material:
     time: WorkingTime | None
     learning: LearningCurve
     train_goal: int | None
+    explorations: Mapping[str, Exploration]
 
     @property
     def comparison(self) -> Comparison | None:
@@ -204,6 +209,7 @@ def read_material(run_folder: Path, *, name: str) -> Material:
             verified=_json(run_folder / "verify" / "verify.json"),
             learning=learning,
             train_goal=train_goal,
+            explorations=explorations_of(store, memory),
             time=_working_time(sessions, np.concatenate([moments, attempts["submitted_at"], attempts["ended_at"]])),
         )
 

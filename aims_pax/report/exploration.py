@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 UNITS: Final = {"energy": "meV/atom", "forces": "meV/Å", "stress": "meV/Å³"}
 """In which errors are drawn: thousandths of their own units."""
 
+MOST_TICKS: Final = 12
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ErrorCourse:
@@ -54,14 +56,21 @@ def draw_rounds(courses: Mapping[str, Sequence[ErrorCourse]], path: Path, *, tit
     """
     with panels(path, n_columns=len(courses), width_in=4.2 * len(courses), height_in=3.7) as axes:
         for one, (quantity, some) in zip(axes, courses.items(), strict=True):
-            for number, course in enumerate(some):
-                _draw(one, course, ORANGE if number else BLUE)
-            one.set(title=quantity.capitalize(), xlabel="round", ylabel=f"RMSE ({UNITS[quantity]})")
-            one.set_ylim(bottom=0.0)
-            one.set_xticks(sorted({int(number) for course in some for number in course.rounds}))
+            draw_course(one, quantity=quantity, courses=some)
+            one.set_title(quantity.capitalize())
         handles, labels = axes[0].get_legend_handles_labels()
         axes[0].figure.legend(handles, labels, loc="outside upper right", ncols=len(labels))
         axes[0].figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK, fontweight="bold")
+
+
+def draw_course(axes: "Axes", *, quantity: str, courses: Sequence[ErrorCourse]) -> None:
+    """One quantity: each member faint, the members' mean strong."""
+    for number, course in enumerate(courses):
+        _draw(axes, course, ORANGE if number else BLUE)
+    axes.set(xlabel="round", ylabel=f"RMSE of {quantity} ({UNITS[quantity]})")
+    axes.set_ylim(bottom=0.0)
+    numbers = sorted({int(number) for course in courses for number in course.rounds})
+    axes.set_xticks(numbers[:: 1 + len(numbers) // MOST_TICKS])
 
 
 def _draw(axes: "Axes", course: ErrorCourse, color: str) -> None:

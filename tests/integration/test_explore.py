@@ -25,6 +25,9 @@ from aims_pax.forecast.amounts import amounts_ahead
 from aims_pax.frame import Split, Stage
 from aims_pax.learner.exploration import End, Exploration
 from aims_pax.learner.journal import from_text
+from aims_pax.page.charts import figures_of
+from aims_pax.page.figure import Figure
+from aims_pax.page.material import read_material
 from aims_pax.protocols import Status
 from aims_pax.settings import load_project
 
@@ -114,6 +117,10 @@ def test_what_is_beyond_a_tolerance_is_labelled_split_and_learned(engine: type[W
     record = json.loads((tmp_path / "results" / "explore.json").read_text("utf-8"))
     assert [one["n_labelled"] for one in record["rounds"]] == [0, 6, 6]
     assert (tmp_path / "results" / "explore.png").is_file()
+    (figure,) = [one for one in figures_of(read_material(tmp_path, name="run")) if one.name == "errors_by_round"]
+    assert isinstance(figure, Figure)
+    assert [panel.width_in for panel in figure.panels] == [4.0, 4.0], "energy and forces"
+    assert figure.table["round"].max() == 2
     points = [one for one in labels_of(tmp_path) if one.stage == "explore"]
     assert len(points) == 12, "the last round's are placed, too"
     assert Counter(one.split for one in points) == {Split.TRAINING: 10, Split.VALIDATION: 1, Split.TEST: 1}
@@ -130,6 +137,17 @@ def test_what_is_beyond_a_tolerance_is_labelled_split_and_learned(engine: type[W
         one is not None and one.generation == point.frame.generation for one, point in zip(said, points, strict=True)
     )
     assert {now.activity.partition(",")[0] for now in watcher.seen if now.stage == "explore"} == {"round 1", "round 2"}
+
+
+def test_dispersion_is_laid_over_the_md_alone(engine: type[Watched], tmp_path: Path) -> None:
+    said = {}
+    for name, dispersion in (("without", None), ("with", {"method": "d3", "xc": "pbe"})):
+        run(project_of(tmp_path / name, [COLLECT, CONVERGE, explore(max_loops=1, dispersion=dispersion)]))
+        points = [one for one in labels_of(tmp_path / name) if one.stage == "explore"]
+        assert not any("D3" in one.label.reference for one in points)
+        said[name] = [one.frame.positions for one in points]
+    assert len(said["with"]) == len(said["without"]) == 6
+    assert not any(np.array_equal(a, b) for a, b in zip(said["with"], said["without"], strict=True))
 
 
 def test_models_without_a_frame_beyond_a_tolerance_end_it(engine: type[Watched], tmp_path: Path) -> None:
@@ -353,6 +371,7 @@ def test_lists_that_can_not_be_are_refused(stages: list[Any], found: str, tmp_pa
     [
         ({}, {"program": [{"stat_ensemble": "nvt", "steps": 5}, {"stat_ensemble": "nvt"}]}, "and MD.program is about"),
         ({"sampling_time": 0.001}, {}, "less than an MD step"),
+        ({}, {"propagate_with": "mean"}, "MD.propagate_with says how a committee drives in learn"),
         ({"dispersion": {"method": "d3", "xc": "nothing"}}, {}, "dispersion"),
     ],
 )
@@ -364,7 +383,11 @@ def test_what_can_not_be_explored_is_told_by_check(
 
 
 def test_check_says_what_is_done_and_the_forecast_counts_it(tmp_path: Path) -> None:
-    project = load_project(project_of(tmp_path, STAGES), stages=ACTIVE)
+    project_of(tmp_path, STAGES)
+    settings = yaml.safe_load((tmp_path / "aims_PAX.yaml").read_text("utf-8"))
+    del settings["MISC"]["verdict_ps"]
+    write_project(tmp_path, settings)
+    project = load_project(tmp_path, stages=ACTIVE)
     report = check_project(project, ACTIVE)
     assert report.problems == ()
     facts = "\n".join(report.facts)

@@ -11,13 +11,14 @@ from aims_pax.page.charts.forecast import error_forecast
 from aims_pax.page.charts.learning import learning_by_labels, learning_by_time
 from aims_pax.page.charts.map import structure_map
 from aims_pax.page.charts.parity import cumulative, parity
+from aims_pax.page.charts.rounds import errors_by_round
 from aims_pax.page.charts.scores import scores_by_trajectory
 from aims_pax.page.charts.timeline import activities, timeline
 from aims_pax.page.figure import Absent, Figure
 from aims_pax.page.material import Material
 
-Chart = Callable[[Material], Figure | Absent]
-"""A kind of figure: of any run, it is that figure, or says why there is none."""
+Chart = Callable[[Material], Figure | Absent | None]
+"""A kind of figure: of any run, it is that figure, or says why there is none; None for runs that it is no figure of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,9 @@ class Chapter:
 
 
 CHAPTERS: Final = (
-    Chapter("Does it learn?", (learning_by_labels, learning_by_time, error_forecast, scores_by_trajectory)),
+    Chapter(
+        "Does it learn?", (learning_by_labels, errors_by_round, learning_by_time, error_forecast, scores_by_trajectory)
+    ),
     Chapter("How wrong is it, and where?", (parity, cumulative, errors_by_group, error_against_score)),
     Chapter("What did it learn from?", (composition, structure_map)),
     Chapter("What did it take?", (timeline, activities)),
@@ -45,4 +48,5 @@ CHAPTERS: Final = (
 
 def figures_of(material: Material) -> list[Figure | Absent]:
     """Every figure of a run, or what stands in its place."""
-    return [chart(material) for chapter in CHAPTERS for chart in chapter.charts]
+    found = [chart(material) for chapter in CHAPTERS for chart in chapter.charts]
+    return [one for one in found if one is not None]

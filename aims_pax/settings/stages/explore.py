@@ -69,7 +69,7 @@ class ExploreSettings(EndSettings):
     dispersion: DispersionSettings | None = Field(
         None,
         description="London dispersion laid over the models while they drive, for a reference that has none: "
-        "{method: d3, xc: pbe}. Neither scores nor labels have it.",
+        "{method: d3, xc: pbe}. Neither scores nor labels have it, and slabs are then moved in nvt.",
     )
     open_gaps: bool = Field(
         True,

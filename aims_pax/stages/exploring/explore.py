@@ -9,6 +9,7 @@ from aims_pax.errors import CampaignStopped, Problem, StructureError
 from aims_pax.frame import Frame, Split
 from aims_pax.reference.dispersion import Dispersion
 from aims_pax.settings import Project
+from aims_pax.settings.reading.document import dotted
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.plan import StagePlan
@@ -58,6 +59,11 @@ class Explore:
                 found = f"{self.plan.said()} moves structures that were made or labelled, at its own temperatures and "
                 found += f"pressures, and MD.{key} is about trajectories of the starting structures."
                 yield Problem(project.where(*place), found, "", f"Remove {key}, or write {self.plan.kind} without MD.")
+            if md.is_set("propagate_with") and not project.settings.learning and "propagate_with" not in told:
+                told.add("propagate_with")
+                place = project.place_of(system, "MD", "propagate_with")
+                found = f"{dotted(place)} says how a committee drives in learn; in {self.plan.said()} one member does."
+                yield Problem(project.where(*place), found, "", "Remove propagate_with.")
             step_ps = md.timestep / 1000
             if self._settings.sampling_time < step_ps and "timestep" not in told:
                 told.add("timestep")
