@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 from ase.build import bulk
-from ase.io import write
+from ase.io import read, write
 
 from aims_pax.campaign import run_campaign
 from aims_pax.checking.check import check_project
@@ -252,10 +252,13 @@ def test_it_begins_with_labelled_structures_that_are_learned_first(engine: type[
 
 @pytest.mark.parametrize("labels", [True, False])
 def test_models_are_judged_without_training(labels: bool, engine: type[Watched], tmp_path: Path) -> None:
-    stage = given(tmp_path, train=False, label=labels, max_loops=None)
+    stage = given(tmp_path, train=False, label=labels, max_loops=None, max_selected_frames=6 if labels else None)
     summary = run(cluster_project(tmp_path, stage))
     state = explored(tmp_path)
-    assert (state.ended, state.present.n_selected) == (End.JUDGED, 6)
+    assert (state.ended, state.present.n_above, state.present.n_selected) == (End.JUDGED, 12, 6 * labels)
+    seen = read(tmp_path / "trajectories" / "explore_round_1.extxyz", ":")
+    assert len(seen) == 12
+    assert all("forces" in one.info["beyond"] and one.info["deviation_forces"] > 0 for one in seen)
     assert len(engine.computed) == 6 * labels
     with RunStore.open_readonly(tmp_path) as store:
         assert len(store.unassigned("explore")) == 6 * labels
@@ -344,6 +347,8 @@ def test_md_that_comes_to_no_frame_stops_it_and_says_why(engine: type[Watched], 
         ([COLLECT, CONVERGE, explore(label=False)], "there would be nothing to learn"),
         ([COLLECT, CONVERGE, explore(train=False)], "max_loops is given, and with train: false there is one round"),
         ([COLLECT, CONVERGE, explore(length=0.01)], "there is no frame"),
+        ([COLLECT, CONVERGE, explore(train=False, max_loops=None, test_ratio=0.2)], "train: false nothing comes of it"),
+        ([COLLECT, CONVERGE, explore(open_gaps=False, vacuum=20)], "vacuum is what gaps become"),
         ([COLLECT, CONVERGE, explore(temperature=[300, 300])], "temperature names a value twice"),
         ([COLLECT, CONVERGE, explore(temperature=[0])], "STAGES.2.explore.temperature"),
         ([COLLECT, CONVERGE, explore(dispersion="d2")], "STAGES.2.explore.dispersion"),
@@ -371,6 +376,7 @@ def test_lists_that_can_not_be_are_refused(stages: list[Any], found: str, tmp_pa
     [
         ({}, {"program": [{"stat_ensemble": "nvt", "steps": 5}, {"stat_ensemble": "nvt"}]}, "and MD.program is about"),
         ({"sampling_time": 0.001}, {}, "less than an MD step"),
+        ({"thr_stress": 0.001}, {}, "no stress is judged"),
         ({}, {"propagate_with": "mean"}, "MD.propagate_with says how a committee drives in learn"),
         ({"dispersion": {"method": "d3", "xc": "nothing"}}, {}, "dispersion"),
     ],

@@ -44,6 +44,10 @@ class Explore:
             for words in Dispersion(settings.dispersion).problems(project.elements):
                 found, _, advice = words.partition("; ")
                 yield Problem(where, f"{found}.", "", advice)
+        if settings.is_set("thr_stress") and not project.mace.general.compute_stress:
+            where = project.where(*self.plan.keys, "thr_stress")
+            found = f"{self.plan.said('thr_stress')} is given, and compute_stress is false: no stress is judged."
+            yield Problem(where, found, "", "Set compute_stress: true of mace.yaml, or remove it.")
         if settings.frames is not None:
             yield from brought_problems(project, settings.frames, project.where(*self.plan.keys, "frames"))
 
@@ -111,7 +115,7 @@ class Explore:
 
     def _md_words(self, starts: list[Start]) -> str:
         settings = self._settings
-        n_steps = sum(one.steps(settings.length) for one in starts)
+        n_steps = sum(one.n_steps(settings) for one in starts)
         n_frames = len(starts) * settings.frames_per_trajectory
         sizes = sorted({one.frame.n_atoms for one in starts})
         atoms = f"{sizes[0]} to {sizes[-1]} atoms" if len(sizes) > 1 else f"{sizes[0]} atoms" if sizes else "no atoms"

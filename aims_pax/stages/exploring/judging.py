@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from aims_pax.dataset.extxyz import structure_block_of
 from aims_pax.dataset.records import PredictedLabel
 from aims_pax.dataset.store import RunStore
 from aims_pax.evaluation.metrics import evaluate
@@ -134,6 +135,15 @@ def chosen(numbers: Sequence[int], settings: ExploreSettings, *, number: int) ->
         return list(numbers)
     rng = Streams(settings.seed).of("choice", "", number)
     return sorted(rng.choice(np.array(numbers), settings.max_selected_frames, replace=False).tolist())
+
+
+def block_beyond(frame: Frame, deviation: Amounts, names: Sequence[str]) -> str:
+    """A frame as extended XYZ, with its deviations (in the units of :class:`Quantity`) and by which it is beyond."""
+    facts: dict[str, str | float] = {"system": frame.system, "trajectory": frame.trajectory, "md_step": frame.md_step}
+    facts["beyond"] = " ".join(names)
+    values = {quantity: deviation.of(quantity) for quantity in Quantity}
+    facts |= {f"deviation_{quantity}": value for quantity, value in values.items() if value is not None}
+    return structure_block_of(frame, facts)
 
 
 def truths(labels: Iterable[PredictedLabel], found: Iterable[Beyond]) -> tuple[Truth, ...]:

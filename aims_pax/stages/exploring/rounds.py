@@ -1,11 +1,12 @@
 """The rounds of an exploration, from wherever the store says that they stand to their end."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Final
 
 from aims_pax.committee import CommitteeForces
+from aims_pax.dataset.durable import replacing
 from aims_pax.errors import CampaignStopped
 from aims_pax.frame import CommitteePrediction, Frame
 from aims_pax.learner.exploration import (
@@ -22,7 +23,7 @@ from aims_pax.learner.exploration import (
 )
 from aims_pax.protocols import Driver
 from aims_pax.reference.dispersion import Dispersion
-from aims_pax.selection.calibration import deviation_of
+from aims_pax.selection.calibration import Amounts, deviation_of
 from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Activity
@@ -61,7 +62,7 @@ class Rounds:
 
     def __init__(self, bench: Bench, name: str, settings: ExploreSettings) -> None:
         self._bench, self._name, self._settings = bench, name, settings
-        self._rules = RoundRules(settings.rounds, trains=settings.train, labels=settings.label)
+        self._rules = RoundRules(settings.rounds, trains=settings.train)
         self._learns_stress = bench.project.mace.general.compute_stress
         self._n_epochs_before = epochs_trained(bench, besides=name)
         with bench.stopwatch.during(Activity.STARTING):
@@ -213,12 +214,13 @@ class Rounds:
             n_opened=n_opened,
             beyond=found,
             n_above=len(why),
-            n_selected=len(picked),
+            n_selected=len(picked) if self._settings.label else 0,
             calibrated_on=calibration.fitted_to,
         )
+        self._save(frames, deviations, why)
         wishes = {number: f"{' and '.join(why[number])} beyond tolerance" for number in picked}
         first_label = 1 + max((job.label_id for job in bench.store.jobs()), default=0)
-        after = judged(self.state, self._rules, judgement, first_label=first_label)
+        after = judged(self.state, judgement, first_label=first_label)
         with bench.stopwatch.during(Activity.RECORDING), bench.store.transaction():
             if after.step is Step.LABEL:
                 keep_wishes(bench, self._name, wishes)
@@ -228,6 +230,14 @@ class Rounds:
             bench.store.append_journal("FramesJudged", {"stage": self._name, **asdict(judgement)})
         self.state = after
         tell_judgement(self._name, judgement)
+
+    def _save(self, frames: Sequence[Frame], deviations: Sequence[Amounts], why: Mapping[int, Sequence[str]]) -> None:
+        """Write the frames that are beyond a tolerance for a person to look at, with their deviations."""
+        folder, number = self._bench.folder.trajectories, self.state.present.number
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(folder / f"{self._name}_round_{number}.extxyz") as file:
+            for place, names in why.items():
+                file.write(judging.block_beyond(frames[place], deviations[place], names))
 
     def _opinions(self, frames: Sequence[Frame]) -> list[CommitteePrediction]:
         """What all members say of all frames."""
@@ -305,8 +315,8 @@ class Rounds:
                 n_first=self.state.n_first,
                 learns_stress=self._learns_stress,
             )
-        first = self.state.first_label
-        labels = [one for one in bench.store.predicted(after=first - 1) if one.stage == self._name] if first else []
+        after_label = self.state.first_label - 1
+        labels = [one for one in bench.store.predicted(after=after_label) if one.stage == self._name]
         truths = judging.truths(labels, present.beyond)
         self._commit(measured(self.state, self._rules, errors=errors, truths=truths))
         tell_round(self._name, replace(present, errors=errors, truths=truths))

@@ -48,6 +48,11 @@ class Start:
         """MD steps in a time: the nearest number."""
         return round(1000 * time_ps / self.md.timestep)
 
+    def n_steps(self, settings: ExploreSettings) -> int:
+        """MD steps from its beginning to its last frame."""
+        n_frames = settings.frames_per_trajectory
+        return self.steps(settings.thermalization_time) + n_frames * self.steps(settings.sampling_time)
+
     @property
     def segment(self) -> "Segment":
         """What it does, without end."""
