@@ -117,6 +117,7 @@ DEAR: Final[Mapping[str, tuple[str, ...]]] = {
         "test_everything_that_a_campaign_needs_is_tried_here",
         "test_without_pytorch_it_says_how_to_get_it_and_gives_1",
     ),
+    "integration/test_explore_mace.py": ("test_a_killed_exploration_comes_to_the_same_weights",),
     "integration/test_faults.py": (
         "test_campaign_reaches_its_size_though_labels_fail_and_workers_die",
         "test_campaign_stops_at_a_spoilt_scratch_disk_and_goes_on_when_it_is_mended",

@@ -269,13 +269,13 @@ def block_of(
     return "\n".join([str(frame.n_atoms), comment, *_lines(frame, arrays)]) + "\n"
 
 
-def structure_block_of(frame: Frame, facts: Mapping[str, str | int], keys: Keys | None = None) -> str:
+def structure_block_of(frame: Frame, facts: Mapping[str, str | float], keys: Keys | None = None) -> str:
     """One structure without a label as text.
 
     Parameters
     ----------
     frame : Frame
-    facts : mapping of str to str or int
+    facts : mapping of str to str or number
         What the comment line tells first, as it is to be read.
     keys : Keys or None
         The names of charge and spin, which are told where there are such, as is the `config_type`.

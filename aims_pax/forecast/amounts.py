@@ -222,7 +222,8 @@ def verdict_steps(project: Project) -> Span:
     """MD steps of all runs of the trial that ends a run; without those at constant energy after them."""
     misc = project.settings.misc
     bounds = (VERDICT_LEAST_PS, VERDICT_MOST_PS) if isinstance(misc.verdict_ps, str) else (misc.verdict_ps,) * 2
-    steps_fs = [project.md_for(index).timestep for index in range(project.settings.n_trajectories)]
+    moving = [project.md_for(index) for index in range(project.settings.n_trajectories)]
+    steps_fs = [md.timestep for md in moving or [project.md_of(system) for system in project.systems]]
     steps = [misc.verdict_runs * 1000 * length_ps * fmean(1 / step_fs for step_fs in steps_fs) for length_ps in bounds]
     return Span(steps[0], steps[0], steps[1])
 

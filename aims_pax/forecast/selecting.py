@@ -105,7 +105,7 @@ def _of_a_round(outset: Outset) -> tuple[int, int]:
     """Frames and MD steps of a round, if no trajectory ends early."""
     settings = outset.plan.read_as(ExploreSettings)
     starts = Explore(outset.plan).starts_ahead(outset.project) if settings.rounds_with_md else []
-    n_steps = sum(one.steps(settings.length) for one in starts)
+    n_steps = sum(one.n_steps(settings) for one in starts)
     return len(starts) * settings.frames_per_trajectory or settings.max_selected_frames, n_steps
 
 

@@ -12,7 +12,7 @@ class End(StrEnum):
 
     NOTHING_ABOVE = "no frame was beyond a tolerance"
     """The models are as good as was asked for, as far as MD has come and the calibration holds."""
-    LOOPS = "max_loops was reached"
+    LOOPS = "there were as many rounds as max_loops allows"
     """There were as many rounds as there may be."""
     JUDGED = "the models were judged, and nothing was trained"
     """It was asked for a judgement alone."""
@@ -131,7 +131,7 @@ class Round:
     beyond : tuple of Beyond
         By quantity.
     n_above, n_selected : int
-        Frames beyond any tolerance, and those that are labelled.
+        Frames beyond any tolerance, and those of which a label is asked for.
     calibrated_on : str
         What slopes were fitted to, in words.
     n_labelled, n_failed : int
@@ -211,13 +211,12 @@ class RoundRules:
     Parameters
     ----------
     max_rounds : int
-    trains, labels : bool
-        Whether the committee learns, and whether frames beyond a tolerance are labelled.
+    trains : bool
+        Whether the committee learns.
     """
 
     max_rounds: int
     trains: bool = True
-    labels: bool = True
 
 
 def begun(*, n_first: int, measured: tuple[SetErrors, ...]) -> Exploration:
@@ -231,7 +230,7 @@ def moved(state: Exploration, *, n_trajectories: int, n_ended_early: int, md_ste
     return replace(state, present=present, step=Step.JUDGE)
 
 
-def judged(state: Exploration, rules: RoundRules, judgement: Round, *, first_label: int) -> Exploration:
+def judged(state: Exploration, judgement: Round, *, first_label: int) -> Exploration:
     """After all frames have been scored, and what is labelled was chosen.
 
     Parameters
@@ -242,7 +241,7 @@ def judged(state: Exploration, rules: RoundRules, judgement: Round, *, first_lab
         Number of the first label that it asks for.
     """
     state = replace(state, present=judgement, first_label=first_label)
-    if judgement.n_selected and rules.labels:
+    if judgement.n_selected:
         return replace(state, step=Step.LABEL)
     return replace(state, step=Step.MEASURE)
 

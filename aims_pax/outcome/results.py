@@ -20,6 +20,7 @@ from aims_pax.outcome.analysis import write_analysis
 from aims_pax.outcome.calibrated.of_run import calibrate_run
 from aims_pax.outcome.counted import fault_counts, labels_by_reference, labels_spared, last_threshold, learned_first
 from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
+from aims_pax.outcome.explored import lines_of, write_explorations
 from aims_pax.outcome.origins import errors_by_origin, errors_by_system, labels_by_system, origin_lines
 from aims_pax.outcome.predictions import SavedPredictions, read_predictions
 from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, note_models, write_committee, write_product
@@ -84,6 +85,7 @@ class Summary:
             *self._analysis_lines(),
             *self._calibration_lines(),
             *self._property_lines(),
+            *lines_of(self.content.get("explorations", [])),
             *self._verdict_lines(),
             f"results are in {self.folder}",
         ]
@@ -210,6 +212,7 @@ def write_results(
         content["calibration"] = calibrate_run(
             store, product.committee, content["trained_to_the_end"], read_predictions(results)
         )
+        content["explorations"] = write_explorations(store, memory, results)
     wall = stopwatch.seconds()
     content |= wall_times(stopwatch)
     draw_run(

@@ -163,8 +163,13 @@ def _class(word: str) -> str:
 def _article(
     chart: Chart, materials: Sequence[Material], address: Address, drawn: list[tuple[Material, Figure]]
 ) -> str:
-    """One kind of figure of all runs."""
-    found = [(material, chart(material)) for material in materials]
+    """One kind of figure of all runs; nothing where it is no figure of any of them."""
+    charts = [chart(material) for material in materials]
+    known = next((one for one in charts if one is not None), None)
+    if known is None:
+        return ""
+    silent = Absent(known.name, known.title, "It is no figure of such a run.")
+    found = [(material, one or silent) for material, one in zip(materials, charts, strict=True)]
     columns = []
     for material, one in found:
         name = f"<h4>{escape(material.name)}</h4>" if len(found) > 1 else ""

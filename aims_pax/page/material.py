@@ -17,7 +17,9 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.errors import StoreError
 from aims_pax.forecast.curves.error import LearningCurve, learning_curve
 from aims_pax.frame import FloatArray, LabelledFrame
+from aims_pax.learner.exploration import Exploration
 from aims_pax.outcome.calibrated.of_run import Told, told_by
+from aims_pax.outcome.explored import explorations_of
 from aims_pax.outcome.predictions import read_predictions
 from aims_pax.outcome.properties.findings import JSON_NAME as PROPERTIES_JSON
 from aims_pax.outcome.properties.findings import TEXT_NAME as PROPERTIES_TEXT
@@ -119,6 +121,8 @@ class Material:
         The error in the last loop that has learned.
     train_goal : int or None
         Training structures of a member with which that ends; None where it is over, or ends by something else.
+    explorations : mapping of str to Exploration
+        By the names of their stages.
     """
 
     name: str
@@ -147,6 +151,7 @@ class Material:
     time: WorkingTime | None
     learning: LearningCurve
     train_goal: int | None
+    explorations: Mapping[str, Exploration]
 
     @property
     def comparison(self) -> Comparison | None:
@@ -224,6 +229,7 @@ def read_material(run_folder: Path, *, name: str) -> Material:
             property_tables=_property_tables(results, summary),
             learning=learning,
             train_goal=train_goal,
+            explorations=explorations_of(store, memory),
             time=_working_time(sessions, np.concatenate([moments, attempts["submitted_at"], attempts["ended_at"]])),
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aims_pax.committee import Committee
-from aims_pax.outcome import evaluate, results, verdict, verify
+from aims_pax.outcome import evaluate, explored, results, verdict, verify
 from aims_pax.report import figures
 from aims_pax.testing.family import SpringFamily
 
@@ -30,6 +30,7 @@ def springs_for_mace(family: SpringFamily | None = None) -> Iterator[SpringFamil
         for module in (evaluate, verdict, verify):
             patch.setattr(module, "load_models", chosen.load_models)
         patch.setattr(results, "draw_run", blank_run)
+        patch.setattr(explored, "draw_rounds", blank_rounds)
         patch.setattr(evaluate, "draw_parity", blank_parity)
         yield chosen
 
@@ -38,6 +39,11 @@ def blank_run(folder: Path, **_: Any) -> None:
     """The figures of a run, half a second of drawing."""
     for name in ("learning_curve", "uncertainty", "time"):
         (folder / f"{name}.png").write_bytes(PIXEL)
+
+
+def blank_rounds(_: Any, path: Path, **__: Any) -> None:
+    """Errors by the round of an exploration."""
+    path.write_bytes(PIXEL)
 
 
 def blank_parity(_: figures.Parity, path: Path) -> None:

@@ -1,29 +1,40 @@
 """Rounds of MD from a made dataset: frames beyond a tolerance are labelled and learned, whatever interrupts that."""
 
+import json
 import os
+import re
 import signal
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import yaml
 from ase.build import bulk
-from ase.io import write
+from ase.io import read, write
 
 from aims_pax.campaign import run_campaign
+from aims_pax.checking.check import check_project
 from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departed, Departure, Reason
+from aims_pax.errors import CampaignStopped, SettingsError
+from aims_pax.forecast.amounts import amounts_ahead
 from aims_pax.frame import Split, Stage
 from aims_pax.learner.exploration import End, Exploration
 from aims_pax.learner.journal import from_text
+from aims_pax.page.charts import figures_of
+from aims_pax.page.figure import Figure
+from aims_pax.page.material import read_material
 from aims_pax.protocols import Status
 from aims_pax.settings import load_project
 
 from .engines import WATCHED, Watched
-from .projects import COPPER, Watcher, in_child, labels_of, write_project
+from .projects import COPPER, TINY_MACE, Watcher, copper, in_child, labels_of, write_project
 from .resuming import assert_same, outcome_of
+from .test_campaign_active import write_dataset
 
 pytestmark = pytest.mark.usefixtures("springs")
 
@@ -90,7 +101,7 @@ def explored(folder: Path) -> Exploration:
 
 def test_what_is_beyond_a_tolerance_is_labelled_split_and_learned(engine: type[Watched], tmp_path: Path) -> None:
     watcher = Watcher()
-    run(project_of(tmp_path, STAGES), observer=watcher)
+    summary = run(project_of(tmp_path, STAGES), observer=watcher)
     state = explored(tmp_path)
     assert state.ended is End.LOOPS
     before, *rounds = state.rounds
@@ -101,10 +112,20 @@ def test_what_is_beyond_a_tolerance_is_labelled_split_and_learned(engine: type[W
     assert rounds[1].calibrated_on.startswith("6 labels that were predicted before they were learned")
     assert before.errors
     assert {one.member for one in rounds[1].errors} == {"tiny_1", "tiny_2", ""}
+    (said,) = summary["explorations"]
+    assert (said["n_rounds"], said["n_frames"], said["n_labelled"]) == (2, 2 * N_FRAMES, 12)
+    record = json.loads((tmp_path / "results" / "explore.json").read_text("utf-8"))
+    assert [one["n_labelled"] for one in record["rounds"]] == [0, 6, 6]
+    assert (tmp_path / "results" / "explore.png").is_file()
+    (figure,) = [one for one in figures_of(read_material(tmp_path, name="run")) if one.name == "errors_by_round"]
+    assert isinstance(figure, Figure)
+    assert [panel.width_in for panel in figure.panels] == [4.0, 4.0], "energy and forces"
+    assert figure.table["round"].max() == 2
     points = [one for one in labels_of(tmp_path) if one.stage == "explore"]
     assert len(points) == 12, "the last round's are placed, too"
     assert Counter(one.split for one in points) == {Split.TRAINING: 10, Split.VALIDATION: 1, Split.TEST: 1}
     assert len({(one.frame.trajectory, one.frame.md_step) for one in points}) == 12
+    assert len({one.frame.cell.tobytes() for one in points}) == 12, "cells move"
     assert {one.frame.md_step for one in points} <= {10, 20, 30}
     assert all(one.frame.config_type.startswith("explored_") for one in points)
     assert all("beyond tolerance" in one.source for one in points)
@@ -118,13 +139,15 @@ def test_what_is_beyond_a_tolerance_is_labelled_split_and_learned(engine: type[W
     assert {now.activity.partition(",")[0] for now in watcher.seen if now.stage == "explore"} == {"round 1", "round 2"}
 
 
-def test_cells_move_along_periodic_directions_and_frames_keep_their_atoms(
-    engine: type[Watched], tmp_path: Path
-) -> None:
-    run(project_of(tmp_path, STAGES))
-    cells = [one.frame.cell for one in labels_of(tmp_path) if one.stage == "explore"]
-    assert len({cell.tobytes() for cell in cells}) == len(cells)
-    assert {one.frame.n_atoms for one in labels_of(tmp_path)} == {4}
+def test_dispersion_is_laid_over_the_md_alone(engine: type[Watched], tmp_path: Path) -> None:
+    said = {}
+    for name, dispersion in (("without", None), ("with", {"method": "d3", "xc": "pbe"})):
+        run(project_of(tmp_path / name, [COLLECT, CONVERGE, explore(max_loops=1, dispersion=dispersion)]))
+        points = [one for one in labels_of(tmp_path / name) if one.stage == "explore"]
+        assert not any("D3" in one.label.reference for one in points)
+        said[name] = [one.frame.positions for one in points]
+    assert len(said["with"]) == len(said["without"]) == 6
+    assert not any(np.array_equal(a, b) for a, b in zip(said["with"], said["without"], strict=True))
 
 
 def test_models_without_a_frame_beyond_a_tolerance_end_it(engine: type[Watched], tmp_path: Path) -> None:
@@ -178,7 +201,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, springs: object) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("moment", [moving, judging, labelling, learning])
+@pytest.mark.parametrize("moment", [moving, judging])
 def test_a_campaign_that_is_asked_to_leave_goes_on_to_the_same_bits(
     moment: Callable[[Status], bool], whole: Path, engine: type[Watched], tmp_path: Path
 ) -> None:
@@ -194,3 +217,195 @@ def test_a_campaign_that_is_asked_to_leave_goes_on_to_the_same_bits(
     run(tmp_path)
     assert_same(outcome_of(tmp_path), outcome_of(whole))
     assert explored(tmp_path) == explored(whole)
+
+
+# -- parts that are brought along ---------------------------------------------------------------------------------
+
+
+def given(folder: Path, **changes: Any) -> dict[str, Any]:
+    """An exploration that begins with a labelled dataset of these files."""
+    write_dataset(folder / "train.extxyz", n_structures=6, seed=1)
+    write_dataset(folder / "valid.extxyz", n_structures=3, seed=2)
+    files = {"initial_train_dataset": "train.extxyz", "initial_valid_dataset": "valid.extxyz"}
+    return explore(**{"pressure": None, "max_loops": 1} | files | changes)
+
+
+def cluster_project(folder: Path, stage: dict[str, Any], **mace: Any) -> Path:
+    """Four atoms of copper, of which the dataset is."""
+    project_of(folder, [stage])
+    write(folder / "copper.extxyz", copper())
+    if mace:
+        write_project(folder, yaml.safe_load((folder / "aims_PAX.yaml").read_text("utf-8")), TINY_MACE | mace)
+    return folder
+
+
+def test_it_begins_with_labelled_structures_that_are_learned_first(engine: type[Watched], tmp_path: Path) -> None:
+    cluster_project(tmp_path, given(tmp_path))
+    summary = run(tmp_path)
+    _, only = explored(tmp_path).rounds
+    assert (only.n_trajectories, only.n_labelled) == (4, 6), "two starts at two temperatures: no cell, no pressure"
+    points = labels_of(tmp_path)
+    assert Counter(one.stage for one in points) == {"initial": 9, "explore": 6}
+    assert {one.frame.system for one in points if one.stage == "explore"} == {"copper"}
+    assert summary["trained_to_the_end"] == ["tiny_1", "tiny_2"]
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_models_are_judged_without_training(labels: bool, engine: type[Watched], tmp_path: Path) -> None:
+    stage = given(tmp_path, train=False, label=labels, max_loops=None, max_selected_frames=6 if labels else None)
+    summary = run(cluster_project(tmp_path, stage))
+    state = explored(tmp_path)
+    assert (state.ended, state.present.n_above, state.present.n_selected) == (End.JUDGED, 12, 6 * labels)
+    seen = read(tmp_path / "trajectories" / "explore_round_1.extxyz", ":")
+    assert len(seen) == 12
+    assert all("forces" in one.info["beyond"] and one.info["deviation_forces"] > 0 for one in seen)
+    assert len(engine.computed) == 6 * labels
+    with RunStore.open_readonly(tmp_path) as store:
+        assert len(store.unassigned("explore")) == 6 * labels
+        assert store.n_placed() == 9
+    assert [one.n_labelled for one in state.present.truths] == [6, 6] * labels
+    assert summary["training_ended"].startswith("tiny_1"), "as before it"
+
+
+def test_frames_that_are_brought_along_are_judged_in_the_place_of_md(engine: type[Watched], tmp_path: Path) -> None:
+    frames = [copper() for _ in range(5)]
+    for number, atoms in enumerate(frames):
+        atoms.rattle(0.1, seed=number)
+    write(tmp_path / "seen.extxyz", frames)
+    stage = given(tmp_path, frames="seen.extxyz", max_loops=2, max_selected_frames=20)
+    run(cluster_project(tmp_path, stage))
+    _, first, second = explored(tmp_path).rounds
+    assert (first.n_trajectories, first.md_steps, first.n_frames, first.n_labelled) == (0, 0, 5, 5)
+    assert (second.n_trajectories, second.n_frames) == (4, 12)
+    points = [one for one in labels_of(tmp_path) if one.frame.config_type == "explored_seen"]
+    assert [one.frame.md_step for one in points] == [1, 2, 3, 4, 5]
+    assert all(np.allclose(one.frame.positions, frames[one.frame.md_step - 1].positions) for one in points)
+
+
+def test_a_gap_that_opens_becomes_vacuum(engine: type[Watched], tmp_path: Path) -> None:
+    layer = bulk("Cu", cubic=True)
+    layer.cell[2, 2] = 12.0
+    write(tmp_path / "seen.extxyz", [layer])
+    stage = explore(frames="seen.extxyz", max_loops=1, vacuum=20)
+    for key in ("temperature", "pressure", "num_random_structures", "length", "sampling_time"):
+        del stage["explore"][key]
+    run(project_of(tmp_path, [COLLECT, CONVERGE, stage]))
+    assert explored(tmp_path).present.n_opened == 1
+    (point,) = [one for one in labels_of(tmp_path) if one.stage == "explore"]
+    assert point.frame.pbc.tolist() == [True, True, False]
+    assert point.frame.cell[2, 2] == pytest.approx(20 + np.ptp(layer.positions[:, 2]))
+
+
+def test_other_stages_come_before_and_after_it(engine: type[Watched], tmp_path: Path) -> None:
+    learn = {key: value for key, value in COPPER["ACTIVE_LEARNING"].items() if key != "converge_al"}
+    summary = run(
+        project_of(
+            tmp_path, [COLLECT, CONVERGE, explore(max_loops=1), {"learn": learn | {"max_train_set_size": 24}}, CONVERGE]
+        )
+    )
+    assert Counter(one.stage for one in labels_of(tmp_path))["explore"] == 6
+    assert summary["trained_to_the_end"] == [summary["product"]["member"]]
+
+
+# -- what goes wrong ----------------------------------------------------------------------------------------------
+
+
+def test_frame_that_fails_is_left_out(engine: type[Watched], tmp_path: Path) -> None:
+    engine.manners = {24: "unconverged"}
+    summary = run(project_of(tmp_path, [COLLECT, CONVERGE, explore(max_loops=1)]))
+    assert summary["labels"]["failed"] == 1
+    assert (explored(tmp_path).present.n_labelled, explored(tmp_path).present.n_failed) == (5, 1)
+
+
+def test_a_reference_that_fails_again_and_again_stops_it_and_is_asked_again(
+    engine: type[Watched], tmp_path: Path
+) -> None:
+    stages = [COLLECT, CONVERGE, explore(max_loops=1, max_consecutive_failures=3)]
+    engine.manners = dict.fromkeys(range(23, 60), "unconverged")
+    with pytest.raises(CampaignStopped, match=r"the reference of explore failed for 3 structures in a row"):
+        run(project_of(tmp_path, stages))
+    engine.manners = {}
+    assert run(tmp_path)["labels"]["failed"] == 0
+    assert explored(tmp_path).present.n_labelled == 6
+
+
+def test_md_that_comes_to_no_frame_stops_it_and_says_why(engine: type[Watched], tmp_path: Path) -> None:
+    md = {**MD, "timestep": 10.0}
+    stages = [COLLECT, CONVERGE, explore(temperature=[90000], pressure=None, length=2, sampling_time=1)]
+    with pytest.raises(
+        CampaignStopped, match=r"no trajectory of explore came to its first frame, the first of them so"
+    ):
+        run(project_of(tmp_path, stages, md))
+
+
+@pytest.mark.parametrize(
+    ("stages", "found"),
+    [
+        ([explore()], "STAGES.0.explore has no models to explore with"),
+        ([explore(), COLLECT, CONVERGE], "comes after another stage"),
+        ([COLLECT, explore()], "is not followed by converge and learn or explore"),
+        ([COLLECT, CONVERGE, explore(label=False)], "there would be nothing to learn"),
+        ([COLLECT, CONVERGE, explore(train=False)], "max_loops is given, and with train: false there is one round"),
+        ([COLLECT, CONVERGE, explore(length=0.01)], "there is no frame"),
+        ([COLLECT, CONVERGE, explore(train=False, max_loops=None, test_ratio=0.2)], "train: false nothing comes of it"),
+        ([COLLECT, CONVERGE, explore(open_gaps=False, vacuum=20)], "vacuum is what gaps become"),
+        ([COLLECT, CONVERGE, explore(temperature=[300, 300])], "temperature names a value twice"),
+        ([COLLECT, CONVERGE, explore(temperature=[0])], "STAGES.2.explore.temperature"),
+        ([COLLECT, CONVERGE, explore(dispersion="d2")], "STAGES.2.explore.dispersion"),
+        ([COLLECT, CONVERGE, explore(valid_ratio=0.6, test_ratio=0.5)], "leave nothing to train on"),
+        ([COLLECT, CONVERGE, explore(thr_force=0.1)], "Did you mean thr_forces"),
+        ([COLLECT, CONVERGE, explore(initial_train_dataset="copper.extxyz")], "without initial_valid_dataset"),
+        (
+            [
+                COLLECT,
+                CONVERGE,
+                explore(initial_train_dataset="copper.extxyz", initial_valid_dataset="copper.extxyz"),
+            ],
+            "and the committee has begun with an earlier stage",
+        ),
+        ([COLLECT, CONVERGE, explore(frames="copper.extxyz", max_loops=1)], "the only round judges frames"),
+    ],
+)
+def test_lists_that_can_not_be_are_refused(stages: list[Any], found: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=re.escape(found)):
+        load_project(project_of(tmp_path, stages), stages=ACTIVE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "md", "found"),
+    [
+        ({}, {"program": [{"stat_ensemble": "nvt", "steps": 5}, {"stat_ensemble": "nvt"}]}, "and MD.program is about"),
+        ({"sampling_time": 0.001}, {}, "less than an MD step"),
+        ({"thr_stress": 0.001}, {}, "no stress is judged"),
+        ({}, {"propagate_with": "mean"}, "MD.propagate_with says how a committee drives in learn"),
+        ({"dispersion": {"method": "d3", "xc": "nothing"}}, {}, "dispersion"),
+    ],
+)
+def test_what_can_not_be_explored_is_told_by_check(
+    changes: dict[str, Any], md: dict[str, Any], found: str, tmp_path: Path
+) -> None:
+    project = load_project(project_of(tmp_path, [COLLECT, CONVERGE, explore(**changes)], {**MD, **md}), stages=ACTIVE)
+    assert found in "\n".join(map(str, check_project(project, ACTIVE).problems))
+
+
+def test_check_says_what_is_done_and_the_forecast_counts_it(tmp_path: Path) -> None:
+    project_of(tmp_path, STAGES)
+    settings = yaml.safe_load((tmp_path / "aims_PAX.yaml").read_text("utf-8"))
+    del settings["MISC"]["verdict_ps"]
+    write_project(tmp_path, settings)
+    project = load_project(tmp_path, stages=ACTIVE)
+    report = check_project(project, ACTIVE)
+    assert report.problems == ()
+    facts = "\n".join(report.facts)
+    assert f"explore: each round {N_TRAJECTORIES} trajectories in npt of 0.06 ps, structures of 4 atoms" in facts
+    assert f"240 MD steps together, at most {N_FRAMES} frames" in facts
+    (amounts,) = [one for one in amounts_ahead(project, ACTIVE) if one.part == "explore"]
+    assert (amounts.labels.low, amounts.labels.high) == (0, 12)
+    assert (amounts.md_steps.low, amounts.md_steps.high) == (240, 480)
+
+
+def test_a_pressure_in_another_unit_is_doubted(tmp_path: Path) -> None:
+    project = load_project(project_of(tmp_path, [COLLECT, CONVERGE, explore(pressure=[0, 5])]), stages=ACTIVE)
+    (doubt,) = [one for one in check_project(project, ACTIVE).doubts if "pressure" in one.found]
+    assert "STAGES.2.explore.pressure holds 5 Pa" in doubt.found
+    assert "1 kbar is 1e8" in doubt.advice

@@ -36,7 +36,7 @@ def one_round(state: Exploration, rules: RoundRules, n_above: int, n_answers: in
     """A round that finds so many frames of ten, of which so many get a label."""
     state = moved(state, n_trajectories=4, n_ended_early=1, md_steps=400)
     found = replace(state.present, n_frames=10, n_above=n_above, n_selected=n_above, beyond=BEYOND)
-    state = judged(state, rules, found, first_label=7 if n_above else 0)
+    state = judged(state, found, first_label=7)
     if state.step is Step.LABEL:
         state = labelled(state, rules, n_labelled=n_answers, n_failed=n_above - n_answers)
     if state.step is Step.LEARN:
@@ -69,12 +69,10 @@ def test_round_whose_labels_all_fail_trains_nothing_and_is_followed_by_another()
     assert state.over[-1].n_epochs == 0
 
 
-@pytest.mark.parametrize("labels", [True, False])
-def test_models_that_are_only_judged_have_one_round(labels: bool) -> None:
-    rules = RoundRules(1, trains=False, labels=labels)
-    state = one_round(begun(n_first=30, measured=ERRORS), rules, 3, 3)
-    assert state.ended is End.JUDGED
-    assert state.present.n_labelled == (3 if labels else 0)
+@pytest.mark.parametrize("n_above", [3, 0])
+def test_models_that_are_only_judged_have_one_round(n_above: int) -> None:
+    state = one_round(begun(n_first=30, measured=ERRORS), RoundRules(1, trains=False), n_above, n_above)
+    assert (state.ended, state.present.n_labelled, state.present.n_epochs) == (End.JUDGED, n_above, 0)
 
 
 def test_trajectories_of_later_rounds_have_numbers_of_their_own() -> None:

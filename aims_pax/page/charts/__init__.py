@@ -14,6 +14,7 @@ from aims_pax.page.charts.learning import learning_by_labels, learning_by_time
 from aims_pax.page.charts.map import structure_map
 from aims_pax.page.charts.parity import cumulative, parity
 from aims_pax.page.charts.properties import properties
+from aims_pax.page.charts.rounds import errors_by_round
 from aims_pax.page.charts.scores import scores_by_trajectory
 from aims_pax.page.charts.seen import descriptor_map
 from aims_pax.page.charts.sets import errors_by_set
@@ -21,8 +22,8 @@ from aims_pax.page.charts.timeline import activities, timeline
 from aims_pax.page.figure import Absent, Figure
 from aims_pax.page.material import Material
 
-Chart = Callable[[Material], Figure | Absent]
-"""A kind of figure: of any run, it is that figure, or says why there is none."""
+Chart = Callable[[Material], Figure | Absent | None]
+"""A kind of figure: of any run, it is that figure, or says why there is none; None for runs that it is no figure of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,9 @@ class Chapter:
 
 
 CHAPTERS: Final = (
-    Chapter("Does it learn?", (learning_by_labels, learning_by_time, error_forecast, scores_by_trajectory)),
+    Chapter(
+        "Does it learn?", (learning_by_labels, errors_by_round, learning_by_time, error_forecast, scores_by_trajectory)
+    ),
     Chapter("How wrong is it, and where?", (parity, cumulative, errors_by_set, errors_by_group, errors_by_density)),
     Chapter("Does it know how wrong it is?", (error_against_score, error_estimates, coverage, detection)),
     Chapter("Is it right about materials?", (properties,)),
@@ -52,4 +55,5 @@ CHAPTERS: Final = (
 
 def figures_of(material: Material) -> list[Figure | Absent]:
     """Every figure of a run, or what stands in its place."""
-    return [chart(material) for chapter in CHAPTERS for chart in chapter.charts]
+    found = [chart(material) for chapter in CHAPTERS for chart in chapter.charts]
+    return [one for one in found if one is not None]

@@ -203,7 +203,7 @@ def end_of(plans: Sequence[StagePlan]) -> str:
     if last.settings.train:
         return last.name  # which trains to the end by itself
     before = [plan.name for plan in plans[: plans.index(last)] if plan.kind == CONVERGE]
-    return before[-1] if before else last.name
+    return before[-1] if before else convergence_after(INITIAL)  # on a dataset that is brought along
 
 
 def _read(

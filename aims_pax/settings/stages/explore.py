@@ -27,6 +27,10 @@ Temperature = Annotated[float, Gt(0), Le(100_000)]
 OF_TRAJECTORIES = ("num_random_structures", "temperature", "pressure", "length", "sampling_time", "dispersion")
 """What means nothing where frames are brought along and no MD follows."""
 
+OF_LABELS = ("max_selected_frames", "max_consecutive_failures")
+OF_SPLITS = ("valid_ratio", "test_ratio")
+"""What means nothing where no label is asked for, or none is learned."""
+
 _FIT: float = 1e-9
 """Part of a length by which it may be too short, in whose decimals nobody means anything."""
 
@@ -69,7 +73,7 @@ class ExploreSettings(EndSettings):
     dispersion: DispersionSettings | None = Field(
         None,
         description="London dispersion laid over the models while they drive, for a reference that has none: "
-        "{method: d3, xc: pbe}. Neither scores nor labels have it.",
+        "{method: d3, xc: pbe}. Neither scores nor labels have it, and slabs are then moved in nvt.",
     )
     open_gaps: bool = Field(
         True,
@@ -153,6 +157,12 @@ class ExploreSettings(EndSettings):
         if not self.train and self.is_set("max_loops"):
             found = "max_loops is given, and with train: false there is one round: models that stay are judged once."
             yield Contradiction("max_loops", found, "Remove it.")
+        idle = (*(OF_LABELS if not self.label else ()), *(OF_SPLITS if not self.train else ()))
+        for key in (key for key in idle if self.is_set(key)):
+            found = f"{key} is given, and with {'label' if key in OF_LABELS else 'train'}: false nothing comes of it."
+            yield Contradiction(key, found, f"Remove {key}.")
+        if self.is_set("vacuum") and not self.open_gaps:
+            yield Contradiction("vacuum", "vacuum is what gaps become, and open_gaps is false.", "Remove one of them.")
         if self.rounds_with_md == 0:
             for key in OF_TRAJECTORIES:
                 if self.is_set(key) and getattr(self, key) is not None:

@@ -9,6 +9,7 @@ from aims_pax.errors import CampaignStopped, Problem, StructureError
 from aims_pax.frame import Frame, Split
 from aims_pax.reference.dispersion import Dispersion
 from aims_pax.settings import Project
+from aims_pax.settings.reading.document import dotted
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.plan import StagePlan
@@ -43,6 +44,10 @@ class Explore:
             for words in Dispersion(settings.dispersion).problems(project.elements):
                 found, _, advice = words.partition("; ")
                 yield Problem(where, f"{found}.", "", advice)
+        if settings.is_set("thr_stress") and not project.mace.general.compute_stress:
+            where = project.where(*self.plan.keys, "thr_stress")
+            found = f"{self.plan.said('thr_stress')} is given, and compute_stress is false: no stress is judged."
+            yield Problem(where, found, "", "Set compute_stress: true of mace.yaml, or remove it.")
         if settings.frames is not None:
             yield from brought_problems(project, settings.frames, project.where(*self.plan.keys, "frames"))
 
@@ -58,6 +63,11 @@ class Explore:
                 found = f"{self.plan.said()} moves structures that were made or labelled, at its own temperatures and "
                 found += f"pressures, and MD.{key} is about trajectories of the starting structures."
                 yield Problem(project.where(*place), found, "", f"Remove {key}, or write {self.plan.kind} without MD.")
+            if md.is_set("propagate_with") and not project.settings.learning and "propagate_with" not in told:
+                told.add("propagate_with")
+                place = project.place_of(system, "MD", "propagate_with")
+                found = f"{dotted(place)} says how a committee drives in learn; in {self.plan.said()} one member does."
+                yield Problem(project.where(*place), found, "", "Remove propagate_with.")
             step_ps = md.timestep / 1000
             if self._settings.sampling_time < step_ps and "timestep" not in told:
                 told.add("timestep")
@@ -105,7 +115,7 @@ class Explore:
 
     def _md_words(self, starts: list[Start]) -> str:
         settings = self._settings
-        n_steps = sum(one.steps(settings.length) for one in starts)
+        n_steps = sum(one.n_steps(settings) for one in starts)
         n_frames = len(starts) * settings.frames_per_trajectory
         sizes = sorted({one.frame.n_atoms for one in starts})
         atoms = f"{sizes[0]} to {sizes[-1]} atoms" if len(sizes) > 1 else f"{sizes[0]} atoms" if sizes else "no atoms"

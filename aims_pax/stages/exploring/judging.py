@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from aims_pax.dataset.extxyz import structure_block_of
 from aims_pax.dataset.records import PredictedLabel
 from aims_pax.dataset.store import RunStore
 from aims_pax.evaluation.metrics import evaluate
@@ -136,6 +137,15 @@ def chosen(numbers: Sequence[int], settings: ExploreSettings, *, number: int) ->
     return sorted(rng.choice(np.array(numbers), settings.max_selected_frames, replace=False).tolist())
 
 
+def block_beyond(frame: Frame, deviation: Amounts, names: Sequence[str]) -> str:
+    """A frame as extended XYZ, with its deviations (in the units of :class:`Quantity`) and by which it is beyond."""
+    facts: dict[str, str | float] = {"system": frame.system, "trajectory": frame.trajectory, "md_step": frame.md_step}
+    facts["beyond"] = " ".join(names)
+    values = {quantity: deviation.of(quantity) for quantity in Quantity}
+    facts |= {f"deviation_{quantity}": value for quantity, value in values.items() if value is not None}
+    return structure_block_of(frame, facts)
+
+
 def truths(labels: Iterable[PredictedLabel], found: Iterable[Beyond]) -> tuple[Truth, ...]:
     """What labels say of what was expected of them."""
     pairs = [(deviation_of(one.prediction), error_of_members(one.prediction, one.label)) for one in labels]
@@ -185,7 +195,7 @@ def _measured(
         of_split = [(place, one, each) for (place, one), each in zip(places, whole, strict=True) if one.split is split]
         for is_first in (False, True):
             some = [row for row in of_split if not is_first or row[0] < n_first]
-            if some and not (is_first and len(some) == len(of_split) and n_first < len(labelled)):
+            if some:
                 yield from _errors_of(split, some, committee.names, is_first=is_first)
 
 

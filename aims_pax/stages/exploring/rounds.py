@@ -1,14 +1,14 @@
 """The rounds of an exploration, from wherever the store says that they stand to their end."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Final
 
 from aims_pax.committee import CommitteeForces
-from aims_pax.dataset.records import JobStatus
+from aims_pax.dataset.durable import replacing
 from aims_pax.errors import CampaignStopped
-from aims_pax.frame import CommitteePrediction, Frame, Split
+from aims_pax.frame import CommitteePrediction, Frame
 from aims_pax.learner.exploration import (
     Exploration,
     RoundRules,
@@ -23,7 +23,7 @@ from aims_pax.learner.exploration import (
 )
 from aims_pax.protocols import Driver
 from aims_pax.reference.dispersion import Dispersion
-from aims_pax.selection.calibration import deviation_of
+from aims_pax.selection.calibration import Amounts, deviation_of
 from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Activity
@@ -31,11 +31,11 @@ from aims_pax.stages.bench import Bench
 from aims_pax.stages.convergence import Convergence, ConvergenceParts, annealing_rules, stored_convergence
 from aims_pax.stages.epochs import epochs_trained
 from aims_pax.stages.exploring import judging
+from aims_pax.stages.exploring.answers import MAX_AHEAD, Answers, asks_of, keep_wishes, wished
 from aims_pax.stages.exploring.brought import brought_frames
 from aims_pax.stages.exploring.moving import Motion, Movement, forget_motion, frames_kept
 from aims_pax.stages.exploring.starts import Start, drawn, driving_member, pool_of, trajectories_of
 from aims_pax.stages.exploring.telling import tell_judgement, tell_round
-from aims_pax.stages.labelled.batch import Batch
 from aims_pax.stages.states import EXPLORATIONS, MOTIONS, convergence_key
 from aims_pax.stages.watching import status_at_rest
 from aims_pax.structures.vacuum import with_opened_gaps
@@ -62,7 +62,7 @@ class Rounds:
 
     def __init__(self, bench: Bench, name: str, settings: ExploreSettings) -> None:
         self._bench, self._name, self._settings = bench, name, settings
-        self._rules = RoundRules(settings.rounds, trains=settings.train, labels=settings.label)
+        self._rules = RoundRules(settings.rounds, trains=settings.train)
         self._learns_stress = bench.project.mace.general.compute_stress
         self._n_epochs_before = epochs_trained(bench, besides=name)
         with bench.stopwatch.during(Activity.STARTING):
@@ -169,7 +169,7 @@ class Rounds:
         """All frames of the round, and of how many a gap was opened."""
         bench, settings = self._bench, self._settings
         if self._is_brought:
-            frames = brought_frames(bench.project, settings.frames or ())
+            frames = self._brought_frames()
         else:
             first, generation = self.state.n_trajectories_before, self._committee.generation
             frames = frames_kept(bench, self._name, self._starts(), first=first, generation=generation)
@@ -178,6 +178,21 @@ class Rounds:
         cutoff = self._committee.cutoff
         opened = [with_opened_gaps(frame, r_max_ang=cutoff, vacuum_ang=settings.vacuum) for frame in frames]
         return opened, sum(new is not old for new, old in zip(opened, frames, strict=True))
+
+    def _brought_frames(self) -> list[Frame]:
+        """Those of the files, which must stay as they are until they have their labels."""
+        bench, files, key = self._bench, self._settings.frames or (), f"{MOTIONS}{self._name} files"
+        sizes = [path.stat().st_size for path in files]
+        known = bench.memory.recall_json(key)
+        if known is None:
+            with bench.store.transaction():
+                bench.memory.keep_json(key, sizes)
+        elif known != sizes:
+            raise CampaignStopped(
+                f"the frames of {self._name} were changed since they were first read; put the files back, or begin "
+                "another run"
+            )
+        return brought_frames(bench.project, files)
 
     def _judge(self) -> None:
         """Score all frames, calibrate, and choose what is labelled; it is in the books when this is committed."""
@@ -199,20 +214,30 @@ class Rounds:
             n_opened=n_opened,
             beyond=found,
             n_above=len(why),
-            n_selected=len(picked),
+            n_selected=len(picked) if self._settings.label else 0,
             calibrated_on=calibration.fitted_to,
         )
+        self._save(frames, deviations, why)
+        wishes = {number: f"{' and '.join(why[number])} beyond tolerance" for number in picked}
+        first_label = 1 + max((job.label_id for job in bench.store.jobs()), default=0)
+        after = judged(self.state, judgement, first_label=first_label)
         with bench.stopwatch.during(Activity.RECORDING), bench.store.transaction():
-            labels = [
-                self._enter(frames[number], said[number], f"{' and '.join(why[number])} beyond tolerance")
-                for number in (picked if self._settings.label else ())
-            ]
-            after = judged(self.state, self._rules, judgement, first_label=min(labels, default=0))
-            forget_motion(bench, self._name)
+            if after.step is Step.LABEL:
+                keep_wishes(bench, self._name, wishes)
+            else:
+                forget_motion(bench, self._name)
             self._keep(after)
             bench.store.append_journal("FramesJudged", {"stage": self._name, **asdict(judgement)})
         self.state = after
         tell_judgement(self._name, judgement)
+
+    def _save(self, frames: Sequence[Frame], deviations: Sequence[Amounts], why: Mapping[int, Sequence[str]]) -> None:
+        """Write the frames that are beyond a tolerance for a person to look at, with their deviations."""
+        folder, number = self._bench.folder.trajectories, self.state.present.number
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(folder / f"{self._name}_round_{number}.extxyz") as file:
+            for place, names in why.items():
+                file.write(judging.block_beyond(frames[place], deviations[place], names))
 
     def _opinions(self, frames: Sequence[Frame]) -> list[CommitteePrediction]:
         """What all members say of all frames."""
@@ -227,11 +252,6 @@ class Rounds:
                     self._bench.departure.leave()
         return said
 
-    def _enter(self, frame: Frame, said: CommitteePrediction, why: str) -> int:
-        label_id = self._bench.store.add_job(frame, self._name, source=why)
-        self._bench.store.add_prediction(label_id, said)
-        return label_id
-
     def _why_no_frame(self) -> str:
         motion = self._bench.memory.recall(f"{MOTIONS}{self._name}", Motion)
         early = "" if motion is None or not motion.early else f", the first of them so: {motion.early[0].words}"
@@ -244,53 +264,26 @@ class Rounds:
     # -- labels ---------------------------------------------------------------------------------------------------
 
     def _label(self) -> None:
-        """Wait for all labels of the round, and give their structures a place where they are learned."""
-        bench, settings = self._bench, self._settings
-        jobs = [job for job in bench.store.jobs() if self._is_of_this_round(job.stage, job.label_id)]
-        statuses = [job.status for job in jobs]
-        committee, counts = self._committee, bench.store.counts()
-        n_received, n_failed = statuses.count(JobStatus.DONE), statuses.count(JobStatus.FAILED)
-        batch = Batch(
-            bench,
-            self._name,
-            n_wanted=len(jobs),
-            n_received=n_received,
-            n_failed=n_failed,
-            max_failures=settings.max_consecutive_failures,
-            doing=f"round {self.state.present.number}, labelling",
-            fate="is left out",
-            n_train=committee.n_train(0),
-            n_valid=committee.n_valid(0),
-            n_epochs=self._n_epochs_before + self.state.n_epochs,
-            n_received_before=counts.n_received - n_received,
-            n_failed_before=counts.n_failed - n_failed,
-        )
-        if batch.n_received + batch.n_failed < len(jobs):
-            batch.run(bench.desk(self._name), [])
+        """Have all labels of the round computed, and give their structures a place where they are learned."""
+        bench, settings, committee = self._bench, self._settings, self._committee
+        answers = Answers(bench, self._name, settings, self.state)
+        batch = answers.batch(committee, n_epochs=self._n_epochs_before + self.state.n_epochs)
+        if not answers.are_complete:
+            asks = asks_of(
+                bench, wished(bench, self._name, self._frames()[0]), committee, learns_stress=self._learns_stress
+            )
+            batch.run(bench.desk(self._name), answers.missing(asks), max_ahead=MAX_AHEAD)
         bench.close()  # nodes should not idle while models learn and drive
         after = labelled(self.state, self._rules, n_labelled=batch.n_received, n_failed=batch.n_failed)
         with bench.store.transaction():
             if settings.train:
-                self._place()
+                answers.place()
             bench.memory.forget(convergence_key(self._name))
+            forget_motion(bench, self._name)
             self._keep(after)
         if settings.train:
             committee.add(list(bench.store.labelled()))
         self.state = after
-
-    def _is_of_this_round(self, stage: str, label_id: int) -> bool:
-        return stage == self._name and label_id >= self.state.first_label
-
-    def _place(self) -> None:
-        """In the order in which labels were asked for, whenever they came."""
-        store, number = self._bench.store, self.state.present.number
-        own = [one.split for one in store.labelled() if one.stage == self._name]
-        label_ids = store.unassigned(self._name)
-        frames = [store.frame_of(label_id) for label_id in label_ids]
-        before = {split: own.count(split) for split in Split}
-        splits = judging.placed(frames, self._settings, number=number, before=before)
-        for label_id, split in zip(label_ids, splits, strict=True):
-            store.assign(label_id, split)
 
     # -- learning -------------------------------------------------------------------------------------------------
 
@@ -322,8 +315,8 @@ class Rounds:
                 n_first=self.state.n_first,
                 learns_stress=self._learns_stress,
             )
-        first = self.state.first_label
-        labels = [one for one in bench.store.predicted(after=first - 1) if one.stage == self._name] if first else []
+        after_label = self.state.first_label - 1
+        labels = [one for one in bench.store.predicted(after=after_label) if one.stage == self._name]
         truths = judging.truths(labels, present.beyond)
         self._commit(measured(self.state, self._rules, errors=errors, truths=truths))
         tell_round(self._name, replace(present, errors=errors, truths=truths))

@@ -48,6 +48,11 @@ class Start:
         """MD steps in a time: the nearest number."""
         return round(1000 * time_ps / self.md.timestep)
 
+    def n_steps(self, settings: ExploreSettings) -> int:
+        """MD steps from its beginning to its last frame."""
+        n_frames = settings.frames_per_trajectory
+        return self.steps(settings.thermalization_time) + n_frames * self.steps(settings.sampling_time)
+
     @property
     def segment(self) -> "Segment":
         """What it does, without end."""
@@ -99,8 +104,10 @@ def trajectories_of(project: Project, settings: ExploreSettings, frames: Iterabl
     for frame in frames:
         system = system_of(project, frame)
         md, own = project.md_of(system), replace(frame, system=system.name)
+        has_stress = settings.dispersion is None or bool(frame.pbc.all())  # that of dispersion is of crystals alone
         for temperature in settings.temperature or (md.temperature,):
-            found += [Start(own, one) for one in _moving(frame, md, temperature, settings.pressure)]
+            moving = _moving(frame, md, temperature, settings.pressure if has_stress else None)
+            found += [Start(own, one) for one in moving]
     return found
 
 
@@ -114,13 +121,13 @@ def system_of(project: Project, frame: Frame) -> System:
     return by_name.get(frame.system) or next(same_atoms, None) or next(same_elements, systems[0])
 
 
-def _moving(frame: Frame, md: MDSettings, temperature: float, pressures: Sequence[float]) -> list[MDSettings]:
-    """How one start moves at one temperature."""
+def _moving(frame: Frame, md: MDSettings, temperature: float, pressures: Sequence[float] | None) -> list[MDSettings]:
+    """How one start moves at one temperature; None: its cell stays."""
     axes = tuple(axis for axis, repeats in zip("abc", frame.pbc, strict=True) if repeats)
     axes = tuple(axis for axis in axes if md.pressure_directions is None or axis in md.pressure_directions)
     has_cell = bool(axes) and abs(float(np.linalg.det(frame.cell))) > SMALLEST_VOLUME_ANG3
     at = {"temperature": temperature, "pressure_directions": axes or None}
-    if not has_cell or not (pressures or md.moves_cell):
+    if pressures is None or not has_cell or not (pressures or md.moves_cell):
         return [md.model_copy(update={**at, "stat_ensemble": "nvt", "pressure_directions": None})]
     return [
         md.model_copy(update={**at, "stat_ensemble": "npt", "pressure": pressure})

@@ -29,8 +29,9 @@ def tell_judgement(name: str, judgement: Round) -> None:
                 one.quantity,
             )
     diary.info(
-        "%s, round %d: %d frames beyond a tolerance, %d are labelled",
-        *(name, judgement.number, judgement.n_above, judgement.n_selected),
+        "%s, round %d: %d frames beyond a tolerance, %s labelled",
+        *(name, judgement.number, judgement.n_above),
+        f"{judgement.n_selected} are to be" if judgement.n_selected else "none is",
     )
 
 
