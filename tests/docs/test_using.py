@@ -30,7 +30,7 @@ def test_ase_moves_a_molecule_and_a_committee_says_how_sure_it_is() -> None:
         if "SocketClient" not in content and "lammps" not in content:
             exec(compile("\n" * n_lines + content, str(PAGE), "exec"), namespace)
             n_run += 1
-    assert n_run == 2
+    assert n_run == 3
     assert namespace["dynamics"].nsteps == 100
     assert namespace["atoms"].calc.results["max_atomic_deviation"] == pytest.approx(0.0, abs=1e-6), "they are one model"
 

@@ -15,8 +15,10 @@ from aims_pax.selection.calibration import (
     LEVELS,
     Calibration,
     Chosen,
+    Constant,
     Evidence,
     Quantity,
+    Rule,
     ThroughZero,
     calibrated,
     together,
@@ -49,7 +51,7 @@ class Fitted:
     @property
     def calibration(self) -> Calibration:
         """What tells the errors of further structures."""
-        return Calibration({quantity: one.estimate for quantity, one in self.chosen.items()})
+        return Calibration({quantity: Rule(one.estimate, one.by) for quantity, one in self.chosen.items()})
 
     def sentence(self) -> str:
         """How well it holds, in one line."""
@@ -57,20 +59,20 @@ class Fitted:
         for quantity, one in self.chosen.items():
             share, low, high = coverage_interval(one.trial.is_within[-1])
             interval = f"95 %: {100 * low:.0f} to {100 * high:.0f}"
-            held.append(f"{100 * share:.0f} % of {WORDS[quantity]} ({interval}; {one.estimate.NAME})")
+            held.append(f"{100 * share:.0f} % of {WORDS[quantity]} ({interval}; {one.words})")
         return f"intervals for 90 % held {', '.join(held)} of {self.on}, each told without its neighbours"
 
     def text(self) -> str:
         """A line for each quantity and estimate: coverage in percent of each level, and the loss."""
-        header = ["", "estimate", *(f"{100 * level:.0f} %" for level in LEVELS), "loss", ""]
+        header = ["", "estimate", "deviation of", *(f"{100 * level:.0f} %" for level in LEVELS), "loss", ""]
         rows = [header]
         for quantity, one in self.chosen.items():
             for trial in sorted(one.trials, key=lambda trial: trial.loss):
                 shares = [f"{100 * share:.1f}" for share in trial.coverage]
-                is_chosen = trial.name == one.estimate.NAME
-                mark = f"chosen: {one.why}" if is_chosen else ""
+                mark = f"chosen: {one.why}" if trial is one.trial else ""
                 loss = f"{1000 * trial.loss:.3g} m{quantity.unit}"
-                rows.append([str(quantity), trial.name, *shares, loss, mark])
+                by = "" if trial.name == Constant.NAME else str(trial.by)
+                rows.append([str(quantity), trial.name, by, *shares, loss, mark])
         widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
         lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
         heading = f"Errors told by how much the models disagree; {self.on}; percent of the errors within each interval"
@@ -107,7 +109,7 @@ class Fitted:
             "coverage": covered,
             "rank_correlation": rank_correlation(score, error),
             "deviation_over_error": None if line is None else line.slope,
-            "tried": {trial.name: trial.record() for trial in chosen.trials},
+            "tried": [trial.record() for trial in chosen.trials],
         }
 
 

@@ -19,6 +19,8 @@ VERSION: Final = 1
 
 AGAIN: Final = "aims-pax evaluate --models ... --data FILE --calibrate makes one."
 
+WITHOUT: Final = f"{AGAIN} Without it, by removing it or by calibration=None, errors are not told."
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -71,12 +73,11 @@ def read(path: Path) -> Kept:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["version"] > VERSION:
             found = f"was written by a newer version of this program (format {content['version']})."
-            raise UserError(Problem(str(path), found, f"format {VERSION}", f"{AGAIN} calibration=None does without."))
+            raise UserError(Problem(str(path), found, f"format {VERSION}", WITHOUT))
         return Kept(path, content, Calibration.of_record(content["quantities"]))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         found = f"can't be read as a calibration ({type(error).__name__}: {error})."
-        advice = f"{AGAIN} calibration=None does without."
-        raise UserError(Problem(str(path), found, "a calibration.json of a run", advice)) from error
+        raise UserError(Problem(str(path), found, "a calibration.json of a run", WITHOUT)) from error
 
 
 def beside(models: Sequence[Path]) -> Kept | None:

@@ -47,17 +47,18 @@ def error_estimates(material: Material) -> Figure | Absent:
     told = material.told
     if told is None:
         return Absent(name, title, _why(material))
-    quantities = list(told.kept.calibration.estimates)
-    said = ", ".join(f"{one}: {told.kept.calibration.estimates[one].NAME}" for one in quantities)
+    rules = told.kept.calibration.rules
+    quantities = list(rules)
+    said = ", ".join(f"{one}: {rules[one].estimate.NAME}" for one in quantities)
     return Figure(
         name=name,
         title=title,
-        good="In a good one the points rise with the line, which is the error to expect, and nine of ten lie below the "
-        "upper edge of the band; a level line says that disagreement tells nothing of the error.",
+        good="In a good one the points rise with the line, which is the error to expect, and nine of ten or more lie "
+        "below the upper edge of the band; a level line says that disagreement tells nothing of the error.",
         table=_table_of(told, quantities),
         panels=tuple(Panel(partial(_points, told=told, quantity=one), height_in=3.8) for one in quantities),
         note=f"The mean of the models on {told.on}, of which they have learned nothing ({said}). Band: bounds of the "
-        "errors, 50 to 90 %. A point is a structure; for forces, an atom.",
+        "errors, 50 to 90 %. A point is a structure; for forces an atom, with the root mean square of its three.",
     )
 
 
@@ -186,16 +187,17 @@ class _Points:
 
     @classmethod
     def of(cls, told: Told, quantity: Quantity) -> "_Points":
-        residuals, estimate = told.evidence.residuals(quantity), told.kept.calibration.estimates[quantity]
+        rule = told.kept.calibration.rules[quantity]
+        residuals = told.evidence.residuals(quantity, by=rule.by)
         every = slice(None, None, COMPONENTS[quantity])
         score, n_atoms = residuals.score[every], residuals.n_atoms[every]
-        ids = np.array([told.label_ids[index] for index in told.evidence.known(quantity)], dtype=np.int64)
+        ids = np.array([told.label_ids[index] for index in told.evidence.known(quantity, by=rule.by)], dtype=np.int64)
         return cls(
             label_id=ids[residuals.structure[every]],
             deviation=score,
             error=np.sqrt(np.square(residuals.error.reshape(-1, COMPONENTS[quantity])).mean(axis=1)),
-            expected=estimate.expected(score, n_atoms),
-            bounds=estimate.half_widths(score, n_atoms),
+            expected=rule.estimate.expected(score, n_atoms),
+            bounds=rule.estimate.half_widths(score, n_atoms),
         )
 
 
@@ -236,7 +238,9 @@ def _points(axes: "Axes", *, told: Told, quantity: Quantity) -> None:
     axes.set(xscale="log", yscale="log", ylim=(500 * float(least), 1500 * largest))
     plain_log(axes.xaxis)
     plain_log(axes.yaxis)
-    axes.set(title=str(quantity).capitalize(), xlabel=f"deviation ({unit})", ylabel=f"error of the mean ({unit})")
+    by = told.kept.calibration.rules[quantity].by
+    axes.set(title=str(quantity).capitalize(), ylabel=f"error of the mean ({unit})")
+    axes.set_xlabel(f"deviation of the {by} ({UNITS[by]})")
     axes.legend(loc="lower right")
 
 

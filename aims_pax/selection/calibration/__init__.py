@@ -1,6 +1,6 @@
 """What a committee's deviation says of its error: slopes, estimates, and how well they hold."""
 
-from aims_pax.selection.calibration.calibration import Calibration, calibrated
+from aims_pax.selection.calibration.calibration import BY, Calibration, Rule, calibrated
 from aims_pax.selection.calibration.choice import (
     FITS,
     LEAST_STRUCTURES,
@@ -24,6 +24,7 @@ from aims_pax.selection.calibration.evidence import LEVELS, Evidence, Residuals,
 from aims_pax.selection.calibration.slopes import Slope, Slopes, fit_slopes
 
 __all__ = [
+    "BY",
     "FITS",
     "LEAST_STRUCTURES",
     "LEVELS",
@@ -36,6 +37,7 @@ __all__ = [
     "Evidence",
     "Quantity",
     "Residuals",
+    "Rule",
     "Slope",
     "Slopes",
     "ThroughZero",

@@ -20,20 +20,43 @@ _WIDEST: Final = len(LEVELS) - 1
 """Place of the level of the intervals that are handed out."""
 
 
+BY: Final = {
+    Quantity.ENERGY: (Quantity.ENERGY, Quantity.FORCES),
+    Quantity.FORCES: (Quantity.FORCES,),
+    Quantity.STRESS: (Quantity.STRESS, Quantity.FORCES),
+}
+"""Whose deviation errors may be told by: members whose energies agree by chance disagree about forces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How the errors of one quantity are told.
+
+    Parameters
+    ----------
+    estimate : Estimate
+    by : Quantity
+        Whose deviation it looks at.
+    """
+
+    estimate: Estimate
+    by: Quantity
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """Tells errors of a committee's mean; what is not known stays untold.
 
     Parameters
     ----------
-    estimates : mapping of Quantity to Estimate
+    rules : mapping of Quantity to Rule
     """
 
-    estimates: Mapping[Quantity, Estimate]
+    rules: Mapping[Quantity, Rule]
 
     def errors_of(self, said: CommitteePrediction) -> EstimatedErrors:
         """What to expect of one structure."""
-        told = {quantity: self._told(said, quantity) for quantity in self.estimates}
+        told = {quantity: self._told(said, quantity) for quantity in self.rules}
         energy, forces, stress = (told.get(quantity) for quantity in Quantity)
         n_atoms = len(said.forces)
         return EstimatedErrors(
@@ -47,17 +70,18 @@ class Calibration:
 
     def _told(self, said: CommitteePrediction, quantity: Quantity) -> tuple[FloatArray, FloatArray] | None:
         """Expected error and half of the widest interval, for each score; None where there is no score."""
-        score = scores_of(said, quantity)
-        if score is None:
+        rule = self.rules[quantity]
+        score = scores_of(said, quantity, by=rule.by)
+        if score is None or (quantity is Quantity.STRESS and said.stress is None):
             return None
-        estimate, n_atoms = self.estimates[quantity], np.full(len(score), len(said.forces))
-        return estimate.expected(score, n_atoms), estimate.half_widths(score, n_atoms)[_WIDEST]
+        n_atoms = np.full(len(score), len(said.forces))
+        return rule.estimate.expected(score, n_atoms), rule.estimate.half_widths(score, n_atoms)[_WIDEST]
 
     def record(self) -> dict[str, Any]:
-        """Plain values: the estimates' names and parameters, by quantity."""
+        """Plain values: the estimates' names, whose deviation they look at, and parameters, by quantity."""
         return {
-            str(quantity): {"estimate": one.NAME, "parameters": one.record()}
-            for quantity, one in self.estimates.items()
+            str(quantity): {"estimate": one.estimate.NAME, "by": str(one.by), "parameters": one.estimate.record()}
+            for quantity, one in self.rules.items()
         }
 
     @classmethod
@@ -69,12 +93,19 @@ class Calibration:
         KeyError, TypeError, ValueError
             This is no record of a calibration.
         """
-        return cls({Quantity(name): _READ[one["estimate"]](**one["parameters"]) for name, one in record.items()})
+        return cls(
+            {
+                Quantity(name): Rule(_READ[one["estimate"]](**one["parameters"]), Quantity(one["by"]))
+                for name, one in record.items()
+            }
+        )
 
 
 def calibrated(evidence: Evidence) -> dict[Quantity, Chosen]:
     """The best estimate for each quantity of which there are errors enough."""
-    chosen = {quantity: choose(evidence.residuals(quantity)) for quantity in Quantity}
+    chosen = {
+        quantity: choose({by: evidence.residuals(quantity, by=by) for by in BY[quantity]}) for quantity in Quantity
+    }
     return {quantity: one for quantity, one in chosen.items() if one is not None}
 
 

@@ -1,6 +1,6 @@
 """Which estimate of errors to take: each is tried on blocks that it was not fitted to."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any, Final
@@ -9,6 +9,7 @@ import numpy as np
 
 from aims_pax.frame import FloatArray
 from aims_pax.selection.calibration.conformal import Conformal
+from aims_pax.selection.calibration.deviations import Quantity
 from aims_pax.selection.calibration.estimates import Constant, Estimate, ThroughZero
 from aims_pax.selection.calibration.evidence import LEVELS, Residuals
 from aims_pax.selection.calibration.isotonic import Isotonic
@@ -37,6 +38,8 @@ class Trial:
     Parameters
     ----------
     name : str
+    by : Quantity
+        Whose deviation it looked at.
     is_within : (n_levels, n_structures)
         Share of a structure's errors within the intervals of each of :data:`LEVELS`.
     loss : float, in the quantity's unit
@@ -52,6 +55,7 @@ class Trial:
     """
 
     name: str
+    by: Quantity
     is_within: FloatArray
     loss: float
     expected: FloatArray
@@ -70,7 +74,7 @@ class Trial:
     def record(self) -> dict[str, Any]:
         """Plain values; coverage by its level in percent."""
         coverage = {f"{100 * level:.0f}": share for level, share in zip(LEVELS, self.coverage, strict=True)}
-        return {"interval_score": self.loss, "coverage": coverage}
+        return {"estimate": self.name, "by": str(self.by), "interval_score": self.loss, "coverage": coverage}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,19 +84,29 @@ class Chosen:
     Parameters
     ----------
     estimate : Estimate
+    by : Quantity
+        Whose deviation it looks at.
     trials : tuple of Trial
         Of all that could be fitted.
     n_structures : int
     """
 
     estimate: Estimate
+    by: Quantity
     trials: tuple[Trial, ...]
     n_structures: int
 
     @property
     def trial(self) -> Trial:
         """That of the estimate that was chosen."""
-        return next(one for one in self.trials if one.name == self.estimate.NAME)
+        return next(one for one in self.trials if (one.name, one.by) == (self.estimate.NAME, self.by))
+
+    @property
+    def words(self) -> str:
+        """The estimate in a few words."""
+        if self.estimate.NAME == Constant.NAME:
+            return "constant, for disagreement does not tell it"
+        return f"{self.estimate.NAME} on the deviation of the {self.by}"
 
     @property
     def why(self) -> str:
@@ -105,22 +119,39 @@ class Chosen:
         return f"the narrowest intervals of the {others + 1} estimates that hold 90 % of the errors"
 
 
-def choose(residuals: Residuals) -> Chosen | None:
+def choose(candidates: Mapping[Quantity, Residuals]) -> Chosen | None:
     """The estimate of the lowest loss, among those whose widest intervals hold what they promise; None with too few.
 
     Where none of them does, that which comes nearest.
+
+    Parameters
+    ----------
+    candidates : mapping of Quantity to Residuals
+        The same errors with different scores, by whose deviation these are; that which speaks for itself first.
     """
-    if residuals.n_structures < LEAST_STRUCTURES or residuals.n_blocks < 3:
+    own = next(iter(candidates.values()))
+    if own.n_structures < LEAST_STRUCTURES or own.n_blocks < 3:
         return None
-    trials = tuple(trial for name in FITS if (trial := tried(name, residuals)) is not None)
+    trials = tuple(_trials(candidates))
     holding = [one for one in trials if one.misses <= SIGNIFICANT]
     best = min(holding, key=lambda one: one.loss) if holding else min(trials, key=lambda one: one.misses)
-    estimate = FITS[best.name](residuals)
+    estimate = FITS[best.name](candidates[best.by])
     assert estimate is not None, "what could be fitted to parts can be fitted to the whole"
-    return Chosen(estimate, trials, residuals.n_structures)
+    return Chosen(estimate, best.by, trials, own.n_structures)
 
 
-def tried(name: str, residuals: Residuals) -> Trial | None:
+def _trials(candidates: Mapping[Quantity, Residuals]) -> Iterator[Trial]:
+    """Of each estimate by each score; the constant, which looks at none, once."""
+    for place, (by, residuals) in enumerate(candidates.items()):
+        for name in FITS:
+            if place and name == Constant.NAME:
+                continue
+            trial = tried(name, residuals, by=by)
+            if trial is not None:
+                yield trial
+
+
+def tried(name: str, residuals: Residuals, *, by: Quantity) -> Trial | None:
     """One estimate on each part by a fit to the others; None where it can't be fitted to one of them, or to all."""
     fit = FITS[name]
     if fit(residuals) is None:
@@ -132,15 +163,16 @@ def tried(name: str, residuals: Residuals) -> Trial | None:
             return None
         score, n_atoms = residuals.score[fold], residuals.n_atoms[fold]
         half_widths[:, fold], expected[fold] = estimate.half_widths(score, n_atoms), estimate.expected(score, n_atoms)
-    return trial_of(name, residuals, half_widths, expected)
+    return trial_of((name, by), residuals, half_widths, expected)
 
 
-def trial_of(name: str, residuals: Residuals, half_widths: FloatArray, expected: FloatArray) -> Trial:
+def trial_of(named: tuple[str, Quantity], residuals: Residuals, half_widths: FloatArray, expected: FloatArray) -> Trial:
     """How intervals did.
 
     Parameters
     ----------
-    name : str
+    named : tuple of str and Quantity
+        The estimate, and whose deviation it looks at.
     residuals : Residuals
     half_widths : (n_levels, n), in the quantity's unit
     expected : (n,), in the quantity's unit
@@ -150,4 +182,4 @@ def trial_of(name: str, residuals: Residuals, half_widths: FloatArray, expected:
         (1 - level) * bound + np.maximum(0.0, residuals.error - bound)
         for level, bound in zip(LEVELS, half_widths, strict=True)
     ]
-    return Trial(name, np.array(is_within), float((residuals.weight * np.mean(losses, axis=0)).sum()), expected)
+    return Trial(*named, np.array(is_within), float((residuals.weight * np.mean(losses, axis=0)).sum()), expected)

@@ -46,20 +46,28 @@ class Evidence:
                 "together"
             )
 
-    def known(self, quantity: Quantity) -> list[int]:
-        """Places of the structures that have scores and errors of one quantity."""
-        return [index for index, *_ in self._rows(quantity)]
+    def known(self, quantity: Quantity, *, by: Quantity | None = None) -> list[int]:
+        """Places of the structures that :meth:`residuals` are of."""
+        return [index for index, *_ in self._rows(quantity, by or quantity)]
 
-    def _rows(self, quantity: Quantity) -> list[tuple[int, FloatArray, FloatArray]]:
+    def _rows(self, quantity: Quantity, by: Quantity) -> list[tuple[int, FloatArray, FloatArray]]:
         return [
             (index, *numbers)
             for index, (said, label) in enumerate(zip(self.said, self.labels, strict=True))
-            if (numbers := _numbers(said, label, quantity)) is not None
+            if (numbers := _numbers(said, label, quantity, by)) is not None
         ]
 
-    def residuals(self, quantity: Quantity) -> "Residuals":
-        """Scores and errors of one quantity, of the structures that have both, in their order."""
-        rows = self._rows(quantity)
+    def residuals(self, quantity: Quantity, *, by: Quantity | None = None) -> "Residuals":
+        """Scores and errors of one quantity, of the structures that have both, in their order.
+
+        Parameters
+        ----------
+        quantity : Quantity
+            Of the errors.
+        by : Quantity or None
+            Whose deviation the score is; its own when None.
+        """
+        rows = self._rows(quantity, by or quantity)
         lengths = [len(errors) for _, _, errors in rows]
         n_atoms = [len(self.said[index].forces) for index, *_ in rows]
         return Residuals(
@@ -77,9 +85,9 @@ class Residuals:
 
     Parameters
     ----------
-    score : (n,), in the quantity's unit
-        The members' deviation: of the energy per atom; of the force of an atom (aims-PAX, Eq. 1), the same for its
-        components; of the stress, the same for its components.
+    score : (n,)
+        The members' deviation: of the force of an atom (aims-PAX, Eq. 1), the same for its components; of the energy
+        per atom, the stress or all forces of the structure, the same for all its errors.
     error : (n,), in the quantity's unit
         Absolute.
     n_atoms, structure, block : (n,) int
@@ -130,7 +138,7 @@ class Residuals:
 
 
 def structure_quantile(residuals: Residuals, values: FloatArray, level: float) -> float:
-    """What a value of a structure still to come stays below, with at least this probability.
+    """What a value of a structure still to come stays below, with this probability.
 
     Parameters
     ----------
@@ -147,7 +155,7 @@ def structure_quantile(residuals: Residuals, values: FloatArray, level: float) -
     Notes
     -----
     Split conformal for groups: each of n structures shares a weight of 1 / (n + 1) among its values, and the one to
-    come has its weight at infinity. Dunn, Wasserman & Ramdas, J. Am. Stat. Assoc. 118, 2491 (2023).
+    come has its weight at infinity (CDF pooling). Dunn, Wasserman & Ramdas, J. Am. Stat. Assoc. 118, 2491 (2023).
     """
     order = np.argsort(values, kind="stable")
     n = residuals.n_structures
@@ -156,20 +164,26 @@ def structure_quantile(residuals: Residuals, values: FloatArray, level: float) -
     return float(values[order[min(int(place), len(values) - 1)]])
 
 
-def _numbers(said: CommitteePrediction, label: Label, quantity: Quantity) -> tuple[FloatArray, FloatArray] | None:
+def _numbers(
+    said: CommitteePrediction, label: Label, quantity: Quantity, by: Quantity
+) -> tuple[FloatArray, FloatArray] | None:
     """Scores and absolute errors of one structure; None where one of them is not known."""
-    score, error = scores_of(said, quantity), _errors(said, label, quantity)
+    score, error = scores_of(said, quantity, by=by), _errors(said, label, quantity)
     if score is None or error is None or not (np.isfinite(score).all() and np.isfinite(error).all()):
         return None
     return np.repeat(score, len(error) // len(score)), error
 
 
-def scores_of(said: CommitteePrediction, quantity: Quantity) -> FloatArray | None:
-    """Deviations of the energy per atom (1,), of the force of each atom (n_atoms,), of the stress (1,)."""
+def scores_of(said: CommitteePrediction, quantity: Quantity, *, by: Quantity) -> FloatArray | None:
+    """What errors of a quantity are told by, in the unit of `by`; None where it is not known.
+
+    Of forces the deviation of each atom (n_atoms,); of the energy per atom or the stress that deviation of the whole
+    structure (1,).
+    """
     if quantity is Quantity.FORCES:
         deviations: FloatArray = np.sqrt(np.square(said.forces_deviation).mean(axis=1))
         return deviations
-    deviation = deviation_of(said).of(quantity)
+    deviation = deviation_of(said).of(by)
     return None if deviation is None else np.array([deviation])
 
 

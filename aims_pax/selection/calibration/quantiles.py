@@ -121,7 +121,7 @@ def quantile_plane(values: FloatArray, features: list[FloatArray], weights: Floa
     Notes
     -----
     Each step solves the weighted least squares that lie above the loss and touch it at the step before: Hunter & Lange,
-    J. Comput. Graph. Stat. 9, 60 (2000), Eq. 11.
+    J. Comput. Graph. Stat. 9, 60 (2000).
     """
     matrix = np.array(features)
     ends = (2 * level - 1) * matrix @ weights

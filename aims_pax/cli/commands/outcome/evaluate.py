@@ -12,6 +12,7 @@ from aims_pax.cli.working import working
 from aims_pax.errors import Problem, UserError
 
 if TYPE_CHECKING:
+    from aims_pax.outcome.calibrated.fitted import Fitted
     from aims_pax.outcome.evaluate import MeasuredModels
 
 
@@ -68,24 +69,32 @@ def evaluate(
     for remark in evaluation.remarks:
         typer.echo(f"warning: {remark}\n", err=True)
     typer.echo(evaluation.text())
+    fitted = _fitted(evaluation, paths) if calibrate else None
     try:
         written = evaluation.write(out)
     except OSError as error:
         raise _unwritable(out, error) from error
-    if calibrate:
-        written.append(_calibrated(evaluation, paths))
+    if fitted is not None:
+        written.append(_kept(fitted, paths))
     for path in written:
         typer.echo(f"wrote {path}")
 
 
-def _calibrated(evaluation: "MeasuredModels", paths: Sequence[Path]) -> Path:
-    """Fit estimates of errors, show how they do, and write them beside the models."""
+def _fitted(evaluation: "MeasuredModels", paths: Sequence[Path]) -> "Fitted":
+    """Estimates of errors, and how they do, which is shown."""
     with working("fitting how errors go with disagreement"):
-        from aims_pax.outcome.calibrated.kept import write
-        from aims_pax.outcome.calibrated.of_file import calibrate_on, home_of
+        from aims_pax.outcome.calibrated.of_file import calibrate_on
 
         fitted = calibrate_on(evaluation, paths)
     typer.echo(f"\n{fitted.text()}\n")
+    return fitted
+
+
+def _kept(fitted: "Fitted", paths: Sequence[Path]) -> Path:
+    """The file beside the models."""
+    from aims_pax.outcome.calibrated.kept import write
+    from aims_pax.outcome.calibrated.of_file import home_of
+
     try:
         return write(fitted, paths, home_of(paths))
     except OSError as error:

@@ -12,6 +12,7 @@ from aims_pax.selection.calibration import (
     Evidence,
     Quantity,
     Residuals,
+    Rule,
     calibrated,
     choose,
     structure_quantile,
@@ -29,7 +30,7 @@ def test_intervals_hold_what_they_promise_of_structures_to_come(name: str) -> No
     estimate, later = FITS[name](drawn(300)), drawn(2000, seed=1)
     assert estimate is not None
     half_widths = estimate.half_widths(later.score, later.n_atoms)
-    found = trial_of(name, later, half_widths, estimate.expected(later.score, later.n_atoms))
+    found = trial_of((name, Quantity.FORCES), later, half_widths, estimate.expected(later.score, later.n_atoms))
     assert found.coverage == pytest.approx(LEVELS, abs=0.05)
 
 
@@ -51,7 +52,7 @@ def test_slope_promises_the_intervals_of_normal_errors() -> None:
     )  # fmt: skip
     estimate = FITS["slope through zero"](of_normal)
     assert estimate is not None
-    found = trial_of("", of_normal, estimate.half_widths(score, of_normal.n_atoms), score)
+    found = trial_of(("", Quantity.FORCES), of_normal, estimate.half_widths(score, of_normal.n_atoms), score)
     assert found.coverage == pytest.approx(LEVELS, abs=0.02)
 
 
@@ -125,7 +126,7 @@ def test_what_is_told_of_a_block_does_not_know_its_errors() -> None:
 
 
 def test_the_choice_holds_90_percent_and_has_the_lowest_loss() -> None:
-    found = choose(drawn(200))
+    found = choose({Quantity.FORCES: drawn(200)})
     assert found is not None
     holding = [trial for trial in found.trials if trial.misses <= 1.96]
     assert found.trial.loss == min(trial.loss for trial in holding)
@@ -137,7 +138,7 @@ def test_a_score_that_knows_nothing_is_not_followed() -> None:
     """Errors that are drawn without looking at the score: the constant does as well as any, and no bound falls."""
     one = drawn(200, power=0.0)
     mixed = Residuals(np.random.default_rng(0).permutation(one.score), one.error, one.n_atoms, one.structure, one.block)
-    found = choose(mixed)
+    found = choose({Quantity.FORCES: mixed})
     assert found is not None
     losses = {trial.name: trial.loss for trial in found.trials}
     assert losses["constant"] < losses["split conformal"]
@@ -147,14 +148,16 @@ def test_a_score_that_knows_nothing_is_not_followed() -> None:
 
 
 def test_too_few_structures_are_told_as_such() -> None:
-    assert choose(drawn(LEAST_STRUCTURES - 1)) is None
-    assert choose(drawn(LEAST_STRUCTURES)) is not None
-    assert choose(drawn(LEAST_STRUCTURES, n_blocks=2)) is None
+    assert choose({Quantity.FORCES: drawn(LEAST_STRUCTURES - 1)}) is None
+    assert choose({Quantity.FORCES: drawn(LEAST_STRUCTURES)}) is not None
+    assert choose({Quantity.FORCES: drawn(LEAST_STRUCTURES, n_blocks=2)}) is None
 
 
 def test_members_that_always_agree_leave_the_constant() -> None:
     one = drawn(40)
-    found = choose(Residuals(np.zeros(len(one.score)), one.error, one.n_atoms, one.structure, one.block))
+    found = choose(
+        {Quantity.FORCES: Residuals(np.zeros(len(one.score)), one.error, one.n_atoms, one.structure, one.block)}
+    )
     assert found is not None
     assert found.estimate.NAME in ("constant", "isotonic regression")
     assert "slope through zero" not in {trial.name for trial in found.trials}
@@ -187,7 +190,7 @@ def evidence(n_structures: int, *, with_stress: bool) -> Evidence:
 
 def test_errors_of_a_structure_have_their_shapes_and_units() -> None:
     given = evidence(60, with_stress=True)
-    calibration = Calibration({quantity: one.estimate for quantity, one in calibrated(given).items()})
+    calibration = Calibration({quantity: Rule(one.estimate, one.by) for quantity, one in calibrated(given).items()})
     told = calibration.errors_of(given.said[0])
     assert told.energy is not None
     assert told.energy_interval is not None
@@ -205,7 +208,9 @@ def test_without_stresses_none_is_told() -> None:
     given = evidence(40, with_stress=False)
     found = calibrated(given)
     assert set(found) == {Quantity.ENERGY, Quantity.FORCES}
-    told = Calibration({quantity: one.estimate for quantity, one in found.items()}).errors_of(given.said[0])
+    told = Calibration({quantity: Rule(one.estimate, one.by) for quantity, one in found.items()}).errors_of(
+        given.said[0]
+    )
     assert told.stress is None
     assert told.stress_interval is None
 
@@ -214,10 +219,28 @@ def test_without_stresses_none_is_told() -> None:
 def test_a_record_tells_the_same_errors(name: str) -> None:
     estimate, said = FITS[name](drawn(60)), evidence(1, with_stress=False).said[0]
     assert estimate is not None
-    before = Calibration({Quantity.FORCES: estimate})
+    before = Calibration({Quantity.FORCES: Rule(estimate, Quantity.FORCES)})
     after = Calibration.of_record(before.record())
     assert after.record() == before.record()
     first, second = before.errors_of(said), after.errors_of(said)
     np.testing.assert_array_equal(np.array(first.forces), np.array(second.forces))
     np.testing.assert_array_equal(np.array(first.forces_interval), np.array(second.forces_interval))
     assert first.energy is None
+
+
+def test_energies_are_told_by_forces_where_their_own_deviation_knows_less() -> None:
+    """Members whose energies agree by chance, and whose errors of energy are as large as their forces disagree."""
+    rng = np.random.default_rng(5)
+    sizes = np.exp(rng.normal(0.0, 0.8, 120))
+    said = [
+        CommitteePrediction(1, 0.0, 0.01 * abs(rng.normal()), np.zeros((4, 3)), np.full((4, 3), size)) for size in sizes
+    ]
+    labels = [Label(0.1 * size * rng.normal(), size * rng.normal(size=(4, 3)), None, "none", 0.0) for size in sizes]
+    found = calibrated(Evidence(said, labels, np.arange(120) // 10))[Quantity.ENERGY]
+    assert found.by is Quantity.FORCES
+    assert "on the deviation of the forces" in found.words
+    calibration = Calibration({Quantity.ENERGY: Rule(found.estimate, found.by)})
+    small, large = (calibration.errors_of(said[place]).energy for place in (sizes.argmin(), sizes.argmax()))
+    assert small is not None
+    assert large is not None
+    assert large > 5 * small
