@@ -12,6 +12,7 @@ from mace.calculators import MACECalculator
 from aims_pax.committee import Committee, CommitteeCalculator, load_models
 from aims_pax.errors import ModelError
 from aims_pax.selection import max_atomic_sd
+from aims_pax.selection.calibration import Calibration, Quantity, Rule, ThroughZero
 
 from .toys import carbon, crystals, ethanol, molecules, settings
 
@@ -53,6 +54,25 @@ def test_mean_and_deviation_are_those_of_mace_model_by_model(make: type, files: 
     else:
         with pytest.raises(PropertyNotImplementedError, match="stress"):
             atoms.get_stress()
+
+
+@pytest.mark.parametrize("make", [ethanol, carbon])
+def test_a_calibration_tells_errors_by_the_deviations(make: type, files: Sequence[Path]) -> None:
+    """By a slope of one half errors are twice the deviations; a molecule has no stress, and no error of it."""
+    rule = {quantity: Rule(ThroughZero(0.5), quantity) for quantity in Quantity}
+    atoms = make(np.random.default_rng(1))
+    atoms.calc = CommitteeCalculator(load_models(files, device="cpu"), calibration=Calibration(rule))
+    atoms.get_forces()
+    results = atoms.calc.results
+    deviations = np.sqrt(np.square(results["forces_deviation"]).mean(axis=1))
+    assert results["energy_error"] == pytest.approx(2 * results["energy_deviation"], rel=1e-9)
+    assert results["forces_error"] == pytest.approx(2 * deviations, rel=1e-9)
+    assert results["forces_interval"] == pytest.approx(1.6449 * 2 * deviations, rel=1e-4)
+    assert ("stress_error" in results) == atoms.pbc.all()
+    if atoms.pbc.all():
+        tensor = results["stress_deviation"][[0, 1, 2, 3, 3, 4, 4, 5, 5]]
+        assert results["stress_error"] == pytest.approx(2 * np.sqrt(np.square(tensor).mean()), rel=1e-9)
+        assert results["stress_interval"] > results["stress_error"]
 
 
 def test_one_model_has_no_deviation(files: Sequence[Path]) -> None:
