@@ -157,7 +157,8 @@ class Validate:
         fit = [one.TITLE for one in wanted if any(one.unfit(atoms) is None for _, atoms in several)]
         names = ", ".join(name for name, _ in several[:5]) + (f" and {len(several) - 5} more" if several[5:] else "")
         reference = build_reference(labelled_for(project, self.plan)).name
-        yield f"{self.name}: {', '.join(fit)} of {names}, by the final model and by {reference}"
+        if fit:
+            yield f"{self.name}: {', '.join(fit)} of {names}, by the final model and by {reference}"
         efforts = self.efforts(project)
         if efforts:
             at_most, usual = sum(one.at_most for one in efforts), sum(one.usual for one in efforts)
