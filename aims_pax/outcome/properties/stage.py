@@ -104,8 +104,8 @@ class Validate:
         except StructureError as error:
             yield from (replace(one, where=f"{where}: {one.where}") for one in error.problems)
             return
-        if not self.efforts(project):
-            reasons = [one.unfit(atoms) for one in properties_of(self._settings) for atoms in structures.values()]
+        reasons = [one.unfit(atoms) for one in properties_of(self._settings) for atoms in structures.values()]
+        if None not in reasons:
             said = "; ".join(dict.fromkeys(reason for reason in reasons if reason))
             allowed = "properties that one of the structures has: of molecules cohesive"
             yield Problem(where, f"There is nothing to measure: {said}.", allowed, "Name structures, or leave it out.")
