@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 import yaml
+from aims_pax.evaluation.properties.vacancy import VacancyEnergies
 from ase import Atoms
 from ase.build import bulk, graphene
 from ase.io import write
@@ -38,7 +39,6 @@ from aims_pax.evaluation.properties import Line, Measured, Panel, Quantity, Usua
 from aims_pax.evaluation.properties.binding import BindingCurve
 from aims_pax.evaluation.properties.equation_of_state import EquationOfState
 from aims_pax.evaluation.properties.phonons import Phonons
-from aims_pax.evaluation.properties.vacancy import VacancyEnergies
 
 if TYPE_CHECKING:
     from aims_pax.evaluation.properties import Property, Specimen

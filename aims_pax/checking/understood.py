@@ -9,6 +9,7 @@ import numpy as np
 
 from aims_pax.checking.movement import motion, motions
 from aims_pax.checking.spans import steps_in_words
+from aims_pax.evaluation.properties import USUAL
 from aims_pax.frame import BoolArray, Frame, Stage
 from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, MDSettings, Project
 from aims_pax.settings.committee.losses import LOSSES, LossKind, stage_two_of
@@ -24,6 +25,7 @@ from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.settings.stages.uncertainty import kind_named
+from aims_pax.settings.stages.validate import ValidateSettings
 from aims_pax.settings.systems import System
 from aims_pax.stages.beginnings.finetuning import as_its_model
 from aims_pax.stages.driver import driver_words
@@ -94,6 +96,8 @@ def quantities(project: Project, stages: tuple[Stage, ...]) -> Iterator[tuple[st
                 yield from _selection(plan.name, plan.settings)
             case ConvergeSettings() if not plan.is_implied:
                 yield from _converge(project, plan)
+            case ValidateSettings():
+                yield from _validating(plan.name, plan.settings)
     yield from _models(project)
 
 
@@ -124,6 +128,13 @@ def _exploring(project: Project, name: str, settings: ExploreSettings) -> Iterat
         yield "  labels", f"at most {settings.max_selected_frames} a round, drawn from what is beyond; {learned}"
     if settings.train:
         yield "  until", f"no frame is beyond a tolerance, or {_counted(settings.max_loops, 'round')}"
+
+
+def _validating(name: str, settings: ValidateSettings) -> Iterator[tuple[str, str]]:
+    files = [path.name for path in settings.structures or ()]
+    of = ", ".join(files[:MAX_SYSTEMS]) if files else "the starting structures"
+    what = ", ".join(settings.named) or ", ".join(USUAL)
+    yield name, f"{what}; of {of}, by the final model and by the reference"
 
 
 def _initial(project: Project) -> Iterator[tuple[str, str]]:

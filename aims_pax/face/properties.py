@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -72,6 +73,8 @@ class Request:
         As for :func:`validate`.
     miller : str
         Indices of surfaces, ``100,111``; empty: the usual ones.
+    elements : str
+        What interstitials and substitutions put there, ``Zn,Ag``; empty: elements of the structure.
     """
 
     structures: "Structures"
@@ -81,6 +84,7 @@ class Request:
     project: "str | Path | Project | None"
     device: str
     miller: str = ""
+    elements: str = ""
 
     @contextmanager
     def inquiry(self, departure: Departure, *, show: Callable[[str], None] = lambda _words: None) -> Iterator[Inquiry]:
@@ -111,7 +115,9 @@ class Request:
         problems = list(self._contradictions())
         structures = _tried(lambda: structures_given(self.structures), problems) or {}
         surfaces = _tried(lambda: surfaces_named(self.miller), problems) or ()
-        properties = _tried(lambda: properties_named(self.properties, surfaces=surfaces), problems) or ()
+        put = [word.strip() for word in self.elements.split(",") if word.strip()]
+        named = partial(properties_named, self.properties, surfaces=surfaces, elements=put)
+        properties = _tried(named, problems) or ()
         models = [method for word in self.models if (method := self._model(word, structures, problems)) is not None]
         is_of_project = self.against == REFERENCE or (self.against is None and self.project is not None)
         reference = None
@@ -136,6 +142,10 @@ class Request:
         if self.project is not None and self.against not in (None, REFERENCE):
             found = f"is given, and models are compared with {self.against}."
             yield Problem("--project", found, "--against reference, or none of both")
+        putting = {"interstitial", "substitution", "all"}
+        if self.elements and putting.isdisjoint(map(str, self.properties)):
+            found = "is given, and neither interstitial nor substitution is among --properties."
+            yield Problem("--elements", found, "--properties substitution")
         if self.miller and "surface" not in self.properties and "all" not in self.properties:
             yield Problem("--miller", "is given, and surface is not among --properties.", "--properties surface")
 

@@ -83,6 +83,8 @@ def verify(
     films, opponent = (Films() if structure else None), None
     theirs: Films | dict[str, list[Run]] | None = Films() if structure else None
     if structure and is_trajectory(str(against)):
+        if dihedrals != "auto":
+            raise UserError(Problem("dihedrals", "are given, and those of a file of structures are not compared."))
         theirs = runs_in(str(against), [system.frame for system in chosen.systems])
     elif against is not None:
         watching = theirs if isinstance(theirs, Films) else None

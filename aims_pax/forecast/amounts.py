@@ -237,8 +237,10 @@ def amount_facts(
     """The same in words, a line for each part that labels, moves or trains."""
     amounts = amounts_ahead(project, stages, standing=standing)
     words = titles_of([one.part for one in amounts])
+    judging = {plan.name for plan in project.settings.stages if KINDS[plan.kind].judges}  # their labels are in no set
     for one in amounts:
-        kinds = (("labels", one.labels), ("MD steps", one.md_steps), ("epochs", one.epochs))
+        labels = "calculations" if one.part in judging else "labels"
+        kinds = ((labels, one.labels), ("MD steps", one.md_steps), ("epochs", one.epochs))
         said = [f"{span.words()} {name}" for name, span in kinds if span.high > 0]
         if said and one.part != Part.STARTING:
             yield one.part, f"{words[one.part]}: {', '.join(said)}"

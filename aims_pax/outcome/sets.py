@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from zipfile import BadZipFile
 
 import numpy as np
@@ -11,8 +11,10 @@ import numpy as np
 from aims_pax.dataset.durable import replacing_bytes
 from aims_pax.errors import StoreError
 from aims_pax.frame import FloatArray, Frame, IntArray, LabelledFrame, Split
-from aims_pax.outcome.evaluate import MeasuredModels
 from aims_pax.selection.components import principal
+
+if TYPE_CHECKING:  # it imports PyTorch, and whoever reads what is kept here needs none
+    from aims_pax.outcome.evaluate import MeasuredModels
 
 MEAN: Final = "committee mean"
 
@@ -95,7 +97,7 @@ def read_places(folder: Path) -> Places | None:
         raise StoreError(f"{path}: can't be read ({error})") from error
 
 
-def errors_by_set(found: Mapping[Split, MeasuredModels]) -> list[dict[str, Any]]:
+def errors_by_set(found: "Mapping[Split, MeasuredModels]") -> list[dict[str, Any]]:
     """Errors of each member and of their mean on each set, as summary.json has them."""
     return [
         {"set": str(split), "model": name, **asdict(errors)}
@@ -104,6 +106,6 @@ def errors_by_set(found: Mapping[Split, MeasuredModels]) -> list[dict[str, Any]]
     ]
 
 
-def _by_model(measured: MeasuredModels) -> list[tuple[str, Any]]:
+def _by_model(measured: "MeasuredModels") -> list[tuple[str, Any]]:
     each = list(zip(measured.names, measured.errors.members, strict=True))
     return [*each, (MEAN, measured.errors.mean)] if len(each) > 1 else each

@@ -201,6 +201,8 @@ def test_a_file_of_trajectories_is_compared_with(project: Project, models: tuple
     (found,) = json.loads((tmp_path / "out" / "verify.json").read_text(encoding="utf-8"))["structures"]
     assert found["methods"][1] == "aimd.extxyz"
     assert found["runs"] == [4, 3]
+    named = verify(project, models, *arguments, "--structure", "--dihedrals", "2-0-1-3")
+    assert "dihedrals are not compared" in " ".join(named.output.split())
     write(tmp_path / "water.extxyz", [molecule("H2O")])
     strange = verify(project, models, "--against", tmp_path / "water.extxyz", "--structure")
     assert "no system has these atoms in this order" in strange.output

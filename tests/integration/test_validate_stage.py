@@ -15,6 +15,7 @@ from ase.io import write
 from aims_pax import validate
 from aims_pax.campaign import run_campaign
 from aims_pax.checking.check import check_project
+from aims_pax.checking.understood import quantities
 from aims_pax.departure import Departed, Departure, Reason
 from aims_pax.errors import SettingsError
 from aims_pax.forecast.amounts import amounts_ahead
@@ -174,6 +175,10 @@ def test_check_says_what_it_computes_and_what_that_costs(tmp_path: Path) -> None
     facts = "\n".join(report.facts)
     assert "validate: lattice constants, equation of state of fcc, by the final model and by " in facts
     assert "validate: at most 2406 calculations by " in facts, "six relaxations of 401 at most"
+    assert "validate: 6 to 2 406 calculations" in report.facts
+    assert ("validate", "lattice, eos; of fcc.extxyz, by the final model and by the reference") in quantities(
+        project, project.stages
+    )
     (amounts,) = [one for one in amounts_ahead(project, project.stages) if one.part == "validate"]
     assert (amounts.labels.low, amounts.labels.likely, amounts.labels.high) == (6, 72, 2406)
 

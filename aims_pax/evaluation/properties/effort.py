@@ -55,11 +55,13 @@ class Foretold(Protocol):
 def efforts_of(properties: Sequence[Property], structures: "Iterable[Atoms]") -> list[Effort]:
     """What one method computes for some properties of some structures; nothing where a property makes no sense.
 
-    Properties that do not foretell it count for nothing.
+    Properties that do not foretell it count for nothing, nor do those that this installation, or their settings, lack
+    something for.
     """
     found: list[Effort] = []
+    possible = [one for one in properties if not one.problems()]
     for atoms in structures:
-        fit = [one for one in properties if one.unfit(atoms) is None]
+        fit = [one for one in possible if one.unfit(atoms) is None]
         if fit:
             found.append(Effort(1, 0, len(atoms)))
         found += [one.effort(atoms) for one in fit if isinstance(one, Foretold)]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from aims_pax.atoms import frame_of, telling_atoms
 from aims_pax.errors import Problem, StructureError, UserError
 from aims_pax.evaluation.properties import PROPERTIES, Property
+from aims_pax.evaluation.properties.defects.interstitial import InterstitialEnergies
+from aims_pax.evaluation.properties.defects.substitution import SubstitutionEnergies
 from aims_pax.evaluation.properties.surface import Indices, SurfaceEnergies
 from aims_pax.protocols import NO_TRAJECTORY
 from aims_pax.settings.systems import structures_of, systems_of
@@ -21,7 +23,9 @@ ALL: Final = "all"
 """Every property that makes sense for the structures."""
 
 
-def properties_named(words: Sequence[str | Property], *, surfaces: Sequence[Indices] = ()) -> tuple[Property, ...]:
+def properties_named(
+    words: Sequence[str | Property], *, surfaces: Sequence[Indices] = (), elements: Sequence[str] = ()
+) -> tuple[Property, ...]:
     """Properties by their words, or as they are given.
 
     Parameters
@@ -29,6 +33,8 @@ def properties_named(words: Sequence[str | Property], *, surfaces: Sequence[Indi
     words : sequence of str or Property
     surfaces : sequence of three int each
         Of surface energies; the usual ones when empty.
+    elements : sequence of str
+        What interstitials and substitutions put there; the usual ones when empty.
 
     Raises
     ------
@@ -48,6 +54,9 @@ def properties_named(words: Sequence[str | Property], *, surfaces: Sequence[Indi
             found[one.NAME] = one
     if surfaces and SurfaceEnergies.NAME in found:
         found[SurfaceEnergies.NAME] = replace(SurfaceEnergies(), indices=tuple(surfaces))
+    for kind in (InterstitialEnergies, SubstitutionEnergies) if elements else ():
+        if kind.NAME in found:
+            found[kind.NAME] = replace(kind(), elements=tuple(elements))
     problems += [problem for one in found.values() for problem in one.problems()]
     if problems:
         raise UserError(problems)

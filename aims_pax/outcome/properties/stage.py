@@ -104,8 +104,8 @@ class Validate:
         except StructureError as error:
             yield from (replace(one, where=f"{where}: {one.where}") for one in error.problems)
             return
-        if not self.efforts(project):
-            reasons = [one.unfit(atoms) for one in properties_of(self._settings) for atoms in structures.values()]
+        reasons = [one.unfit(atoms) for one in properties_of(self._settings) for atoms in structures.values()]
+        if None not in reasons:
             said = "; ".join(dict.fromkeys(reason for reason in reasons if reason))
             allowed = "properties that one of the structures has: of molecules cohesive"
             yield Problem(where, f"There is nothing to measure: {said}.", allowed, "Name structures, or leave it out.")
@@ -157,7 +157,8 @@ class Validate:
         fit = [one.TITLE for one in wanted if any(one.unfit(atoms) is None for _, atoms in several)]
         names = ", ".join(name for name, _ in several[:5]) + (f" and {len(several) - 5} more" if several[5:] else "")
         reference = build_reference(labelled_for(project, self.plan)).name
-        yield f"{self.name}: {', '.join(fit)} of {names}, by the final model and by {reference}"
+        if fit:
+            yield f"{self.name}: {', '.join(fit)} of {names}, by the final model and by {reference}"
         efforts = self.efforts(project)
         if efforts:
             at_most, usual = sum(one.at_most for one in efforts), sum(one.usual for one in efforts)

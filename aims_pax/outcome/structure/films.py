@@ -16,7 +16,7 @@ from aims_pax.settings.systems import structures_of
 SPACING_PS: Final = 0.05
 """Between two structures that are kept: nearer ones are nearly the same."""
 
-SUFFIXES: Final = (".xyz", ".extxyz", ".traj", ".db")
+SUFFIXES: Final = (".xyz", ".extxyz", ".traj")
 """Of files that hold trajectories."""
 
 OPTION: Final = "--against"

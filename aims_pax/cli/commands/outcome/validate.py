@@ -51,6 +51,13 @@ def validate(
     miller: Annotated[
         str, typer.Option(metavar="HKL,...", help="Indices of surfaces: 100,111; 100, 110 and 111 when not given.")
     ] = "",
+    elements: Annotated[
+        str,
+        typer.Option(
+            metavar="SYMBOL,...",
+            help="What interstitial and substitution put there: Zn,Ag; elements of the structure when not given.",
+        ),
+    ] = "",
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Tables and figures are written here.")] = Path(
         "validation"
     ),
@@ -67,7 +74,7 @@ def validate(
         if device is Device.CUDA and not cuda_is_usable():
             raise UserError(Problem("--device cuda", "PyTorch finds no usable GPU here.", " | ".join(Device)))
     files = [Path(word).expanduser() for word in words.structures]
-    request = Request(files, words.models, against, words.properties, project, device.value, miller)
+    request = Request(files, words.models, against, words.properties, project, device.value, miller, elements)
     departure = Departure()
     with SignalWatch(departure) as watch, ProgressLine(sys.stdout) as line:
         watch.restore_terminal = line.end

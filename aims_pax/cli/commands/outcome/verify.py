@@ -263,7 +263,11 @@ def _problems_of_comparison(
             "Name what the models are compared with: a model file, GFN2-xTB, reference, a file of trajectories, ..."
         )
         yield Problem("--structure", "is given without --against.", "", advice)
-    if against is not None and not structure and Path(against).suffix.lower() in (".xyz", ".extxyz", ".traj"):
+    is_file = against is not None and Path(against).suffix.lower() in (".xyz", ".extxyz", ".traj")
+    if is_file and structure and dihedrals != "auto":
+        found = f"is given, and --against is {against}: with a file of structures dihedrals are not compared."
+        yield Problem("--dihedrals", found, "", "Leave it out.")
+    if is_file and not structure:
         found = f"is {against}, which holds structures."
         yield Problem("--against", found, "a model file, GFN2-xTB, reference, ...", "Add --structure to compare them.")
     if against is not None and not length:

@@ -4,7 +4,9 @@ from dataclasses import fields
 
 import pytest
 
+from aims_pax.errors import UserError
 from aims_pax.evaluation.properties import PROPERTIES, USUAL
+from aims_pax.outcome.properties.asked import properties_named
 from aims_pax.outcome.properties.stage import properties_of
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.validate import PROPERTY_KEYS, ValidateSettings
@@ -34,3 +36,11 @@ def test_what_is_written_reaches_the_property() -> None:
     vacancy, surface = properties_of(ValidateSettings.model_validate(written))
     assert vacancy.distance_ang == 10.5  # type: ignore[attr-defined]
     assert surface.indices == ((1, 1, 1),)  # type: ignore[attr-defined]
+
+
+def test_elements_of_the_command_reach_what_puts_them_there() -> None:
+    interstitial, vacancy = properties_named(["interstitial", "vacancy"], elements=["Ag"])
+    assert interstitial.elements == ("Ag",)  # type: ignore[attr-defined]
+    assert not hasattr(vacancy, "elements")
+    with pytest.raises(UserError, match="Zz is no element"):
+        properties_named(["substitution"], elements=["Zz"])
