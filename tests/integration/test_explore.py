@@ -151,7 +151,8 @@ def test_dispersion_is_laid_over_the_md_alone(engine: type[Watched], tmp_path: P
 
 
 def test_models_without_a_frame_beyond_a_tolerance_end_it(engine: type[Watched], tmp_path: Path) -> None:
-    run(project_of(tmp_path, [COLLECT, CONVERGE, explore(thr_forces=50.0, thr_energy=50.0)]))
+    summary = run(project_of(tmp_path, [COLLECT, CONVERGE, explore(thr_forces=50.0, thr_energy=50.0)]))
+    assert summary["trained_to_the_end"] == ["tiny_1", "tiny_2"], "by the training before it"
     state = explored(tmp_path)
     assert (state.ended, state.present.number, state.present.n_selected) == (End.NOTHING_ABOVE, 1, 0)
     assert not [one for one in labels_of(tmp_path) if one.stage == "explore"]
@@ -264,7 +265,7 @@ def test_models_are_judged_without_training(labels: bool, engine: type[Watched],
         assert len(store.unassigned("explore")) == 6 * labels
         assert store.n_placed() == 9
     assert [one.n_labelled for one in state.present.truths] == [6, 6] * labels
-    assert summary["training_ended"].startswith("tiny_1"), "as before it"
+    assert summary["training_ended"].startswith("tiny_1"), "as the training before it has left them"
 
 
 def test_frames_that_are_brought_along_are_judged_in_the_place_of_md(engine: type[Watched], tmp_path: Path) -> None:
