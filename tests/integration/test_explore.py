@@ -410,3 +410,13 @@ def test_a_pressure_in_another_unit_is_doubted(tmp_path: Path) -> None:
     (doubt,) = [one for one in check_project(project, ACTIVE).doubts if "pressure" in one.found]
     assert "STAGES.2.explore.pressure holds 5 Pa" in doubt.found
     assert "1 kbar is 1e8" in doubt.advice
+
+
+def test_it_explores_from_an_initial_dataset_of_md(engine: type[Watched], tmp_path: Path) -> None:
+    initial = {"initial": COPPER["INITIAL_DATASET_GENERATION"] | {"max_initial_set_size": 4}}
+    project_of(tmp_path, [initial, CONVERGE, explore(max_loops=1, pressure=None)])
+    project = load_project(tmp_path, stages=BOTH)
+    assert check_project(project, BOTH).problems == ()
+    summary = run_campaign(project, stages=BOTH, observer=Watcher()).content
+    assert Counter(one.stage for one in labels_of(tmp_path))["explore"] == 6
+    assert summary["trained_to_the_end"] == ["tiny_1", "tiny_2"]
