@@ -53,7 +53,7 @@ class Beyond:
     n_above : int
         Frames above it.
     largest : float or None
-        Deviation of the frame of the largest; None without frames.
+        Deviation of the frame of the largest; None where none is finite.
     """
 
     quantity: str

@@ -17,9 +17,9 @@ from aims_pax.settings import ActiveLearningSettings, Project
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.stages.uncertainty import FORCE_UNIT, kind_named
 from aims_pax.stages.assembly import active_rules, run_folder, seeds_of
-from aims_pax.stages.convergence import stored_convergence
+from aims_pax.stages.convergence import final_convergence
 from aims_pax.stages.memory import Memory
-from aims_pax.stages.states import convergence_key, newest_learning
+from aims_pax.stages.states import newest_learning
 
 DEFAULT_DEVIATION: Final = "max_atomic_sd"
 """How the deviation of forces is measured where no stage of learning has measured any."""
@@ -69,7 +69,7 @@ def learned_from(project: Project, store: RunStore) -> Learned:
     value = None
     if learning is not None and _kind_of(learning[0]) == deviation_of(project):
         value = threshold(learning[1], active_rules(project, learning[0]))
-    state = stored_convergence(Memory(store, run_folder(project)), convergence_key(project.settings.end))
+    state = final_convergence(project, Memory(store, run_folder(project)))
     falls = (
         []
         if state is None

@@ -33,9 +33,9 @@ from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.stages.activities import Activity, Part, Stopwatch
 from aims_pax.stages.beginnings.imported import extxyz_keys
 from aims_pax.stages.bench import AIMD, FAILED_ERRANDS
-from aims_pax.stages.convergence import ConvergenceState, stored_convergence
+from aims_pax.stages.convergence import ConvergenceState, final_convergence
 from aims_pax.stages.memory import Memory
-from aims_pax.stages.states import STOPPED_INITIALLY, convergence_key, newest_learning, recall_state
+from aims_pax.stages.states import STOPPED_INITIALLY, newest_learning, recall_state
 
 FAULT_WORDS: Final = {
     "asked_again": "times a label was asked for again",
@@ -199,7 +199,7 @@ def write_results(
     with stopwatch.during(Activity.RECORDING):
         write_datasets(store, results, extxyz_keys(project.settings.misc))
         memory = Memory(store, folder)
-        convergence = stored_convergence(memory, convergence_key(project.settings.end))
+        convergence = final_convergence(project, memory)
         if convergence is not None:
             committee.share_points()
         committee.centre_energies()

@@ -12,11 +12,14 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.learner.annealing import LATE_LOSSES, Annealing, AnnealingRules, StageTwo
 from aims_pax.learner.journal import from_text
+from aims_pax.settings import Project
 from aims_pax.settings.committee.mace import TrainingSettings
 from aims_pax.settings.stage import EndSettings
+from aims_pax.settings.stages.campaign import endings_of
 from aims_pax.stages.activities import Activity, Stopwatch
 from aims_pax.stages.loop.trainer import CommitteeTrainer
 from aims_pax.stages.memory import Memory, recalling
+from aims_pax.stages.states import convergence_key
 
 diary = logging.getLogger("aims_pax.convergence")
 
@@ -88,6 +91,12 @@ def stored_convergence(memory: Memory, key: str) -> ConvergenceState | None:
     stored.pop("stagnations", None)  # the rule of older programs, which had no annealing
     with recalling(key):
         return from_text(ConvergenceState, json.dumps(stored))
+
+
+def final_convergence(project: Project, memory: Memory) -> ConvergenceState | None:
+    """That of the training which has ended a campaign, or None."""
+    states = (stored_convergence(memory, convergence_key(name)) for name in endings_of(project.settings.stages))
+    return next((state for state in states if state is not None), None)
 
 
 class Convergence:

@@ -151,7 +151,8 @@ def test_dispersion_is_laid_over_the_md_alone(engine: type[Watched], tmp_path: P
 
 
 def test_models_without_a_frame_beyond_a_tolerance_end_it(engine: type[Watched], tmp_path: Path) -> None:
-    run(project_of(tmp_path, [COLLECT, CONVERGE, explore(thr_forces=50.0, thr_energy=50.0)]))
+    summary = run(project_of(tmp_path, [COLLECT, CONVERGE, explore(thr_forces=50.0, thr_energy=50.0)]))
+    assert summary["trained_to_the_end"] == ["tiny_1", "tiny_2"], "by the training before it"
     state = explored(tmp_path)
     assert (state.ended, state.present.number, state.present.n_selected) == (End.NOTHING_ABOVE, 1, 0)
     assert not [one for one in labels_of(tmp_path) if one.stage == "explore"]
@@ -264,7 +265,7 @@ def test_models_are_judged_without_training(labels: bool, engine: type[Watched],
         assert len(store.unassigned("explore")) == 6 * labels
         assert store.n_placed() == 9
     assert [one.n_labelled for one in state.present.truths] == [6, 6] * labels
-    assert summary["training_ended"].startswith("tiny_1"), "as before it"
+    assert summary["training_ended"].startswith("tiny_1"), "as the training before it has left them"
 
 
 def test_frames_that_are_brought_along_are_judged_in_the_place_of_md(engine: type[Watched], tmp_path: Path) -> None:
@@ -406,6 +407,18 @@ def test_check_says_what_is_done_and_the_forecast_counts_it(tmp_path: Path) -> N
 
 def test_a_pressure_in_another_unit_is_doubted(tmp_path: Path) -> None:
     project = load_project(project_of(tmp_path, [COLLECT, CONVERGE, explore(pressure=[0, 5])]), stages=ACTIVE)
-    (doubt,) = [one for one in check_project(project, ACTIVE).doubts if "pressure" in one.found]
+    doubts = check_project(project, ACTIVE).doubts
+    assert any("moves cells, and the models learn no stress" in one.found for one in doubts)
+    (doubt,) = [one for one in doubts if "pressure" in one.found]
     assert "STAGES.2.explore.pressure holds 5 Pa" in doubt.found
     assert "1 kbar is 1e8" in doubt.advice
+
+
+def test_it_explores_from_an_initial_dataset_of_md(engine: type[Watched], tmp_path: Path) -> None:
+    initial = {"initial": COPPER["INITIAL_DATASET_GENERATION"] | {"max_initial_set_size": 4}}
+    project_of(tmp_path, [initial, CONVERGE, explore(max_loops=1, pressure=None)])
+    project = load_project(tmp_path, stages=BOTH)
+    assert check_project(project, BOTH).problems == ()
+    summary = run_campaign(project, stages=BOTH, observer=Watcher()).content
+    assert Counter(one.stage for one in labels_of(tmp_path))["explore"] == 6
+    assert summary["trained_to_the_end"] == ["tiny_1", "tiny_2"]

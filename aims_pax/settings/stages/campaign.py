@@ -198,12 +198,21 @@ def end_of(plans: Sequence[StagePlan]) -> str:
     if ends or not learning:
         return ends[-1] if ends else convergence_after(KINDS[LEARN].first)
     last = learning[-1]
-    if not isinstance(last.settings, ExploreSettings):
+    if last.kind != EXPLORE:
         return convergence_after(last.name)
-    if last.settings.train:
-        return last.name  # which trains to the end by itself
-    before = [plan.name for plan in plans[: plans.index(last)] if plan.kind == CONVERGE]
-    return before[-1] if before else convergence_after(INITIAL)  # on a dataset that is brought along
+    return last.name  # which trains to the end by itself
+
+
+def endings_of(plans: Sequence[StagePlan]) -> tuple[str, ...]:
+    """Names of the trainings that may be the last of a campaign, the first that has taken place.
+
+    An exploration that finds nothing, or only judges, leaves the models as those before it have.
+    """
+    names, end = [plan.name for plan in plans], end_of(plans)
+    if end not in names or plans[names.index(end)].kind != EXPLORE:
+        return (end,)
+    before = [plan.name for plan in plans[: names.index(end)] if plan.kind == CONVERGE]
+    return (end, *reversed(before), convergence_after(INITIAL))
 
 
 def _read(

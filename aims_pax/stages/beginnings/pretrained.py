@@ -41,7 +41,8 @@ def model_problems(project: Project) -> Iterator[Problem]:
     files = model_files(project)
     if not files:
         return
-    tags = tags_of(project.settings)
+    tags, bringing = tags_of(project.settings), project.settings.bringing
+    assert bringing is not None, "models belong to a dataset"
     names, where = ", ".join(file.name for file in files), str(_folder(project))
     if (training := project.mace.training).perform_finetuning:
         found = f"Members would go on from {names}, and by perform_finetuning begin as {training.pretrained_model}."
@@ -55,7 +56,7 @@ def model_problems(project: Project) -> Iterator[Problem]:
         yield Problem(where, found, f"one model for all members, or {n_members}", advice)
         return
     if len(files) > 1 and tags and {_plain(tag) for tag in tags} != {_plain(file.stem) for file in files}:
-        found = f"The models are {names}, and the settings name the members {', '.join(tags)}."
+        found = f"The models are {names}, and {bringing.said()} names the members {', '.join(tags)}."
         yield Problem(where, found, "", "Name each member as its file, without .model.")
         return
     if len(files) == 1:

@@ -82,7 +82,12 @@ class Explore:
                 yield Problem(system.origin, found, "", "Remove the constraints from the file.")
 
     def remarks(self, project: Project) -> Iterator[Problem]:
-        """Pressures in another unit."""
+        """Pressures in another unit, and cells that move by a stress which no model has learned."""
+        moves = any(one.md.moves_cell for one in self.starts_ahead(project)) if self._settings.rounds_with_md else False
+        if moves and not project.mace.general.compute_stress:
+            found = f"{self.plan.said()} moves cells, and the models learn no stress (compute_stress is false)."
+            advice = "Set it to true where the reference gives stress: else cells move by what energies tell of it."
+            yield Problem(project.where(*self.plan.keys), found, "", advice)
         for pressure in self._settings.pressure:
             if pressure and not LOWEST_PA <= abs(pressure) <= HIGHEST_PA:
                 where = project.where(*self.plan.keys, "pressure")

@@ -113,7 +113,7 @@ def beyond(
                 n_fitted=0 if slope is None else slope.n_structures,
                 threshold=threshold,
                 n_above=sum(is_above(value, threshold) for value in values),
-                largest=max(values, default=None),
+                largest=max((value for value in values if np.isfinite(value)), default=None),
             )
         )
     return tuple(found)

@@ -139,6 +139,8 @@ class Rounds:
             )
         movement.run()
         early, md_steps = len(movement.state.early), movement.md_steps
+        if early:
+            diary.info("%s, round %d: %d of %d trajectories ended early", self._name, number, early, len(starts))
         self._commit(moved(self.state, n_trajectories=len(starts), n_ended_early=early, md_steps=md_steps))
 
     @property
