@@ -189,6 +189,7 @@ def test_check_says_what_it_computes_and_what_that_costs(tmp_path: Path) -> None
         ([VALIDATE, *STAGES[:-1]], "comes before any stage that makes models"),
         ([INITIAL, VALIDATE, LEARN], "comes before active"),
         ([*STAGES[:-1], {"validate": {"eos": {"n_volumes": 2}}}], "n_volumes is 2"),
+        ([*STAGES[:-1], {"validate": {"name": "committee"}}], "results/committee holds the models"),
         ([*STAGES[:-1], {"validate": {"eso": True}}], "eso is not a setting"),
         ([*STAGES[:-1], {"validate": {"lattice": False}}], "No property is left"),
         ([*STAGES[:-1], {"validate": {"structures": "nowhere.cif"}}], "nowhere.cif"),

@@ -46,6 +46,9 @@ MAKES: Final = (COLLECT, INITIAL, LEARN, SELECT, EXPLORE)
 POOL: Final = SECTIONS[SELECT]
 """The section that stands alone, besides what says where a run is."""
 
+MEMBERS: Final = "committee"
+"""A folder in results/ that is not a stage's."""
+
 AT_REST: Final = MDSettings(stat_ensemble="nvt")
 """How atoms move where none does."""
 
@@ -344,6 +347,9 @@ def _judging_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | 
     for index, plan in enumerate(plans):
         if not KINDS[plan.kind].judges:
             continue
+        if plan.name.lower() == MEMBERS:
+            found = f"{plan.said('name')} is {plan.name}, and results/{MEMBERS} holds the models of all members."
+            yield (*plan.keys, "name"), found, "", "Choose another name: its results lie in a folder of this name."
         if not any(one.kind in (COLLECT, INITIAL, LEARN, SELECT) for one in plans[:index]):
             found = f"{plan.said()} comes before any stage that makes models."
             yield plan.keys, found, "", f"Move it after one. aims-pax {plan.kind} takes models that there are."
