@@ -196,17 +196,17 @@ class Rounds:
         return brought_frames(bench.project, files)
 
     def _judge(self) -> None:
-        """Score all frames, calibrate, and choose what is labelled; it is in the books when this is committed."""
+        """Score all frames, fit thresholds, and choose what is labelled; that is remembered with the frames."""
         bench, present = self._bench, self.state.present
         frames, n_opened = self._frames()
         if not frames:
             raise CampaignStopped(self._why_no_frame())
         said = self._opinions(frames)
         with bench.stopwatch.during(Activity.CHECKING):
-            calibration = judging.calibrated(bench.store, self._committee, learns_stress=self._learns_stress)
+            thresholds = judging.fitted_slopes(bench.store, self._committee, learns_stress=self._learns_stress)
         wanted = judging.tolerances(self._settings, learns_stress=self._learns_stress)
         deviations = [deviation_of(one) for one in said]
-        found = judging.beyond(deviations, calibration, wanted)
+        found = judging.beyond(deviations, thresholds, wanted)
         why = {number: names for number, one in enumerate(deviations) if (names := judging.above(one, found))}
         picked = judging.chosen(list(why), self._settings, number=present.number)
         judgement = replace(
@@ -216,7 +216,7 @@ class Rounds:
             beyond=found,
             n_above=len(why),
             n_selected=len(picked) if self._settings.label else 0,
-            calibrated_on=calibration.fitted_to,
+            calibrated_on=thresholds.fitted_to,
         )
         self._save(frames, deviations, why)
         wishes = {number: f"{' and '.join(why[number])} beyond tolerance" for number in picked}
