@@ -123,10 +123,17 @@ class Convergence:
         self._committee, self._memory, self._stopwatch = parts.committee, parts.memory, parts.stopwatch
         self._trainer = CommitteeTrainer(parts.committee, EpochPlan(valid_skip=valid_skip, validates_last=False))
 
-    def run(self, members: tuple[int, ...], *, show: Callable[[int, float | None], None]) -> None:
+    def run(
+        self,
+        members: tuple[int, ...],
+        *,
+        show: Callable[[int, float | None], None],
+        ended: Callable[[ConvergenceState], None] = lambda _state: None,
+    ) -> None:
         """Converge these members; `show` is told the number of epochs and the mean force MAE (eV/Å) after each.
 
-        On return the members have their best weights, and this is stored.
+        On return the members have their best weights, and this is stored; `ended` is called within the transaction that
+        does so.
 
         Raises
         ------
@@ -134,9 +141,14 @@ class Convergence:
             The campaign was asked to leave; the epochs until now are stored.
         """
         with self._parts.departure.cooperating():
-            self._run(members, show)
+            self._tell(self._run(members, show, ended))
 
-    def _run(self, members: tuple[int, ...], show: Callable[[int, float | None], None]) -> None:
+    def _run(
+        self,
+        members: tuple[int, ...],
+        show: Callable[[int, float | None], None],
+        ended: Callable[[ConvergenceState], None],
+    ) -> ConvergenceState:
         state = stored_convergence(self._memory, self._key)
         if state is None or not state.annealings:
             self._committee.begin_convergence(members)
@@ -159,8 +171,8 @@ class Convergence:
             if is_asked_to_leave:
                 self._parts.departure.leave()
         self._committee.end_convergence()
-        self._commit(state)
-        self._tell(state)
+        self._commit(state, ended)
+        return state
 
     def _begin_epoch(self, state: ConvergenceState, unfinished: tuple[int, ...]) -> None:
         """Rate and loss of the next epoch."""
@@ -188,13 +200,15 @@ class Convergence:
             mae = "" if measured is None else f", validation force MAE {1000 * measured.force_mae_ev_per_ang:.1f} meV/Å"
             diary.info("%s  %s%s", self._committee.names[member], ending, mae)
 
-    def _commit(self, state: ConvergenceState) -> None:
+    def _commit(self, state: ConvergenceState, besides: Callable[[ConvergenceState], None] | None = None) -> None:
         with self._stopwatch.during(Activity.RECORDING):
             checkpoint = self._memory.write_committee(self._committee)
             with self._parts.store.transaction():
                 self._trainer.record(self._parts.store)
                 self._memory.keep_committee(checkpoint)
                 self._memory.keep(self._key, state)
+                if besides is not None:
+                    besides(state)
                 self._memory.keep_time(self._stopwatch)
             self._memory.forget_other_checkpoints()
 

@@ -30,6 +30,7 @@ from aims_pax.page.figure import Figure
 from aims_pax.page.material import read_material
 from aims_pax.protocols import Status
 from aims_pax.settings import load_project
+from aims_pax.stages.exploring.rounds import Rounds
 
 from .engines import WATCHED, Watched
 from .projects import COPPER, TINY_MACE, Watcher, copper, in_child, labels_of, write_project
@@ -191,6 +192,19 @@ def test_a_kill_at_any_moment_comes_to_the_same_bits(
     assert_same(outcome_of(tmp_path / "killed"), outcome_of(whole))
     assert explored(tmp_path / "killed") == explored(whole)
     assert len(engine.log.read_text(encoding="utf-8").split()) == n_needed, "none is computed twice"
+
+
+@pytest.mark.parametrize("step", ["_judge", "_label", "_learn", "_measure"])
+def test_a_kill_between_two_steps_of_a_round_comes_to_the_same_bits(
+    step: str, whole: Path, engine: type[Watched], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    project_of(tmp_path, STAGES)
+    with monkeypatch.context() as patch:
+        patch.setattr(Rounds, step, lambda _rounds: os.kill(os.getpid(), signal.SIGKILL))
+        assert in_child(lambda: run(tmp_path)) == -signal.SIGKILL
+    run(tmp_path)
+    assert_same(outcome_of(tmp_path), outcome_of(whole))
+    assert explored(tmp_path) == explored(whole)
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ Pair = tuple[Amounts, Amounts]
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class Thresholds:
     """Slopes, and in words what they were fitted to."""
 
     slopes: Slopes
@@ -77,7 +77,7 @@ def without_stress(said: FramePrediction) -> FramePrediction:
     return FramePrediction(said.energies, said.forces, None)
 
 
-def calibrated(store: RunStore, committee: "Committee", *, learns_stress: bool) -> Calibration:
+def fitted_slopes(store: RunStore, committee: "Committee", *, learns_stress: bool) -> Thresholds:
     """Slopes by all labels that were predicted before they were learned.
 
     As long as these are few, structures for validation and test are judged by the present models besides, which were
@@ -87,22 +87,22 @@ def calibrated(store: RunStore, committee: "Committee", *, learns_stress: bool) 
     words = [f"{len(before)} labels that were predicted before they were learned"] if before else []
     slopes, wanted = fit_slopes(before), [one for one in Quantity if learns_stress or one is not Quantity.STRESS]
     if len(before) >= ENOUGH and all(slopes.of(quantity) is not None for quantity in wanted):
-        return Calibration(slopes, words[0])
+        return Thresholds(slopes, words[0])
     asked = {one.label_id for one in store.predicted()}
     unseen = [one for one in store.labelled() if one.split in UNSEEN and one.label_id not in asked]
     said = predicted(committee, [one.frame for one in unseen], learns_stress=learns_stress)
     more = [(deviation_of(each), error_of_members(each, one.label)) for one, each in zip(unseen, said, strict=True)]
     words += [f"{len(more)} structures for validation and test"] if more else []
-    return Calibration(fit_slopes([*before, *more]), " and ".join(words) or "nothing")
+    return Thresholds(fit_slopes([*before, *more]), " and ".join(words) or "nothing")
 
 
 def beyond(
-    deviations: Sequence[Amounts], calibration: Calibration, wanted: Mapping[Quantity, float]
+    deviations: Sequence[Amounts], thresholds: Thresholds, wanted: Mapping[Quantity, float]
 ) -> tuple[Beyond, ...]:
     """By quantity how many frames are above its threshold."""
     found = []
     for quantity, tolerance in wanted.items():
-        threshold, slope = calibration.threshold(quantity, tolerance), calibration.slopes.of(quantity)
+        threshold, slope = thresholds.threshold(quantity, tolerance), thresholds.slopes.of(quantity)
         values = [value for one in deviations if (value := one.of(quantity)) is not None]
         found.append(
             Beyond(

@@ -28,7 +28,7 @@ from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
-from aims_pax.stages.convergence import Convergence, ConvergenceParts, annealing_rules, stored_convergence
+from aims_pax.stages.convergence import Convergence, ConvergenceParts, ConvergenceState, annealing_rules
 from aims_pax.stages.epochs import epochs_trained
 from aims_pax.stages.exploring import judging
 from aims_pax.stages.exploring.answers import MAX_AHEAD, Answers, asks_of, keep_wishes, wished
@@ -94,9 +94,8 @@ class Rounds:
 
     def _begun(self) -> Exploration:
         """Where it stands; a new one begins with the errors of the models that there are."""
-        state = self._bench.memory.recall(self._key, Exploration)
-        if state is not None:
-            return reopened(state, self._rules)
+        if self._bench.memory.recall_bytes(self._key) is not None:
+            return reopened(self._stored(), self._rules)
         if self._bench.memory.committee_checkpoint() is None:  # of models that were given
             self._bench.keep_committee(self._committee)
         points = list(self._bench.store.labelled())
@@ -197,17 +196,17 @@ class Rounds:
         return brought_frames(bench.project, files)
 
     def _judge(self) -> None:
-        """Score all frames, calibrate, and choose what is labelled; it is in the books when this is committed."""
+        """Score all frames, fit thresholds, and choose what is labelled; that is remembered with the frames."""
         bench, present = self._bench, self.state.present
         frames, n_opened = self._frames()
         if not frames:
             raise CampaignStopped(self._why_no_frame())
         said = self._opinions(frames)
         with bench.stopwatch.during(Activity.CHECKING):
-            calibration = judging.calibrated(bench.store, self._committee, learns_stress=self._learns_stress)
+            thresholds = judging.fitted_slopes(bench.store, self._committee, learns_stress=self._learns_stress)
         wanted = judging.tolerances(self._settings, learns_stress=self._learns_stress)
         deviations = [deviation_of(one) for one in said]
-        found = judging.beyond(deviations, calibration, wanted)
+        found = judging.beyond(deviations, thresholds, wanted)
         why = {number: names for number, one in enumerate(deviations) if (names := judging.above(one, found))}
         picked = judging.chosen(list(why), self._settings, number=present.number)
         judgement = replace(
@@ -217,7 +216,7 @@ class Rounds:
             beyond=found,
             n_above=len(why),
             n_selected=len(picked) if self._settings.label else 0,
-            calibrated_on=calibration.fitted_to,
+            calibrated_on=thresholds.fitted_to,
         )
         self._save(frames, deviations, why)
         wishes = {number: f"{' and '.join(why[number])} beyond tolerance" for number in picked}
@@ -300,12 +299,12 @@ class Rounds:
             words = f"round {number}, converging, epoch {n_epochs} of at most {rules.max_epochs}"
             self._show(words, n_epochs=n_epochs, force_mae=force_mae)
 
-        Convergence(parts, rules, valid_skip=self._settings.valid_skip, key=key).run(
-            tuple(range(committee.n_members)), show=show
-        )
-        done = stored_convergence(bench.memory, key)
-        n_epochs = 0 if done is None else done.n_epochs
-        self._commit(learned(self.state, n_epochs=n_epochs, n_train=committee.n_train(0)))
+        def ended(done: ConvergenceState) -> None:
+            self._keep(learned(self.state, n_epochs=done.n_epochs, n_train=committee.n_train(0)))
+
+        convergence = Convergence(parts, rules, valid_skip=self._settings.valid_skip, key=key)
+        convergence.run(tuple(range(committee.n_members)), show=show, ended=ended)
+        self.state = self._stored()
 
     def _measure(self) -> None:
         """Errors at the end of the round, and what labels say of those that were expected."""
@@ -328,6 +327,11 @@ class Rounds:
     @property
     def _key(self) -> str:
         return f"{EXPLORATIONS}{self._name}"
+
+    def _stored(self) -> Exploration:
+        state = self._bench.memory.recall(self._key, Exploration)
+        assert state is not None, "it was kept when it began"
+        return state
 
     def _keep(self, state: Exploration) -> None:
         """Within the caller's transaction."""

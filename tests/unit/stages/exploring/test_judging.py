@@ -19,11 +19,11 @@ from aims_pax.selection.calibration import Amounts, Quantity, Slope, Slopes
 from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.stages.exploring.judging import (
     ENOUGH,
-    Calibration,
+    Thresholds,
     above,
     beyond,
-    calibrated,
     chosen,
+    fitted_slopes,
     measured_errors,
     placed,
     predicted,
@@ -31,7 +31,7 @@ from aims_pax.stages.exploring.judging import (
     truths,
 )
 
-HALF = Calibration(Slopes(energy=Slope(0.5, 9), forces=Slope(0.5, 9), stress=Slope(0.5, 9)), "9 structures")
+HALF = Thresholds(Slopes(energy=Slope(0.5, 9), forces=Slope(0.5, 9), stress=Slope(0.5, 9)), "9 structures")
 ALL = {Quantity.ENERGY: 0.001, Quantity.FORCES: 0.1, Quantity.STRESS: 0.001}
 SHIFT = 0.02
 """By how much each of two members is beside their mean: eV of a structure, eV/Å, eV/Å³."""
@@ -85,7 +85,7 @@ def store_with(folder: Path, n_predicted: int, n_unseen: int) -> Iterator[RunSto
 
 def test_slopes_are_those_of_labels_that_were_predicted_before_they_were_learned(tmp_path: Path) -> None:
     with store_with(tmp_path, ENOUGH, 4) as store:
-        found = calibrated(store, Pair(5.0), learns_stress=True)  # type: ignore[arg-type]
+        found = fitted_slopes(store, Pair(5.0), learns_stress=True)  # type: ignore[arg-type]
     for quantity in Quantity:
         slope = found.slopes.of(quantity)
         assert slope is not None
@@ -95,14 +95,14 @@ def test_slopes_are_those_of_labels_that_were_predicted_before_they_were_learned
 
 def test_as_long_as_these_are_few_unseen_structures_are_judged_by_the_present_models(tmp_path: Path) -> None:
     with store_with(tmp_path, 0, 4) as store:
-        found = calibrated(store, Pair(0.0), learns_stress=False)  # type: ignore[arg-type]
+        found = fitted_slopes(store, Pair(0.0), learns_stress=False)  # type: ignore[arg-type]
     forces = found.slopes.of(Quantity.FORCES)
     assert forces is not None
     assert (forces.value, forces.n_structures) == (pytest.approx(1.0), 4), "members without a common error"
     assert found.slopes.of(Quantity.STRESS) is None
     assert found.fitted_to == "4 structures for validation and test"
     with store_with(tmp_path / "both", ENOUGH - 1, 4) as store:
-        both = calibrated(store, Pair(0.0), learns_stress=True)  # type: ignore[arg-type]
+        both = fitted_slopes(store, Pair(0.0), learns_stress=True)  # type: ignore[arg-type]
     assert both.fitted_to.endswith("learned and 4 structures for validation and test")
     mixed = both.slopes.of(Quantity.FORCES)
     assert mixed is not None
@@ -128,7 +128,7 @@ def test_a_frame_above_any_threshold_is_beyond_and_one_that_is_not_finite_always
 
 def test_a_deviation_without_a_slope_is_taken_for_an_error() -> None:
     (energy, forces) = beyond(
-        [Amounts(0.002, 0.05)], Calibration(Slopes(), "nothing"), tolerances(ExploreSettings(), learns_stress=False)
+        [Amounts(0.002, 0.05)], Thresholds(Slopes(), "nothing"), tolerances(ExploreSettings(), learns_stress=False)
     )
     assert (energy.threshold, energy.slope, energy.n_above) == (0.001, None, 1)
     assert (forces.threshold, forces.n_above) == (0.1, 0)
