@@ -15,6 +15,7 @@ from aims_pax.settings.methods.asi import AsiInput
 from aims_pax.settings.methods.engines import (
     AbinitSettings,
     CastepSettings,
+    Cp2kSettings,
     EspressoSettings,
     KPointEngineSettings,
 )
@@ -148,7 +149,8 @@ def _grid(reference: Any) -> Grid | None:
             if (written := reference.parameters.get("kpts")) is not None:
                 return _three(written)
             by_cell = reference.kspacing is not None or isinstance(reference, CHOOSES)
-            otherwise = any(OWN_WORDS.search(name) for name, _ in flat(reference.parameters))
+            otherwise = isinstance(reference, Cp2kSettings) and reference.says_k_points
+            otherwise |= any(OWN_WORDS.search(name) for name, _ in flat(reference.parameters))
             return None if by_cell or otherwise else GAMMA
     return None
 

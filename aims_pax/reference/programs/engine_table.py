@@ -4,7 +4,7 @@ import os
 import shlex
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -179,15 +179,26 @@ def _castep(run: EngineRun) -> "BaseCalculator":
 def _cp2k(run: EngineRun) -> "BaseCalculator":
     from ase.calculators.cp2k import CP2K
 
-    arguments = run.arguments(
+    arguments = replace(run, kpts=None).arguments(
         charge=run.charge,
         multiplicity=run.multiplicity,
         uks=(run.multiplicity or 1) > 1,
         stress_tensor=run.want_stress,
     )
+    if run.kpts is not None and run.kpts != (1, 1, 1):  # CP2K has faster routines for the Γ point alone
+        arguments["inp"] = with_k_points(arguments.get("inp", ""), run.kpts)
     # CP2K's input has lines of limited length, and its project bears the label: no path may be in it.
     command = f"cd {shlex.quote(str(run.folder))} && exec {run.words} 2>{STDERR}"
     return CP2K(label="cp2k", command=command, **arguments)
+
+
+def with_k_points(inp: str, mesh: tuple[int, int, int]) -> str:
+    """CP2K's input with a Monkhorst-Pack mesh in the section that may be there already: it takes none twice."""
+    from ase.calculators.cp2k import parse_input
+
+    root = parse_input(inp)
+    root.add_keyword("FORCE_EVAL/DFT/KPOINTS", f"SCHEME MONKHORST-PACK {mesh[0]} {mesh[1]} {mesh[2]}")
+    return "\n".join(root.write())
 
 
 def _dftb(run: EngineRun) -> "BaseCalculator":

@@ -191,11 +191,27 @@ class GpawSettings(CrystalEngineSettings):
         return {} if self.launch is None else {"GPAW_MPI_BACKEND": "mpi4py"}
 
 
-class Cp2kSettings(BoxedEngineSettings, MoleculeEngineSettings):
+class Cp2kSettings(KPointEngineSettings, BoxedEngineSettings, MoleculeEngineSettings):
     """Gaussians and plane waves by CP2K's shell."""
 
     type: Literal["cp2k"] = Field("cp2k", description="CP2K.")
     command: Command = Field("cp2k.psmp -s", description=f"{_COMMAND} It must start CP2K's shell (-s).")
+    kspacing: Positive | None = Field(
+        None,
+        description="Largest distance of k points along each reciprocal vector, 1/Å, with the factor 2π as in VASP's "
+        "KSPACING. When not given, as KPOINTS in inp of parameters says; the Γ point where that says none.",
+    )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        yield from super().contradictions()
+        if self.kspacing is not None and self.says_k_points:
+            found = f"kspacing is {self.kspacing:g}, and inp in parameters has KPOINTS: both say the same thing."
+            yield Contradiction("kspacing", found, "Keep one of them.")
+
+    @property
+    def says_k_points(self) -> bool:
+        """Whether CP2K's own input tells them."""
+        return "&KPOINTS" in str(self.parameters.get("inp", "")).upper()
 
 
 class VaspSettings(CrystalEngineSettings):

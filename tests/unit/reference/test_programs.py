@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
+from pydantic import ValidationError
 
 from aims_pax.atoms import atoms_of, frame_of
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.protocols import Reference
 from aims_pax.reference.catalogue import catalogue
 from aims_pax.reference.programs.engine_output import version_printed
-from aims_pax.reference.programs.engine_table import ENGINES
+from aims_pax.reference.programs.engine_table import ENGINES, with_k_points
 from aims_pax.reference.programs.engines import EngineReference, k_mesh
 from aims_pax.reference.programs.espresso import input_data
 from aims_pax.reference.registry import build_reference
@@ -311,6 +312,23 @@ def test_directions_that_are_not_periodic_get_one_k_point() -> None:
     slab = bulk("Si", cubic=True)
     slab.pbc = [True, True, False]
     assert k_mesh(slab, GpawSettings(kspacing=0.4)) == (3, 3, 1)
+
+
+def test_k_points_of_cp2k_join_the_user_s_own_input() -> None:
+    written = "&FORCE_EVAL\n&DFT\n&SCF\nEPS_SCF 1e-8\n&END SCF\n&END DFT\n&END FORCE_EVAL"
+    lines = [line.strip() for line in with_k_points(written, (2, 3, 4)).splitlines()]
+    assert lines.count("&FORCE_EVAL") == lines.count("&DFT") == 1
+    assert "EPS_SCF 1e-8" in lines
+    assert lines[lines.index("&KPOINTS") + 1] == "SCHEME MONKHORST-PACK 2 3 4"
+    assert k_mesh(atoms_of(SILICON), Cp2kSettings(kspacing=0.51)) == (4, 4, 4)
+    assert k_mesh(atoms_of(SILICON), Cp2kSettings()) is None
+
+
+def test_k_points_of_cp2k_are_not_said_twice() -> None:
+    kpoints = "&FORCE_EVAL\n&DFT\n&KPOINTS\nSCHEME MONKHORST-PACK 2 2 2\n&END\n&END\n&END"
+    assert Cp2kSettings(parameters={"inp": kpoints}).says_k_points
+    with pytest.raises(ValidationError, match="both say the same thing"):
+        Cp2kSettings(kspacing=0.5, parameters={"inp": kpoints})
 
 
 def test_k_points_of_the_user_s_own_are_left_alone() -> None:
