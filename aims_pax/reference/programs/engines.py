@@ -123,9 +123,11 @@ class EngineReference:
         """The settings without what belongs to other structures; None where the program has no key for the spin, or
         `parameters` say one that holds for all structures."""
         settings = self.settings
+        if told_by(settings).owned:
+            return None
         if isinstance(settings, MoleculeEngineSettings):
             return settings
-        if not isinstance(settings, CrystalEngineSettings) or told_by(settings).owned:
+        if not isinstance(settings, CrystalEngineSettings):
             return None
         if any(fixes_spin(name, value) for name, value in flat(settings.parameters)):
             return None

@@ -520,6 +520,14 @@ def test_free_atom_is_not_computed_where_parameters_say_the_spin_of_all(
     assert not (tmp_path / "free-atom-14").exists()
 
 
+def test_free_atom_of_a_molecular_program_is_not_computed_in_the_spin_that_parameters_say_of_all(
+    tmp_path: Path,
+) -> None:
+    settings = OrcaSettings(command=stand_in(tmp_path), parameters={"orcasimpleinput": "PBE def2-SVP", "mult": 1})
+    assert EngineReference(settings).isolated_atom_energy(8, folder=tmp_path) is None
+    assert not (tmp_path / "free-atom-8").exists()
+
+
 def test_free_hydrogen_of_quantum_espresso_is_a_doublet(tmp_path: Path) -> None:
     settings = programs.espresso()
     needs(settings)
