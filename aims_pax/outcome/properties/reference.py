@@ -120,8 +120,16 @@ def reference_of(
         ) as errands,
     ):
         calculator = LabellerCalculator(errands, system)
+        called, remarks = called_briefly(build_reference(settings).name)
         yield Method(
-            build_reference(settings).name,
+            called,
             lambda _: calculator,
             free_atom=lambda number: label_of(errands, free_atom(number, system=system)).energy,
+            remarks=remarks,
         )
+
+
+def called_briefly(name: str) -> tuple[str, tuple[str, ...]]:
+    """What heads a column of numbers, and a remark with all that decides them: a program's settings."""
+    brief, _, settings = name.partition(": ")
+    return (brief, (f"{brief} has {settings}",)) if settings else (name, ())

@@ -9,7 +9,7 @@ from aims_pax.evaluation.properties import Judged, Measured, Method, Property, S
 from aims_pax.evaluation.properties.comparison import Entry
 from aims_pax.evaluation.properties.property import Quantity
 from aims_pax.outcome.properties.findings import PropertyFindings
-from aims_pax.outcome.properties.methods import by_models
+from aims_pax.outcome.properties.methods import GAMMA_ONLY, by_models
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -173,4 +173,4 @@ class Validation:
 
     def _remarks(self, method: Method) -> tuple[str, ...]:
         is_periodic = any(atoms.pbc.any() for atoms in self.inquiry.structures.values())
-        return method.remarks if is_periodic else ()
+        return tuple(remark for remark in method.remarks if is_periodic or GAMMA_ONLY not in remark)

@@ -21,6 +21,7 @@ from aims_pax.evaluation.properties import Measured, Unmeasured, phonons
 from aims_pax.evaluation.properties.surface import SurfaceEnergies
 from aims_pax.outcome.properties.asked import distinct, properties_named, surfaces_named
 from aims_pax.outcome.properties.methods import by_calculator, named_method
+from aims_pax.outcome.properties.reference import called_briefly
 from aims_pax.outcome.properties.validate import Inquiry, Validation
 
 EMT_PATH = "ase.calculators.emt:EMT"
@@ -218,3 +219,10 @@ def test_names_that_are_alike_are_numbered() -> None:
 
 def test_miller_indices_may_be_negative() -> None:
     assert surfaces_named("100, 1-10") == ((1, 0, 0), (1, -1, 0))
+
+
+def test_a_program_s_settings_are_a_note_and_no_title_of_a_column() -> None:
+    name, remarks = called_briefly("Quantum ESPRESSO by ASE 3.29.0: protocol='fast', kspacing=0.6 + D3(BJ)-pbe")
+    assert name == "Quantum ESPRESSO by ASE 3.29.0"
+    assert remarks == ("Quantum ESPRESSO by ASE 3.29.0 has protocol='fast', kspacing=0.6 + D3(BJ)-pbe",)
+    assert called_briefly("PySCF 2.14.0 PBE/def2-svp, grid level 3") == ("PySCF 2.14.0 PBE/def2-svp, grid level 3", ())
