@@ -187,13 +187,20 @@ class Stretched(Usual):
         second, first, _ = np.polyfit(shares[near] - 1, np.array(energies)[near], 2)
         length = float(atoms.cell.lengths()[atoms.pbc][0]) * (1 - first / (2 * second))
         above = 1000 * (np.array(energies) - min(energies))
-        axes = {"x_label": "length, in those given", "y_label": "energy above minimum (meV/atom)"}
         return Measured(
             (
                 Quantity("length_ang", "length", "Å", length),
                 Quantity("stiffness_ev_per_atom", "second derivative by strain", "eV/atom", 2 * second),
             ),
-            panels=(Panel(key="energy", title="", lines=(Line(shares, above, marks=True),), **axes),),
+            panels=(
+                Panel(
+                    key="energy",
+                    title="",
+                    lines=(Line(shares, above, marks=True),),
+                    x_label="length, in those given",
+                    y_label="energy above minimum (meV/atom)",
+                ),
+            ),
         )
 
 
