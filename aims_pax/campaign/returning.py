@@ -84,7 +84,7 @@ def words_of(found: Sequence[KeptOut], places: Mapping[Split | None, int]) -> st
 
 
 def _placed(
-    bench: Bench, one: KeptOut, loops: Mapping[str, State], splits: Mapping[int, Split]
+    bench: Bench, one: KeptOut, loops: Mapping[str, State], splits: Mapping[tuple[str, int], Split]
 ) -> tuple[dict[str, State], Split | None]:
     """The states of all loops after a label was let in, and where it went; within the caller's transaction."""
     store, changed = bench.store, dict(loops)
@@ -99,7 +99,7 @@ def _placed(
         goes_on = cadence if progress_of(bench.memory) == one.stage else None
         changed[one.stage], split = let_in(changed[one.stage], one.trajectory, selector=selector, cadence=goes_on)
     elif _is_collected(bench.project, one.stage):
-        split = None if progress_of(bench.memory) == one.stage else splits.get(one.md_step)
+        split = None if progress_of(bench.memory) == one.stage else splits.get((one.stage, one.md_step))
     if split is not None:
         store.assign(one.label_id, split)
     if split is Split.TRAINING:
@@ -123,13 +123,14 @@ def _is_collected(project: Project, stage: str) -> bool:
     return any(plan.name == stage and isinstance(plan.settings, CollectSettings) for plan in project.settings.stages)
 
 
-def _splits_of_collected(bench: Bench, found: Sequence[KeptOut]) -> dict[int, Split]:
-    """Places of the structures that a `collect` has made, by their numbers in it; empty where none of them returns."""
+def _splits_of_collected(bench: Bench, found: Sequence[KeptOut]) -> dict[tuple[str, int], Split]:
+    """Places of the structures of each `collect` of which any returns, by its name and their numbers in it."""
+    splits: dict[tuple[str, int], Split] = {}
     for plan in bench.project.settings.stages:
         if isinstance(plan.settings, CollectSettings) and any(one.stage == plan.name for one in found):
             made = frames_and_splits(bench.project, plan.settings)
-            return {frame.md_step: split for _, frame, split in made}
-    return {}
+            splits |= {(plan.name, frame.md_step): split for _, frame, split in made}
+    return splits
 
 
 def _ended_convergence(bench: Bench) -> str:

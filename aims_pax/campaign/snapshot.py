@@ -15,9 +15,10 @@ from aims_pax.dataset.lock import owner_of
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import ModelError
 from aims_pax.frame import Split
+from aims_pax.outcome.datasets import write_datasets
 from aims_pax.outcome.evaluate import evaluate_models
 from aims_pax.outcome.product import COMMITTEE_FOLDER, best_of, write_committee, write_product
-from aims_pax.outcome.results import write_datasets, write_results
+from aims_pax.outcome.results import write_results
 from aims_pax.report.figures import draw_run
 from aims_pax.settings import Project
 from aims_pax.stages import assembly

@@ -1,6 +1,6 @@
 """What is in the run folder already, and whether what is asked for can go on from there."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,7 +9,6 @@ from aims_pax.campaign.course import course_problems
 from aims_pax.campaign.fingerprint import changed_settings, changes, in_users_words, noted_plan
 from aims_pax.campaign.progress import FINISHED
 from aims_pax.campaign.reopening import Ended, Renewal, n_labels, renewal, shown, unreached_goals, what_to_raise
-from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.errors import Problem, StructureError
 from aims_pax.forecast.amounts import amount_facts
@@ -21,7 +20,7 @@ from aims_pax.settings.project import BOTH_STAGES
 from aims_pax.settings.reading.final_datasets import EXTEND
 from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.stages import assembly
-from aims_pax.stages.beginnings.imported import extxyz_keys, nothing_to_begin_with
+from aims_pax.stages.beginnings.imported import given_datasets, nothing_to_begin_with
 from aims_pax.stages.beginnings.pretrained import model_problems
 from aims_pax.stages.memory import Memory
 
@@ -182,17 +181,14 @@ def _two_beginnings(project: Project) -> Problem:
 
 def _dataset_problems(project: Project) -> Iterator[Problem]:
     """Files of an initial dataset must be readable and hold every element that the models are asked about."""
-    elements: set[int] = set()
     bringing = project.settings.bringing
     assert bringing is not None, "something is brought along"
-    for given in project.settings.brought or ():
-        for path in given.values() if isinstance(given, Mapping) else [given] if given is not None else []:
-            try:
-                labelled = read_extxyz(path, extxyz_keys(project.settings.misc))
-            except StructureError as error:
-                yield from error.problems
-                return
-            elements |= {int(number) for frame, _ in labelled for number in frame.numbers}
+    try:
+        shares = given_datasets(project)
+    except StructureError as error:
+        yield from error.problems
+        return
+    elements = {int(number) for share in shares for frame, _ in share.dataset.structures for number in frame.numbers}
     unknown = [number for number in project.elements if number not in elements]
     if unknown:
         from ase.data import chemical_symbols

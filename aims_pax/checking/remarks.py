@@ -92,7 +92,7 @@ NUMBERS: Final[Mapping[tuple[str, str], Usual]] = {
     ),
     ("ARCHITECTURE", "num_channels"): Usual(4, 512, "", "Published models have 32 to 256."),
     ("REFERENCE", "max_force_ev_per_ang"): Usual(
-        5, 1000, "eV/Å", "Hot molecules have forces of 10 eV/Å, and labels beyond this limit count as failed."
+        5, 1000, "eV/Å", "Hot molecules have forces of 10 eV/Å, and labels beyond this limit are kept out."
     ),
 }
 """By section and key. A value outside is doubted only where it was written down."""

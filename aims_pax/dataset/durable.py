@@ -44,10 +44,26 @@ def replacing_unflushed(path: Path) -> Iterator[BinaryIO]:
     OSError
         The folder is missing, can't be written to, or is full.
     """
+    with _unfinished(path) as unfinished, unfinished.open("xb") as file:
+        yield file
+
+
+@contextmanager
+def replacing_by_name(path: Path) -> Iterator[Path]:
+    """As :func:`replacing_bytes`, for writers that open files by name: that of the new one, which is not there."""
+    with _unfinished(path) as unfinished:
+        yield unfinished
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
+    flush_folder(path.parent)
+
+
+@contextmanager
+def _unfinished(path: Path) -> Iterator[Path]:
+    """The name of a new file beside `path`, which takes its place when the block ends well."""
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
     try:
-        with unfinished.open("xb") as file:
-            yield file
+        yield unfinished
         unfinished.replace(path)
     except BaseException as error:
         unfinished.unlink(missing_ok=True)

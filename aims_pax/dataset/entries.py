@@ -19,7 +19,7 @@ from aims_pax.dataset.foreign import (
     stress_of_virials,
     virials_key,
 )
-from aims_pax.frame import FloatArray, Frame, Label
+from aims_pax.frame import FloatArray, Frame, Label, Split
 from aims_pax.spoken import Spoken, spoken_of
 
 _MATRIX_AS_VOIGT = (0, 4, 8, 5, 2, 1)
@@ -48,11 +48,20 @@ SETTINGS_OF_KEYS: Final = "MISC.energy_key, MISC.forces_key and MISC.stress_key"
 """Where a project names the keys of its files."""
 
 
+SPLIT_KEY: Final = "split"
+"""What exported structures, and those of other programs that have such, are used for, for good."""
+
+
+class Unlabelled(ValueError):
+    """A structure that its program has not labelled: nothing is wrong with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One structure of a file; without a label it is a free atom of this energy.
 
-    Its forces are those of the file or calculator, also on atoms that its constraints hold.
+    Its forces are those of the file or calculator, also on atoms that its constraints hold. `split` is the place that
+    it has in the dataset that it comes from; None where that does not say.
     """
 
     frame: Frame
@@ -63,6 +72,7 @@ class Entry:
     spoken: Spoken = field(default_factory=Spoken)
     is_dimer: bool = False
     is_masked: bool = False
+    split: Split | None = None
 
 
 def atoms_of_block(block: str) -> Any:
@@ -132,6 +142,7 @@ def entry_of(atoms: Any, index: int, path: Path, keys: Keys) -> Entry:
         spoken=spoken,
         is_dimer=is_dimer(found),
         is_masked=forces_are_masked(label.forces, constraints_of(atoms).fixed),
+        split=_split(found),
     )
 
 
@@ -141,6 +152,15 @@ def _spoken(atoms: Any, keys: Keys) -> Spoken:
     if spoken.conflict:
         raise ValueError(f"has {spoken.conflict}, which can't both be")
     return spoken
+
+
+def _split(found: dict[str, Any]) -> Split | None:
+    """The place of a structure, by a reader of files that have such, or by an export of ours."""
+    said = found.get(SPLIT_KEY)
+    if isinstance(said, Split):
+        return said
+    is_ours = "label_id" in found and str(said) in list(Split)  # the word may mean anything elsewhere
+    return Split(str(said)) if is_ours else None
 
 
 def _required(found: dict[str, Any], key: str, what: str) -> Any:

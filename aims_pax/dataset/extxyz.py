@@ -6,8 +6,9 @@ written as nine numbers, the form of the extended XYZ specification; MACE and AS
 
 import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from aims_pax.dataset.durable import replacing
-from aims_pax.dataset.entries import SETTINGS_OF_KEYS, Entry, Keys, atoms_of_block, entry_of
+from aims_pax.dataset.entries import SETTINGS_OF_KEYS, Entry, Keys, Unlabelled, atoms_of_block, entry_of
 from aims_pax.dataset.foreign import mask_remarks
+from aims_pax.dataset.hdf5.opening import FAULTS, KINDS, hdf5_file, is_hdf5
 from aims_pax.errors import Problem, StructureError
-from aims_pax.frame import FloatArray, Frame, Label, LabelledFrame
+from aims_pax.frame import FloatArray, Frame, Label, LabelledFrame, Split
 from aims_pax.xyz import blocks
 
 _VOIGT_AS_MATRIX = (0, 5, 4, 5, 1, 3, 4, 3, 2)
@@ -65,6 +67,10 @@ class Dataset:
         What is said of spins that these atoms, with their charge, can't have.
     n_masked : int
         Structures whose forces are zero exactly where their constraints hold atoms.
+    splits : tuple of (Split or None)
+        What each structure is used for in the dataset that it comes from; None where that does not say.
+    n_unlabelled : int
+        Structures that their program has not labelled, and that are left out.
     """
 
     path: Path
@@ -77,6 +83,32 @@ class Dataset:
     dimers: tuple[int, ...] = ()
     n_masked: int = 0
     unread_spins: tuple[str, ...] = ()
+    splits: tuple[Split | None, ...] = ()
+    n_unlabelled: int = 0
+
+    @property
+    def has_splits(self) -> bool:
+        """Whether any structure says what it is used for."""
+        return any(split is not None for split in self.splits)
+
+    def only(self, chosen: Sequence[int]) -> "Dataset":
+        """The same with some of the structures alone."""
+        return replace(
+            self,
+            structures=tuple(self.structures[index] for index in chosen),
+            splits=tuple(self.splits[index] for index in chosen) if self.splits else (),
+            dimers=tuple(place for place, index in enumerate(chosen) if index in set(self.dimers)),
+        )
+
+    def of(self, split: Split) -> "Dataset":
+        """The same with the structures alone that say that they are used for this; those that say nothing train."""
+        return self.only([index for index, one in enumerate(self.splits) if (one or Split.TRAINING) is split])
+
+    def left_out_remarks(self) -> Iterator[Problem]:
+        """What is said of structures without labels."""
+        if self.n_unlabelled:
+            found = f"{self.n_unlabelled} structures have neither energy nor forces, beside {len(self.structures)}."
+            yield Problem(str(self.path), found, "", "They are left out: nobody has labelled them.")
 
     def mask_remarks(self) -> tuple[Problem, ...]:
         """What is said of forces that were masked before they were written."""
@@ -87,14 +119,15 @@ def write_extxyz(path: Path, labelled: Iterable[LabelledFrame], keys: Keys | Non
     """Write labelled structures; the number of them is the result.
 
     The file appears complete or not at all. Besides the reference values, each structure carries ``label_id``,
-    ``system``, ``trajectory``, ``md_step``, ``generation``, ``reference`` and, where there are such, ``charge``,
-    ``multiplicity``, ``config_type`` and the ``member`` that alone uses it.
+    ``split``, ``stage``, ``source``, ``system``, ``trajectory``, ``md_step``, ``generation``, ``reference`` and, where
+    there are such, ``charge``, ``multiplicity``, ``config_type`` and the ``member`` that alone uses it.
     """
     keys = keys or Keys()
     n_written = 0
     with replacing(path) as file:
         for structure in labelled:
-            file.write(block_of(structure, keys))
+            told = {"split": str(structure.split), "stage": structure.stage, "source": structure.source}
+            file.write(block_of(structure, keys, facts_besides={key: said for key, said in told.items() if said}))
             n_written += 1
     return n_written
 
@@ -105,7 +138,7 @@ def read_extxyz(path: Path, keys: Keys | None = None) -> list[tuple[Frame, Label
 
 
 def read_dataset(path: Path, keys: Keys | None = None, *, named_by: str = SETTINGS_OF_KEYS) -> Dataset:
-    """Read labelled structures, of this program or another.
+    """Read labelled structures, of this program or another: extended XYZ, or HDF5 of the kinds that are known.
 
     A structure without an identity of its own gets the file's name as its system, trajectory 0, generation 0 and its
     place in the file as its MD step. How long the calculation took is not in the file; ``wall_s`` is 0.
@@ -126,6 +159,8 @@ def read_dataset(path: Path, keys: Keys | None = None, *, named_by: str = SETTIN
         The file can't be read, is empty, has structures without energy or forces, or values that can't be in eV and Å.
     """
     collected = _Collected(path, keys or Keys(), named_by)
+    if is_hdf5(path):
+        return _of_hdf5(path, collected)
     try:
         with path.open(encoding="utf-8-sig", errors="replace") as file:
             for index, block in enumerate(blocks(file)):
@@ -133,6 +168,17 @@ def read_dataset(path: Path, keys: Keys | None = None, *, named_by: str = SETTIN
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         collected.problems.insert(0, Problem(str(path), f"can't be read ({reason})", "a file in extended XYZ format"))
+    return collected.dataset()
+
+
+def _of_hdf5(path: Path, collected: "_Collected") -> Dataset:
+    try:
+        file = hdf5_file(path, collected.keys)
+        for index in range(len(file)):
+            collected.add_read(index, partial(file.atoms, index))
+    except FAULTS as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        collected.problems.insert(0, Problem(str(path), f"can't be read ({reason})", f"HDF5 of {KINDS}"))
     return collected.dataset()
 
 
@@ -167,6 +213,7 @@ class _Collected:
     named_by: str
     entries: list[Entry] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    unlabelled: list[int] = field(default_factory=list)
 
     def add(self, index: int, structure: Any) -> None:
         """Read one: ASE's atoms, or the text of a block."""
@@ -176,14 +223,24 @@ class _Collected:
         except ValueError as error:
             self.problems.append(_fault(self.path, index, str(error), self.keys, self.named_by))
 
+    def add_read(self, index: int, read: Callable[[], Any]) -> None:
+        """Read one by its own reader, which says what is wrong with it."""
+        try:
+            self.add(index, read())
+        except Unlabelled:
+            self.unlabelled.append(index)
+        except FAULTS as error:
+            found = str(error) or type(error).__name__
+            self.problems.append(Problem(f"{self.path}, structure {index + 1}", found, "whole structures with labels"))
+
     def dataset(self) -> Dataset:
         """All of them. StructureError when anything is wrong."""
         if self.problems:
             raise StructureError(_shortened(self.problems, self.path))
-        return _dataset(self.path, self.entries)
+        return _dataset(self.path, self.entries, n_unlabelled=len(self.unlabelled))
 
 
-def _dataset(path: Path, entries: list[Entry]) -> Dataset:
+def _dataset(path: Path, entries: list[Entry], *, n_unlabelled: int) -> Dataset:
     free: dict[int, float] = {}
     for entry in entries:
         number = int(entry.frame.numbers[0])
@@ -194,7 +251,7 @@ def _dataset(path: Path, entries: list[Entry]) -> Dataset:
             raise StructureError(Problem(str(path), found, "one energy for each element", "Keep the right one."))
     labelled = [entry for entry in entries if entry.label is not None]
     if not labelled:
-        found = "holds free atoms only" if free else "holds no structure"
+        found = "holds free atoms only" if free else "holds no labels" if n_unlabelled else "holds no structure"
         raise StructureError(Problem(str(path), found, "at least one labelled structure"))
     bare = [entry for entry in labelled if entry.label and entry.label.stress is None and entry.frame.pbc.all()]
     return Dataset(
@@ -212,6 +269,8 @@ def _dataset(path: Path, entries: list[Entry]) -> Dataset:
         ),
         dimers=tuple(index for index, entry in enumerate(labelled) if entry.is_dimer),
         n_masked=sum(entry.is_masked for entry in labelled),
+        splits=tuple(entry.split for entry in labelled) if any(entry.split for entry in labelled) else (),
+        n_unlabelled=n_unlabelled,
     )
 
 

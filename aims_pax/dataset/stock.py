@@ -6,30 +6,17 @@ from functools import cached_property
 from io import StringIO
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 
 from aims_pax.dataset.entries import SETTINGS_OF_KEYS, Entry, Keys, atoms_of_block, entry_of
-from aims_pax.dataset.hdf5 import SUFFIXES, hdf5_file
+from aims_pax.dataset.hdf5.opening import FAULTS, KINDS, SUFFIXES, LabelledFile, hdf5_file, is_hdf5
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import Frame, Label
 from aims_pax.xyz import blocks
 
 XYZ_SUFFIXES: Final = (".xyz", ".extxyz")
-
-FAULTS: Final = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError)
-"""What readers raise at a damaged file."""
-
-
-class LabelledFile(Protocol):
-    """A file of labelled structures, of which each can be read alone."""
-
-    def __len__(self) -> int: ...
-
-    def atoms(self, index: int) -> Any:
-        """ASE's atoms of one structure. ValueError where it can't be read."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +54,7 @@ class Stock:
     Parameters
     ----------
     paths : sequence of Path
-        Extended XYZ, HDF5 of MACE or of the authors of aims-PAX, or what else ASE reads.
+        Extended XYZ, HDF5 of MACE, of the authors of aims-PAX or of AiiDA-TrainsPot, or what else ASE reads.
     keys : Keys
 
     Raises
@@ -88,7 +75,7 @@ class Stock:
                 self._files.append(file)
             except FAULTS as error:
                 reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-                allowed = f"extended XYZ, HDF5 ({', '.join(SUFFIXES)}) of MACE or SO3krates, or what ASE reads"
+                allowed = f"extended XYZ, HDF5 ({', '.join(SUFFIXES)}) of {KINDS}, or what ASE reads"
                 problems.append(Problem(str(path), f"can't be read ({reason})", allowed))
         if problems:
             raise StructureError(problems)
@@ -154,7 +141,7 @@ def _opened(path: Path, keys: Keys) -> LabelledFile:
     suffix = path.suffix.lower()
     if suffix in XYZ_SUFFIXES:
         return _XyzFile(path)
-    return hdf5_file(path, keys) if suffix in SUFFIXES else _AseFile(path, keys)
+    return hdf5_file(path, keys) if is_hdf5(path) else _AseFile(path, keys)
 
 
 class _XyzFile:

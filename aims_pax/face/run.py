@@ -161,7 +161,8 @@ class Run:
         Parameters
         ----------
         out : path or None
-            results/ of the run; with models of a run that has not ended: snapshot/.
+            A folder, or a file of all structures (.extxyz, or .h5, which MACE reads); None: results/ of the run, and
+            with models of a run that has not ended snapshot/.
         models : bool
             With model files of the newest checkpoint, their errors, and figures.
 
@@ -176,12 +177,12 @@ class Run:
             The project can't be read; or there are no models yet.
         """
         from aims_pax.campaign.snapshot import export_snapshot
-        from aims_pax.outcome.results import export_datasets
+        from aims_pax.outcome.datasets import Wanted, export_datasets
 
         project = self.project or load_project(self.folder, stages=())
         folder = None if out is None else Path(out).expanduser()
         if not models:
-            return list(export_datasets(project, folder or project.run_folder / "results"))
+            return list(export_datasets(project, Wanted(folder)))
         written = export_snapshot(project, folder)
         return [*written.models, *sorted(written.folder.glob("*.extxyz"))]
 

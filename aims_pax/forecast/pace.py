@@ -168,15 +168,12 @@ def pick_rates(project: Project, wishes: Wishes = NO_WISHES) -> tuple[Span, str]
 def _earlier(project: Project) -> Earlier:
     if not (project.run_folder / STORE_NAME).is_file():
         return Earlier({})
-    times: dict[str, list[float]] = {}
     with RunStore.open_readonly(project.run_folder) as store:
-        for point in store.labelled():
-            if point.label.wall_s > 0:
-                times.setdefault(point.frame.system, []).append(point.label.wall_s)
-        scores = store.scores()
+        times, scores = store.wall_s_by_system(), store.scores()
     judged = scores[np.isfinite(scores["threshold"])]
     rate = float(judged["picked"].mean()) if len(judged) >= MIN_ESTIMATES else None
-    return Earlier({name: tuple(seconds) for name, seconds in times.items()}, rate or None)
+    known = {name: tuple(one for one in seconds if one > 0) for name, seconds in times.items()}
+    return Earlier({name: seconds for name, seconds in known.items() if seconds}, rate or None)
 
 
 def _label_times(project: Project, wishes: Wishes) -> tuple[dict[str, tuple[float, ...]], str]:

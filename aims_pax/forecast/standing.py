@@ -104,7 +104,7 @@ def _n_left(store: RunStore, reference: str, begun: Mapping[str, object]) -> int
 
 def _n_unanswered(store: RunStore, stage: str, begun: Mapping[str, int]) -> int:
     """Structures that a stage has made, without those that have an answer."""
-    answered = sum(job.stage == stage and job.status is not JobStatus.SUBMITTED for job in store.jobs())
+    answered = sum(status is not JobStatus.SUBMITTED for status in store.asked_of(stage).values())
     return max(0, int(begun["n"]) - answered)
 
 

@@ -9,7 +9,7 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.labelling.desk import SLOW_LABEL, WORKERS_LOST
 from aims_pax.learner.state import State
 from aims_pax.learner.transition import threshold
-from aims_pax.outcome.relabelled import relabelled_by
+from aims_pax.outcome.datasets import relabelled_by
 from aims_pax.settings import ActiveLearningSettings, Project
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.stages.pretrain import PretrainSettings

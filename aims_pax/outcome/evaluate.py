@@ -15,7 +15,7 @@ from aims_pax.dataset.extxyz import Dataset, dataset_of_atoms, read_dataset
 from aims_pax.dataset.foreign import unit_remarks
 from aims_pax.errors import Problem
 from aims_pax.evaluation import Evaluation, evaluate, evaluation_json, evaluation_table
-from aims_pax.frame import Frame, Label
+from aims_pax.frame import Frame, Label, Split
 from aims_pax.protocols import FramePrediction, Predictor
 from aims_pax.report.figures import Parity, draw_parity
 
@@ -165,7 +165,7 @@ def evaluate_models(
     """
     read = _dataset(data, keys)
     called = _names(models) if names is None else tuple(names)
-    remarks = (*_remarks_on_mixed(models), *read.mask_remarks())
+    remarks = (*_remarks_on_mixed(models), *read.mask_remarks(), *read.left_out_remarks(), *_remarks_on_trained(read))
     measure = ErrorsOn(read.path, read.structures, called, remarks)
     return measure.validate(load_models(models, device=devices_of(device)))
 
@@ -177,6 +177,14 @@ def _remarks_on_mixed(models: Sequence[Path]) -> Iterator[Problem]:
     if len(runs) > 1:
         found = f"They are from {len(runs)} folders, and their mean is taken over all: {', '.join(map(str, runs))}."
         yield Problem("--models", found, "", "To compare runs, measure the models of each by themselves.")
+
+
+def _remarks_on_trained(read: Dataset) -> Iterator[Problem]:
+    """Structures that a model of the same dataset has learned say little of others."""
+    n_trained = read.splits.count(Split.TRAINING)
+    if n_trained:
+        found = f"{n_trained} of {len(read.structures)} structures are training structures of their dataset."
+        yield Problem(str(read.path), found, "", "If these models have learned them, measure on others.")
 
 
 def _dataset(data: "Path | Sequence[Atoms]", keys: Keys | None) -> Dataset:

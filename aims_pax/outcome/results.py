@@ -8,8 +8,6 @@ from typing import Any, Final
 
 from aims_pax.committee import Committee
 from aims_pax.dataset.durable import replacing
-from aims_pax.dataset.entries import Keys
-from aims_pax.dataset.extxyz import write_extxyz
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.dataset.tables.sessions import installed_versions
@@ -19,12 +17,12 @@ from aims_pax.learner.state import State
 from aims_pax.outcome.analysis import write_analysis
 from aims_pax.outcome.calibrated.of_run import calibrate_run
 from aims_pax.outcome.counted import fault_counts, labels_by_reference, labels_spared, last_threshold, learned_first
+from aims_pax.outcome.datasets import write_datasets
 from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
 from aims_pax.outcome.explored import lines_of, write_explorations
 from aims_pax.outcome.origins import errors_by_origin, errors_by_system, labels_by_system, origin_lines
 from aims_pax.outcome.predictions import SavedPredictions, read_predictions
 from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, note_models, write_committee, write_product
-from aims_pax.outcome.relabelled import write_relabelled
 from aims_pax.outcome.sets import errors_by_set, places_of
 from aims_pax.protocols import FramePrediction
 from aims_pax.report.figures import draw_run
@@ -278,7 +276,7 @@ def write_models(
         of_product = found.of_product(product.model.name, best)
         of_product.write(results)  # the later one, of test structures, is what a person finds
         errors[f"errors_on_{split}_set"] = of_product.record()
-        points = [point for point in store.labelled() if point.split is split]
+        points = list(store.labelled(split=split))
         said |= dict(zip((point.label_id for point in points), found.predictions, strict=True))
         by_origin = errors_by_origin(points, found.predictions, member=best)
         errors["errors_by_origin"] += [one.record() for one in by_origin]
@@ -286,31 +284,6 @@ def write_models(
         errors["errors_by_system"] += [one.record() for one in by_system]
     SavedPredictions(tuple(committee.names), best, said).write(results)
     return product, errors
-
-
-def write_datasets(store: RunStore, folder: Path, keys: Keys) -> dict[Path, int]:
-    """Write training.extxyz, validation.extxyz and, where there is one, test.extxyz; returns how many each holds.
-
-    These have the labels that models are trained on; what was labelled again is in a file with both labels besides.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    written = {}
-    for split in Split if store.counts().n_test else (Split.TRAINING, Split.VALIDATION):
-        path = folder / f"{split}.extxyz"
-        written[path] = write_extxyz(path, (point for point in store.labelled() if point.split is split), keys)
-    return written | write_relabelled(store, folder, keys)
-
-
-def export_datasets(project: Project, folder: Path) -> dict[Path, int]:
-    """Write the datasets of the run in a project's folder, finished or not, also while it is running.
-
-    Raises
-    ------
-    UserError
-        There is no run.
-    """
-    with RunStore.open_readonly(project.run_folder) as store:
-        return write_datasets(store, folder, extxyz_keys(project.settings.misc))
 
 
 def read_summary(results: Path) -> Summary:

@@ -14,6 +14,7 @@ from aims_pax.stages.activities import Activity
 from aims_pax.stages.beginnings.starts import starting_frames
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.driver import driven, driver_problems, driver_words, forget_history, learning_driver
+from aims_pax.stages.labelled.limits import kept_out_hint
 from aims_pax.stages.states import recall_state
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
@@ -73,15 +74,16 @@ class ActiveLearning:
         )
         reason = Loop(bench, self.name, parts, state, committee=committee, stagnations=stagnations).run()
         bench.close()
+        hint = kept_out_hint(bench.store)
         if reason is StopReason.WRECKS:
             raise CampaignStopped(
                 "most structures that are picked fall apart, and training on what there is has not mended it: labels "
                 "would be wasted. The initial dataset is too small for this MD. Begin another run with a larger "
                 "INITIAL_DATASET_GENERATION.max_initial_set_size, relaxed starting structures, or a lower MD.timestep "
-                "or MD.temperature; the same command trains and tries again"
+                f"or MD.temperature; the same command trains and tries again{hint}"
             )
         if reason is StopReason.ALL_FAILED:
-            raise CampaignStopped(self._why_all_failed(project))
+            raise CampaignStopped(self._why_all_failed(project) + hint)
 
     def _why_all_failed(self, project: Project) -> str:
         """What to say when no trajectory is left."""

@@ -14,6 +14,7 @@ from aims_pax.stages import assembly
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import AIMD, Bench
 from aims_pax.stages.driver import driven, driver_forces, driver_problems, driver_words, forget_history
+from aims_pax.stages.labelled.limits import kept_out_hint
 from aims_pax.stages.states import STOPPED_INITIALLY, recall_state
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
@@ -91,7 +92,7 @@ class InitialDataset:
         if heard_by is not None:
             heard_by.append(loop.step_done)
         if loop.run() is StopReason.ALL_FAILED:
-            raise CampaignStopped(_why_nothing_is_sampled(loop, sampler))
+            raise CampaignStopped(_why_nothing_is_sampled(loop, sampler) + kept_out_hint(bench.store))
 
 
 def _why_nothing_is_sampled(loop: "Loop", sampler: "BatchedSampler") -> str:

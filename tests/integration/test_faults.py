@@ -82,7 +82,7 @@ FAULTY = {
     "absurd forces": Fault(
         faulty("absurd"),
         copper(),
-        FailureReason.UNPHYSICAL,
+        FailureReason.KEPT_OUT,
         r"the force on atom 0 \(Z = 29\) is 17320.5 eV/Å, beyond REFERENCE.max_force_ev_per_ang = 30 eV/Å",
     ),
     "wrong number of atoms": Fault(
@@ -326,7 +326,7 @@ FAILING, DEADLY = 0.3, 0.2
 REASONS = {
     "raise": FailureReason.CRASHED,
     "nan": FailureReason.UNPHYSICAL,
-    "absurd": FailureReason.UNPHYSICAL,
+    "absurd": FailureReason.KEPT_OUT,
     "not converged": FailureReason.NOT_CONVERGED,
 }
 

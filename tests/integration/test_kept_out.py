@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from aims_pax.checking.check import check_project
+from aims_pax.dataset.records import OWN_REFERENCE
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import CampaignStopped
 from aims_pax.face.status import read_status
@@ -18,11 +19,14 @@ from aims_pax.protocols import Status
 from aims_pax.settings import load_project
 from aims_pax.stages.states import recall_state
 
-from .engines import STRONG_EV_PER_ANG, Watched
+from .engines import STRONG_EV_PER_ANG, WATCHED, Watched
 from .projects import Watcher, active_project, changed, copper_project, in_child, labels_of, run
 from .resuming import assert_same, outcome_of
 from .test_collect import AUGMENT, N_MADE, STAGES, project_of
 from .test_collect import run as run_collect
+from .test_relabel import CONVERGE, LABELS, RELABEL
+from .test_relabel import project_of as relabelled_project
+from .test_relabel import run as run_relabelled
 
 pytestmark = pytest.mark.usefixtures("springs")
 
@@ -133,7 +137,8 @@ def test_initial_dataset_that_was_stopped_by_a_limit_goes_on_with_its_labels(
     changes = {"ACTIVE_LEARNING": None, "INITIAL_DATASET_GENERATION": {"max_consecutive_failures": 2}}
     folder = copper_project(tmp_path, changes=changes)
     engine.manners = dict.fromkeys((1, 2), "strong")
-    with pytest.raises(CampaignStopped, match=r"failed for 2 structures in a row, the last time kept out"):
+    advice = r"last time kept out.* 2 of the labels are stored and kept out .* raise REFERENCE\.max_force_ev_per_ang"
+    with pytest.raises(CampaignStopped, match=advice):
         run(folder)
     summary = run(limited(folder, 200.0))
     assert (summary.content["labels"]["received"], summary.content["labels"]["failed"]) == (8, 0)
@@ -163,3 +168,22 @@ def test_what_collect_has_kept_out_returns_to_the_places_that_were_drawn(engine:
     summary = run_collect(project_of(late, raised))
     assert {one.frame.md_step: one.split for one in labels_of(late) if one.stage == "collect"} == drawn
     assert summary["labels"]["kept_out"] == 0
+
+
+def test_what_a_second_reference_has_kept_out_returns_to_its_place(engine: type[Watched], tmp_path: Path) -> None:
+    engine.manners = {2: "strong"}
+    run_relabelled(relabelled_project(tmp_path, [*LABELS, RELABEL, CONVERGE]))
+    with RunStore.open_readonly(tmp_path) as store:
+        (kept,) = store.kept_out()
+        place = store.place_of(kept.structure_id)
+        first = [one.frame.positions.tobytes() for one in store.labelled(reference=OWN_REFERENCE)]
+    assert kept.reference == "relabel"
+    assert place is not None
+    assert len(labels_of(tmp_path)) == len(first) - 1
+    raised = {"relabel": {"REFERENCE": {"calculator": WATCHED, "max_force_ev_per_ang": 200.0}}}
+    summary = run_relabelled(relabelled_project(tmp_path, [*LABELS, raised, CONVERGE]))
+    points = labels_of(tmp_path)
+    assert [one.frame.positions.tobytes() for one in points] == first
+    assert [(one.split, one.member) for one in strong_of(points)] == [place]
+    assert summary["labels"]["kept_out"] == 0
+    assert len(engine.computed) == len(first), "each once"

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 
 from aims_pax.dataset.tables.database import Database, Row
 
-_PAGE = 256
+PAGE = 256
 """Rows with arrays that are held at once."""
 
 
@@ -35,9 +35,14 @@ class Tables:
         The last parameters of the query are the value after which a page begins, and the size of a page. Nothing stays
         open between two pages, so that the store may be written while it is read.
         """
-        while True:
-            page = self._database.rows(sql, *parameters, after, _PAGE)
+        for page in self._whole_pages(sql, *parameters, after=after):
             yield from page
-            if len(page) < _PAGE:
+
+    def _whole_pages(self, sql: str, *parameters: object, after: int) -> Iterator[list[Row]]:
+        """As :meth:`_pages`, page by page."""
+        while True:
+            page = self._database.rows(sql, *parameters, after, PAGE)
+            yield page
+            if len(page) < PAGE:
                 return
             after = page[-1][0]

@@ -35,7 +35,10 @@ class KeptOutTables(LabelTables):
         """The label of this number that is kept out; None where it is not."""
         columns = LABEL.replace("labels.", f"{KEPT_OUT}.")
         row = self._database.first(f"SELECT {columns} FROM {KEPT_OUT} WHERE label_id = ?", label_id)
-        return None if row is None else self._label(label_id, row, extras=f"{KEPT_OUT}_extras")
+        if row is None:
+            return None
+        extras = self._extras([label_id], table=f"{KEPT_OUT}_extras")
+        return self._label(label_id, row, extras=extras.get(label_id, {}))
 
     def take_back(self, label_id: int) -> None:
         """Let a label that was kept out be one that was received, as if no limit had been in its way.

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from aims_pax.dataset.tables.blobs import float_array, float_blob
 from aims_pax.dataset.tables.database import Row
 from aims_pax.dataset.tables.structures import FRAME, StructureTables, frame_of_row
 from aims_pax.errors import StoreError
-from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
+from aims_pax.frame import FailureReason, FloatArray, Frame, Label, LabelFailure
 
 LABEL = "labels.energy, labels.forces, labels.stress, labels.reference, labels.wall_s, labels.worker"
 """Columns of which a label is made."""
@@ -23,6 +23,8 @@ N_LABEL = len(LABEL.split(","))
 
 CHOSEN_REFERENCE = "chosen reference"
 """Under which a store notes it."""
+
+Extras = Mapping[str, FloatArray]
 
 KEPT_OUT = "kept_out"
 """Table of labels that nobody is to learn; their jobs count as failed."""
@@ -120,6 +122,27 @@ class LabelTables(StructureTables):
                     n_failures=n_failures,
                 )
             yield job
+
+    def asked_of(self, stage: str) -> dict[int, JobStatus]:
+        """Where the labels stand that a stage has asked for, whose structures are numbered by their MD steps alone."""
+        rows = self._database.rows(
+            "SELECT md_step, status FROM jobs CROSS JOIN structures USING (structure_id) "
+            "WHERE +jobs.reference = ? AND jobs.stage = ? ORDER BY label_id",
+            *(self.chosen_reference, str(stage)),
+        )
+        with self._database.decoding():
+            return {md_step: JobStatus(status) for md_step, status in rows}
+
+    def wall_s_by_system(self) -> dict[str, list[float]]:
+        """Seconds that labels took of the reference that the run learns from, by system, in the order of requests."""
+        found: dict[str, list[float]] = {}
+        for system, wall_s in self._database.rows(
+            "SELECT structures.system, labels.wall_s FROM labels CROSS JOIN jobs USING (label_id) "
+            "CROSS JOIN structures USING (structure_id) WHERE +jobs.reference = ? ORDER BY labels.label_id",
+            self.chosen_reference,
+        ):
+            found.setdefault(system, []).append(wall_s)
+        return found
 
     def frame_of(self, label_id: int) -> Frame:
         """The frame for which this label was asked."""
@@ -296,9 +319,10 @@ class LabelTables(StructureTables):
         row = self._database.first("SELECT (SELECT total(wall_s) FROM labels) + (SELECT total(wall_s) FROM failures)")
         return float(row[0]) if row else 0.0
 
-    def _label(self, label_id: int, row: Row | list[Any], *, extras: str = "extras") -> Label:
+    def _label(self, label_id: int, row: Row | list[Any], *, extras: Extras | None = None) -> Label:
+        """The label in the columns of :data:`LABEL`; its further results are looked up where they are not given."""
         energy, forces, stress, reference, wall_s, worker = row
-        found = self._database.rows(f"SELECT name, shape, numbers FROM {extras} WHERE label_id = ?", label_id)
+        known = self._extras([label_id]).get(label_id, {}) if extras is None else extras
         with self._database.decoding():
             return Label(
                 energy=energy,
@@ -306,9 +330,20 @@ class LabelTables(StructureTables):
                 stress=None if stress is None else float_array(stress, 6),
                 reference=reference,
                 wall_s=wall_s,
-                extras={name: float_array(blob, *json.loads(shape)) for name, shape, blob in found},
+                extras=known,
                 worker=worker,
             )
+
+    def _extras(self, label_ids: Sequence[int], *, table: str = "extras") -> dict[int, dict[str, FloatArray]]:
+        """Further results of some labels; labels without any are left out."""
+        found: dict[int, dict[str, FloatArray]] = {}
+        sql = (
+            f"SELECT label_id, name, shape, numbers FROM {table} WHERE label_id IN ({', '.join('?' * len(label_ids))})"
+        )
+        with self._database.decoding():
+            for label_id, name, shape, blob in self._database.rows(sql, *label_ids):
+                found.setdefault(label_id, {})[name] = float_array(blob, *json.loads(shape))
+        return found
 
 
 def unknown(label_id: int) -> StoreError:

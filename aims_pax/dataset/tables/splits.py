@@ -2,12 +2,27 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from aims_pax.dataset.records import OWN_REFERENCE, Counts, JobStatus
+from aims_pax.dataset.tables.base import PAGE
+from aims_pax.dataset.tables.database import Row
 from aims_pax.dataset.tables.kept_out import KeptOutTables
 from aims_pax.dataset.tables.labels import LABEL, N_LABEL
 from aims_pax.dataset.tables.structures import FRAME, frame_of_row
 from aims_pax.errors import StoreError
 from aims_pax.frame import LabelledFrame, Split
+
+# CROSS JOIN: read in the order of the places, whatever SQLite thinks of it.
+_DATASET = (
+    "SELECT splits.position, jobs.label_id, splits.split, splits.member, structures.stage, structures.source, "
+    f"{LABEL}, {FRAME} FROM splits "
+    "CROSS JOIN jobs ON jobs.structure_id = splits.structure_id AND jobs.reference = ? "
+    "CROSS JOIN labels ON labels.label_id = jobs.label_id "
+    "CROSS JOIN structures ON structures.structure_id = splits.structure_id"
+)
+
+_PLACE_DTYPE = np.dtype([("position", np.int64)])
 
 
 class SplitTables(KeptOutTables):
@@ -37,8 +52,10 @@ class SplitTables(KeptOutTables):
         if placed.rowcount != 1:
             raise StoreError(f"label {label_id} has not been received: its structure can't have a place in the dataset")
 
-    def labelled(self, after: int = 0, *, reference: str | None = None) -> Iterator[LabelledFrame]:
-        """The dataset in the order of assignment, with the labels of one reference.
+    def labelled(
+        self, after: int = 0, *, reference: str | None = None, split: Split | None = None
+    ) -> Iterator[LabelledFrame]:
+        """The dataset in the order of assignment, with the labels of one reference. A page of it is held at a time.
 
         Parameters
         ----------
@@ -46,19 +63,49 @@ class SplitTables(KeptOutTables):
             How many structures to pass over, because they were read before.
         reference : str or None
             Structures that it has not labelled are left out.
+        split : Split or None
+            Of this use alone; None: of all.
         """
-        # CROSS JOIN: read in the order of the places, whatever SQLite thinks of it.
-        sql = (
-            "SELECT splits.position, jobs.label_id, splits.split, splits.member, structures.stage, structures.source, "
-            f"{LABEL}, {FRAME} FROM splits "
-            "CROSS JOIN jobs ON jobs.structure_id = splits.structure_id AND jobs.reference = ? "
-            "CROSS JOIN labels ON labels.label_id = jobs.label_id "
-            "CROSS JOIN structures ON structures.structure_id = splits.structure_id "
-            "WHERE splits.position > ? ORDER BY splits.position LIMIT ?"
-        )
-        for _, label_id, split, member, stage, source, *rest in self._pages(sql, self._key_of(reference), after=after):
+        chosen = "" if split is None else f"AND splits.split = '{split.value}' "
+        sql = f"{_DATASET} WHERE splits.position > ? {chosen}ORDER BY splits.position LIMIT ?"
+        for page in self._whole_pages(sql, self._key_of(reference), after=after):
+            yield from self._points(page)
+
+    def sampled(
+        self, n: int, rng: np.random.Generator, *, reference: str | None = None, split: Split | None = None
+    ) -> Iterator[LabelledFrame]:
+        """So many structures of the dataset at random, in the order of assignment; all where there are no more.
+
+        Of the others nothing is read but their places.
+
+        Parameters
+        ----------
+        n : int
+        rng : Generator
+        reference, split
+            As for :meth:`labelled`.
+        """
+        key = self._key_of(reference)
+        wanted = ("", ()) if split is None else ("AND splits.split = ? ", (split.value,))
+        places = self._database.table(
+            "SELECT splits.position FROM splits CROSS JOIN jobs ON jobs.structure_id = splits.structure_id "
+            f"AND jobs.reference = ? WHERE jobs.status = ? {wanted[0]}ORDER BY splits.position",
+            *(key, JobStatus.DONE.value, *wanted[1]),
+            dtype=_PLACE_DTYPE,
+        )["position"]
+        drawn = np.sort(rng.choice(places, size=min(n, len(places)), replace=False)).tolist()
+        for first in range(0, len(drawn), PAGE):
+            some = drawn[first : first + PAGE]
+            sql = f"{_DATASET} WHERE splits.position IN ({', '.join('?' * len(some))}) ORDER BY splits.position"
+            yield from self._points(self._database.rows(sql, key, *some))
+
+    def _points(self, page: list[Row]) -> Iterator[LabelledFrame]:
+        """Structures of the dataset in the columns of :data:`_DATASET`."""
+        extras = self._extras([label_id for _, label_id, *_ in page]) if page else {}
+        for _, label_id, split, member, stage, source, *rest in page:
             with self._database.decoding():
-                label, frame = self._label(label_id, rest[:N_LABEL]), frame_of_row(rest[N_LABEL:])
+                label = self._label(label_id, rest[:N_LABEL], extras=extras.get(label_id, {}))
+                frame = frame_of_row(rest[N_LABEL:])
                 point = LabelledFrame(label_id, frame, label, Split(split), member, stage, source)
             yield point
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from aims_pax.dataset.entries import Keys
@@ -154,12 +155,33 @@ def given_datasets(project: Project) -> list[Share]:
     brought, keys = project.settings.brought, extxyz_keys(project.settings.misc)
     if brought is None:
         return []
-    tags = tags_of(project.settings)
-    return [
-        Share(split, member, read_dataset(path, keys))
-        for split, given in zip((Split.TRAINING, Split.VALIDATION), brought, strict=True)
-        for member, path in _owners(given, tags)
+    tags, read = tags_of(project.settings), cache(lambda path: read_dataset(path, keys))
+    train, valid = (dict(_owners(given, tags)) for given in brought)
+    shares: list[Share] = []
+    for member, path in train.items():
+        if valid.get(member) == path and read(path).has_splits:
+            shares += _by_own_splits(read(path), member)
+        else:
+            shares.append(Share(Split.TRAINING, member, read(path)))
+    divided = {share.dataset.path for share in shares if share.split is Split.VALIDATION}
+    return shares + [
+        Share(Split.VALIDATION, member, read(path)) for member, path in valid.items() if path not in divided
     ]
+
+
+def _by_own_splits(dataset: Dataset, member: int | None) -> Iterator[Share]:
+    """One file that is named for both: each structure stays what it is in the dataset that it comes from.
+
+    Raises
+    ------
+    StructureError
+        Nothing of it trains, or nothing validates.
+    """
+    for split in (Split.TRAINING, Split.VALIDATION):
+        if not dataset.of(split).structures:
+            found = f"is named for training and validation, and holds no structure whose own place is {split}"
+            raise StructureError(Problem(str(dataset.path), found, "both", "Name another file for one of them."))
+    yield from (Share(split, member, dataset.of(split)) for split in Split if dataset.of(split).structures)
 
 
 def free_atoms_ev(project: Project, shares: Sequence[Share]) -> dict[int, float]:
@@ -174,6 +196,7 @@ def free_atoms_ev(project: Project, shares: Sequence[Share]) -> dict[int, float]
 
 
 def _remarks(project: Project, shares: Sequence[Share]) -> Iterator[Problem]:
+    yield from _split_remarks(shares)
     for share in shares:
         yield from unit_remarks(share.dataset.path, share.dataset.structures)
         yield from share.dataset.mask_remarks()
@@ -184,6 +207,27 @@ def _remarks(project: Project, shares: Sequence[Share]) -> Iterator[Problem]:
     yield from _free_atom_remarks(project, shares)
     yield from _composition_remarks(project, shares)
     yield from _weight_remarks(project, shares)
+
+
+def _split_remarks(shares: Sequence[Share]) -> Iterator[Problem]:
+    """Structures without labels or a place, and such as are used here for something else than where they come from."""
+    by_path: dict[Path, list[Share]] = {}
+    for share in shares:
+        by_path.setdefault(share.dataset.path, []).append(share)
+    for path, mine in by_path.items():
+        yield from mine[0].dataset.left_out_remarks()
+        counts = ", ".join(f"{len(share.dataset.structures)} {share.split}" for share in mine)
+        n_none = sum(share.dataset.splits.count(None) for share in mine)
+        if len(mine) > 1 and mine[0].dataset.has_splits:
+            more = f"; {n_none} that say nothing of it train" if n_none else ""
+            yield Problem(str(path), f"Structures stay what they are in their dataset: {counts}{more}.")
+            continue
+        others = [split for split in mine[0].dataset.splits if split not in (None, mine[0].split)]
+        if others:
+            named = ", ".join(f"{others.count(split)} {split}" for split in Split if split in others)
+            found = f"Here all are {mine[0].split} structures; in the dataset that they come from there are {named}."
+            advice = "To keep that, name the file by both initial_train_dataset and initial_valid_dataset."
+            yield Problem(str(path), found, "", advice)
 
 
 def _weight_remarks(project: Project, shares: Sequence[Share]) -> Iterator[Problem]:

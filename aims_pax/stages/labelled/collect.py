@@ -180,9 +180,8 @@ class Collect:
 
     def _label(self, bench: Bench, wanted: Sequence[tuple[str, Frame, Split]]) -> None:
         """Ask for what was not asked for, and wait until all has an answer."""
-        jobs = [job for job in bench.store.jobs() if job.stage == self.name]
-        asked = {job.frame.md_step for job in jobs}
-        statuses = [job.status for job in jobs]
+        asked = bench.store.asked_of(self.name)
+        statuses = list(asked.values())
         batch = Batch(
             bench,
             self.name,

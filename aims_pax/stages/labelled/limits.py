@@ -1,5 +1,6 @@
 """Which labels of a stage are learned: the largest force that they may hold, by its own settings or its reference's."""
 
+from aims_pax.dataset.store import RunStore
 from aims_pax.reference.force_limit import ForceLimit
 from aims_pax.settings import Project
 from aims_pax.settings.stages.collect import CollectSettings
@@ -26,3 +27,14 @@ def force_limit(project: Project, stage: str, system: str, *, reference: str) ->
     systems = {one.name: one for one in by.systems}
     settings = by.reference_for(systems[system]) if system in systems else by.settings.reference
     return ForceLimit(settings.max_force_ev_per_ang)
+
+
+def kept_out_hint(store: RunStore) -> str:
+    """What a stage that comes to nothing says of labels that are kept out; empty where there are none."""
+    n_kept_out = store.n_kept_out()
+    if not n_kept_out:
+        return ""
+    return (
+        f". {n_kept_out} of the labels are stored and kept out for their forces: where such belong to what is "
+        "simulated, raise REFERENCE.max_force_ev_per_ang, and they are learned"
+    )

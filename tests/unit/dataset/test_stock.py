@@ -160,5 +160,7 @@ def test_files_that_are_none_are_refused(name: str, content: str, found: str, tm
 def test_hdf5_of_another_kind_is_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "pool.h5", "w") as file:
         file["something"] = 1
-    with pytest.raises(StructureError, match="neither those of MACE nor the columns of SO3krates"):
+    with pytest.raises(
+        StructureError, match="not those of MACE, and neither items of AiiDA-TrainsPot nor columns of SO3krates"
+    ):
         Stock([tmp_path / "pool.h5"], KEYS)

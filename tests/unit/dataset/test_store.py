@@ -471,3 +471,46 @@ def test_every_attempt_is_told_with_its_times_also_of_labels_asked_for_again(
         (2, 11.0, 18.0, 0.25, True, "node8 43"),
         (1, 10.0, 30.0, 0.25, True, ""),
     ]
+
+
+def filled(store: RunStore, frame: MakeFrame, label: MakeLabel, n: int) -> None:
+    splits = (Split.TRAINING, Split.TRAINING, Split.VALIDATION)
+    for number, label_id in enumerate(requests_(store, frame, n)):
+        store.add_label(label_id, label(3))
+        store.assign(label_id, splits[number % 3])
+
+
+def test_dataset_of_one_use_is_read_alone(store: RunStore, frame: MakeFrame, label: MakeLabel) -> None:
+    filled(store, frame, label, 700)
+    found = list(store.labelled(split=Split.VALIDATION))
+    assert [one.label_id for one in found] == list(range(3, 701, 3))
+    assert {one.split for one in found} == {Split.VALIDATION}
+    assert [one.label_id for one in store.labelled(600, split=Split.VALIDATION)] == list(range(603, 701, 3))
+
+
+def test_sample_is_drawn_by_its_generator_and_read_in_order(
+    store: RunStore, frame: MakeFrame, label: MakeLabel
+) -> None:
+    filled(store, frame, label, 700)
+    drawn = [[one.label_id for one in store.sampled(300, np.random.default_rng(seed))] for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert drawn[0] == sorted(set(drawn[0]))
+    assert len(drawn[0]) == 300
+    # The mean of 300 places drawn of 700 is within four standard errors, 4 * 202 * sqrt(4 / 7 / 300).
+    assert abs(float(np.mean(drawn[0])) - 350.5) < 35.4
+    some = list(store.sampled(10**6, np.random.default_rng(0), split=Split.VALIDATION))
+    assert [one.label_id for one in some] == list(range(3, 701, 3)), "no more than there are"
+    assert list(store.sampled(5, np.random.default_rng(0), reference="another")) == []
+
+
+def test_requests_and_times_of_a_stage_are_known_without_their_structures(
+    store: RunStore, frame: MakeFrame, label: MakeLabel
+) -> None:
+    first, second, _ = requests_(store, frame, 3)
+    store.add_job(frame(25), "collect")
+    store.add_label(first, label(3))
+    store.add_failure(second, LabelFailure(FailureReason.CRASHED, "as it was told"))
+    assert store.asked_of("active") == {25: JobStatus.DONE, 50: JobStatus.FAILED, 75: JobStatus.SUBMITTED}
+    assert store.asked_of("collect") == {25: JobStatus.SUBMITTED}
+    assert store.asked_of("another") == {}
+    assert store.wall_s_by_system() == {"ethanol": [0.25]}

@@ -110,7 +110,7 @@ def test_label_is_measured_when_nobody_says_how_long_it_takes(tmp_path: Path) ->
 
 def test_failed_label_ends_it_in_words(tmp_path: Path) -> None:
     project = project_in(tmp_path, distance=0.6)
-    with pytest.raises(CampaignStopped, match=r"the probe label of copper failed after .* unphysical: .* are kept in"):
+    with pytest.raises(CampaignStopped, match=r"the probe label of copper failed after .* kept out: .* are kept in"):
         workload_of(learning_of(project), Wishes(None, 500.0, 2.0))
 
 
@@ -150,7 +150,7 @@ def test_label_for_a_worker_of_this_machine_is_computed_with_its_share_of_the_th
 
 def test_reference_that_can_not_label_here_says_so_in_its_worker_too(tmp_path: Path) -> None:
     project = project_in(tmp_path, distance=0.6).on_cluster(LocalCluster(max_workers=2))
-    with pytest.raises(CampaignStopped, match=r"the probe label of copper failed after .* unphysical"):
+    with pytest.raises(CampaignStopped, match=r"the probe label of copper failed after .* kept out"):
         measured_labels(project)
 
 

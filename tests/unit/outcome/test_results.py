@@ -8,7 +8,7 @@ from aims_pax.dataset.entries import Keys
 from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Frame, Label, Split
-from aims_pax.outcome.results import write_datasets
+from aims_pax.outcome.datasets import write_datasets
 
 
 def fill(store: RunStore, *splits: Split) -> None:

@@ -44,7 +44,7 @@ def test_failed_probe_keeps_its_files_and_names_them(tmp_path: Path) -> None:
     near = Frame("near", 0, 0, 0, COPPER.numbers, COPPER.positions * 0.2)
     made = probe(EMT, near, scratch=tmp_path)
     assert isinstance(made.result, LabelFailure)
-    assert made.result.reason is FailureReason.UNPHYSICAL
+    assert made.result.reason is FailureReason.KEPT_OUT
     assert made.folder is not None
     assert list(made.folder.rglob("failure.txt"))
     said = "\n".join(made.lines())

@@ -52,11 +52,11 @@ def test_an_unconverged_calculation_is_a_failure_and_the_reference_goes_on(
     assert isinstance(reference.label(water, folder=tmp_path / "next", want_stress=False), Label)
 
 
-def test_nearly_fused_atoms_are_unphysical_although_tblite_converges(tmp_path: Path) -> None:
+def test_nearly_fused_atoms_are_kept_out_although_tblite_converges(tmp_path: Path) -> None:
     close = frame(Atoms("OH2", positions=[[0, 0, 0], [0, 0, 0.25], [0, 0.95, -0.3]]))
     result = build_reference(TbliteSettings()).label(close, folder=tmp_path, want_stress=False)
     assert isinstance(result, LabelFailure)
-    assert result.reason is FailureReason.UNPHYSICAL
+    assert result.reason is FailureReason.KEPT_OUT
 
 
 def test_atoms_at_the_same_place_crash_tblite_as_a_value(tmp_path: Path) -> None:
