@@ -37,10 +37,10 @@ from aims_pax.dataset.durable import replacing_bytes
 from aims_pax.dataset.store import RunStore
 from aims_pax.evaluation.detection import coverage_interval, detect, rank_correlation
 from aims_pax.frame import Frame, Label
-from aims_pax.outcome.analysis import UNBIASED
 from aims_pax.outcome.calibrated.fitted import evidence_of, of_members
 from aims_pax.outcome.calibrated.kept import FILE, read
 from aims_pax.outcome.calibrated.of_run import aside_of
+from aims_pax.outcome.errors.analysis import UNBIASED
 from aims_pax.outcome.predictions import read_predictions
 from aims_pax.protocols import FramePrediction
 from aims_pax.sampling import BatchedSampler, Langevin, Segment, TrajectoryStart

@@ -49,7 +49,7 @@ from aims_pax.committee import Committee, EpochPlan
 from aims_pax.dataset.durable import replacing_bytes
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.frame import FloatArray, Frame, Label, LabelledFrame, Split
-from aims_pax.learner.annealing import Annealing, AnnealingRules
+from aims_pax.learner.training.annealing import Annealing, AnnealingRules
 from aims_pax.sampling import BatchedSampler, TrajectoryStart, program_of
 from aims_pax.settings import Project
 from aims_pax.stages.driver import tight_binding

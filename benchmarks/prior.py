@@ -34,7 +34,7 @@ from labels_needed import HELDOUT_SEED, UNVALIDATED, Span, System, sampled
 from aims_pax.committee import Committee, Foundation, read_foundation
 from aims_pax.dataset.durable import replacing_bytes
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
-from aims_pax.learner.annealing import Annealing, AnnealingRules
+from aims_pax.learner.training.annealing import Annealing, AnnealingRules
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import PyscfSettings
 from aims_pax.settings.committee.mace import MaceSettings

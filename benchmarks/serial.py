@@ -27,8 +27,8 @@ from aims_pax.committee import Committee, EpochPlan
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Label, LabelledFrame, Split
 from aims_pax.learner import selectors
-from aims_pax.learner.annealing import Annealing, AnnealingRules
 from aims_pax.learner.quota import Quota, SplitCounts
+from aims_pax.learner.training.annealing import Annealing, AnnealingRules
 from aims_pax.protocols import FramePrediction
 from aims_pax.reference.registry import build_reference
 from aims_pax.selection import SCORES

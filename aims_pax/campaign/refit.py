@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aims_pax.committee import Committee, EpochPlan, Handling, devices_of
 from aims_pax.frame import Split
-from aims_pax.learner.annealing import AnnealingRules
+from aims_pax.learner.training.annealing import AnnealingRules
 from aims_pax.outcome.calibrated.of_run import calibrate_run
 from aims_pax.outcome.evaluate import evaluate_models
 from aims_pax.outcome.predictions import SavedPredictions

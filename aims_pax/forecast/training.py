@@ -4,7 +4,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Final
 
 from aims_pax.forecast.amounts import Amounts, Outset, Sizes, Span
-from aims_pax.learner.annealing import COOLING_SHARE
+from aims_pax.learner.training.annealing import COOLING_SHARE
 from aims_pax.settings.stage import EndSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.pretrain import PretrainSettings

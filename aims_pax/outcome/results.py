@@ -14,16 +14,16 @@ from aims_pax.dataset.tables.sessions import installed_versions
 from aims_pax.errors import StoreError
 from aims_pax.frame import Split
 from aims_pax.learner.state import State
-from aims_pax.outcome.analysis import write_analysis
 from aims_pax.outcome.calibrated.of_run import calibrate_run
 from aims_pax.outcome.counted import fault_counts, labels_by_reference, labels_spared, last_threshold, learned_first
 from aims_pax.outcome.datasets import write_datasets
+from aims_pax.outcome.errors.analysis import write_analysis
+from aims_pax.outcome.errors.origins import errors_by_origin, errors_by_system, labels_by_system, origin_lines
+from aims_pax.outcome.errors.sets import errors_by_set, places_of
 from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
 from aims_pax.outcome.explored import lines_of, write_explorations
-from aims_pax.outcome.origins import errors_by_origin, errors_by_system, labels_by_system, origin_lines
 from aims_pax.outcome.predictions import SavedPredictions, read_predictions
 from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, note_models, write_committee, write_product
-from aims_pax.outcome.sets import errors_by_set, places_of
 from aims_pax.protocols import FramePrediction
 from aims_pax.report.figures import draw_run
 from aims_pax.settings import ActiveLearningSettings, Project

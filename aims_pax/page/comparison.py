@@ -10,7 +10,7 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.evaluation.blocks import Interval, blocks_of
 from aims_pax.evaluation.intervals import mean_interval
 from aims_pax.frame import CommitteePrediction, FloatArray, Frame, IntArray, Label, LabelledFrame, Split
-from aims_pax.outcome.origins import origin_of
+from aims_pax.outcome.errors.origins import origin_of
 from aims_pax.outcome.predictions import SavedPredictions
 from aims_pax.settings.stage import INITIAL
 

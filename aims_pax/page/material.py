@@ -19,11 +19,11 @@ from aims_pax.forecast.curves.error import LearningCurve, learning_curve
 from aims_pax.frame import FloatArray, LabelledFrame
 from aims_pax.learner.exploration import Exploration
 from aims_pax.outcome.calibrated.of_run import Told, told_by
+from aims_pax.outcome.errors.sets import Places, read_places
 from aims_pax.outcome.explored import explorations_of
 from aims_pax.outcome.predictions import read_predictions
 from aims_pax.outcome.properties.findings import JSON_NAME as PROPERTIES_JSON
 from aims_pax.outcome.properties.findings import TEXT_NAME as PROPERTIES_TEXT
-from aims_pax.outcome.sets import Places, read_places
 from aims_pax.page.comparison import Comparison, before_learning, of_product
 from aims_pax.settings.stage import ACTIVE, INITIAL
 from aims_pax.stages.activities import Stopwatch

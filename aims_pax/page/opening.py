@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from aims_pax.evaluation.blocks import LEAST_BLOCKS, Interval
-from aims_pax.outcome.analysis import UNBIASED
+from aims_pax.outcome.errors.analysis import UNBIASED
 from aims_pax.page.comparison import Comparison
 from aims_pax.page.material import Material
 from aims_pax.report.style import plain

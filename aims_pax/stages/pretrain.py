@@ -214,7 +214,7 @@ class _Learning:
 
     def _train(self) -> "Committee":
         """The committee, trained for all epochs, with its best weights."""
-        from aims_pax.learner.annealing import AnnealingRules
+        from aims_pax.learner.training.annealing import AnnealingRules
         from aims_pax.stages.convergence import Convergence, ConvergenceParts, stored_convergence
 
         bench, key = self._bench, convergence_key(self._name)

@@ -10,7 +10,7 @@ from ase.io import read, write
 
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import LabelledFrame, Split, Stage
-from aims_pax.learner.annealing import LEAST_COOLING_EPOCHS
+from aims_pax.learner.training.annealing import LEAST_COOLING_EPOCHS
 from aims_pax.reference.embedded.tblite import TbliteReference
 
 from .engines import PLAIN, SPRINGS, Watched, reference_section

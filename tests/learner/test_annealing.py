@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aims_pax.learner.annealing import LAST_FACTOR, LEAST_COOLING_EPOCHS, Annealing, AnnealingRules, StageTwo
 from aims_pax.learner.journal import from_text, to_text
+from aims_pax.learner.training.annealing import LAST_FACTOR, LEAST_COOLING_EPOCHS, Annealing, AnnealingRules, StageTwo
 
 
 def made(rules: AnnealingRules, losses: list[float | None]) -> tuple[Annealing, list[float]]:

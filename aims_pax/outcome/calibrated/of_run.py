@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import LabelledFrame, Split
-from aims_pax.outcome.analysis import UNBIASED
 from aims_pax.outcome.calibrated import kept
 from aims_pax.outcome.calibrated.fitted import evidence_of, fit, of_members
+from aims_pax.outcome.errors.analysis import UNBIASED
 from aims_pax.outcome.predictions import SavedPredictions
 from aims_pax.selection.calibration import LEAST_STRUCTURES, Evidence
 from aims_pax.settings.stage import INITIAL

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from aims_pax.frame import BoolArray, FloatArray
-from aims_pax.outcome.analysis import UNBIASED
+from aims_pax.outcome.errors.analysis import UNBIASED
 from aims_pax.page.comparison import blocked_correlation
 from aims_pax.page.figure import Absent, Figure, Panel
 from aims_pax.page.material import Material

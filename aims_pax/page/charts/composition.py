@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from aims_pax.frame import Split
-from aims_pax.outcome.origins import origin_of
+from aims_pax.outcome.errors.origins import origin_of
 from aims_pax.page.figure import Absent, Figure, Panel
 from aims_pax.page.material import Material
 from aims_pax.report.style import BLUE, GREEN, ORANGE

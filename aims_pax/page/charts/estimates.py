@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from aims_pax.evaluation.detection import Detection, detect, rank_correlation
 from aims_pax.frame import FloatArray
-from aims_pax.outcome.analysis import UNBIASED
 from aims_pax.outcome.calibrated.of_run import Told
+from aims_pax.outcome.errors.analysis import UNBIASED
 from aims_pax.page.figure import Absent, Figure, Panel
 from aims_pax.page.material import Material
 from aims_pax.report.style import BLUE, GREEN, GREY, INK, ORANGE, PALE_BLUE, plain, plain_log

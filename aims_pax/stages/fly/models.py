@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aims_pax.frame import Frame, LabelledFrame
-from aims_pax.learner.annealing import Annealing, AnnealingRules
+from aims_pax.learner.training.annealing import Annealing, AnnealingRules
 from aims_pax.settings.committee.mace import MaceSettings
 from aims_pax.settings.stages.fly import FlySettings
 

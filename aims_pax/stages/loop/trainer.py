@@ -11,7 +11,7 @@ from aims_pax.committee import Committee, EpochPlan, EpochReport
 from aims_pax.dataset.records import EpochRow
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Split
-from aims_pax.learner.stagnation import Stagnation
+from aims_pax.learner.training.stagnation import Stagnation
 from aims_pax.protocols import Molecules
 
 diary = logging.getLogger("aims_pax.training")

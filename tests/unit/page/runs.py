@@ -9,8 +9,8 @@ from aims_pax.dataset.records import EpochRow, ScoreRow
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import CommitteePrediction, FailureReason, Frame, Label, LabelFailure, Split
 from aims_pax.learner.state import State
+from aims_pax.outcome.errors.sets import Places
 from aims_pax.outcome.predictions import SavedPredictions
-from aims_pax.outcome.sets import Places
 from aims_pax.protocols import FramePrediction, MemberErrors
 from aims_pax.stages.states import keep_state
 

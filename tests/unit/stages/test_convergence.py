@@ -2,8 +2,8 @@
 
 import pytest
 
-from aims_pax.learner.annealing import Annealing
-from aims_pax.learner.stagnation import Stagnation
+from aims_pax.learner.training.annealing import Annealing
+from aims_pax.learner.training.stagnation import Stagnation
 from aims_pax.stages.convergence import ConvergenceState, stored_convergence
 from aims_pax.stages.memory import Memory
 

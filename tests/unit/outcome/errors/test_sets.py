@@ -7,7 +7,7 @@ import pytest
 
 from aims_pax.errors import StoreError
 from aims_pax.frame import FloatArray, Frame, Label, LabelledFrame, Split
-from aims_pax.outcome.sets import FILE, MOST_STRUCTURES, places_of, read_places
+from aims_pax.outcome.errors.sets import FILE, MOST_STRUCTURES, places_of, read_places
 
 
 class Line:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from math import ceil, cos, pi
 from typing import Final
 
-from aims_pax.learner.stagnation import Stagnation
+from aims_pax.learner.training.stagnation import Stagnation
 
 COOLING_SHARE: Final = 1 / 2
 """Part of all epochs in which the learning rate falls."""

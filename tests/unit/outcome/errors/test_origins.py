@@ -8,7 +8,13 @@ import pytest
 
 from aims_pax.evaluation.metrics import MemberPrediction
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
-from aims_pax.outcome.origins import errors_by_origin, errors_by_system, labels_by_system, origin_lines, origin_of
+from aims_pax.outcome.errors.origins import (
+    errors_by_origin,
+    errors_by_system,
+    labels_by_system,
+    origin_lines,
+    origin_of,
+)
 
 
 class Said:

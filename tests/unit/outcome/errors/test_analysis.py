@@ -7,7 +7,7 @@ import pytest
 
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import CommitteePrediction, Frame, Label
-from aims_pax.outcome.analysis import FIGURE, analysed, write_analysis
+from aims_pax.outcome.errors.analysis import FIGURE, analysed, write_analysis
 
 
 def filled(folder: Path, scores: list[float], errors: list[float], sources: list[str]) -> None:
