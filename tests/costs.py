@@ -64,6 +64,7 @@ COSTS: Final[Mapping[str, str]] = {
     "unit/sampling": "torch",
     "unit/settings/methods/test_engines.py": "torch",
     "unit/settings/test_variables.py": "torch",
+    "unit/stages/exploring/test_starts.py": "torch",
     "unit/stages/loop/test_judging.py": "torch",
     "unit/stages/loop/test_recording.py": "torch",
     "unit/stages/loop/test_wrecks.py": "torch",
