@@ -29,7 +29,7 @@ with. Several processes may fill one table, each with systems of its own.
 import argparse
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from math import ceil
@@ -151,12 +151,23 @@ def systems_of(*, is_quick: bool) -> dict[str, System]:
     return {one.name: one for one in (molecule, salt, large)}
 
 
-def project_of(system: System, folder: Path, *, seed: int, goal: int) -> Project:
-    """The run of active learning to a number of training structures; MD and models of the other ways are its own."""
+def project_of(
+    system: System,
+    folder: Path,
+    *,
+    seed: int,
+    goal: float,
+    labelling: Mapping[str, Mapping[str, object]] | None = None,
+    learning: Mapping[str, object] | None = None,
+) -> Project:
+    """The run of active learning to a number of training structures; MD and models of the other ways are its own.
+
+    `labelling` may name another reference and workers, `learning` further settings of active learning.
+    """
     channels, degree = MODELS[system.model]
     return ap.Project.of(
         {system.name: system.atoms},
-        reference={"type": "tblite", "method": system.method},
+        **(labelling or {"reference": {"type": "tblite", "method": system.method}}),
         stages=[
             ap.initial(
                 n_points_per_sampling_step_idg=8,
@@ -174,6 +185,7 @@ def project_of(system: System, folder: Path, *, seed: int, goal: int) -> Project
                 skip_step_mlff=20,
                 valid_ratio=VALID_RATIO,
                 save_trajectories=False,
+                **(learning or {}),
             ),
         ],
         md={"temperature": system.temperature_k, "timestep": system.timestep_fs, "friction": 0.01, "seed": seed},

@@ -1,4 +1,4 @@
-"""A reference that takes a given time and no computer: what benchmarks of labelling let the workers do."""
+"""References that take a given time: what benchmarks of labelling let the workers do."""
 
 import os
 import time
@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
+from tblite.ase import TBLite
 
 
 class Sleeping(Calculator):  # type: ignore[misc]
@@ -40,3 +41,22 @@ class Sleeping(Calculator):  # type: ignore[misc]
         time.sleep(self._label_s)
         forces = np.full((len(self.atoms), 3), 0.01)
         self.results = {"energy": -float(len(self.atoms)), "forces": forces}
+
+
+class SlowTightBinding(TBLite):  # type: ignore[misc]
+    """GFN2-xTB whose labels take as long as those of an expensive method, while the computer is free for others."""
+
+    def __init__(self, label_s: float) -> None:
+        super().__init__(method="GFN2-xTB", verbosity=0)
+        self._label_s = label_s
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy", "forces"),
+        system_changes: Sequence[str] = all_changes,
+    ) -> None:
+        """Compute, and sleep for what is left of the time."""
+        began = time.monotonic()
+        super().calculate(atoms, list(properties), list(system_changes))
+        time.sleep(max(0.0, self._label_s - (time.monotonic() - began)))
