@@ -61,6 +61,7 @@ COSTS: Final[Mapping[str, str]] = {
     "unit/reference/embedded/test_model_file.py": "torch",
     "unit/reference/process/test_supervised.py": "process",
     "unit/reference/test_foreign.py": "torch",
+    "unit/reference/test_grimme_2006.py": "torch",
     "unit/sampling": "torch",
     "unit/settings/methods/test_engines.py": "torch",
     "unit/settings/test_variables.py": "torch",

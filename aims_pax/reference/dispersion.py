@@ -1,4 +1,4 @@
-"""London dispersion on top of any reference, by s-dftd3 or dftd4."""
+"""London dispersion on top of any reference, by s-dftd3, dftd4, or Grimme's tables of 2006."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +11,8 @@ import numpy as np
 from aims_pax.frame import Frame, Label, LabelFailure
 from aims_pax.protocols import Reference
 from aims_pax.reference.calculation import Calculation, Observables, engine
+from aims_pax.reference.grimme_2006 import HEAVIEST as TABLED
+from aims_pax.reference.grimme_2006 import SCALES, d2_correction
 from aims_pax.settings.methods.charges import told_by
 from aims_pax.settings.methods.dispersion import Damping, DispersionSettings
 from aims_pax.settings.methods.limits import LabelLimits
@@ -54,7 +56,8 @@ class Dispersion:
 
     Notes
     -----
-    D3: Grimme et al., J. Chem. Phys. 132, 154104 (2010); D4: Caldeweyher et al., J. Chem. Phys. 150, 154122 (2019).
+    D2: Grimme, J. Comput. Chem. 27, 1787 (2006); D3: Grimme et al., J. Chem. Phys. 132, 154104 (2010); D4: Caldeweyher
+    et al., J. Chem. Phys. 150, 154122 (2019).
     """
 
     settings: DispersionSettings
@@ -64,13 +67,17 @@ class Dispersion:
     def name(self) -> str:
         """Method, damping, functional, and the library with its version."""
         settings = self.settings
-        method = "D4" if settings.method == "d4" else f"D3({settings.damping.upper()}{'-ATM' * settings.three_body})"
         cutoff = "" if settings.cutoff is None else f", cutoff {settings.cutoff:g} Å"
+        if settings.method == "d2":
+            return f"D2-{settings.xc}{cutoff}"
+        method = "D4" if settings.method == "d4" else f"D3({settings.damping.upper()}{'-ATM' * settings.three_body})"
         package = DISTRIBUTIONS[settings.method]
         return f"{method}-{settings.xc} by {engine(package, package)}{cutoff}"
 
     def problems(self, numbers: Sequence[int]) -> list[str]:
         """Missing package, unknown functional, elements without parameters."""
+        if self.settings.method == "d2":
+            return self._problems_of_d2(numbers)
         package = DISTRIBUTIONS[self.settings.method]
         if find_spec(package) is None:
             return [
@@ -101,6 +108,15 @@ class Dispersion:
         RuntimeError
             The library refuses the structure.
         """
+        if self.settings.method == "d2":
+            own = self.settings.cutoff
+            return d2_correction(
+                frame,
+                s6=SCALES[self.settings.xc.lower()],
+                cutoff_ang=PAIRS_ANG if own is None else own,
+                width_ang=0.0 if own is None else min(SMOOTH_ANG, own / 2),
+                want_stress=want_stress,
+            )
         if int(frame.numbers.max()) > HEAVIEST:
             raise ValueError(f"there are no dispersion parameters beyond Z = {HEAVIEST}")
         model = self._model(frame)
@@ -114,6 +130,16 @@ class Dispersion:
             forces=-found["gradient"] * HARTREE_EV / BOHR_ANG,
             stress=stress,
         )
+
+    def _problems_of_d2(self, numbers: Sequence[int]) -> list[str]:
+        if self.settings.xc.lower() not in SCALES:
+            key = f"REFERENCE.dispersion.xc = {self.settings.xc}"
+            return [f"D2 has no scale for {key}; it knows {', '.join(SCALES)}"]
+        if beyond := [number for number in numbers if number > TABLED]:
+            return [
+                f"D2 can't correct these elements: there are no parameters beyond Z = {TABLED}, and Z = {beyond[0]}"
+            ]
+        return []
 
     def _model(self, frame: Frame) -> Any:
         """The library's own, in atomic units."""

@@ -19,7 +19,11 @@ DispersionCutoff = Annotated[float, Ge(1), Le(100)]
 class DispersionSettings(Section):
     """Energy, forces and stress of London dispersion, added to the reference's own."""
 
-    method: Literal["d3", "d4"] = Field("d3", description="D3 by s-dftd3, or D4 by dftd4, which depends on the charge.")
+    method: Literal["d2", "d3", "d4"] = Field(
+        "d3",
+        description="D3 by s-dftd3, D4 by dftd4, or Grimme's D2 of 2006. D4 depends on the charge. D2 is for hydrogen "
+        "to xenon, and pbe, blyp, bp, b3lyp, tpss or b97-d.",
+    )
     xc: Text = Field(description="Functional whose damping parameters are taken, as the reference's own: pbe, b3lyp.")
     damping: Damping = Field("bj", description="Damping at short distances. D4 has only bj.")
     three_body: bool = Field(
@@ -32,6 +36,9 @@ class DispersionSettings(Section):
     )
 
     def contradictions(self) -> Iterator[Contradiction]:
+        for key in ("damping", "three_body"):
+            if self.method == "d2" and self.is_set(key):
+                yield Contradiction(key, f"{key} is given, and D2 has no choice of it.", "Remove it.")
         if self.method == "d4" and self.damping != "bj":
             yield Contradiction("damping", f"damping is {self.damping}, and D4 has only bj.", "Remove it.")
         if self.method == "d4" and self.is_set("three_body") and not self.three_body:
