@@ -43,6 +43,9 @@ if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax
     from aims_pax.sampling import BatchedSampler, TrajectoryStart
     from aims_pax.stages.loop.recording import NoRecorder, TrajectoryRecorder
 
+USUAL_MEMBERS: Final = 4
+"""Of a campaign of which no stage says how many there are."""
+
 EQUILIBRATION_CHUNK: Final = 5
 """MD steps of equilibration between two moments at which a run can be left: few, for the driver may take a second for
 each, and no fewer, for it begins each chunk without its wave functions."""
@@ -55,7 +58,7 @@ def seeds_of(project: Project) -> tuple[int, ...]:
         return tuple(active.seeds_tags_dict.values())
     # v0.2 reads the number of the first stage alone.
     sizes = [size for one in project.settings.stages if (size := getattr(one.settings, "ensemble_size", None))]
-    return tuple(range(general.seed, general.seed + sizes[0]))
+    return tuple(range(general.seed, general.seed + (sizes[0] if sizes else USUAL_MEMBERS)))
 
 
 def run_folder(project: Project, *, run_id: str | None = None) -> RunFolder:

@@ -82,6 +82,15 @@ def test_what_is_made_is_labelled_split_and_learned(engine: type[Watched], tmp_p
     assert (tmp_path / "results" / "test.extxyz").is_file()
 
 
+@pytest.mark.parametrize("n_members", [None, 2])
+def test_it_may_be_all_of_a_campaign(n_members: int | None, engine: type[Watched], tmp_path: Path) -> None:
+    """Exploration is switched off, and the committee is as large as it says, or as usual."""
+    collect = COLLECT["collect"] | ({} if n_members is None else {"ensemble_size": n_members})
+    content = run(project_of(tmp_path, [{"collect": collect}, {"converge": {"max_convergence_epochs": 3}}]))
+    assert len(content["models"]) == (n_members or 4)
+    assert {one.stage for one in labels_of(tmp_path)} == {"collect"}
+
+
 def test_check_says_what_is_made_and_the_forecast_counts_it(tmp_path: Path) -> None:
     project = load_project(project_of(tmp_path, STAGES), stages=BOTH)
     report = check_project(project, project.stages)
@@ -164,8 +173,7 @@ def test_other_structures_than_it_was_begun_with_are_refused(engine: type[Watche
     ("stages", "found"),
     [
         ([LEARN, COLLECT, CONVERGE, LEARN], "comes after another stage"),
-        ([COLLECT, LEARN], "is not followed by converge and learn"),
-        ([COLLECT, CONVERGE], "is not followed by converge and learn"),
+        ([COLLECT, LEARN], "is not followed by converge, which learns its labels"),
         (
             [COLLECT, CONVERGE, {"learn": {**LEARN["learn"], "start_from": "initial_dataset"}}],
             "STAGES.2.learn.start_from is initial_dataset, and STAGES.0.collect has no MD to begin from",

@@ -358,7 +358,7 @@ def test_md_that_comes_to_no_frame_stops_it_and_says_why(engine: type[Watched], 
     [
         ([explore()], "STAGES.0.explore has no models to explore with"),
         ([explore(), COLLECT, CONVERGE], "comes after another stage"),
-        ([COLLECT, explore()], "is not followed by converge and learn or explore"),
+        ([COLLECT, explore()], "is not followed by converge, which learns its labels"),
         ([COLLECT, CONVERGE, explore(label=False)], "there would be nothing to learn"),
         ([COLLECT, CONVERGE, explore(train=False)], "max_loops is given, and with train: false there is one round"),
         ([COLLECT, CONVERGE, explore(length=0.01)], "there is no frame"),

@@ -285,13 +285,9 @@ def _collecting_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str
             found = f"{plan.said()} comes after another stage, and what it makes is the first dataset."
             yield plan.keys, found, "", f"Begin the list with {COLLECT}, or leave it out."
         kinds = [one.kind for one in plans[index + 1 :]]
-        if kinds[:1] != [CONVERGE] or not {LEARN, EXPLORE}.intersection(kinds):
-            found = f"{plan.said()} is not followed by {CONVERGE} and {LEARN} or {EXPLORE}, which learn its labels and "
-            found += "go on."
-            advice = (
-                f"Write {CONVERGE}, and {LEARN} or {EXPLORE} after it. aims-pax collect makes a file of structures "
-            )
-            advice += "alone."
+        if kinds[:1] != [CONVERGE]:
+            found = f"{plan.said()} is not followed by {CONVERGE}, which learns its labels."
+            advice = f"Write {CONVERGE} after it. aims-pax collect makes a file of structures alone."
             yield plan.keys, found, "", advice
         for one in plans[index + 1 :]:
             if getattr(one.settings, "start_from", "") == "initial_dataset":

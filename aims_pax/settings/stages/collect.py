@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Annotated
 
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Le, Lt
 from pydantic import Field
 
 from aims_pax.settings.augmentation.augment import AugmentSettings
-from aims_pax.settings.reading.kinds import Count, Fraction, Positive
+from aims_pax.settings.reading.kinds import Count, Fraction, Positive, Whole
 from aims_pax.settings.section import Contradiction, Section
 
 
@@ -27,6 +27,9 @@ class CollectSettings(Section):
         None,
         description="Largest force on an atom that a label of this stage may hold to be learned, eV/Å. As REFERENCE "
         "says when not given; distorted structures and clusters may need more than the MD.",
+    )
+    ensemble_size: Annotated[int, Ge(2), Le(1000), Whole] | None = Field(
+        None, description="Models of the committee. As a later stage says, or 4, when not given."
     )
     max_consecutive_failures: Count = Field(
         20, description="Structures that fail in a row, after which the campaign stops, and tries them again next time."
