@@ -157,7 +157,7 @@ def test_trajectories_move_by_the_mean_or_by_one_member(
     else:
         assert asked.count((0,)) == 1 + 10, "the starting structures, and every step of both at once"
         # Labels of the second round of the initial dataset are predicted before they are learned.
-        assert asked.count(None) == 5 + 1 + 4, "every check of both at once, the final errors, and those"
+        assert asked.count(None) == 5 + 2 + 4, "every check of both at once, the final errors of two sets, and those"
 
 
 # -- interruptions --------------------------------------------------------------------------------------------

@@ -32,9 +32,9 @@ def water_frames(n_frames: int) -> list[Frame]:
     return [Frame("water", 0, step, 0, numbers, WATER + rng.normal(0.0, 0.05, (3, 3))) for step in range(n_frames)]
 
 
-def labelled(frames: list[Frame], labels: list[Label]) -> list[LabelledFrame]:
+def labelled(frames: list[Frame], labels: list[Label], split: Split = Split.TRAINING) -> list[LabelledFrame]:
     pairs = zip(frames, labels, strict=True)
-    return [LabelledFrame(n, frame, label, Split.TRAINING) for n, (frame, label) in enumerate(pairs, start=1)]
+    return [LabelledFrame(n, frame, label, split) for n, (frame, label) in enumerate(pairs, start=1)]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def data(models: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
         for energy, forces in means
     ]
     path = tmp_path_factory.mktemp("data") / "heldout.extxyz"
-    write_extxyz(path, labelled(frames, labels))
+    write_extxyz(path, labelled(frames, labels, Split.TEST))
     return path
 
 

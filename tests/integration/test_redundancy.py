@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from aims_pax.protocols import LabelDone, LabelJob, Status
 from aims_pax.selection import distances
 from aims_pax.stages import assembly
 from aims_pax.testing.pools import ScriptedPool
+from aims_pax.testing.springs import Springs
 
 from .engines import Watched, emt
 from .projects import Watcher, active_project, jobs_of, labels_of, loaded, run
@@ -108,15 +109,21 @@ def test_a_run_that_is_interrupted_passes_over_the_same(
     assert outcome(folder) == outcome(spared[0])
 
 
-def test_without_the_key_nothing_is_passed_over_and_no_descriptor_computed(
+def test_without_the_key_nothing_is_passed_over_and_descriptors_are_computed_for_the_map_alone(
     initial_copper: Path, engine: type[Watched], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unasked(*_: Any) -> Any:
-        raise AssertionError("nobody asks for descriptors")
+    asked: list[int] = []
+    descriptors = Springs.descriptors
 
-    monkeypatch.setattr("aims_pax.testing.springs.Springs.descriptors", unasked)
-    content = run(active_project(tmp_path, initial_copper, changes()), stages=ACTIVE).content
+    def noted(springs: Springs, frames: Sequence[Frame]) -> Any:
+        asked.append(len(frames))
+        return descriptors(springs, frames)
+
+    monkeypatch.setattr(Springs, "descriptors", noted)
+    folder = active_project(tmp_path, initial_copper, changes())
+    content = run(folder, stages=ACTIVE).content
     assert content["labels_spared"] == {"passed_over": 0, "withdrawn": 0}
+    assert asked == [len(labels_of(folder))]
 
 
 # -- withdrawn ------------------------------------------------------------------------------------------------
