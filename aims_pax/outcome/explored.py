@@ -57,8 +57,9 @@ def record_of(name: str, state: Exploration) -> dict[str, Any]:
 def lines_of(said: Sequence[dict[str, Any]]) -> list[str]:
     """What a person wants to know of them when a run ends."""
     return [
-        f"{one['stage']}: {one['n_rounds']} rounds, {one['n_frames']} frames judged, {one['n_labelled']} labelled; "
-        f"{one['n_beyond_in_last']} beyond a tolerance in the last; {one['ended'] or 'not over'}"
+        f"{one['stage']}: {one['n_rounds']} round{'s' * (one['n_rounds'] != 1)}, {one['n_frames']} frames judged, "
+        f"{one['n_labelled']} labelled; {one['n_beyond_in_last']} beyond a tolerance in the last; "
+        f"{one['ended'] or 'not over'}"
         for one in said
     ]
 

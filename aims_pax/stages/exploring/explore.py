@@ -112,8 +112,9 @@ class Explore:
                 "are labelled, and none is learned"
             )
             return
+        most = "one round, or" if settings.max_loops == 1 else f"at most {settings.max_loops} rounds,"
         yield (
-            f"{self.name}: at most {settings.max_loops} rounds, until no frame's error is expected beyond {limits}; "
+            f"{self.name}: {most} until no frame's error is expected beyond {limits}; "
             f"at most {settings.max_selected_frames} frames of each are labelled and learned. How many that will be "
             "can't be told before"
         )

@@ -88,7 +88,7 @@ class Rounds:
         }
         while self.state.ended is None:
             steps[self.state.step]()
-        diary.info("%s is over after %d rounds: %s", self._name, self.state.present.number, self.state.ended)
+        diary.info("%s is over after round %d: %s", self._name, self.state.present.number, self.state.ended)
 
     # -- beginning ------------------------------------------------------------------------------------------------
 
