@@ -29,7 +29,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 import yaml
-from aims_pax.evaluation.properties.vacancy import VacancyEnergies
 from ase import Atoms
 from ase.build import bulk, graphene
 from ase.io import write
@@ -37,6 +36,7 @@ from ase.io import write
 import aims_pax as ap
 from aims_pax.evaluation.properties import Line, Measured, Panel, Quantity, Usual
 from aims_pax.evaluation.properties.binding import BindingCurve
+from aims_pax.evaluation.properties.defects.vacancy import VacancyEnergies
 from aims_pax.evaluation.properties.equation_of_state import EquationOfState
 from aims_pax.evaluation.properties.phonons import Phonons
 
