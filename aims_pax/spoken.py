@@ -12,6 +12,9 @@ SPIN_NAMES: Final = ("spin", "total_spin", "ref_total_spin")
 
 _SAME: Final = 1e-6
 
+SPOKEN: Final = "charge"
+"""What a calculator of ASE says has changed where charge or spin has, which ASE does not look at."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
@@ -122,3 +125,17 @@ def _numbers(facts: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 def _whole(value: float | None) -> int | None:
     return int(value) if value is not None and float(value).is_integer() else None
+
+
+def changed_with_words(changed: list[str], before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[str]:
+    """What has changed of a structure, with its charge and spin, which ASE does not look at.
+
+    Parameters
+    ----------
+    changed : list of str
+        What ASE says.
+    before, now : mapping
+        `info` of the atoms; None: there were none before.
+    """
+    is_same = before is None or spoken_of(before) == spoken_of(now)
+    return changed if is_same else [*changed, SPOKEN]

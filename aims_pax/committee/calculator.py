@@ -8,7 +8,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from aims_pax.atoms import frame_of
 from aims_pax.frame import CommitteePrediction
 from aims_pax.protocols import ErrorEstimator, EstimatedErrors, Predictor
-from aims_pax.spoken import spoken_of
+from aims_pax.spoken import changed_with_words
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -46,9 +46,8 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]
 
     def check_state(self, atoms: "Atoms", tol: float = 1e-15) -> list[str]:
         """What has changed since the newest results, of charge and spin, too, which ASE does not look at."""
-        changed: list[str] = super().check_state(atoms, tol)
-        is_same = self.atoms is None or spoken_of(self.atoms.info) == spoken_of(atoms.info)
-        return changed if is_same else [*changed, "charge"]
+        before = None if self.atoms is None else self.atoms.info
+        return changed_with_words(super().check_state(atoms, tol), before, atoms.info)
 
     def calculate(
         self,

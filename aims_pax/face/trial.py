@@ -6,17 +6,13 @@ from pathlib import Path
 
 from aims_pax.departure import Departure
 from aims_pax.errors import Problem, UserError
-from aims_pax.evaluation.structure import Run
-from aims_pax.evaluation.verdict import Verdict
 from aims_pax.outcome.conditions import common_temperature
-from aims_pax.outcome.dihedrals.findings import Compared, Uncompared
-from aims_pax.outcome.dihedrals.opponent import Opponent, compare_dihedrals, driving_name
 from aims_pax.outcome.drivers import usual_driver
 from aims_pax.outcome.heldout.heldout_plan import HeldoutPlan
 from aims_pax.outcome.heldout.heldout_set import HeldoutParts, HeldoutSet
-from aims_pax.outcome.structure.films import Films, is_trajectory, runs_in
-from aims_pax.outcome.structure.findings import ComparedStructure, compare_structures
-from aims_pax.outcome.verify import Drive, Subject, Verification, Wishes, heldout_name, measure_heldout, try_dynamics
+from aims_pax.outcome.rival import Rival
+from aims_pax.outcome.structure.films import is_trajectory
+from aims_pax.outcome.verify import Drive, Subject, Verification, Wishes, heldout_name, measure_heldout
 from aims_pax.settings import Project
 from aims_pax.settings.project import load_project
 
@@ -80,38 +76,16 @@ def verify(
     wishes = Wishes(tuple(temperatures_k), n_runs, length_ps, Drive(drive), seed)
     if structure and against is None:
         raise UserError(Problem("structure", "is True, and against names nothing to compare with."))
-    films, opponent = (Films() if structure else None), None
-    theirs: Films | dict[str, list[Run]] | None = Films() if structure else None
-    if structure and is_trajectory(str(against)):
-        if dihedrals != "auto":
-            raise UserError(Problem("dihedrals", "are given, and those of a file of structures are not compared."))
-        theirs = runs_in(str(against), [system.frame for system in chosen.systems])
-    elif against is not None:
-        watching = theirs if isinstance(theirs, Films) else None
-        opponent = Opponent.of(subject, wishes, against=str(against), dihedrals=dihedrals, films=watching)
+    if structure and is_trajectory(str(against)) and dihedrals != "auto":
+        raise UserError(Problem("dihedrals", "are given, and those of a file of structures are not compared."))
+    named = None if against is None else str(against)
+    rival = Rival.of(subject, wishes, against=named, dihedrals=dihedrals, structure=structure)
     file = None if data is None else Path(data).expanduser()
     if heldout:
         file = _made(chosen, subject, heldout)
     measured = None if file is None else measure_heldout(subject, file, drive=wishes.drive)
-    known = None if measured is None else measured.measured
-    verdicts: dict[float, Verdict] = {}
-    compared: tuple[Compared | Uncompared, ...] = ()
-    departure = Departure()
-    if length_ps:
-        angles = {} if opponent is None else opponent.dihedrals
-        verdicts = try_dynamics(
-            subject, wishes, departure=departure, show=_unshown, measured=known, angles=angles, films=films
-        )
-    if opponent is not None:
-        folder = chosen.run_folder / "verify"
-        compared = compare_dihedrals(
-            subject, wishes, opponent, verdicts, folder=folder, departure=departure, show=_unshown
-        )
-    structures: tuple[ComparedStructure, ...] = ()
-    if films is not None and theirs is not None:
-        methods = (driving_name(subject, wishes), Path(str(against)).name if opponent is None else opponent.name)
-        structures = compare_structures(films, theirs, [system.name for system in chosen.systems], methods=methods)
-    return Verification(subject.names, verdicts, measured, dihedrals=compared, structures=structures)
+    folder = chosen.run_folder / "verify"
+    return rival.tried(subject, wishes, measured, folder=folder, departure=Departure(), show=_unshown)
 
 
 def _unshown(_words: str) -> None:

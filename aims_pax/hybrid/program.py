@@ -86,7 +86,10 @@ class Decider:
 
     def initialise(self) -> int:
         """Begin a run, or go on from a checkpoint where its step is given and there is a state."""
+        from aims_pax.hybrid.refit import require_ready  # and what reads settings, which takes a second, once
+
         wishes, reached = self._wishes(), self._call.step
+        require_ready(self._call.folder, wishes.refit)
         state = begin(wishes.rules)
         if reached is not None and self._state_path.is_file():
             state = continuing(read_state(self._state_path), wishes.rules, reached=reached)

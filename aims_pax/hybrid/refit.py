@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,7 +19,7 @@ from aims_pax.settings.committee.mace import MaceSettings
 from aims_pax.settings.reading.arguments import mace_arguments
 from aims_pax.settings.reading.document import read_document
 from aims_pax.settings.sections import read_mace
-from aims_pax.settings.stages.fly import FlySettings, RefitSettings, ToleranceSettings
+from aims_pax.settings.stages.fly import RefitSettings
 from aims_pax.stages.fly.models import FlownModels
 
 if TYPE_CHECKING:
@@ -31,6 +31,22 @@ WEIGHTS: Final = "ml-model.pt"
 """What the weights and the optimizer are called after the seed, from which the next training goes on."""
 
 
+def require_ready(folder: Path, wishes: Refit) -> None:
+    """Do nothing where a model can be made once there are structures: told before CASTEP computes the first.
+
+    Raises
+    ------
+    UserError
+        A file is missing or wrong, or free atoms are wanted that nobody has brought.
+    """
+    mace_settings(folder, wishes, compute_stress=False)
+    _e0(wishes)
+    _, free_ev = read_points(_previous(folder, wishes))
+    if wishes.has_free_atoms and not free_ev:
+        found = "e0_method is isolated, and previous_data holds no free atoms."
+        raise UserError(Problem("refit.e0_method", found, "", "Add their structures, or say their energies by e0."))
+
+
 def refit(seed: str, folder: Path, wishes: Refit, *, step: int) -> Iterator[str]:
     """Train, and write the file that CASTEP reads; what was done, in words.
 
@@ -40,22 +56,29 @@ def refit(seed: str, folder: Path, wishes: Refit, *, step: int) -> Iterator[str]
         There is nothing to learn from, or mace.yaml is wrong.
     """
     began = time.monotonic()
-    labelled, free_ev = read_points(points.path_of(seed, folder), [folder / name for name in wishes.previous_data])
+    labelled, free_ev = read_points([*_previous(folder, wishes), points.path_of(seed, folder)])
+    if not labelled:
+        raise UserError(Problem(str(points.path_of(seed, folder)), "There are no structures to learn from."))
     has_stress = all(one.label.stress is not None for one in labelled)
-    settings = _settings(wishes)
-    models = FlownModels(mace_settings(folder, wishes, compute_stress=has_stress), settings)
+    learned = RefitSettings(first_epochs=wishes.first_epochs, epochs=wishes.epochs, from_scratch=wishes.from_scratch)
+    models = FlownModels(mace_settings(folder, wishes, compute_stress=has_stress), learned)
     weights = folder / f"{seed}.{WEIGHTS}"
     if weights.is_file() and not wishes.from_scratch:
         models.resume(weights, [])
     yield f"{len(labelled)} structures are learned{', from random weights' if models.committee is None else ''}"
-    committee = models.learn(labelled, atomic_energies_ev={**free_ev, **_e0(wishes)})
+    known = {**(free_ev if wishes.has_free_atoms else {}), **_e0(wishes)}
+    committee = models.learn(labelled, atomic_energies_ev=known)
     _keep_earlier(folder, seed, wishes.model, step=step)
     committee.save(weights)
     write_for_castep(committee, folder / wishes.model)
     yield f"{wishes.model} was written after {time.monotonic() - began:.1f} s"
 
 
-def read_points(path: Path, previous: list[Path]) -> tuple[list[LabelledFrame], dict[int, float]]:
+def _previous(folder: Path, wishes: Refit) -> list[Path]:
+    return [folder / name for name in wishes.previous_data]
+
+
+def read_points(files: Sequence[Path]) -> tuple[list[LabelledFrame], dict[int, float]]:
     """Structures with what QM says of them, and energies of the free atoms among them (eV) by atomic number.
 
     Raises
@@ -66,7 +89,7 @@ def read_points(path: Path, previous: list[Path]) -> tuple[list[LabelledFrame], 
     from ase.io import iread
 
     found, free_ev = list[LabelledFrame](), dict[int, float]()
-    for file in (*previous, path):
+    for file in files:
         if not file.is_file():
             raise UserError(Problem(str(file), "This file of structures does not exist."))
         for index, atoms in enumerate(iread(file, ":", format="extxyz")):
@@ -75,8 +98,6 @@ def read_points(path: Path, previous: list[Path]) -> tuple[list[LabelledFrame], 
                 free_ev[int(frame.numbers[0])] = label.energy
             else:
                 found.append(LabelledFrame(len(found) + 1, frame, label, Split.TRAINING))
-    if not found:
-        raise UserError(Problem(str(path), "There are no structures to learn from."))
     return found, free_ev
 
 
@@ -126,11 +147,6 @@ def write_for_castep(committee: "Committee", target: Path) -> None:
     aside = target.with_suffix(".part")
     scripted.save(str(aside))
     aside.replace(target)
-
-
-def _settings(wishes: Refit) -> FlySettings:
-    learned = RefitSettings(first_epochs=wishes.first_epochs, epochs=wishes.epochs, from_scratch=wishes.from_scratch)
-    return FlySettings(tolerances=ToleranceSettings(ediff=1.0), refit=learned)
 
 
 def _e0(wishes: Refit) -> dict[int, float]:

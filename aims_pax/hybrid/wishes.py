@@ -39,7 +39,9 @@ class Refit:
     previous_data : tuple of str
         Files of labelled structures that are learned, too.
     e0_ev : mapping of str to float
-        Energies of free atoms by symbols.
+        Energies of free atoms by symbols; those of other elements are fitted.
+    has_free_atoms : bool
+        Whether those count, too, that are among the previous data (`e0_method: isolated`).
     first_epochs, epochs : int
         Of the first training, and of later ones.
     from_scratch : bool
@@ -50,6 +52,7 @@ class Refit:
     model: str = MODEL
     previous_data: tuple[str, ...] = ()
     e0_ev: Mapping[str, float] = field(default_factory=dict)
+    has_free_atoms: bool = False
     first_epochs: int = 200
     epochs: int = 40
     from_scratch: bool = False
@@ -214,6 +217,7 @@ def _refit(reader: _Reader) -> tuple[Refit, tuple[str, ...]]:
         model=str(data.get("gp_name") or MODEL),
         previous_data=tuple(files),
         e0_ev={str(key): float(value) for key, value in e0.items()},
+        has_free_atoms=data.get("e0_method") == "isolated",
         first_epochs=reader.number(data, ("refit", "first_epochs"), 200, least=1, whole=True),
         epochs=reader.number(data, ("refit", "epochs"), 40, least=1, whole=True),
         from_scratch=reader.flag(data, ("refit", "from_scratch"), False),

@@ -3,10 +3,11 @@
 Whoever draws a run later needs neither PyTorch nor the models for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from zipfile import BadZipFile
 
 import numpy as np
@@ -61,6 +62,22 @@ class SavedPredictions:
         return path
 
 
+@contextmanager
+def reading_arrays(path: Path, *, advice: str = "") -> Iterator[Mapping[str, Any]]:
+    """The arrays of a file of results, while the context lasts.
+
+    Raises
+    ------
+    StoreError
+        The file is damaged, or what was looked for is not there or of another shape.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            yield arrays
+    except (OSError, BadZipFile, KeyError, IndexError, ValueError, ShapeError) as error:
+        raise StoreError(f"{path}: can't be read ({error}){advice}") from error
+
+
 def read_predictions(folder: Path) -> SavedPredictions | None:
     """What stands in predictions.npz of a folder; None where there is none, as of runs of earlier versions.
 
@@ -72,17 +89,14 @@ def read_predictions(folder: Path) -> SavedPredictions | None:
     path = folder / FILE
     if not path.is_file():
         return None
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            energies, stress, has_stress = arrays["energies"], arrays["stress"], arrays["has_stress"]
-            forces = np.split(arrays["forces"], np.cumsum(arrays["n_atoms"])[:-1], axis=1)
-            place_of_stress = np.cumsum(has_stress) - 1
-            by_label = {
-                int(label_id): FramePrediction(
-                    energies[:, n], forces[n], stress[:, place_of_stress[n]] if has_stress[n] else None
-                )
-                for n, label_id in enumerate(arrays["label_id"])
-            }
-            return SavedPredictions(tuple(map(str, arrays["members"])), int(arrays["product"]), by_label)
-    except (OSError, BadZipFile, KeyError, IndexError, ValueError, ShapeError) as error:
-        raise StoreError(f"{path}: can't be read ({error}). Remove it: figures do without") from error
+    with reading_arrays(path, advice=". Remove it: figures do without") as arrays:
+        energies, stress, has_stress = arrays["energies"], arrays["stress"], arrays["has_stress"]
+        forces = np.split(arrays["forces"], np.cumsum(arrays["n_atoms"])[:-1], axis=1)
+        place_of_stress = np.cumsum(has_stress) - 1
+        by_label = {
+            int(label_id): FramePrediction(
+                energies[:, n], forces[n], stress[:, place_of_stress[n]] if has_stress[n] else None
+            )
+            for n, label_id in enumerate(arrays["label_id"])
+        }
+        return SavedPredictions(tuple(map(str, arrays["members"])), int(arrays["product"]), by_label)

@@ -9,12 +9,13 @@ import numpy as np
 from aims_pax.learner.checks import Differences
 from aims_pax.report.style import BLUE, GREY, INK, ORANGE, panels
 
-QUANTITIES: Final = {
-    "ediff": "energy (meV/atom)",
-    "fmax": "largest force component (meV/Å)",
-    "frmse": "forces, RMS (meV/Å)",
-    "vmax": "virial (meV/atom)",
+MEASURES: Final = {
+    "ediff": ("energy", "meV/atom"),
+    "fmax": ("largest force component", "meV/Å"),
+    "frmse": ("forces, RMS", "meV/Å"),
+    "vmax": ("virial", "meV/atom"),
 }
+"""Words and unit of each difference for a person, who reads thousandths."""
 
 HEADROOM: Final = 1.4
 """Of the largest value, for the legend above it."""
@@ -52,11 +53,13 @@ def draw_flight(path: Path, checks: Sequence[Compared], tolerances: Mapping[str,
     with panels(path, n_columns=len(names) + 1, width_in=4.1 * (len(names) + 1), height_in=3.6) as (*errors, intervals):
         for axes, name in zip(errors, names, strict=True):
             limit = 1000 * (tolerances[name] or 0.0)
-            found = 1000 * np.array([getattr(check.differences, name) or np.nan for check in checks], dtype=float)
+            told = [getattr(check.differences, name) for check in checks]
+            found = 1000 * np.array([np.nan if one is None else one for one in told])
             axes.axhline(limit, color=INK, lw=0.9)
             axes.scatter(steps[~learned], found[~learned], s=16, color=BLUE, lw=0, label="checked")
             axes.scatter(steps[learned], found[learned], s=24, color=ORANGE, lw=0, label="then learned")
-            axes.set(title=f"Error of the {QUANTITIES[name].split(' (')[0]}", xlabel="MD step", ylabel=QUANTITIES[name])
+            words, unit = MEASURES[name]
+            axes.set(title=f"Error of the {words}", xlabel="MD step", ylabel=f"{words} ({unit})")
             axes.set_ylim(0, HEADROOM * max([limit, *found[np.isfinite(found)]]))
             axes.annotate(
                 "tolerance", (1.0, limit), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=GREY

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ase import Atoms, units
-from ase.build import molecule
+from ase.build import bulk, molecule
 from ase.calculators.socketio import SocketClient, SocketIOCalculator
 from ase.md.verlet import VelocityVerlet
 from ase.optimize import BFGS
@@ -98,6 +98,7 @@ def test_i_pi_is_served(tmp_path: Path) -> None:
         ({"tolerances": {"vmax": 0.1}}, "the models learn no stress"),
         ({"num_initial_steps": 0}, "there are no models to begin with"),
         ({"models": ["nowhere.model"]}, "nowhere.model"),
+        ({"models": ["a.model", "b.model"]}, "2 models are given, and ensemble_size is 1"),
         ({"reference": "tblit"}, "tblit"),
     ],
 )
@@ -105,6 +106,13 @@ def test_mistakes_are_told_before_anything_is_computed(tmp_path: Path, changed: 
     arguments: dict[str, Any] = {**LOOSE, "mace": SMALL, **changed}
     with pytest.raises(UserError, match=words):
         ap.fly(molecule("H2O"), folder=tmp_path / "flight", **arguments)
+
+
+def test_a_stress_that_the_reference_does_not_give_is_told(tmp_path: Path) -> None:
+    learns = {**SMALL, "GENERAL": {"compute_stress": True}}
+    reference = {"type": "pyscf", "xc": "pbe", "basis": "sto-3g"}
+    with pytest.raises(UserError, match="the reference pyscf gives no stress"):
+        ap.fly(bulk("NaCl", "rocksalt", a=5.6), reference, folder=tmp_path / "flight", mace=learns, **LOOSE)  # type: ignore[arg-type]
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:

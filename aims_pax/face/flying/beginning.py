@@ -79,7 +79,7 @@ def fly(
     project = project_to_label(atoms, reference, call="fly", mace=mace)
     paths = [Path(one).expanduser() for one in ([models] if isinstance(models, str | Path) else models)]
     [system] = project.systems
-    _require_sense(project, wishes, paths, is_periodic=bool(system.frame.pbc.all()))
+    _require_sense(project, wishes, paths, is_crystal=bool(system.frame.pbc.all()))
     method = build_reference(project.reference_for(system))
     require(method, system.frame)
     home = Path(folder).expanduser().resolve()
@@ -87,7 +87,7 @@ def fly(
     try:
         _require_same(store, home, project)
         places = RunFolder(home, home / "calculations")
-        flown = FlownModels(project.mace, wishes, given=paths)
+        flown = FlownModels(project.mace, wishes.refit, n_members=wishes.ensemble_size, given=paths)
         pool = InlinePool(method, want_stress=project.mace.general.compute_stress)
         flight = Flight(project, wishes, store=store, folder=places, pool=pool, models=flown, reached=reached)
         if not wishes.num_initial_steps and flown.committee is None:
@@ -103,12 +103,12 @@ def fly(
     return flying
 
 
-def _require_sense(project: "Project", wishes: "FlySettings", models: Sequence[Path], *, is_periodic: bool) -> None:
+def _require_sense(project: "Project", wishes: "FlySettings", models: Sequence[Path], *, is_crystal: bool) -> None:
     """Do nothing where the arguments fit each other."""
     if models and len(models) != wishes.ensemble_size:
         found = f"{len(models)} models are given, and ensemble_size is {wishes.ensemble_size}."
         raise UserError(Problem("fly", found, "", f"Set ensemble_size: {len(models)}."))
-    if wishes.tolerances.vmax is not None and not (is_periodic and project.mace.general.compute_stress):
+    if wishes.tolerances.vmax is not None and not (is_crystal and project.mace.general.compute_stress):
         found = "vmax is a tolerance, and the models learn no stress."
         raise UserError(
             Problem(

@@ -11,9 +11,9 @@ from aims_pax.dataset.extxyz import write_extxyz
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, UserError
 from aims_pax.labelling.inline import InlinePool
-from aims_pax.report.flight import draw_flight
+from aims_pax.report.flight import MEASURES, draw_flight
 from aims_pax.settings.stages.fly import FlySettings
-from aims_pax.spoken import spoken_of
+from aims_pax.spoken import changed_with_words
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.fly.comparison import Check, observed
 from aims_pax.stages.fly.flight import Flight
@@ -27,13 +27,6 @@ SHARES: Final = {
     Activity.LABELLING: "reference",
     Activity.TRAINING: "training",
     Activity.SAMPLING: "models",
-}
-
-UNITS: Final = {
-    "ediff": (1000.0, "meV/atom", "energy"),
-    "fmax": (1000.0, "meV/Å", "largest force component"),
-    "frmse": (1000.0, "meV/Å", "forces, RMS"),
-    "vmax": (1000.0, "meV/atom", "virial"),
 }
 
 
@@ -106,9 +99,8 @@ class FlyingCalculator(Calculator):  # type: ignore[misc]
 
     def check_state(self, atoms: "Atoms", tol: float = 1e-15) -> list[str]:
         """What has changed since the newest results, of charge and spin, too, which ASE does not look at."""
-        changed: list[str] = super().check_state(atoms, tol)
-        is_same = self.atoms is None or spoken_of(self.atoms.info) == spoken_of(atoms.info)
-        return changed if is_same else [*changed, "charge"]
+        before = None if self.atoms is None else self.atoms.info
+        return changed_with_words(super().check_state(atoms, tol), before, atoms.info)
 
     def calculate(
         self,
@@ -169,11 +161,11 @@ class FlyingCalculator(Calculator):  # type: ignore[misc]
             shares = [f"{word} {duration(s)} ({100 * s / total:.0f} %)" for word, s in found["seconds"].items()]
             lines.append("time: " + ", ".join(shares))
         for name, one in found["observed"].items():
-            factor, unit, words = UNITS[name]
+            words, unit = MEASURES[name]
             limit = getattr(self._settings.tolerances, name)
-            kept = "" if one["low"] is None else f" ({factor * one['low']:.3g} to {factor * one['high']:.3g})"
-            against = "" if limit is None else f"; tolerance {factor * limit:.3g}"
-            lines.append(f"error at checks, {words}: {factor * one['value']:.3g}{kept} {unit}{against}")
+            kept = "" if one["low"] is None else f" ({1000 * one['low']:.3g} to {1000 * one['high']:.3g})"
+            against = "" if limit is None else f"; tolerance {1000 * limit:.3g}"
+            lines.append(f"error at checks, {words}: {1000 * one['value']:.3g}{kept} {unit}{against}")
         return "\n".join(lines)
 
     def draw(self, path: str | Path) -> Path:

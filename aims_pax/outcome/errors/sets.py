@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
-from zipfile import BadZipFile
 
 import numpy as np
 
 from aims_pax.dataset.durable import replacing_bytes
-from aims_pax.errors import StoreError
 from aims_pax.frame import FloatArray, Frame, IntArray, LabelledFrame, Split
+from aims_pax.outcome.predictions import reading_arrays
 from aims_pax.selection.components import principal
 
 if TYPE_CHECKING:  # it imports PyTorch, and whoever reads what is kept here needs none
@@ -90,11 +89,8 @@ def read_places(folder: Path) -> Places | None:
     path = folder / FILE
     if not path.is_file():
         return None
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return Places(arrays["label_id"], arrays["places"], arrays["shares"], int(arrays["n_structures"]))
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise StoreError(f"{path}: can't be read ({error})") from error
+    with reading_arrays(path) as arrays:
+        return Places(arrays["label_id"], arrays["places"], arrays["shares"], int(arrays["n_structures"]))
 
 
 def errors_by_set(found: "Mapping[Split, MeasuredModels]") -> list[dict[str, Any]]:

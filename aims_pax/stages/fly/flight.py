@@ -294,7 +294,9 @@ class Flight:
                     self._store.assign(answer.label_id, Split.TRAINING)
             self._desk.tidy(answer)
         checkpoint = self._memory.committee_checkpoint()
-        if checkpoint is not None:
+        if checkpoint is None:
+            self._models.begin()
+        else:
             self._models.resume(checkpoint, list(self._store.labelled()))
         return state.resumed(self._rules, reached=reached)
 

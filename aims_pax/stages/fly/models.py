@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aims_pax.frame import Frame, LabelledFrame
 from aims_pax.learner.training.annealing import Annealing, AnnealingRules
 from aims_pax.settings.committee.mace import MaceSettings
-from aims_pax.settings.stages.fly import FlySettings
+from aims_pax.settings.stages.fly import RefitSettings
 
 if TYPE_CHECKING:
     from aims_pax.committee import Committee
@@ -20,16 +20,28 @@ class FlownModels:
     Parameters
     ----------
     mace : MaceSettings
-    settings : FlySettings
+    refit : RefitSettings
+    n_members : int
     given : sequence of Path
         Trained models to go on from; none: the first are of random weights.
     """
 
-    def __init__(self, mace: MaceSettings, settings: FlySettings, *, given: Sequence[Path] = ()) -> None:
-        self._mace, self._settings, self._given = mace, settings, tuple(given)
+    def __init__(
+        self, mace: MaceSettings, refit: RefitSettings, *, n_members: int = 1, given: Sequence[Path] = ()
+    ) -> None:
+        self._mace, self._refit, self._given = mace, refit, tuple(given)
+        first = mace.general.seed
+        self._seeds = tuple(range(first, first + n_members))
         self.committee: Committee | None = None
-        if given:
-            self.committee = self._loaded()
+
+    def begin(self) -> None:
+        """Take the models that were given, where there are such."""
+        from aims_pax.committee import Committee, devices_of
+
+        if self._given:
+            self.committee = Committee.from_models(
+                self._mace, self._given, seeds=self._seeds, device=devices_of(self._mace.misc.device)
+            )
 
     def resume(self, checkpoint: Path, labelled: Sequence[LabelledFrame]) -> None:
         """Go on from a checkpoint, with all labels that there are."""
@@ -44,7 +56,7 @@ class FlownModels:
         Energies are centred in the end: a few epochs leave them a constant away, which MD does not feel, and a
         tolerance of the energy does.
         """
-        refit = self._settings.refit
+        refit = self._refit
         if self.committee is None or refit.from_scratch:
             self.committee = self._new(labelled, atomic_energies_ev)
             _train(self.committee, refit.first_epochs)
@@ -57,9 +69,10 @@ class FlownModels:
         return self.committee
 
     def predict(self, frame: Frame) -> "FramePrediction":
-        """What all models say of a structure, with its stress where it has a cell."""
+        """What all models say of a structure; of a crystal with its stress, where they learn such."""
         assert self.committee is not None, "nothing was learned yet"
-        [said] = self.committee.predict([frame], want_stress=bool(frame.pbc.all()))
+        want_stress = self._mace.general.compute_stress and bool(frame.pbc.all())
+        [said] = self.committee.predict([frame], want_stress=want_stress)
         return said
 
     def _new(self, labelled: Sequence[LabelledFrame], atomic_energies_ev: Mapping[int, float]) -> "Committee":
@@ -69,23 +82,12 @@ class FlownModels:
         committee = Committee.build(
             self._mace,
             labelled,
-            seeds=self._seeds(),
+            seeds=self._seeds,
             atomic_energies_ev=atomic_energies_ev,
             device=devices_of(self._mace.misc.device),
         )
         committee.succeed(generation)
         return committee
-
-    def _loaded(self) -> "Committee":
-        from aims_pax.committee import Committee, devices_of
-
-        return Committee.from_models(
-            self._mace, self._given, seeds=self._seeds(), device=devices_of(self._mace.misc.device)
-        )
-
-    def _seeds(self) -> tuple[int, ...]:
-        first = self._mace.general.seed
-        return tuple(range(first, first + self._settings.ensemble_size))
 
 
 def _train(committee: "Committee", n_epochs: int) -> None:

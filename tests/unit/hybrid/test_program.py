@@ -144,6 +144,11 @@ def test_calls_in_the_wrong_order_are_mistakes(tmp_path: Path) -> None:
         ({"adaptive_method_parameters": {"n_min": 9, "n_max": 3, "factor": 2}}, "not above n_min"),
         ({"refit": {"function_name": "mine:train"}}, "not there yet"),
         ({"refit": {"previous_data": "a.xyz"}}, "no list of files"),
+        ({"refit": {"previous_data": ["a.xyz"]}}, "This file of structures does not exist"),
+        ({"refit": {"mace": "mace.yaml"}}, "names this file, which does not exist"),
+        ({"refit": {"e0": {"Xx": -1.0}}}, "Xx is no element"),
+        ({"refit": {"e0_method": "isolated"}}, "previous_data holds no free atoms"),
+        ({"refit": {"e0_method": "mean"}}, "e0_method is 'mean'"),
         ({"num_initial_steps": 0}, "there is no model to begin with"),
         ({"can_update": "yes"}, "can_update is 'yes'"),
     ],
@@ -184,10 +189,11 @@ def test_a_structure_that_is_not_whole_is_no_check(tmp_path: Path) -> None:
 def test_the_executable_imports_nothing_heavy_and_says_mistakes_by_its_own_code(tmp_path: Path) -> None:
     written(tmp_path)
     looks = (
-        "import sys; from aims_pax.hybrid.program import answered; seed = sys.argv[1]; answered(['initialise', seed]); "
+        "import sys; from aims_pax.hybrid.program import answered; seed = sys.argv[1]; "
         "answered(['pre-step', seed, '1']); answered(['post-step', seed, '1']); "
         "print([name for name in ('torch', 'numpy', 'ase', 'pydantic', 'scipy') if name in sys.modules])"
     )
+    answered(["initialise", str(tmp_path / "run")])
     command = [sys.executable, "-c", looks, str(tmp_path / "run")]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"
     wrong = [sys.executable, "-m", program.__name__, "pre-step", str(tmp_path / "none"), "1"]

@@ -1,7 +1,7 @@
 """``aims-pax verify``."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,13 +17,10 @@ from aims_pax.errors import Problem, UserError
 from aims_pax.face.signals import SignalWatch
 
 if TYPE_CHECKING:
-    from aims_pax.evaluation.structure import Run
     from aims_pax.frame import Frame
-    from aims_pax.outcome.dihedrals.findings import Compared, Uncompared
     from aims_pax.outcome.dihedrals.opponent import Opponent
     from aims_pax.outcome.heldout.heldout_plan import HeldoutPlan
     from aims_pax.outcome.heldout.heldout_set import HeldoutSet
-    from aims_pax.outcome.structure.findings import ComparedStructure
     from aims_pax.outcome.verify import Subject, Verification, Wishes
     from aims_pax.settings import Project
 
@@ -137,20 +134,10 @@ def verify(
 
     from aims_pax.committee import cuda_is_usable
     from aims_pax.outcome.conditions import common_temperature
-    from aims_pax.outcome.dihedrals.opponent import Opponent, compare_dihedrals, driving_name
     from aims_pax.outcome.drivers import usual_driver
     from aims_pax.outcome.heldout.heldout_plan import HeldoutPlan
-    from aims_pax.outcome.structure.films import Films, is_trajectory, runs_in
-    from aims_pax.outcome.structure.findings import compare_structures
-    from aims_pax.outcome.verify import (
-        Drive,
-        Subject,
-        Verification,
-        Wishes,
-        heldout_name,
-        measure_heldout,
-        try_dynamics,
-    )
+    from aims_pax.outcome.rival import Rival
+    from aims_pax.outcome.verify import Drive, Subject, Wishes, heldout_name, measure_heldout
 
     if device is Device.CUDA and not cuda_is_usable():
         raise UserError(Problem("--device cuda", "PyTorch finds no usable GPU here.", " | ".join(Device)))
@@ -166,15 +153,9 @@ def verify(
     subject = Subject.of(project, paths, device=device.value)
     typer.echo(f"models: {', '.join(subject.names)}")
     wishes = Wishes(kelvin, runs, length, Drive(drive.value), seed)
-    films = Films() if structure else None
-    theirs: Films | Mapping[str, Sequence[Run]] | None = Films() if structure else None
-    opponent = None
-    if against is not None and is_trajectory(against):
-        theirs = runs_in(against, [system.frame for system in project.systems])
-    elif against is not None:
-        watching = theirs if isinstance(theirs, Films) else None
-        opponent = Opponent.of(subject, wishes, against=against, dihedrals=dihedrals, films=watching)
-        _say_opponent(opponent, subject, wishes, yes=yes)
+    rival = Rival.of(subject, wishes, against=against, dihedrals=dihedrals, structure=structure)
+    if rival.opponent is not None:
+        _say_opponent(rival.opponent, subject, wishes, yes=yes)
     departure = Departure()
     with SignalWatch(departure) as watch, ProgressLine(sys.stdout) as line:
         watch.restore_terminal, watch.kept_words = line.end, kept_words
@@ -184,33 +165,8 @@ def verify(
                 plan, subject, target / heldout_name(project), starts=starts, yes=yes, departure=departure, line=line
             )
         measured = None if file is None else measure_heldout(subject, file, drive=wishes.drive)
-        known = None if measured is None else measured.measured
-        verdicts = {}
-        compared: tuple[Compared | Uncompared, ...] = ()
-        if length:
-            angles = {} if opponent is None else opponent.dihedrals
-            verdicts = try_dynamics(
-                subject, wishes, departure=departure, show=line.show, measured=known, angles=angles, films=films
-            )
-        if opponent is not None:
-            compared = compare_dihedrals(
-                subject, wishes, opponent, verdicts, folder=target, departure=departure, show=line.show
-            )
-        structures: tuple[ComparedStructure, ...] = ()
-        if films is not None and theirs is not None:
-            line.show("comparing structures")
-            methods = (driving_name(subject, wishes), Path(str(against)).name if opponent is None else opponent.name)
-            names = [system.name for system in project.systems]
-            structures = compare_structures(films, theirs, names, methods=methods)
+        verification = rival.tried(subject, wishes, measured, folder=target, departure=departure, show=line.show)
         line.end()
-        verification = Verification(
-            subject.names,
-            verdicts,
-            measured,
-            is_complete=departure.reason is None,
-            dihedrals=compared,
-            structures=structures,
-        )
         typer.echo(f"\n{verification.text()}\n")
         for path in _written(verification, target):
             typer.echo(f"wrote {path}")

@@ -1,5 +1,6 @@
 """What all point defects have in common: a supercell, a relaxation, and what the atoms that came and went are worth."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -22,7 +23,7 @@ LEAST_ATOMS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class PointDefects(Usual):
+class PointDefects(Usual, ABC):
     """Formation energies of point defects, one after the other, at the volume of the perfect crystal.
 
     A kind of defects says by :meth:`names` which there are, and by :meth:`made` what they are.
@@ -44,13 +45,13 @@ class PointDefects(Usual):
     distance_ang: float = 8.0
     most_atoms: int = 300
 
+    @abstractmethod
     def names(self, given: "Atoms") -> list[str]:
         """Of all defects of a structure as it was given: the same ones for every method."""
-        raise NotImplementedError
 
+    @abstractmethod
     def made(self, name: str, given: "Atoms", perfect: "Atoms") -> "Atoms":
         """One of them, in a supercell whose first atoms are those of the structure."""
-        raise NotImplementedError
 
     def remarks(self, given: "Atoms") -> list[str]:
         """What a reader of the numbers should know."""

@@ -42,6 +42,9 @@ class Models:
         self.learned: list[int] = []
         self.energies: Mapping[int, float] = {}
 
+    def begin(self) -> None:
+        """None were given."""
+
     def learn(self, labelled: Sequence[LabelledFrame], *, atomic_energies_ev: Mapping[int, float]) -> Learned:
         self.learned.append(len(labelled))
         self.energies = atomic_energies_ev
