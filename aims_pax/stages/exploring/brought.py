@@ -15,6 +15,8 @@ from aims_pax.structures.files import StructureFile
 def brought_frames(project: Project, files: Sequence[Path]) -> list[Frame]:
     """All structures of files, each of the system that it has the atoms of; `md_step` numbers them through.
 
+    Charge and spin that a file tells go along: they are computed, or the label fails and says why.
+
     Raises
     ------
     StructureError
@@ -29,8 +31,6 @@ def brought_frames(project: Project, files: Sequence[Path]) -> list[Frame]:
                     system=system_of(project, frame).name,
                     trajectory=NO_TRAJECTORY,
                     md_step=len(found) + 1,
-                    charge=None,
-                    spin=None,
                     config_type=f"explored_{path.stem}",
                 )
             )

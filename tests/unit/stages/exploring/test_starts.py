@@ -13,6 +13,7 @@ from aims_pax.atoms import frame_of
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
 from aims_pax.settings import Project, load_project
 from aims_pax.settings.stages.explore import ExploreSettings
+from aims_pax.stages.exploring.brought import brought_frames
 from aims_pax.stages.exploring.starts import drawn, driving_member, eligible, pool_of, system_of, trajectories_of
 
 from ....integration.projects import COPPER, write_project
@@ -117,3 +118,12 @@ def test_a_structure_belongs_to_the_system_of_its_name_or_its_atoms(tmp_path: Pa
     assert system_of(project, replace(crystal(), system="cu")).name == "cu"
     supercell = frame_of(bulk("NaCl", "rocksalt", a=5.6).repeat(2), system="elsewhere", trajectory=-1, md_step=1)
     assert system_of(project, supercell).name == "salt"
+
+
+def test_frames_that_are_brought_along_keep_their_charge_and_spin(tmp_path: Path) -> None:
+    project, atoms = project_of(tmp_path, molecule("H2O")), molecule("H2O")
+    atoms.info |= {"charge": 1, "multiplicity": 2}
+    write(tmp_path / "seen.extxyz", [molecule("H2O"), atoms])
+    plain, ion = brought_frames(project, [tmp_path / "seen.extxyz"])
+    assert (plain.charge, plain.spin) == (None, None)
+    assert (ion.charge, ion.spin, ion.system) == (1, 2, "start")
