@@ -76,8 +76,8 @@ class FlySettings(Section):
     ensemble_size: Count = Field(1, description="Models. Their mean drives.")
     early_check: Positive | None = Field(
         None,
-        description="Deviation of the models from each other at which a check is made at once, eV/Å: of the atom whose "
-        "force is least sure (aims-PAX, Eq. 1). For two models and more; no check is called when not given.",
+        description="Deviation of the models at which a check is made at once, eV/Å. Of the atom whose force is least "
+        "sure (aims-PAX, Eq. 1); for two models and more; no check is called when not given.",
     )
     max_consecutive_failures: Count = Field(
         3, description="Checks in a row for which the reference fails, after which the MD is stopped."
