@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ase import Atoms, units
+from ase import units
 from ase.build import bulk, molecule
 from ase.calculators.socketio import SocketClient, SocketIOCalculator
 from ase.md.verlet import VelocityVerlet
@@ -15,20 +15,7 @@ from ase.optimize import BFGS
 import aims_pax as ap
 from aims_pax.errors import UserError
 
-SMALL: dict[str, dict[str, object]] = {
-    "ARCHITECTURE": {"r_max": 4.0, "num_channels": 8, "max_L": 0, "num_interactions": 1, "correlation": 2},
-    "TRAINING": {"batch_size": 5},
-    "MISC": {"device": "cpu"},
-}
-REFIT = {"first_epochs": 30, "epochs": 6}
-LOOSE = {"tolerances": {"ediff": 0.05, "frmse": 0.6}, "num_initial_steps": 6, "check_interval": 4, "refit": REFIT}
-
-
-def water() -> Atoms:
-    atoms = molecule("H2O")
-    momenta = np.random.default_rng(1).normal(size=(3, 3))
-    atoms.set_momenta(momenta * np.sqrt(atoms.get_masses() * 300 * units.kB)[:, None])
-    return atoms
+from .flights import LOOSE, SMALL, water
 
 
 def test_md_is_flown_looked_at_and_gone_on_with(tmp_path: Path) -> None:

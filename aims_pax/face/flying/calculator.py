@@ -1,15 +1,18 @@
 """Models that drive atoms and are checked against the reference on the way, as a calculator of ASE."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
+import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
 
 from aims_pax.atoms import frame_of
 from aims_pax.dataset.extxyz import write_extxyz
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, UserError
+from aims_pax.frame import Frame
 from aims_pax.labelling.inline import InlinePool
 from aims_pax.report.flight import MEASURES, draw_flight
 from aims_pax.settings.stages.fly import FlySettings
@@ -44,7 +47,8 @@ class FlyingCalculator(Calculator):  # type: ignore[misc]
     pool : InlinePool
     settings : FlySettings
     atoms : Atoms
-        Of this composition are all structures that it is asked for.
+        Of this composition are all structures that it is asked for. A molecule that has no cell here has none later,
+        whatever it is asked with.
     name : str
         What the structure is called.
     """
@@ -65,6 +69,7 @@ class FlyingCalculator(Calculator):  # type: ignore[misc]
         super().__init__()
         self._flight, self._models, self._store, self._pool = flight, models, store, pool
         self._settings, self._numbers, self._system = settings, sorted(atoms.numbers.tolist()), name
+        self._has_cell = bool(atoms.cell.any())
         self._is_closed = False
 
     @property
@@ -124,10 +129,19 @@ class FlyingCalculator(Calculator):  # type: ignore[misc]
         if sorted(self.atoms.numbers.tolist()) != self._numbers:
             found = "It is asked for a structure of other atoms than those that it was made for."
             raise UserError(Problem("fly", found, "", "Make another one, with a folder of its own."))
-        felt = self._flight.advance(frame_of(self.atoms, system=self._system))
+        felt = self._flight.advance(self._frame(self.atoms))
         self.results = {"energy": felt.energy, "free_energy": felt.energy, "forces": felt.forces}
         if felt.stress is not None:
             self.results["stress"] = felt.stress
+
+    def _frame(self, atoms: "Atoms") -> Frame:
+        """What a structure is to models and reference."""
+        frame = frame_of(atoms, system=self._system)
+        if self._has_cell or frame.pbc.any():
+            return frame
+        # i-PI has a cell around everything, and ASE's client sets it; in it a molecule would lie at a corner, where
+        # a program that needs a cell has it in the middle of its own.
+        return replace(frame, cell=np.zeros((3, 3)))
 
     def record(self) -> dict[str, Any]:
         """Plain values: steps, calls of the reference, trainings, times, and the errors at checks with intervals."""
