@@ -66,6 +66,7 @@ COSTS: Final[Mapping[str, str]] = {
     "unit/settings/methods/test_engines.py": "torch",
     "unit/settings/test_variables.py": "torch",
     "unit/stages/exploring/test_starts.py": "torch",
+    "unit/stages/fly/test_refitting.py": "torch",
     "unit/stages/loop/test_judging.py": "torch",
     "unit/stages/loop/test_recording.py": "torch",
     "unit/stages/loop/test_wrecks.py": "torch",
@@ -80,6 +81,11 @@ COSTS: Final[Mapping[str, str]] = {
 """Marker of all tests below a folder or in a file, relative to this one. Single tests have markers of their own."""
 
 DEAR: Final[Mapping[str, tuple[str, ...]]] = {
+    "integration/test_campaign_fly_mace.py": (
+        "test_a_flight_killed_in_a_training_comes_to_the_same_weights",
+        "test_a_function_of_the_users_own_trains_and_is_called_again_where_it_had_failed",
+        "test_water_is_flown_near_tight_binding",
+    ),
     "integration/test_campaign_mace.py": (
         "test_interrupted_run_gives_models_that_work_and_says_what_they_are",
         "test_run_killed_in_active_learning_has_the_weights_of_one_that_was_not",
@@ -135,6 +141,7 @@ DEAR: Final[Mapping[str, tuple[str, ...]]] = {
         "test_a_run_that_a_mace_model_drives_goes_on_to_the_same_bits",
         "test_the_model_moves_all_in_one_pass_and_the_committee_judges_all_in_one",
     ),
+    "integration/test_hybrid.py": ("test_a_function_of_the_users_own_trains",),
     "integration/test_judging.py": (
         "test_campaign_that_is_interrupted_again_and_again_judges_by_the_same_labels",
         "test_share_that_is_switched_on_in_a_run_that_goes_on_is_taken_from_there",
@@ -220,6 +227,7 @@ DEAR: Final[Mapping[str, tuple[str, ...]]] = {
     "unit/sampling/test_langevin.py": (
         "test_harmonic_oscillators_have_the_temperature_and_the_width_of_their_thermostat",
     ),
+    "unit/stages/fly/test_refitting.py": ("test_it_is_given_labels_and_goes_on_from_the_models_that_there_are",),
 }
 """Tests of half a dozen seconds or more on an idle machine, by file: for `make dear` and CI, not for `make test`."""
 

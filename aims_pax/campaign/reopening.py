@@ -9,7 +9,7 @@ from typing import Any, Final
 from aims_pax.campaign.course import Position, ahead, course_problems
 from aims_pax.campaign.fingerprint import changed_settings, changes, claim, in_users_words, noted
 from aims_pax.campaign.progress import FINISHED, progress_of
-from aims_pax.campaign.returning import returning
+from aims_pax.campaign.returning import returning, rules_of
 from aims_pax.campaign.session import OVER, WRITTEN, stages_over
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, SettingsError
@@ -20,7 +20,6 @@ from aims_pax.settings.changing import CONVERGENCE, GOALS, When, when
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.settings.stages.plan import StagePlan
-from aims_pax.stages import assembly
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.converge import BEFORE, copy_before_convergence, keep_before_convergence
 from aims_pax.stages.memory import Memory
@@ -80,8 +79,8 @@ class Ended:
     @classmethod
     def of(cls, project: Project, store: RunStore, memory: Memory) -> "Ended":
         """That of the run in a store."""
-        learning = project.settings.learning
-        state = recall_state(store, learning[-1].name) if learning else None
+        looping = project.settings.looping
+        state = recall_state(store, looping[-1].name) if looping else None
         return cls(
             Position.of(store, memory),
             store.get_meta("settings"),
@@ -114,15 +113,15 @@ def renewal(project: Project, run: Ended) -> Renewal | None:
     returned = None
     if position.progress == FINISHED and run.n_returning and settings.ending is not None:
         returned = Renewal(Kind.CONVERGENCE, f"{n_labels(run.n_returning)} that were kept out are let in now")
-    if not settings.learning:
+    if not settings.looping:
         return returned
-    last, changed = settings.learning[-1], list(_renewing(project, run.settings))
+    last, changed = settings.looping[-1], list(_renewing(project, run.settings))
     because = "; ".join(f"{key_of(name)} was {shown(before)}, and is {shown(now)}" for name, before, now in changed)
     has_begun = last.name in (*position.over, position.progress)
     is_relabelled = bool(_relabelled_since(project, position))
     goals = [name for name, _, _ in changed if name.startswith("SYSTEMS.") or name == noted(last, key_of(name))]
-    rules = assembly.active_rules(project, last)
-    if has_begun and goals and not is_relabelled and run.state is not None and reopened(run.state, rules) != run.state:
+    asks_for_more = run.state is not None and reopened(run.state, rules_of(project, last.name)) != run.state
+    if has_begun and goals and not is_relabelled and asks_for_more:
         return Renewal(Kind.LEARNING, because)
     if position.progress == FINISHED and (added := ahead(project, position)):
         names = ", ".join(plan.name for plan in added)
@@ -147,30 +146,30 @@ def renewal(project: Project, run: Ended) -> Renewal | None:
 def _relabelled_since(project: Project, position: Position) -> str:
     """Name of the first stage that has labelled anew what the last stage of active learning had; empty for none."""
     names = [plan.name for plan in project.settings.stages]
-    after = project.settings.stages[names.index(project.settings.learning[-1].name) :]
+    after = project.settings.stages[names.index(project.settings.looping[-1].name) :]
     begun = (*position.over, position.progress)
     return next((plan.name for plan in after if KINDS[plan.kind].relabels and plan.name in begun), "")
 
 
 def _is_of_the_end(project: Project, name: str) -> bool:
     """Whether a setting is about the training that ends the campaign."""
-    ending, learning = project.settings.ending, project.settings.learning[-1]
+    ending, learning = project.settings.ending, project.settings.looping[-1]
     return ending is not None and name in (noted(ending, key_of(name)), noted(learning, key_of(name)))
 
 
 def what_to_raise(project: Project, state: State | None) -> str:
     """What a user changes so that a finished run goes on: ``raise ACTIVE_LEARNING.max_epochs``."""
-    if state is None or state.stopping is None or not project.settings.learning:
+    if state is None or state.stopping is None or not project.settings.looping:
         return ""
     if state.stopping is StopReason.BUDGETS:
         return "raise SYSTEMS.<name>.max_labels"
     how, key = RAISE.get(state.stopping, ("", ""))
-    return f"{how} {project.settings.learning[-1].said(key)}" if key else ""
+    return f"{how} {project.settings.looping[-1].said(key)}" if key else ""
 
 
 def unreached_goals(project: Project, run: Ended) -> Iterator[Problem]:
     """Goals of a run that takes no more structures, which were changed and ask for no more than it has done."""
-    learning, progress = project.settings.learning, run.position.progress
+    learning, progress = project.settings.looping, run.position.progress
     if not learning or run.settings is None or learning[-1].name not in run.position.over:
         return
     if renewal(project, run) is not None:
@@ -244,10 +243,10 @@ def set_aside_results(run: Bench) -> None:
 def _learn_on(run: Bench) -> None:
     from aims_pax.stages.loop.parts import REOPENED  # not above: `aims-pax check` is spared PyTorch
 
-    last, key = run.project.settings.learning[-1], _key_of_the_end(run)
+    last, key = run.project.settings.looping[-1], _key_of_the_end(run)
     goes_back = _goes_back(run, key)
-    if key and not goes_back:
-        _start_optimizers_afresh(run, last.read_as(ActiveLearningSettings))
+    if key and not goes_back and isinstance(last.settings, ActiveLearningSettings):  # a refit always begins afresh
+        _start_optimizers_afresh(run, last.settings)
     with run.store.transaction():
         _undo_convergence(run, key, goes_back=goes_back)
         run.memory.keep_json(REOPENED, True)

@@ -17,6 +17,7 @@ from aims_pax.settings.stage import INITIAL
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.stages import assembly
 from aims_pax.stages.bench import Bench
+from aims_pax.stages.fly.rules import fly_rules
 from aims_pax.stages.labelled.collect import frames_and_splits
 from aims_pax.stages.labelled.limits import force_limit
 from aims_pax.stages.memory import Memory
@@ -93,7 +94,7 @@ def _placed(
         return changed, place[0]
     split: Split | None = Split.TRAINING
     if one.stage in changed:
-        rules = _rules_of(bench.project, one.stage)
+        rules = rules_of(bench.project, one.stage)
         selector = next((each for each in rules.selectors if each.name == one.source), None)
         cadence = rules.cadence if isinstance(rules.cadence, PerRound) else None
         goes_on = cadence if progress_of(bench.memory) == one.stage else None
@@ -110,8 +111,11 @@ def _placed(
     return changed, split
 
 
-def _rules_of(project: Project, stage: str) -> Rules:
+def rules_of(project: Project, stage: str) -> Rules:
     """The rules of a loop."""
+    flying = {plan.name: plan for plan in project.settings.flying}
+    if stage in flying:
+        return fly_rules(project, flying[stage])
     if stage == INITIAL:
         return assembly.initial_rules(project)
     plan = next(plan for plan in project.settings.stages if plan.name == stage)

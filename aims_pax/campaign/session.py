@@ -48,8 +48,10 @@ def stages_over(store: RunStore, memory: Memory) -> list[str]:
     if isinstance(noted, list):
         return [str(name) for name in noted]
     progress = progress_of(memory)
-    before = EARLIER[: EARLIER.index(progress)] if progress in EARLIER else EARLIER
-    return [name for name in before if progress is not None and has_begun(store, name)]
+    if progress not in (*EARLIER, FINISHED):
+        return []
+    before = EARLIER if progress == FINISHED else EARLIER[: EARLIER.index(progress)]
+    return [name for name in before if has_begun(store, name)]
 
 
 @contextmanager

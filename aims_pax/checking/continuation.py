@@ -205,9 +205,9 @@ def _dataset_problems(project: Project) -> Iterator[Problem]:
 def _goals_missed(project: Project, ended: Ended) -> Iterator[Problem]:
     """Goals of a stage that were changed after it was over, and that the run has built on since."""
     settings = project.settings
-    stays_open = {one.name for one in (*settings.learning[-1:], settings.ending) if one is not None}
+    stays_open = {one.name for one in (*settings.looping[-1:], settings.ending) if one is not None}
     gone = set(ended.position.over) - stays_open
-    raised = f"the goals of {settings.learning[-1].said()}" if settings.learning else "those of a stage to come"
+    raised = f"the goals of {settings.looping[-1].said()}" if settings.looping else "those of a stage to come"
     for name, before, now in changes(str(ended.settings), project):
         plan = noted_plan(project, name)
         if plan is not None and plan.name in gone and when(name) in (When.UNTIL_OVER, When.RENEWS):

@@ -22,6 +22,7 @@ from aims_pax.settings.stage import ACTIVE
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.explore import ExploreSettings
+from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.settings.stages.uncertainty import kind_named
@@ -29,6 +30,7 @@ from aims_pax.settings.stages.validate import ValidateSettings
 from aims_pax.settings.systems import System
 from aims_pax.stages.beginnings.finetuning import as_its_model
 from aims_pax.stages.driver import driver_words
+from aims_pax.stages.fly.rules import begins_with_reference
 from aims_pax.structures.composition import formula
 
 MAX_SYSTEMS: Final = 12
@@ -92,6 +94,8 @@ def quantities(project: Project, stages: tuple[Stage, ...]) -> Iterator[tuple[st
                 yield from _collecting(plan.name, plan.settings)
             case ExploreSettings():
                 yield from _exploring(project, plan.name, plan.settings)
+            case FlyStageSettings():
+                yield from _flying(project, plan, plan.settings)
             case SelectSettings():
                 yield from _selection(plan.name, plan.settings)
             case ConvergeSettings() if not plan.is_implied:
@@ -128,6 +132,26 @@ def _exploring(project: Project, name: str, settings: ExploreSettings) -> Iterat
         yield "  labels", f"at most {settings.max_selected_frames} a round, drawn from what is beyond; {learned}"
     if settings.train:
         yield "  until", f"no frame is beyond a tolerance, or {_counted(settings.max_loops, 'round')}"
+
+
+def _flying(project: Project, plan: StagePlan, settings: FlyStageSettings) -> Iterator[tuple[str, str]]:
+    n_steps = steps_in_words(settings.max_MD_steps, _step_fs(project))
+    many = "1 trajectory" if settings.num_trajectories == 1 else f"{settings.num_trajectories} trajectories"
+    yield plan.name, f"{many} of {n_steps}; the mean of the models drives"
+    if begins_with_reference(project, plan):
+        n_initial = settings.rules(with_models=False).num_initial_steps
+        yield "  begins", f"{_counted(n_initial, 'step')} of each structure by the reference, then the first models"
+    adaptive = settings.adaptive_method_parameters
+    grows = "" if adaptive is None else f"; then by {adaptive.factor:g}, {adaptive.n_min} to {adaptive.n_max}"
+    yield "  checks", f"every {_counted(settings.check_interval, 'step')}{grows}"
+    if settings.early_check is not None:
+        yield "  early", f"where the models deviate by more than {settings.early_check:g} eV/Å"
+    units = {"ediff": "eV/atom", "fmax": "eV/Å", "frmse": "eV/Å", "vmax": "eV/atom"}
+    said = settings.tolerances.model_dump(exclude_none=True)
+    back = "; the trajectory goes back to its last passed check" if settings.go_back else ""
+    broken = "they learn" if settings.can_update else "nothing is learned"
+    limits = ", ".join(f"{key} {value:g} {units[key]}" for key, value in said.items())
+    yield "  tolerances", f"{limits}; where one is broken, {broken}{back}"
 
 
 def _validating(name: str, settings: ValidateSettings) -> Iterator[tuple[str, str]]:

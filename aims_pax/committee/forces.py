@@ -20,6 +20,10 @@ class CommitteeForces:
         self._models = models
         self._member = member
 
+    def follow(self, models: Predictor) -> None:
+        """Let others drive from now on, in the place of those before."""
+        self._models = models
+
     @property
     def generation(self) -> int:
         return self._models.generation

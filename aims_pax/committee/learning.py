@@ -79,9 +79,16 @@ class LearningEnsemble(Ensemble):
         self._weighed: tuple[Molecules, float] = ({}, 0.0)
         self._points = Points(self._members, self._placement, weights=settings.training.config_type_weights)
 
-    def succeed(self, generation: int) -> None:
-        """Be the generation after another one, whatever models that had."""
+    @property
+    def n_epochs(self) -> int:
+        """Epochs that were made, of the member that has made most."""
+        return max(member.epoch for member in self._members)
+
+    def succeed(self, generation: int, *, n_epochs: int = 0) -> None:
+        """Be the generation after another one, whatever models that had; epochs are counted on from its own."""
         self._generation = generation + 1
+        for member in self._members:
+            member.epoch = max(member.epoch, n_epochs)
 
     @property
     def statistics(self) -> DatasetStatistics:
@@ -92,6 +99,11 @@ class LearningEnsemble(Ensemble):
     def settings(self) -> MaceSettings:
         """What the members are built and trained by."""
         return self._design.settings
+
+    @property
+    def handling(self) -> Handling:
+        """How the members are run."""
+        return self._handling
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -278,7 +278,7 @@ def _of_convergence(learned: Learned | None) -> Iterator[Reason]:
         fall = f"{100 * learned.fall_at_cap:.0f} % in the last ten epochs"
         yield Reason(Word.DOUBT, f"training was cut off (max_convergence_epochs) while its loss still fell by {fall}")
     elif learned.fall_at_cap is None and not learned.is_converged:
-        yield Reason(Word.DOUBT, "the models are as active learning left them: they were not converged")
+        yield Reason(Word.DOUBT, "the models are as the last stage left them: they were not converged")
 
 
 def _of_deviation(evidence: Evidence) -> Iterator[Reason]:

@@ -19,6 +19,7 @@ from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame, Split
 from aims_pax.reference.tryout import Probe, probe
 from aims_pax.sampling import BatchedSampler, TrajectoryStart
 from aims_pax.settings import LocalCluster, Project
+from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.kinds import EXPLORE
 from aims_pax.settings.systems import System
 from aims_pax.stages import assembly
@@ -239,7 +240,8 @@ def measured_speed(project: Project, n_trajectories: int) -> Speed:
     build_s = time.perf_counter() - started
     batch_step_s, step_s = _dynamics(project, committee, n_trajectories) if n_trajectories else (0.0, 0.0)
     if not (n_trajectories or project.settings.learning):
-        batch_step_s, step_s = _exploration(project, committee)
+        sampler = _exploration(project, committee) or _flight(project, committee)
+        batch_step_s, step_s = (0.0, 0.0) if sampler is None else _step_times(sampler, committee, None)
     active, initial = project.settings.active, project.settings.initial
     plan = EpochPlan(validates_last=False)
     if active is not None or initial is not None:
@@ -270,31 +272,43 @@ def _dynamics(project: Project, committee: Committee, n_trajectories: int) -> tu
     settings = project.active.model_copy(update={"num_trajectories": n_trajectories, "MD": {}})
     driver = learning_driver(sampled, settings)
     sampler = assembly.active_sampler(sampled, replace(plan, settings=settings), committee, driver=driver)
-    every = settings.skip_step_mlff
+    return _step_times(sampler, committee, settings.skip_step_mlff)
+
+
+def _step_times(sampler: BatchedSampler, committee: Committee, every: int | None) -> tuple[float, float]:
+    """The same of the trajectories of a sampler."""
     alone_s = _step_s(sampler, committee, [0], every)
-    if n_trajectories == 1:
+    if sampler.n_trajectories == 1:
         return 0.0, alone_s
-    all_s = _step_s(sampler, committee, list(range(n_trajectories)), every)
-    step_s = max(0.0, all_s - alone_s) / (n_trajectories - 1)
+    all_s = _step_s(sampler, committee, list(range(sampler.n_trajectories)), every)
+    step_s = max(0.0, all_s - alone_s) / (sampler.n_trajectories - 1)
     return max(0.0, alone_s - step_s), step_s
 
 
-def _exploration(project: Project, committee: Committee) -> tuple[float, float]:
-    """The same of the MD of exploration, which one member drives; nothing where none is foreseen."""
+def _flight(project: Project, committee: Committee) -> BatchedSampler | None:
+    """Trajectories as those of a flight, which all members drive; None where none is foreseen."""
+    if not project.settings.flying:
+        return None
+    settings = project.settings.flying[0].read_as(FlyStageSettings)
+    everyone = [(index, project.system_for(index)) for index in range(min(settings.num_trajectories, MOST_EXPLORING))]
+    starts = [
+        assembly.start_of(replace(one.frame, trajectory=index), project.md_for(index, settings), one, noise=0)
+        for index, one in everyone
+    ]
+    return BatchedSampler(starts, CommitteeForces(committee), device=committee.device)
+
+
+def _exploration(project: Project, committee: Committee) -> BatchedSampler | None:
+    """Trajectories as those of exploration, which one member drives; None where none is foreseen."""
     plan = next((one for one in project.settings.stages if one.kind == EXPLORE), None)
     starts = [] if plan is None else Explore(plan).starts_ahead(project)[:MOST_EXPLORING]
     if not starts:
-        return 0.0, 0.0
-    sampler = BatchedSampler(
+        return None
+    return BatchedSampler(
         [TrajectoryStart(replace(one.frame, trajectory=k), (one.segment,), 0) for k, one in enumerate(starts)],
         CommitteeForces(committee, member=0),
         device=committee.device,
     )
-    alone_s = _step_s(sampler, committee, [0], None)
-    if len(starts) == 1:
-        return 0.0, alone_s
-    step_s = max(0.0, _step_s(sampler, committee, list(range(len(starts))), None) - alone_s) / (len(starts) - 1)
-    return max(0.0, alone_s - step_s), step_s
 
 
 def _made_up_points(project: Project) -> list[LabelledFrame]:

@@ -21,6 +21,7 @@ from aims_pax.settings.reading.document import read_document
 from aims_pax.settings.sections import read_mace
 from aims_pax.settings.stages.fly import RefitSettings
 from aims_pax.stages.fly.models import FlownModels
+from aims_pax.stages.fly.refitting import own_function
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -41,6 +42,8 @@ def require_ready(folder: Path, wishes: Refit) -> None:
     """
     mace_settings(folder, wishes, compute_stress=False)
     _e0(wishes)
+    if wishes.function:
+        own_function(wishes.function)
     _, free_ev = read_points(_previous(folder, wishes))
     if wishes.has_free_atoms and not free_ev:
         found = "e0_method is isolated, and previous_data holds no free atoms."
@@ -60,8 +63,13 @@ def refit(seed: str, folder: Path, wishes: Refit, *, step: int) -> Iterator[str]
     if not labelled:
         raise UserError(Problem(str(points.path_of(seed, folder)), "There are no structures to learn from."))
     has_stress = all(one.label.stress is not None for one in labelled)
-    learned = RefitSettings(first_epochs=wishes.first_epochs, epochs=wishes.epochs, from_scratch=wishes.from_scratch)
-    models = FlownModels(mace_settings(folder, wishes, compute_stress=has_stress), learned)
+    if wishes.function:
+        learned = RefitSettings(function_name=wishes.function)
+    else:
+        n_first, n_later = wishes.first_epochs, wishes.epochs
+        learned = RefitSettings(first_epochs=n_first, epochs=n_later, from_scratch=wishes.from_scratch)
+    mace = mace_settings(folder, wishes, compute_stress=has_stress)
+    models = FlownModels(mace, learned, folder=folder / f"{seed}.refits")
     weights = folder / f"{seed}.{WEIGHTS}"
     if weights.is_file() and not wishes.from_scratch:
         models.resume(weights, [])

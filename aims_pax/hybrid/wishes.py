@@ -47,6 +47,8 @@ class Refit:
     from_scratch : bool
     mace : str
         A mace.yaml beside the input file; empty for none.
+    function : str
+        Import path of what trains in the place of this program; empty for none.
     """
 
     model: str = MODEL
@@ -57,6 +59,7 @@ class Refit:
     epochs: int = 40
     from_scratch: bool = False
     mace: str = ""
+    function: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +201,11 @@ def _refit(reader: _Reader) -> tuple[Refit, tuple[str, ...]]:
     remarks = [
         f"refit.{key} says how GAP is fitted, and is not looked at: models are of MACE" for key in OF_GAP if key in data
     ]
-    if data.get("function_name") is not None:
-        found = "A training function of your own is not there yet; the models are made by this program."
-        reader.fault(("refit", "function_name"), found, "", "Remove it.")
+    own = data.get("function_name") or ""
+    if not isinstance(own, str):
+        reader.fault(("refit", "function_name"), f"refit.function_name is {own!r}.", "an import path, mine:train")
+    for key in (key for key in ("first_epochs", "epochs", "from_scratch") if own and key in data):
+        reader.fault(("refit", key), f"refit.{key} is given, and refit.function_name trains.", "", f"Remove {key}.")
     if data.get("e0_method", "average") not in ("average", "isolated"):
         reader.fault(("refit", "e0_method"), f"refit.e0_method is {data['e0_method']!r}.", "average | isolated")
     files = data.get("previous_data") or []
@@ -222,4 +227,5 @@ def _refit(reader: _Reader) -> tuple[Refit, tuple[str, ...]]:
         epochs=reader.number(data, ("refit", "epochs"), 40, least=1, whole=True),
         from_scratch=reader.flag(data, ("refit", "from_scratch"), False),
         mace=str(data.get("mace") or ""),
+        function=str(own),
     ), tuple(remarks)

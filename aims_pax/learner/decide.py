@@ -1,5 +1,6 @@
 """What to do next: the second of the learner's two pure functions."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from aims_pax.learner.cadence import PerLabel, PerRound
@@ -28,9 +29,7 @@ def _of_labels(state: State, rules: Rules, cadence: PerLabel) -> Command:
         wanted = min(cadence.epochs_per_slice, max(state.trajectories[i].epochs_left for i in training))
         return Train(int(min(wanted * cadence.at_a_visit(len(training)), rules.max_epochs - state.n_epochs)))
     if running:
-        steps = {i: _chunk_length(state.trajectories[i], rules) for i in running}
-        n_steps = max(steps.values())
-        return Advance(tuple(i for i in running if steps[i] == n_steps), n_steps)
+        return _advance(state, rules, running)
     if state.in_flight:
         return AwaitLabel()
     if state.stopping is None:
@@ -53,6 +52,23 @@ def _of_round(state: State, rules: Rules, cadence: PerRound) -> Command:
     if n_wanted(state, rules):
         return Ask() if state.offered else Advance(moving, rules.skip_steps)
     return AwaitLabel()
+
+
+def _advance(state: State, rules: Rules, running: tuple[int, ...]) -> Advance:
+    """The next chunk: of all, up to the first structure that is due; else of those that have most before them."""
+    steps = {i: _chunk_length(state.trajectories[i], rules) for i in running}
+    if due := [left for i in running for left in _steps_to_what_is_due(state, rules, i)]:
+        return Advance(running, max(1, min(*steps.values(), *due)))
+    n_steps = max(steps.values())
+    return Advance(tuple(i for i in running if steps[i] == n_steps), n_steps)
+
+
+def _steps_to_what_is_due(state: State, rules: Rules, index: int) -> Iterator[int]:
+    """MD steps after which selectors want a structure of a trajectory, as far as they can tell."""
+    for selector in rules.selectors:
+        memory, quiet_steps = state.memory_of(selector.name), state.trajectories[index].quiet_steps
+        if selector.concerns(index) and (left := selector.steps_left(memory, index, quiet_steps)) is not None:
+            yield left
 
 
 def _chunk_length(trajectory: Trajectory, rules: Rules) -> int:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from aims_pax.frame import Split
+from aims_pax.learner.checks.tolerances import Differences
 from aims_pax.learner.quota import SplitCounts
 from aims_pax.learner.selectors import PickReason
 from aims_pax.learner.state import StopReason
@@ -50,12 +51,15 @@ class LabelArrived:
     Parameters
     ----------
     error : float or None, eV/Å
-        Of the forces that the committee had predicted for it; None where it was not asked.
+        Of the atom whose force the committee had predicted worst; None where it was not asked.
+    differences : Differences or None
+        All that its mean differs by, likewise.
     """
 
     trajectory: int
     md_step: int
     error: float | None = None
+    differences: Differences | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +124,15 @@ class SubmitLabel:
 class KeepLabel:
     """Put the label just arrived into this split, or nowhere yet.
 
-    If the committee learns from it, its structure is the trajectory's checkpoint from now on.
+    Parameters
+    ----------
+    is_checkpoint : bool
+        Whether its structure is the trajectory's checkpoint from now on.
     """
 
     trajectory: int
     split: Split | None
-    is_learned: bool = True
+    is_checkpoint: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from random import Random
 from typing import ClassVar, Final, Protocol
 
 from aims_pax.frame import Split
+from aims_pax.learner.checks.tolerances import Differences
 
 WINDOW: Final = 400
 """Scores that the moving average covers (aims-PAX, Eq. 2; the number is VASP's)."""
@@ -34,6 +35,8 @@ class PickReason(StrEnum):
     """The trajectory went `uncert_not_crossed_limit` MD steps without a crossing."""
     DUE = "the next structure of its trajectory"
     """Structures are taken at regular intervals, whatever the models say of them."""
+    CHECK = "its check is due"
+    """The models are compared with the reference every so many steps."""
     RANDOM = "taken at random"
     """It measures errors, and was not chosen for them."""
 
@@ -83,6 +86,43 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a label has shown of the models that had predicted it.
+
+    Parameters
+    ----------
+    trajectory : int
+    error : float or None, eV/Å
+        Of the atom whose force is most wrong; None where the models were not asked.
+    differences : Differences or None
+        All that the two differ by, likewise.
+    """
+
+    trajectory: int
+    error: float | None
+    differences: Differences | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What follows from a label.
+
+    Parameters
+    ----------
+    learns : bool
+        Whether the committee is trained because of it.
+    trains : bool
+        Whether its structure trains, whatever the quota would have.
+    goes_back : bool
+        Whether its trajectory goes back to its checkpoint: what it has made since was wrong.
+    """
+
+    learns: bool
+    trains: bool = False
+    goes_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What a selector remembers of what it has seen; selectors that need nothing leave it as it is.
 
@@ -102,6 +142,8 @@ class Memory:
         The same as `scores` of each molecule.
     frozen_columns : tuple of float, eV/Å
         The thresholds of molecules that stay; empty while they move.
+    intervals : tuple of int
+        MD steps to the next check, of each trajectory that was checked and those before it.
     """
 
     selector: str
@@ -112,6 +154,7 @@ class Memory:
     n_labelled: int = 0
     columns: tuple[tuple[float, ...], ...] = ()
     frozen_columns: tuple[float, ...] = ()
+    intervals: tuple[int, ...] = ()
 
 
 class Selector(Protocol):
@@ -139,13 +182,17 @@ class Selector(Protocol):
         """What is remembered after a structure, and why it is worth a label; None when it is not."""
         ...
 
-    def compared(self, memory: Memory, error: float | None) -> tuple[Memory, bool]:
-        """What is remembered after the label of a pick of its own, and whether the committee is to learn from it.
+    def compared(self, memory: Memory, seen: Comparison) -> tuple[Memory, Verdict]:
+        """What is remembered after the label of a pick of its own, and what follows from it."""
+        ...
+
+    def steps_left(self, memory: Memory, trajectory: int, quiet_steps: int) -> int | None:
+        """MD steps after which it wants a structure of a trajectory, whatever is seen; None: that can't be told.
 
         Parameters
         ----------
-        error : float or None, eV/Å
-            Of the forces that the committee had predicted; None where it was not asked.
+        quiet_steps : int
+            MD steps since this trajectory's last pick.
         """
         ...
 
@@ -155,6 +202,11 @@ class Selector(Protocol):
 
     def value(self, memory: Memory) -> float:
         """The score above which a structure is picked, in its unit; infinite where no score decides."""
+        ...
+
+    @property
+    def reads_scores(self) -> bool:
+        """Whether it looks at the score of a structure, and a trajectory's score is told with its value."""
         ...
 
 
@@ -180,14 +232,21 @@ class Usual:
     def split_of(self, memory: Memory) -> Split | None:
         return None
 
-    def compared(self, memory: Memory, error: float | None) -> tuple[Memory, bool]:
-        return memory, self.purpose is Purpose.LEARN
+    def compared(self, memory: Memory, seen: Comparison) -> tuple[Memory, Verdict]:
+        return memory, Verdict(self.purpose is Purpose.LEARN)
+
+    def steps_left(self, memory: Memory, trajectory: int, quiet_steps: int) -> int | None:
+        return None
 
     def grown(self, memory: Memory, train_size: int) -> Memory:
         return memory
 
     def value(self, memory: Memory) -> float:
         return math.inf
+
+    @property
+    def reads_scores(self) -> bool:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +303,10 @@ class MovingThreshold(Usual):
     def concerns(self, trajectory: int) -> bool:
         return self.trajectories is None or trajectory in self.trajectories
 
+    @property
+    def reads_scores(self) -> bool:
+        return True
+
     def value(self, memory: Memory) -> float:
         if memory.frozen_at is not None:
             return memory.frozen_at
@@ -267,10 +330,10 @@ class MovingThreshold(Usual):
         return replace(memory, frozen_at=value)
 
 
-def thresholds(selectors: Sequence[Selector], n_trajectories: int) -> dict[int, MovingThreshold]:
-    """The threshold that each trajectory is judged by; none where no score decides."""
-    moving = [one for one in selectors if isinstance(one, MovingThreshold)]
-    return {index: one for index in range(n_trajectories) for one in moving if one.concerns(index)}
+def thresholds(selectors: Sequence[Selector], n_trajectories: int) -> dict[int, Selector]:
+    """The selector whose value the score of each trajectory is compared with; none where no score decides."""
+    reading = [one for one in selectors if one.reads_scores]
+    return {index: one for index in range(n_trajectories) for one in reading if one.concerns(index)}
 
 
 @dataclass(frozen=True, slots=True)

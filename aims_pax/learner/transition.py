@@ -27,7 +27,16 @@ from aims_pax.learner.events import (
 )
 from aims_pax.learner.goals import steps_used_up, stopped_if_due, within_budgets
 from aims_pax.learner.quota import SplitCounts
-from aims_pax.learner.selectors import OF_SCORES, Memory, Observation, PickReason, Purpose, Selector
+from aims_pax.learner.selectors import (
+    OF_SCORES,
+    Comparison,
+    Memory,
+    Observation,
+    PickReason,
+    Purpose,
+    Selector,
+    Verdict,
+)
 from aims_pax.learner.series import series_looked_at
 from aims_pax.learner.state import Phase, Pick, Rules, State, Trajectory, Turn
 
@@ -302,35 +311,42 @@ def _waits(state: State, pick: Pick) -> bool:
 def _label_arrived(state: State, event: LabelArrived, rules: Rules) -> Changed:
     state, pick = _answered(state, event.trajectory, event.md_step)
     state = replace(state, n_received=state.n_received + 1, n_failed_in_row=0)
-    state, is_learned, own_split = _compared(state, pick, event.error, rules)
+    selector = next((one for one in rules.selectors if one.name == pick.selector), None)
+    own_split = None if selector is None else selector.split_of(state.memory_of(pick.selector))
+    state, verdict = _compared(state, selector, event)
     if isinstance(rules.cadence, PerRound):
         return replace(state, n_in_round=state.n_in_round + 1), ()
     state, _ = series_looked_at(state, rules, is_unphysical=False)
-    if not is_learned:
+    if selector is None or selector.purpose is Purpose.JUDGE:
         counts = state.counts[0].with_one_more(own_split)
-        return replace(state, counts=(counts,)), (KeepLabel(event.trajectory, own_split, is_learned=False),)
+        return replace(state, counts=(counts,)), (KeepLabel(event.trajectory, own_split, is_checkpoint=False),)
     counts, split = rules.quota.place(state.counts[0])
-    trajectory = replace(state.trajectories[event.trajectory], failures=0, epochs_left=rules.cadence.epochs_per_label)
-    if state.n_epochs < rules.max_epochs:
-        trajectory = replace(trajectory, phase=Phase.TRAINING)
+    if verdict.trains:
+        counts, split = state.counts[0].with_one_more(Split.TRAINING), Split.TRAINING
+    trajectory = replace(state.trajectories[event.trajectory], failures=0)
+    if not verdict.learns:
+        trajectory = _onwards(state, trajectory, rules)
+    elif state.n_epochs < rules.max_epochs:
+        trajectory = replace(trajectory, phase=Phase.TRAINING, epochs_left=rules.cadence.epochs_per_label)
     else:
         trajectory = replace(trajectory, phase=Phase.FINISHED, epochs_left=0)
-    state = replace(state.with_trajectory(event.trajectory, trajectory), counts=(counts,))
-    return _grown(state, rules), (KeepLabel(event.trajectory, split),)
+    state = _grown(replace(state.with_trajectory(event.trajectory, trajectory), counts=(counts,)), rules)
+    if verdict.goes_back:
+        return state, (KeepLabel(event.trajectory, split, is_checkpoint=False), Rewind(event.trajectory))
+    return state, (KeepLabel(event.trajectory, split),)
 
 
-def _compared(state: State, pick: Pick, error: float | None, rules: Rules) -> tuple[State, bool, Split | None]:
-    """What its selector makes of a label: whether it is learned, and if not, where it goes.
+def _compared(state: State, selector: Selector | None, event: LabelArrived) -> tuple[State, Verdict]:
+    """What a selector makes of a label that it has asked for.
 
     That of a selector which the rules have no longer goes nowhere: the final training takes it.
     """
-    selector = next((one for one in rules.selectors if one.name == pick.selector), None)
     if selector is None:
-        return state, False, None
-    memory = state.memory_of(pick.selector)
-    split = selector.split_of(memory)
-    memory, is_learned = selector.compared(replace(memory, n_labelled=memory.n_labelled + 1), error)
-    return state.remembering(memory), is_learned, split
+        return state, Verdict(learns=False)
+    memory = state.memory_of(selector.name)
+    seen = Comparison(event.trajectory, event.error, event.differences)
+    memory, verdict = selector.compared(replace(memory, n_labelled=memory.n_labelled + 1), seen)
+    return state.remembering(memory), verdict
 
 
 def _grown(state: State, rules: Rules) -> State:

@@ -22,6 +22,8 @@ from aims_pax.outcome.errors.origins import errors_by_origin, errors_by_system, 
 from aims_pax.outcome.errors.sets import errors_by_set, places_of
 from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
 from aims_pax.outcome.explored import lines_of, write_explorations
+from aims_pax.outcome.flown import lines_of as flight_lines
+from aims_pax.outcome.flown import write_flights
 from aims_pax.outcome.predictions import SavedPredictions, read_predictions
 from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, note_models, write_committee, write_product
 from aims_pax.protocols import FramePrediction
@@ -84,6 +86,7 @@ class Summary:
             *self._calibration_lines(),
             *self._property_lines(),
             *lines_of(self.content.get("explorations", [])),
+            *flight_lines(self.content.get("flights", [])),
             *self._verdict_lines(),
             f"results are in {self.folder}",
         ]
@@ -211,6 +214,7 @@ def write_results(
             store, product.committee, content["trained_to_the_end"], read_predictions(results)
         )
         content["explorations"] = write_explorations(store, memory, results)
+        content["flights"] = write_flights(project, store, results)
     wall = stopwatch.seconds()
     content |= wall_times(stopwatch)
     draw_run(
@@ -359,7 +363,8 @@ def _content(
 
 def _loops(project: Project) -> list[str]:
     """Names of the stages that sample and learn; those of v0.2 also where they are not there."""
-    return list(dict.fromkeys((str(INITIAL), str(ACTIVE), *(plan.name for plan in project.settings.learning))))
+    further = (*project.settings.learning, *project.settings.flying)
+    return list(dict.fromkeys((str(INITIAL), str(ACTIVE), *(plan.name for plan in further))))
 
 
 def _why_stopped(name: str, state: State | None) -> str | None:
@@ -372,7 +377,7 @@ def _why_stopped(name: str, state: State | None) -> str | None:
 def _training_ended(committee: Committee, convergence: ConvergenceState | None) -> str:
     """How the training of the models that are handed over has ended, in words."""
     if convergence is None:
-        return "as active learning left it: there was no final convergence"
+        return "as the last stage left it: there was no final convergence"
     endings = {committee.names[member]: ending for member, ending in convergence.endings().items()}
     return "; ".join(f"{name} {ending}" for name, ending in endings.items())
 

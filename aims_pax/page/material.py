@@ -123,6 +123,8 @@ class Material:
         Training structures of a member with which that ends; None where it is over, or ends by something else.
     explorations : mapping of str to Exploration
         By the names of their stages.
+    flights : mapping of str to mapping
+        fly.json of stages whose MD was checked on the way, by their names.
     """
 
     name: str
@@ -152,6 +154,7 @@ class Material:
     learning: LearningCurve
     train_goal: int | None
     explorations: Mapping[str, Exploration]
+    flights: Mapping[str, Mapping[str, Any]]
 
     @property
     def comparison(self) -> Comparison | None:
@@ -230,6 +233,7 @@ def read_material(run_folder: Path, *, name: str) -> Material:
             learning=learning,
             train_goal=train_goal,
             explorations=explorations_of(store, memory),
+            flights=_flights(results, summary),
             time=_working_time(sessions, np.concatenate([moments, attempts["submitted_at"], attempts["ended_at"]])),
         )
 
@@ -277,6 +281,12 @@ def _working_time(sessions: tuple[StoredSession, ...], moments: FloatArray) -> W
 def _validated(results: Path, summary: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
     found = {stage: _json(results / stage / PROPERTIES_JSON) for stage in (summary or {}).get("properties", {})}
     return {stage: one for stage, one in found.items() if one is not None}
+
+
+def _flights(results: Path, summary: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
+    names = [one["stage"] for one in (summary or {}).get("flights", [])]
+    found = {name: _json(results / f"{name}.json") for name in names}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def _property_tables(results: Path, summary: Mapping[str, Any] | None) -> dict[str, str]:

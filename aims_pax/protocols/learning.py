@@ -340,8 +340,13 @@ class Committee(Predictor, Protocol):
         """
         ...
 
-    def succeed(self, generation: int) -> None:
-        """Be the generation after another one, whatever models that had."""
+    @property
+    def n_epochs(self) -> int:
+        """Epochs that were made, of the member that has made most."""
+        ...
+
+    def succeed(self, generation: int, *, n_epochs: int = 0) -> None:
+        """Be the generation after another one, whatever models that had; epochs are counted on from its own."""
         ...
 
     def save(self, path: Path) -> None:

@@ -1,6 +1,7 @@
 """How much a committee disagrees about one structure, and how far structures are from each other."""
 
 from aims_pax.selection.alikeness import distances, farthest_points, spread_of
+from aims_pax.selection.differences import differences
 from aims_pax.selection.uncertainty import (
     SCORES,
     energy_sd,
@@ -16,6 +17,7 @@ from aims_pax.selection.uncertainty import (
 
 __all__ = [
     "SCORES",
+    "differences",
     "distances",
     "energy_sd",
     "ensemble_sd",

@@ -20,7 +20,9 @@ from aims_pax.settings.sections import Settings
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.explore import ExploreSettings
+from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.molecules import loss_problems, molecule_problems
+from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.stages.uncertainty import UNCERTAINTIES
 from aims_pax.settings.systems import System
 
@@ -93,21 +95,30 @@ def _md_problems(
         yield Problem(document.where(keys), found, "", "Give all trajectories the same propagate_with.")
     if settings.systems:
         return  # each trajectory has the MD of its system
-    moves_each = Stage.INITIAL in stages or any(isinstance(one.settings, ExploreSettings) for one in settings.stages)
+    moves_each = Stage.INITIAL in stages or any(
+        isinstance(one.settings, ExploreSettings | FlyStageSettings) for one in settings.stages
+    )
     needed = set(range(n_systems)) if moves_each else set()
-    if settings.learning and Stage.ACTIVE in stages:
-        needed |= set(range(settings.n_trajectories))
-        numbers = {one.read_as(ActiveLearningSettings).num_trajectories: one for one in reversed(settings.learning)}
-        said = numbers[settings.n_trajectories].said("num_trajectories")
+    if (counted := list(_counted(settings))) and Stage.ACTIVE in stages:
+        number, plan = max(reversed(counted), key=lambda one: one[0])
+        needed |= set(range(number))
+        said = plan.said("num_trajectories")
         for index in sorted(set(settings.md) - needed):
             found = f"MD.{index} is for a trajectory that does not exist."
-            allowed = f"0 to {max(needed)}, since {said} is {settings.n_trajectories}"
+            allowed = f"0 to {max(needed)}, since {said} is {number}"
             yield Problem(document.where(("MD", index)), found, allowed)
     missing = sorted(needed - set(settings.md))
     if missing:
         names = ", ".join(str(index) for index in missing[:8]) + (", ..." if len(missing) > 8 else "")
         found = f"MD says nothing of the trajectories {names}."
         yield Problem(document.where(("MD",)), found, "", "Add them, or write one mapping for all trajectories.")
+
+
+def _counted(settings: Settings) -> Iterator[tuple[int, StagePlan]]:
+    """The trajectories of stages that say how many they have."""
+    for plan in (*settings.learning, *settings.flying):
+        if isinstance(plan.settings, ActiveLearningSettings | FlyStageSettings):
+            yield plan.settings.num_trajectories, plan
 
 
 def _bias_problems(settings: Settings, document: Document) -> Iterator[Problem]:
@@ -178,8 +189,7 @@ def _still_problems(systems: tuple[System, ...]) -> Iterator[Problem]:
 def _trajectory_problems(
     settings: Settings, document: Document, n_systems: int, stages: tuple[Stage, ...]
 ) -> Iterator[Problem]:
-    for plan in settings.learning if Stage.ACTIVE in stages else ():
-        number = plan.read_as(ActiveLearningSettings).num_trajectories
+    for number, plan in _counted(settings) if Stage.ACTIVE in stages else ():
         if number < n_systems:
             keys = (*plan.keys, "num_trajectories")
             found = f"{dotted(keys)} is {number}, and there are {n_systems} starting structures."

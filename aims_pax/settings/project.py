@@ -38,6 +38,7 @@ from aims_pax.settings.reading.files import (
 from aims_pax.settings.sections import Settings, aims_pax_reading, read_mace, read_settings
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.campaign import course, half_of, halves_asked
+from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.molecules import Groups, molecules_of
 from aims_pax.settings.stages.plan import StagePlan
@@ -273,8 +274,8 @@ class Project:
             return plan.md
         return md if isinstance(md, MDSettings) else md[system.frame.trajectory]
 
-    def md_for(self, trajectory: int, settings: ActiveLearningSettings | None = None) -> MDSettings:
-        """How one trajectory of active learning moves: in a stage of these settings; None: in the first one."""
+    def md_for(self, trajectory: int, settings: ActiveLearningSettings | FlyStageSettings | None = None) -> MDSettings:
+        """How one trajectory moves in a stage of these settings; None: in the first one of active learning."""
         stage, md = self.settings.active if settings is None else settings, self.settings.md
         md = md if isinstance(md, MDSettings) else md[trajectory]
         return md if stage is None else stage.moved(md)

@@ -45,6 +45,7 @@ from aims_pax.settings.stages.campaign import (
     require_sections,
     with_trajectories_of_systems,
 )
+from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.stages.select import SelectSettings
@@ -103,6 +104,16 @@ class Settings:
     def learning(self) -> tuple[StagePlan, ...]:
         """The stages that learn actively."""
         return tuple(one for one in self.stages if isinstance(one.settings, ActiveLearningSettings))
+
+    @property
+    def flying(self) -> tuple[StagePlan, ...]:
+        """The stages whose MD is checked against the reference on the way."""
+        return tuple(one for one in self.stages if isinstance(one.settings, FlyStageSettings))
+
+    @property
+    def looping(self) -> tuple[StagePlan, ...]:
+        """Both of them, in their order: what samples, labels and learns until a goal is reached."""
+        return tuple(one for one in self.stages if one in (*self.learning, *self.flying))
 
     @property
     def bringing(self) -> StagePlan | None:
@@ -176,7 +187,9 @@ def read_settings(reading: Reading, halves: tuple[Stage, ...]) -> Settings | Non
     elif plans := _read_systems(reading, data, SharedSection(written_reference, unsettled or ())):
         reference = reference or next(iter(plans.values())).reference
         homes, moving = Homes.of(plans), [plan.md for plan in plans.values()]
-        learning = [one.settings for one in stages if isinstance(one.settings, ActiveLearningSettings)]
+        learning = [
+            one.settings for one in stages if isinstance(one.settings, ActiveLearningSettings | FlyStageSettings)
+        ]
         n_trajectories = max(homes.n_trajectories, *(one.num_trajectories for one in learning), 0)
         md = {index: moving[homes.place_of(index)] for index in range(n_trajectories)}
     judge_motion(reading, stages, md)

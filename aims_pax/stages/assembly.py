@@ -3,7 +3,7 @@
 import functools
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import inf, isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,7 +15,7 @@ from aims_pax.labelling.faults import WRECKS
 from aims_pax.learner.cadence import PerLabel, PerRound
 from aims_pax.learner.quota import Quota
 from aims_pax.learner.selectors import EveryStructure
-from aims_pax.learner.state import Budget, Rules
+from aims_pax.learner.state import Rules
 from aims_pax.protocols import Pool
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import (
@@ -30,12 +30,14 @@ from aims_pax.settings.cluster import NO_RESOURCES
 from aims_pax.settings.committee.losses import INTERMOLECULAR
 from aims_pax.settings.reading.document import KeyPath, dotted
 from aims_pax.settings.stages.explore import ExploreSettings
+from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.kinds import KINDS, LEARN
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.systems import System
 from aims_pax.stages.beginnings.finetuning import foundation_of, let_remember
 from aims_pax.stages.driver import cells_move
-from aims_pax.stages.loop.selecting import active_selectors, trajectories_of
+from aims_pax.stages.fly.rules import begins_with_reference
+from aims_pax.stages.loop.selecting import active_selectors, budgets_of
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
     from aims_pax.committee import Committee, EpochPlan, Handling
@@ -83,14 +85,18 @@ def wants_stress(project: Project) -> bool:
 
 
 def _cells_move_by_labels(project: Project) -> bool:
-    initial = project.settings.initial
-    if initial is None or initial.driver != "reference":
+    initial, stages = project.settings.initial, project.settings.stages
+    flies = any(isinstance(one.settings, FlyStageSettings) and begins_with_reference(project, one) for one in stages)
+    if not flies and (initial is None or initial.driver != "reference"):
         return False
     return any(project.md_of(system).moves_cell for system in project.systems)
 
 
 def committee_moves_cells(project: Project) -> bool:
     """Whether the committee drives trajectories whose cells move."""
+    stages = [one.settings for one in project.settings.stages]
+    if any(isinstance(one, FlyStageSettings) and cells_move(project, one) for one in stages):
+        return True
     learning = (plan.read_as(ActiveLearningSettings) for plan in project.settings.learning)
     exploring = [one.settings for one in project.settings.stages if isinstance(one.settings, ExploreSettings)]
     if any(one.pressure or any(project.md_of(each).moves_cell for each in project.systems) for one in exploring):
@@ -228,7 +234,7 @@ def initial_sampler(project: Project, forces: "Driver", *, n_trajectories: int =
 
     everyone = range(max(n_trajectories, len(project.systems)))
     systems = [project.systems[index % len(project.systems)] for index in everyone]
-    starts = [_start(system.frame, project.md_of(system), system, noise=noise) for system in systems]
+    starts = [start_of(system.frame, project.md_of(system), system, noise=noise) for system in systems]
     return BatchedSampler(starts, forces, device=devices_of(project.mace.misc.device)[0])
 
 
@@ -284,7 +290,7 @@ def active_sampler(
         frames = [project.system_for(index).frame for index in range(settings.num_trajectories)]
     motions = [project.md_for(index, settings) for index in range(len(frames))]
     starts = [
-        _start(frame, md, project.system_for(index), noise=noise)
+        start_of(frame, md, project.system_for(index), noise=noise)
         for index, (frame, md) in enumerate(zip(frames, motions, strict=True))
     ]
     if driver is None:
@@ -326,17 +332,8 @@ def active_rules(project: Project, plan: StagePlan) -> Rules:
         max_epochs=settings.max_epochs,
         molecular_limit=settings.intermol_crossed_limit if learns_molecules(project) else inf,
         wrecks=WRECKS if settings.driving is None else None,  # training mends no MD that others drive
-        budgets=tuple(_budgets(project, plan)),
+        budgets=tuple(budgets_of(project, plan)),
     )
-
-
-def _budgets(project: Project, plan: StagePlan) -> Iterator[Budget]:
-    """What SYSTEMS allows each system in a stage of active learning."""
-    limited = {name: one.settings.max_labels for name, one in project.settings.systems.items()}
-    limited = {name: limit for name, limit in limited.items() if not isinf(limit)}
-    homes = trajectories_of(project, plan) if limited else {}
-    for name, limit in limited.items():
-        yield Budget(homes[name], int(limit))
 
 
 def active_plan(settings: ActiveLearningSettings) -> "EpochPlan":
@@ -358,7 +355,7 @@ def initial_plan(settings: InitialDatasetSettings) -> "EpochPlan":
 
 
 def recorder(
-    settings: InitialDatasetSettings | ActiveLearningSettings, stage: str, folder: RunFolder
+    settings: InitialDatasetSettings | ActiveLearningSettings | FlyStageSettings, stage: str, folder: RunFolder
 ) -> "TrajectoryRecorder | NoRecorder":
     """What saves the frames of the MD, if that was asked for."""
     from aims_pax.stages.loop.recording import NoRecorder, TrajectoryRecorder
@@ -368,10 +365,10 @@ def recorder(
     return TrajectoryRecorder(folder.trajectories, stage, interval_steps=settings.save_trajectories_interval)
 
 
-def _start(frame: Frame, md: MDSettings, system: System, *, noise: int) -> "TrajectoryStart":
+def start_of(frame: Frame, md: MDSettings, system: System, *, noise: int) -> "TrajectoryStart":
+    """How a trajectory begins, with noise of its own: else each stage would begin with the moves of the one before."""
     from aims_pax.sampling import TrajectoryStart, program_of
 
-    # The stages have noise of their own: otherwise active learning would begin with the moves of the initial MD.
     return TrajectoryStart(frame, program_of(md, system), seed=2 * md.seed + noise)
 
 

@@ -176,7 +176,7 @@ class Bench:
         """
         earlier, labelled = self.existing_committee(), list(self.store.labelled())
         committee = self._new_committee(self.project.trained_as(stage), labelled)
-        committee.succeed(earlier.generation)
+        committee.succeed(earlier.generation, n_epochs=earlier.n_epochs)
         committee.weigh_molecules(earlier.weighed[0], weight=earlier.weighed[1])
         with self.stopwatch.during(Activity.RECORDING):
             checkpoint = self.memory.write_committee(committee)

@@ -17,6 +17,7 @@ from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, Pr
 from aims_pax.settings.methods.charges import told_by
 from aims_pax.settings.methods.driver import EMBEDDED, REFERENCE, DriverChoice
 from aims_pax.settings.methods.reference import XtbMethod
+from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.plan import StagePlan
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
@@ -45,8 +46,8 @@ def learning_driver(project: Project, settings: ActiveLearningSettings) -> "Driv
     return _driver(project, choice, handling)
 
 
-def cells_move(project: Project, settings: ActiveLearningSettings) -> bool:
-    """Whether any trajectory of a stage of active learning is under a barostat."""
+def cells_move(project: Project, settings: ActiveLearningSettings | FlyStageSettings) -> bool:
+    """Whether any trajectory of a stage is under a barostat."""
     everyone = range(settings.num_trajectories)
     return any(project.md_for(index, settings).moves_cell for index in everyone)
 

@@ -207,9 +207,16 @@ class SpringCommittee(Springs):
         committee.succeed(self.generation)
         return committee
 
-    def succeed(self, generation: int) -> None:
-        """Be the generation after another one."""
+    @property
+    def n_epochs(self) -> int:
+        """Epochs that were made, of the member that has made most."""
+        return max(member.epoch for member in self._members)
+
+    def succeed(self, generation: int, *, n_epochs: int = 0) -> None:
+        """Be the generation after another one; epochs are counted on from its own."""
         self._generation = generation + 1
+        for member in self._members:
+            member.epoch = max(member.epoch, n_epochs)
 
     def save(self, path: Path) -> None:
         """Write everything that training depends on, apart from the points, as a few lines of JSON."""

@@ -6,9 +6,13 @@ from random import Random
 import pytest
 
 from aims_pax.frame import Split
+from aims_pax.learner.checks.intervals import Adaptive, CheckRules
+from aims_pax.learner.checks.selector import CheckIntervals
+from aims_pax.learner.checks.tolerances import Tolerances
 from aims_pax.learner.journal import from_text, to_text
 from aims_pax.learner.molecules import MovingThresholdOfMolecules
 from aims_pax.learner.selectors import (
+    Comparison,
     EveryStructure,
     FixedSteps,
     Memory,
@@ -25,6 +29,7 @@ SELECTORS: list[Selector] = [
     RandomShare(share=0.2, seed=5),
     FixedSteps(interval_steps=60),
     MovingThresholdOfMolecules(c_x=-0.1, freeze_train_size=12),
+    CheckIntervals(CheckRules(Tolerances(ediff=0.01), 50, adaptive=Adaptive(20, 400, 1.5)), early=0.4),
 ]
 
 
@@ -85,14 +90,14 @@ def test_what_was_judged_before_is_not_changed(selector: Selector) -> None:
     before = to_text(memory)
     selector.judged(memory, path(5)[0])
     selector.grown(memory, 99)
-    selector.compared(memory, 0.3)
+    selector.compared(memory, Comparison(0, 0.3))
     assert to_text(memory) == before
 
 
 def test_only_labels_that_are_learned_leave_their_split_to_the_quota(selector: Selector) -> None:
     memory = Memory(selector.name)
-    _, is_learned = selector.compared(memory, 0.1)
-    assert is_learned == (selector.purpose is Purpose.LEARN)
+    _, verdict = selector.compared(memory, Comparison(0, 0.1))
+    assert verdict.learns == (selector.purpose is Purpose.LEARN)
     if selector.purpose is Purpose.JUDGE:
         assert selector.split_of(memory) in (Split.VALIDATION, Split.TEST, None), "what judges never trains"
     else:

@@ -13,6 +13,7 @@ from aims_pax.settings.augmentation.reading import augment_argument
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.explore import ExploreSettings
+from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.stages.pretrain import CheapReference, PretrainSettings
@@ -72,6 +73,13 @@ def exploring() -> StagePlan:
     return StagePlan("explore", "explore", ExploreSettings(temperature=(300.0, 600.0), length=0.1, sampling_time=0.02))
 
 
+@pytest.fixture(scope="module")
+def flying() -> StagePlan:
+    """A stage whose MD is checked on the way, and whose first steps are the reference's: no stage is before it."""
+    settings = FlyStageSettings.model_validate({"tolerances": {"frmse": 0.1}, "max_MD_steps": 50})
+    return StagePlan("fly", "fly", settings, keys=("STAGES",))
+
+
 @pytest.fixture(params=KINDS)
 def plan(
     request: pytest.FixtureRequest,
@@ -82,8 +90,9 @@ def plan(
     collecting: StagePlan,
     validating: StagePlan,
     exploring: StagePlan,
+    flying: StagePlan,
 ) -> StagePlan:
-    plans = (*project.settings.stages, selection, relabelling, pretraining, collecting, validating, exploring)
+    plans = (*project.settings.stages, selection, relabelling, pretraining, collecting, validating, exploring, flying)
     return next(plan for plan in plans if plan.kind == request.param)
 
 

@@ -175,7 +175,7 @@ def labels_of(folder: Path) -> list[LabelledFrame]:
         return list(store.labelled())
 
 
-def jobs_of(folder: Path, stage: Stage) -> list[StoredJob]:
+def jobs_of(folder: Path, stage: str) -> list[StoredJob]:
     """All labels that one stage has asked for."""
     with RunStore.open_readonly(folder) as store:
         return [job for job in store.jobs() if job.stage == stage]

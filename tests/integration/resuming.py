@@ -47,7 +47,8 @@ class Outcome:
     weights: dict[str, bytes]
 
 
-def outcome_of(folder: Path) -> Outcome:
+def outcome_of(folder: Path, *, stage: str = Stage.ACTIVE) -> Outcome:
+    """That of a run whose last loop is that of a stage."""
     with RunStore.open_readonly(folder) as store:
         labels = [
             (
@@ -56,7 +57,8 @@ def outcome_of(folder: Path) -> Outcome:
             )
             for one in store.labelled()
         ]
-        keys = ("learner.initial", "learner.active", "stagnations", "sampler.active", "checkpoints.active")
+        loop = (f"learner.{stage}", "stagnations", f"sampler.{stage}", f"checkpoints.{stage}")
+        keys = (f"learner.{Stage.INITIAL}", *loop)
         states = {key: store.load_state(key) for key in keys}
         return Outcome(labels, store.scores().tobytes(), store.epochs().tobytes(), states, weights_of(folder))
 

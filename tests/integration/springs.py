@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aims_pax.committee import Committee
-from aims_pax.outcome import evaluate, explored, results, verdict, verify
+from aims_pax.outcome import evaluate, explored, flown, results, verdict, verify
 from aims_pax.report import figures
 from aims_pax.testing.family import SpringFamily
 
@@ -31,6 +31,7 @@ def springs_for_mace(family: SpringFamily | None = None) -> Iterator[SpringFamil
             patch.setattr(module, "load_models", chosen.load_models)
         patch.setattr(results, "draw_run", blank_run)
         patch.setattr(explored, "draw_rounds", blank_rounds)
+        patch.setattr(flown, "draw_flight", blank_flight)
         patch.setattr(evaluate, "draw_parity", blank_parity)
         yield chosen
 
@@ -43,6 +44,11 @@ def blank_run(folder: Path, **_: Any) -> None:
 
 def blank_rounds(_: Any, path: Path, **__: Any) -> None:
     """Errors by the round of an exploration."""
+    path.write_bytes(PIXEL)
+
+
+def blank_flight(path: Path, *_: Any) -> None:
+    """Errors at the checks of a flight."""
     path.write_bytes(PIXEL)
 
 

@@ -1,6 +1,7 @@
 """`aims_pax.fly` with real models and GFN2-xTB: MD and relaxation by ASE, the protocol of i-PI, and mistakes."""
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from ase.md.verlet import VelocityVerlet
 from ase.optimize import BFGS
 
 import aims_pax as ap
-from aims_pax.errors import UserError
+from aims_pax.dataset.extxyz import read_extxyz
+from aims_pax.errors import CampaignStopped, UserError
 
-from .flights import LOOSE, SMALL, water
+from .flights import LOOSE, SMALL, trained_for_an_epoch, water
 
 
 def test_md_is_flown_looked_at_and_gone_on_with(tmp_path: Path) -> None:
@@ -43,6 +45,31 @@ def test_md_is_flown_looked_at_and_gone_on_with(tmp_path: Path) -> None:
     again.rattle(0.01)
     with pytest.raises(UserError, match="was closed"):
         again.get_forces()
+
+
+CALLS: list[tuple[int, list[str]]] = []
+"""Labels and names of models that a training function of the user's own was given."""
+
+
+def train(labels: Path, models: Sequence[Path], folder: Path) -> list[Path]:
+    """It fails at its third call."""
+    CALLS.append((len(read_extxyz(labels)), [path.name for path in models]))
+    if len(CALLS) == 3:
+        raise MemoryError("the GPU is full")
+    return trained_for_an_epoch(labels, models, folder, mace=SMALL, seeds=(42,))
+
+
+def test_a_function_of_the_users_own_trains(tmp_path: Path) -> None:
+    CALLS.clear()
+    own = {"refit": {"function_name": f"{__name__}:train"}, "tolerances": {"frmse": 1e-6}}
+    arguments: dict[str, Any] = {"folder": tmp_path / "flight", "mace": SMALL, **LOOSE, **own}
+    atoms = water()
+    with ap.fly(atoms, **arguments) as flying:
+        VelocityVerlet(atoms, 0.5 * units.fs).run(10)
+        assert [check.step for check in flying.checks] == [10]
+        with pytest.raises(CampaignStopped, match=r"labels\.xyz: MemoryError: the GPU is full\. Mend it"):
+            VelocityVerlet(atoms, 0.5 * units.fs).run(4)
+    assert CALLS == [(7, []), (8, ["before_42.model"]), (9, ["before_42.model"])]
 
 
 def test_an_optimiser_is_flown(tmp_path: Path) -> None:
@@ -87,6 +114,8 @@ def test_i_pi_is_served(tmp_path: Path) -> None:
         ({"models": ["nowhere.model"]}, "nowhere.model"),
         ({"models": ["a.model", "b.model"]}, "2 models are given, and ensemble_size is 1"),
         ({"reference": "tblit"}, "tblit"),
+        ({"refit": {"function_name": "nowhere:train"}}, "nowhere can't be imported"),
+        ({"refit": {"function_name": "shutil:copy", "epochs": 3}}, "epochs is given, and function_name trains"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_computed(tmp_path: Path, changed: dict[str, Any], words: str) -> None:

@@ -1,9 +1,11 @@
 """The decision maker of CASTEP's hybrid-md with real models: what it learns from, and the file that it writes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 import yaml
 from ase import Atoms
@@ -14,9 +16,12 @@ from tblite.ase import TBLite
 
 from aims_pax.atoms import frame_of
 from aims_pax.committee import Committee
+from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.hybrid.program import answered
+from aims_pax.settings.committee.mace import MaceSettings
 
 from ..castep.standin import Castep
+from .flights import trained_for_an_epoch
 
 MACE = {
     "GENERAL": {"name_exp": "water"},
@@ -85,6 +90,39 @@ def test_a_run_learns_and_writes_what_castep_reads(tmp_path: Path) -> None:
     said = scripted(batch_of(at(3)), torch.ones(3, dtype=torch.float64), False)
     assert abs(float(said["total_energy_local"].detach()) - energy) < 1e-4  # the committee computes in float32
     np.testing.assert_allclose(said["forces"].detach().numpy(), forces, atol=1e-4)
+
+
+CALLS: list[tuple[int, list[str]]] = []
+"""Labels and names of models that a training function of the user's own was given."""
+
+
+def train(labels: Path, models: Sequence[Path], folder: Path) -> Path:
+    """A single model."""
+    CALLS.append((len(read_extxyz(labels)), [path.name for path in models]))
+    [path] = trained_for_an_epoch(labels, models, folder, mace=MACE, seeds=(42,))
+    return path
+
+
+def test_a_function_of_the_users_own_trains(tmp_path: Path) -> None:
+    CALLS.clear()
+    refit = {"mace": "mace.yaml", "gp_name": "MACE-jit.pt", "function_name": f"{__name__}:train"}
+    (tmp_path / "mace.yaml").write_text(yaml.safe_dump(MACE), encoding="utf-8")
+    (tmp_path / "run.hybrid-md-input.yaml").write_text(yaml.safe_dump({**INPUT, "refit": refit}), encoding="utf-8")
+    run = Moving(tmp_path, answered, qm, Model(tmp_path), at(0), mode="MD")
+    run.initialise()
+    run.run(10)
+    assert run.models_read == [6, 10]
+    assert CALLS == [(6, []), (7, ["before_42.model"])]
+    made = Committee.from_models(
+        MaceSettings.model_validate({key.lower(): value for key, value in MACE.items()}),
+        [tmp_path / "run.refits" / "mine_42.model"],
+        seeds=(42,),
+    )
+    [said] = made.predict([frame_of(at(3), system="")])
+    energy, forces = Model(tmp_path)(at(3), 3)
+    assert energy == pytest.approx(float(said.energies[0]))
+    np.testing.assert_allclose(forces, said.forces[0], atol=1e-5)  # of models in float32
+    assert (tmp_path / "MACE-jit.pt").is_file()
 
 
 def batch_of(atoms: Atoms) -> dict[str, torch.Tensor]:

@@ -64,7 +64,7 @@ def test_label_of_analysis_is_set_aside_and_trains_nobody() -> None:
     state, _ = play(start(), *[ChunkDone(0, 25, 0.1)] * 5)
     before = state
     state, consequences = play(state, LabelArrived(0, 100))
-    assert consequences == (KeepLabel(0, None, is_learned=False),)
+    assert consequences == (KeepLabel(0, None, is_checkpoint=False),)
     assert state.counts == before.counts
     assert state.trajectories == before.trajectories
     assert not isinstance(decide(state, RULES), Train)
@@ -90,7 +90,7 @@ def test_labels_at_random_validate_and_test_in_turn() -> None:
 def test_validation_at_random_leaves_more_of_the_picked_labels_to_training() -> None:
     state = replace(start(), in_flight=(Pick(0, 0, "random share"),))
     state, consequences = play(state, LabelArrived(0, 0))
-    assert consequences == (KeepLabel(0, Split.VALIDATION, is_learned=False),)
+    assert consequences == (KeepLabel(0, Split.VALIDATION, is_checkpoint=False),)
     assert (state.counts[0].n_train, state.counts[0].n_valid) == (0, 1)
 
 
@@ -136,7 +136,7 @@ def test_share_is_kept_over_a_whole_campaign(share: float, n_trajectories: int, 
         while state.in_flight and random.random() < 0.5:
             pick = random.choice(state.in_flight)
             state, kept = transition(state, LabelArrived(pick.trajectory, pick.md_step), rules)
-            n_judged += any(isinstance(one, KeepLabel) and not one.is_learned for one in kept)
+            n_judged += any(isinstance(one, KeepLabel) and not one.is_checkpoint for one in kept)
     else:
         pytest.fail("the campaign did not end")
     assert n_judged == n_random
@@ -149,5 +149,5 @@ def test_labels_in_flight_of_a_selector_that_was_switched_off_are_set_aside() ->
     state, _ = play(start(), *[ChunkDone(0, 25, 0.1)] * 5)
     rules = replace(RULES, selectors=(THRESHOLD,))
     state, consequences = play(resumed(state, rules), LabelArrived(0, 100), rules=rules)
-    assert consequences == (KeepLabel(0, None, is_learned=False),)
+    assert consequences == (KeepLabel(0, None, is_checkpoint=False),)
     assert state.in_flight == ()

@@ -13,7 +13,7 @@ from aims_pax.labelling.inline import InlinePool
 from aims_pax.reference.registry import build_reference
 from aims_pax.reference.tryout import require
 from aims_pax.settings.reading.arguments import project_to_label
-from aims_pax.settings.stages.fly import fly_argument
+from aims_pax.settings.reading.fly import fly_argument
 from aims_pax.stages.fly.flight import Flight
 from aims_pax.stages.fly.models import FlownModels
 
@@ -76,21 +76,21 @@ def fly(
         The arguments say what can't be, the reference can't run here, or the folder holds something else.
     """
     wishes = fly_argument(settings)
+    home = Path(folder).expanduser().resolve()
     project = project_to_label(atoms, reference, call="fly", mace=mace)
     paths = [Path(one).expanduser() for one in ([models] if isinstance(models, str | Path) else models)]
     [system] = project.systems
     _require_sense(project, wishes, paths, is_crystal=bool(system.frame.pbc.all()))
+    flown = FlownModels(project.mace, wishes.refit, folder=home / "refits", n_members=wishes.ensemble_size, given=paths)
     method = build_reference(project.reference_for(system))
     require(method, system.frame)
-    home = Path(folder).expanduser().resolve()
     store = RunStore.open(home)
     try:
         _require_same(store, home, project)
         places = RunFolder(home, home / "calculations")
-        flown = FlownModels(project.mace, wishes.refit, n_members=wishes.ensemble_size, given=paths)
         pool = InlinePool(method, want_stress=project.mace.general.compute_stress)
         flight = Flight(project, wishes, store=store, folder=places, pool=pool, models=flown, reached=reached)
-        if not wishes.num_initial_steps and flown.committee is None:
+        if wishes.num_initial_steps == 0 and flown.committee is None:
             found = "num_initial_steps is 0, and there are no models to begin with."
             raise UserError(Problem("fly", found, "", "Set num_initial_steps, 10 for example, or give models."))
     except BaseException:

@@ -10,6 +10,7 @@ from aims_pax.learner.checks.intervals import (
     continued,
     kind_of,
     learns,
+    next_interval,
 )
 from aims_pax.learner.checks.tolerances import Differences, Tolerances
 
@@ -25,4 +26,5 @@ __all__ = [
     "continued",
     "kind_of",
     "learns",
+    "next_interval",
 ]

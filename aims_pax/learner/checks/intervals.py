@@ -110,7 +110,12 @@ def begun(state: CheckState, rules: CheckRules) -> CheckState:
 
 
 def checked(state: CheckState, rules: CheckRules, *, step: int, passed: bool) -> CheckState:
-    """After a check.
+    """After a check."""
+    return replace(state, last_check=step, interval=next_interval(state.interval, rules, passed=passed))
+
+
+def next_interval(interval: int, rules: CheckRules, *, passed: bool) -> int:
+    """Steps to the next check.
 
     Notes
     -----
@@ -119,10 +124,10 @@ def checked(state: CheckState, rules: CheckRules, *, step: int, passed: bool) ->
     """
     adaptive = rules.adaptive
     if adaptive is None:
-        return replace(state, last_check=step)
+        return interval
     if passed:
-        return replace(state, last_check=step, interval=min(int(state.interval * adaptive.factor), adaptive.n_max))
-    return replace(state, last_check=step, interval=max(int(state.interval / adaptive.factor), adaptive.n_min))
+        return min(int(interval * adaptive.factor), adaptive.n_max)
+    return max(int(interval / adaptive.factor), adaptive.n_min)
 
 
 def learns(rules: CheckRules, *, passed: bool) -> bool:

@@ -25,6 +25,11 @@ class Differences:
     frmse: float
     vmax: float | None = None
 
+    def __str__(self) -> str:
+        said = f"{1000 * self.ediff:.1f} meV/atom, forces {1000 * self.fmax:.0f} meV/Å at most, "
+        said += f"{1000 * self.frmse:.0f} RMS"
+        return said if self.vmax is None else f"{said}, virial {1000 * self.vmax:.1f} meV/atom"
+
 
 @dataclass(frozen=True, slots=True)
 class Tolerances:

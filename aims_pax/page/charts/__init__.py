@@ -9,6 +9,7 @@ from aims_pax.page.charts.calibration import error_against_score
 from aims_pax.page.charts.composition import composition
 from aims_pax.page.charts.density import errors_by_density
 from aims_pax.page.charts.estimates import coverage, detection, error_estimates
+from aims_pax.page.charts.flights import errors_at_checks
 from aims_pax.page.charts.forecast import error_forecast
 from aims_pax.page.charts.learning import learning_by_labels, learning_by_time
 from aims_pax.page.charts.map import structure_map
@@ -42,7 +43,8 @@ class Chapter:
 
 CHAPTERS: Final = (
     Chapter(
-        "Does it learn?", (learning_by_labels, errors_by_round, learning_by_time, error_forecast, scores_by_trajectory)
+        "Does it learn?",
+        (learning_by_labels, errors_by_round, errors_at_checks, learning_by_time, error_forecast, scores_by_trajectory),
     ),
     Chapter("How wrong is it, and where?", (parity, cumulative, errors_by_set, errors_by_group, errors_by_density)),
     Chapter("Does it know how wrong it is?", (error_against_score, error_estimates, coverage, detection)),

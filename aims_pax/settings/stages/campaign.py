@@ -17,7 +17,18 @@ from aims_pax.settings.section import Section
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.explore import ExploreSettings
-from aims_pax.settings.stages.kinds import COLLECT, CONVERGE, EXPLORE, INITIAL, KINDS, LEARN, PRETRAIN, RELABEL, SELECT
+from aims_pax.settings.stages.kinds import (
+    COLLECT,
+    CONVERGE,
+    EXPLORE,
+    FLY,
+    INITIAL,
+    KINDS,
+    LEARN,
+    PRETRAIN,
+    RELABEL,
+    SELECT,
+)
 from aims_pax.settings.stages.plan import StagePlan
 
 STAGE_SECTIONS: Final = {Stage.INITIAL: KINDS[INITIAL].section, Stage.ACTIVE: KINDS[LEARN].section}
@@ -30,7 +41,7 @@ CONVERGES_BY: Final[Mapping[str, str]] = {
 }
 """Setting of a stage by which it says itself that it is converged after it."""
 
-BRINGS: Final = (LEARN, EXPLORE)
+BRINGS: Final = (LEARN, EXPLORE, FLY)
 """Kinds that may begin with a dataset which is brought along."""
 
 DATASET: Final = "initial_train_dataset"
@@ -40,7 +51,7 @@ VALIDATION: Final = "initial_valid_dataset"
 Brought: TypeAlias = Path | Mapping[str, Path] | None
 """One file for all members, or one for each by its tag."""
 
-MAKES: Final = (COLLECT, INITIAL, LEARN, SELECT, EXPLORE)
+MAKES: Final = (COLLECT, INITIAL, LEARN, SELECT, EXPLORE, FLY)
 """Kinds after which there is a dataset."""
 
 POOL: Final = SECTIONS[SELECT]
@@ -85,7 +96,7 @@ def with_trajectories_of_systems(reading: Reading, written: Sequence[WrittenStag
     total = sum(number for number in numbers if number is not None)
     found: list[WrittenStage] = []
     for entry in written:
-        if entry.kind != LEARN or not isinstance(entry.data, Mapping):
+        if entry.kind not in (LEARN, FLY) or not isinstance(entry.data, Mapping):
             found.append(entry)
             continue
         if (said := entry.data.get("num_trajectories", total)) != total:
@@ -268,7 +279,7 @@ def _order_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | in
     yield from _judging_problems(plans)
     yield from _exploring_problems(plans)
     for plan in able:
-        if not any(one.kind in (COLLECT, LEARN, SELECT, EXPLORE) for one in plans[: plans.index(plan)]):
+        if not any(one.kind in (COLLECT, LEARN, SELECT, EXPLORE, FLY) for one in plans[: plans.index(plan)]):
             continue
         for key in ("initial_train_dataset", "initial_valid_dataset", "seeds_tags_dict"):
             if getattr(plan.settings, key, None) is not None:
@@ -346,7 +357,7 @@ def _judging_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | 
         if plan.name.lower() == MEMBERS:
             found = f"{plan.said('name')} is {plan.name}, and results/{MEMBERS} holds the models of all members."
             yield (*plan.keys, "name"), found, "", "Choose another name: its results lie in a folder of this name."
-        if not any(one.kind in (COLLECT, INITIAL, LEARN, SELECT) for one in plans[:index]):
+        if not any(one.kind in (COLLECT, INITIAL, LEARN, SELECT, FLY) for one in plans[:index]):
             found = f"{plan.said()} comes before any stage that makes models."
             yield plan.keys, found, "", f"Move it after one. aims-pax {plan.kind} takes models that there are."
         elif later := [one.name for one in plans[index + 1 :] if not KINDS[one.kind].judges]:

@@ -1,21 +1,17 @@
 """How a model that drives MD is checked against the reference on the way, by the names of CASTEP's hybrid-md."""
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Annotated, Final
 
 from annotated_types import Ge, Gt
 from pydantic import Field
 
-from aims_pax.errors import SettingsError
 from aims_pax.learner.checks import Adaptive, CheckRules, Tolerances
-from aims_pax.settings.reading.arguments import Arguments
 from aims_pax.settings.reading.kinds import Count, Positive
-from aims_pax.settings.reading.validation import Reading
 from aims_pax.settings.section import Contradiction, Section
 
-SECTION: Final = "fly"
-"""What messages call these settings."""
+USUAL_INITIAL: Final = 10
+"""Steps by the reference, where there are no models and nobody says how many."""
 
 
 class ToleranceSettings(Section):
@@ -58,6 +54,18 @@ class RefitSettings(Section):
     at_each_check: bool = Field(
         False, description="Whether models learn at each check. false: where a tolerance is broken."
     )
+    function_name: str | None = Field(
+        None,
+        description="Import path of a function that trains in the place of this program: package.module:name. It is "
+        "called with a file of all labels (extended XYZ; REF_energy, REF_forces), a list of the model files that there "
+        "are, and a folder to write in, and returns a MACE model file, or a list of as many as ensemble_size.",
+    )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        idle = ("first_epochs", "epochs", "from_scratch")
+        for key in (key for key in idle if self.function_name is not None and self.is_set(key)):
+            found = f"{key} is given, and function_name trains."
+            yield Contradiction(key, found, f"Remove {key}: the function says how.")
 
 
 class FlySettings(Section):
@@ -65,8 +73,10 @@ class FlySettings(Section):
 
     tolerances: ToleranceSettings = Field(description="How far the model may be from the reference.")
     check_interval: Count = Field(10, description="Steps from one check to the next; adaptive intervals begin with it.")
-    num_initial_steps: Annotated[int, Ge(0)] = Field(
-        10, description="Steps by the reference, from which the first model is made. 0: with models that are there."
+    num_initial_steps: Annotated[int, Ge(0)] | None = Field(
+        None,
+        description="Steps by the reference, from which the first model is made. When not given, 10 where there are no "
+        "models yet, else 0.",
     )
     adaptive_method_parameters: AdaptiveSettings | None = Field(
         None, description="How intervals grow and shrink. They are fixed when not given."
@@ -91,31 +101,20 @@ class FlySettings(Section):
             found = "refit.at_each_check is true, and can_update is false."
             yield Contradiction("can_update", found, "Remove one of them.")
 
-    @property
-    def rules(self) -> CheckRules:
-        """The same as the learner has it."""
-        adaptive, limits = self.adaptive_method_parameters, self.tolerances
+    def rules(self, *, with_models: bool) -> CheckRules:
+        """The same as the learner has it.
+
+        Parameters
+        ----------
+        with_models : bool
+            Whether there are models to begin with.
+        """
+        adaptive, limits, n_initial = self.adaptive_method_parameters, self.tolerances, self.num_initial_steps
         return CheckRules(
             Tolerances(limits.ediff, limits.fmax, limits.frmse, limits.vmax),
             check_interval=self.check_interval,
-            num_initial_steps=self.num_initial_steps,
+            num_initial_steps=(0 if with_models else USUAL_INITIAL) if n_initial is None else n_initial,
             adaptive=None if adaptive is None else Adaptive(adaptive.n_min, adaptive.n_max, adaptive.factor),
             can_update=self.can_update,
             always_updates=self.refit.at_each_check,
         )
-
-
-def fly_argument(written: Mapping[str, object]) -> FlySettings:
-    """The settings as arguments of Python, validated.
-
-    Raises
-    ------
-    SettingsError
-        With everything that is wrong.
-    """
-    document = Arguments.of({SECTION: written}, {}, call=SECTION)
-    reading = Reading(document, Path.cwd())
-    settings = reading.section(FlySettings, document.data[SECTION], (SECTION,))
-    if settings is None or document.problems or reading.problems:
-        raise SettingsError([*document.problems, *reading.problems])
-    return settings

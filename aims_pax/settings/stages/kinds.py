@@ -9,6 +9,7 @@ from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.explore import ExploreSettings
+from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
@@ -74,6 +75,7 @@ RELABEL: Final = "relabel"
 COLLECT: Final = "collect"
 VALIDATE: Final = "validate"
 EXPLORE: Final = "explore"
+FLY: Final = "fly"
 
 KINDS: Final[Mapping[str, StageKind]] = {
     INITIAL: StageKind(
@@ -122,6 +124,13 @@ KINDS: Final[Mapping[str, StageKind]] = {
         ExploreSettings,
         stage="aims_pax.stages.exploring.explore:Explore",
         forecast="aims_pax.forecast.selecting:ExploreForecast",
+        learns=True,
+        samples=True,
+    ),
+    FLY: StageKind(
+        FlyStageSettings,
+        stage="aims_pax.stages.fly.fly:Fly",
+        forecast="aims_pax.forecast.flying:FlyForecast",
         learns=True,
         samples=True,
     ),

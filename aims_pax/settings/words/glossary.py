@@ -22,7 +22,8 @@ from aims_pax.settings.section import Section
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.explore import ExploreSettings
-from aims_pax.settings.stages.kinds import COLLECT, CONVERGE, EXPLORE, PRETRAIN, RELABEL, VALIDATE
+from aims_pax.settings.stages.flying import FlyStageSettings
+from aims_pax.settings.stages.kinds import COLLECT, CONVERGE, EXPLORE, FLY, PRETRAIN, RELABEL, VALIDATE
 from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.validate import ValidateSettings
@@ -43,6 +44,7 @@ OF_STAGES_ALONE: Final[Mapping[str, type[Section]]] = {
     COLLECT: CollectSettings,
     CONVERGE: ConvergeSettings,
     EXPLORE: ExploreSettings,
+    FLY: FlyStageSettings,
     RELABEL: RelabelSettings,
     PRETRAIN: PretrainSettings,
     VALIDATE: ValidateSettings,
@@ -109,7 +111,7 @@ def sections() -> dict[str, tuple[str, str]]:
     found = {name: (AIMS_PAX_FILE, section_words(model)) for name, model in PLAIN_SECTIONS.items()}
     found[STAGES] = (
         AIMS_PAX_FILE,
-        "The campaign as the list of what it goes through: pretrain, initial, collect, converge, learn, explore, "
+        "The campaign as the list of what it goes through: pretrain, initial, collect, converge, learn, explore, fly, "
         "select, relabel, validate.",
     )
     found["SYSTEMS"] = (AIMS_PAX_FILE, section_words(SystemSettings))

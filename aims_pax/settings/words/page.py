@@ -25,6 +25,7 @@ from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.explore import ExploreSettings
+from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
@@ -108,6 +109,14 @@ STAGES:
   - collect: {augment: {distort: 50, strain: [-0.05, 0.1]}}
   - converge
   - explore: {temperature: [300, 700, 1000], pressure: [0, 1.0e+9], thr_forces: 0.1}
+```
+
+`fly` lets models drive, [compares them with the reference](../fly.md) every so many steps, and trains them where a
+tolerance is broken. The reference makes the first steps where there are no models yet:
+
+```yaml
+STAGES:
+  - fly: {num_trajectories: 4, max_MD_steps: 10000, tolerances: {ediff: 0.005, frmse: 0.15}}
 ```
 
 A `relabel` has a `converge` after it, which learns its labels before anything else does. Later stages learn from them
@@ -211,6 +220,7 @@ def _campaign_parts(name: str) -> Iterator[str]:
             yield from _tables(CollectSettings, "Settings of `collect`:", told={DispersionSettings, AugmentSettings})
             yield from _tables(ConvergeSettings, "Settings of `converge`:")
             yield from _tables(ExploreSettings, "Settings of `explore`:", told={DispersionSettings})
+            yield from _tables(FlyStageSettings, "Settings of `fly`:")
             yield from _tables(RelabelSettings, "Settings of `relabel`:")
             yield from _tables(PretrainSettings, "Settings of `pretrain`:")
             yield from _tables(ValidateSettings, "Settings of `validate`:")

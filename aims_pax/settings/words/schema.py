@@ -25,6 +25,7 @@ from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.explore import ExploreSettings
+from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.settings.stages.pretrain import PretrainSettings
@@ -52,6 +53,7 @@ def aims_pax_schema() -> Json:
         CollectSettings,
         ConvergeSettings,
         ExploreSettings,
+        FlyStageSettings,
         RelabelSettings,
         PretrainSettings,
         ValidateSettings,

@@ -10,6 +10,7 @@ import numpy as np
 from aims_pax.frame import FloatArray, Frame, Label
 from aims_pax.learner.checks import Differences
 from aims_pax.protocols import FramePrediction
+from aims_pax.selection import differences
 
 N_RESAMPLES: Final = 2000
 
@@ -34,6 +35,7 @@ class Check:
         Whether the models were trained after it.
     is_early : bool
         Whether the models' deviation has called it before its time.
+    trajectory : int
     """
 
     step: int
@@ -42,6 +44,7 @@ class Check:
     interval: int
     learned: bool
     is_early: bool = False
+    trajectory: int = 0
 
     @property
     def passed(self) -> bool:
@@ -59,16 +62,12 @@ class Observed:
 
 def compared(said: FramePrediction, label: Label, frame: Frame) -> Differences:
     """What the mean of some models differs by from a label of the same structure."""
-    forces = said.forces.mean(axis=0) - label.forces
-    vmax = None
-    if said.stress is not None and label.stress is not None:
-        volume = abs(float(np.linalg.det(frame.cell)))
-        vmax = float(np.abs(said.stress.mean(axis=0) - label.stress).max()) * volume / frame.n_atoms
-    return Differences(
-        ediff=abs(float(said.energies.mean()) - label.energy) / frame.n_atoms,
-        fmax=float(np.abs(forces).max()),
-        frmse=float(np.sqrt(np.square(forces).mean())),
-        vmax=vmax,
+    return differences(
+        label,
+        frame,
+        energy=float(said.energies.mean()),
+        forces=said.forces.mean(axis=0),
+        stress=None if said.stress is None else said.stress.mean(axis=0),
     )
 
 

@@ -122,7 +122,8 @@ class Flight:
         models: FlownModels,
         reached: int | None = None,
     ) -> None:
-        self._project, self._settings, self._rules = project, settings, settings.rules
+        self._project, self._settings = project, settings
+        self._rules = settings.rules(with_models=models.are_given)
         self._store, self._folder, self._pool, self._models = store, folder, pool, models
         self._memory, self._departure, self.stopwatch = Memory(store, folder), Departure(), Stopwatch()
         self._memory.recall_time(self.stopwatch)
@@ -306,15 +307,11 @@ class Flight:
 
 
 def words_of(check: Check) -> str:
-    """``step 38  4.1 meV/atom, 1672 meV/Å at most, 348 RMS: frmse broken; learns; next in 10 steps``."""
-    found = check.differences
-    said = f"{1000 * found.ediff:.1f} meV/atom, {1000 * found.fmax:.0f} meV/Å at most, {1000 * found.frmse:.0f} RMS"
-    if found.vmax is not None:
-        said += f", virial {1000 * found.vmax:.1f} meV/atom"
+    """``step 38  4.1 meV/atom, 1672 meV/Å at most, 348 RMS  broken: frmse; learns; next in 10 steps``."""
     verdict = "passed" if check.passed else f"broken: {', '.join(check.broken)}"
     learned = "; learns" if check.learned else ""
     called = " (called by the deviation)" if check.is_early else ""
-    return f"step {check.step}  check{called}  {said}  {verdict}{learned}; next in {check.interval} steps"
+    return f"step {check.step}  check{called}  {check.differences}  {verdict}{learned}; next in {check.interval} steps"
 
 
 def _words(failure: LabelFailure) -> str:

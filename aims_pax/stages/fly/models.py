@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aims_pax.frame import Frame, LabelledFrame
-from aims_pax.learner.training.annealing import Annealing, AnnealingRules
 from aims_pax.settings.committee.mace import MaceSettings
 from aims_pax.settings.stages.fly import RefitSettings
+from aims_pax.stages.fly.refitting import Refitting
 
 if TYPE_CHECKING:
     from aims_pax.committee import Committee
@@ -21,18 +21,36 @@ class FlownModels:
     ----------
     mace : MaceSettings
     refit : RefitSettings
+    folder : Path
+        Where a training function of the user's own finds labels and models, and may write.
     n_members : int
     given : sequence of Path
         Trained models to go on from; none: the first are of random weights.
+
+    Raises
+    ------
+    ReferenceUnavailable
+        The user's own function can't be imported.
     """
 
     def __init__(
-        self, mace: MaceSettings, refit: RefitSettings, *, n_members: int = 1, given: Sequence[Path] = ()
+        self,
+        mace: MaceSettings,
+        refit: RefitSettings,
+        *,
+        folder: Path,
+        n_members: int = 1,
+        given: Sequence[Path] = (),
     ) -> None:
-        self._mace, self._refit, self._given = mace, refit, tuple(given)
+        self._mace, self._given, self._refitting = mace, tuple(given), Refitting(refit, folder)
         first = mace.general.seed
         self._seeds = tuple(range(first, first + n_members))
         self.committee: Committee | None = None
+
+    @property
+    def are_given(self) -> bool:
+        """Whether there were models before the first step."""
+        return bool(self._given)
 
     def begin(self) -> None:
         """Take the models that were given, where there are such."""
@@ -51,21 +69,10 @@ class FlownModels:
         self.committee.add(labelled)
 
     def learn(self, labelled: Sequence[LabelledFrame], *, atomic_energies_ev: Mapping[int, float]) -> "Committee":
-        """Train on all labels: longer the first time, and from scratch; else from the weights that are there.
-
-        Energies are centred in the end: a few epochs leave them a constant away, which MD does not feel, and a
-        tolerance of the energy does.
-        """
-        refit = self._refit
-        if self.committee is None or refit.from_scratch:
-            self.committee = self._new(labelled, atomic_energies_ev)
-            _train(self.committee, refit.first_epochs)
-        else:
-            self.committee.add(labelled)
-            for member in range(self.committee.n_members):
-                self.committee.reset_optimizer(member)
-            _train(self.committee, refit.epochs)
-        self.committee.centre_energies()
+        """Train on all labels, see :meth:`Refitting.learn`."""
+        self.committee, _ = self._refitting.learn(
+            self.committee, labelled, lambda: self._new(labelled, atomic_energies_ev)
+        )
         return self.committee
 
     def predict(self, frame: Frame) -> "FramePrediction":
@@ -78,26 +85,10 @@ class FlownModels:
     def _new(self, labelled: Sequence[LabelledFrame], atomic_energies_ev: Mapping[int, float]) -> "Committee":
         from aims_pax.committee import Committee, devices_of
 
-        generation = 0 if self.committee is None else self.committee.generation
-        committee = Committee.build(
+        return Committee.build(
             self._mace,
             labelled,
             seeds=self._seeds,
             atomic_energies_ev=atomic_energies_ev,
             device=devices_of(self._mace.misc.device),
         )
-        committee.succeed(generation)
-        return committee
-
-
-def _train(committee: "Committee", n_epochs: int) -> None:
-    """Some epochs, in the second half of them at a rate that falls to almost nothing."""
-    from aims_pax.committee import EpochPlan
-
-    rules = AnnealingRules(patience=n_epochs, margin=0.0, max_epochs=n_epochs)
-    annealing, plan = Annealing.begin(rules), EpochPlan(valid_skip=n_epochs + 1, validates_last=False)
-    while not annealing.is_over(rules):
-        for member in range(committee.n_members):
-            committee.set_learning_rate(member, factor=annealing.rate_factor(rules))
-        committee.train(1, plan=plan)
-        annealing = annealing.after(None, rules)

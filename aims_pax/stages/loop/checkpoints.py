@@ -33,3 +33,8 @@ class Checkpoints:
     def to_bytes(self) -> bytes:
         """All of them, to be stored."""
         return pack({str(index): data for index, data in self._of.items()})
+
+
+def last_checkpoint(packed: bytes, trajectory: int) -> TrajectoryCheckpoint:
+    """Where a trajectory of a loop that is over would go back to, as its store has it."""
+    return TrajectoryCheckpoint.from_bytes(unpack(packed)[str(trajectory)])

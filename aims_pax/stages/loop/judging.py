@@ -8,14 +8,14 @@ from types import MappingProxyType
 from aims_pax.batch import AtomBatch
 from aims_pax.dataset.records import ScoreRow
 from aims_pax.dataset.store import RunStore
-from aims_pax.frame import CommitteePrediction
-from aims_pax.learner.events import Consequence, SubmitLabel
+from aims_pax.frame import CommitteePrediction, Frame, Label
+from aims_pax.learner.events import Consequence, LabelArrived, SubmitLabel
 from aims_pax.learner.molecules import MovingThresholdOfMolecules, molecular_thresholds
 from aims_pax.learner.selectors import Memory, Selector, thresholds
 from aims_pax.learner.state import State
 from aims_pax.protocols import FramePrediction, Prediction, Predictor, Score
 from aims_pax.sampling import Advanced, BatchedSampler
-from aims_pax.selection import molecular_sds
+from aims_pax.selection import differences, max_atomic_error, molecular_sds
 from aims_pax.settings.stages.uncertainty import BETWEEN_MOLECULES, kind_named
 from aims_pax.stages.loop.parts import LoopParts
 
@@ -100,6 +100,14 @@ def _by_trajectory(
         trajectory: Opinion(one.energies, one.forces, one.stress, generation)
         for trajectory, one in zip(trajectories, each, strict=True)
     }
+
+
+def arrived(frame: Frame, label: Label, said: CommitteePrediction | None) -> LabelArrived:
+    """The event of a label, with what it shows of the committee that had predicted it."""
+    if said is None:
+        return LabelArrived(frame.trajectory, frame.md_step)
+    found = differences(label, frame, energy=said.energy, forces=said.forces, stress=said.stress)
+    return LabelArrived(frame.trajectory, frame.md_step, max_atomic_error(said.forces, label.forces), found)
 
 
 def scores_of(found: Mapping[int, FramePrediction], score: Score) -> dict[int, float | None]:

@@ -11,6 +11,7 @@ from aims_pax.learner.state import Rules, StopReason
 from aims_pax.protocols import Molecules, Score
 from aims_pax.sampling import BatchedSampler
 from aims_pax.stages.loop.recording import NoRecorder, TrajectoryRecorder
+from aims_pax.stages.loop.trainer import CommitteeTrainer, Stagnations, usual_trainer
 
 PICKING_PAUSED: Final = "PickingPaused"
 """Kind of a journal entry: labels were unphysical in series, and the committee is trained before it picks again."""
@@ -44,6 +45,8 @@ class LoopParts:
         What belongs to each epoch.
     build_committee : callable
         Makes the committee from the first labels, where there is none.
+    new_trainer : callable
+        Makes what trains a committee, by the plan, and with its stagnations where optimizers are reset.
     score : Score or None
         How much the committee disagrees; None where no selector asks.
     score_kind : str
@@ -81,6 +84,7 @@ class LoopParts:
     goes_back_to: GoesBackTo
     plan: EpochPlan
     build_committee: Callable[[Sequence[LabelledFrame]], Committee]
+    new_trainer: Callable[[Committee, EpochPlan, Stagnations | None], CommitteeTrainer] = usual_trainer
     score: Score | None = None
     score_kind: str = ""
     molecules: Mapping[int, Sequence[Sequence[int]]] = field(default_factory=dict)

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import isinf
 
 from aims_pax.learner.molecules import MovingThresholdOfMolecules
 from aims_pax.learner.selectors import FixedSteps, MovingThreshold, RandomShare, Selector
+from aims_pax.learner.state import Budget
 from aims_pax.settings import ActiveLearningSettings, Project
+from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.molecules import Groups
 from aims_pax.settings.stages.plan import StagePlan
 
@@ -50,10 +53,21 @@ def _thresholds_of_molecules(
         )
 
 
+def budgets_of(project: Project, plan: StagePlan) -> Iterator[Budget]:
+    """What SYSTEMS allows each system in a stage."""
+    limited = {name: one.settings.max_labels for name, one in project.settings.systems.items()}
+    limited = {name: limit for name, limit in limited.items() if not isinf(limit)}
+    homes = trajectories_of(project, plan) if limited else {}
+    for name, limit in limited.items():
+        yield Budget(homes[name], int(limit))
+
+
 def trajectories_of(project: Project, plan: StagePlan) -> dict[str, frozenset[int]]:
-    """The trajectories that each system has in a stage of active learning, by its name."""
+    """The trajectories that each system has in a stage, by its name."""
+    settings = plan.settings
+    assert isinstance(settings, ActiveLearningSettings | FlyStageSettings)
     homes: dict[str, set[int]] = {system.name: set() for system in project.systems}
-    for index in range(plan.read_as(ActiveLearningSettings).num_trajectories):
+    for index in range(settings.num_trajectories):
         homes[project.system_for(index).name].add(index)
     return {name: frozenset(some) for name, some in homes.items()}
 

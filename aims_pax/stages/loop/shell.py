@@ -30,7 +30,6 @@ from aims_pax.learner.events import (
     Event,
     Finish,
     KeepLabel,
-    LabelArrived,
     LabelFailed,
     Rescored,
     Rewind,
@@ -42,11 +41,10 @@ from aims_pax.learner.state import Phase, State, StopReason
 from aims_pax.learner.transition import equilibration_left, transition
 from aims_pax.protocols import LabelDone
 from aims_pax.sampling import Advanced
-from aims_pax.selection import max_atomic_error
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.loop.checkpoints import Checkpoints
-from aims_pax.stages.loop.judging import Judgements, Opinion
+from aims_pax.stages.loop.judging import Judgements, Opinion, arrived
 from aims_pax.stages.loop.keeping import Keeping
 from aims_pax.stages.loop.moving import advance
 from aims_pax.stages.loop.parts import PICKING_PAUSED, REOPENED, GoesBackTo, LoopParts
@@ -55,7 +53,7 @@ from aims_pax.stages.loop.requests import Requests
 from aims_pax.stages.loop.sharing import Round
 from aims_pax.stages.loop.showing import Showing
 from aims_pax.stages.loop.telling import Diary
-from aims_pax.stages.loop.trainer import CommitteeTrainer, Stagnations
+from aims_pax.stages.loop.trainer import Stagnations
 from aims_pax.stages.loop.wrecks import WreckWatch
 
 
@@ -89,7 +87,7 @@ class Loop:
         self.stuck: list[Advanced] = []
         self.last_failure: LabelFailure | None = None
         self._diary = Diary(stage, parts)
-        self._trainer = None if committee is None else CommitteeTrainer(committee, parts.plan, stagnations=stagnations)
+        self._trainer = None if committee is None else parts.new_trainer(committee, parts.plan, stagnations)
         self._requests = Requests(self._desk, bench.store, parts, self._diary)
         self._wrecks = WreckWatch()
         self._first_labels: list[Label] = []
@@ -255,18 +253,18 @@ class Loop:
         """Place a label in the dataset, if it is not one of a round, which is placed as a whole."""
         index = answer.frame.trajectory
         prediction = self._bench.store.prediction_of(answer.label_id)
-        error = None if prediction is None else max_atomic_error(prediction.forces, label.forces)
-        consequences = self._transition(LabelArrived(index, answer.frame.md_step, error))
+        consequences = self._transition(event := arrived(answer.frame, label, prediction))
         kept = next((one for one in consequences if isinstance(one, KeepLabel)), None)
         if kept is None:
             if self.state.n_round == 0:
                 self._first_labels.append(label)
             self._diary.collected(label, self.state)
             return []
-        if kept.is_learned and self._parts.goes_back_to is GoesBackTo.LAST_LABEL:
+        if kept.is_checkpoint and self._parts.goes_back_to is GoesBackTo.LAST_LABEL:
             self._checkpoints.take(index)
         sizes = self.state.train_size, self.state.counts[0].n_valid + self._n_initial_valid
         self._diary.kept(answer, label, kept.split, sizes=sizes)
+        self._diary.checked(event, self.state)
         if kept.split is None:
             return []
         self._bench.store.assign(answer.label_id, kept.split, None)
@@ -299,7 +297,8 @@ class Loop:
         placed = list(store.labelled(after=waiting.n_before))
         if self._trainer is None:
             with self._bench.stopwatch.during(Activity.STARTING):
-                self._trainer = CommitteeTrainer(self._parts.build_committee(placed), self._parts.plan)
+                committee = self._parts.build_committee(placed)
+                self._trainer = self._parts.new_trainer(committee, self._parts.plan, None)
         self._committee.add(placed)
         self._diary.distributed(
             self.state.n_round, len(waiting.label_ids), self.state.counts, n_probed=len(waiting.probed)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from aims_pax.frame import Label, LabelFailure, Split
 from aims_pax.labelling.desk import Answer
 from aims_pax.learner.cadence import PerRound
-from aims_pax.learner.events import SubmitLabel
+from aims_pax.learner.checks.selector import CheckIntervals
+from aims_pax.learner.events import LabelArrived, SubmitLabel
 from aims_pax.learner.quota import SplitCounts
 from aims_pax.learner.selectors import PickReason
 from aims_pax.learner.state import State, StopReason
@@ -30,6 +31,7 @@ class Diary:
         self._log = logging.getLogger(f"aims_pax.{stage}")
         self._rules, self._reasons, self._labels_per_line = parts.rules, parts.reasons, parts.labels_per_line
         self._kind = kind_named(parts.score_kind)
+        self._checks = next((one for one in parts.rules.selectors if isinstance(one, CheckIntervals)), None)
         self._is_round = isinstance(parts.rules.cadence, PerRound)
 
     def equilibrating(self) -> None:
@@ -77,6 +79,19 @@ class Diary:
         self._log.info(
             "traj %02d  step %s  label %d after %.1f s  -> %s (%d + %d)",
             *(answer.frame.trajectory, grouped(answer.frame.md_step), answer.label_id, label.wall_s, whither, *sizes),
+        )
+
+    def checked(self, event: LabelArrived, state: State) -> None:
+        """What a check has shown, where labels are such."""
+        selector, found = self._checks, event.differences
+        if selector is None or found is None:
+            return
+        broken = selector.rules.tolerances.broken(found)
+        self._log.info(
+            "traj %02d  step %s  check: %s  -> %s; the next one in %d steps",
+            *(event.trajectory, grouped(event.md_step), found),
+            f"{', '.join(broken)} broken" if broken else "passed",
+            selector.interval(state.memory_of(selector.name), event.trajectory),
         )
 
     def collected(self, label: Label, state: State) -> None:

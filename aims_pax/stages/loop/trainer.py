@@ -90,7 +90,10 @@ class CommitteeTrainer:
 
     def train(self, n_epochs: int, *, members: Sequence[int] | None = None) -> float | None:
         """Train all or some members; returns their mean validation force MAE in eV/Å, None if it was not measured."""
-        reports = self.committee.train(n_epochs, members=members, plan=self._plan)
+        return self.noted(self.committee.train(n_epochs, members=members, plan=self._plan))
+
+    def noted(self, reports: Sequence[EpochReport]) -> float | None:
+        """Take note of epochs that were trained; the members' mean validation force MAE in eV/Å, None without any."""
         self._rows += [_row(report, self.committee) for report in reports]
         for report in reports:
             self._judge(report)
@@ -134,6 +137,11 @@ class CommitteeTrainer:
             diary.info("%s  no improvement in %d epochs  -> optimizer reset", name, stagnation.n_epochs)
             stagnation = stagnation.restarted()
         self.stagnations = self.stagnations.replaced(report.member, stagnation)
+
+
+def usual_trainer(committee: Committee, plan: EpochPlan, stagnations: Stagnations | None) -> CommitteeTrainer:
+    """What trains slice by slice, from the weights that are there."""
+    return CommitteeTrainer(committee, plan, stagnations=stagnations)
 
 
 def _row(report: EpochReport, committee: Committee) -> EpochRow:

@@ -75,9 +75,11 @@ class CommitteeContract:
             committee.relabelled([])
 
     def test_a_committee_may_follow_another(self, committee: Committee) -> None:
-        """Its generations are counted on."""
-        committee.succeed(41)
-        assert committee.generation == 42
+        """Its generations are counted on, and its epochs."""
+        committee.succeed(41, n_epochs=7)
+        assert (committee.generation, committee.n_epochs) == (42, 7)
+        committee.succeed(42)
+        assert committee.n_epochs == 7
 
     # -- predictions --
 

@@ -33,6 +33,7 @@ from aims_pax.settings.stages.pretrain import CheapReference, PretrainSettings
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Part
 
+from ..flights import flight_project, fly
 from .test_amounts import project_in
 
 SPEED = Speed(0.02, 0.01, structure_epoch_s=0.5, epoch_overhead_s=1.0, lone_share=0.25, build_s=3.0)
@@ -55,6 +56,22 @@ def test_each_part_takes_its_amounts_times_what_was_measured(tmp_path: Path) -> 
     n_train = 2 * 7 + round(0.9 * found[Part.ACTIVE].amounts.labels.likely)
     assert found[Part.CONVERGENCE].time_s.likely == pytest.approx(40 * (1.0 + 0.5 * n_train))
     assert found[Part.RESULTS].time_s == Span.exactly(RESULTS_S)
+
+
+def test_labels_of_a_flight_are_computed_by_as_many_as_it_has_trajectories(tmp_path: Path) -> None:
+    project = flight_project(tmp_path, fly(num_trajectories=2))
+    took_s = {}
+    for n_workers in (1, 2, 8):
+        found = forecast_by_stage(project, MEASURED, outlook=Outlook(n_workers=n_workers)).rows
+        (row,) = (row for row in found if row.part == "fly")
+        took_s[n_workers] = row.time_s.likely
+    n_labels, n_steps = 10 + 20, 10 + 200
+    n_train = 14  # half of the 27 that train in the end
+    learning = row.amounts.epochs.likely * (1.0 + 0.5 * n_train)
+    moving = n_steps * (0.02 / 2 + 0.01)
+    expected = {1: n_labels * 2.0, 2: n_labels * 1.0, 8: n_labels * 1.0}
+    for n_workers, labelling in expected.items():
+        assert took_s[n_workers] == pytest.approx(labelling + moving + learning)
 
 
 @pytest.mark.parametrize(("sampling", "is_shared"), [("aimd", True), ("foundational", False)])

@@ -14,7 +14,7 @@ from aims_pax.errors import CampaignStopped
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure, LabelledFrame
 from aims_pax.protocols import FramePrediction, LabelJob
 from aims_pax.settings.reading.arguments import project_to_label
-from aims_pax.settings.stages.fly import fly_argument
+from aims_pax.settings.reading.fly import fly_argument
 from aims_pax.stages.fly.comparison import Check
 from aims_pax.stages.fly.flight import STAGE, Felt, Flight
 from aims_pax.testing.pools import ScriptedPool, failing, labelled
@@ -35,6 +35,8 @@ class Learned:
 
 class Models:
     """What a flight asks of its models; the reference says -1 eV and no forces."""
+
+    are_given = False
 
     def __init__(self, *, needs: int, members: int = 1, spread: Callable[[int], float] = lambda _n: 0.0) -> None:
         self.committee: Learned | None = None
