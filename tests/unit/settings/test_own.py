@@ -11,7 +11,8 @@ from aims_pax.errors import SettingsError, StructureError
 from aims_pax.settings import Project, TbliteSettings, load_project
 from aims_pax.settings.own import Homes
 from aims_pax.settings.reading.files import NamedFiles
-from aims_pax.stages.assembly import active_rules, priorities_of, trajectories_of, wanted_executors
+from aims_pax.stages.assembly import active_rules, priorities_of, wanted_executors
+from aims_pax.stages.loop.selecting import trajectories_of
 
 WATER = "3\n\nO 0 0 0.119\nH 0 0.763 -0.477\nH 0 -0.763 -0.477\n"
 AMMONIUM = "5\n\nN 0 0 0\nH 0.6 0.6 0.6\nH -0.6 -0.6 0.6\nH -0.6 0.6 -0.6\nH 0.6 -0.6 -0.6\n"
