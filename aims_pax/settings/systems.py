@@ -36,7 +36,7 @@ NOBLE_GASES: Final = (2, 10, 18, 36, 54, 86)
 IN_BOHR: Final = (1.55, 2.3)
 """Distances in units of the sum of covalent radii of bonded atoms when bohr are read as Å; 0.8 to 1.2 in Å."""
 
-LARGEST_ANG: Final = 1e6
+LARGEST_ANG: Final = 1e5
 """Far beyond any structure; sums of squares and counts of neighbours still have exact digits."""
 
 DEFAULT_PLACES: Final = ("geometry.in", "geometry")
