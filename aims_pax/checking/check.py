@@ -15,7 +15,7 @@ from aims_pax.checking.remarks import doubts
 from aims_pax.committee.hardware import runs_on_cpu, why_no_cueq
 from aims_pax.errors import Doubt, Problem, ReferenceUnavailable, RunLocked, UserError
 from aims_pax.forecast.amounts import amount_facts, n_probes, outsets_ahead
-from aims_pax.forecast.sampling import initial_rules
+from aims_pax.forecast.stages.sampling import initial_rules
 from aims_pax.frame import Frame, Stage
 from aims_pax.protocols import Reference
 from aims_pax.reference.by_system import in_charge

@@ -8,9 +8,9 @@ import numpy as np
 
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.forecast.amounts import Outset, Span
-from aims_pax.forecast.learning import DEFAULT_LABELS, DEFAULT_PICK_RATE, PICK_RATE_FACTOR, state_of, train_share
 from aims_pax.forecast.simulation import Pace, Workload
 from aims_pax.forecast.speed import Measured, Speed, measured_driver, measured_labels, measured_speed
+from aims_pax.forecast.stages.learning import DEFAULT_LABELS, DEFAULT_PICK_RATE, PICK_RATE_FACTOR, state_of, train_share
 from aims_pax.frame import Stage
 from aims_pax.learner.cadence import PerLabel
 from aims_pax.learner.goals import labels_allowed, with_trajectories

@@ -16,9 +16,9 @@ from aims_pax.frame import Frame, Label, LabelledFrame, Split
 from aims_pax.hybrid import points
 from aims_pax.hybrid.wishes import Refit
 from aims_pax.settings.committee.mace import MaceSettings
+from aims_pax.settings.committee.reading import read_mace
 from aims_pax.settings.reading.arguments import mace_arguments
 from aims_pax.settings.reading.document import read_document
-from aims_pax.settings.sections import read_mace
 from aims_pax.settings.stages.fly import RefitSettings
 from aims_pax.stages.fly.models import FlownModels
 from aims_pax.stages.fly.refitting import own_function

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.settings.committee.mace import MaceSettings
+from aims_pax.settings.committee.reading import read_mace
 from aims_pax.settings.consistency import finetuning_problems
 from aims_pax.settings.methods.asi import AsiInput
 from aims_pax.settings.methods.fhi_aims import Asked, FhiAimsInput
 from aims_pax.settings.methods.inputs import engine_inputs
 from aims_pax.settings.reading.document import read_document
-from aims_pax.settings.sections import Settings, read_mace
+from aims_pax.settings.sections import Settings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.systems import System

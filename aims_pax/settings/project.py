@@ -16,6 +16,7 @@ from aims_pax.settings.cluster import (
     with_resources,
 )
 from aims_pax.settings.committee.mace import MACE_SECTIONS, MaceSettings
+from aims_pax.settings.committee.reading import read_mace
 from aims_pax.settings.consistency import cross_problems
 from aims_pax.settings.further import NOTHING_FURTHER, Further, read_further, relabelled
 from aims_pax.settings.md import MDSettings
@@ -35,7 +36,7 @@ from aims_pax.settings.reading.files import (
     document_of,
     require_project_folder,
 )
-from aims_pax.settings.sections import Settings, aims_pax_reading, read_mace, read_settings
+from aims_pax.settings.sections import Settings, aims_pax_reading, read_settings
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.campaign import course, half_of, halves_asked
 from aims_pax.settings.stages.flying import FlyStageSettings

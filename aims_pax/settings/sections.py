@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from aims_pax.frame import Stage
 from aims_pax.settings.cluster import CLUSTERS, ClusterSettings, InlineCluster
-from aims_pax.settings.committee.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.fhi_aims import FhiAimsSettings
 from aims_pax.settings.methods.reference import (
@@ -19,7 +18,7 @@ from aims_pax.settings.methods.reference import (
 )
 from aims_pax.settings.misc import MiscSettings
 from aims_pax.settings.own import NO_HOMES, Homes, Shared, SharedSection, SystemPlan, read_plans
-from aims_pax.settings.reading.absent import NOT_YET, NOT_YET_MACE, NOT_YET_VALUES
+from aims_pax.settings.reading.absent import NOT_YET, NOT_YET_VALUES
 from aims_pax.settings.reading.document import Document, KeyPath, dotted
 from aims_pax.settings.reading.fhi_aims_places import fhi_aims_data
 from aims_pax.settings.reading.final_datasets import with_final_datasets
@@ -166,7 +165,7 @@ def read_settings(reading: Reading, halves: tuple[Stage, ...]) -> Settings | Non
     """Settings of aims_PAX.yaml, of which the given halves of a campaign must be there; None after noting problems."""
     n_before = len(reading.problems)
     data = reading.document.data
-    _refuse_unknown_sections(reading, AIMS_PAX_SECTIONS)
+    refuse_unknown_sections(reading, AIMS_PAX_SECTIONS)
     written, problems = written_stages(reading.document)
     require_sections(reading, halves, written)
     for problem in problems:
@@ -210,7 +209,7 @@ def read_settings(reading: Reading, halves: tuple[Stage, ...]) -> Settings | Non
 def read_labelling_settings(reading: Reading) -> Settings | None:
     """What says how structures are labelled, without a campaign; None after noting problems."""
     n_before, data = len(reading.problems), reading.document.data
-    _refuse_unknown_sections(reading, AIMS_PAX_SECTIONS)
+    refuse_unknown_sections(reading, AIMS_PAX_SECTIONS)
     written, _ = written_stages(reading.document)
     misc = reading.section(MiscSettings, data.get("MISC"), ("MISC",))
     cluster = _read_cluster(reading, data.get("CLUSTER"))
@@ -221,45 +220,7 @@ def read_labelling_settings(reading: Reading) -> Settings | None:
     return Settings((), AT_REST, misc, cluster, reference)
 
 
-def read_mace(document: Document, folder: Path) -> tuple[MaceSettings | None, Reading]:
-    """Settings of mace.yaml; None where the reading has noted problems."""
-    reading = Reading(document, folder, NOT_YET_MACE, homes=MACE_SECTIONS)
-    _refuse_unknown_sections(reading, MACE_SECTIONS)
-    data = _with_one_home(reading, document.data)
-    sections = {
-        MaceSettings.SECTIONS[name]: reading.section(model, data.get(name), (name,))
-        for name, model in MACE_SECTIONS.items()
-    }
-    return (None if reading.problems else MaceSettings.model_validate(sections)), reading
-
-
-OTHER_HOMES: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
-    ("MISC", "compute_stress"): ("GENERAL", "compute_stress"),
-    ("GENERAL", "model_choice"): ("ARCHITECTURE", "model_choice"),
-    ("ARCHITECTURE", "model"): ("ARCHITECTURE", "model_choice"),
-}
-"""Other places in v0.2's model.yaml, and the one that the setting has here."""
-
-
-def _with_one_home(reading: Reading, data: Mapping[str | int, Any]) -> Mapping[str | int, Any]:
-    """The same with each setting in its own place; two places may say the same."""
-    for other, (section, key) in OTHER_HOMES.items():
-        there, home = data.get(other[0]), data.get(section) or {}
-        if not (isinstance(there, Mapping) and isinstance(home, Mapping) and other[1] in there):
-            continue
-        value = there[other[1]]
-        data = {**data, other[0]: {name: item for name, item in there.items() if name != other[1]}}
-        home = data.get(section) or {}
-        if key not in home:
-            reading.rename((section, key), other)
-            data = {**data, section: {**home, key: value}}
-        elif str(home[key]).lower() != str(value).lower():
-            kept = dotted(reading.written((section, key)))
-            reading.add(other, f"{dotted(other)} and {kept} contradict each other.", "", f"Keep {kept}.")
-    return data
-
-
-def _refuse_unknown_sections(reading: Reading, known: Mapping[str, Any] | tuple[str, ...]) -> None:
+def refuse_unknown_sections(reading: Reading, known: Mapping[str, Any] | tuple[str, ...]) -> None:
     for name in reading.document.data:
         if name not in known:
             advice = suggestion(str(name), known) or f"Sections are {', '.join(known)}."

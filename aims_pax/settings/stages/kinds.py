@@ -81,7 +81,7 @@ KINDS: Final[Mapping[str, StageKind]] = {
     INITIAL: StageKind(
         InitialDatasetSettings,
         stage="aims_pax.stages.initial:InitialDataset",
-        forecast="aims_pax.forecast.sampling:InitialForecast",
+        forecast="aims_pax.forecast.stages.sampling:InitialForecast",
         section="INITIAL_DATASET_GENERATION",
         begins=True,
         samples=True,
@@ -89,12 +89,12 @@ KINDS: Final[Mapping[str, StageKind]] = {
     CONVERGE: StageKind(
         ConvergeSettings,
         stage="aims_pax.stages.converge:Converge",
-        forecast="aims_pax.forecast.training:ConvergeForecast",
+        forecast="aims_pax.forecast.stages.training:ConvergeForecast",
     ),
     LEARN: StageKind(
         ActiveLearningSettings,
         stage="aims_pax.stages.active:ActiveLearning",
-        forecast="aims_pax.forecast.learning:LearnForecast",
+        forecast="aims_pax.forecast.stages.learning:LearnForecast",
         section="ACTIVE_LEARNING",
         first="active",  # as stores of runs have called it since there was only one
         learns=True,
@@ -103,47 +103,47 @@ KINDS: Final[Mapping[str, StageKind]] = {
     SELECT: StageKind(
         SelectSettings,
         stage="aims_pax.stages.stock.select:SelectFromPool",
-        forecast="aims_pax.forecast.selecting:SelectForecast",
+        forecast="aims_pax.forecast.stages.selecting:SelectForecast",
         section="DATA_FILTERING",
         learns=True,
     ),
     RELABEL: StageKind(
         RelabelSettings,
         stage="aims_pax.stages.labelled.relabel:Relabel",
-        forecast="aims_pax.forecast.labelling:RelabelForecast",
+        forecast="aims_pax.forecast.stages.labelling:RelabelForecast",
         relabels=True,
     ),
     COLLECT: StageKind(
         CollectSettings,
         stage="aims_pax.stages.labelled.collect:Collect",
-        forecast="aims_pax.forecast.labelling:CollectForecast",
+        forecast="aims_pax.forecast.stages.labelling:CollectForecast",
         samples=True,
         adds=True,
     ),
     EXPLORE: StageKind(
         ExploreSettings,
         stage="aims_pax.stages.exploring.explore:Explore",
-        forecast="aims_pax.forecast.selecting:ExploreForecast",
+        forecast="aims_pax.forecast.stages.selecting:ExploreForecast",
         learns=True,
         samples=True,
     ),
     FLY: StageKind(
         FlyStageSettings,
         stage="aims_pax.stages.fly.fly:Fly",
-        forecast="aims_pax.forecast.flying:FlyForecast",
+        forecast="aims_pax.forecast.stages.flying:FlyForecast",
         learns=True,
         samples=True,
     ),
     PRETRAIN: StageKind(
         PretrainSettings,
         stage="aims_pax.stages.pretrain:Pretrain",
-        forecast="aims_pax.forecast.training:PretrainForecast",
+        forecast="aims_pax.forecast.stages.training:PretrainForecast",
         begins=True,
     ),
     VALIDATE: StageKind(
         ValidateSettings,
         stage="aims_pax.outcome.properties.stage:Validate",
-        forecast="aims_pax.forecast.labelling:ValidateForecast",
+        forecast="aims_pax.forecast.stages.labelling:ValidateForecast",
         judges=True,
     ),
 }

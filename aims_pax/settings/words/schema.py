@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.settings.cluster import CLUSTERS, ParslOptions
 from aims_pax.settings.committee.mace import MACE_SECTIONS
+from aims_pax.settings.committee.reading import OTHER_HOMES
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.driver import FoundationalModelSettings, LearningDriverSettings
 from aims_pax.settings.methods.reference import REFERENCE_SETTINGS, TeacherSettings
@@ -20,7 +21,6 @@ from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, Ab
 from aims_pax.settings.reading.stages import NAME as STAGE_NAME
 from aims_pax.settings.reading.stages import SECTION, SECTIONS
 from aims_pax.settings.section import Section
-from aims_pax.settings.sections import OTHER_HOMES
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.converge import ConvergeSettings

@@ -8,6 +8,7 @@ from aims_pax.errors import CampaignStopped, Problem, UserError
 from aims_pax.learner.state import Rules, State, StopReason
 from aims_pax.learner.transition import begin
 from aims_pax.settings import Project
+from aims_pax.settings.reading.document import dotted
 from aims_pax.settings.stage import INITIAL
 from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.plan import StagePlan
@@ -57,6 +58,12 @@ class Fly:
             found = "is given, and compute_stress is false: the models learn no stress."
             advice = "Set compute_stress: true of mace.yaml, or remove it."
             yield self._problem(project, "tolerances.vmax", found, advice)
+        for system in project.systems if not project.settings.learning else ():
+            if project.md_of(system).propagate_with == "member":
+                place = project.place_of(system, "MD", "propagate_with")
+                found = f"{dotted(place)} is member, and in {self.plan.said()} the mean of the models drives."
+                yield Problem(project.where(*place), found, "", "Remove propagate_with.")
+                break
         if settings.refit.function_name is not None:
             try:
                 own_function(settings.refit.function_name)

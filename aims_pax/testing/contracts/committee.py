@@ -76,10 +76,9 @@ class CommitteeContract:
 
     def test_a_committee_may_follow_another(self, committee: Committee) -> None:
         """Its generations are counted on, and its epochs."""
-        committee.succeed(41, n_epochs=7)
-        assert (committee.generation, committee.n_epochs) == (42, 7)
-        committee.succeed(42)
-        assert committee.n_epochs == 7
+        for generation, n_epochs in ((41, 7), (42, 0)):
+            committee.succeed(generation, n_epochs=n_epochs)
+            assert (committee.generation, committee.n_epochs) == (generation + 1, 7)
 
     # -- predictions --
 

@@ -20,8 +20,8 @@ from aims_pax.forecast.amounts import (
     outsets_ahead,
     parts_ahead,
 )
+from aims_pax.forecast.stages.training import convergence_epochs
 from aims_pax.forecast.standing import Standing
-from aims_pax.forecast.training import convergence_epochs
 from aims_pax.frame import Stage
 from aims_pax.learner.quota import SplitCounts
 from aims_pax.learner.transition import begin

@@ -12,9 +12,9 @@ from aims_pax.dataset.records import ScoreRow
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import CampaignStopped
 from aims_pax.forecast.amounts import Outset, outsets_ahead
-from aims_pax.forecast.learning import DEFAULT_LABELS, DEFAULT_PICK_RATE
 from aims_pax.forecast.pace import Wishes, measure, workload_of
 from aims_pax.forecast.speed import measured_driver, measured_labels, measured_speed
+from aims_pax.forecast.stages.learning import DEFAULT_LABELS, DEFAULT_PICK_RATE
 from aims_pax.frame import Label, Split, Stage
 from aims_pax.settings import LocalCluster, Project, load_project
 

@@ -124,3 +124,9 @@ def test_virials_are_compared_where_models_learn_stress(tmp_path: Path) -> None:
     assert "STAGES.0.fly.tolerances.vmax is given, and compute_stress is false" in told_by_check(without)
     project = flight_project(tmp_path / "with", stage, is_crystal=True, mace={"compute_stress": True})
     assert told_by_check(project) == ""
+
+
+def test_one_model_that_should_drive_is_told_that_the_mean_does(tmp_path: Path) -> None:
+    md = {"stat_ensemble": "nvt", "timestep": 2.0, "propagate_with": "member"}
+    project = flight_project(tmp_path, sections={"MD": md})
+    assert "MD.propagate_with is member, and in STAGES.0.fly the mean of the models drives" in told_by_check(project)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from aims_pax.dataset.stock import Stock
 from aims_pax.errors import StructureError
 from aims_pax.forecast.amounts import Amounts, Outset, Sizes, Span
-from aims_pax.forecast.training import convergence_epochs
+from aims_pax.forecast.stages.training import convergence_epochs
 from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.stages.beginnings.imported import extxyz_keys

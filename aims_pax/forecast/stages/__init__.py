@@ -1,0 +1,1 @@
+"""What foretells each kind of stages."""
