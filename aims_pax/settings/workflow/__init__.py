@@ -1,0 +1,1 @@
+"""Exploration workflows: chains of phases, each with a structure and what is done to it (SCS)."""
