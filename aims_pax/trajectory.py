@@ -128,11 +128,14 @@ class TrajectoryStart:
     seed : int
         Not negative. Trajectories of one seed still have independent noise: the index of the trajectory within
         the sampler is part of its stream.
+    stream : int or None
+        Taken in the place of this index, for one that may come to stand at another in another sampler.
     """
 
     frame: Frame
     program: tuple[Segment, ...]
     seed: int
+    stream: int | None = None
 
     @classmethod
     def steady(cls, frame: Frame, dynamics: "Dynamics", temperature_k: float, timestep_fs: float, seed: int) -> Self:

@@ -80,7 +80,9 @@ class BatchedSampler:
             min_distance_factor=min_distance_factor,
             device=self._device,
         )
-        self._streams = [NoiseStream(s.seed, k, s.frame.n_atoms) for k, s in enumerate(starts)]
+        self._streams = [
+            NoiseStream(s.seed, k if s.stream is None else s.stream, s.frame.n_atoms) for k, s in enumerate(starts)
+        ]
         ends = np.cumsum([frame.n_atoms for frame in frames]).tolist()
         self._atoms = [slice(end - frame.n_atoms, end) for end, frame in zip(ends, frames, strict=True)]
         structures = self._lists.structures
@@ -126,6 +128,10 @@ class BatchedSampler:
             Advanced(k, int(self._md_steps[k]), problems.get(k), lacks_forces=k in problems and bool(self._failure(k)))
             for k in trajectories
         ]
+
+    def segment(self, trajectory: int) -> int:
+        """Which segment of its program a trajectory is in."""
+        return self._course.place(trajectory)[0]
 
     def md_step(self, trajectory: int) -> int:
         """MD steps that a trajectory has made."""

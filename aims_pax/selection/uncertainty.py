@@ -9,7 +9,7 @@ import numpy as np
 from aims_pax.errors import ShapeError
 from aims_pax.frame import FloatArray
 from aims_pax.protocols import FramePrediction, Score
-from aims_pax.settings.stages.uncertainty import RELATIVE
+from aims_pax.settings.stages.uncertainty import OF_COMPONENTS, RELATIVE
 
 RELATIVE_EPS_EV_PER_ANG: Final = 1.0
 """Added to the force that a deviation is divided by, where nothing else is said."""
@@ -87,6 +87,28 @@ def max_relative_sd(forces: FloatArray, *, eps_ev_per_ang: float = RELATIVE_EPS_
     return float((_atomic_deviations(forces) / (lengths + eps_ev_per_ang)).max())
 
 
+def component_relative_sd(forces: FloatArray, *, eps_ev_per_ang: float = RELATIVE_EPS_EV_PER_ANG) -> float:
+    """Largest committee deviation of a force component over its own size and eps; no unit.
+
+    Parameters
+    ----------
+    forces : (n_members, n_atoms, 3), eV/Å
+    eps_ev_per_ang : float
+        As for :func:`max_relative_sd`. The paper has an eps, and gives no value.
+
+    Returns
+    -------
+    float
+        max over atoms and components of sigma / (|mean F| + eps), sigma² the mean squared deviation of the members.
+
+    Notes
+    -----
+    SCS (J. Chem. Theory Comput. 2025, 21, 7102), Eqs. 1 and 2.
+    """
+    _require_several(forces)
+    return float((forces.std(axis=0) / (np.abs(forces.mean(axis=0)) + eps_ev_per_ang)).max())
+
+
 def energy_sd(energies: FloatArray, *, n_atoms: int) -> float:
     """Standard deviation of the members' energies (n_members,) in eV over the number of atoms, eV/atom."""
     _require_several(energies)
@@ -156,6 +178,7 @@ SCORES: Mapping[str, Score] = {
     "mean_atomic_sd": partial(_of_forces, mean_atomic_sd),
     "ensemble_sd": partial(_of_forces, ensemble_sd),
     RELATIVE: partial(_of_forces, max_relative_sd),
+    OF_COMPONENTS: partial(_of_forces, component_relative_sd),
     "energy_sd": _of_energy,
     "stress_sd": _of_stress,
 }
@@ -164,6 +187,7 @@ SCORES: Mapping[str, Score] = {
 
 def score_of(kind: str, *, relative_eps_ev_per_ang: float = RELATIVE_EPS_EV_PER_ANG) -> Score:
     """The score of this name; a relative one with this added to the force that it is divided by."""
-    if kind == RELATIVE:
-        return partial(_of_forces, partial(max_relative_sd, eps_ev_per_ang=relative_eps_ev_per_ang))
+    relative = {RELATIVE: max_relative_sd, OF_COMPONENTS: component_relative_sd}.get(kind)
+    if relative is not None:
+        return partial(_of_forces, partial(relative, eps_ev_per_ang=relative_eps_ev_per_ang))
     return SCORES[kind]

@@ -43,8 +43,9 @@ PRIORS: Final = "prior."
 COLLECTS: Final = "collect."
 EXPLORATIONS: Final = "exploration."
 MOTIONS: Final = "motion."
+PLAYS: Final = "play."
 """What the names of the states of loops, of trainings to the end, of selections, of relabellings, of what is learned
-first, of what is made, of explorations and of their MD begin with in the store."""
+first, of what is made, of explorations, of their MD and of workflows begin with in the store."""
 
 
 BEFORE_CONVERGENCE: Final = "before_convergence"
@@ -90,7 +91,7 @@ def newest_learning(project: Project, store: RunStore) -> tuple[StagePlan, State
 
 def has_begun(store: RunStore, stage: str) -> bool:
     """Whether a stage has done anything that the store knows of."""
-    others = (f"{kind}{stage}" for kind in (SELECTIONS, RELABELS, PRIORS, COLLECTS, EXPLORATIONS))
+    others = (f"{kind}{stage}" for kind in (SELECTIONS, RELABELS, PRIORS, COLLECTS, EXPLORATIONS, PLAYS))
     keys = (_key(stage), convergence_key(stage), *others)
     return any(store.load_state(key) is not None for key in keys)
 

@@ -12,9 +12,17 @@ from aims_pax.settings.methods.driver import DriverChoice, LearningDriverSetting
 from aims_pax.settings.reading.kinds import Count, Kind, Limit, NotNegative, PathOrNamed, Positive, Seed, Whole
 from aims_pax.settings.section import Contradiction
 from aims_pax.settings.stage import StageSettings
-from aims_pax.settings.stages.uncertainty import RELATIVE, UNCERTAINTIES
+from aims_pax.settings.stages.uncertainty import OF_COMPONENTS, RELATIVE, UNCERTAINTIES
 
-UncertaintyName = Literal["max_atomic_sd", "mean_atomic_sd", "ensemble_sd", "max_relative_sd", "energy_sd", "stress_sd"]
+UncertaintyName = Literal[
+    "max_atomic_sd",
+    "mean_atomic_sd",
+    "ensemble_sd",
+    "max_relative_sd",
+    "component_relative_sd",
+    "energy_sd",
+    "stress_sd",
+]
 assert set(get_args(UncertaintyName)) == set(UNCERTAINTIES)
 
 
@@ -63,8 +71,8 @@ class ActiveLearningSettings(StageSettings):
         "max_atomic_sd",
         description="Measure of the committee's disagreement about a structure. max_atomic_sd: of the atom whose force "
         "is least sure, eV/Å; mean_atomic_sd: the mean over atoms; ensemble_sd: of all forces together; "
-        "max_relative_sd: of an atom's force over this force and relative_force_eps, no unit; energy_sd: of the "
-        "energy, eV/atom; stress_sd: of the stress, eV/Å³, for crystals with compute_stress.",
+        "max_relative_sd: of an atom's force over this force and relative_force_eps, no unit; component_relative_sd: "
+        "the same of a component of a force; energy_sd: of the energy, eV/atom; stress_sd: of the stress, eV/Å³, for crystals with compute_stress.",
     )
     relative_force_eps: Positive = Field(
         1.0,
@@ -201,7 +209,7 @@ class ActiveLearningSettings(StageSettings):
         if self.converge_on_validation and not self.converge_al:
             found = "converge_on_validation repeats what converge_al does, and converge_al is false."
             yield Contradiction("converge_on_validation", found, "Remove converge_on_validation, or set converge_al.")
-        if self.is_set("relative_force_eps") and self.uncertainty_type != RELATIVE:
+        if self.is_set("relative_force_eps") and self.uncertainty_type not in (RELATIVE, OF_COMPONENTS):
             found = f"relative_force_eps is of {RELATIVE}, and uncertainty_type is {self.uncertainty_type}."
             yield Contradiction("relative_force_eps", found, f"Remove it, or set uncertainty_type: {RELATIVE}.")
         yield from self._driver_contradictions()

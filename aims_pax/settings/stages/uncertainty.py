@@ -40,12 +40,14 @@ class UncertaintyKind:
 
 FORCE_UNIT: Final = "eV/Å"
 RELATIVE: Final = "max_relative_sd"
+OF_COMPONENTS: Final = "component_relative_sd"
 
 UNCERTAINTIES: Final[Mapping[str, UncertaintyKind]] = {
     "max_atomic_sd": UncertaintyKind(FORCE_UNIT, "largest force deviation"),
     "mean_atomic_sd": UncertaintyKind(FORCE_UNIT, "mean force deviation"),
     "ensemble_sd": UncertaintyKind(FORCE_UNIT, "deviation of all forces"),
     RELATIVE: UncertaintyKind("", "largest relative force deviation"),
+    OF_COMPONENTS: UncertaintyKind("", "largest relative deviation of a force component"),
     "energy_sd": UncertaintyKind("eV/atom", "energy deviation"),
     "stress_sd": UncertaintyKind("eV/Å³", "stress deviation", of_stress=True),
 }

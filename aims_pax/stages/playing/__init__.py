@@ -1,0 +1,1 @@
+"""Workflows of phases, played again and again while the committee learns (SCS)."""

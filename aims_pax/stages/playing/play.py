@@ -1,0 +1,83 @@
+"""Workflows that are played until they hold, as a stage."""
+
+from collections.abc import Iterator
+
+from aims_pax.errors import CampaignStopped, Problem, SettingsError
+from aims_pax.learner.workflows import End
+from aims_pax.settings import Project
+from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.settings.stages.playing import PlaySettings
+from aims_pax.stages.bench import Bench
+from aims_pax.stages.driver import driven, driver_problems, driver_words
+from aims_pax.stages.labelled.limits import kept_out_hint
+from aims_pax.stages.playing.cast import Role, roles_of, workflows_of
+
+
+class Play:
+    """Trajectories that go through the phases of workflows, visit after visit."""
+
+    def __init__(self, plan: StagePlan) -> None:
+        self.plan, self.name, self._settings = plan, plan.name, plan.read_as(PlaySettings)
+
+    def problems(self, project: Project) -> Iterator[Problem]:
+        """What is wrong with its files and its drivers."""
+        try:
+            workflows_of(project, self._settings)
+        except SettingsError as error:
+            yield from error.problems
+            return
+        if (found := driven(project, self.plan)) is not None:
+            yield from driver_problems(project, found)
+
+    def facts(self, project: Project) -> Iterator[str]:
+        """How much is played."""
+        settings = self._settings
+        for workflow in workflows_of(project, settings):
+            n_steps = sum(phase.settings.run.steps or 0 for phase in workflow.phases)
+            n_labels = settings.replicas * sum(phase.settings.run.sampling for phase in workflow.phases)
+            yield (
+                f"{self.name}: {workflow.name}, {len(workflow.phases)} phases, {n_steps} MD steps together, is played by "
+                f"{settings.replicas} trajectories at most {settings.max_visits} times, with {n_labels} labels each time "
+                "at most"
+            )
+        if settings.pretrained is not None:
+            words = driver_words(project, settings.pretrained.choice)
+            visits = settings.pretrained_visits
+            until = "until it hands over" if settings.hand_over is not None else f"in the first {visits} visits"
+            yield f"{self.name}: MD driven by {words} {until}"
+
+    def run(self, bench: Bench) -> None:
+        """Play until every workflow holds, or has been played as often as it may be.
+
+        Raises
+        ------
+        Departed
+            The campaign was asked to leave; what is there is kept, and the same call goes on.
+        CampaignStopped
+            The reference fails too often, or structures can't be built, or nothing could be learned.
+        """
+        from aims_pax.stages.playing.playing import Playing
+
+        roles = roles_of(workflows_of(bench.project, self._settings), self._settings)
+        self._require_a_driver(bench, roles)
+        end = Playing(bench, self.name, self._settings, roles).run()
+        bench.close()
+        hint = kept_out_hint(bench.store)
+        if end is End.FAILURES:
+            raise CampaignStopped(
+                f"{self._settings.max_consecutive_failures} labels of {self.name} have failed in a row; the log says "
+                f"how. Mend the reference, then the same command tries again{hint}"
+            )
+        if end is End.BROKEN:
+            raise CampaignStopped(
+                f"the structure of a phase of {self.name} could not be built, visit after visit; the log says why. "
+                "Correct the workflow, then the same command tries again"
+            )
+        if end is End.NOTHING:
+            raise CampaignStopped(f"no phase of {self.name} has come to a frame whose label could be learned{hint}")
+
+    def _require_a_driver(self, bench: Bench, roles: tuple[Role, ...]) -> None:
+        """A committee that is not there drives nothing."""
+        if self._settings.pretrained is not None or bench.committee() is not None:
+            return
+        raise CampaignStopped(f"{self.name} has no models to begin with, and no pretrained model is named")
