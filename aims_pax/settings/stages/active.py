@@ -72,7 +72,8 @@ class ActiveLearningSettings(StageSettings):
         description="Measure of the committee's disagreement about a structure. max_atomic_sd: of the atom whose force "
         "is least sure, eV/Å; mean_atomic_sd: the mean over atoms; ensemble_sd: of all forces together; "
         "max_relative_sd: of an atom's force over this force and relative_force_eps, no unit; component_relative_sd: "
-        "the same of a component of a force; energy_sd: of the energy, eV/atom; stress_sd: of the stress, eV/Å³, for crystals with compute_stress.",
+        "the same of a component of a force; energy_sd: of the energy, eV/atom; stress_sd: of the stress, eV/Å³, "
+        "for crystals with compute_stress.",
     )
     relative_force_eps: Positive = Field(
         1.0,

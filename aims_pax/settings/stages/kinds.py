@@ -11,6 +11,7 @@ from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
+from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.select import SelectSettings
@@ -76,6 +77,8 @@ COLLECT: Final = "collect"
 VALIDATE: Final = "validate"
 EXPLORE: Final = "explore"
 FLY: Final = "fly"
+PLAY: Final = "play"
+"""What `explore` is where it names workflows."""
 
 KINDS: Final[Mapping[str, StageKind]] = {
     INITIAL: StageKind(
@@ -124,6 +127,14 @@ KINDS: Final[Mapping[str, StageKind]] = {
         ExploreSettings,
         stage="aims_pax.stages.exploring.explore:Explore",
         forecast="aims_pax.forecast.stages.selecting:ExploreForecast",
+        learns=True,
+        samples=True,
+    ),
+    PLAY: StageKind(
+        PlaySettings,
+        stage="aims_pax.stages.playing.play:Play",
+        forecast="aims_pax.forecast.stages.playing:PlayForecast",
+        first="explore",
         learns=True,
         samples=True,
     ),

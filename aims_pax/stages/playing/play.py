@@ -36,9 +36,9 @@ class Play:
             n_steps = sum(phase.settings.run.steps or 0 for phase in workflow.phases)
             n_labels = settings.replicas * sum(phase.settings.run.sampling for phase in workflow.phases)
             yield (
-                f"{self.name}: {workflow.name}, {len(workflow.phases)} phases, {n_steps} MD steps together, is played by "
-                f"{settings.replicas} trajectories at most {settings.max_visits} times, with {n_labels} labels each time "
-                "at most"
+                f"{self.name}: {workflow.name}, {len(workflow.phases)} phases of {n_steps} MD steps together, is played "
+                f"by {settings.replicas} trajectories at most {settings.max_visits} times, each time with {n_labels} "
+                "labels at most"
             )
         if settings.pretrained is not None:
             words = driver_words(project, settings.pretrained.choice)

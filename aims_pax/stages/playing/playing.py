@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 from aims_pax.committee import Committee, CommitteeForces, EpochPlan, devices_of
-from aims_pax.departure import Reason
 from aims_pax.frame import Frame, LabelFailure, LabelledFrame
 from aims_pax.labelling.desk import Answer
 from aims_pax.learner.workflows import (
@@ -49,9 +48,9 @@ from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.driver import driver_forces
-from aims_pax.stages.exploring.judging import predicted
 from aims_pax.stages.loop.judging import opinions, scores_of
 from aims_pax.stages.loop.trainer import CommitteeTrainer
+from aims_pax.stages.playing.books import Books
 from aims_pax.stages.playing.cast import Role, rules_of
 from aims_pax.stages.playing.learning import learn_all
 from aims_pax.stages.playing.motion import Motion
@@ -96,7 +95,6 @@ class Playing:
     ) -> None:
         self._bench, self._name, self._settings, self._roles, self._clock = bench, name, settings, roles, clock
         self._key = f"{PLAYS}{name}"
-        self._learns_stress = bench.project.mace.general.compute_stress
         self._score = score_of(settings.uncertainty_type, relative_eps_ev_per_ang=settings.relative_force_eps)
         with bench.stopwatch.during(Activity.STARTING):
             self._committee = bench.committee()
@@ -115,10 +113,8 @@ class Playing:
             max_force_ev_per_ang=settings.max_force,
         )
         self._journal: list[tuple[str, dict[str, Any]]] = []
-        self._wanted: list[tuple[Submit, Frame]] = []
-        self._entered: list[int] = []
-        self._desk = bench.desk(name)
-        self._showing = Showing(bench, name, roles, self._rules)
+        self._showing = Showing(bench, name, roles)
+        self._books = Books(bench, name, roles, self._showing)
         self._last_commit = clock()
 
     @property
@@ -155,7 +151,8 @@ class Playing:
                     case LearnAll():
                         self._learn_all()
                     case Await():
-                        self._await_labels()
+                        self._hear(timeout_s=None)
+                        self._books.leave_if_held()
                     case Finish(end):
                         self.state = replace(self.state, stopping=end)
                         self._commit()
@@ -171,9 +168,7 @@ class Playing:
             moving = self.state.doing(Doing.MOVING)
             self._motion.load(saved, {k: (self._driven_by(k), self._start(k)) for k in moving})
         self.state = reopened(self.state, self._rules)
-        with self._bench.stopwatch.during(Activity.LABELLING):
-            finished = self._desk.resume()
-        self._answers(finished)
+        self._answers(self._books.resume())
 
     # -- phases -----------------------------------------------------------------------------------------------
 
@@ -222,7 +217,7 @@ class Playing:
                 problem = "the forces of a committee member are not finite"
             n_steps = moved.md_step - player.phase_step
             self._heard(Moved(index, n_steps, score, problem, is_at_rest=index in at_rest))
-        if self._wanted or self._clock() - self._last_commit > COMMIT_S:
+        if self._books.are_waiting or self._clock() - self._last_commit > COMMIT_S:
             self._commit()
 
     def _is_at_rest(self, index: int) -> bool:
@@ -296,39 +291,27 @@ class Playing:
 
     def _hear(self, *, timeout_s: float | None) -> None:
         """Take the labels that have come."""
-        with self._bench.stopwatch.during(Activity.LABELLING):
-            done = self._desk.collect(timeout_s=timeout_s)
-        self._answers(done)
-
-    def _await_labels(self) -> None:
-        """Wait for a label; leave when no more come before the walltime."""
-        self._hear(timeout_s=None)
-        if self._desk.only_held:
-            self._bench.departure.ask(Reason.WALLTIME)
+        self._answers(self._books.hear(timeout_s=timeout_s))
 
     def _answers(self, done: Sequence[LabelDone]) -> None:
         """Store labels together with what the learner makes of them, then let the committee have them."""
         if not done:
             return
-        answers: list[Answer] = []
         labelled: list[LabelledFrame] = []
         with self._committing(flushed=True):
-            for one in done:
-                answer = self._desk.record(one)
-                answers.append(answer)
+            answers = [self._books.record(one) for one in done]
+            for answer in answers:
                 labelled += self._placed(answer)
         if labelled and self._committee is not None:
             self._committee.add(labelled)
-        for answer in answers:
-            self._desk.tidy(answer)
+        self._books.tidy(answers)
 
     def _placed(self, answer: Answer) -> Iterator[LabelledFrame]:
         """Tell the learner of an answer, and give a label its place in the dataset."""
         frame, result = answer.frame, answer.result
         if isinstance(result, LabelFailure):
             self._showing.failed(answer, result)
-            is_of_structure = result.label is not None or not result.reason.is_infrastructure
-            self._transition(LabelFailed(frame.trajectory, frame.md_step, is_of_structure and result.label is not None))
+            self._transition(LabelFailed(frame.trajectory, frame.md_step, result.reason.is_unphysical))
             return
         for kept in self._transition(LabelArrived(frame.trajectory, frame.md_step)):
             if isinstance(kept, KeepLabel):
@@ -341,7 +324,8 @@ class Playing:
     def _train(self, n_epochs: int) -> None:
         """A slice of epochs on all that there is."""
         bench, memory = self._bench, self._bench.memory
-        assert self._trainer is not None and self._committee is not None
+        assert self._trainer is not None
+        assert self._committee is not None
         with bench.stopwatch.during(Activity.TRAINING):
             force_mae = self._trainer.train(n_epochs)
         self._transition(EpochsDone(n_epochs, force_mae))
@@ -405,7 +389,7 @@ class Playing:
                 case HoldFrame(index):
                     self._windows.hold(index, self._frame(index, before.players[index]))
                 case Submit():
-                    self._wanted.append((one, self._windows.frame(one)))
+                    self._books.want(one, self._windows.frame(one))
                 case PhaseOver():
                     self._phase_over(one, before)
         return consequences
@@ -413,10 +397,7 @@ class Playing:
     def _commit(self) -> None:
         with self._committing():
             pass
-        while self._entered:
-            label_id = self._entered.pop(0)
-            with self._bench.stopwatch.during(Activity.LABELLING):
-                self._desk.send(label_id)
+        self._books.send()
 
     @contextmanager
     def _committing(self, *, flushed: bool = False) -> Iterator[None]:
@@ -431,7 +412,7 @@ class Playing:
         transaction = store.transaction if flushed else store.unflushed_transaction
         with self._bench.stopwatch.during(Activity.RECORDING), transaction():
             yield
-            self._enter()
+            self._books.enter(self._committee)
             for kind, payload in self._journal:
                 store.append_journal(kind, payload)
             self._journal.clear()
@@ -442,15 +423,3 @@ class Playing:
             memory.keep_time(self._bench.stopwatch)
             self._bench.observer.keep()
         self._last_commit = self._clock()
-
-    def _enter(self) -> None:
-        """Enter wanted structures into the books, with what the committee says of them."""
-        frames = [frame for _, frame in self._wanted]
-        said = [] if self._committee is None else predicted(self._committee, frames, learns_stress=self._learns_stress)
-        for place, (asked, frame) in enumerate(self._wanted):
-            label_id = self._desk.request(frame, source=self._roles[asked.player].workflow.name)
-            if said:
-                self._bench.store.add_prediction(label_id, said[place])
-            self._entered.append(label_id)
-            self._showing.asked(asked, frame, label_id)
-        self._wanted.clear()

@@ -110,10 +110,8 @@ def scene(role: Role, phase: int, *, visit: int, earlier: Mapping[str, Built], s
 
 def packed_frame(frame: Frame) -> bytes:
     """A structure with its identity, as bytes."""
-    said = {name: getattr(frame, name) for name in SAID}
-    return pack(
-        {"said": json.dumps(said).encode(), "arrays": pack_arrays({one: getattr(frame, one) for one in ARRAYS})}
-    )
+    said, arrays = ({name: getattr(frame, name) for name in names} for names in (SAID, ARRAYS))
+    return pack({"said": json.dumps(said).encode(), "arrays": pack_arrays(arrays)})
 
 
 def unpacked_frame(data: bytes) -> Frame:

@@ -17,7 +17,6 @@ from aims_pax.learner.workflows import (
     LearnAll,
     PhaseOver,
     Player,
-    PlayRules,
     PlayState,
     Submit,
     Train,
@@ -40,8 +39,8 @@ LETTERS: Mapping[Doing, str] = {Doing.BUILDING: "r", Doing.MOVING: "r", Doing.WA
 class Showing:
     """Tells whoever looks on where players are, and the diary what has happened."""
 
-    def __init__(self, bench: Bench, name: str, roles: Sequence[Role], rules: PlayRules) -> None:
-        self._bench, self._name, self._roles, self._rules = bench, name, roles, rules
+    def __init__(self, bench: Bench, name: str, roles: Sequence[Role]) -> None:
+        self._bench, self._name, self._roles = bench, name, roles
         self._n_epochs_before = epochs_trained(bench, besides=name)
 
     def show(self, state: PlayState, command: Command, committee: "Committee | None") -> None:

@@ -45,9 +45,8 @@ class Windows:
     def __init__(self, memory: Memory, key: str, *, stage: str, kind: str) -> None:
         self._memory, self._key, self._stage, self._kind = memory, key, stage, kind
         stored = memory.recall_bytes(f"{key} held")
-        self._held = {
-            int(name): unpacked_frame(data) for name, data in ({} if stored is None else unpack(stored)).items()
-        }
+        packed = {} if stored is None else unpack(stored)
+        self._held = {int(name): unpacked_frame(data) for name, data in packed.items()}
         open_scores = memory.recall(f"{key} scores", Unwritten) or Unwritten()
         self._open = list(zip(open_scores.players, open_scores.scores, strict=True))
         self._rows: list[ScoreRow] = []
