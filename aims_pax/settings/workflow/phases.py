@@ -1,14 +1,16 @@
 """One workflow: a system, and its phases in their order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pydantic import Field
 
+from aims_pax.frame import Frame
 from aims_pax.settings.section import Section
 from aims_pax.settings.workflow.geometry import GeometrySettings
+from aims_pax.settings.workflow.names import PREVIOUS, phase_name
 from aims_pax.settings.workflow.run import RunSettings
 
 
@@ -22,6 +24,15 @@ class PhaseSettings(Section):
     )
     run: RunSettings = Field(description="What is done to it.")
 
+    def after(self, number: int) -> Self:
+        """The same, which names the phase before it, of this number, by its own name."""
+        if self.geometry is None or self.geometry.collage is None:
+            return self
+        collage = self.geometry.collage
+        named = [phase_name(number) if part == PREVIOUS else part for part in (collage.source, *collage.partner)]
+        own = collage.model_copy(update={"source": named[0], "partner": tuple(named[1:])})
+        return self.model_copy(update={"geometry": self.geometry.model_copy(update={"collage": own})})
+
 
 @dataclass(frozen=True, slots=True)
 class Phase:
@@ -30,7 +41,7 @@ class Phase:
     Parameters
     ----------
     name : str
-        As it is written: ``Phase0``.
+        ``Phase0``, also where it is written as ``phase0``.
     settings : PhaseSettings
     """
 
@@ -51,9 +62,22 @@ class Workflow:
         The system of the project that its structures belong to: which reference and resources they get.
     phases : tuple of Phase
         In their order; at least one.
+    structures : mapping of Path to Frame
+        The last structure of each file that the phases name, by the path in their settings.
     """
 
     name: str
     path: Path
     system: str
     phases: tuple[Phase, ...]
+    structures: Mapping[Path, Frame] = field(default_factory=dict)
+
+    @property
+    def elements(self) -> tuple[int, ...]:
+        """Atomic numbers that occur in any of its files, ascending: all that its structures can consist of."""
+        return tuple(sorted({int(number) for frame in self.structures.values() for number in frame.numbers}))
+
+    @property
+    def sampling(self) -> int:
+        """Frames of one visit that may be labelled, of all phases together."""
+        return sum(phase.settings.run.sampling for phase in self.phases)

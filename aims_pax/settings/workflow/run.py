@@ -1,17 +1,35 @@
 """What is done to the structure of a phase."""
 
-from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from annotated_types import Gt, Le
-from pydantic import Field
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from aims_pax.settings.motion.groups import GroupSettings, Vector
-from aims_pax.settings.reading.kinds import AnyCase, Count, CountOrZero, NotNegative, OneOrMore, Positive, Text
-from aims_pax.settings.section import Section
+from aims_pax.settings.reading.kinds import (
+    AnyCase,
+    Count,
+    CountOrZero,
+    Kind,
+    NotNegative,
+    OneOrMore,
+    Positive,
+    Schema,
+    Text,
+)
+from aims_pax.settings.section import Contradiction, Section
 from aims_pax.settings.workflow.geometry import Axis
 
 Temperature = Annotated[float, Gt(0), Le(100_000)]
+
+_STRICT: Final = ConfigDict(strict=True, allow_inf_nan=False)
+_TEMPERATURE: Final = TypeAdapter[float](Temperature, config=_STRICT)
+_PRESSURE: Final = TypeAdapter[float](float, config=_STRICT)
+
+OF_MD: Final = {"timestep": "Timestep", "temperature": "Temperature"}
+OF_RELAXATIONS: Final = {"max_force": "Fmax", "relax_cell": "RelaxCell"}
+"""What means nothing in the other kind of phase, as the paper's spelling has it."""
 
 
 class RampSettings(Section):
@@ -32,6 +50,20 @@ class PressureRampSettings(Section):
     stop: float = Field(description="At its end, GPa.")
 
 
+def _temperature(value: Any) -> Any:
+    """One value or a ramp, whichever it looks like, so that it is judged as that alone."""
+    if isinstance(value, Mapping):
+        return RampSettings.model_validate(value)
+    return value if value is None or isinstance(value, RampSettings) else _TEMPERATURE.validate_python(value)
+
+
+def _pressure(value: Any) -> Any:
+    """The same of a pressure."""
+    if isinstance(value, Mapping):
+        return PressureRampSettings.model_validate(value)
+    return value if value is None or isinstance(value, PressureRampSettings) else _PRESSURE.validate_python(value)
+
+
 class RegionSettings(GroupSettings):
     """Atoms of a phase's structure, by number, element, place, or the part of the collage that they come from."""
 
@@ -48,6 +80,18 @@ class RegionSettings(GroupSettings):
     top: Positive | None = Field(None, description="The uppermost layer along the axis, of this thickness, Å.")
     bottom: Positive | None = Field(None, description="The lowest layer along the axis, of this thickness, Å.")
     molecule: Text | None = Field(None, description="A compound of Molecules, or a part of the collage, by its name.")
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        layer = (self.top, self.bottom, self.molecule) != (None, None, None)
+        if not layer and not (self.atoms or self.elements or self.above or self.below):
+            found = "it names no atoms."
+            advice = "Say which by Atoms, Elements, Above, Below, Top, Bottom or Molecule."
+            yield Contradiction("", found, advice)
+            return
+        yield from (one for one in super().contradictions() if one.key or not layer)
+        if self.top is not None and self.bottom is not None:
+            found = "Top and Bottom are given: an atom of both layers is meant, as all that is said holds."
+            yield Contradiction("bottom", found, "Write an entry for each of the two layers.")
 
 
 class LoadSettings(RegionSettings):
@@ -66,6 +110,14 @@ class LoadSettings(RegionSettings):
     )
     force: Vector | None = Field(None, description="Force on all atoms of the group together, eV/Å.")
 
+    def contradictions(self) -> Iterator[Contradiction]:
+        yield from super().contradictions()
+        yield from _one_of(self, "Pressure", "Force", "presses: a Pressure, GPa, or a Force, eV/Å")
+        layer = (self.top, self.bottom) != (None, None)
+        if self.is_set("axis") and self.pressure is None and self.force is not None and not layer:
+            found = "Axis is given, and Force has a direction of its own."
+            yield Contradiction("axis", found, "Remove Axis, or press by Pressure.")
+
 
 class PullSettings(RegionSettings):
     """A group that is led at a velocity, or pulled by a force."""
@@ -81,9 +133,26 @@ class PullSettings(RegionSettings):
     velocity: float | None = Field(None, description="Velocity along the axis, Å/ps.")
     force: float | None = Field(None, description="Force on all atoms of the group together, eV/Å.")
 
+    def contradictions(self) -> Iterator[Contradiction]:
+        yield from super().contradictions()
+        yield from _one_of(self, "Velocity", "Force", "pulls: a Velocity, Å/ps, or a Force, eV/Å")
+
 
 class HoldSettings(RegionSettings):
-    """A group that stays where it is."""
+    """A group that stays where it is. Its layers are counted along z."""
+
+
+def _one_of(group: LoadSettings | PullSettings, first: str, second: str, what: str) -> Iterator[Contradiction]:
+    """One of two settings says how strong it is, and it is not zero."""
+    given = [name for name in (first, second) if getattr(group, name.lower()) is not None]
+    if not given:
+        yield Contradiction("", f"it has neither {first} nor {second}.", f"Say what {what}.")
+    if len(given) == 2:
+        yield Contradiction(second.lower(), f"it has both {first} and {second}.", "Keep one of them.")
+    for name in given:
+        value = getattr(group, name.lower())
+        if not (any(value) if isinstance(value, tuple) else value):
+            yield Contradiction(name.lower(), f"{name} is zero.", "Remove the entry; Hold keeps atoms in their place.")
 
 
 class RunSettings(Section):
@@ -105,17 +174,25 @@ class RunSettings(Section):
         "RelaxCell": "relax_cell",
     }
 
-    type: Annotated[Literal["relax", "nvt", "npt", "nve"], AnyCase] = Field(
-        description="Relax: downhill to the next minimum; NVT, NPT, NVE: MD."
-    )
+    type: Annotated[
+        Literal["relax", "nvt", "npt", "nve"],
+        AnyCase,
+        Schema({"enum": ["Relax", "NVT", "NPT", "NVE", "relax", "nvt", "npt", "nve"]}),
+    ] = Field(description="Relax: downhill to the next minimum; NVT, NPT, NVE: MD.")
     timestep: Annotated[float, Gt(0), Le(10)] | None = Field(None, description="Time step, fs. Left out: as in MD.")
     steps: Count | None = Field(None, description="MD steps; of a relaxation, the most that it may take.")
-    temperature: RampSettings | Temperature | None = Field(
-        None, description="Temperature, K, or {Tstart, Tstop}. Left out: as in MD."
+    temperature: Annotated[
+        RampSettings | Temperature | None,
+        BeforeValidator(_temperature),
+        Kind("number > 0 and <= 100000, or {Tstart: number, Tstop: number}, or nothing"),
+    ] = Field(
+        None, description="Temperature, K, or {Tstart, Tstop}. With NVE: of the first velocities. Left out: as in MD."
     )
-    pressure: PressureRampSettings | float | None = Field(
-        None, description="Pressure of NPT, GPa, or {Pstart, Pstop}. Left out: 0."
-    )
+    pressure: Annotated[
+        PressureRampSettings | float | None,
+        BeforeValidator(_pressure),
+        Kind("number, or {Pstart: number, Pstop: number}, or nothing"),
+    ] = Field(None, description="Pressure of NPT, GPa, or {Pstart, Pstop}. Left out: 0.")
     sampling: CountOrZero = Field(
         0, description="Frames that may be labelled: the one of highest score of each of so many equal windows."
     )
@@ -130,3 +207,62 @@ class RunSettings(Section):
     hold: Annotated[tuple[HoldSettings, ...], OneOrMore] = Field((), description="Groups that stay.")
     max_force: Positive = Field(0.05, description="Largest force at which a relaxation ends, eV/Å.")
     relax_cell: bool = Field(False, description="Whether a relaxation relaxes the cell, too.")
+
+    @property
+    def is_relaxation(self) -> bool:
+        """Whether it is no MD."""
+        return self.type == "relax"
+
+    @property
+    def moves_cell(self) -> bool:
+        """Whether the cell changes on the way."""
+        return self.type == "npt" or self.relax_cell
+
+    @property
+    def called(self) -> str:
+        """The type as the paper spells it."""
+        return "Relax" if self.is_relaxation else self.type.upper()
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        yield from self._of_relaxation() if self.is_relaxation else self._of_md()
+        if self.pressure is not None and self.type != "npt":
+            found = f"Pressure belongs to NPT, and Type is {self.called}."
+            yield Contradiction("pressure", found, "Remove Pressure, or set Type: NPT; a wall presses by Load.")
+        if self.steps is not None and self.sampling > self.steps:
+            found = f"Sampling is {self.sampling}, and there are {self.steps} Steps: a window needs one at least."
+            yield Contradiction("sampling", found, "Lower Sampling, or raise Steps.")
+        if self.threshold is not None and not self.sampling:
+            found = "Threshold is about frames that are labelled, and Sampling is 0."
+            yield Contradiction("threshold", found, "Set Sampling, or remove Threshold.")
+
+    def _of_relaxation(self) -> Iterator[Contradiction]:
+        for key, name in OF_MD.items():
+            if getattr(self, key) is not None:
+                yield Contradiction(key, f"{name} belongs to MD, and Type is Relax.", f"Remove {name}.")
+        if self.sampling and self.steps is None:
+            found = f"Sampling is {self.sampling}, and a relaxation without Steps has no windows of equal length."
+            yield Contradiction("sampling", found, "Give Steps, the most that it may take, or set Sampling: 0.")
+        if self.pull:
+            found = "Pull leads atoms in time, and Type is Relax."
+            yield Contradiction("pull", found, "Set Type: NVT, or press by Load.")
+
+    def _of_md(self) -> Iterator[Contradiction]:
+        if self.steps is None:
+            yield Contradiction("type", f"Type is {self.called}, and Steps is missing.", "Say how many MD steps.")
+        for key, name in OF_RELAXATIONS.items():
+            if self.is_set(key):
+                found = f"{name} belongs to a relaxation, and Type is {self.called}."
+                yield Contradiction(key, found, f"Remove {name}, or set Type: Relax.")
+        ramp = self.temperature
+        if self.type == "nve" and isinstance(ramp, RampSettings) and ramp.start != ramp.stop:
+            found = "Temperature goes from one value to another, and NVE has no thermostat."
+            yield Contradiction(
+                "temperature", found, "Set Type: NVT, or write one temperature: of the first velocities."
+            )
+        if self.type == "npt" and self.hold:
+            found = "Hold holds atoms, and Type is NPT: the cell would move them."
+            yield Contradiction("hold", found, "Set Type: NVT.")
+        led = [index for index, one in enumerate(self.pull) if one.velocity is not None]
+        if self.type == "npt" and led:
+            found = "Pull leads atoms at a Velocity, and Type is NPT: the cell would move them, too."
+            yield Contradiction(f"pull.{led[0]}.velocity", found, "Set Type: NVT, or pull by Force.")
