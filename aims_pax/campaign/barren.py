@@ -13,7 +13,7 @@ from aims_pax.departure import Departed, Reason
 from aims_pax.errors import CampaignStopped
 from aims_pax.stages.bench import ERRANDS
 from aims_pax.stages.memory import Memory
-from aims_pax.stages.states import CONVERGENCES, EXPLORATIONS, LOOPS, MOTIONS, PRIORS, RELABELS, SELECTIONS
+from aims_pax.stages.states import CONVERGENCES, EXPLORATIONS, LOOPS, MOTIONS, PLAYS, PRIORS, RELABELS, SELECTIONS
 
 diary = logging.getLogger("aims_pax.run")
 
@@ -78,7 +78,7 @@ def _mark(store: RunStore, memory: Memory) -> str:
     parts = [str(store.counts(reference=key)).encode() for key in (OWN_REFERENCE, *others)]
     stages = [
         name
-        for kind in (LOOPS, CONVERGENCES, SELECTIONS, PRIORS, EXPLORATIONS, MOTIONS)
+        for kind in (LOOPS, CONVERGENCES, SELECTIONS, PRIORS, EXPLORATIONS, MOTIONS, PLAYS)
         for name in store.state_names(kind)
     ]
     parts += [memory.recall_bytes(key) or b"" for key in (*WORK, *stages)]

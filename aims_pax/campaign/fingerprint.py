@@ -19,6 +19,7 @@ from aims_pax.settings.section import Section
 from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.systems import System
+from aims_pax.settings.workflow.phases import Workflow
 from aims_pax.stages.memory import recalling
 
 STRUCTURES: Final = "starting structures"
@@ -151,7 +152,20 @@ def _read_beside(project: Project, stage: StagePlan) -> dict[str, Any]:
             for name in ("ARCHITECTURE", "TRAINING")
             for key, value in getattr(models, MaceSettings.SECTIONS[name]).model_dump(mode="json").items()
         }
+    described |= {
+        f"STAGES.{stage.name}.workflow {one.name}": _digest_of_workflow(one)
+        for one in project.further.workflows.get(stage.name, ())
+    }
     return described
+
+
+def _digest_of_workflow(workflow: Workflow) -> str:
+    """What a workflow says, and the structures that it names."""
+    digest = hashlib.sha256(json.dumps([one.settings.model_dump(mode="json") for one in workflow.phases]).encode())
+    for frame in workflow.structures.values():
+        for array in (frame.numbers, frame.positions, frame.cell, frame.pbc):
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _unsaid() -> dict[str, Any]:

@@ -24,10 +24,12 @@ from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.settings.stages.uncertainty import kind_named
 from aims_pax.settings.stages.validate import ValidateSettings
 from aims_pax.settings.systems import System
+from aims_pax.settings.workflow.run import run_in_words
 from aims_pax.stages.beginnings.finetuning import as_its_model
 from aims_pax.stages.driver import driver_words
 from aims_pax.stages.fly.rules import begins_with_reference
@@ -94,6 +96,8 @@ def quantities(project: Project, stages: tuple[Stage, ...]) -> Iterator[tuple[st
                 yield from _collecting(plan.name, plan.settings)
             case ExploreSettings():
                 yield from _exploring(project, plan.name, plan.settings)
+            case PlaySettings():
+                yield from _playing(project, plan, plan.settings)
             case FlyStageSettings():
                 yield from _flying(project, plan, plan.settings)
             case SelectSettings():
@@ -132,6 +136,21 @@ def _exploring(project: Project, name: str, settings: ExploreSettings) -> Iterat
         yield "  labels", f"at most {settings.max_selected_frames} a round, drawn from what is beyond; {learned}"
     if settings.train:
         yield "  until", f"no frame is beyond a tolerance, or {_counted(settings.max_loops, 'round')}"
+
+
+def _playing(project: Project, plan: StagePlan, settings: PlaySettings) -> Iterator[tuple[str, str]]:
+    workflows = project.further.workflows[plan.name]
+    many = "1 trajectory" if settings.replicas == 1 else f"{settings.replicas} trajectories each"
+    yield plan.name, f"{_counted(len(workflows), 'workflow')}, {many}, at most {_counted(settings.max_visits, 'visit')}"
+    for workflow in workflows:
+        words = [f"{phase.name} {run_in_words(phase.settings.run)}" for phase in workflow.phases]
+        yield f"  {workflow.name}", "; ".join(words)
+    kind = kind_named(settings.uncertainty_type)
+    yield "  labels", f"best frame of each window, {kind.what} from {kind.shown(settings.least_score)}{kind.ending} on"
+    learn = "from random weights after each visit" if settings.from_scratch else "on from each label"
+    yield "  models", f"learn {learn}"
+    held = "all phases come to their ends" + (", no frame above its threshold" if settings.holds == "sure" else "")
+    yield "  until", f"in {_counted(settings.hold_visits, 'visit')} in a row {held}"
 
 
 def _flying(project: Project, plan: StagePlan, settings: FlyStageSettings) -> Iterator[tuple[str, str]]:

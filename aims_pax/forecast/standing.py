@@ -8,6 +8,7 @@ from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.learner.exploration import Exploration
 from aims_pax.learner.state import State
+from aims_pax.learner.workflows import PlayState
 from aims_pax.settings import Project
 from aims_pax.stages import assembly
 from aims_pax.stages.memory import Memory
@@ -16,6 +17,7 @@ from aims_pax.stages.states import (
     CONVERGENCES,
     EXPLORATIONS,
     LOOPS,
+    PLAYS,
     PRIORS,
     RELABELS,
     convergence_key,
@@ -44,6 +46,8 @@ class Standing:
         Structures that were made and have no answer yet, likewise.
     explorations : mapping of str to Exploration
         Rounds of stages that explore, likewise.
+    plays : mapping of str to PlayState
+        Where stages are in their workflows, likewise.
     """
 
     position: Position
@@ -54,6 +58,7 @@ class Standing:
     priors: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     collects_left: Mapping[str, int] = field(default_factory=dict)
     explorations: Mapping[str, Exploration] = field(default_factory=dict)
+    plays: Mapping[str, PlayState] = field(default_factory=dict)
 
     @property
     def progress(self) -> str | None:
@@ -84,7 +89,12 @@ def standing_of(store: RunStore, memory: Memory, *, n_labels: int) -> Standing |
         for name in store.state_names(EXPLORATIONS)
         if (found := memory.recall(name, Exploration)) is not None
     }
-    return Standing(position, states, epochs, n_labels, left, priors, uncollected, explored)
+    played = {
+        name.removeprefix(PLAYS): found
+        for name in store.state_names(PLAYS)
+        if " " not in name and (found := memory.recall(name, PlayState)) is not None
+    }
+    return Standing(position, states, epochs, n_labels, left, priors, uncollected, explored, played)
 
 
 def read_standing(project: Project) -> Standing | None:

@@ -27,7 +27,7 @@ CONVERGENCE: Final = (
 )
 """How long, whether and which models are converged at the end."""
 
-ROUNDS: Final = "max_loops"
+ROUNDS: Final = ("max_loops", "max_visits")
 """When an exploration is over."""
 
 MAY_CHANGE: Final = (
@@ -94,7 +94,7 @@ def when(name: str) -> When:
         home, _, key = name.rpartition(".")
         return when(f"REFERENCE.{key}") if home.endswith(".REFERENCE") else OF_SYSTEMS.get(key, When.NEVER)
     section, _, key = name.rpartition(".")
-    if section.startswith("STAGES.") and key == ROUNDS:
+    if section.startswith("STAGES.") and key in ROUNDS:
         return When.UNTIL_OVER
     if section.startswith("STAGES.") and section.endswith(".REFERENCE"):
         return when(f"REFERENCE.{key}")
@@ -115,7 +115,7 @@ def as_markdown() -> str:
             keys = [key for key in fields.model_fields if when(f"{section}.{key}") is moment]
             if keys and moment is not When.NEVER:
                 rows.append((f"`{section}`: {_code(keys)}", str(moment)))
-    rows += [(f"`explore` of `STAGES`: `{ROUNDS}`", str(When.UNTIL_OVER))]
+    rows += [(f"`explore` of `STAGES`: {_code(ROUNDS)}", str(When.UNTIL_OVER))]
     rows += [(f"`SYSTEMS.<name>`: `{key}`", str(moment)) for key, moment in OF_SYSTEMS.items()]
     rows += [(f"{_code(place.removesuffix('.') for place in PLACES)}, but for `{MOLECULES}`", "always")]
     rows += [(f"`REFERENCE.{LIMIT}`, and that of `collect`", "always; what was kept out returns when it is raised")]

@@ -23,6 +23,7 @@ from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.molecules import loss_problems, molecule_problems
 from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.stages.uncertainty import UNCERTAINTIES
 from aims_pax.settings.systems import System
 
@@ -96,7 +97,7 @@ def _md_problems(
     if settings.systems:
         return  # each trajectory has the MD of its system
     moves_each = Stage.INITIAL in stages or any(
-        isinstance(one.settings, ExploreSettings | FlyStageSettings) for one in settings.stages
+        isinstance(one.settings, ExploreSettings | FlyStageSettings | PlaySettings) for one in settings.stages
     )
     needed = set(range(n_systems)) if moves_each else set()
     if (counted := list(_counted(settings))) and Stage.ACTIVE in stages:

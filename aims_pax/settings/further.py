@@ -15,8 +15,11 @@ from aims_pax.settings.methods.inputs import engine_inputs
 from aims_pax.settings.reading.document import read_document
 from aims_pax.settings.sections import Settings
 from aims_pax.settings.stages.converge import ConvergeSettings
+from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.systems import System
+from aims_pax.settings.workflow.phases import Workflow
+from aims_pax.settings.workflow.reading import read_workflow
 
 if TYPE_CHECKING:
     from aims_pax.settings.project import Project
@@ -32,10 +35,18 @@ class Further:
         What an engine with input files is given for each system, where a stage labels by another reference.
     models : mapping of str to MaceSettings
         Models that a training begins with anew, called and seeded as those of the project.
+    workflows : mapping of str to tuple of Workflow
+        What is played.
     """
 
     inputs: Mapping[str, Mapping[str, FhiAimsInput | AsiInput]] = field(default_factory=dict)
     models: Mapping[str, MaceSettings] = field(default_factory=dict)
+    workflows: Mapping[str, tuple[Workflow, ...]] = field(default_factory=dict)
+
+    @property
+    def elements(self) -> frozenset[int]:
+        """Atomic numbers that workflows bring along."""
+        return frozenset(z for some in self.workflows.values() for one in some for z in one.elements)
 
 
 NOTHING_FURTHER: Final = Further()
@@ -68,7 +79,28 @@ def read_further(
         if found is not None and mace is not None:
             problems += finetuning_problems(found, document)
             models[plan.name] = _of_the_project(found, mace)
-    return Further(inputs, models), problems
+    workflows: dict[str, tuple[Workflow, ...]] = {}
+    for plan in settings.stages:
+        if isinstance(plan.settings, PlaySettings):
+            workflows[plan.name], wrong = _read_workflows(plan.settings, systems)
+            problems += wrong
+    return Further(inputs, models, workflows), problems
+
+
+def _read_workflows(settings: PlaySettings, systems: Sequence[System]) -> tuple[tuple[Workflow, ...], list[Problem]]:
+    """The workflows of a stage, and everything wrong with their files."""
+    found, problems = list[Workflow](), list[Problem]()
+    for path in settings.workflow:
+        try:
+            # Where there are no systems yet, what is wrong with them is told elsewhere.
+            found.append(read_workflow(path, systems=[one.name for one in systems] or [path.stem]))
+        except SettingsError as error:
+            problems += error.problems
+    names = [one.name for one in found]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        where = ", ".join(str(one.path) for one in found if one.name == name)
+        problems.append(Problem(where, f"Two workflows are called {name}.", "", "Give their files different names."))
+    return tuple(found), problems
 
 
 def _of_the_project(models: MaceSettings, own: MaceSettings) -> MaceSettings:

@@ -3,11 +3,19 @@
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from aims_pax.errors import Problem, StructureError
+from aims_pax.atoms import atoms_of
+from aims_pax.errors import Problem, SettingsError, StructureError
 from aims_pax.settings.reading.document import Document
 from aims_pax.settings.sections import Settings
+from aims_pax.settings.stages.kinds import KINDS
+from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.systems import DEFAULT_PLACES, System, read_named_systems, read_systems
+from aims_pax.settings.workflow.reading import read_workflow
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 Found = tuple[tuple[System, ...], tuple[Problem, ...]]
 """Starting structures, and what is wrong with them."""
@@ -21,6 +29,8 @@ def found_structures(folder: Path, settings: Settings | None, document: Document
     if settings is not None and settings.systems:
         files = {name: file for name, plan in settings.systems.items() if (file := plan.settings.geometry)}
         return found(lambda: read_named_systems(folder, files))
+    if settings is not None and (workflows := _workflows_alone(folder, settings)):
+        return _of_workflows(folder, workflows)
     if settings is not None:
         place = settings.misc.path_to_geometry
     elif document is None:
@@ -34,6 +44,26 @@ def found_structures(folder: Path, settings: Settings | None, document: Document
         if place is None:
             return (), ()  # what is wrong with the name itself was said where it stands
     return found(lambda: read_systems(folder, place))
+
+
+def _workflows_alone(folder: Path, settings: Settings) -> tuple[Path, ...]:
+    """Workflow files, where nothing else says what a project is about."""
+    if settings.misc.path_to_geometry is not None or any((folder / name).exists() for name in DEFAULT_PLACES):
+        return ()
+    playing = [plan.settings for plan in settings.stages if isinstance(plan.settings, PlaySettings)]
+    samples = [plan for plan in settings.stages if KINDS[plan.kind].samples]
+    return tuple(path for one in playing for path in one.workflow) if len(samples) == len(playing) else ()
+
+
+def _of_workflows(folder: Path, files: tuple[Path, ...]) -> Found:
+    """A system for each workflow, which begins with the first structure that its file names."""
+    starts: dict[str, Path | Atoms] = {}
+    for path in files:
+        try:
+            starts[path.stem] = atoms_of(read_workflow(path, systems=[path.stem]).start)
+        except SettingsError:
+            return (), ()  # what is wrong with it is told where it is read
+    return found(lambda: read_named_systems(folder, starts))
 
 
 def found(read: Callable[[], tuple[System, ...]]) -> Found:

@@ -216,8 +216,9 @@ class Project:
 
     @property
     def elements(self) -> tuple[int, ...]:
-        """Atomic numbers that occur in any system, ascending."""
-        return tuple(sorted({int(number) for system in self.systems for number in system.frame.numbers}))
+        """Atomic numbers that occur in any system, or in what workflows make of it, ascending."""
+        of_systems = {int(number) for system in self.systems for number in system.frame.numbers}
+        return tuple(sorted(of_systems | self.further.elements))
 
     @property
     def reference(self) -> ReferenceSettings | ReferencesBySystem:

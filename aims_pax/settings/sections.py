@@ -47,6 +47,7 @@ from aims_pax.settings.stages.campaign import (
 from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.stages.select import SelectSettings
 
 _HOMES: Final[dict[str, type[Section]]] = {
@@ -108,6 +109,11 @@ class Settings:
     def flying(self) -> tuple[StagePlan, ...]:
         """The stages whose MD is checked against the reference on the way."""
         return tuple(one for one in self.stages if isinstance(one.settings, FlyStageSettings))
+
+    @property
+    def playing(self) -> tuple[StagePlan, ...]:
+        """The stages that play workflows."""
+        return tuple(one for one in self.stages if isinstance(one.settings, PlaySettings))
 
     @property
     def looping(self) -> tuple[StagePlan, ...]:

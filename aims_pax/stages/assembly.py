@@ -35,7 +35,7 @@ from aims_pax.settings.stages.kinds import KINDS, LEARN
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.systems import System
 from aims_pax.stages.beginnings.finetuning import foundation_of, let_remember
-from aims_pax.stages.driver import cells_move
+from aims_pax.stages.driver import cells_move, moves_cells
 from aims_pax.stages.fly.rules import begins_with_reference
 from aims_pax.stages.loop.selecting import active_selectors, budgets_of
 
@@ -94,6 +94,8 @@ def _cells_move_by_labels(project: Project) -> bool:
 
 def committee_moves_cells(project: Project) -> bool:
     """Whether the committee drives trajectories whose cells move."""
+    if any(moves_cells(project, plan.name) for plan in project.settings.playing):
+        return True
     stages = [one.settings for one in project.settings.stages]
     if any(isinstance(one, FlyStageSettings) and cells_move(project, one) for one in stages):
         return True

@@ -15,10 +15,11 @@ from aims_pax.reference.embedded.teacher import made_calculator
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, Project, System, TbliteSettings
 from aims_pax.settings.methods.charges import told_by
-from aims_pax.settings.methods.driver import EMBEDDED, REFERENCE, DriverChoice
+from aims_pax.settings.methods.driver import EMBEDDED, REFERENCE, DriverChoice, LearningDriverSettings
 from aims_pax.settings.methods.reference import XtbMethod
 from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.settings.stages.playing import PlaySettings
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
     from aims_pax.committee import Handling
@@ -50,6 +51,12 @@ def cells_move(project: Project, settings: ActiveLearningSettings | FlyStageSett
     """Whether any trajectory of a stage is under a barostat."""
     everyone = range(settings.num_trajectories)
     return any(project.md_for(index, settings).moves_cell for index in everyone)
+
+
+def moves_cells(project: Project, name: str) -> bool:
+    """Whether any phase of the workflows of a stage is under a barostat, or relaxes its cell."""
+    runs = [phase.settings.run for one in project.further.workflows[name] for phase in one.phases]
+    return any(run.type == "npt" or run.relax_cell for run in runs)
 
 
 def _driver(project: Project, choice: DriverChoice, handling: "Handling") -> "Driver":
@@ -190,6 +197,15 @@ def driven(project: Project, plan: StagePlan) -> Driven | None:
                 others="foundational_model, or initial_sampling: aimd",
                 instead="leave the model out: GFN2-xTB then drives the MD",
                 moves_cells=any(project.md_of(system).moves_cell for system in project.systems),
+            )
+        case PlaySettings(pretrained=LearningDriverSettings() as pretrained):
+            return Driven(
+                pretrained.choice,
+                plan.said("pretrained.model_type"),
+                md="the first visits",
+                others="pretrained.model_type",
+                instead="remove pretrained, and let a stage before make a dataset",
+                moves_cells=moves_cells(project, plan.name),
             )
         case ActiveLearningSettings(driving=DriverChoice() as choice) as active:
             return Driven(

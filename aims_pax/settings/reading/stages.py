@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from aims_pax.settings.reading.document import Document, KeyPath, dotted
 from aims_pax.settings.reading.kinds import shown
-from aims_pax.settings.stages.kinds import CONVERGE, KINDS, LATER, PRETRAIN
+from aims_pax.settings.stages.kinds import CONVERGE, EXPLORE, KINDS, LATER, PLAY, PRETRAIN
 
 SECTION: Final = "STAGES"
 
@@ -21,7 +21,10 @@ NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,23}"
 RESERVED: Final = ("initial", "active", "convergence", "starting", "verdict", "results", "finished")
 """Names that mean something else in every run."""
 
-ALLOWED: Final = ", ".join(f"{name}: {{...}}" for name in KINDS)
+WRITTEN: Final = tuple(name for name in KINDS if name != PLAY)
+"""What an entry may begin with: `explore` becomes another kind where it names workflows."""
+
+ALLOWED: Final = ", ".join(f"{name}: {{...}}" for name in WRITTEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,10 @@ def _named(entries: list[WrittenStage]) -> list[WrittenStage]:
         elif not name:
             number = 1 + sum(one.kind == entry.kind for one in named)
             name = KINDS[entry.kind].first or entry.kind if number == 1 else f"{entry.kind}-{number}"
+            taken = [one.name for one in named]
+            while name in taken:  # both kinds of explore
+                number += 1
+                name = f"{entry.keys[-1]}-{number}"
         named.append(replace(entry, name=name))
     return named
 
@@ -125,14 +132,15 @@ class _Reader:
                 self._wrong(keys, found, "the name of a stage, or {name: {...}}")
             elif kind in LATER:
                 self._wrong(keys, f"{dotted(keys)} is {kind}, which is not in this version.", ALLOWED)
-            elif kind not in KINDS:
-                close = get_close_matches(kind, KINDS, n=1)
+            elif kind not in WRITTEN:
+                close = get_close_matches(kind, WRITTEN, n=1)
                 advice = f"Did you mean {close[0]}?" if close else ""
                 self._wrong(keys, f"{dotted(keys)} is {kind!r}, which is no stage.", ALLOWED, advice)
             else:
                 keys = keys if isinstance(entry, str) else (*keys, kind)
                 own = {key: value for key, value in data.items() if key != "name"}
-                yield WrittenStage(kind, self._own_name(data, keys), own, keys)
+                meant = PLAY if kind == EXPLORE and "workflow" in own else kind
+                yield WrittenStage(meant, self._own_name(data, keys), own, keys)
 
     def _own_name(self, data: Mapping[Any, Any], keys: KeyPath) -> str:
         """The name that an entry is given; none where it is not a name."""

@@ -25,11 +25,13 @@ from aims_pax.settings.stages.kinds import (
     INITIAL,
     KINDS,
     LEARN,
+    PLAY,
     PRETRAIN,
     RELABEL,
     SELECT,
 )
 from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.settings.stages.playing import PlaySettings
 
 STAGE_SECTIONS: Final = {Stage.INITIAL: KINDS[INITIAL].section, Stage.ACTIVE: KINDS[LEARN].section}
 """The section of v0.2 without which there is not that half of a campaign."""
@@ -41,7 +43,7 @@ CONVERGES_BY: Final[Mapping[str, str]] = {
 }
 """Setting of a stage by which it says itself that it is converged after it."""
 
-BRINGS: Final = (LEARN, EXPLORE, FLY)
+BRINGS: Final = (LEARN, EXPLORE, PLAY, FLY)
 """Kinds that may begin with a dataset which is brought along."""
 
 DATASET: Final = "initial_train_dataset"
@@ -51,7 +53,7 @@ VALIDATION: Final = "initial_valid_dataset"
 Brought: TypeAlias = Path | Mapping[str, Path] | None
 """One file for all members, or one for each by its tag."""
 
-MAKES: Final = (COLLECT, INITIAL, LEARN, SELECT, EXPLORE, FLY)
+MAKES: Final = (COLLECT, INITIAL, LEARN, SELECT, EXPLORE, PLAY, FLY)
 """Kinds after which there is a dataset."""
 
 POOL: Final = SECTIONS[SELECT]
@@ -279,7 +281,7 @@ def _order_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | in
     yield from _judging_problems(plans)
     yield from _exploring_problems(plans)
     for plan in able:
-        if not any(one.kind in (COLLECT, LEARN, SELECT, EXPLORE, FLY) for one in plans[: plans.index(plan)]):
+        if not any(one.kind in (COLLECT, LEARN, SELECT, EXPLORE, PLAY, FLY) for one in plans[: plans.index(plan)]):
             continue
         for key in ("initial_train_dataset", "initial_valid_dataset", "seeds_tags_dict"):
             if getattr(plan.settings, key, None) is not None:
@@ -309,14 +311,17 @@ def _collecting_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str
 def _exploring_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | int, ...], str, str, str]]:
     """Models explore that have learned from a dataset, of the campaign or brought along."""
     for index, plan in enumerate(plans):
-        if not isinstance(plan.settings, ExploreSettings):
+        if not isinstance(plan.settings, ExploreSettings | PlaySettings):
+            continue
+        if isinstance(plan.settings, PlaySettings) and plan.settings.pretrained is not None:
             continue
         if not any(one.kind in MAKES for one in plans[:index]) and plan.settings.initial_train_dataset is None:
             found = (
                 f"{plan.said()} has no models to explore with: no stage before it makes a dataset, and none is given."
             )
             advice = f"Write {COLLECT} and {CONVERGE} before it, or name initial_train_dataset and "
-            yield plan.keys, found, "", f"{advice}initial_valid_dataset."
+            others = " Or name a pretrained model that drives." if plan.kind == PLAY else ""
+            yield plan.keys, found, "", f"{advice}initial_valid_dataset.{others}"
 
 
 def _relabelling_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | int, ...], str, str, str]]:
@@ -357,7 +362,7 @@ def _judging_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | 
         if plan.name.lower() == MEMBERS:
             found = f"{plan.said('name')} is {plan.name}, and results/{MEMBERS} holds the models of all members."
             yield (*plan.keys, "name"), found, "", "Choose another name: its results lie in a folder of this name."
-        if not any(one.kind in (COLLECT, INITIAL, LEARN, SELECT, FLY) for one in plans[:index]):
+        if not any(one.kind in (COLLECT, INITIAL, LEARN, SELECT, PLAY, FLY) for one in plans[:index]):
             found = f"{plan.said()} comes before any stage that makes models."
             yield plan.keys, found, "", f"Move it after one. aims-pax {plan.kind} takes models that there are."
         elif later := [one.name for one in plans[index + 1 :] if not KINDS[one.kind].judges]:

@@ -23,7 +23,8 @@ from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.flying import FlyStageSettings
-from aims_pax.settings.stages.kinds import COLLECT, CONVERGE, EXPLORE, FLY, PRETRAIN, RELABEL, VALIDATE
+from aims_pax.settings.stages.kinds import COLLECT, CONVERGE, EXPLORE, FLY, PLAY, PRETRAIN, RELABEL, VALIDATE
+from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.validate import ValidateSettings
@@ -45,6 +46,7 @@ OF_STAGES_ALONE: Final[Mapping[str, type[Section]]] = {
     CONVERGE: ConvergeSettings,
     EXPLORE: ExploreSettings,
     FLY: FlyStageSettings,
+    PLAY: PlaySettings,
     RELABEL: RelabelSettings,
     PRETRAIN: PretrainSettings,
     VALIDATE: ValidateSettings,

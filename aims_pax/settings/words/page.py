@@ -14,6 +14,7 @@ from aims_pax.settings.cluster import CLUSTERS
 from aims_pax.settings.committee.mace import MACE_SECTIONS
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.dispersion import DispersionSettings
+from aims_pax.settings.methods.driver import LearningDriverSettings
 from aims_pax.settings.methods.reference import REFERENCE_SETTINGS
 from aims_pax.settings.misc import MiscSettings
 from aims_pax.settings.own import SystemSettings
@@ -27,6 +28,7 @@ from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
+from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.select import SelectSettings
@@ -220,6 +222,7 @@ def _campaign_parts(name: str) -> Iterator[str]:
             yield from _tables(CollectSettings, "Settings of `collect`:", told={DispersionSettings, AugmentSettings})
             yield from _tables(ConvergeSettings, "Settings of `converge`:")
             yield from _tables(ExploreSettings, "Settings of `explore`:", told={DispersionSettings})
+            yield from _tables(PlaySettings, "Settings of `explore` with workflows:", told={LearningDriverSettings})
             yield from _tables(FlyStageSettings, "Settings of `fly`:")
             yield from _tables(RelabelSettings, "Settings of `relabel`:")
             yield from _tables(PretrainSettings, "Settings of `pretrain`:")

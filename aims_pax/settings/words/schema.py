@@ -19,7 +19,7 @@ from aims_pax.settings.misc import MiscSettings
 from aims_pax.settings.own import NAME, SystemSettings
 from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, Absent
 from aims_pax.settings.reading.stages import NAME as STAGE_NAME
-from aims_pax.settings.reading.stages import SECTION, SECTIONS
+from aims_pax.settings.reading.stages import SECTION, SECTIONS, WRITTEN
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.collect import CollectSettings
@@ -27,7 +27,8 @@ from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
-from aims_pax.settings.stages.kinds import KINDS
+from aims_pax.settings.stages.kinds import EXPLORE, KINDS, PLAY
+from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.select import SelectSettings
@@ -54,6 +55,7 @@ def aims_pax_schema() -> Json:
         ConvergeSettings,
         ExploreSettings,
         FlyStageSettings,
+        PlaySettings,
         RelabelSettings,
         PretrainSettings,
         ValidateSettings,
@@ -94,9 +96,11 @@ def _stages(definitions: Json) -> Json:
         properties = {**definition["properties"], "name": own_name}
         settings[name] = {"type": ["object", "null"], "properties": properties, "required": required, **_CLOSED}
     one = [
-        {"type": "object", "properties": {name: says}, "required": [name], **_CLOSED} for name, says in settings.items()
+        {"type": "object", "properties": {said: says}, "required": [said], **_CLOSED}
+        for name, says in settings.items()
+        for said in (EXPLORE if name == PLAY else name,)
     ]
-    return {"type": "array", "minItems": 1, "items": {"anyOf": [{"enum": [*settings]}, *one]}}
+    return {"type": "array", "minItems": 1, "items": {"anyOf": [{"enum": [*WRITTEN]}, *one]}}
 
 
 def mace_schema() -> Json:

@@ -1,10 +1,11 @@
 """One workflow: a system, and its phases in their order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
+import numpy as np
 from pydantic import Field
 
 from aims_pax.frame import Frame
@@ -12,6 +13,9 @@ from aims_pax.settings.section import Section
 from aims_pax.settings.workflow.geometry import GeometrySettings
 from aims_pax.settings.workflow.names import PREVIOUS, phase_name
 from aims_pax.settings.workflow.run import RunSettings
+
+USUAL_BOX_ANG: Final = 12.0
+"""Edge of the box in which a molecule stands for a mixture of which only the density is said."""
 
 
 class PhaseSettings(Section):
@@ -76,6 +80,21 @@ class Workflow:
     def elements(self) -> tuple[int, ...]:
         """Atomic numbers that occur in any of its files, ascending: all that its structures can consist of."""
         return tuple(sorted({int(number) for frame in self.structures.values() for number in frame.numbers}))
+
+    @property
+    def start(self) -> Frame:
+        """The structure that stands for it where one is needed before any is built.
+
+        The first crystal or slab that a phase names; else its first molecule, in the periodic box that it is packed in.
+        """
+        geometries = [phase.settings.geometry for phase in self.phases if phase.settings.geometry is not None]
+        for geometry in geometries:
+            for one in (*geometry.bulk.values(), *geometry.surface.values()):
+                return self.structures[one.path]
+        geometry = geometries[0]
+        molecule = next(iter(geometry.molecules.values()))
+        cell = np.diag(geometry.box or (USUAL_BOX_ANG,) * 3)
+        return replace(self.structures[molecule.path], cell=cell, pbc=np.ones(3, dtype=np.bool_))
 
     @property
     def sampling(self) -> int:

@@ -266,3 +266,18 @@ class RunSettings(Section):
         if self.type == "npt" and led:
             found = "Pull leads atoms at a Velocity, and Type is NPT: the cell would move them, too."
             yield Contradiction(f"pull.{led[0]}.velocity", found, "Set Type: NVT, or pull by Force.")
+
+
+def run_in_words(run: RunSettings) -> str:
+    """``NVT 1 to 9000 K, 100000 steps, 50 frames``."""
+    words = [run.type.upper() if run.type != "relax" else "Relax"]
+    if isinstance(run.temperature, RampSettings):
+        words[0] += f" {run.temperature.start:g} to {run.temperature.stop:g} K"
+    elif run.temperature is not None:
+        words[0] += f" {run.temperature:g} K"
+    if run.steps is not None:
+        words.append(f"{run.steps} steps")
+    groups = [name for name, some in (("load", run.load), ("pull", run.pull), ("hold", run.hold)) if some]
+    words += groups
+    words.append(f"{run.sampling} frames" if run.sampling else "no frames")
+    return ", ".join(words)

@@ -19,7 +19,7 @@ from aims_pax.settings.reading.final_datasets import EXTEND, WANTED
 from aims_pax.settings.reading.validation import suggestion
 from aims_pax.settings.sections import Settings
 from aims_pax.settings.stage import ACTIVE, INITIAL
-from aims_pax.settings.stages.kinds import COLLECT, FLY, SELECT
+from aims_pax.settings.stages.kinds import COLLECT, FLY, PLAY, SELECT
 from aims_pax.stages.beginnings import isolated
 from aims_pax.stages.memory import Memory
 
@@ -75,7 +75,7 @@ def nothing_to_begin_with(project: Project, stages: Sequence[Stage]) -> Problem 
     active, plans = project.settings.active, project.plans(tuple(stages) or (ACTIVE,))
     if active is None or project.settings.bringing is not None or tuple(stages) == (INITIAL,):
         return None
-    if plans and plans[0].kind in (SELECT, COLLECT, FLY):
+    if plans and plans[0].kind in (SELECT, COLLECT, PLAY, FLY):
         return None
     learning = project.settings.learning[0]
     if active.extend_existing_final_ds:

@@ -9,7 +9,6 @@ from aims_pax.learner.workflows import DrivenBy, Holds, PhaseRule, PlayRules
 from aims_pax.settings import Project
 from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.workflow.phases import Phase, Workflow
-from aims_pax.settings.workflow.reading import read_workflow
 
 RELAXING_STEPS = 500
 """The most that a relaxation may take where nothing is said."""
@@ -35,18 +34,6 @@ class Role:
     def called(self, number: int) -> str:
         """What the frames of a phase are called by: ``dlc Phase1``."""
         return f"{self.workflow.name} {self.phase(number).name}"
-
-
-def workflows_of(project: Project, settings: PlaySettings) -> list[Workflow]:
-    """All workflows of a stage, in their order.
-
-    Raises
-    ------
-    SettingsError
-        With all that is wrong with the first file that is wrong.
-    """
-    names = [system.name for system in project.systems]
-    return [read_workflow(path, systems=names) for path in settings.workflow]
 
 
 def roles_of(workflows: Sequence[Workflow], settings: PlaySettings) -> tuple[Role, ...]:

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 
-from aims_pax.errors import CampaignStopped, Problem, SettingsError
+from aims_pax.errors import CampaignStopped, Problem
 from aims_pax.learner.workflows import End
 from aims_pax.settings import Project
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.driver import driven, driver_problems, driver_words
+from aims_pax.stages.exploring.explore import ACTS
 from aims_pax.stages.labelled.limits import kept_out_hint
-from aims_pax.stages.playing.cast import Role, roles_of, workflows_of
+from aims_pax.stages.playing.cast import roles_of
 
 
 class Play:
@@ -20,23 +21,40 @@ class Play:
         self.plan, self.name, self._settings = plan, plan.name, plan.read_as(PlaySettings)
 
     def problems(self, project: Project) -> Iterator[Problem]:
-        """What is wrong with its files and its drivers."""
-        try:
-            workflows_of(project, self._settings)
-        except SettingsError as error:
-            yield from error.problems
-            return
+        """What is wrong with what drives it, and with MD that phases can't have."""
+        if self._settings.pretrained is None:
+            yield from self._driverless(project)
+        yield from self._motion_problems(project)
         if (found := driven(project, self.plan)) is not None:
             yield from driver_problems(project, found)
+
+    def _driverless(self, project: Project) -> Iterator[Problem]:
+        """Phases that a pretrained model is to drive, of which none is named."""
+        for workflow in project.further.workflows[self.name]:
+            for phase in workflow.phases:
+                if phase.settings.run.driver == "pretrained":
+                    found = f"{phase.name}: a pretrained model is to drive, and {self.plan.said()} names none."
+                    yield Problem(workflow.path.name, found, "", "Name it by pretrained, or remove Driver.")
+
+    def _motion_problems(self, project: Project) -> Iterator[Problem]:
+        """What MD says of the atoms of starting structures, or of another course than phases have."""
+        for key in ACTS:
+            for system in project.systems:
+                md = project.md_of(system)
+                if md.is_set(key) and getattr(md, key):
+                    found = f"MD.{key} is about trajectories of the starting structures, and phases say what is done."
+                    where = project.where(*project.place_of(system, "MD", key))
+                    yield Problem(where, found, "", f"Remove {key}; Load, Pull and Hold of a phase act on its groups.")
+                    break
 
     def facts(self, project: Project) -> Iterator[str]:
         """How much is played."""
         settings = self._settings
-        for workflow in workflows_of(project, settings):
+        for workflow in project.further.workflows[self.name]:
             n_steps = sum(phase.settings.run.steps or 0 for phase in workflow.phases)
             n_labels = settings.replicas * sum(phase.settings.run.sampling for phase in workflow.phases)
             yield (
-                f"{self.name}: {workflow.name}, {len(workflow.phases)} phases of {n_steps} MD steps together, is played "
+                f"{self.name}: {workflow.name}, {len(workflow.phases)} phases of {n_steps} MD steps together, played "
                 f"by {settings.replicas} trajectories at most {settings.max_visits} times, each time with {n_labels} "
                 "labels at most"
             )
@@ -58,8 +76,7 @@ class Play:
         """
         from aims_pax.stages.playing.playing import Playing
 
-        roles = roles_of(workflows_of(bench.project, self._settings), self._settings)
-        self._require_a_driver(bench, roles)
+        roles = roles_of(bench.project.further.workflows[self.name], self._settings)
         end = Playing(bench, self.name, self._settings, roles).run()
         bench.close()
         hint = kept_out_hint(bench.store)
@@ -75,9 +92,3 @@ class Play:
             )
         if end is End.NOTHING:
             raise CampaignStopped(f"no phase of {self.name} has come to a frame whose label could be learned{hint}")
-
-    def _require_a_driver(self, bench: Bench, roles: tuple[Role, ...]) -> None:
-        """A committee that is not there drives nothing."""
-        if self._settings.pretrained is not None or bench.committee() is not None:
-            return
-        raise CampaignStopped(f"{self.name} has no models to begin with, and no pretrained model is named")

@@ -46,6 +46,7 @@ from aims_pax.sampling import TrajectoryStart
 from aims_pax.selection import score_of
 from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.stages.activities import Activity
+from aims_pax.stages.beginnings import pretrained
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.driver import driver_forces
 from aims_pax.stages.loop.judging import opinions, scores_of
@@ -97,7 +98,9 @@ class Playing:
         self._key = f"{PLAYS}{name}"
         self._score = score_of(settings.uncertainty_type, relative_eps_ev_per_ang=settings.relative_force_eps)
         with bench.stopwatch.during(Activity.STARTING):
-            self._committee = bench.committee()
+            # A probe's labels alone make no models.
+            has_models = bench.memory.committee_checkpoint() is not None or bench.memory.recall_json(pretrained.KEY)
+            self._committee = bench.committee() if has_models else None
         stored = bench.memory.recall(self._key, PlayState)
         began_with_models = self._committee is not None if stored is None else not bench.memory.recall_json(self._own)
         self._rules = rules_of(bench.project, settings, roles, has_committee=began_with_models)

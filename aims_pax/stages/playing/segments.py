@@ -26,13 +26,16 @@ from aims_pax.trajectory import Held, Segment
 
 PASCAL_PER_GPA: Final = 1e9
 FS_PER_PS: Final = 1000.0
+NEVER_AT_REST: Final = -1.0
+"""Largest force of a relaxation that does not end, eV/Å: none is below it, not even that of a perfect crystal."""
+
 AXES: Final[Mapping[str, int]] = {"x": 0, "y": 1, "z": 2, "a": 0, "b": 1, "c": 2}
 
 
 def program_of_phase(run: RunSettings, md: MDSettings, built: Built) -> tuple[Segment, ...]:
     """What a trajectory does in a phase that begins with a structure.
 
-    A relaxation goes on as such when it has come to its end: that it is in its second segment says that it has.
+    A relaxation that has come to its end goes on downhill: that it is in its second segment says that it has.
 
     Parameters
     ----------
@@ -50,8 +53,9 @@ def program_of_phase(run: RunSettings, md: MDSettings, built: Built) -> tuple[Se
         held=tuple(_held(run, built)),
         biases=tuple(_biases(run, built)),
     )
-    if run.type == "relax":
-        return segment, replace(segment, n_steps=None)
+    if isinstance(segment.dynamics, Fire):
+        endless = replace(segment.dynamics, max_force_ev_per_ang=NEVER_AT_REST)
+        return segment, replace(segment, dynamics=endless, n_steps=None)
     if isinstance(run.temperature, RampSettings):
         segment = replace(segment, final_temperature_k=run.temperature.stop)
     if isinstance(run.pressure, PressureRampSettings):
