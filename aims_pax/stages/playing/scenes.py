@@ -6,9 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Frame
+from aims_pax.protocols import NO_TRAJECTORY
 from aims_pax.stages.memory import Memory, pack, unpack
 from aims_pax.stages.playing.cast import Role
+from aims_pax.stages.states import PLAYS
 from aims_pax.structures.augmentation.streams import Streams
 from aims_pax.structures.building.phase import Built, built
 from aims_pax.trajectory import pack_arrays, unpack_arrays
@@ -16,6 +19,9 @@ from aims_pax.trajectory import pack_arrays, unpack_arrays
 SAID: Final = ("system", "trajectory", "md_step", "generation", "charge", "spin", "config_type")
 ARRAYS: Final = ("numbers", "positions", "cell", "pbc")
 """What a structure is made of."""
+
+PICTURES: Final = " picture "
+"""In names under which it is kept what phases have begun with and come to."""
 
 PRESENT: Final = "present"
 """Under which the structure is kept that the present phase has begun with."""
@@ -38,6 +44,7 @@ class Scenes:
         self._memory, self._key, self._roles, self._seed = memory, key, roles, seed
         self._of: dict[int, dict[str, Built]] = {}
         self._changed: set[int] = set()
+        self._shown: dict[tuple[str, int], tuple[Built, Built]] = {}
 
     def build(self, player: int, *, visit: int, phase: int) -> Built:
         """The structure that a phase begins with; from now on it is the present one.
@@ -65,8 +72,10 @@ class Scenes:
         """A phase has come to its end at a structure, which later ones may begin from."""
         own = self._own(player)
         before = own.pop(PRESENT)
-        own[self._roles[player].phase(phase).name] = replace(before, frame=replace(frame, trajectory=-1, md_step=0))
+        after = replace(before, frame=replace(frame, trajectory=NO_TRAJECTORY, md_step=0))
+        own[self._roles[player].phase(phase).name] = after
         self._changed.add(player)
+        self._shown[self._roles[player].workflow.name, phase] = before, after
 
     def keep(self) -> None:
         """Write what has changed, within the caller's transaction."""
@@ -74,6 +83,10 @@ class Scenes:
             packed = {name: _packed(one) for name, one in self._of[player].items()}
             self._memory.keep_bytes(f"{self._key} player {player}", pack(packed))
         self._changed.clear()
+        for (workflow, phase), (before, after) in self._shown.items():
+            ends = {"begin": _packed(before), "end": _packed(after)}
+            self._memory.keep_bytes(f"{self._key}{PICTURES}{workflow} {phase:03d}", pack(ends))
+        self._shown.clear()
 
     def _own(self, player: int) -> dict[str, Built]:
         if player not in self._of:
@@ -81,6 +94,17 @@ class Scenes:
             packed = {} if stored is None else unpack(stored)
             self._of[player] = {name: _unpacked(data) for name, data in packed.items()}
         return self._of[player]
+
+
+def pictures(memory: Memory, store: RunStore, stage: str) -> dict[tuple[str, int], tuple[Built, Built]]:
+    """What phases have begun with and come to, when they were last played to their ends, by workflow and number."""
+    prefix = f"{PLAYS}{stage}{PICTURES}"
+    found = {}
+    for name in store.state_names(prefix):
+        workflow, _, number = name.removeprefix(prefix).rpartition(" ")
+        packed = unpack(memory.recall_bytes(name) or b"")
+        found[workflow, int(number)] = _unpacked(packed["begin"]), _unpacked(packed["end"])
+    return found
 
 
 def scene(role: Role, phase: int, *, visit: int, earlier: Mapping[str, Built], seed: int) -> Built:
