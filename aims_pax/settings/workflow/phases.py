@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from pydantic import Field
 
 from aims_pax.frame import Frame
 from aims_pax.settings.section import Section
 from aims_pax.settings.workflow.geometry import GeometrySettings
-from aims_pax.settings.workflow.names import PREVIOUS, phase_name
 from aims_pax.settings.workflow.run import RunSettings
 
 
@@ -23,15 +22,6 @@ class PhaseSettings(Section):
         None, description="What the phase begins with. Left out: where the phase before has come to."
     )
     run: RunSettings = Field(description="What is done to it.")
-
-    def after(self, number: int) -> Self:
-        """The same, which names the phase before it, of this number, by its own name."""
-        if self.geometry is None or self.geometry.collage is None:
-            return self
-        collage = self.geometry.collage
-        named = [phase_name(number) if part == PREVIOUS else part for part in (collage.source, *collage.partner)]
-        own = collage.model_copy(update={"source": named[0], "partner": tuple(named[1:])})
-        return self.model_copy(update={"geometry": self.geometry.model_copy(update={"collage": own})})
 
 
 @dataclass(frozen=True, slots=True)
