@@ -1,4 +1,4 @@
-"""JSON schemas of aims_PAX.yaml and mace.yaml, for editors that complete and check YAML."""
+"""JSON schemas of aims_PAX.yaml, mace.yaml and workflow files, for editors that complete and check YAML."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -18,6 +18,7 @@ from aims_pax.settings.methods.reference import REFERENCE_SETTINGS, TeacherSetti
 from aims_pax.settings.misc import MiscSettings
 from aims_pax.settings.own import NAME, SystemSettings
 from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, Absent
+from aims_pax.settings.reading.kinds import OneOrMore
 from aims_pax.settings.reading.stages import NAME as STAGE_NAME
 from aims_pax.settings.reading.stages import SECTION, SECTIONS
 from aims_pax.settings.section import Section
@@ -32,6 +33,10 @@ from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.settings.stages.validate import ValidateSettings
+from aims_pax.settings.words.workflow import WORKFLOW_FILE, sections_within
+from aims_pax.settings.workflow.names import PHASE_PATTERN
+from aims_pax.settings.workflow.phases import PhaseSettings
+from aims_pax.settings.workflow.reading import SYSTEM
 
 Json = dict[str, Any]
 
@@ -112,15 +117,45 @@ def mace_schema() -> Json:
     return _document("mace.yaml", properties, ["GENERAL"], definitions)
 
 
+def workflow_schema() -> Json:
+    """The schema of a workflow file, whose keys may be spelled as in the paper or not."""
+    definitions = _definitions([PhaseSettings])
+    for model in dict.fromkeys(sections_within(PhaseSettings)):
+        _add_spellings(definitions[model.__name__], model)
+    named = {"type": "string", "description": "The system of the project that its structures belong to."}
+    phases = {"patternProperties": {f"^{PHASE_PATTERN}$": _reference(PhaseSettings)}, "minProperties": 1}
+    return {**_document(WORKFLOW_FILE, dict.fromkeys(SYSTEM, named), [], definitions), **phases}
+
+
+def _add_spellings(definition: Json, model: type[Section]) -> None:
+    """Every spelling of every key; of lists of sections one alone may stand for its list."""
+    properties = definition["properties"]
+    for name, info in model.model_fields.items():
+        if OneOrMore in info.metadata:
+            described = properties[name].pop("description")
+            items = properties[name]["items"]
+            properties[name] = {"anyOf": [properties[name], items], "description": described}
+    required = definition.pop("required", [])
+    for alias, name in model.ALIASES.items():
+        properties[alias] = properties[name]
+    spelled = {name: [name, *(alias for alias, own in model.ALIASES.items() if own == name)] for name in required}
+    if spelled:
+        definition["allOf"] = [{"anyOf": [{"required": [one]} for one in names]} for names in spelled.values()]
+
+
 def write_schemas(folder: Path) -> list[Path]:
-    """Write both schemas into a folder, which is made when missing; returns their paths.
+    """Write all schemas into a folder, which is made when missing; returns their paths.
 
     Raises
     ------
     SettingsError
         The folder can't be written to.
     """
-    schemas = {"aims_PAX.schema.json": aims_pax_schema(), "mace.schema.json": mace_schema()}
+    schemas = {
+        "aims_PAX.schema.json": aims_pax_schema(),
+        "mace.schema.json": mace_schema(),
+        "workflow.schema.json": workflow_schema(),
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, schema in schemas.items():

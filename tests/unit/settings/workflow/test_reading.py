@@ -291,6 +291,7 @@ BROKEN: dict[str, tuple[str, int | None, str, str]] = {
     "hot": (run("Type: NVT\nSteps: 5\nTemperature: hot"), 8, "is 'hot'", "{Tstart: number, Tstop: number}"),
     "half a ramp": (run("Type: NVT\nSteps: 5\nTemperature: {Tstart: 1}"), 8, "Temperature.Tstop is missing", "K"),
     "unnamed": (geometry("Bulk:\n  Path: diamond.xyz"), 4, "Bulk.Path is 'diamond.xyz'", "Bulk: {Structure_1: {Path"),
+    "unkeyed": (geometry("Bulk:\n  A: diamond.xyz"), 4, "Bulk.A is 'diamond.xyz'", "Write A: {Path: diamond.xyz}"),
     "repeat": (
         geometry("Bulk:\n  A:\n    Path: diamond.xyz\n    Repeat: [2, 2]"),
         6,
