@@ -18,7 +18,6 @@ from aims_pax.settings.methods.reference import REFERENCE_SETTINGS, TeacherSetti
 from aims_pax.settings.misc import MiscSettings
 from aims_pax.settings.own import NAME, SystemSettings
 from aims_pax.settings.reading.absent import FHI_AIMS, NOT_YET, NOT_YET_MACE, Absent
-from aims_pax.settings.reading.kinds import OneOrMore
 from aims_pax.settings.reading.stages import NAME as STAGE_NAME
 from aims_pax.settings.reading.stages import SECTION, SECTIONS
 from aims_pax.settings.section import Section
@@ -128,19 +127,28 @@ def workflow_schema() -> Json:
 
 
 def _add_spellings(definition: Json, model: type[Section]) -> None:
-    """Every spelling of every key; of lists of sections one alone may stand for its list."""
-    properties = definition["properties"]
-    for name, info in model.model_fields.items():
-        if OneOrMore in info.metadata:
-            described = properties[name].pop("description")
-            items = properties[name]["items"]
-            properties[name] = {"anyOf": [properties[name], items], "description": described}
+    """Every spelling of every key, and of words; of a list one entry may stand alone."""
+    properties = {name: _loosened(prop) for name, prop in definition["properties"].items()}
+    definition["properties"] = properties
     required = definition.pop("required", [])
     for alias, name in model.ALIASES.items():
         properties[alias] = properties[name]
     spelled = {name: [name, *(alias for alias, own in model.ALIASES.items() if own == name)] for name in required}
     if spelled:
         definition["allOf"] = [{"anyOf": [{"required": [one]} for one in names]} for names in spelled.values()]
+
+
+def _loosened(prop: Json) -> Json:
+    """The same, with a capital or without where it is one of some words, and one entry for a list of it."""
+    described = {"description": prop["description"]} if "description" in prop else {}
+    options = []
+    for one in prop.get("anyOf", [{key: value for key, value in prop.items() if key not in described}]):
+        if "enum" in one:
+            one = {**one, "enum": [*dict.fromkeys(word for own in one["enum"] for word in (own, own.capitalize()))]}
+        options += [one, one["items"]] if isinstance(one.get("items"), dict) else [one]
+    if "anyOf" not in prop and len(options) == 1:
+        return {**options[0], **described}
+    return {**prop, "anyOf": options} if "anyOf" in prop else {"anyOf": options, **described}
 
 
 def write_schemas(folder: Path) -> list[Path]:

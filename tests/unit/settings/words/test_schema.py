@@ -96,6 +96,8 @@ def test_schema_of_workflows_knows_both_spellings_and_single_groups() -> None:
     assert {"Relax", "relax", "NVT", "nvt"} <= set(run["Type"]["enum"])
     array, single = run["Hold"]["anyOf"]
     assert array["items"] == single
+    assert {"committee", "Pretrained"} <= set(run["Driver"]["anyOf"][0]["enum"])
+    assert {"type": "string"} in properties(schema, "HoldSettings")["Elements"]["anyOf"]
     ramp = schema["$defs"]["RampSettings"]
     assert ramp["allOf"] == [
         {"anyOf": [{"required": ["start"]}, {"required": ["Tstart"]}]},
