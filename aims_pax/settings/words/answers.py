@@ -73,12 +73,15 @@ class Answers:
     place : Place or None
     device : str
         mace.yaml: MISC.device, as YAML.
+    workflow : bool
+        Whether an exploration workflow is written beside.
     """
 
     conditions: Conditions | None = None
     n_structures: int | None = None
     place: Place | None = None
     device: str = "auto"
+    workflow: bool = False
 
 
 NOTHING_SAID: Final = Answers()

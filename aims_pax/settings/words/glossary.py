@@ -29,11 +29,15 @@ from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.validate import ValidateSettings
 from aims_pax.settings.words.page import NOT_HERE, OF_AIMS, PLAIN_SECTIONS, REQUIRED, default_words, section_words
+from aims_pax.settings.workflow.phases import PhaseSettings
 
 AIMS_PAX_FILE: Final = "aims_PAX.yaml"
 MACE_FILE: Final = "mace.yaml"
 AUGMENT: Final = "augment"
 """What `aims-pax collect` takes; it stands in a file of its own, or on the command line."""
+
+WORKFLOW: Final = "workflow"
+"""Files that stages name; each holds phases."""
 
 CHOSEN_BY_TYPE: Final[Mapping[str, Mapping[str, type[Section]]]] = {
     "CLUSTER": CLUSTERS,
@@ -122,6 +126,7 @@ def sections() -> dict[str, tuple[str, str]]:
     for name, model in MACE_SECTIONS.items():
         found[_mace_name(name)] = (MACE_FILE, section_words(model))
     found[AUGMENT] = (AUGMENT, section_words(AugmentSettings))
+    found[WORKFLOW] = (WORKFLOW, section_words(PhaseSettings))
     return found
 
 
@@ -141,6 +146,7 @@ def entries() -> list[Entry]:
     found += _settings(AIMS_PAX_FILE, "CLUSTER.systems", SystemResources)
     found += _settings(AIMS_PAX_FILE, "SYSTEMS", SystemSettings)
     found += _settings(AUGMENT, AUGMENT, AugmentSettings)
+    found += _settings(WORKFLOW, WORKFLOW, PhaseSettings)
     for name, stage in OF_STAGES_ALONE.items():
         told = {(entry.key, entry.meaning) for entry in found}
         own = _settings(AIMS_PAX_FILE, f"{STAGES}.{name}", stage)
@@ -208,7 +214,7 @@ def explanation(entry: Entry, known: Sequence[Entry]) -> list[tuple[str, str]]:
     rows = [("", entry.info.description or ""), ("allowed", allowed(entry.info))]
     rows += [("unit", entry.unit)] if entry.unit else []
     rows += [("default", "none: it must be given" if default == REQUIRED else default or "nothing")]
-    rows += [("may change", str(when(entry.name)))] if entry.file != AUGMENT else []  # no run has it
+    rows += [("may change", str(when(entry.name)))] if entry.file not in (AUGMENT, WORKFLOW) else []
     rows += [("also written", ", ".join(entry.aliases))] if entry.aliases else []
     unavailable = NOT_YET_VALUES.get(entry.name.removeprefix(f"{MACE_FILE}: "), {})
     for reason in dict.fromkeys(unavailable.values()):

@@ -33,6 +33,8 @@ from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.settings.stages.validate import ValidateSettings
+from aims_pax.settings.words.workflow import WORKFLOW_WORDS, other_names
+from aims_pax.settings.workflow.phases import PhaseSettings
 
 _INTRODUCTION: Final = """\
 # Settings
@@ -195,6 +197,12 @@ _CAMPAIGN: Final[Mapping[str, str]] = {
 """The sections of aims_PAX.yaml in the order of their pages, each in a line."""
 
 
+_OTHERS: Final[Mapping[str, str]] = {
+    "augment": section_words(AugmentSettings).split(":")[0] + ".",
+    "workflow": "Files of exploration workflows: phases, each with a structure and what is done to it.",
+}
+
+
 def reference_pages() -> dict[str, str]:
     """All settings of both files as Markdown: the page of contents and one for each section, by path within docs/."""
     campaign = {name: f"settings/{name.lower()}.md" for name in _CAMPAIGN}
@@ -203,12 +211,19 @@ def reference_pages() -> dict[str, str]:
     for (title, path), (name, model) in zip(models.items(), MACE_SECTIONS.items(), strict=True):
         parts = [section_words(model), *_tables(model), *_other_keys(model, NOT_YET_MACE.get(name, {}), {})]
         pages[path] = _page(f"# {title}", *parts)
-    others = {"augment": "settings/augment.md"}
+    others = {"augment": "settings/augment.md", "workflow": "settings/workflow.md"}
     pages["settings/augment.md"] = _page("# augment", _AUGMENT, *_tables(AugmentSettings))
+    names = "\n".join(f"- `{alias}`: another name of `{name}`." for alias, name in other_names())
+    pages["settings/workflow.md"] = _page(
+        "# workflow",
+        WORKFLOW_WORDS,
+        *_tables(PhaseSettings, "Settings of a phase:"),
+        f"Spellings that differ in more than a capital:\n\n{names}",
+    )
     words = dict(zip(models, map(section_words, MACE_SECTIONS.values()), strict=True))
     contents = _page(
         *(_INTRODUCTION, "## aims_PAX.yaml", _contents(campaign, _CAMPAIGN), "## mace.yaml", _contents(models, words)),
-        *("## Of commands", _contents(others, {"augment": section_words(AugmentSettings).split(":")[0] + "."})),
+        *("## Of commands and stages", _contents(others, _OTHERS)),
         *("## Every key", _index(pages)),
     )
     return {"settings.md": contents, **pages}

@@ -1,4 +1,4 @@
-"""JSON schemas of aims_PAX.yaml and mace.yaml, for editors that complete and check YAML."""
+"""JSON schemas of aims_PAX.yaml, mace.yaml and workflow files, for editors that complete and check YAML."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -33,6 +33,10 @@ from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.settings.stages.validate import ValidateSettings
+from aims_pax.settings.words.workflow import WORKFLOW_FILE, sections_within
+from aims_pax.settings.workflow.names import PHASE_PATTERN
+from aims_pax.settings.workflow.phases import PhaseSettings
+from aims_pax.settings.workflow.reading import SYSTEM
 
 Json = dict[str, Any]
 
@@ -116,15 +120,54 @@ def mace_schema() -> Json:
     return _document("mace.yaml", properties, ["GENERAL"], definitions)
 
 
+def workflow_schema() -> Json:
+    """The schema of a workflow file, whose keys may be spelled as in the paper or not."""
+    definitions = _definitions([PhaseSettings])
+    for model in dict.fromkeys(sections_within(PhaseSettings)):
+        _add_spellings(definitions[model.__name__], model)
+    named = {"type": "string", "description": "The system of the project that its structures belong to."}
+    phases = {"patternProperties": {f"^{PHASE_PATTERN}$": _reference(PhaseSettings)}, "minProperties": 1}
+    return {**_document(WORKFLOW_FILE, dict.fromkeys(SYSTEM, named), [], definitions), **phases}
+
+
+def _add_spellings(definition: Json, model: type[Section]) -> None:
+    """Every spelling of every key, and of words; of a list one entry may stand alone."""
+    properties = {name: _loosened(prop) for name, prop in definition["properties"].items()}
+    definition["properties"] = properties
+    required = definition.pop("required", [])
+    for alias, name in model.ALIASES.items():
+        properties[alias] = properties[name]
+    spelled = {name: [name, *(alias for alias, own in model.ALIASES.items() if own == name)] for name in required}
+    if spelled:
+        definition["allOf"] = [{"anyOf": [{"required": [one]} for one in names]} for names in spelled.values()]
+
+
+def _loosened(prop: Json) -> Json:
+    """The same, with a capital or without where it is one of some words, and one entry for a list of it."""
+    described = {"description": prop["description"]} if "description" in prop else {}
+    options = []
+    for one in prop.get("anyOf", [{key: value for key, value in prop.items() if key not in described}]):
+        if "enum" in one:
+            one = {**one, "enum": [*dict.fromkeys(word for own in one["enum"] for word in (own, own.capitalize()))]}
+        options += [one, one["items"]] if isinstance(one.get("items"), dict) else [one]
+    if "anyOf" not in prop and len(options) == 1:
+        return {**options[0], **described}
+    return {**prop, "anyOf": options} if "anyOf" in prop else {"anyOf": options, **described}
+
+
 def write_schemas(folder: Path) -> list[Path]:
-    """Write both schemas into a folder, which is made when missing; returns their paths.
+    """Write all schemas into a folder, which is made when missing; returns their paths.
 
     Raises
     ------
     SettingsError
         The folder can't be written to.
     """
-    schemas = {"aims_PAX.schema.json": aims_pax_schema(), "mace.schema.json": mace_schema()}
+    schemas = {
+        "aims_PAX.schema.json": aims_pax_schema(),
+        "mace.schema.json": mace_schema(),
+        "workflow.schema.json": workflow_schema(),
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, schema in schemas.items():

@@ -16,8 +16,10 @@ from aims_pax.errors import Problem, SettingsError
 from aims_pax.frame import Frame
 from aims_pax.settings.reading.files import MACE_FILES, SETTINGS_FILES
 from aims_pax.settings.words.answers import BATCH_CONFIGS, NOTHING_SAID, PACKED, Answers, Conditions, Place
+from aims_pax.settings.words.layout import aligned
 from aims_pax.settings.words.reference_text import EMBEDDED, TEXTS, known_reference, labels_crystals
 from aims_pax.settings.words.starting import NewFile, Starting, Wanted, starting_structures
+from aims_pax.settings.words.workflow import WORKFLOW_FILE, stage_words, workflow_of
 
 FRICTION_PER_FS: Final = 0.01
 EQUILIBRATION_FS: Final = 5 / FRICTION_PER_FS
@@ -26,8 +28,6 @@ EQUILIBRATION_FS: Final = 5 / FRICTION_PER_FS
 HEAVIEST_FOR_XTB: Final = 86
 FARTHEST_NEIGHBOUR_ANG: Final = 7.0
 """Cesium's neighbours are 5.2 Å apart; farther ones belong to another molecule."""
-
-COMMENT_COLUMN: Final = 40
 
 _AIMS_PAX: Final = """\
 # How the force field is made. All settings: docs/settings.md of aims_pax; check them with: aims-pax check
@@ -204,7 +204,10 @@ def write_project(
         MACE_FILES[0]: _mace_text(kind, starting, answers.device),
         **{file: _control_text(starting) for file in text.files if not (folder / file).exists()},
     }
-    refuse_overwriting(folder, [one.name for one in starting.files])
+    if answers.workflow:
+        texts[WORKFLOW_FILE] = workflow_of(folder, starting)
+    further = [name for name in texts if name == WORKFLOW_FILE]
+    refuse_overwriting(folder, [*further, *(one.name for one in starting.files)])
     try:
         _write(folder, texts, starting.files)
     except OSError as error:
@@ -212,7 +215,8 @@ def write_project(
     files = tuple(folder / name for name in (*texts, *(one.name for one in starting.files)))
     batch = answers.place.batch if answers.place is not None else ""
     of_place = (f"CLUSTER.options: what your {batch} wants, such as account and worker_init",) if batch else ()
-    return NewProject(files, starting.notes, (*text.needs, *of_place))
+    named = (stage_words(starting),) if answers.workflow else ()
+    return NewProject(files, (*starting.notes, *named), (*text.needs, *of_place))
 
 
 def _write(folder: Path, texts: dict[str, str], structures: Sequence[NewFile]) -> None:
@@ -299,7 +303,7 @@ def _settings_text(kind: str, starting: Starting, answers: Answers) -> str:
         cluster=_cluster_text(kind, answers.place or usual_place(kind)),
     )
     misc = _MISC.format(name=json.dumps(starting.place, ensure_ascii=False)) if starting.place else ""
-    return _aligned(settings) + misc
+    return aligned(settings) + misc
 
 
 def _cluster_text(kind: str, place: Place) -> str:
@@ -338,7 +342,7 @@ def _mace_text(kind: str, starting: Starting, device: str) -> str:
         stress_weight=_STRESS_WEIGHT if with_stress else "",
         device=device,
     )
-    return _aligned(text)
+    return aligned(text)
 
 
 def _control_text(starting: Starting) -> str:
@@ -359,16 +363,6 @@ def _cutoff_ang(frames: Sequence[Frame]) -> float:
         np.minimum.at(nearest, first, distances)
         farthest = max([farthest, *nearest[np.isfinite(nearest)].tolist()])
     return max(5.0, ceil(2 * 1.5 * farthest) / 2)
-
-
-def _aligned(text: str) -> str:
-    """The same text with the comments behind values in one column."""
-    found = (re.fullmatch(r"(\s*[\w.-]+:(?: .*?)?) +(# .*)", line) for line in text.splitlines())
-    lines = [
-        line if match is None else f"{match[1]:{COMMENT_COLUMN}} {match[2]}"
-        for line, match in zip(text.splitlines(), found, strict=True)
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def refuse_overwriting(folder: Path, structures: Sequence[str] = ()) -> None:

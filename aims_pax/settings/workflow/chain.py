@@ -104,7 +104,7 @@ class Chain:
 
     def _phase_of(self, keys: KeyPath, named: str, *, pools: Sequence[str]) -> int | None:
         """The earlier phase that a collage is made with; None after noting that there is none."""
-        number = max(self._contents, default=None) if named == PREVIOUS else phase_number(named)
+        number = phase_number(named)
         if number in self._contents:
             return number
         earlier = [phase_name(before) for before in self._contents]

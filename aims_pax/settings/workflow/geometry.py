@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BeforeValidator, Field
@@ -240,6 +240,16 @@ class GeometrySettings(Section):
         """All that it reads, each once."""
         named = [one.path for one in self.crystals.values()] + [one.path for one in self.molecules.values()]
         return tuple(dict.fromkeys(named))
+
+    def after(self, phase: str) -> Self:
+        """The same, which calls the phase before it by its name."""
+        if self.collage is None:
+            return self
+        source, *partner = (
+            phase if part == PREVIOUS else part for part in (self.collage.source, *self.collage.partner)
+        )
+        collage = self.collage.model_copy(update={"source": source, "partner": tuple(partner)})
+        return self.model_copy(update={"collage": collage})
 
     def contradictions(self) -> Iterator[Contradiction]:
         yield from self._species()

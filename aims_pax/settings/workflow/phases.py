@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Final
 
 import numpy as np
 from pydantic import Field
@@ -11,7 +11,6 @@ from pydantic import Field
 from aims_pax.frame import Frame
 from aims_pax.settings.section import Section
 from aims_pax.settings.workflow.geometry import GeometrySettings
-from aims_pax.settings.workflow.names import PREVIOUS, phase_name
 from aims_pax.settings.workflow.run import RunSettings
 
 USUAL_BOX_ANG: Final = 12.0
@@ -27,15 +26,6 @@ class PhaseSettings(Section):
         None, description="What the phase begins with. Left out: where the phase before has come to."
     )
     run: RunSettings = Field(description="What is done to it.")
-
-    def after(self, number: int) -> Self:
-        """The same, which names the phase before it, of this number, by its own name."""
-        if self.geometry is None or self.geometry.collage is None:
-            return self
-        collage = self.geometry.collage
-        named = [phase_name(number) if part == PREVIOUS else part for part in (collage.source, *collage.partner)]
-        own = collage.model_copy(update={"source": named[0], "partner": tuple(named[1:])})
-        return self.model_copy(update={"geometry": self.geometry.model_copy(update={"collage": own})})
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,7 +157,9 @@ def _phase(reading: Reading, chain: Chain, number: int, data: Any) -> Phase | No
     own_geometry, own_run = None, None
     if isinstance(geometry, Mapping):
         own_geometry = reading.section(GeometrySettings, geometry, (name, "geometry"))
+        if own_geometry is not None and number > 0:
+            own_geometry = own_geometry.after(phase_name(number - 1))
     if isinstance(run, Mapping):
         own_run = reading.section(RunSettings, run, (name, "run"))
     chain.add(number, own_geometry, own_run, is_readable="geometry" not in written)
-    return None if settings is None else Phase(name, settings.after(number - 1))
+    return None if settings is None else Phase(name, settings.model_copy(update={"geometry": own_geometry}))

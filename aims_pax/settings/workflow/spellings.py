@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, get_args, get_origin
+from typing import Any, Final, get_args, get_origin
 
 from aims_pax.settings.reading.document import KeyPath, dotted
 from aims_pax.settings.reading.kinds import allowed, shown
@@ -97,22 +97,36 @@ class Spellings:
         ]
 
     def _called(self, model: type[Section], value: Mapping[Any, Any], keys: KeyPath) -> dict[Any, Any]:
-        """Sections under names that the user has given them; what is none is noted, and left out."""
-        called: dict[Any, Any] = {}
+        """Sections under names that the user has given them; what lacks its name, or its key, is noted and read."""
         own = {spelled.lower() for spelled in (*model.ALIASES, *model.model_fields)}
+        written = self.reading.written(keys)
+        unnamed = [key for key, one in value.items() if not isinstance(one, Mapping) and str(key).lower() in own]
+        if unnamed:
+            found = f"{dotted((*written, unnamed[0]))} is {shown(value[unnamed[0]])}."
+            advice = f"A name stands between: {written[-1]}: {{Structure_1: {{{unnamed[0]}: ...}}}}."
+            self.reading.add((*written, unnamed[0]), found, "a mapping of settings below a name", advice)
+            self.reading.rename((*keys, _UNNAMED), written)
+            value = {_UNNAMED: {key: value[key] for key in unnamed}} | {
+                key: one for key, one in value.items() if key not in unnamed
+            }
+        called: dict[Any, Any] = {}
         for name, one in value.items():
             at = (*keys, name)
+            self.reading.rename(at, self.reading.written(at))
             if isinstance(one, Mapping):
-                self.reading.rename(at, self.reading.written(at))
                 called[name] = self.named(model, one, at)
                 continue
-            pool = self.reading.written(keys)[-1]
-            advice = "Write its settings below its name: {Path: a.xyz}."
-            if isinstance(name, str) and name.lower() in own:
-                advice = f"A name stands between: {pool}: {{Structure_1: {{{name}: ...}}}}."
-            found = f"{dotted(self.reading.written(at))} is {shown(one)}."
-            self.reading.add(at, found, "a mapping of settings below a name", advice)
+            place = self.reading.written(at)
+            advice = f"Write {name}: {{Path: {one}}}." if isinstance(one, str) else "Write its settings below its name."
+            self.reading.add(at, f"{dotted(place)} is {shown(one)}.", "a mapping of settings below a name", advice)
+            if isinstance(one, str):
+                self.reading.rename((*at, "path"), place)
+                called[name] = {"path": one}
         return called
+
+
+_UNNAMED: Final = "Structure_1"
+"""What a structure is called that was written without a name."""
 
 
 def as_in_paper(model: type[Section], name: str) -> str:

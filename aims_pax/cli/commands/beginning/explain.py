@@ -108,9 +108,11 @@ def _row(heading: str, text: str, *, width: int = 14) -> str:
 
 @guarded
 def schema(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the two schema files are written.")] = Path(),
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Where the three schema files are written.")
+    ] = Path(),
 ) -> None:
-    """Write JSON schemas of aims_PAX.yaml and mace.yaml, for editors that complete and check YAML."""
+    """Write JSON schemas of aims_PAX.yaml, mace.yaml and workflow files, for editors that complete and check YAML."""
     from aims_pax.settings.words.schema import write_schemas
 
     for path in write_schemas(folder):

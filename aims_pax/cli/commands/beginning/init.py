@@ -1,6 +1,7 @@
 """``aims-pax init``."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -44,6 +45,10 @@ def init(
             help="Start from strained cells, too; 0: don't. 2 for one crystal, 0 for several structures.",
         ),
     ] = None,
+    workflow: Annotated[
+        bool,
+        typer.Option("--workflow", help="Write an exploration workflow beside: the structure is melted and quenched."),
+    ] = False,
     interactive: Annotated[
         bool,
         typer.Option("--interactive", "-i", help="Ask six questions, each with an answer to take over by Enter."),
@@ -60,6 +65,7 @@ def init(
         from aims_pax.cli.questions import asked
 
         wanted, reference, answers = asked(folder, wanted, reference)
+    answers = replace(answers, workflow=workflow)
     project = write_project(folder, reference=reference, wanted=wanted, answers=answers)
     for path in project.files:
         typer.echo(f"wrote {path}")

@@ -44,7 +44,7 @@ def test_a_goal_is_explained_with_its_neighbours() -> None:
 
 @pytest.mark.parametrize(
     ("word", "unit"),
-    [("timestep", "fs"), ("MD.friction", "1/fs"), ("energy_key", "eV"), ("r_max", "Å"), ("walltime_s", "s")],
+    [("MD.timestep", "fs"), ("MD.friction", "1/fs"), ("energy_key", "eV"), ("r_max", "Å"), ("walltime_s", "s")],
 )
 def test_units_are_those_of_the_descriptions(word: str, unit: str) -> None:
     assert one(word).unit == unit

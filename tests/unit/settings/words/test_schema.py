@@ -1,6 +1,7 @@
 """What is generated from the fields: editor schemas and the reference page."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from aims_pax.errors import SettingsError
 from aims_pax.settings.reading.kinds import meaning
 from aims_pax.settings.words.page import reference_pages, write_pages
-from aims_pax.settings.words.schema import aims_pax_schema, mace_schema, write_schemas
+from aims_pax.settings.words.schema import aims_pax_schema, mace_schema, workflow_schema, write_schemas
 
 ROOT = Path(__file__).parents[4]
 
@@ -55,7 +56,7 @@ def test_every_setting_has_a_short_meaning_and_stands_on_the_page() -> None:
 
 
 def test_schemas_are_json_with_all_references_resolved() -> None:
-    for schema in (aims_pax_schema(), mace_schema()):
+    for schema in (aims_pax_schema(), mace_schema(), workflow_schema()):
         text = json.dumps(schema, allow_nan=False)
         names = {part.split('"')[0] for part in text.split("#/$defs/")[1:]}
         assert names <= set(schema["$defs"])
@@ -84,9 +85,30 @@ def test_schema_knows_types_bounds_units_and_old_names() -> None:
     assert properties(mace_schema(), "ArchitectureSettings")["max_L"]["minimum"] == 0
 
 
+def test_schema_of_workflows_knows_both_spellings_and_single_groups() -> None:
+    schema = workflow_schema()
+    assert set(schema["properties"]) == {"System", "system"}
+    (pattern,) = schema["patternProperties"]
+    assert all(re.fullmatch(pattern, name) for name in ("Phase0", "phase12"))
+    assert not any(re.fullmatch(pattern, name) for name in ("Phase01", "Phase", "Phases1"))
+    run = properties(schema, "RunSettings")
+    assert run["Steps"] == run["steps"]
+    assert {"Relax", "relax", "NVT", "nvt"} <= set(run["Type"]["enum"])
+    array, single = run["Hold"]["anyOf"]
+    assert array["items"] == single
+    assert {"committee", "Pretrained"} <= set(run["Driver"]["anyOf"][0]["enum"])
+    assert {"type": "string"} in properties(schema, "HoldSettings")["Elements"]["anyOf"]
+    ramp = schema["$defs"]["RampSettings"]
+    assert ramp["allOf"] == [
+        {"anyOf": [{"required": ["start"]}, {"required": ["Tstart"]}]},
+        {"anyOf": [{"required": ["stop"]}, {"required": ["Tstop"]}]},
+    ]
+    assert "required" not in ramp
+
+
 def test_schemas_are_written_where_asked(tmp_path: Path) -> None:
     paths = write_schemas(tmp_path / "new")
-    assert [path.name for path in paths] == ["aims_PAX.schema.json", "mace.schema.json"]
+    assert [path.name for path in paths] == ["aims_PAX.schema.json", "mace.schema.json", "workflow.schema.json"]
     assert json.loads(paths[0].read_text(encoding="utf-8")) == aims_pax_schema()
 
 
