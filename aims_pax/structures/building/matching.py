@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from math import ceil, floor
+from math import ceil, floor, hypot, sqrt
 
 import numpy as np
 
@@ -127,8 +127,8 @@ def _best(layer: Layer, target: FloatArray) -> Fit:
     found: list[tuple[tuple[int, int, int], Fit]] = []
     for turn, basis in enumerate(TURNS):
         vectors = basis @ layer.plane
-        ratios = np.linalg.norm(target, axis=1) / np.linalg.norm(vectors, axis=1)
-        near = [{max(1, floor(ratio)), max(1, ceil(ratio))} for ratio in ratios.tolist()]
+        ratios = [hypot(*wanted) / hypot(*own) for wanted, own in zip(target.tolist(), vectors.tolist(), strict=True)]
+        near = [{max(1, floor(ratio)), max(1, ceil(ratio))} for ratio in ratios]
         for repeats in product(*(sorted(one) for one in near)):
             strain = strain_between(np.array(repeats)[:, None] * vectors, target)
             rank = (round(strain * _FINENESS), repeats[0] * repeats[1], turn)
@@ -138,8 +138,16 @@ def _best(layer: Layer, target: FloatArray) -> Fit:
 
 def strain_between(vectors: FloatArray, target: FloatArray) -> float:
     """By how much lengths change at most where two vectors become two others, as a fraction; both are (2, 2) Å."""
-    stretches = np.linalg.svd(np.linalg.inv(vectors) @ target, compute_uv=False)
-    return float(np.abs(stretches - 1.0).max())
+    (a, b), (c, d) = vectors.tolist()
+    (e, f), (g, h) = target.tolist()
+    # The deformation, times the area of the vectors; written out, for it is looked at tens of thousands of times.
+    area = a * d - b * c
+    first, second = (d * e - b * g, d * f - b * h), (a * g - c * e, a * h - c * f)
+    squares = (first[0] ** 2 + first[1] ** 2 + second[0] ** 2 + second[1] ** 2) / area**2
+    change = abs(e * h - f * g) / abs(area)
+    # Singular values of two rows: the sum of their squares, and their product.
+    total, apart = sqrt(squares + 2 * change), sqrt(max(0.0, squares - 2 * change))
+    return max(abs((total + apart) / 2 - 1.0), abs((total - apart) / 2 - 1.0))
 
 
 def _n_atoms(layers: Sequence[Layer | Filling], fits: dict[int, Fit], plane: FloatArray) -> int | None:

@@ -20,7 +20,10 @@ from aims_pax.structures.building.failure import NotBuilt
 
 INSTALL: Final = "python -m pip install 'aims-pax[workflows]'"
 LIMIT_S: Final = 300.0
-"""Far beyond what some hundred molecules take, which is a second; those that don't fit take some ten."""
+"""Far beyond what some hundred molecules take, which is a second."""
+
+N_LOOPS: Final = 40
+"""Rounds of Packmol. Water of 1.4 g/cm³ takes three, of 1.6 up to thirteen; its own limit is 50 for each molecule."""
 
 _UNPACKED: Final = 173
 """What version 21 ends with when it has found no packing."""
@@ -94,7 +97,7 @@ def packed_positions(
     command = [program()]
     with TemporaryDirectory(prefix="packmol-") as name:
         folder = Path(name)
-        lines = [*head, "filetype xyz", "output packed.xyz", f"seed {seed}"]
+        lines = [*head, "filetype xyz", "output packed.xyz", f"seed {seed}", f"nloop {N_LOOPS}"]
         for index, group in enumerate(groups):
             _write(folder / f"{index}.xyz", group.numbers, group.positions)
             lines += [f"structure {index}.xyz", f"  number {group.n}"]
