@@ -1,12 +1,13 @@
 """Molecules packed by Packmol itself."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase.geometry import get_distances
 
-from aims_pax.atoms import atoms_of
+from aims_pax.atoms import atoms_of, frame_of
 from aims_pax.structures.building import packing, packmol
 from aims_pax.structures.building.failure import NotBuilt
 from aims_pax.structures.building.packing import Packed, Region, closest_contact, packed
@@ -58,8 +59,6 @@ def test_the_same_numbers_pack_the_same_and_others_differ() -> None:
 def test_molecules_are_packed_onto_what_is_there() -> None:
     slab = atoms_of(diamond()).repeat((2, 3, 1))
     slab.positions[:, 2] -= slab.positions[:, 2].min()
-    from aims_pax.atoms import frame_of
-
     below = frame_of(slab, system="slab")
     top = float(below.positions[:, 2].max())
     cell = np.diag([*slab.cell.lengths()[:2], 30.0])
@@ -110,7 +109,7 @@ def test_a_molecule_that_meets_itself_in_a_box_is_told() -> None:
 
 
 def test_a_missing_packmol_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(packmol.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NotBuilt, match=r"Packmol, which is not installed.*pip install 'aims-pax\[workflows\]'"):
         pack(Region.box((12.0, 12.0, 12.0)))

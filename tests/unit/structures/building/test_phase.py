@@ -15,16 +15,17 @@ from aims_pax.structures.spacing import has_overlaps, nearest
 from .ingredients import FILES, build, geometry, read, whole
 
 FIVE = {
-    "Water": {"path": "h2o.xyz", "concentration": 10},
-    "Methanol": {"path": "methanol.xyz", "concentration": 4},
-    "Ethanol": {"path": "ethanol.xyz", "concentration": 3},
-    "Methane": {"path": "methane.xyz", "concentration": 2},
-    "Argon": {"path": "argon.xyz", "concentration": 1},
+    "Water": ("h2o.xyz", 10.0),
+    "Methanol": ("methanol.xyz", 4.0),
+    "Ethanol": ("ethanol.xyz", 3.0),
+    "Methane": ("methane.xyz", 2.0),
+    "Argon": ("argon.xyz", 1.0),
 }
+"""Compounds, their files, and their concentrations, which are 20 in all."""
 
 
 def five() -> dict[str, dict[str, object]]:
-    return {name: dict(said) for name, said in FIVE.items()}
+    return {name: {"path": file, "concentration": concentration} for name, (file, concentration) in FIVE.items()}
 
 
 def silica(folder: Path) -> Built:
@@ -40,14 +41,14 @@ def density_of(made: Built) -> float:
 def test_five_compounds_come_in_their_proportions_at_each_visit(tmp_path: Path) -> None:
     said = geometry(tmp_path, molecules=five(), density=0.85)
     rng = np.random.default_rng(3)
-    sizes = {name: FILES[one["path"]]().n_atoms for name, one in FIVE.items()}
+    sizes = {name: FILES[file]().n_atoms for name, (file, _) in FIVE.items()}
     seen = set()
     for _ in range(20):
         made = phase.built(said, earlier={}, read=read, rng=rng, system="mixture")
         counts = {name: len(made.parts[name]) / sizes[name] for name in FIVE}
         total = sum(counts.values())
-        for name, one in FIVE.items():
-            assert abs(counts[name] - total * float(one["concentration"]) / 20) < 1.0
+        for name, (_, concentration) in FIVE.items():
+            assert abs(counts[name] - total * concentration / 20) < 1.0
         assert made.frame.n_atoms <= 200
         assert made.frame.pbc.all()
         assert density_of(made) == pytest.approx(0.85, abs=1e-9), "the box is made for it"
