@@ -75,6 +75,8 @@ COSTS: Final[Mapping[str, str]] = {
     "unit/stages/test_imported.py": "torch",
     "unit/stages/test_isolated.py": "torch",
     "unit/stages/test_starts.py": "torch",
+    "unit/structures/building/test_packing.py": "process",
+    "unit/structures/building/test_phase.py": "process",
     "unit/test_batch.py": "torch",
     "unit/test_trajectory.py": "torch",
 }

@@ -1,0 +1,1 @@
+"""The structures that phases of exploration begin with: packed, carved and stitched."""
