@@ -7,7 +7,7 @@ import typer
 
 from aims_pax import __version__
 from aims_pax.cli.boundary import NAMING
-from aims_pax.cli.commands.beginning import collect, doctor, explain, init, quickstart, references
+from aims_pax.cli.commands.beginning import collect, doctor, explain, explore, init, quickstart, references
 from aims_pax.cli.commands.campaign import check, export, idg_split, plan, relabel, run, status
 from aims_pax.cli.commands.outcome import dashboard, evaluate, report, validate, verify
 from aims_pax.cli.launch import ModelFile, SettingsFile
@@ -68,6 +68,13 @@ _command(
     "diamond.cif graphene.xyz",
     "diamond.cif --augment '{strain: [-0.05, 0.1]}' --dry-run",
     "my_project --augment augment.yaml --out made.extxyz",
+)
+_command(
+    "explore",
+    explore.explore,
+    "Build and draw the phases of workflows, without MD",
+    "my_project --dry-run",
+    "my_project --dry-run --visits 20",
 )
 _command(
     "plan", plan.plan, "Time, labels and workers of a run", "my_project", "my_project --label-s 600 --workers 1,2,4,8"

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Frame
@@ -142,7 +142,8 @@ def unpacked_frame(data: bytes) -> Frame:
     """What :func:`packed_frame` has packed."""
     packed = unpack(data)
     arrays = unpack_arrays(packed["arrays"], ARRAYS)
-    return Frame(**json.loads(packed["said"]), **arrays)
+    said: dict[str, Any] = json.loads(packed["said"])
+    return Frame(**said | arrays)
 
 
 def _packed(one: Built) -> bytes:

@@ -128,10 +128,10 @@ def _along(frame: Frame, axis: Axis, size: float) -> tuple[float, float, float]:
 def unit_vector(frame: Frame, axis: Axis) -> FloatArray:
     """Of an axis: x, y, z of space, or that of a lattice vector."""
     if axis in "xyz":
-        return np.eye(3)[AXES[axis]]
-    vector = frame.cell[AXES[axis]]
-    unit: FloatArray = vector / np.linalg.norm(vector)
-    return unit
+        unit: FloatArray = np.eye(3)[AXES[axis]]
+        return unit
+    vector: FloatArray = frame.cell[AXES[axis]]
+    return vector / float(np.linalg.norm(vector))
 
 
 def area(frame: Frame, axis: Axis) -> float:
