@@ -52,16 +52,17 @@ class Play:
         settings = self._settings
         for workflow in project.further.workflows[self.name]:
             n_steps = sum(phase.settings.run.steps or 0 for phase in workflow.phases)
-            n_labels = settings.replicas * sum(phase.settings.run.sampling for phase in workflow.phases)
+            n_labels = settings.replicas * workflow.sampling
+            players = "1 trajectory" if settings.replicas == 1 else f"{settings.replicas} trajectories"
             yield (
                 f"{self.name}: {workflow.name}, {len(workflow.phases)} phases of {n_steps} MD steps together, played "
-                f"by {settings.replicas} trajectories at most {settings.max_visits} times, each time with {n_labels} "
+                f"by {players} at most {settings.max_visits} times, each time with {n_labels} "
                 "labels at most"
             )
         if settings.pretrained is not None:
             words = driver_words(project, settings.pretrained.choice)
-            visits = settings.pretrained_visits
-            until = "until it hands over" if settings.hand_over is not None else f"in the first {visits} visits"
+            visits = "visit" if settings.pretrained_visits == 1 else f"{settings.pretrained_visits} visits"
+            until = "until it hands over" if settings.hand_over is not None else f"in the first {visits}"
             yield f"{self.name}: MD driven by {words} {until}"
 
     def run(self, bench: Bench) -> None:

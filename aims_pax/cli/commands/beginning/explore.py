@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from aims_pax.cli.boundary import guarded
-from aims_pax.cli.launch import ModelFile, ProjectFolder, SettingsFile, load
+from aims_pax.cli.launch import ModelFile, Named, ProjectFolder, SettingsFile, load
 from aims_pax.cli.working import working
 from aims_pax.errors import Problem, UserError
 
@@ -42,10 +42,10 @@ def explore(
         advice = f"Add --dry-run, or play them: aims-pax run {shlex.quote(str(folder))}"
         raise UserError(Problem("aims-pax explore", "Workflows are played by a run.", "", advice))
     if where.exists():
-        raise UserError(
-            Problem(str(where), "It is there already.", "a new folder", "Remove it, or name another: --out")
-        )
-    project = load(folder, (INITIAL, ACTIVE), settings_file, model_file)
+        found, advice = "It is there already.", "Remove it, or name another by --out."
+        raise UserError(Problem(str(where), found, "a new folder", advice))
+    named = Named(settings_file=settings_file, model_file=model_file)
+    project = load(folder, (INITIAL, ACTIVE), named)
     plans = project.settings.playing
     if not plans:
         advice = "Add STAGES: - explore: {workflow: [workflow.yaml]}; aims-pax init --workflow writes an example."
