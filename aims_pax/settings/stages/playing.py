@@ -82,8 +82,8 @@ class PlaySettings(EndSettings):
         description="Whether models are trained from random weights at the end of each visit, as in the paper. All "
         "trajectories then wait for one another. false: models go on learning from each label as it comes.",
     )
-    epochs_per_label: Count = Field(20, description="Epochs trained for labels that have come together.")
-    epochs_at_a_time: Count = Field(2, description="Epochs trained at a time, before sampling goes on.")
+    epochs_per_label: Count = Field(4, description="Epochs trained for labels that have come together.")
+    epochs_at_a_time: Count = Field(1, description="Epochs trained at a time, before sampling goes on.")
     visits_ahead: CountOrZero = Field(
         1,
         description="Visits that a trajectory may be ahead of its labels. 0: it begins a visit when it has all labels "
