@@ -20,7 +20,7 @@ from ase.io import write
 import aims_pax as ap
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.settings.project import Project
-from aims_pax.stages.playing.playing import PHASE_OVER
+from aims_pax.stages.playing.record import PHASE_OVER
 
 WAYS: Final = ("pretrained", "dataset")
 CHGNET: Final = "chgnet.model.dynamics:CHGNetCalculator"

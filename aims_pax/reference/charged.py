@@ -10,7 +10,12 @@ from aims_pax.protocols import Reference
 from aims_pax.reference.calculation import Calculation, Observables
 from aims_pax.reference.electrons import spin_problem
 from aims_pax.settings.methods.charges import F_IN_CORE, Told, told_by
-from aims_pax.settings.methods.reference import AseCalculatorSettings, TbliteSettings, TeacherSettings
+from aims_pax.settings.methods.reference import (
+    AseCalculatorSettings,
+    ReferenceSettings,
+    TbliteSettings,
+    TeacherSettings,
+)
 
 READ_FROM_ATOMS: Final = (TeacherSettings, AseCalculatorSettings)
 """Settings whose references hand a frame's own charge and spin to their calculator."""
@@ -118,6 +123,18 @@ def with_fitting_spin(frame: Frame, settings: Any) -> Frame:
     if spin_problem(numbers, charge=int(charge), multiplicity=int(told.multiplicity), names=names) is None:
         return frame
     return replace(frame, spin=1 + (sum(numbers) - int(charge)) % 2)
+
+
+def as_computed(frame: Frame, settings: ReferenceSettings) -> Frame:
+    """A structure that was made, with the spin that it is computed in where its reference can be told one by structure.
+
+    Others are computed as the reference is told.
+    """
+    if isinstance(settings, READ_FROM_ATOMS):
+        takes_spin = settings.multiplicity is not None
+    else:
+        takes_spin = "multiplicity" in type(settings).model_fields
+    return with_fitting_spin(frame, settings) if takes_spin else replace(frame, charge=None, spin=None)
 
 
 def _is_given(settings: AseCalculatorSettings) -> bool:

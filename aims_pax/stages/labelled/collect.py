@@ -12,7 +12,7 @@ from aims_pax.dataset.records import JobStatus
 from aims_pax.errors import CampaignStopped, Problem, StructureError
 from aims_pax.frame import Frame, Split
 from aims_pax.labelling.desk import LabelDesk
-from aims_pax.reference.charged import READ_FROM_ATOMS, with_fitting_spin
+from aims_pax.reference.charged import as_computed
 from aims_pax.settings import Project, ReferenceSettings
 from aims_pax.settings.augmentation import AugmentSettings
 from aims_pax.settings.stages.collect import CollectSettings
@@ -64,7 +64,6 @@ def frames_and_splits(project: Project, settings: CollectSettings) -> list[tuple
     A charge and spin of their own have those whose reference takes such; others are computed as it is told.
     """
     references = {system.name: project.reference_for(system) for system in project.systems}
-    takes = {name: _takes_spin(reference) for name, reference in references.items()}
     sourced = [
         (key, frame)
         for key, frame in collected(project, settings).sourced()
@@ -76,23 +75,11 @@ def frames_and_splits(project: Project, settings: CollectSettings) -> list[tuple
         test_ratio=settings.test_ratio,
         streams=Streams(settings.augment.seed),
     )
-    spun = [
-        with_fitting_spin(frame, references[frame.system])
-        if takes[frame.system]
-        else replace(frame, charge=None, spin=None)
-        for _, frame in sourced
-    ]
+    spun = [as_computed(frame, references[frame.system]) for _, frame in sourced]
     return [
         (key, replace(frame, md_step=number), split)
         for number, ((key, _), frame, split) in enumerate(zip(sourced, spun, splits, strict=True), start=1)
     ]
-
-
-def _takes_spin(reference: ReferenceSettings) -> bool:
-    """Whether a reference can be told a spin for each structure, in the place of that of its settings."""
-    if isinstance(reference, READ_FROM_ATOMS):
-        return reference.multiplicity is not None
-    return "multiplicity" in type(reference).model_fields
 
 
 def _is_untold(source: str, reference: ReferenceSettings) -> bool:

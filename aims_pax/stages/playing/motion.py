@@ -1,19 +1,18 @@
 """Players on their way: those that one driver moves are one batch."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
-
-import torch
+from typing import TYPE_CHECKING
 
 from aims_pax.frame import Frame
 from aims_pax.learner.workflows import DrivenBy
-from aims_pax.protocols import Driver
 from aims_pax.sampling import Advanced, BatchedSampler, TrajectoryStart
 from aims_pax.sampling.relay import joined
 from aims_pax.stages.memory import pack, unpack
+from aims_pax.stages.playing.drivers import Drivers
 
-_ORDER: Final = "players"
+if TYPE_CHECKING:
+    import torch
 
 
 class Motion:
@@ -21,9 +20,8 @@ class Motion:
 
     Parameters
     ----------
-    drivers : mapping of DrivenBy to callable
-        Makes what moves atoms, when it is first needed.
-    device : torch.device
+    drivers : Drivers
+    device : str or device of PyTorch
     overlap : float
         Atoms closer than this times the sum of their covalent radii end a trajectory.
     max_force_ev_per_ang : float, eV/Å
@@ -32,15 +30,14 @@ class Motion:
 
     def __init__(
         self,
-        drivers: Mapping[DrivenBy, Callable[[], Driver]],
+        drivers: Drivers,
         *,
-        device: torch.device | str,
+        device: "torch.device | str",
         overlap: float,
         max_force_ev_per_ang: float,
     ) -> None:
-        self._make, self._device = drivers, device
+        self._drivers, self._device = drivers, device
         self._overlap, self._max_force = overlap, max_force_ev_per_ang
-        self._drivers: dict[DrivenBy, Driver] = {}
         self._starts: dict[int, TrajectoryStart] = {}
         self._players: dict[DrivenBy, tuple[int, ...]] = {}
         self._samplers: dict[DrivenBy, BatchedSampler] = {}
@@ -125,11 +122,9 @@ class Motion:
         self._players[driven_by], self._samplers[driven_by] = players, sampler
 
     def _sampler(self, driven_by: DrivenBy, players: tuple[int, ...]) -> BatchedSampler:
-        if driven_by not in self._drivers:
-            self._drivers[driven_by] = self._make[driven_by]()
         return BatchedSampler(
             [self._starts[player] for player in players],
-            self._drivers[driven_by],
+            self._drivers.of(driven_by),
             device=self._device,
             max_force_ev_per_ang=self._max_force,
             min_distance_factor=self._overlap,

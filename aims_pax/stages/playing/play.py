@@ -25,6 +25,10 @@ class Play:
         if self._settings.pretrained is None:
             yield from self._driverless(project)
         yield from self._motion_problems(project)
+        for workflow in project.further.workflows[self.name]:
+            if not workflow.sampling:
+                lacks = f"No phase of {workflow.name} has Sampling: no frame of it would be labelled."
+                yield Problem(workflow.path.name, lacks, "", "Write Sampling: 50, say, into Run of a phase.")
         if (found := driven(project, self.plan)) is not None:
             yield from driver_problems(project, found)
 

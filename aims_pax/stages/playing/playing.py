@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
-from aims_pax.committee import Committee, CommitteeForces, EpochPlan, devices_of
+from aims_pax.committee import Committee, EpochPlan, devices_of
 from aims_pax.frame import Frame, LabelFailure, LabelledFrame
 from aims_pax.labelling.desk import Answer
 from aims_pax.learner.workflows import (
@@ -41,20 +41,21 @@ from aims_pax.learner.workflows import (
     reopened,
     transition,
 )
-from aims_pax.protocols import Driver, LabelDone
+from aims_pax.protocols import LabelDone
 from aims_pax.sampling import TrajectoryStart
 from aims_pax.selection import score_of
 from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.beginnings import pretrained
 from aims_pax.stages.bench import Bench
-from aims_pax.stages.driver import driver_forces
 from aims_pax.stages.loop.judging import opinions, scores_of
 from aims_pax.stages.loop.trainer import CommitteeTrainer
 from aims_pax.stages.playing.books import Books
 from aims_pax.stages.playing.cast import Role, rules_of
+from aims_pax.stages.playing.drivers import Drivers
 from aims_pax.stages.playing.learning import learn_all
 from aims_pax.stages.playing.motion import Motion
+from aims_pax.stages.playing.record import PHASE_OVER, told_of
 from aims_pax.stages.playing.scenes import Scenes
 from aims_pax.stages.playing.segments import program_of_phase
 from aims_pax.stages.playing.showing import Showing
@@ -67,9 +68,6 @@ diary = logging.getLogger("aims_pax.explore")
 
 COMMIT_S: Final = 10.0
 """Seconds of uneventful MD that a kill may cost."""
-
-PHASE_OVER: Final = "PhaseOver"
-"""Kind of a journal entry: what has become of a phase."""
 
 
 class Playing:
@@ -106,11 +104,12 @@ class Playing:
         self._rules = rules_of(bench.project, settings, roles, has_committee=began_with_models)
         self.state = begin(self._rules, has_committee=began_with_models) if stored is None else stored
         self._trainer = None if self._committee is None else self._new_trainer(self._committee)
-        self._scenes = Scenes(bench.memory, self._key, roles, seed=settings.seed)
+        references = {system.name: bench.project.reference_for(system) for system in bench.project.systems}
+        self._scenes = Scenes(bench.memory, self._key, roles, references=references, seed=settings.seed)
         self._windows = Windows(bench.memory, self._key, stage=name, kind=settings.uncertainty_type)
-        self._driver: CommitteeForces | None = None
+        self._drivers = Drivers(bench.project, settings, lambda: self._committee)
         self._motion = Motion(
-            {DrivenBy.COMMITTEE: self._committee_driver, DrivenBy.PRETRAINED: self._pretrained_driver},
+            self._drivers,
             device=devices_of(bench.project.mace.misc.device)[0],
             overlap=settings.overlap,
             max_force_ev_per_ang=settings.max_force,
@@ -260,26 +259,11 @@ class Playing:
             if not over.words:
                 self._scenes.over(index, phase=over.phase, frame=self._motion.frame(index))
             self._motion.leave(index)
-        last = self.state.players[index].md_step
-        told = {
-            "stage": self._name,
-            "workflow": role.workflow.name,
-            "replica": role.replica,
-            "phase": role.phase(over.phase).name,
-            "driver": str(driven_by),
-            "first_step": last - over.n_steps,
-            "timestep_fs": self._timestep(index, over.phase),
-            **{name: getattr(over, name) for name in ("player", "visit", "n_steps", "largest", "words", "held")},
-            "ends_visit": over.ends_visit,
-        }
+        first_step = self.state.players[index].md_step - over.n_steps
+        told = told_of(over, role, driven_by=driven_by, first_step=first_step, project=self._bench.project)
+        told["stage"] = self._name
         self._journal.append((PHASE_OVER, told))
         self._showing.over(over, told)
-
-    def _timestep(self, index: int, phase: int) -> float:
-        role = self._roles[index]
-        own = role.phase(phase).settings.run.timestep
-        systems = {one.name: one for one in self._bench.project.systems}
-        return own or self._bench.project.md_of(systems[role.workflow.system]).timestep
 
     def _frame(self, index: int, player: Player) -> Frame:
         """Where a player stands that was there when it moved, under the identity that it has in the store."""
@@ -365,22 +349,10 @@ class Playing:
         with bench.stopwatch.during(Activity.RECORDING):
             memory.forget_other_checkpoints()
         self._trainer = self._new_trainer(self._committee)
-        if self._driver is not None:
-            self._driver.follow(self._committee)
+        self._drivers.follow(self._committee)
 
     def _new_trainer(self, committee: Committee) -> CommitteeTrainer:
         return CommitteeTrainer(committee, EpochPlan(valid_skip=self._settings.valid_skip, validates_last=False))
-
-    def _committee_driver(self) -> Driver:
-        assert self._committee is not None, "the learner lets no committee drive that is not there"
-        project = self._bench.project
-        is_member = any(project.md_of(system).propagate_with == "member" for system in project.systems)
-        self._driver = CommitteeForces(self._committee, member=0 if is_member else None)
-        return self._driver
-
-    def _pretrained_driver(self) -> Driver:
-        assert self._settings.pretrained is not None, "settings name it where a phase asks for it"
-        return driver_forces(self._bench.project, self._settings.pretrained.choice)
 
     # -- what is kept -----------------------------------------------------------------------------------------
 

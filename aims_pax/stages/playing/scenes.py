@@ -9,6 +9,8 @@ from typing import Any, Final
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Frame
 from aims_pax.protocols import NO_TRAJECTORY
+from aims_pax.reference.charged import as_computed
+from aims_pax.settings.methods.reference import ReferenceSettings
 from aims_pax.stages.memory import Memory, pack, unpack
 from aims_pax.stages.playing.cast import Role
 from aims_pax.stages.states import PLAYS
@@ -36,12 +38,23 @@ class Scenes:
         What names in the store begin with.
     roles : sequence of Role
         By player.
+    references : mapping of str to ReferenceSettings
+        What labels the structures of each system, by its name.
     seed : int
         Of all that is drawn.
     """
 
-    def __init__(self, memory: Memory, key: str, roles: Sequence[Role], *, seed: int) -> None:
-        self._memory, self._key, self._roles, self._seed = memory, key, roles, seed
+    def __init__(
+        self,
+        memory: Memory,
+        key: str,
+        roles: Sequence[Role],
+        *,
+        references: Mapping[str, ReferenceSettings],
+        seed: int,
+    ) -> None:
+        self._memory, self._key, self._roles = memory, key, roles
+        self._references, self._seed = references, seed
         self._of: dict[int, dict[str, Built]] = {}
         self._changed: set[int] = set()
         self._shown: dict[tuple[str, int], tuple[Built, Built]] = {}
@@ -60,6 +73,7 @@ class Scenes:
         if phase == 0:
             own.clear()
         new = scene(role, phase, visit=visit, earlier=own, seed=self._seed)
+        new = replace(new, frame=as_computed(new.frame, self._references[role.workflow.system]))
         own[PRESENT] = new
         self._changed.add(player)
         return new
