@@ -1,8 +1,9 @@
 """What moves the atoms of players."""
 
 from collections.abc import Callable
+from typing import Final
 
-from aims_pax.committee import Committee, CommitteeForces
+from aims_pax.committee import Committee, CommitteeForces, devices_of
 from aims_pax.learner.workflows import DrivenBy
 from aims_pax.protocols import Driver
 from aims_pax.settings import Project
@@ -23,6 +24,7 @@ class Drivers:
         self._project, self._settings, self._committee = project, settings, committee
         self._own: CommitteeForces | None = None
         self._other: Driver | None = None
+        self.device: Final = devices_of(project.mace.misc.device)[0]
 
     def of(self, driven_by: DrivenBy) -> Driver:
         """What moves those that are driven so."""

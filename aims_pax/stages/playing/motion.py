@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from aims_pax.frame import Frame
 from aims_pax.learner.workflows import DrivenBy
@@ -11,9 +10,6 @@ from aims_pax.sampling.relay import joined
 from aims_pax.stages.memory import pack, unpack
 from aims_pax.stages.playing.drivers import Drivers
 
-if TYPE_CHECKING:
-    import torch
-
 
 class Motion:
     """Trajectories that come and go, each at its own phase; who moves beside whom changes nothing for anybody.
@@ -21,7 +17,6 @@ class Motion:
     Parameters
     ----------
     drivers : Drivers
-    device : str or device of PyTorch
     overlap : float
         Atoms closer than this times the sum of their covalent radii end a trajectory.
     max_force_ev_per_ang : float, eV/Å
@@ -32,11 +27,10 @@ class Motion:
         self,
         drivers: Drivers,
         *,
-        device: "torch.device | str",
         overlap: float,
         max_force_ev_per_ang: float,
     ) -> None:
-        self._drivers, self._device = drivers, device
+        self._drivers = drivers
         self._overlap, self._max_force = overlap, max_force_ev_per_ang
         self._starts: dict[int, TrajectoryStart] = {}
         self._players: dict[DrivenBy, tuple[int, ...]] = {}
@@ -125,7 +119,7 @@ class Motion:
         return BatchedSampler(
             [self._starts[player] for player in players],
             self._drivers.of(driven_by),
-            device=self._device,
+            device=self._drivers.device,
             max_force_ev_per_ang=self._max_force,
             min_distance_factor=self._overlap,
         )

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
-from aims_pax.committee import Committee, EpochPlan, devices_of
+from aims_pax.committee import Committee, EpochPlan
 from aims_pax.frame import Frame, LabelFailure, LabelledFrame
 from aims_pax.labelling.desk import Answer
 from aims_pax.learner.workflows import (
@@ -110,7 +110,6 @@ class Playing:
         self._drivers = Drivers(bench.project, settings, lambda: self._committee)
         self._motion = Motion(
             self._drivers,
-            device=devices_of(bench.project.mace.misc.device)[0],
             overlap=settings.overlap,
             max_force_ev_per_ang=settings.max_force,
         )
