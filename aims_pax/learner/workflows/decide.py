@@ -36,6 +36,8 @@ def may_begin(state: PlayState, rules: PlayRules, index: int) -> bool:
 
 def driver_of(player: Player, rules: PlayRules, index: int) -> DrivenBy:
     """What moves the atoms of a player in its present phase."""
+    if rules.begins_without_models and player.visit == 1:
+        return DrivenBy.PRETRAINED
     said = rules.phase(index, player.phase).driver
     if said is not None:
         return said

@@ -79,6 +79,8 @@ class PlayRules:
         Visits in a row that must hold; then a player is done.
     from_scratch : bool
         Whether all players wait for one another at the end of a visit, and models are then trained from random weights.
+    begins_without_models : bool
+        Whether the pretrained model drives all of the first visit, since nothing else could.
     pretrained_visits : int
         Visits, from the first, that the pretrained model drives.
     hand_over : float or None
@@ -102,6 +104,7 @@ class PlayRules:
     holds: Holds = Holds.SURE
     n_hold: int = 1
     from_scratch: bool = False
+    begins_without_models: bool = False
     pretrained_visits: int = 0
     hand_over: float | None = None
     visits_ahead: int = 1

@@ -44,9 +44,6 @@ def roles_of(workflows: Sequence[Workflow], settings: PlaySettings) -> tuple[Rol
 def rules_of(project: Project, settings: PlaySettings, roles: Sequence[Role], *, has_committee: bool) -> PlayRules:
     """The rules of the learner."""
     slice_of_epochs = min(settings.epochs_at_a_time, settings.epochs_per_label)
-    n_pretrained = 0 if settings.pretrained is None else settings.pretrained_visits
-    if settings.pretrained is not None and not has_committee:
-        n_pretrained = max(1, n_pretrained)
     return PlayRules(
         programs=tuple(tuple(_phase_rule(phase, settings) for phase in role.workflow.phases) for role in roles),
         skip_steps=settings.skip_steps,
@@ -57,7 +54,8 @@ def rules_of(project: Project, settings: PlaySettings, roles: Sequence[Role], *,
         holds=Holds(settings.holds),
         n_hold=settings.hold_visits,
         from_scratch=settings.from_scratch,
-        pretrained_visits=n_pretrained,
+        begins_without_models=not has_committee,
+        pretrained_visits=0 if settings.pretrained is None else settings.pretrained_visits,
         hand_over=settings.hand_over,
         visits_ahead=settings.visits_ahead,
         max_failures=settings.max_consecutive_failures,
