@@ -17,15 +17,17 @@ from aims_pax.committee import Committee, CommitteeForces, EpochPlan
 from aims_pax.errors import CampaignStopped
 from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame, Split
 from aims_pax.reference.tryout import Probe, probe
-from aims_pax.sampling import BatchedSampler, TrajectoryStart
+from aims_pax.sampling import BatchedSampler, Langevin, TrajectoryStart
 from aims_pax.settings import LocalCluster, Project
 from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.kinds import EXPLORE
+from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.systems import System
 from aims_pax.stages import assembly
 from aims_pax.stages.driver import driver_forces, learning_driver
 from aims_pax.stages.exploring.explore import Explore
 from aims_pax.stages.loop.judging import seen_by
+from aims_pax.stages.playing.rehearsal import rehearsed
 
 MEASURED_S: Final = 1.0
 """How long MD is timed, at least, s."""
@@ -240,7 +242,9 @@ def measured_speed(project: Project, n_trajectories: int) -> Speed:
     build_s = time.perf_counter() - started
     batch_step_s, step_s = _dynamics(project, committee, n_trajectories) if n_trajectories else (0.0, 0.0)
     if not (n_trajectories or project.settings.learning):
-        sampler = _exploration(project, committee) or _flight(project, committee)
+        sampler = (
+            _exploration(project, committee) or _flight(project, committee) or _workflows(project, points, committee)
+        )
         batch_step_s, step_s = (0.0, 0.0) if sampler is None else _step_times(sampler, committee, None)
     active, initial = project.settings.active, project.settings.initial
     plan = EpochPlan(validates_last=False)
@@ -311,6 +315,26 @@ def _exploration(project: Project, committee: Committee) -> BatchedSampler | Non
     )
 
 
+def _workflows(project: Project, points: Sequence[LabelledFrame], committee: Committee) -> BatchedSampler | None:
+    """Trajectories as those that play workflows, each in the largest of its structures; None where none is foreseen."""
+    for plan in project.settings.playing[:1]:
+        settings, largest = plan.read_as(PlaySettings), dict[str, Frame]()
+        for one in rehearsed(project, plan):
+            frame = None if one.built is None else one.built.frame
+            if frame is not None and frame.n_atoms > getattr(largest.get(one.workflow), "n_atoms", 0):
+                largest[one.workflow] = frame
+        known = {int(z) for point in points for z in point.frame.numbers}
+        frames = [frame for frame in largest.values() if known.issuperset(frame.numbers.tolist())]
+        frames = _cycled(frames, min(MOST_EXPLORING, settings.replicas * len(frames))) if frames else []
+        if frames:
+            steady = [
+                TrajectoryStart.steady(replace(one, trajectory=k), Langevin(0.01), 300.0, 0.5, 0)
+                for k, one in enumerate(frames)
+            ]
+            return BatchedSampler(steady, CommitteeForces(committee), device=committee.device)
+    return None
+
+
 def _made_up_points(project: Project) -> list[LabelledFrame]:
     """Points that are made up: only their size and number matter for the time. Two batches train, some validate."""
     rng, n_batch = np.random.default_rng(0), project.mace.training.batch_size
@@ -318,7 +342,7 @@ def _made_up_points(project: Project) -> list[LabelledFrame]:
     ratio = next((one for one in ratios if one is not None), USUAL_VALID_RATIO)
     n_valid = max(1, round(2 * n_batch * ratio / (1 - ratio)))
     splits = [Split.TRAINING] * 2 * n_batch + [Split.VALIDATION] * n_valid
-    frames = _cycled([system.frame for system in project.systems], len(splits))
+    frames = _cycled([*(system.frame for system in project.systems), *_of_workflows(project)], len(splits))
     return [
         LabelledFrame(number, frame, _made_up(project, frame, rng), split, None)
         for number, (frame, split) in enumerate(zip(frames, splits, strict=True), start=1)
@@ -360,3 +384,10 @@ def _seconds(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
+
+
+def _of_workflows(project: Project) -> Iterator[Frame]:
+    """Structures that bring elements along which no starting structure has."""
+    for some in project.further.workflows.values():
+        for workflow in some:
+            yield from workflow.structures.values()
