@@ -66,6 +66,19 @@ SHORT_OF: Mapping[str, Changes] = {
 }
 """What is different for some examples."""
 
+WHOLE: Mapping[str, Mapping[str, Mapping[str, str]]] = {
+    "melt": {
+        "salt.yaml": {"Steps: 1000": "Steps: 16", "Steps: 100 ": "Steps: 4 ", "Sampling: 10": "Sampling: 2"},
+        "aims_PAX.yaml": {
+            "ensemble_size: 3": "ensemble_size: 2",
+            "max_visits: 6": "max_visits: 2",
+            "holds: stable": "max_convergence_epochs: 5\n      holds: stable",
+            "MD:": "MISC: {verdict_ps: 0.2, verdict_runs: 3}\n\nMD:",
+        },
+    },
+}
+"""Words of examples whose campaign is a list of stages, and what stands in their place."""
+
 RESULTS = ("training.extxyz", "validation.extxyz", "summary.json", "learning_curve.png", "uncertainty.png", "time.png")
 
 LABELS = {"crystal": ("REF_energy=", "REF_forces:", "REF_stress=")}
@@ -97,7 +110,16 @@ def write_short(example: Path, project: Path) -> None:
     for name, changes in SHORT.items():
         own = SHORT_OF.get(example.name, {}).get(name, {})
         path = project / name
+        if example.name in WHOLE and name == "aims_PAX.yaml":
+            continue
         path.write_text(changed(path.read_text(encoding="utf-8"), {**changes, **own}), encoding="utf-8")
+    for name, words in WHOLE.get(example.name, {}).items():
+        text = (project / name).read_text(encoding="utf-8")
+        for said, instead in words.items():
+            if said not in text:
+                sys.exit(f"{example.name}/{name} holds no {said!r}")
+            text = text.replace(said, instead)
+        (project / name).write_text(text, encoding="utf-8")
 
 
 def changed(text: str, changes: Mapping[str, object]) -> str:

@@ -39,11 +39,20 @@ def found_structures(folder: Path, settings: Settings | None, document: Document
     elif "SYSTEMS" in document.data:
         there = dict(_existing_geometries(folder, document.data["SYSTEMS"]))
         return found(lambda: read_named_systems(folder, there))
+    elif _plays(document) and not any((folder / name).exists() for name in DEFAULT_PLACES):
+        return (), ()  # workflows bring theirs along
     elif (written := _written_place(document)) is not None:
         place = _existing_place(folder, written)
         if place is None:
             return (), ()  # what is wrong with the name itself was said where it stands
     return found(lambda: read_systems(folder, place))
+
+
+def _plays(document: Document) -> bool:
+    """Whether a file that can't be read as settings names workflows."""
+    stages = document.data.get("STAGES")
+    entries = [one for one in stages if isinstance(one, Mapping)] if isinstance(stages, list) else []
+    return any(isinstance(said, Mapping) and "workflow" in said for one in entries for said in one.values())
 
 
 def _workflows_alone(folder: Path, settings: Settings) -> tuple[Path, ...]:
