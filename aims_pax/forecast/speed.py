@@ -13,9 +13,10 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.committee import Committee, CommitteeForces, EpochPlan
+from aims_pax.committee import CommitteeForces, EpochPlan
 from aims_pax.errors import CampaignStopped
 from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame, Split
+from aims_pax.protocols import Committee
 from aims_pax.reference.tryout import Probe, probe
 from aims_pax.sampling import BatchedSampler, TrajectoryStart
 from aims_pax.settings import LocalCluster, Project

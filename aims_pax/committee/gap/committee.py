@@ -20,14 +20,15 @@ from aims_pax.committee.gap.checkpoint import (
     write_gaps,
 )
 from aims_pax.committee.gap.fitting import Task, fitted
+from aims_pax.committee.gap.measuring import deviations, measured
 from aims_pax.committee.gap.potential import read_potentials
 from aims_pax.committee.gap.predictor import GapModel, Gaps
 from aims_pax.committee.mace.elements import Elements
 from aims_pax.committee.mace.statistics import corrected_atomic_energies, fit_atomic_energies
 from aims_pax.dataset.durable import replacing
 from aims_pax.errors import ModelError, Problem, ShapeError
-from aims_pax.frame import FloatArray, LabelledFrame, Split
-from aims_pax.protocols import EVERY_EPOCH, EpochPlan, EpochReport, FramePrediction, MemberErrors, Molecules
+from aims_pax.frame import LabelledFrame, Split
+from aims_pax.protocols import EVERY_EPOCH, EpochPlan, EpochReport, MemberErrors, Molecules
 from aims_pax.settings.committee.gap import read_gap_input
 
 N_MEASURED: Final = 16
@@ -307,19 +308,7 @@ class GapCommittee(Gaps):
     def _measured(self, index: int, points: Sequence[LabelledFrame]) -> MemberErrors:
         stressed = self._design.learns_stress and any(point.label.stress is not None for point in points)
         said = self._predict([point.frame for point in points], [index], want_stress=stressed)
-        energies, forces = deviations(said, points)
-        told = [
-            (one.stress[0] - point.label.stress, point)
-            for one, point in zip(said, points, strict=True)
-            if one.stress is not None and point.label.stress is not None
-        ]
-        sigma_energy, sigma_force, sigma_virial = self._asked.sigmas[:3]
-        loss = np.mean(np.square(energies / sigma_energy)) + np.mean(np.square(forces / sigma_force))
-        if told and sigma_virial:
-            per_atom = [error * abs(np.linalg.det(point.frame.cell)) / point.frame.n_atoms for error, point in told]
-            loss += np.mean(np.square(np.array(per_atom) / sigma_virial))
-        mae = float(np.abs([error for error, _ in told]).mean()) if told else None
-        return MemberErrors(float(loss), float(np.abs(energies).mean()), float(np.abs(forces).mean()), mae)
+        return measured(said, points, sigmas=self._asked.sigmas)
 
     # -- what only those with weights do --------------------------------------------------------------------------
 
@@ -408,10 +397,3 @@ class GapCommittee(Gaps):
 
     def _chosen(self, members: Sequence[int] | None) -> Sequence[int]:
         return range(self.n_members) if members is None else members
-
-
-def deviations(said: Sequence[FramePrediction], points: Sequence[LabelledFrame]) -> tuple[FloatArray, FloatArray]:
-    """Prediction of the first member minus label: energies (n,) in eV/atom, force components in eV/Å."""
-    pairs = list(zip(said, [point.label for point in points], strict=True))
-    energies = np.array([(one.energies[0] - label.energy) / len(label.forces) for one, label in pairs])
-    return energies, np.concatenate([(one.forces[0] - label.forces).ravel() for one, label in pairs])

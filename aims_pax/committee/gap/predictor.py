@@ -139,24 +139,19 @@ class Gaps:
             "want_stress": want_stress,
         }
         answers = hosts_of(os.getpid()).computed(fitted, question) if fitted else {}
-        shapes = {"energies": (batch.n_structures,), "forces": (len(batch.numbers), 3)}
-        shapes["stress"] = (batch.n_structures, 6)
-        said = {
-            name: torch.stack(
-                [
-                    torch.from_numpy(np.array(answers[one][name] if one in answers else np.zeros(shape)))
-                    for one in chosen
-                ]
-            )
-            for name, shape in shapes.items()
+        zeros = {
+            "energies": np.zeros(batch.n_structures),
+            "forces": np.zeros((len(batch.numbers), 3)),
+            "stress": np.zeros((batch.n_structures, 6)),
         }
-        energies = torch.stack(
-            [row + self._free(one, batch) for one, row in zip(chosen, said["energies"], strict=True)]
-        )
+        each = [answers.get(one, zeros) for one in chosen]
+        energies, forces, stress = (torch.from_numpy(np.stack([one[name] for one in each])) for name in zeros)
+        energies = energies + torch.stack([self._free(one, batch) for one in chosen])
         if not want_stress:
-            return Prediction(energies, said["forces"], None)
-        has_volume = batch.pbc.any(dim=1) & (torch.linalg.det(batch.cells).abs() > 0)
-        return Prediction(energies, said["forces"], torch.where(has_volume[None, :, None], said["stress"], torch.nan))
+            return Prediction(energies.to(batch.device), forces.to(batch.device), None)
+        has_volume = (batch.pbc.any(dim=1) & (torch.linalg.det(batch.cells).abs() > 0)).cpu()
+        stress = torch.where(has_volume[None, :, None], stress, torch.nan)
+        return Prediction(energies.to(batch.device), forces.to(batch.device), stress.to(batch.device))
 
     def opinions(self, batch: AtomBatch, *, want_stress: bool = False) -> Prediction:
         """Energies, forces and stress of a batch by all members; not computed again for the same structures."""
@@ -207,7 +202,8 @@ class Gaps:
         table = torch.zeros(119, dtype=torch.float64)
         for number, energy in self._models[member].atomic_energies_ev.items():
             table[number] = energy
-        return torch.zeros(batch.n_structures, dtype=torch.float64).index_add(0, batch.structure, table[batch.numbers])
+        energies = table[batch.numbers.cpu()]
+        return torch.zeros(batch.n_structures, dtype=torch.float64).index_add(0, batch.structure.cpu(), energies)
 
 
 def load_gaps(paths: Sequence[Path]) -> Gaps:
