@@ -41,6 +41,7 @@ class TestSprings(CommitteeContract):
         return read_springs(paths)
 
 
+@pytest.mark.process
 class TestGap(CommitteeContract):
     """Fitted anew rather than trained on: there are no weights to go on from, and no stage two."""
 
