@@ -3,6 +3,7 @@
 import io
 import os
 import signal
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +16,14 @@ from aims_pax.committee.forces import CommitteeForces
 from aims_pax.committee.gap import installation
 from aims_pax.committee.gap.checkpoint import GapDesign
 from aims_pax.committee.gap.committee import GapCommittee
+from aims_pax.committee.gap.fitting import Task, fitted
 from aims_pax.committee.gap.hosts import hosts_of
 from aims_pax.committee.gap.installation import LICENCE, why_no_gap
 from aims_pax.committee.gap.messages import MAGIC, read_block, write_block
+from aims_pax.committee.gap.potential import GapPotential
 from aims_pax.committee.gap.predictor import load_gaps
 from aims_pax.errors import ModelError
-from aims_pax.frame import Frame
+from aims_pax.frame import Frame, LabelledFrame
 from aims_pax.protocols import GivesStress
 from aims_pax.sampling import BatchedSampler, Segment, TrajectoryStart
 from aims_pax.sampling.dynamics.langevin import Langevin
@@ -138,16 +141,13 @@ def test_equal_seeds_and_points_are_equal_files(committee: GapCommittee, tmp_pat
 def test_a_fit_is_made_where_points_have_changed_and_nowhere_else(
     committee: GapCommittee, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from aims_pax.committee.gap import committee as module
-
     fits: list[str] = []
-    fitted = module.fitted
 
-    def noted(task: module.Task, *args: object) -> object:
+    def noted(task: Task, learned: Sequence[LabelledFrame]) -> GapPotential:
         fits.append(task.name)
-        return fitted(task, *args)  # type: ignore[arg-type]
+        return fitted(task, learned)
 
-    monkeypatch.setattr(module, "fitted", noted)
+    monkeypatch.setattr("aims_pax.committee.gap.committee.fitted", noted)
     again = GapCommittee.build(committee._design, points(4, 1), atomic_energies_ev={29: -1.5})
     again.train(3)
     again.train(2)
