@@ -157,11 +157,16 @@ def test_a_fit_is_made_where_points_have_changed_and_nowhere_else(
     assert fits[2:] == ["gap_1"]
 
 
-def test_a_fit_that_fails_says_what_gap_fit_has_said(committee: GapCommittee) -> None:
+def test_a_fit_that_fails_says_what_gap_fit_has_said(
+    committee: GapCommittee, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And keeps its folder."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     design = replace(committee._design, options=OPTIONS.replace("distance_2b", "distance_2c"))
     broken = GapCommittee.build(design, points(2), atomic_energies_ev={29: 0.0})
     with pytest.raises(ModelError, match="gap_fit has not fitted gap_1"):
         broken.train(1)
+    assert list(tmp_path.glob("aims-pax-gap-*/gap_fit.out"))
 
 
 def test_a_missing_extra_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
