@@ -30,7 +30,7 @@ from ase.build import molecule
 from aims_pax.committee import RandomSubset
 from aims_pax.committee.mace.elements import Elements
 from aims_pax.committee.mace.graph import LabelledGraph, ModelFrame
-from aims_pax.committee.replay import points_of_epoch
+from aims_pax.committee.mace.replay import points_of_epoch
 from aims_pax.dataset.records import ScoreRow
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore

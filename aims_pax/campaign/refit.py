@@ -9,7 +9,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from aims_pax.committee import Committee, EpochPlan, Handling, devices_of
+from aims_pax.committee import EpochPlan, Handling, devices_of, load_committee
 from aims_pax.frame import Split
 from aims_pax.learner.training.annealing import AnnealingRules
 from aims_pax.outcome.calibrated.of_run import calibrate_run
@@ -17,6 +17,7 @@ from aims_pax.outcome.evaluate import evaluate_models
 from aims_pax.outcome.predictions import SavedPredictions
 from aims_pax.outcome.product import note_models, write_committee, write_product
 from aims_pax.outcome.results import Summary
+from aims_pax.protocols import Committee
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages.activities import Activity
@@ -58,7 +59,7 @@ def refit(run: Bench, summary: Summary, plan: StagePlan) -> Summary:
 def _committee(run: Bench, before: Path) -> Committee:
     """The committee as learning left it, with all labels for training."""
     misc = run.project.mace.misc
-    committee = Committee.load(
+    committee = load_committee(
         before, device=devices_of(misc.device), handling=Handling(compiled=misc.compile, cueq=misc.cueq)
     )
     committee.add(list(run.store.labelled()))

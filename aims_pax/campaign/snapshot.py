@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from aims_pax.campaign.progress import FINISHED, progress_of
-from aims_pax.committee import Committee, devices_of
+from aims_pax.committee import devices_of, load_committee
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.lock import owner_of
 from aims_pax.dataset.store import RunStore
@@ -19,6 +19,7 @@ from aims_pax.outcome.datasets import write_datasets
 from aims_pax.outcome.evaluate import evaluate_models
 from aims_pax.outcome.product import COMMITTEE_FOLDER, best_of, write_committee, write_product
 from aims_pax.outcome.results import write_results
+from aims_pax.protocols import Committee
 from aims_pax.report.figures import draw_run
 from aims_pax.settings import Project
 from aims_pax.stages import assembly
@@ -151,7 +152,7 @@ def newest_committee(memory: Memory, *, device: str | Sequence[str]) -> Committe
         if checkpoint is None:
             return None
         try:
-            return Committee.load(checkpoint, device=devices_of(device))
+            return load_committee(checkpoint, device=devices_of(device))
         except ModelError:
             is_the_newest = memory.committee_checkpoint() == checkpoint
             if n_left == 0 or (is_the_newest and checkpoint.is_file()):

@@ -12,6 +12,7 @@ from aims_pax.atoms import atoms_of
 from aims_pax.checking.asked import Asked
 from aims_pax.checking.continuation import continuation_facts, continuation_problems, earlier_run
 from aims_pax.checking.remarks import doubts
+from aims_pax.committee.gap.installation import LICENCE, why_no_gap
 from aims_pax.committee.hardware import runs_on_cpu, why_no_cueq
 from aims_pax.errors import Doubt, Problem, ReferenceUnavailable, RunLocked, UserError
 from aims_pax.forecast.amounts import amount_facts, n_probes, outsets_ahead
@@ -35,6 +36,7 @@ from aims_pax.settings import (
     SlurmCluster,
     TeacherSettings,
 )
+from aims_pax.settings.committee.gap import read_gap_input
 from aims_pax.settings.committee.mace import CueqUse
 from aims_pax.settings.reading.document import KeyPath, dotted
 from aims_pax.settings.stage import INITIAL
@@ -154,6 +156,10 @@ def _reason_not_writable(folder: Path) -> str | None:
 
 def _device_problems(project: Project) -> Iterator[Problem]:
     misc = project.mace.misc
+    if project.mace.architecture.is_gap:
+        if (problem := why_no_gap()) is not None:
+            yield replace(problem, where=project.where("ARCHITECTURE", "model_choice"))
+        return
     on_cpu, uses_cueq = runs_on_cpu(misc.device), misc.cueq is not CueqUse.NOTHING
     if on_cpu and uses_cueq and (problem := why_no_cueq(["cpu"])) is not None:
         yield replace(problem, where=str(project.mace_file))
@@ -295,7 +301,11 @@ def _facts(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
     for plan in project.plans(stages):
         yield from stage_of(plan).facts(project)
     yield from finetuning_facts(project)
-    yield _model_fact(as_its_model(project))
+    if project.mace.architecture.is_gap:
+        yield _gap_fact(project)
+        yield f"licence: {LICENCE}"
+    else:
+        yield _model_fact(as_its_model(project))
     for key, path in _pickles(project, stages):
         yield f"trust: {key} ({path}) is a Python pickle, and loading it runs what is in it; know where it comes from"
 
@@ -350,6 +360,15 @@ def _model_fact(project: Project) -> str:
         f"committee: {n_members} MACE models, {settings.architecture.num_channels} channels, "
         f"L = {settings.architecture.max_L}, {settings.general.default_dtype}, on {device}{compiled}; "
         f"training needs about {max(memory * at_a_time, 0.1):.1f} GiB of memory{each} besides 1 GiB for the program"
+    )
+
+
+def _gap_fact(project: Project) -> str:
+    asked = read_gap_input(project.mace.architecture.gap_input or "")
+    terms = " + ".join(one.kind for one in asked.descriptors)
+    return (
+        f"committee: {len(assembly.seeds_of(project))} GAPs ({terms}), cutoff {asked.cutoff_ang:g} Å, on the CPU; "
+        "each is fitted anew by gap_fit whenever it gets labels, and epochs beyond the first of a training cost nothing"
     )
 
 

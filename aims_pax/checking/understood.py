@@ -269,6 +269,9 @@ def _selection(name: str, settings: SelectSettings) -> Iterator[tuple[str, str]]
 
 
 def _models(project: Project) -> Iterator[tuple[str, str]]:
+    if project.mace.architecture.is_gap:
+        yield "models", f"GAP, {project.mace.architecture.gap_input}"
+        return
     training, architecture = project.mace.training, as_its_model(project).mace.architecture
     reach = architecture.r_max * architecture.num_interactions
     yield (

@@ -1,4 +1,4 @@
-"""MACE committees: built, trained continually, evaluated in batches, written as MACE's own model files."""
+"""Committees of MACE models and of other families: built, trained, evaluated in batches, written as model files."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from aims_pax.committee.committee import Committee
     from aims_pax.committee.device import Handling, cuda_is_usable, devices_of, missing_gpus, usable_gpus
     from aims_pax.committee.ensemble import Ensemble
+    from aims_pax.committee.family import Family, family_of, load_committee, load_models
     from aims_pax.committee.forces import CommitteeForces
     from aims_pax.committee.mace.compiled import why_nothing_compiles
-    from aims_pax.committee.mace.modelfile import load_models
     from aims_pax.committee.mace.trained.finetuning import Foundation, read_foundation
     from aims_pax.committee.mace.trained.foundation import load_foundation
     from aims_pax.committee.mace.trained.pretrained import pretrained_elements
@@ -29,7 +29,10 @@ _HOMES: Final = {
     "cuda_is_usable": "device",
     "devices_of": "device",
     "load_foundation": "mace.trained.foundation",
-    "load_models": "mace.modelfile",
+    "Family": "family",
+    "family_of": "family",
+    "load_committee": "family",
+    "load_models": "family",
     "missing_gpus": "device",
     "pretrained_elements": "mace.trained.pretrained",
     "read_foundation": "mace.trained.finetuning",
@@ -53,6 +56,7 @@ __all__ = [
     "Ensemble",
     "EpochPlan",
     "EpochReport",
+    "Family",
     "Foundation",
     "FramePrediction",
     "Handling",
@@ -61,6 +65,8 @@ __all__ = [
     "RandomSubset",
     "cuda_is_usable",
     "devices_of",
+    "family_of",
+    "load_committee",
     "load_foundation",
     "load_models",
     "missing_gpus",

@@ -16,8 +16,8 @@ from aims_pax.committee.mace.graph import LabelledGraph, ModelInput, Targets, jo
 from aims_pax.committee.mace.loss import Loss, Losses, member_errors
 from aims_pax.committee.mace.model import Outputs, Passes, run_model
 from aims_pax.committee.mace.optimizer import Schedule, build_optimizer
+from aims_pax.committee.mace.replay import drawn, points_of_epoch
 from aims_pax.committee.mace.trained.adapting import brought_to
-from aims_pax.committee.replay import drawn, points_of_epoch
 from aims_pax.errors import ModelError, Problem
 from aims_pax.protocols import EpochPlan, EpochReport, MemberErrors, RandomSubset
 from aims_pax.settings.committee.mace import TrainingSettings

@@ -13,9 +13,10 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.committee import Committee, CommitteeForces, EpochPlan
-from aims_pax.errors import CampaignStopped
+from aims_pax.committee import CommitteeForces, EpochPlan
+from aims_pax.errors import CampaignStopped, Problem, UserError
 from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame, Split
+from aims_pax.protocols import Committee
 from aims_pax.reference.tryout import Probe, probe
 from aims_pax.sampling import BatchedSampler, Langevin, TrajectoryStart
 from aims_pax.settings import LocalCluster, Project
@@ -234,7 +235,15 @@ def measured_speed(project: Project, n_trajectories: int) -> Speed:
     ----------
     n_trajectories : int
         Of active learning; 0 where there is none, and its MD is not timed.
+
+    Raises
+    ------
+    UserError
+        Models are GAPs: one that has learned nothing costs nothing, and a fit is no sum of epochs.
     """
+    if project.mace.architecture.is_gap:
+        found = "The time of a campaign of GAPs can't be foretold: a fit takes as long as its sparse points say."
+        raise UserError(Problem(project.where("ARCHITECTURE", "model_choice"), found, "mace"))
     started = time.perf_counter()
     points = _made_up_points(project)
     n_first = project.mace.training.batch_size

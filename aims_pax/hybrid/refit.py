@@ -26,7 +26,7 @@ from aims_pax.stages.fly.refitting import own_function
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from aims_pax.committee import Committee
+    from aims_pax.protocols import Committee
 
 WEIGHTS: Final = "ml-model.pt"
 """What the weights and the optimizer are called after the seed, from which the next training goes on."""
@@ -150,6 +150,9 @@ def write_for_castep(committee: "Committee", target: Path) -> None:
     from e3nn.util import jit
     from mace.calculators import LAMMPS_MACE
 
+    from aims_pax.committee.committee import Committee as MaceCommittee
+
+    assert isinstance(committee, MaceCommittee), "the hybrid MD of CASTEP takes MACE models"
     [model] = committee.models
     scripted = jit.compile(LAMMPS_MACE(deepcopy(model).to("cpu").double()))
     aside = target.with_suffix(".part")

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from aims_pax.committee import CommitteeForces, Ensemble, devices_of, load_foundation
+from aims_pax.committee import CommitteeForces, devices_of, load_foundation
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.departure import Departure
 from aims_pax.errors import Problem, UserError
 from aims_pax.labelling.errands import errands_in
-from aims_pax.protocols import Driver, Pool
+from aims_pax.protocols import Driver, Pool, Predictor
 from aims_pax.reference.ase_adapter import import_callable
 from aims_pax.sampling import CalculatorForces, ReferenceForces, shared_by_system
 from aims_pax.settings import Project
@@ -48,7 +48,7 @@ def is_reference(by: str, project: Project) -> bool:
     return by == "reference" or (by == "driver" and is_aimd)
 
 
-def driver_forces(by: str, project: Project, product: Ensemble, *, key: str = "--by") -> Driver:
+def driver_forces(by: str, project: Project, product: Predictor, *, key: str = "--by") -> Driver:
     """What drives the MD where the reference does not, by its name.
 
     Parameters
@@ -57,7 +57,7 @@ def driver_forces(by: str, project: Project, product: Ensemble, *, key: str = "-
         ``driver``, ``product``, ``GFN1-xTB``, ``GFN2-xTB``, a foundation model's family (``mace-mp``), a MACE model
         file, or an import path of an ASE calculator.
     project : Project
-    product : Ensemble
+    product : Predictor
         Of which the first drives where `by` is ``product``.
     key : str
         The option that names it, for messages.

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aims_pax.committee import Committee
 from aims_pax.dataset.durable import replacing, replacing_bytes
 from aims_pax.dataset.records import ModelRow
 from aims_pax.dataset.store import RunStore
+from aims_pax.protocols import Committee
 
 COMMITTEE_FOLDER: Final = "committee"
 README: Final = "README.txt"

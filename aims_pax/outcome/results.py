@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from aims_pax.committee import Committee
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
@@ -26,7 +25,7 @@ from aims_pax.outcome.flown import lines_of as flight_lines
 from aims_pax.outcome.flown import write_flights
 from aims_pax.outcome.predictions import SavedPredictions, read_predictions
 from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, note_models, write_committee, write_product
-from aims_pax.protocols import FramePrediction
+from aims_pax.protocols import Committee, FramePrediction
 from aims_pax.report.figures import draw_run
 from aims_pax.settings import ActiveLearningSettings, Project
 from aims_pax.settings.stage import ACTIVE, INITIAL

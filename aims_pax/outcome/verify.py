@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from aims_pax.committee import Ensemble, devices_of, load_models
+from aims_pax.committee import devices_of, load_models
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.extxyz import read_extxyz
 from aims_pax.dataset.store import STORE_NAME, RunStore
@@ -30,6 +30,7 @@ from aims_pax.outcome.structure.films import Films
 from aims_pax.outcome.structure.findings import ComparedStructure
 from aims_pax.outcome.trial import Span, TrialRun
 from aims_pax.outcome.verdict import measured_on, said
+from aims_pax.protocols import Predictor
 from aims_pax.report.stability import draw_stability
 from aims_pax.selection import SCORES
 from aims_pax.settings import Project
@@ -79,7 +80,7 @@ class Subject:
     project : Project
     models : tuple of Path
     names : tuple of str
-    ensemble : Ensemble
+    ensemble : Predictor
     labelled : tuple of LabelledFrame
         Of the run in the project's folder; empty when there is none.
     learned : Learned or None
@@ -89,7 +90,7 @@ class Subject:
     project: Project
     models: tuple[Path, ...]
     names: tuple[str, ...]
-    ensemble: Ensemble
+    ensemble: Predictor
     labelled: tuple[LabelledFrame, ...]
     learned: Learned | None
 

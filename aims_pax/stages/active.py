@@ -18,7 +18,7 @@ from aims_pax.stages.labelled.limits import kept_out_hint
 from aims_pax.stages.states import recall_state
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
-    from aims_pax.committee import Committee
+    from aims_pax.protocols import Committee
     from aims_pax.stages.loop.trainer import Stagnations
 
 

@@ -3,7 +3,7 @@
 import functools
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf, isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -34,14 +34,14 @@ from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.kinds import KINDS, LEARN
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.systems import System
-from aims_pax.stages.beginnings.finetuning import foundation_of, let_remember
+from aims_pax.stages.beginnings.finetuning import fine_tuned, foundation_of, let_remember
 from aims_pax.stages.driver import cells_move, moves_cells
 from aims_pax.stages.fly.rules import begins_with_reference
 from aims_pax.stages.loop.selecting import active_selectors, budgets_of
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
-    from aims_pax.committee import Committee, EpochPlan, Handling
-    from aims_pax.protocols import Driver
+    from aims_pax.committee import EpochPlan, Handling
+    from aims_pax.protocols import Committee, Driver
     from aims_pax.sampling import BatchedSampler, TrajectoryStart
     from aims_pax.stages.loop.recording import NoRecorder, TrajectoryRecorder
 
@@ -191,15 +191,15 @@ def build_committee(
     project: Project, labelled: Sequence[LabelledFrame], *, isolated_atoms_ev: Mapping[int, float]
 ) -> "Committee":
     """A committee with constants from these labels, untrained or as a foundation model is."""
-    from aims_pax.committee import Committee, devices_of
+    from aims_pax.committee import devices_of, family_of
 
     mace = project.mace
+    build: Callable[..., Committee]
     if mace.training.perform_finetuning:
         numbers = {*isolated_atoms_ev, *(int(z) for point in labelled for z in point.frame.numbers)}
-        foundation = foundation_of(mace, project.folder, numbers)
-        build = functools.partial(Committee.fine_tuned, mace, foundation)
+        build = fine_tuned(mace, foundation_of(mace, project.folder, numbers))
     else:
-        build = functools.partial(Committee.build, mace)
+        build = functools.partial(family_of(mace).build, mace)
     committee = build(
         labelled,
         seeds=seeds_of(project),
@@ -213,9 +213,9 @@ def build_committee(
 
 def continued_committee(project: Project, paths: Sequence[Path], labelled: Sequence[LabelledFrame]) -> "Committee":
     """A committee that goes on from trained models, with these points."""
-    from aims_pax.committee import Committee, devices_of
+    from aims_pax.committee import devices_of, family_of
 
-    committee = Committee.from_models(
+    committee = family_of(project.mace).from_models(
         project.mace,
         paths,
         seeds=seeds_of(project),

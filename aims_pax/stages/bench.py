@@ -26,7 +26,7 @@ from aims_pax.stages.memory import Memory
 from aims_pax.stages.watching import Watching
 
 if TYPE_CHECKING:
-    from aims_pax.committee import Committee
+    from aims_pax.protocols import Committee
 
 
 ERRANDS: Final = "errands"
@@ -136,7 +136,7 @@ class Bench:
 
     def committee(self) -> "Committee | None":
         """The committee with all its points, as the store knows it; None before the first round of labels."""
-        from aims_pax.committee import Committee, devices_of
+        from aims_pax.committee import devices_of, load_committee
 
         if self._committee is None:
             labelled = list(self.store.labelled())
@@ -144,7 +144,7 @@ class Bench:
             if checkpoint is not None:
                 devices = devices_of(self.project.mace.misc.device)
                 handling = assembly.committee_handling(self.project)
-                self._committee = Committee.load(checkpoint, device=devices, handling=handling)
+                self._committee = load_committee(checkpoint, device=devices, handling=handling)
                 self._committee.add(labelled)
                 let_remember(self._committee, self.project.folder)
             elif labelled:

@@ -17,7 +17,7 @@ from aims_pax.stages.bench import Bench
 from aims_pax.stages.states import BEFORE_CONVERGENCE, convergence_key
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
-    from aims_pax.committee import Committee
+    from aims_pax.protocols import Committee
 
 diary = logging.getLogger("aims_pax.convergence")
 

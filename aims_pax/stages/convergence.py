@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from aims_pax.committee import Committee, EpochPlan
+from aims_pax.committee import EpochPlan
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure
 from aims_pax.learner.journal import from_text
 from aims_pax.learner.training.annealing import LATE_LOSSES, Annealing, AnnealingRules, StageTwo
+from aims_pax.protocols import Committee
 from aims_pax.settings import Project
 from aims_pax.settings.committee.mace import TrainingSettings
 from aims_pax.settings.stage import EndSettings

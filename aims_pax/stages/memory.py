@@ -14,7 +14,7 @@ from aims_pax.learner.journal import from_text, to_text
 from aims_pax.stages.activities import Stopwatch
 
 if TYPE_CHECKING:
-    from aims_pax.committee import Committee
+    from aims_pax.protocols import Committee
 
 T = TypeVar("T")
 

@@ -27,7 +27,7 @@ from aims_pax.stages.states import PRIORS, convergence_key
 from aims_pax.stages.watching import status_at_rest
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
-    from aims_pax.committee import Committee
+    from aims_pax.protocols import Committee
     from aims_pax.sampling import BatchedSampler, TrajectoryCheckpoint
 
 diary = logging.getLogger("aims_pax.prior")
@@ -235,14 +235,14 @@ class _Learning:
 
     def _begun(self) -> "Committee":
         """The committee as it was left, or of random weights, with all points."""
-        from aims_pax.committee import Committee, devices_of
+        from aims_pax.committee import devices_of, load_committee
 
         project, points = prior.of_any_method(self._bench.project), list(self._store.labelled())
         checkpoint = self._memory.committee_checkpoint()
         if checkpoint is None:
             return assembly.build_committee(project, points, isolated_atoms_ev=self._free_atoms_ev())
         devices = devices_of(project.mace.misc.device)
-        committee = Committee.load(checkpoint, device=devices, handling=assembly.committee_handling(project))
+        committee = load_committee(checkpoint, device=devices, handling=assembly.committee_handling(project))
         committee.add(points)
         return committee
 

@@ -38,3 +38,15 @@ def mace_committee() -> Committee:
     committee = built(points(3), seeds=(1, 2))
     committee.train(2)
     return committee
+
+
+GAP_SETTINGS = MaceSettings.model_validate(
+    {
+        "general": {"name_exp": "springs", "compute_stress": True},
+        "architecture": {
+            "model_choice": "gap",
+            "gap_input": "gap={distance_2b cutoff=4.0 cutoff_transition_width=1.0 n_sparse=6 covariance_type=ard_se "
+            "delta=1.0 theta_uniform=1.0 sparse_method=uniform} default_sigma={0.001 0.01 0.01 0.0}",
+        },
+    }
+)

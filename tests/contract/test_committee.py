@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from aims_pax.committee import Committee as MaceCommittee
 from aims_pax.committee import load_models
+from aims_pax.committee.gap.family import GapFamily
 from aims_pax.frame import LabelledFrame
 from aims_pax.protocols import Committee, Predictor
 from aims_pax.testing.committee import SpringCommittee
 from aims_pax.testing.contracts import CommitteeContract
 from aims_pax.testing.springs import Nature, read_springs
 
-from .families import built
+from .families import GAP_SETTINGS, built
 
 
 class TestMace(CommitteeContract):
@@ -36,3 +39,20 @@ class TestSprings(CommitteeContract):
 
     def read(self, paths: Sequence[Path]) -> Predictor:
         return read_springs(paths)
+
+
+@pytest.mark.process
+class TestGap(CommitteeContract):
+    """Fitted anew rather than trained on: there are no weights to go on from, and no stage two."""
+
+    HAS_STAGE_TWO = False
+
+    def build(self, labelled: Sequence[LabelledFrame], *, seeds: Sequence[int]) -> Committee:
+        pytest.importorskip("quippy", reason="GAP needs quippy-ase")
+        return GapFamily().build(GAP_SETTINGS, labelled, seeds=seeds, atomic_energies_ev={29: 0.0})
+
+    def load(self, path: Path) -> Committee:
+        return GapFamily().load(path)
+
+    def read(self, paths: Sequence[Path]) -> Predictor:
+        return GapFamily().load_models(paths, device="cpu")

@@ -202,4 +202,4 @@ class FlyingCalculator(Calculator):  # type: ignore[misc]
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
         write_extxyz(target / "labels.xyz", self._store.labelled())
-        return committee.export(target, committee.settings.general.name_exp)
+        return committee.export(target, committee.names[0].removesuffix(f"_{committee.seeds[0]}"))

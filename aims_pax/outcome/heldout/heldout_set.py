@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.committee import Ensemble, load_models
+from aims_pax.committee import load_models
 from aims_pax.dataset.extxyz import write_extxyz
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import STORE_NAME, RunStore
@@ -25,7 +25,7 @@ from aims_pax.labelling.desk import LabelDesk
 from aims_pax.outcome.conditions import heldout_starts, motions_of, noted_motion
 from aims_pax.outcome.drivers import driver_forces, driver_name, is_reference, reference_forces, workers
 from aims_pax.outcome.heldout.heldout_plan import OVERSAMPLED, Cost, HeldoutPlan, Select
-from aims_pax.protocols import Driver, ForgetsHistory, LabelDone
+from aims_pax.protocols import Driver, ForgetsHistory, LabelDone, Predictor
 from aims_pax.sampling import BatchedSampler, TrajectoryStart
 from aims_pax.selection import farthest_points
 from aims_pax.settings import Project
@@ -56,7 +56,7 @@ class HeldoutParts:
         Where the runs begin, in turn.
     models : tuple of Path
         The product first: it may drive, and its descriptors tell structures apart.
-    ensemble : Ensemble
+    ensemble : Predictor
         The same, loaded.
     show : callable
         Told now and then where it stands, in words.
@@ -66,7 +66,7 @@ class HeldoutParts:
     folder: Path
     starts: tuple[Frame, ...]
     models: tuple[Path, ...]
-    ensemble: Ensemble
+    ensemble: Predictor
     departure: Departure = field(default_factory=Departure)
     show: Callable[[str], None] = lambda _words: None
 

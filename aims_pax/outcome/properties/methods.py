@@ -70,9 +70,10 @@ def named_method(word: str, *, key: str, device: str) -> Method:
 def by_models(name: str, models: "Predictor") -> Method:
     """The mean of some models."""
     from aims_pax.committee import CommitteeCalculator, Ensemble
+    from aims_pax.committee.gap.predictor import Gaps
 
     calculator = CommitteeCalculator(models)
-    atoms_ev = models.atomic_energies_ev if isinstance(models, Ensemble) else {}
+    atoms_ev = models.atomic_energies_ev if isinstance(models, Ensemble | Gaps) else {}
     return Method(name, lambda _: calculator, given_atoms_ev=atoms_ev)
 
 
@@ -106,11 +107,11 @@ def require_elements(method: Method, structures: Iterable["Atoms"], *, key: str)
     ModelError
         It does not.
     """
-    from aims_pax.committee import CommitteeCalculator, Ensemble
+    from aims_pax.committee import CommitteeCalculator
 
     for atoms in structures:
         calculator = method.calculator(atoms) if method.name not in XTB else None
-        if not isinstance(calculator, CommitteeCalculator) or not isinstance(calculator.models, Ensemble):
+        if not isinstance(calculator, CommitteeCalculator):
             return
         known = set(calculator.models.numbers)
         if unknown := sorted({str(symbol) for symbol in atoms.symbols if _number(symbol) not in known}):

@@ -1,14 +1,16 @@
 """mace.yaml, read and validated."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from aims_pax.settings.committee.mace import MACE_SECTIONS, MaceSettings
+from aims_pax.errors import Problem
+from aims_pax.settings.committee.mace import MACE_SECTIONS, ArchitectureSettings, MaceSettings
 from aims_pax.settings.reading.absent import NOT_YET_MACE
 from aims_pax.settings.reading.document import Document, dotted
 from aims_pax.settings.reading.validation import Reading
-from aims_pax.settings.sections import refuse_unknown_sections
+from aims_pax.settings.section import Section
+from aims_pax.settings.sections import Settings, refuse_unknown_sections
 
 
 def read_mace(document: Document, folder: Path) -> tuple[MaceSettings | None, Reading]:
@@ -20,7 +22,47 @@ def read_mace(document: Document, folder: Path) -> tuple[MaceSettings | None, Re
         MaceSettings.SECTIONS[name]: reading.section(model, data.get(name), (name,))
         for name, model in MACE_SECTIONS.items()
     }
+    _refuse_what_gap_has_not(reading, sections["architecture"], data)
     return (None if reading.problems else MaceSettings.model_validate(sections)), reading
+
+
+def _refuse_what_gap_has_not(reading: Reading, architecture: Section | None, data: Mapping[str | int, Any]) -> None:
+    """Settings of optimizers, precision and devices, where models are GAPs."""
+    if not isinstance(architecture, ArchitectureSettings) or not architecture.is_gap:
+        return
+    refused = {"GENERAL": {"default_dtype": ("float64",)}, "MISC": NOT_OF_GAP, "TRAINING": dict[str, tuple[Any, ...]]()}
+    for name, keys in refused.items():
+        written = data.get(name)
+        for key, value in written.items() if isinstance(written, Mapping) else ():
+            if (name == "TRAINING" or key in keys) and value not in keys.get(key, ()):
+                found = f"{name}.{key} is given, and models are of GAP, which has no such setting."
+                reading.add((name, key), found, "", f"Remove {key}, or set model_choice: mace.")
+
+
+NOT_OF_GAP: Final[dict[str, tuple[Any, ...]]] = {
+    "device": ("auto", "cpu"),
+    "compile": (False,),
+    "enable_cueq": (False,),
+    "enable_cueq_train": (False,),
+}
+"""Of MISC, and what each may be nevertheless."""
+
+
+def family_problems(settings: Settings, document: Document, mace: MaceSettings) -> Iterator[Problem]:
+    """What stages ask of models that are fitted anew each time."""
+    if not mace.architecture.is_gap:
+        return
+    for plan in settings.stages:
+        subset = getattr(plan.settings, "train_subset_size", None)
+        if subset is not None:
+            keys = (*plan.keys, "train_subset_size")
+            found = f"{dotted(keys)} is {subset}, and models are GAPs, which are fitted to all points."
+            yield Problem(document.where(keys), found, "", "Remove it, or set model_choice: mace.")
+        refit = getattr(plan.settings, "refit", None)
+        if getattr(refit, "function_name", None) is not None:
+            keys = (*plan.keys, "refit", "function_name")
+            found = f"{dotted(keys)} is given, and models are GAPs: its models are read as those of MACE."
+            yield Problem(document.where(keys), found, "", "Remove it, or set model_choice: mace.")
 
 
 OTHER_HOMES: Final[Mapping[tuple[str, str], tuple[str, str]]] = {

@@ -1,8 +1,8 @@
 """Foundation models that members begin as: found, looked at before the start, and brought to a committee."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -16,7 +16,8 @@ from aims_pax.stages.driver import mace_model_problems
 from aims_pax.structures.files import StructureFile
 
 if TYPE_CHECKING:
-    from aims_pax.committee import Committee, Foundation
+    from aims_pax.committee import Foundation
+    from aims_pax.protocols import Committee
 
 KEY: Final = "TRAINING.pretrained_model"
 
@@ -43,6 +44,13 @@ def _read(family: str, name: str, numbers: frozenset[int], _changed: int) -> "Fo
     return read_foundation(family, name, numbers)
 
 
+def fine_tuned(mace: MaceSettings, foundation: "Foundation") -> "Callable[..., Committee]":
+    """What builds a committee that begins as a foundation model, from labels and all that follows them."""
+    from aims_pax.committee.committee import Committee as MaceCommittee
+
+    return partial(MaceCommittee.fine_tuned, mace, foundation)
+
+
 def replayed_frames(mace: MaceSettings, folder: Path) -> list[Frame]:
     """Structures by which a second head remembers the foundation model; none with another choice.
 
@@ -60,7 +68,9 @@ def replayed_frames(mace: MaceSettings, folder: Path) -> list[Frame]:
 
 def let_remember(committee: "Committee", folder: Path) -> None:
     """Give a committee that has a head for it what its foundation model says of the structures that are replayed."""
-    if committee.remembers:
+    from aims_pax.committee.committee import Committee as MaceCommittee
+
+    if isinstance(committee, MaceCommittee) and committee.remembers:
         foundation = foundation_of(committee.settings, folder, set(committee.numbers))
         committee.replay(foundation.pseudolabelled(replayed_frames(committee.settings, folder)))
 

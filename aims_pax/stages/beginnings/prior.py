@@ -12,7 +12,7 @@ from aims_pax.stages import assembly
 from aims_pax.stages.memory import Memory
 
 if TYPE_CHECKING:
-    from aims_pax.committee import Committee
+    from aims_pax.protocols import Committee
 
 KEY: Final = "prior"
 """Under which a run remembers the files of the models that have learned a cheap method, by their names."""

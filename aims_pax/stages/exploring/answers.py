@@ -17,7 +17,7 @@ from aims_pax.stages.labelled.batch import Ask, Batch
 from aims_pax.stages.states import MOTIONS
 
 if TYPE_CHECKING:
-    from aims_pax.committee import Committee
+    from aims_pax.protocols import Committee
 
 MAX_AHEAD: Final = 200
 """Labels that are asked for before there is an answer."""

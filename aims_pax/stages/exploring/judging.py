@@ -27,7 +27,7 @@ from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.structures.augmentation.streams import Streams
 
 if TYPE_CHECKING:
-    from aims_pax.committee import Committee
+    from aims_pax.protocols import Committee
 
 diary = logging.getLogger("aims_pax.explore")
 

@@ -177,6 +177,7 @@ class Rounds:
         if not settings.open_gaps:
             return frames, 0
         cutoff = self._committee.cutoff
+        assert cutoff is not None, "models of forces have a reach"
         opened = [with_opened_gaps(frame, r_max_ang=cutoff, vacuum_ang=settings.vacuum) for frame in frames]
         return opened, sum(new is not old for new, old in zip(opened, frames, strict=True))
 

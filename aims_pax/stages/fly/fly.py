@@ -21,8 +21,9 @@ from aims_pax.stages.labelled.limits import kept_out_hint
 from aims_pax.stages.states import STOPPED_INITIALLY, recall_state
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
-    from aims_pax.committee import Committee, CommitteeForces, EpochPlan
+    from aims_pax.committee import CommitteeForces, EpochPlan
     from aims_pax.frame import LabelledFrame
+    from aims_pax.protocols import Committee
     from aims_pax.sampling import BatchedSampler, TrajectoryCheckpoint
     from aims_pax.stages.loop.shell import Loop
     from aims_pax.stages.loop.trainer import CommitteeTrainer, Stagnations

@@ -10,8 +10,7 @@ from aims_pax.settings.stages.fly import RefitSettings
 from aims_pax.stages.fly.refitting import Refitting
 
 if TYPE_CHECKING:
-    from aims_pax.committee import Committee
-    from aims_pax.protocols import FramePrediction
+    from aims_pax.protocols import Committee, FramePrediction
 
 
 class FlownModels:
@@ -54,18 +53,18 @@ class FlownModels:
 
     def begin(self) -> None:
         """Take the models that were given, where there are such."""
-        from aims_pax.committee import Committee, devices_of
+        from aims_pax.committee import devices_of, family_of
 
         if self._given:
-            self.committee = Committee.from_models(
+            self.committee = family_of(self._mace).from_models(
                 self._mace, self._given, seeds=self._seeds, device=devices_of(self._mace.misc.device)
             )
 
     def resume(self, checkpoint: Path, labelled: Sequence[LabelledFrame]) -> None:
         """Go on from a checkpoint, with all labels that there are."""
-        from aims_pax.committee import Committee, devices_of
+        from aims_pax.committee import devices_of, load_committee
 
-        self.committee = Committee.load(checkpoint, device=devices_of(self._mace.misc.device))
+        self.committee = load_committee(checkpoint, device=devices_of(self._mace.misc.device))
         self.committee.add(labelled)
 
     def learn(self, labelled: Sequence[LabelledFrame], *, atomic_energies_ev: Mapping[int, float]) -> "Committee":
@@ -83,9 +82,9 @@ class FlownModels:
         return said
 
     def _new(self, labelled: Sequence[LabelledFrame], atomic_energies_ev: Mapping[int, float]) -> "Committee":
-        from aims_pax.committee import Committee, devices_of
+        from aims_pax.committee import devices_of, family_of
 
-        return Committee.build(
+        return family_of(self._mace).build(
             self._mace,
             labelled,
             seeds=self._seeds,

@@ -11,8 +11,7 @@ from aims_pax.reference.ase_adapter import import_callable
 from aims_pax.settings.stages.fly import RefitSettings
 
 if TYPE_CHECKING:
-    from aims_pax.committee import Committee
-    from aims_pax.protocols import EpochReport
+    from aims_pax.protocols import Committee, EpochReport
 
 Build = Callable[[], "Committee"]
 """Makes models of random weights that have all points."""
@@ -73,7 +72,7 @@ class Refitting:
     def _by_own(
         self, function: Any, committee: "Committee | None", labelled: Sequence[LabelledFrame], build: Build
     ) -> "Committee":
-        from aims_pax.committee import Committee
+        from aims_pax.committee.committee import Committee as MaceCommittee
         from aims_pax.dataset.extxyz import write_extxyz
 
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -86,7 +85,9 @@ class Refitting:
             if len(paths) != likeness.n_members:
                 found = f"it gave {len(paths)} models, and ensemble_size is {likeness.n_members}"
                 raise CampaignStopped(found)
-            new = Committee.from_models(
+            if not isinstance(likeness, MaceCommittee):
+                raise CampaignStopped("models of the user's own training are read as MACE models alone")
+            new: Committee = MaceCommittee.from_models(
                 likeness.settings, paths, seeds=likeness.seeds, device=likeness.devices, handling=likeness.handling
             )
             new.add(labelled)

@@ -10,7 +10,7 @@ from aims_pax.stages.fly.refitting import Refitting
 from aims_pax.stages.loop.trainer import CommitteeTrainer
 
 if TYPE_CHECKING:
-    from aims_pax.committee import Committee
+    from aims_pax.protocols import Committee
 
 
 class RefitTrainer(CommitteeTrainer):

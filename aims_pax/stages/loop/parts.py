@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from aims_pax.committee import Committee, EpochPlan
+from aims_pax.committee import EpochPlan
 from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame
 from aims_pax.learner.state import Rules, StopReason
-from aims_pax.protocols import Molecules, Score
+from aims_pax.protocols import Committee, Molecules, Score
 from aims_pax.sampling import BatchedSampler
 from aims_pax.stages.loop.recording import NoRecorder, TrajectoryRecorder
 from aims_pax.stages.loop.trainer import CommitteeTrainer, Stagnations, usual_trainer

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from aims_pax.committee import Committee
 from aims_pax.departure import Reason
 from aims_pax.frame import Label, LabelFailure, LabelledFrame
 from aims_pax.labelling.desk import Answer
@@ -39,7 +38,7 @@ from aims_pax.learner.events import (
 )
 from aims_pax.learner.state import Phase, State, StopReason
 from aims_pax.learner.transition import equilibration_left, transition
-from aims_pax.protocols import LabelDone
+from aims_pax.protocols import Committee, LabelDone
 from aims_pax.sampling import Advanced
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench

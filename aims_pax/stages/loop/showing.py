@@ -2,10 +2,9 @@
 
 from dataclasses import replace
 
-from aims_pax.committee import Committee
 from aims_pax.learner.events import Advance, Command
 from aims_pax.learner.state import State
-from aims_pax.protocols import Status
+from aims_pax.protocols import Committee, Status
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.loop.parts import LoopParts
 from aims_pax.stages.loop.status import LabelsBefore, loop_status

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass, replace
 
-from aims_pax.committee import Committee
 from aims_pax.dataset.records import Counts
 from aims_pax.learner.cadence import PerRound
 from aims_pax.learner.events import Advance, Ask, AwaitLabel, Command, Distribute, Finish, Train
 from aims_pax.learner.state import LIVE, Phase, Rules, State
 from aims_pax.learner.transition import equilibration_left, threshold
-from aims_pax.protocols import Status
+from aims_pax.protocols import Committee, Status
 from aims_pax.stages.loop.parts import LoopParts
 from aims_pax.stages.states import LETTERS, N_SCORES
 from aims_pax.stages.watching import status_at_rest

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aims_pax.committee import Committee, EpochPlan, EpochReport
+from aims_pax.committee import EpochPlan, EpochReport
 from aims_pax.dataset.records import EpochRow
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Split
 from aims_pax.learner.training.stagnation import Stagnation
-from aims_pax.protocols import Molecules
+from aims_pax.protocols import Committee, Molecules
 
 diary = logging.getLogger("aims_pax.training")
 

@@ -9,7 +9,7 @@ from aims_pax.frame import CommitteePrediction, Label
 from aims_pax.protocols import FramePrediction, MemberErrors
 
 if TYPE_CHECKING:
-    from aims_pax.committee import Committee
+    from aims_pax.protocols import Committee
 
 UNITS: Final = {"forces": ("meV/Å", 1e3), "energy": ("meV per atom", 1e3), "both": ("meV/Å and meV per atom", 1e3)}
 """How an error is told, by `error_type`: its unit, and the factor to it."""

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.committee import Committee, EpochPlan
+from aims_pax.committee import EpochPlan
 from aims_pax.dataset.stock import Labelled, Stock
 from aims_pax.errors import CampaignStopped
 from aims_pax.frame import CommitteePrediction, LabelledFrame, Split
@@ -26,6 +26,7 @@ from aims_pax.learner.passes import (
     trained,
 )
 from aims_pax.learner.quota import SplitCounts
+from aims_pax.protocols import Committee
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.beginnings import isolated

@@ -14,7 +14,7 @@ from aims_pax.committee import Committee, EpochPlan, RandomSubset
 from aims_pax.committee.mace.graph import LabelledGraph, ModelInput, join_graphs
 from aims_pax.committee.mace.loss import Losses, WeightedLoss
 from aims_pax.committee.mace.model import Outputs, run_model
-from aims_pax.committee.replay import points_of_epoch
+from aims_pax.committee.mace.replay import points_of_epoch
 from aims_pax.errors import ModelError, ShapeError
 from aims_pax.frame import Split
 from aims_pax.settings.committee.losses import LOSSES

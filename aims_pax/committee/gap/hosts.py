@@ -1,0 +1,202 @@
+"""The processes that evaluate potentials, seen from the run."""
+
+import functools
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import IO, Any, Final
+
+import numpy as np
+
+from aims_pax.committee.gap.installation import require_quippy
+from aims_pax.committee.gap.messages import Block, read_block, write_block
+from aims_pax.committee.gap.potential import LABEL, GapPotential
+from aims_pax.errors import ModelError, Problem
+from aims_pax.reference.process.leash import ending, leashed
+
+LAST_WORDS: Final = 3
+"""Lines of the output of a process that ended which stand in the message."""
+
+CLOSING_S: Final = 5.0
+
+THREADS: Final = "OMP_NUM_THREADS"
+
+
+def environment() -> dict[str, str]:
+    """Of QUIP's programs: one thread each unless it is said otherwise, for the last bits depend on their number."""
+    return {THREADS: "1", "OPENBLAS_NUM_THREADS": "1", **os.environ}
+
+
+MOST_LOADED: Final = 16
+"""Potentials that a process has at a time."""
+
+
+@functools.cache
+def hosts_of(process: int) -> "Hosts":
+    """The processes that one process asks for all its committees: each takes a second to start.
+
+    Parameters
+    ----------
+    process : int
+        The number of the asking process: what a child by fork has inherited is not its own.
+    """
+    return Hosts(len(os.sched_getaffinity(0)))
+
+
+class Hosts:
+    """Processes with quippy, each started when it is first asked.
+
+    A process that ends is started once more for the same question.
+
+    Parameters
+    ----------
+    n_hosts : int
+    """
+
+    def __init__(self, n_hosts: int) -> None:
+        self._hosts = [_Host() for _ in range(n_hosts)]
+        self._turn = threading.Lock()
+
+    def computed(self, potentials: Mapping[int, GapPotential], question: Mapping[str, Any]) -> dict[int, Block]:
+        """Answers to a question by the potentials of some members, side by side; each a block of that member alone.
+
+        Raises
+        ------
+        ModelError
+            A process has ended twice, or quippy can't use a potential.
+        """
+        shares: dict[int, list[int]] = {}
+        for member in potentials:
+            shares.setdefault(member % len(self._hosts), []).append(member)
+        answers: dict[int, Block] = {}
+        with self._turn:
+            for index, share in shares.items():
+                self._hosts[index].ask([potentials[one] for one in share], question)
+            for index, share in shares.items():
+                found = self._hosts[index].answer()
+                answers |= {member: {name: found[name][row] for name in found} for row, member in enumerate(share)}
+        return answers
+
+
+class _Host:
+    """One process with quippy."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._loaded: tuple[str, ...] = ()
+        self._asked: tuple[Sequence[GapPotential], dict[str, Any]] | None = None
+        # Without a name, so that nothing stays behind.
+        self._output = tempfile.TemporaryFile("a+b")  # noqa: SIM115
+
+    def ask(self, potentials: Sequence[GapPotential], question: Mapping[str, Any]) -> None:
+        """Send a question; the answer is read by :meth:`answer`."""
+        keys = [one.key for one in potentials]
+        self._asked = potentials, {"kind": "compute", "keys": keys, **question}
+        with suppress(OSError, EOFError):  # answer() sees that it has ended
+            self._send()
+
+    def answer(self) -> Block:
+        """What the process says to what it was asked.
+
+        Raises
+        ------
+        ModelError
+            It has ended twice, or can't use the potentials.
+        """
+        try:
+            return self._read()
+        except (OSError, EOFError, ValueError):
+            self._forget()
+        try:
+            self._send()
+            return self._read()
+        except (OSError, EOFError, ValueError) as cause:
+            found = f"has ended twice while it computed forces: {self._end_of_it()}"
+            self._forget()
+            advice = "The structure, or the potential, is one that QUIP gives up at; the command goes on from here."
+            raise ModelError(Problem("the process with quippy", found, "", advice)) from cause
+
+    def _send(self) -> None:
+        assert self._asked is not None
+        potentials, question = self._asked
+        child = self._running()
+        wanted = {one.key: one.text for one in potentials}
+        if missing := [key for key in wanted if key not in self._loaded]:
+            kept = [key for key in self._loaded if key not in wanted][-max(0, MOST_LOADED - len(wanted)) :]
+            keys = (*kept, *(key for key in wanted if key not in missing), *missing)
+            texts = {f"text of {key}": np.frombuffer(wanted[key].encode(), np.uint8) for key in missing}
+            write_block(_pipe(child.stdin), {"kind": "load", "keys": keys, "label": LABEL, **texts})
+            self._loaded = ()
+            _refuse(read_block(_pipe(child.stdout)))
+            self._loaded = keys
+        write_block(_pipe(child.stdin), question)
+
+    def _read(self) -> Block:
+        if self._child is None:
+            raise EOFError
+        answer = read_block(_pipe(self._child.stdout))
+        _refuse(answer)
+        return answer
+
+    def _running(self) -> "subprocess.Popen[bytes]":
+        if self._child is not None and self._child.poll() is None:
+            return self._child
+        require_quippy()
+        self._output.truncate(0)
+        command = leashed([sys.executable, "-m", "aims_pax.committee.gap.host"])
+        # A group of its own: Ctrl-C is the run's to understand.
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._output,
+            env=environment(),
+            process_group=0,
+        )
+        self._child, self._loaded = child, ()
+        self._end = weakref.finalize(self, _end, child)
+        return child
+
+    def _forget(self) -> None:
+        if self._child is not None:
+            self._end()
+            self._child, self._loaded = None, ()
+
+    def _end_of_it(self) -> str:
+        """How it ended, and its last words."""
+        code = None
+        if self._child is not None:
+            with suppress(subprocess.TimeoutExpired):
+                code = self._child.wait(CLOSING_S)
+        self._output.seek(0)
+        said = [line.strip() for line in self._output.read().decode(errors="replace").splitlines() if line.strip()]
+        return " | ".join(["no answer" if code is None else ending(code), *said[-LAST_WORDS:]])
+
+
+def _refuse(answer: Block) -> None:
+    if "error" in answer:
+        raise ModelError(Problem("quippy", f"can't use a potential: {answer['error']}"))
+
+
+def _pipe(pipe: IO[bytes] | None) -> Any:
+    if pipe is None:
+        raise EOFError
+    return pipe
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """End a process: it ends when nobody can ask any more."""
+    for pipe in (child.stdin, child.stdout):
+        if pipe is not None:
+            with suppress(OSError):
+                pipe.close()
+    try:
+        child.wait(CLOSING_S)
+    except subprocess.TimeoutExpired:  # in the middle of a long calculation
+        child.kill()
+        child.wait()
