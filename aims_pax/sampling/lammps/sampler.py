@@ -10,28 +10,27 @@ import torch
 from torch import Tensor
 
 from aims_pax.batch import AtomBatch
-from aims_pax.errors import Problem, SettingsError, ShapeError, StoreError
+from aims_pax.errors import ShapeError, StoreError
 from aims_pax.frame import FloatArray, Frame
-from aims_pax.protocols import AnswersLater, Driver, ExplainsFailures, GivesStress
+from aims_pax.protocols import AnswersLater, Driver, ExplainsFailures
 from aims_pax.sampling.asking import Asking, Question, at_once, side_by_side
 from aims_pax.sampling.dynamics import Felt
-from aims_pax.sampling.lammps.beginning import Plan
+from aims_pax.sampling.lammps.beginning import Plan, nearest_lines, require_plain
 from aims_pax.sampling.lammps.child import Message
-from aims_pax.sampling.lammps.conversation import Conversation, Lost, require_lammps
+from aims_pax.sampling.lammps.children import Children
+from aims_pax.sampling.lammps.conversation import require_lammps
 from aims_pax.sampling.lammps.standing import NONE, SAVED, Standing, as_bytes, loaded, saved
 from aims_pax.sampling.neighbours import NearBatch, SkinLists
 from aims_pax.sampling.noise import NoiseStream
 from aims_pax.sampling.soundness import Soundness
-from aims_pax.settings.motion.lammps_lines import LammpsLines, default_lines
+from aims_pax.settings.motion.lammps_lines import LammpsLines
 from aims_pax.trajectory import (
     Advanced,
-    StatisticalEnsemble,
     TrajectoryCheckpoint,
     TrajectoryStart,
     pack_arrays,
     unpack_arrays,
 )
-from aims_pax.units import BOLTZMANN_EV_PER_K
 
 
 def lammps_sampler(
@@ -61,7 +60,7 @@ def lammps_sampler(
     UserError
         LAMMPS is not installed, or the starts ask for what is written in lines: segments, ramps, held atoms, biases.
     """
-    each = [_nearest_lines(start) if lines is None else lines for start in starts]
+    each = [nearest_lines(start) if lines is None else lines for start in starts]
     return LammpsSampler(starts, driver, lines=each, folder=folder, device=device)
 
 
@@ -107,13 +106,12 @@ class LammpsSampler:
         patience_s: float = 300.0,
     ) -> None:
         require_lammps()
-        _require_plain(starts, lines, driver)
+        require_plain(starts, lines, driver)
         self._plans = [Plan.of(k, *each) for k, each in enumerate(zip(starts, lines, strict=True))]
         self._driver = driver
         self._device = torch.device(device)
         self._temporary = tempfile.TemporaryDirectory(prefix="aims-pax-lammps-") if folder is None else None
         self._folder = Path(self._temporary.name) if self._temporary else Path(folder or ".")
-        self._patience_s = patience_s
         frames = [replace(s.frame, trajectory=k, md_step=0, generation=0) for k, s in enumerate(starts)]
         self._lists = SkinLists(
             frames, driver.cutoff, skin_ang=skin_ang, min_distance_factor=min_distance_factor, device=self._device
@@ -124,8 +122,7 @@ class LammpsSampler:
         self._standings = [
             Standing(frame.positions.copy(), self._drawn(k, 0), frame.cell.copy()) for k, frame in enumerate(frames)
         ]
-        self._talks = dict[int, Conversation]()
-        self._interrupted = set[int]()
+        self._children = Children(self._folder, patience_s=patience_s)
         self._first_steps, self._goals = [0] * len(starts), [0] * len(starts)
         self._felt = [(float("nan"), 0)] * len(starts)
         self._near: NearBatch | None = None
@@ -185,10 +182,7 @@ class LammpsSampler:
 
     def kinetic_temperature(self, trajectory: int) -> float:
         """Temperature of the momenta of one trajectory, K."""
-        plan = self._plans[trajectory]
-        n_atoms = len(plan.masses)
-        n_degrees = 3 * n_atoms - (3 if plan.lines.keeps_momentum and n_atoms > 1 else 0)
-        return 2 * self._kinetic_energy(trajectory) / (n_degrees * BOLTZMANN_EV_PER_K)
+        return self._plans[trajectory].temperature_of(self._standings[trajectory].momenta)
 
     def total_energy(self, trajectory: int) -> float:
         """Kinetic plus potential energy of one trajectory, eV: what NVE conserves. NaN where it has no forces."""
@@ -198,11 +192,11 @@ class LammpsSampler:
             felt, _ = at_once(self._evaluated(self.batch([trajectory]), want_stress=False), self._driver)
             standing.energy = float(felt.energies[0])
             standing.generation = generation
-        return self._kinetic_energy(trajectory) + standing.energy
+        return self._plans[trajectory].kinetic_energy(standing.momenta) + standing.energy
 
     def conserved_energy(self, trajectory: int) -> float:
         """The same plus what thermostats and barostats of LAMMPS have taken, eV; NaN where LAMMPS doesn't count it."""
-        if "langevin" in " ".join(line for _, line in self._plans[trajectory].lines.commands):
+        if not self._plans[trajectory].lines.conserves:
             return float("nan")
         return self.total_energy(trajectory) + self._standings[trajectory].ecouple
 
@@ -221,7 +215,7 @@ class LammpsSampler:
                 f"trajectory {trajectory} has {len(standing.positions)} atoms; "
                 f"the checkpoint holds positions {checkpoint.positions.shape}"
             )
-        self._close(trajectory)
+        self._children.close(trajectory)
         standing.n_drawn += 1
         standing.positions = checkpoint.positions.copy()
         standing.cell = (plan.start.frame.cell if checkpoint.cell is None else checkpoint.cell).copy()
@@ -254,25 +248,24 @@ class LammpsSampler:
             standings = loaded(arrays, [len(plan.masses) for plan in self._plans])
         except ValueError as cause:
             raise StoreError(f"the saved sampling state belongs to other structures: {cause}") from cause
-        for trajectory in list(self._talks):
-            self._close(trajectory)
+        self._children.close_all()
         self._standings = standings
         self._near = None
         self._lists.rebuild(arrays["built_at"].astype(np.float64), arrays["built_in"].astype(np.float64))
 
     def close(self) -> None:
         """End all processes; a trajectory that is moved again begins anew where it stands."""
-        for trajectory in list(self._talks):
-            self._close(trajectory)
+        self._children.close_all()
 
     def _advancing(self, trajectories: list[int], n_steps: int) -> Asking[dict[int, str]]:
         """Move trajectories on in one batch; problems by trajectory."""
         problems = dict[int, str]()
         self._begin(trajectories, problems)
-        for trajectory in trajectories:
+        sound = [trajectory for trajectory in trajectories if trajectory not in problems]
+        for trajectory in sound:
             self._goals[trajectory] = self.md_step(trajectory) + n_steps
-        self._say({k: Message("go", {"n_steps": n_steps}) for k in trajectories if k not in problems}, problems)
-        asking = self._heard([k for k in trajectories if k not in problems], problems)
+        self._children.say({trajectory: Message("go", {"n_steps": n_steps}) for trajectory in sound}, problems)
+        asking = self._heard(sound, problems)
         while asking:
             near, wrecked = self._placed(asking)
             if near is None:
@@ -282,58 +275,37 @@ class LammpsSampler:
             wants = [self._plans[trajectory].lines.wants_stress for trajectory in asking]
             felt, generation = yield from self._evaluated(near.batch, want_stress=any(wants))
             wrecked = self._soundness.of_forces(near.batch, felt, wants)
-            self._say(self._answers([k for k in asking if k not in wrecked], near, felt, generation), problems)
+            sound = [trajectory for trajectory in asking if trajectory not in wrecked]
+            self._children.say(self._answers(sound, near, felt, generation), problems)
             self._hold(wrecked, problems)
-            asking = self._heard([k for k in asking if k not in problems], problems)
+            asking = self._heard(sound, problems)
         return problems
 
     def _begin(self, trajectories: Iterable[int], problems: dict[int, str]) -> None:
         """Have children for all of them, which are started side by side."""
-        for trajectory in self._interrupted & set(trajectories):
-            self._close(trajectory)
-        new = [trajectory for trajectory in trajectories if trajectory not in self._talks]
-        for trajectory in new:
-            folder = self._folder / f"trajectory_{trajectory:03d}"
-            folder.mkdir(parents=True, exist_ok=True)
-            self._talks[trajectory] = Conversation(folder, patience_s=self._patience_s)
-        for trajectory in new:
+        new = self._children.start(trajectories)
+        for trajectory, scratch in new.items():
             standing = self._standings[trajectory]
-            scratch = self._talks[trajectory].scratch
-            self._say({trajectory: self._plans[trajectory].beginning(standing, scratch=scratch)}, problems)
+            message = self._plans[trajectory].beginning(standing, scratch=scratch)
+            self._children.say({trajectory: message}, problems)
             standing.n_begun += 1
             self._first_steps[trajectory] = standing.n_steps
-        self._heard([trajectory for trajectory in new if trajectory not in problems], problems)
-
-    def _say(self, messages: Mapping[int, Message], problems: dict[int, str]) -> None:
-        for trajectory, message in messages.items():
-            self._interrupted.add(trajectory)
-            try:
-                self._talks[trajectory].say(message)
-            except Lost as loss:
-                self._lose(trajectory, str(loss), problems)
+        self._children.hear(new, problems)
 
     def _heard(self, trajectories: Iterable[int], problems: dict[int, str]) -> dict[int, tuple[FloatArray, FloatArray]]:
         """Positions and cells of those that ask for forces; the others stand, or are lost."""
         asking = dict[int, tuple[FloatArray, FloatArray]]()
-        for trajectory in trajectories:
-            try:
-                message = self._talks[trajectory].hear()
-            except Lost as loss:
-                self._lose(trajectory, str(loss), problems)
+        for trajectory, message in self._children.hear(trajectories, problems).items():
+            if message.kind != "asks":
+                self._stand(trajectory, message)
                 continue
-            if message.kind == "asks":
-                orientation = self._plans[trajectory].orientation
-                positions, box = message.arrays["positions"], message.arrays["cell"]
-                asking[trajectory] = orientation.out_of(positions), orientation.cell_of(box)
-                continue
-            self._stand(trajectory, message)
-            if message.kind == "failed":
-                self._lose(trajectory, f"LAMMPS: {message.facts['words']}", problems)
+            orientation = self._plans[trajectory].orientation
+            positions, box = message.arrays["positions"], message.arrays["cell"]
+            asking[trajectory] = orientation.out_of(positions), orientation.cell_of(box)
         return asking
 
     def _stand(self, trajectory: int, message: Message) -> None:
         """Take over where a trajectory has ended its last whole step."""
-        self._interrupted.discard(trajectory)
         plan, standing, arrays = self._plans[trajectory], self._standings[trajectory], message.arrays
         if "positions" not in arrays:
             return
@@ -354,17 +326,8 @@ class LammpsSampler:
     def _hold(self, wrecked: Mapping[int, str], problems: dict[int, str]) -> None:
         """Have those stand whose forces can't be used."""
         problems |= wrecked
-        self._say({trajectory: Message("hold") for trajectory in wrecked}, problems)
-        self._heard([trajectory for trajectory in wrecked if trajectory in self._talks], problems)
-
-    def _lose(self, trajectory: int, words: str, problems: dict[int, str]) -> None:
-        problems[trajectory] = words
-        self._close(trajectory)
-
-    def _close(self, trajectory: int) -> None:
-        self._interrupted.discard(trajectory)
-        if trajectory in self._talks:
-            self._talks.pop(trajectory).close()
+        self._children.say({trajectory: Message("hold") for trajectory in wrecked}, problems)
+        self._heard(wrecked, problems)
 
     def _placed(self, asking: Mapping[int, tuple[FloatArray, FloatArray]]) -> tuple[NearBatch | None, dict[int, str]]:
         """The structures that ask, or problems of those that can't be asked for."""
@@ -382,9 +345,7 @@ class LammpsSampler:
         answer = yield Question(batch, want_stress=want_stress)
         return answer.felt, generation
 
-    def _answers(
-        self, trajectories: Sequence[int], near: NearBatch, felt: Felt, generation: int
-    ) -> dict[int, Message]:
+    def _answers(self, trajectories: Sequence[int], near: NearBatch, felt: Felt, generation: int) -> dict[int, Message]:
         """What each of them is told of what a batch feels."""
         found = dict[int, Message]()
         order = near.batch.trajectory.tolist()
@@ -422,39 +383,4 @@ class LammpsSampler:
         return self._driver.failure_of(trajectory) if isinstance(self._driver, ExplainsFailures) else None
 
     def _drawn(self, trajectory: int, draw: int) -> FloatArray:
-        """Momenta (n_atoms, 3), eV fs/Å, of the temperature; none where the lines go downhill."""
-        plan = self._plans[trajectory]
-        noise = self._streams[trajectory].momenta(draw)
-        if plan.lines.minimizes:
-            return np.zeros_like(noise)
-        kt = BOLTZMANN_EV_PER_K * plan.start.program[0].temperature_k
-        momenta = np.sqrt(plan.masses * kt)[:, None] * noise
-        if len(momenta) > 1:
-            momenta -= plan.masses[:, None] / plan.masses.sum() * momenta.sum(axis=0)
-        return momenta
-
-    def _kinetic_energy(self, trajectory: int) -> float:
-        momenta = self._standings[trajectory].momenta
-        return float((np.square(momenta).sum(axis=1) / self._plans[trajectory].masses).sum() / 2)
-
-
-def _nearest_lines(start: TrajectoryStart) -> LammpsLines:
-    dynamics = start.program[0].dynamics
-    if dynamics.ensemble is StatisticalEnsemble.NVT and dynamics.is_stochastic:
-        return default_lines("langevin")
-    return default_lines(dynamics.ensemble.value)
-
-
-def _require_plain(starts: Sequence[TrajectoryStart], lines: Sequence[LammpsLines], driver: Driver) -> None:
-    """See that nothing is asked for that LAMMPS would not do."""
-    problems = list[Problem]()
-    for trajectory, (start, own) in enumerate(zip(starts, lines, strict=True)):
-        where, first = f"trajectory {trajectory}", start.program[0]
-        if len(start.program) > 1 or first.ramps or first.held or first.biases:
-            found = "has segments, ramps, held atoms or biases, of which LAMMPS knows nothing."
-            problems.append(Problem(where, found, advice="Write them as lines of LAMMPS."))
-        if own.wants_stress and not isinstance(driver, GivesStress):
-            found = f"{own.source} ask for a pressure, and {type(driver).__name__} gives no stress."
-            problems.append(Problem(where, found, advice="Take a driver that gives stress, or other lines."))
-    if problems:
-        raise SettingsError(problems)
+        return self._plans[trajectory].drawn(self._streams[trajectory].momenta(draw))

@@ -8,6 +8,11 @@ from typing import Final, Self
 
 from aims_pax.errors import Problem, SettingsError
 
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 NAMES: Final[Mapping[str, str]] = {
     "temperature": "temperature, K",
     "pressure": "pressure, bar",
@@ -20,8 +25,10 @@ NAMES: Final[Mapping[str, str]] = {
 """What stands in lines as ${name}, and is filled in."""
 
 ALLOWED: Final = frozenset(
-    "compute compute_modify comm_modify dump dump_modify fix fix_modify group min_modify min_style minimize neigh_modify "
-    "region thermo thermo_modify thermo_style unfix uncompute undump variable".split()
+    _words(
+        "compute compute_modify comm_modify dump dump_modify fix fix_modify group min_modify min_style minimize "
+        "neigh_modify region thermo thermo_modify thermo_style unfix uncompute undump variable"
+    )
 )
 """Commands that may stand in lines: those that say how atoms move, and what of it is written."""
 
@@ -32,22 +39,27 @@ _LINES: Final = "lines are read one after another; none of them leads elsewhere"
 
 WHY_NOT: Final[Mapping[str, str]] = {
     **dict.fromkeys(
-        "units atom_style atom_modify boundary box change_box create_atoms create_box clear delete_atoms dimension "
-        "displace_atoms labelmap lattice mass molecule newton package processors read_data read_dump read_restart "
-        "replicate reset_atoms set suffix".split(),
+        _words(
+            "units atom_style atom_modify boundary box change_box create_atoms create_box clear delete_atoms dimension "
+            "displace_atoms labelmap lattice mass molecule newton package processors read_data read_dump read_restart "
+            "replicate reset_atoms set suffix"
+        ),
         _PROGRAM,
     ),
     **dict.fromkeys(
-        "angle_coeff angle_style bond_coeff bond_style dihedral_coeff dihedral_style improper_coeff improper_style "
-        "kspace_style kspace_modify pair_coeff pair_modify pair_style special_bonds".split(),
+        _words(
+            "angle_coeff angle_style bond_coeff bond_style dihedral_coeff dihedral_style improper_coeff improper_style "
+            "kspace_style kspace_modify pair_coeff pair_modify pair_style special_bonds"
+        ),
         _FORCES,
     ),
     **dict.fromkeys(
-        "hyper neb neb/spin prd rerun reset_timestep run run_style tad temper temper/grem temper/npt timestep "
-        "timer".split(),
+        _words(
+            "hyper neb neb/spin prd rerun reset_timestep run run_style tad temper temper/grem temper/npt timestep timer"
+        ),
         _LENGTH,
     ),
-    **dict.fromkeys("if include jump label next partition plugin print python quit shell".split(), _LINES),
+    **dict.fromkeys(_words("if include jump label next partition plugin print python quit shell"), _LINES),
     "velocity": "momenta are drawn by the program, at its temperature, so that an interrupted trajectory keeps its own",
     **dict.fromkeys(("restart", "write_restart", "write_data"), "what an interrupted run needs is kept by the program"),
     **dict.fromkeys(("log", "echo"), "LAMMPS's words are kept in log.lammps of the trajectory"),
@@ -56,9 +68,9 @@ WHY_NOT: Final[Mapping[str, str]] = {
 
 FIXES_WITHOUT: Final = re.compile(
     r"(adapt/fep|amoeba|atom/swap|bond/|charge/regulation|deposit|evaporate|external|gcmc|imd|ipi|lambdah|mdi|mol/swap|"
-    r"neb|pimd|plugin|pour|python|restrain|sgcmc|tfmc|widom)"
+    r"neb|pimd|plugin|pour|python|sgcmc|tfmc|widom)"
 )
-"""Styles of fixes that change which atoms there are, bring forces of bonds, or speak with other programs."""
+"""Styles of fixes that change which atoms there are, or speak with other programs."""
 
 OWN: Final = "pax_"
 """Begins the names of what the program defines itself."""
@@ -66,6 +78,7 @@ OWN: Final = "pax_"
 _NEEDS_PRESSURE: Final = re.compile(r"press|stress|virial|box/relax|msst|\bn(p[th]|phug)\b|\bp[xyz]{2}\b|/np[th]")
 _NEEDS_TILT: Final = re.compile(r"\b(tri|xy|xz|yz)\b")
 _PUSHES: Final = re.compile(r"langevin|brownian|\b(bd|gld|move|setforce|freeze|viscous|wall)\b")
+_UNCOUNTED: Final = re.compile(r"langevin|brownian|\b(bd|gld|gle|viscous|move)\b")
 _DEFINES: Final = frozenset({"fix", "compute", "dump", "variable", "group", "region"})
 
 
@@ -144,7 +157,12 @@ class LammpsLines:
     @property
     def keeps_momentum(self) -> bool:
         """Whether nothing in them is known to change the momentum of the whole."""
-        return not any(_PUSHES.search(command) for _, command in self.commands)
+        return not any(_PUSHES.search(style) for style in self._fixes)
+
+    @property
+    def conserves(self) -> bool:
+        """Whether LAMMPS counts the heat that thermostats take: it does not by itself for Langevin's."""
+        return not self.minimizes and not any(_UNCOUNTED.search(style) for style in self._fixes)
 
     @property
     def _minimizes_early(self) -> bool:
@@ -162,7 +180,7 @@ class LammpsLines:
         if words[0] == "variable" and len(words) > 1 and words[1] in NAMES:
             return Problem(where, f"{words[1]} is filled in by the program.", advice="Choose another name.")
         if words[0] == "fix" and len(words) > 3 and FIXES_WITHOUT.match(words[3]):
-            found = f"fix {words[3]} changes which atoms there are, or brings what the program gives."
+            found = f"fix {words[3]} changes which atoms there are, or speaks with others."
             return Problem(where, found, advice="Leave the line out.")
         if words[0] == "variable" and words[2:3] and words[2] in ("python", "world", "universe", "uloop"):
             return Problem(where, f"a variable of style {words[2]} needs what is not there.", advice="Use equal.")
@@ -171,6 +189,12 @@ class LammpsLines:
             found = f"nothing is known of ${{{min(named)}}}."
             return Problem(where, found, ", ".join(f"${{{name}}}" for name in NAMES), "Define it by `variable`.")
         return None
+
+    @property
+    def _fixes(self) -> list[str]:
+        """Styles of the fixes."""
+        found = [command.split() for _, command in self.commands]
+        return [words[3] for words in found if words[0] == "fix" and len(words) > 3]
 
     @property
     def _own_variables(self) -> set[str]:
