@@ -110,6 +110,16 @@ class TestLammpsSampler(SamplerContract):
         assert abs(sampler.total_energy(6) - kinetic) > 0.02
         assert np.isnan(sampler.conserved_energy(0))
 
+    def test_a_rewind_moves_no_other_trajectory(self, sampler: Sampler) -> None:
+        """As in the suite, with two."""
+        undisturbed = self._new()
+        for one in (sampler, undisturbed):
+            one.advance([0, 1], 10)
+        sampler.rewind(0, sampler.checkpoint(0))
+        for one in (sampler, undisturbed):
+            one.advance([1], 10)
+        self._assert_same(sampler, undisturbed, 1)
+
     @pytest.mark.skip(reason=NO_PROGRAMS)
     def test_a_relaxation_ends_before_its_time_and_the_program_goes_on(self, sampler: Sampler) -> None: ...
 
@@ -121,6 +131,20 @@ class TestLammpsSampler(SamplerContract):
 
     @pytest.mark.skip(reason=NO_PROGRAMS)
     def test_biases_are_felt_and_what_they_have_learned_is_saved(self) -> None: ...
+
+    @staticmethod
+    def _assert_same(one: Sampler, other: Sampler, trajectory: int, *, atol: float = 0.0) -> None:
+        """What is LAMMPS's own are the bytes of a restart file: the same ones, or others altogether."""
+        if not atol:
+            SamplerContract._assert_same(one, other, trajectory)
+            return
+        ours, theirs = one.checkpoint(trajectory), other.checkpoint(trajectory)
+        assert ours.md_step == theirs.md_step
+        assert ours.cell is not None
+        assert theirs.cell is not None
+        np.testing.assert_allclose(ours.positions, theirs.positions, rtol=0, atol=atol)
+        np.testing.assert_allclose(ours.momenta, theirs.momenta, rtol=0, atol=100 * atol)
+        np.testing.assert_allclose(ours.cell, theirs.cell, rtol=0, atol=atol)
 
     def test_no_child_outlives_its_sampler(self) -> None:
         """Nor anything that its MPI library keeps in memory."""

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.frame import FloatArray
-from aims_pax.protocols import Driver, GivesStress
 from aims_pax.sampling.lammps.child import Message
 from aims_pax.sampling.lammps.orientation import Orientation
 from aims_pax.sampling.lammps.standing import Standing
@@ -139,22 +138,19 @@ def nearest_lines(start: TrajectoryStart) -> LammpsLines:
     return default_lines(dynamics.ensemble.value)
 
 
-def require_plain(starts: Sequence[TrajectoryStart], lines: Sequence[LammpsLines], driver: Driver) -> None:
+def require_plain(starts: Sequence[TrajectoryStart]) -> None:
     """See that nothing is asked for that LAMMPS would not do.
 
     Raises
     ------
     SettingsError
-        Segments, ramps, held atoms, biases, or a pressure by a driver that gives no stress.
+        Segments, ramps, held atoms or biases.
     """
     problems = list[Problem]()
-    for trajectory, (start, own) in enumerate(zip(starts, lines, strict=True)):
+    for trajectory, start in enumerate(starts):
         where, first = f"trajectory {trajectory}", start.program[0]
         if len(start.program) > 1 or first.ramps or first.held or first.biases:
             found = "has segments, ramps, held atoms or biases, of which LAMMPS knows nothing."
             problems.append(Problem(where, found, advice="Write them as lines of LAMMPS."))
-        if own.wants_stress and not isinstance(driver, GivesStress):
-            found = f"{own.source} ask for a pressure, and {type(driver).__name__} gives no stress."
-            problems.append(Problem(where, found, advice="Take a driver that gives stress, or other lines."))
     if problems:
         raise SettingsError(problems)

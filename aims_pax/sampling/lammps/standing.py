@@ -57,7 +57,7 @@ class Standing:
             self.positions.copy(),
             self.momenta.copy(),
             self.cell.copy(),
-            own=as_numbers(self.restart) if len(self.restart) else None,
+            own=as_numbers(self.restart),
         )
 
 
