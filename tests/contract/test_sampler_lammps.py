@@ -56,10 +56,10 @@ class TestLammpsSampler(SamplerContract):
         ]
 
     def test_a_trajectory_does_not_depend_on_which_others_move_with_it(self) -> None:
-        """As in the suite, with one trajectory of each ensemble."""
+        """As in the suite, with two trajectories."""
         together, apart = self._new(), self._new()
-        together.advance([0, 2, 6], 40)
-        for trajectory in (2, 6, 0):
+        together.advance([0, 6], 40)
+        for trajectory in (6, 0):
             apart.advance([trajectory], 40)
             self._assert_same(together, apart, trajectory, atol=self.BATCH_TOLERANCE_ANG)
 
@@ -85,9 +85,9 @@ class TestLammpsSampler(SamplerContract):
             self._assert_same(uninterrupted, resumed, trajectory, atol=1e-10)
         assert resumed.conserved_energy(6) == pytest.approx(uninterrupted.conserved_energy(6), abs=1e-9)
 
-    @pytest.mark.parametrize("trajectory", [0, 4, 6])
+    @pytest.mark.parametrize("trajectory", [0, 6])
     def test_a_rewound_trajectory_counts_on_and_takes_another_way(self, sampler: Sampler, trajectory: int) -> None:
-        """The suite has two more, of which each costs two children."""
+        """The suite has three more, of which each costs two children."""
         super().test_a_rewound_trajectory_counts_on_and_takes_another_way(sampler, trajectory)
 
     def test_a_barostat_moves_the_cell_and_nothing_else_does(self, sampler: Sampler) -> None:

@@ -24,6 +24,11 @@ class Children:
         self._talks = dict[int, Conversation]()
         self._spoken_to = set[int]()
 
+    @property
+    def processes(self) -> dict[int, int]:
+        """Their numbers in the operating system, by trajectory."""
+        return {trajectory: talk.pid for trajectory, talk in self._talks.items()}
+
     def start(self, trajectories: Iterable[int]) -> dict[int, str]:
         """See that each has a child; the folders for restart files of those that are new.
 

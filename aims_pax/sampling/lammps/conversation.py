@@ -77,6 +77,11 @@ class Conversation:
             os.set_blocking(_there(pipe).fileno(), False)
         self._end = weakref.finalize(self, _end, self._child, self.scratch)
 
+    @property
+    def pid(self) -> int:
+        """Number of its process."""
+        return self._child.pid
+
     def say(self, message: Message) -> None:
         """Send a message.
 

@@ -137,6 +137,11 @@ class LammpsSampler:
         """Pairs up to this distance are in every batch, Å; None: those of overlapping atoms alone."""
         return self._driver.cutoff
 
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """Numbers of the processes in which LAMMPS runs at present."""
+        return tuple(self._children.processes.values())
+
     def advance(self, trajectories: Sequence[int], n_steps: int) -> list[Advanced]:
         """Move some trajectories on by a number of steps.
 

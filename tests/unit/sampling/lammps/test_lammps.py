@@ -70,11 +70,6 @@ def slab() -> Frame:
     return replace(left_handed(), pbc=np.array([True, False, True]))
 
 
-def processes(sampler: LammpsSampler) -> dict[int, int]:
-    """Numbers of the processes of trajectories."""
-    return {k: talk._child.pid for k, talk in sampler._children._talks.items()}
-
-
 @pytest.mark.parametrize("frame", [left_handed(), slab()], ids=["triclinic", "slab"])
 def test_newtons_equations_have_the_same_solution_in_every_orientation(frame: Frame, make: Make) -> None:
     """Both are velocity Verlet; constants differ by 1e-7 of their values."""
@@ -103,8 +98,8 @@ def test_pressure_in_lammps_is_the_stress_of_the_driver(make: Make, tmp_path: Pa
     back = Orientation.of(left_handed()).back
     expected_energy, _, expected = Bonds().energies_forces_stress(AtomBatch.from_frames([left_handed()], 4.0))
     found = (back.T @ stress @ back)[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
-    assert np.abs(expected[0]).max() > 1e-2
-    np.testing.assert_allclose(found, expected[0], rtol=1e-6, atol=1e-8)
+    assert float(expected[0].abs().max()) > 1e-2
+    np.testing.assert_allclose(found, expected[0].numpy(), rtol=1e-6, atol=1e-8)
     assert energy == pytest.approx(float(expected_energy[0]), abs=1e-10)
 
 
@@ -115,7 +110,7 @@ def test_a_slanting_cell_moves_by_its_stress(make: Make) -> None:
     sampler.advance([0], 20)
     before, cell = sampler.conserved_energy(0), sampler.frame(0).cell
     kinetic = sampler.total_energy(0)
-    sampler.advance([0], 150)
+    sampler.advance([0], 80)
     strain = np.linalg.solve(cell, sampler.frame(0).cell) - np.eye(3)
     assert np.abs(strain).max() > 1e-3
     assert sampler.conserved_energy(0) == pytest.approx(before, abs=2e-3)
@@ -123,15 +118,15 @@ def test_a_slanting_cell_moves_by_its_stress(make: Make) -> None:
 
 
 def test_energy_does_not_drift(make: Make) -> None:
-    """By less than 1e-4 eV an atom and ps, in 1 ps."""
+    """By less than 1 meV an atom and ps, in 0.3 ps; it goes up and down by the same with the time step."""
     sampler = make([rattled(crystal(), 1)], NVE)
-    sampler.advance([0], 100)
     energies = list[float]()
-    for _ in range(20):
-        sampler.advance([0], 100)
+    for _ in range(60):
+        sampler.advance([0], 10)
         energies.append(sampler.total_energy(0))
-    slope = np.polyfit(np.arange(20) * 0.05, energies, 1)[0]
-    assert abs(slope) / 4 < 1e-4
+    slope = np.polyfit(np.arange(60) * 0.005, energies, 1)[0]
+    assert abs(slope) / 4 < 1e-3
+    assert np.ptp(energies) / 4 < 1e-3
 
 
 def test_atoms_that_leave_their_cell_are_followed(make: Make) -> None:
@@ -188,7 +183,7 @@ def test_a_process_that_is_killed_is_told_and_the_others_go_on(make: Make) -> No
     sampler = make([cluster(), cluster()], NVE)
     sampler.advance([0, 1], 5)
     standing = sampler.frame(1)
-    os.kill(processes(sampler)[1], signal.SIGKILL)
+    os.kill(sampler.processes[1], signal.SIGKILL)
     well, ill = sampler.advance([0, 1], 5)
     assert (well.problem, well.md_step) == (None, 10)
     assert ill.problem == "LAMMPS's process ended by SIGKILL"
@@ -203,10 +198,10 @@ def test_a_process_that_hangs_is_ended(tmp_path: Path) -> None:
     sampler = LammpsSampler([started(cluster())], Bonds(), lines=[NVE], folder=tmp_path, patience_s=15.0)
     sampler.advance([0], 1)
     sampler._children._patience_s = sampler._children._talks[0]._patience_s = 0.5
-    os.kill(processes(sampler)[0], signal.SIGSTOP)
+    os.kill(sampler.processes[0], signal.SIGSTOP)
     (moved,) = sampler.advance([0], 5)
     assert moved.problem == "LAMMPS has not answered for 0.5 s, and was ended"
-    assert not processes(sampler)
+    assert not sampler.processes
 
 
 def test_what_lammps_says_against_a_line_is_told_with_the_line(make: Make) -> None:
