@@ -162,6 +162,8 @@ def _read_beside(project: Project, stage: StagePlan) -> dict[str, Any]:
 def _digest_of_workflow(workflow: Workflow) -> str:
     """What a workflow says, and the structures that it names."""
     digest = hashlib.sha256(json.dumps([one.settings.model_dump(mode="json") for one in workflow.phases]).encode())
+    for lines in workflow.lines.values():
+        digest.update(json.dumps(lines.commands).encode())
     for frame in workflow.structures.values():
         for array in (frame.numbers, frame.positions, frame.cell, frame.pbc):
             digest.update(np.ascontiguousarray(array).tobytes())

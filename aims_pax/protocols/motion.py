@@ -195,6 +195,11 @@ class Sampler(Protocol):
     on how many steps are asked for at a time, not on interruptions.
     """
 
+    @property
+    def cutoff(self) -> float | None:
+        """Pairs up to this distance (Å) are in every batch; None: those of overlapping atoms alone."""
+        ...
+
     def advance(self, trajectories: Sequence[int], n_steps: int) -> list[Advanced]:
         """Move some trajectories on by a number of steps; what became of each, in the order asked for.
 

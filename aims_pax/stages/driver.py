@@ -55,8 +55,7 @@ def cells_move(project: Project, settings: ActiveLearningSettings | FlyStageSett
 
 def moves_cells(project: Project, name: str) -> bool:
     """Whether any phase of the workflows of a stage is under a barostat, or relaxes its cell."""
-    runs = [phase.settings.run for one in project.further.workflows[name] for phase in one.phases]
-    return any(run.type == "npt" or run.relax_cell for run in runs)
+    return any(one.moves_cells() for one in project.further.workflows[name])
 
 
 def _driver(project: Project, choice: DriverChoice, handling: "Handling") -> "Driver":

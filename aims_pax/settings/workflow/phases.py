@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from aims_pax.frame import Frame
+from aims_pax.settings.motion.lammps_lines import LammpsLines
 from aims_pax.settings.section import Section
 from aims_pax.settings.workflow.geometry import GeometrySettings
 from aims_pax.settings.workflow.run import RunSettings
@@ -58,6 +59,8 @@ class Workflow:
         In their order; at least one.
     structures : mapping of Path to Frame
         The last structure of each file that the phases name, by the path in their settings.
+    lines : mapping of Path to LammpsLines
+        What LAMMPS is told, likewise.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Workflow:
     system: str
     phases: tuple[Phase, ...]
     structures: Mapping[Path, Frame] = field(default_factory=dict)
+    lines: Mapping[Path, LammpsLines] = field(default_factory=dict)
 
     @property
     def elements(self) -> tuple[int, ...]:
@@ -85,6 +89,11 @@ class Workflow:
         molecule = next(iter(geometry.molecules.values()))
         cell = np.diag(geometry.box or (USUAL_BOX_ANG,) * 3)
         return replace(self.structures[molecule.path], cell=cell, pbc=np.ones(3, dtype=np.bool_))
+
+    def moves_cells(self) -> bool:
+        """Whether any phase needs stress."""
+        runs = [phase.settings.run for phase in self.phases]
+        return any(run.moves_cell or (run.lines is not None and self.lines[run.lines].wants_stress) for run in runs)
 
     @property
     def sampling(self) -> int:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.settings.committee.mace import MACE_SECTIONS
+from aims_pax.settings.motion.lammps_lines import LammpsLines
 from aims_pax.settings.reading.document import KeyPath, dotted, read_document
 from aims_pax.settings.reading.kinds import shown
 from aims_pax.settings.reading.validation import Reading, suggestion
@@ -52,10 +53,27 @@ def read_workflow(path: Path, *, systems: Sequence[str]) -> Workflow:
     }
     chain = Chain(reading, read_structures(reading, files, system))
     read = [_phase(reading, chain, number, data) for number, data in phases.items()]
+    lines = _lines(reading, [phase for phase in read if phase is not None])
     if document.problems or reading.problems:
         raise SettingsError([*document.problems, *reading.problems])
     found = tuple(phase for phase in read if phase is not None)
-    return Workflow(path.stem, path, system, found, chain.structures)
+    return Workflow(path.stem, path, system, found, chain.structures, lines)
+
+
+def _lines(reading: Reading, phases: Sequence[Phase]) -> dict[Path, LammpsLines]:
+    """What phases tell LAMMPS, after noting what is wrong with it."""
+    found: dict[Path, LammpsLines] = {}
+    for phase in phases:
+        path = phase.settings.run.lines
+        if path is None or path in found:
+            continue
+        try:
+            found[path] = LammpsLines.read(path)
+        except SettingsError as error:
+            for problem in error.problems:
+                said = f"{problem.where}: {problem.found}"
+                reading.add((phase.name, "run", "lines"), said, problem.allowed, problem.advice)
+    return found
 
 
 def _refuse_projects(path: Path, data: Mapping[Any, Any]) -> None:

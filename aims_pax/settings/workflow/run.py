@@ -19,7 +19,7 @@ from aims_pax.settings.reading.kinds import (
     Text,
 )
 from aims_pax.settings.section import Contradiction, Section
-from aims_pax.settings.workflow.geometry import Axis
+from aims_pax.settings.workflow.geometry import Axis, WorkflowFile
 
 Temperature = Annotated[float, Gt(0), Le(100_000)]
 
@@ -170,6 +170,7 @@ class RunSettings(Section):
         "Load": "load",
         "Pull": "pull",
         "Hold": "hold",
+        "Lines": "lines",
         "Fmax": "max_force",
         "RelaxCell": "relax_cell",
     }
@@ -205,6 +206,11 @@ class RunSettings(Section):
     load: Annotated[tuple[LoadSettings, ...], OneOrMore] = Field((), description="Forces on groups of atoms.")
     pull: Annotated[tuple[PullSettings, ...], OneOrMore] = Field((), description="Groups that are pulled.")
     hold: Annotated[tuple[HoldSettings, ...], OneOrMore] = Field((), description="Groups that stay.")
+    lines: WorkflowFile | None = Field(
+        None,
+        description="A file of LAMMPS input (fixes, COLVARS) that moves the atoms in the place of this program. Forces "
+        "are those of the driver; Timestep, Temperature and Pressure reach the lines by their names.",
+    )
     max_force: Positive = Field(0.05, description="Largest force at which a relaxation ends, eV/Å.")
     relax_cell: bool = Field(False, description="Whether a relaxation relaxes the cell, too.")
 
@@ -225,6 +231,8 @@ class RunSettings(Section):
 
     def contradictions(self) -> Iterator[Contradiction]:
         yield from self._of_relaxation() if self.is_relaxation else self._of_md()
+        if self.lines is not None:
+            yield from self._of_lines()
         if self.pressure is not None and self.type != "npt":
             found = f"Pressure belongs to NPT, and Type is {self.called}."
             yield Contradiction("pressure", found, "Remove Pressure, or set Type: NPT; a wall presses by Load.")
@@ -234,6 +242,19 @@ class RunSettings(Section):
         if self.threshold is not None and not self.sampling:
             found = "Threshold is about frames that are labelled, and Sampling is 0."
             yield Contradiction("threshold", found, "Set Sampling, or remove Threshold.")
+
+    def _of_lines(self) -> Iterator[Contradiction]:
+        """What LAMMPS does by itself, or not at all."""
+        if self.is_relaxation:
+            yield Contradiction("lines", "Lines move atoms in time, and Type is Relax.", "Set Type: NVT, NPT or NVE.")
+        for key in ("load", "pull", "hold"):
+            if getattr(self, key):
+                found = f"{key.capitalize()} is given, and Lines say what acts on atoms."
+                yield Contradiction(key, found, f"Remove {key.capitalize()}, and write a fix into the lines.")
+        for key, ramp in (("temperature", self.temperature), ("pressure", self.pressure)):
+            if isinstance(ramp, RampSettings | PressureRampSettings):
+                found = f"{key.capitalize()} goes from one value to another, and what Lines say has no end to go to."
+                yield Contradiction(key, found, "Write one value, or leave Lines out.")
 
     def _of_relaxation(self) -> Iterator[Contradiction]:
         for key, name in OF_MD.items():

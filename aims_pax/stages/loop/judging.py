@@ -13,8 +13,8 @@ from aims_pax.learner.events import Consequence, LabelArrived, SubmitLabel
 from aims_pax.learner.molecules import MovingThresholdOfMolecules, molecular_thresholds
 from aims_pax.learner.selectors import Memory, Selector, thresholds
 from aims_pax.learner.state import State
-from aims_pax.protocols import FramePrediction, Prediction, Predictor, Score
-from aims_pax.sampling import Advanced, BatchedSampler
+from aims_pax.protocols import FramePrediction, Prediction, Predictor, Sampler, Score
+from aims_pax.sampling import Advanced
 from aims_pax.selection import differences, max_atomic_error, molecular_sds
 from aims_pax.settings.stages.uncertainty import BETWEEN_MOLECULES, kind_named
 from aims_pax.stages.loop.parts import LoopParts
@@ -58,7 +58,7 @@ class Judgement:
 
 def opinions(
     committee: Predictor,
-    sampler: BatchedSampler,
+    sampler: Sampler,
     trajectories: Sequence[int],
     *,
     known: Mapping[int, Opinion] = MappingProxyType({}),
@@ -73,9 +73,7 @@ def opinions(
     return found | _by_trajectory(committee.opinions(batch, want_stress=want_stress), batch, rest, committee.generation)
 
 
-def opinions_with_stress(
-    committee: Predictor, sampler: BatchedSampler, trajectories: Sequence[int]
-) -> dict[int, Opinion]:
+def opinions_with_stress(committee: Predictor, sampler: Sampler, trajectories: Sequence[int]) -> dict[int, Opinion]:
     """The same with stress, which takes one more pass of all members."""
     if not trajectories:
         return {}
@@ -83,7 +81,7 @@ def opinions_with_stress(
     return _by_trajectory(committee.evaluate(batch, want_stress=True), batch, trajectories, committee.generation)
 
 
-def seen_by(committee: Predictor, sampler: BatchedSampler, trajectories: Sequence[int]) -> AtomBatch:
+def seen_by(committee: Predictor, sampler: Sampler, trajectories: Sequence[int]) -> AtomBatch:
     """The structures where some trajectories stand, with all pairs that a committee wants, whatever drives."""
     wanted, there = committee.cutoff, sampler.cutoff
     if wanted is None or (there is not None and there >= wanted):

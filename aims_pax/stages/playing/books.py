@@ -1,21 +1,17 @@
 """Labels of players: wanted, entered into the books, sent when committed, and answered."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from aims_pax.departure import Reason
 from aims_pax.frame import Frame
 from aims_pax.labelling.desk import Answer
 from aims_pax.learner.workflows import Submit
-from aims_pax.protocols import LabelDone
+from aims_pax.protocols import Committee, LabelDone
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.exploring.judging import predicted
 from aims_pax.stages.playing.cast import Role
 from aims_pax.stages.playing.showing import Showing
-
-if TYPE_CHECKING:
-    from aims_pax.committee import Committee
 
 
 class Books:
@@ -40,7 +36,7 @@ class Books:
         """The learner has picked a structure."""
         self._wanted.append((asked, frame))
 
-    def enter(self, committee: "Committee | None") -> None:
+    def enter(self, committee: Committee | None) -> None:
         """Enter wanted structures, with what the committee says of them; within the caller's transaction."""
         frames = [frame for _, frame in self._wanted]
         said = [] if committee is None else predicted(committee, frames, learns_stress=self._learns_stress)

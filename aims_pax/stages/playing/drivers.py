@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Final
 
-from aims_pax.committee import Committee, CommitteeForces, devices_of
+from aims_pax.committee import CommitteeForces, devices_of
 from aims_pax.learner.workflows import DrivenBy
-from aims_pax.protocols import Driver
+from aims_pax.protocols import Committee, Driver
 from aims_pax.settings import Project
 from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.stages.driver import driver_forces

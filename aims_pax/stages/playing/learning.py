@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from aims_pax.committee import Committee
+from aims_pax.protocols import Committee
 from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Activity

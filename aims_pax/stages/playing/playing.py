@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
-from aims_pax.committee import Committee, EpochPlan
+from aims_pax.committee import EpochPlan
 from aims_pax.frame import Frame, LabelFailure, LabelledFrame
 from aims_pax.labelling.desk import Answer
 from aims_pax.learner.workflows import (
@@ -41,7 +41,7 @@ from aims_pax.learner.workflows import (
     reopened,
     transition,
 )
-from aims_pax.protocols import LabelDone
+from aims_pax.protocols import Committee, LabelDone
 from aims_pax.sampling import TrajectoryStart
 from aims_pax.selection import score_of
 from aims_pax.settings.stages.playing import PlaySettings
@@ -54,7 +54,7 @@ from aims_pax.stages.playing.books import Books
 from aims_pax.stages.playing.cast import Role, rules_of
 from aims_pax.stages.playing.drivers import Drivers
 from aims_pax.stages.playing.learning import learn_all
-from aims_pax.stages.playing.motion import Motion
+from aims_pax.stages.playing.motion import Beginning, Motion
 from aims_pax.stages.playing.record import PHASE_OVER, told_of
 from aims_pax.stages.playing.scenes import Scenes
 from aims_pax.stages.playing.segments import program_of_phase
@@ -110,6 +110,7 @@ class Playing:
         self._drivers = Drivers(bench.project, settings, lambda: self._committee)
         self._motion = Motion(
             self._drivers,
+            folder=bench.folder.root / "lammps",
             overlap=settings.overlap,
             max_force_ev_per_ang=settings.max_force,
         )
@@ -157,6 +158,7 @@ class Playing:
                     case Finish(end):
                         self.state = replace(self.state, stopping=end)
                         self._commit()
+                        self._motion.close()
                         return end
 
     def _resume(self) -> None:
@@ -167,7 +169,7 @@ class Playing:
                 memory.keep_json(self._own, self._committee is None)
         else:
             moving = self.state.doing(Doing.MOVING)
-            self._motion.load(saved, {k: (self._driven_by(k), self._start(k)) for k in moving})
+            self._motion.load(saved, {k: self._beginning(k) for k in moving})
         self.state = reopened(self.state, self._rules)
         self._answers(self._books.resume())
 
@@ -182,26 +184,27 @@ class Playing:
         try:
             with self._bench.stopwatch.during(Activity.STARTING):
                 scene = self._scenes.build(index, visit=player.visit, phase=player.phase)
-                start = self._start(index)
+                beginning = self._beginning(index)
         except NotBuilt as error:
             self._transition(BuildFailed(index, str(error)))
             self._commit()
             return
         self._showing.begun(index, player, scene, self._driven_by(index))
-        self._motion.begin(index, self._driven_by(index), start)
+        self._motion.begin(index, beginning)
         self._transition(Built(index))
         self._commit()
 
-    def _start(self, index: int) -> TrajectoryStart:
+    def _beginning(self, index: int) -> Beginning:
         """How a player begins its present phase; of the same visit and phase always the same."""
         player, role = self.state.players[index], self._roles[index]
-        scene, system = self._scenes.present(index), role.workflow.system
-        systems = {one.name: one for one in self._bench.project.systems}
-        md = self._bench.project.md_of(systems[system])
-        program = program_of_phase(role.phase(player.phase).settings.run, md, scene)
+        scene, run = self._scenes.present(index), role.phase(player.phase).settings.run
+        system = next(one for one in self._bench.project.systems if one.name == role.workflow.system)
+        program = program_of_phase(run, self._bench.project.md_of(system), scene)
         stream = Streams(self._settings.seed).of(f"{role.called(player.phase)} motion", str(role.replica), player.visit)
         frame = replace(scene.frame, trajectory=index, md_step=0, generation=0)
-        return TrajectoryStart(frame, program, seed=int(stream.integers(2**32)), stream=0)
+        start = TrajectoryStart(frame, program, seed=int(stream.integers(2**32)), stream=0)
+        lines = None if run.lines is None else role.workflow.lines[run.lines]
+        return Beginning(self._driven_by(index), start, lines)
 
     def _advance(self, command: Advance) -> None:
         """Move players, and judge those that are due."""
@@ -231,7 +234,7 @@ class Playing:
         if self._committee is None:
             return found
         with self._bench.stopwatch.during(Activity.CHECKING):
-            for sampler, own, places in self._motion.by_driver(players):
+            for sampler, own, places in self._motion.together(players):
                 said = scores_of(opinions(self._committee, sampler, places), self._score)
                 found |= {player: said[place] for player, place in zip(own, places, strict=True)}
         return found
@@ -252,9 +255,8 @@ class Playing:
     def _phase_over(self, over: PhaseOver, before: PlayState) -> None:
         """A player leaves a phase: what it has come to may be the beginning of others."""
         index, role, player = over.player, self._roles[over.player], before.players[over.player]
-        is_built = player.doing is Doing.MOVING
         driven_by = driver_of(player, self._rules, index)
-        if is_built:
+        if player.doing is Doing.MOVING:
             if not over.words:
                 self._scenes.over(index, phase=over.phase, frame=self._motion.frame(index))
             self._motion.leave(index)
@@ -266,12 +268,9 @@ class Playing:
 
     def _frame(self, index: int, player: Player) -> Frame:
         """Where a player stands that was there when it moved, under the identity that it has in the store."""
-        return replace(
-            self._motion.frame(index),
-            trajectory=index,
-            md_step=player.md_step - player.phase_step + self._motion.md_step(index),
-            config_type=self._roles[index].called(player.phase),
-        )
+        frame, called = self._motion.frame(index), self._roles[index].called(player.phase)
+        md_step = player.md_step - player.phase_step + frame.md_step
+        return replace(frame, trajectory=index, md_step=md_step, config_type=called)
 
     # -- labels -----------------------------------------------------------------------------------------------
 

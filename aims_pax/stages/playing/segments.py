@@ -43,6 +43,10 @@ def program_of_phase(run: RunSettings, md: MDSettings, built: Built) -> tuple[Se
         How atoms move where the phase says nothing.
     """
     frame = built.frame
+    if run.lines is not None:  # LAMMPS takes temperature, pressure and time step alone
+        own = md.model_copy(update=_said(run, frame) | {"stat_ensemble": "nve"})
+        pressure = _pressures(run)[0] * GIGAPASCAL
+        return (Segment(dynamics_of(own), own.timestep, own.temperature, pressure_ev_per_ang3=pressure),)
     own = md.model_copy(update=_said(run, frame))
     segment = Segment(
         _dynamics(run, own, frame),

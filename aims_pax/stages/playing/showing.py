@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aims_pax.frame import Frame, Label, LabelFailure, Split
 from aims_pax.labelling.desk import Answer
@@ -21,14 +21,12 @@ from aims_pax.learner.workflows import (
     Submit,
     Train,
 )
+from aims_pax.protocols import Committee
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.epochs import epochs_trained
 from aims_pax.stages.playing.cast import Role
 from aims_pax.stages.watching import status_at_rest
 from aims_pax.structures.building.phase import Built
-
-if TYPE_CHECKING:
-    from aims_pax.committee import Committee
 
 diary = logging.getLogger("aims_pax.explore")
 
@@ -43,20 +41,20 @@ class Showing:
         self._bench, self._name, self._roles = bench, name, roles
         self._n_epochs_before = epochs_trained(bench, besides=name)
 
-    def show(self, state: PlayState, command: Command, committee: "Committee | None") -> None:
+    def show(self, state: PlayState, command: Command, committee: Committee | None) -> None:
         """The stage is about to carry out this command."""
         self._show(
             state, committee, self._words(state, command), state.force_mae, is_waiting=isinstance(command, Await)
         )
 
-    def learning(self, state: PlayState, committee: "Committee | None", words: str, force_mae: float | None) -> None:
+    def learning(self, state: PlayState, committee: Committee | None, words: str, force_mae: float | None) -> None:
         """Models learn from all players."""
         self._show(state, committee, words, force_mae)
 
     def _show(
         self,
         state: PlayState,
-        committee: "Committee | None",
+        committee: Committee | None,
         words: str,
         force_mae: float | None,
         *,
