@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from aims_pax.frame import FloatArray, IntArray
-from aims_pax.report.style import BLUE, GREEN, GREY, GRID, INK, ORANGE, log_axis, panels
+from aims_pax.report.style import BLUE, GREEN, GREY, GRID, INK, MOST_SPANNED, ORANGE, log_axis, panels
 from aims_pax.settings.stages.uncertainty import UncertaintyKind
 
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ GAP: Final = 0.42
 MOST_POINTS: Final = 2000
 """Scores of one phase in a visit; of more, the lowest and highest of neighbours are drawn."""
 
+TITLE: Final = 44
+"""Letters of a title, beside which the legend stands."""
+
 LETTERS: Final = 100
 """Of the words above a row."""
 
 LETTERS_PER_IN: Final = 12.0
 """Of the words beside a row."""
-
-DECADES: Final = 1e4
-"""By which the lowest score that is drawn is below the highest at most: those of perfect crystals are all but zero."""
 
 PS_FROM: Final = 2000.0
 """Femtoseconds of a visit from which on picoseconds are written."""
@@ -163,7 +163,7 @@ def draw_rows(axes: "Axes", *, visits: Sequence[Visit], title: str, kind: Uncert
     limits = limits_of([one for visit in shown for one in visit.stretches if one.phase in names])
     total = STRIP + len(shown) * (1.0 + GAP)
     axes.set(xticks=[], yticks=[])
-    axes.set_title(title, pad=20)
+    axes.set_title(title if len(title) <= TITLE else f"{title[: TITLE - 2]} …", pad=20)
     axes.spines[:].set_visible(False)
     axes.grid(visible=False)
     strip = axes.inset_axes((0.0, 1.0 - STRIP / total, 1.0, STRIP / total))
@@ -194,7 +194,7 @@ def limits_of(stretches: Sequence[Stretch]) -> FloatArray:
         return np.zeros(0)
     thresholds = [one.threshold for one in stretches if one.has_threshold]
     highest = max(float(known.max()), *thresholds, 0.0)
-    return np.array([max(float(known.min()), highest / DECADES), highest])
+    return np.array([max(float(known.min()), highest / MOST_SPANNED), highest])
 
 
 def slots_of(visits: Sequence[Visit]) -> list[Slot]:
@@ -334,4 +334,5 @@ def _draw_legend(axes: "Axes", visits: Sequence[Visit]) -> None:
         ),
     }
     lines = [Line2D([], [], label=name, **how) for name, (is_there, how) in look.items() if is_there]
-    axes.legend(handles=lines, loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=1.8, ncols=4)
+    place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 1.8}
+    axes.legend(handles=lines, ncols=4, handlelength=1.5, columnspacing=1.2, **place)
