@@ -19,6 +19,7 @@ from aims_pax.page.charts.seen import descriptor_map
 from aims_pax.page.charts.sets import errors_by_set
 from aims_pax.page.charts.stages.flights import errors_at_checks
 from aims_pax.page.charts.stages.rounds import errors_by_round
+from aims_pax.page.charts.stages.visits import scores_by_visit
 from aims_pax.page.charts.timeline import activities, timeline
 from aims_pax.page.figure import Absent, Figure
 from aims_pax.page.material import Material
@@ -44,7 +45,15 @@ class Chapter:
 CHAPTERS: Final = (
     Chapter(
         "Does it learn?",
-        (learning_by_labels, errors_by_round, errors_at_checks, learning_by_time, error_forecast, scores_by_trajectory),
+        (
+            learning_by_labels,
+            scores_by_visit,
+            errors_by_round,
+            errors_at_checks,
+            learning_by_time,
+            error_forecast,
+            scores_by_trajectory,
+        ),
     ),
     Chapter("How wrong is it, and where?", (parity, cumulative, errors_by_set, errors_by_group, errors_by_density)),
     Chapter("Does it know how wrong it is?", (error_against_score, error_estimates, coverage, detection)),
