@@ -23,6 +23,12 @@ DASHES: Final = (0, (4, 3))
 STRIP: Final = 0.55
 """Height of the strip of phases in heights of a row."""
 
+BARE: Final = 0.1
+"""The same where no temperatures are known."""
+
+NAME_IN: Final = 0.6
+"""Width of a phase from which on its name has room above it, and not its number alone."""
+
 GAP: Final = 0.42
 """Space above a row, for its words."""
 
@@ -32,7 +38,7 @@ MOST_POINTS: Final = 2000
 TITLE: Final = 44
 """Letters of a title, beside which the legend stands."""
 
-LETTERS: Final = 100
+LETTERS: Final = 115
 """Of the words above a row."""
 
 LETTERS_PER_IN: Final = 12.0
@@ -161,16 +167,18 @@ def draw_rows(axes: "Axes", *, visits: Sequence[Visit], title: str, kind: Uncert
     unit, unit_fs = ("ps", 1000.0) if length >= PS_FROM else ("fs", 1.0)
     names = {slot.phase for slot in slots}
     limits = limits_of([one for visit in shown for one in visit.stretches if one.phase in names])
-    total = STRIP + len(shown) * (1.0 + GAP)
+    ramps = {one.phase: one.temperatures_k for visit in visits for one in visit.stretches if one.temperatures_k}
+    top = STRIP if ramps else BARE
+    total = top + len(shown) * (1.0 + GAP)
     axes.set(xticks=[], yticks=[])
     axes.set_title(title if len(title) <= TITLE else f"{title[: TITLE - 2]} …", pad=20)
     axes.spines[:].set_visible(False)
     axes.grid(visible=False)
-    strip = axes.inset_axes((0.0, 1.0 - STRIP / total, 1.0, STRIP / total))
-    _draw_strip(strip, visits, slots, length)
+    strip = axes.inset_axes((0.0, 1.0 - top / total, 1.0, top / total))
+    _draw_strip(strip, ramps, slots, length)
     hidden = left_out(visits)
     for number, visit in enumerate(shown):
-        below = 1.0 - (STRIP + (number + 1) * (1.0 + GAP)) / total
+        below = 1.0 - (top + (number + 1) * (1.0 + GAP)) / total
         row = axes.inset_axes((0.0, below, 1.0, 1.0 / total))
         _draw_visit(row, visit, slots, limits, unit_fs=unit_fs, length_fs=length)
         left = _left(visit, hidden if number == 1 else "")
@@ -216,15 +224,15 @@ def _number(phase: str) -> tuple[int, str]:
     return int(digits or 0), phase
 
 
-def _draw_strip(axes: "Axes", visits: Sequence[Visit], slots: Sequence[Slot], length: float) -> None:
+def _draw_strip(axes: "Axes", ramps: Mapping[str, tuple[float, float]], slots: Sequence[Slot], length: float) -> None:
     """Names of the phases, and the temperature in them."""
     _shade(axes, slots, 1.0)
-    ramps: Mapping[str, tuple[float, float] | None] = {
-        one.phase: one.temperatures_k for visit in visits for one in visit.stretches
-    }
-    known = {slot.phase: ramp for slot in slots if (ramp := ramps.get(slot.phase)) is not None}
+    known = {slot.phase: ramps[slot.phase] for slot in slots if slot.phase in ramps}
     for slot in slots:
-        axes.text(slot.begin_fs + slot.length_fs / 2, 1.04, slot.phase, transform=axes.get_xaxis_transform(), **_NAME)
+        has_room = slot.length_fs / length * (WIDTH_IN - 1.0) > NAME_IN
+        name = slot.phase if has_room else slot.phase.removeprefix("Phase")
+        place: tuple[float, float] = (slot.begin_fs + slot.length_fs / 2, 1.0)
+        axes.annotate(name, place, (0, 3), axes.get_xaxis_transform(), "offset points", **_NAME)
         if slot.phase in known:
             axes.plot([slot.begin_fs, slot.begin_fs + slot.length_fs], known[slot.phase], color=GREEN, lw=1.3)
     axes.set(xlim=(0, length), xticks=[], yticks=[])
@@ -238,7 +246,7 @@ def _draw_strip(axes: "Axes", visits: Sequence[Visit], slots: Sequence[Slot], le
     axes.spines[:].set_visible(False)
 
 
-_NAME: Final[dict[str, Any]] = {"ha": "center", "va": "bottom", "fontsize": 9, "clip_on": False}
+_NAME: Final[dict[str, Any]] = {"ha": "center", "va": "bottom", "fontsize": 9, "annotation_clip": False}
 
 
 def _draw_visit(
