@@ -23,6 +23,8 @@ from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
 from aims_pax.outcome.explored import lines_of, write_explorations
 from aims_pax.outcome.flown import lines_of as flight_lines
 from aims_pax.outcome.flown import write_flights
+from aims_pax.outcome.played import lines_of as play_lines
+from aims_pax.outcome.played import write_plays
 from aims_pax.outcome.predictions import SavedPredictions, read_predictions
 from aims_pax.outcome.product import COMMITTEE_FOLDER, Product, best_of, note_models, write_committee, write_product
 from aims_pax.protocols import Committee, FramePrediction
@@ -86,6 +88,7 @@ class Summary:
             *self._property_lines(),
             *lines_of(self.content.get("explorations", [])),
             *flight_lines(self.content.get("flights", [])),
+            *play_lines(self.content.get("plays", [])),
             *self._verdict_lines(),
             f"results are in {self.folder}",
         ]
@@ -214,6 +217,8 @@ def write_results(
         )
         content["explorations"] = write_explorations(store, memory, results)
         content["flights"] = write_flights(project, store, results)
+        content["plays"] = plays = write_plays(project, store, memory, results)
+        content["stopped_because"] |= {one["stage"]: one["ended"] for one in plays}
     wall = stopwatch.seconds()
     content |= wall_times(stopwatch)
     draw_run(

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 MOST_COLUMNS: Final = 3
 """Panels side by side in a picture."""
 
+WIDEST_IN: Final = 17.0
+"""Of a picture; panels that need more room than this side by side stand below one another."""
+
 RASTER_DPI: Final = 150
 """Of what is drawn as pixels within a page: clouds of points that would be megabytes as shapes."""
 
@@ -82,7 +85,8 @@ class Figure:
 
     def png(self) -> bytes:
         """All panels as one picture, on white."""
-        n_columns = min(MOST_COLUMNS, len(self.panels))
+        widest = max(panel.width_in for panel in self.panels)
+        n_columns = max(1, min(MOST_COLUMNS, len(self.panels), int(WIDEST_IN // widest)))
         rows = [self.panels[first : first + n_columns] for first in range(0, len(self.panels), n_columns)]
         width = max(sum(panel.width_in for panel in row) for row in rows)
         heights = [max(panel.height_in for panel in row) for row in rows]

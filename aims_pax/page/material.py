@@ -21,6 +21,7 @@ from aims_pax.learner.exploration import Exploration
 from aims_pax.outcome.calibrated.of_run import Told, told_by
 from aims_pax.outcome.errors.sets import Places, read_places
 from aims_pax.outcome.explored import explorations_of
+from aims_pax.outcome.played import PlayedPhase, phases_in, phases_of
 from aims_pax.outcome.predictions import read_predictions
 from aims_pax.outcome.properties.findings import JSON_NAME as PROPERTIES_JSON
 from aims_pax.outcome.properties.findings import TEXT_NAME as PROPERTIES_TEXT
@@ -125,6 +126,8 @@ class Material:
         By the names of their stages.
     flights : mapping of str to mapping
         fly.json of stages whose MD was checked on the way, by their names.
+    plays : tuple of PlayedPhase
+        What has become of phases of workflows, in the order in which they ended.
     """
 
     name: str
@@ -155,6 +158,7 @@ class Material:
     train_goal: int | None
     explorations: Mapping[str, Exploration]
     flights: Mapping[str, Mapping[str, Any]]
+    plays: tuple[PlayedPhase, ...]
 
     @property
     def comparison(self) -> Comparison | None:
@@ -234,6 +238,7 @@ def read_material(run_folder: Path, *, name: str) -> Material:
             train_goal=train_goal,
             explorations=explorations_of(store, memory),
             flights=_flights(results, summary),
+            plays=_plays(store, results, summary),
             time=_working_time(sessions, np.concatenate([moments, attempts["submitted_at"], attempts["ended_at"]])),
         )
 
@@ -287,6 +292,15 @@ def _flights(results: Path, summary: Mapping[str, Any] | None) -> dict[str, Mapp
     names = [one["stage"] for one in (summary or {}).get("flights", [])]
     found = {name: _json(results / f"{name}.json") for name in names}
     return {name: one for name, one in found.items() if one is not None}
+
+
+def _plays(store: RunStore, results: Path, summary: Mapping[str, Any] | None) -> tuple[PlayedPhase, ...]:
+    """By the records of a finished run, which know more; else by the store."""
+    records = [_json(results / f"{one['stage']}.json") for one in (summary or {}).get("plays", [])]
+    known = [one for one in records if one is not None]
+    if known and len(known) == len(records):
+        return tuple(phase for one in known for phase in phases_in(one))
+    return tuple(phases_of(store))
 
 
 def _property_tables(results: Path, summary: Mapping[str, Any] | None) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,9 @@ from aims_pax.settings.stages.uncertainty import UncertaintyKind, kind_named
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+LONGEST: Final = 38
+"""Letters of a line beside an axis."""
 
 DENSE: Final = 4000
 """More points than this are drawn as a density, for single dots would hide one another."""
@@ -154,7 +158,7 @@ def _draw_scores_of(axes: "Axes", scores: NDArray[np.void], kind: UncertaintyKin
     axes.set(
         title=f"{picked.sum()} structures picked in {_thousands(len(scores), 0)} uncertainty estimates",
         xlabel="uncertainty estimate",
-        ylabel=kind.axis,
+        ylabel="\n".join(wrap(kind.axis, LONGEST)),
     )
     log_axis(axes, score)
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, markerscale=1.4)

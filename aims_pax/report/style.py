@@ -22,6 +22,12 @@ INK: Final = "#222222"
 """Distinguishable with every common kind of colour vision: Okabe and Ito, Color Universal Design (2008)."""
 
 
+MOST_SPANNED: Final = 1e4
+"""Largest value on a logarithmic axis in smallest ones: deviations in a perfect crystal are all but zero."""
+
+WIDE: Final = 500.0
+"""The same, from which on an axis has no room for more than powers of ten."""
+
 GRID: Final = "#ECECEC"
 PAPER: Final = "#FFFFFF"
 
@@ -79,20 +85,25 @@ def panels(path: Path, *, n_columns: int, n_rows: int = 1, width_in: float, heig
 
 
 def log_axis(axes: "Axes", values: FloatArray) -> None:
-    """A logarithmic y axis with plain numbers, where the values span enough for one; else one from zero."""
+    """A logarithmic y axis with plain numbers, where the values span enough for one; else one from zero.
+
+    It ends :data:`MOST_SPANNED` below the largest value: what is smaller is beyond it.
+    """
     positive = values[values > 0]
     if len(positive) and positive.max() > 5 * positive.min():
         axes.set_yscale("log")
-        plain_log(axes.yaxis)
+        plain_log(axes.yaxis, is_wide=bool(positive.max() > WIDE * positive.min()))
+        if positive.min() * MOST_SPANNED < positive.max():
+            axes.set_ylim(bottom=float(positive.max()) / MOST_SPANNED)
     else:
         axes.set_ylim(bottom=0.0)
 
 
-def plain_log(axis: "Axis") -> None:
-    """Numbers as 0.1, 0.2, 0.5 on a logarithmic axis."""
+def plain_log(axis: "Axis", *, is_wide: bool = False) -> None:
+    """Numbers as 0.1, 0.2, 0.5 on a logarithmic axis; on a wide one powers of ten alone."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_locator(LogLocator(subs=(1.0,) if is_wide else (1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
 

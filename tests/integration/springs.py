@@ -9,6 +9,7 @@ import pytest
 
 from aims_pax.committee import Committee
 from aims_pax.outcome import evaluate, explored, flown, results, verdict, verify
+from aims_pax.outcome.played import results as played
 from aims_pax.report import figures
 from aims_pax.testing.family import SpringFamily
 
@@ -32,6 +33,8 @@ def springs_for_mace(family: SpringFamily | None = None) -> Iterator[SpringFamil
         patch.setattr(results, "draw_run", blank_run)
         patch.setattr(explored, "draw_rounds", blank_rounds)
         patch.setattr(flown, "draw_flight", blank_flight)
+        patch.setattr(played, "draw_visits", blank_played)
+        patch.setattr(played, "draw_phases", blank_played)
         patch.setattr(evaluate, "draw_parity", blank_parity)
         yield chosen
 
@@ -49,6 +52,11 @@ def blank_rounds(_: Any, path: Path, **__: Any) -> None:
 
 def blank_flight(path: Path, *_: Any) -> None:
     """Errors at the checks of a flight."""
+    path.write_bytes(PIXEL)
+
+
+def blank_played(path: Path, *_: Any, **__: Any) -> None:
+    """Scores, and structures, of a workflow."""
     path.write_bytes(PIXEL)
 
 

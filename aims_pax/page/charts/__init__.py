@@ -9,16 +9,17 @@ from aims_pax.page.charts.calibration import error_against_score
 from aims_pax.page.charts.composition import composition
 from aims_pax.page.charts.density import errors_by_density
 from aims_pax.page.charts.estimates import coverage, detection, error_estimates
-from aims_pax.page.charts.flights import errors_at_checks
 from aims_pax.page.charts.forecast import error_forecast
 from aims_pax.page.charts.learning import learning_by_labels, learning_by_time
 from aims_pax.page.charts.map import structure_map
 from aims_pax.page.charts.parity import cumulative, parity
 from aims_pax.page.charts.properties import properties
-from aims_pax.page.charts.rounds import errors_by_round
 from aims_pax.page.charts.scores import scores_by_trajectory
 from aims_pax.page.charts.seen import descriptor_map
 from aims_pax.page.charts.sets import errors_by_set
+from aims_pax.page.charts.stages.flights import errors_at_checks
+from aims_pax.page.charts.stages.rounds import errors_by_round
+from aims_pax.page.charts.stages.visits import scores_by_visit
 from aims_pax.page.charts.timeline import activities, timeline
 from aims_pax.page.figure import Absent, Figure
 from aims_pax.page.material import Material
@@ -44,7 +45,15 @@ class Chapter:
 CHAPTERS: Final = (
     Chapter(
         "Does it learn?",
-        (learning_by_labels, errors_by_round, errors_at_checks, learning_by_time, error_forecast, scores_by_trajectory),
+        (
+            learning_by_labels,
+            scores_by_visit,
+            errors_by_round,
+            errors_at_checks,
+            learning_by_time,
+            error_forecast,
+            scores_by_trajectory,
+        ),
     ),
     Chapter("How wrong is it, and where?", (parity, cumulative, errors_by_set, errors_by_group, errors_by_density)),
     Chapter("Does it know how wrong it is?", (error_against_score, error_estimates, coverage, detection)),

@@ -1,6 +1,7 @@
 """What the committee was unsure of along each trajectory, and what was picked."""
 
 from functools import partial
+from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from aims_pax.page.figure import Absent, Figure, Panel
 from aims_pax.page.material import Material
-from aims_pax.report.style import BLUE, GREY, ORANGE, log_axis
+from aims_pax.report.style import BLUE, GREY, MOST_SPANNED, ORANGE, log_axis
 from aims_pax.report.table import Table
 from aims_pax.settings.stages.uncertainty import UncertaintyKind, kind_named
 
@@ -20,6 +21,9 @@ MOST_TRAJECTORIES: Final = 12
 
 MOST_POINTS: Final = 3000
 """Of one panel that were not picked; more are thinned out evenly, and hide nothing that is to be seen."""
+
+LONGEST: Final = 26
+"""Letters of a line beside a panel."""
 
 DENSE: Final = 600
 """More points than this are drawn as pixels."""
@@ -71,7 +75,11 @@ _SERIES = ("stage", "selector", "kind")
 def _limits(scores: NDArray[np.void]) -> NDArray[np.float64]:
     """The same y axis for all panels."""
     known = scores["score"][np.isfinite(scores["score"]) & (scores["score"] > 0)]
-    return np.array([known.min() / 1.3, known.max() * 1.3]) if len(known) else np.array([0.0, 1.0])
+    return (
+        np.array([max(known.min(), known.max() / MOST_SPANNED) / 1.3, known.max() * 1.3])
+        if len(known)
+        else np.array([0.0, 1.0])
+    )
 
 
 def _draw(
@@ -94,7 +102,7 @@ def _draw(
         rasterized=len(picked) > DENSE,
     )
     axes.set(title=title, xlabel="MD step")
-    axes.set_ylabel(kind.unit or kind.what)
+    axes.set_ylabel("\n".join(wrap(kind.unit or kind.what, LONGEST)))
     log_axis(axes, limits)
     if axes.get_yscale() == "log":
         axes.set_ylim(*limits)

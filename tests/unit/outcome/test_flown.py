@@ -13,7 +13,7 @@ from aims_pax.dataset.store import RunStore
 from aims_pax.frame import CommitteePrediction, FailureReason, Label, LabelFailure
 from aims_pax.learner.checks import Differences
 from aims_pax.outcome.flown import checks_in, checks_of, lines_of, record_of, write_flights
-from aims_pax.page.charts.flights import errors_at_checks
+from aims_pax.page.charts.stages.flights import errors_at_checks
 from aims_pax.page.material import read_material
 from aims_pax.report.flight import draw_flight
 from aims_pax.settings import Project
