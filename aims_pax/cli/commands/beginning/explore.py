@@ -69,7 +69,7 @@ def _write(where: Path, built: "list[Rehearsed]") -> None:
     from ase.io import write
 
     from aims_pax.atoms import atoms_of
-    from aims_pax.report.phases import draw_phases
+    from aims_pax.report.workflows.phases import draw_phases
 
     where.mkdir(parents=True)
     for name in dict.fromkeys(one.workflow for one in built):
@@ -82,5 +82,5 @@ def _write(where: Path, built: "list[Rehearsed]") -> None:
             atoms.info = {"phase": one.phase, "visit": one.visit, "words": scene.words}
             images.append(atoms)
         write(where / f"{name}.extxyz", images)
-        rows = [(f"{one.phase}: {scene.words}", (scene.frame,)) for one, scene in own if one.visit == 1]
+        rows = [(one.phase, scene) for one, scene in own if one.visit == 1]
         draw_phases(where / f"{name}.png", rows)
