@@ -149,7 +149,8 @@ def entries() -> list[Entry]:
     found += _settings(WORKFLOW, WORKFLOW, PhaseSettings)
     for name, stage in OF_STAGES_ALONE.items():
         told = {(entry.key, entry.meaning) for entry in found}
-        own = _settings(AIMS_PAX_FILE, f"{STAGES}.{name}", stage)
+        said = EXPLORE if name == PLAY else name
+        own = _settings(AIMS_PAX_FILE, f"{STAGES}.{said}", stage)
         found += [entry for entry in own if (entry.key, entry.meaning) not in told]
     for name in (name for name in NOT_YET if name not in PLAIN_SECTIONS):
         found += _refused(AIMS_PAX_FILE, name, NOT_YET[name])

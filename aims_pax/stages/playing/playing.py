@@ -210,10 +210,9 @@ class Playing:
         """Move players, and judge those that are due."""
         with self._bench.stopwatch.during(Activity.SAMPLING):
             advanced = self._motion.advance(command.players, command.n_steps)
-        sound = [one.trajectory for one in advanced if one.problem is None]
-        at_rest = [index for index in sound if self._is_at_rest(index)]
-        judged = [index for index in sound if index in command.judged or index in at_rest]
-        scores = self._scores(judged)
+        sound = {one.trajectory for one in advanced if one.problem is None}
+        at_rest = {index for index in sound if self._is_at_rest(index)}
+        scores = self._scores(sorted(sound & {*command.judged, *filter(self._samples, at_rest)}))
         for moved in advanced:
             index, player = moved.trajectory, self.state.players[moved.trajectory]
             score, problem = scores.get(index), moved.problem
@@ -226,7 +225,10 @@ class Playing:
 
     def _is_at_rest(self, index: int) -> bool:
         run = self._roles[index].phase(self.state.players[index].phase).settings.run
-        return run.type == "relax" and self._motion.is_at_rest(index)
+        return run.is_relaxation and self._motion.is_at_rest(index)
+
+    def _samples(self, index: int) -> bool:
+        return self._rules.phase(index, self.state.players[index].phase).n_windows > 0
 
     def _scores(self, players: Sequence[int]) -> dict[int, float | None]:
         """How much the committee disagrees about where some players stand; nothing where there is none."""
