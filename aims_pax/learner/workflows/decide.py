@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from aims_pax.learner.state import Budget
 from aims_pax.learner.workflows.events import Advance, Await, Build, Command, Finish, LearnAll, Train
 from aims_pax.learner.workflows.rules import DrivenBy, PlayRules
 from aims_pax.learner.workflows.state import Doing, End, Player, PlayState, Turn
@@ -57,20 +58,48 @@ def is_judged(player: Player, rules: PlayRules, index: int) -> bool:
     return step % rules.skip_steps == 0 or step in (phase.n_steps, phase.window_end(step - 1))
 
 
+def may_ask(state: PlayState, rules: PlayRules, index: int) -> bool:
+    """Whether a player may ask for one more label."""
+    return all(index not in one.trajectories or _n_labels(state, one) < one.max_labels for one in rules.budgets)
+
+
+def is_over(state: PlayState, rules: PlayRules, index: int) -> bool:
+    """Whether no visit follows for a player that is between two of them."""
+    player = state.players[index]
+    return player.n_held >= rules.n_hold or player.visit > rules.max_visits or not may_ask(state, rules, index)
+
+
 def reopened(state: PlayState, rules: PlayRules) -> PlayState:
-    """The state under rules that may allow more visits than before, or after a failure that was mended."""
-    if state.stopping in (End.FAILURES, End.BROKEN):
-        players = tuple(replace(one, n_broken=0) for one in state.players)
-        return replace(state, players=players, n_failed_in_row=0, stopping=None)
-    if state.stopping is not End.VISITS or all(one.visit > rules.max_visits for one in state.players):
-        return state
-    players = tuple(
-        replace(one, doing=Doing.BUILDING, is_done=False)
-        if one.doing is Doing.OVER and one.n_held < rules.n_hold and one.visit <= rules.max_visits
-        else one
-        for one in state.players
-    )
-    return replace(state, players=players, stopping=None)
+    """The state under rules that may allow more than before, or after a failure that was mended.
+
+    Visits whose structures could not be built, or in which nothing could be learned, are made again.
+    """
+    match state.stopping:
+        case End.FAILURES:
+            state = replace(state, n_failed_in_row=0, stopping=None)
+        case End.BROKEN:
+            players = tuple(_back(one, n_visits=one.n_broken) for one in state.players)
+            state = replace(state, players=players, stopping=None)
+        case End.NOTHING:
+            players = tuple(_back(one, n_visits=one.visit - 1) for one in state.players)
+            state = replace(state, players=players, stopping=None)
+    gone_on = going_on(state, rules)
+    return state if gone_on == state else replace(gone_on, stopping=None)
+
+
+def going_on(state: PlayState, rules: PlayRules) -> PlayState:
+    """The state in which players that were over, and are so no longer, play on."""
+    for index in state.doing(Doing.OVER):
+        if not is_over(state, rules, index):
+            state = state.with_player(index, replace(state.players[index], doing=Doing.BUILDING))
+    return state
+
+
+def _back(player: Player, *, n_visits: int) -> Player:
+    """A player that makes its last visits again, if it is between two. Its steps go on counting."""
+    if not n_visits or player.phase or player.doing is Doing.MOVING:
+        return player
+    return replace(player, doing=Doing.BUILDING, visit=player.visit - n_visits, n_broken=0)
 
 
 def _advance(state: PlayState, rules: PlayRules, moving: tuple[int, ...]) -> Advance:
@@ -87,6 +116,10 @@ def _advance(state: PlayState, rules: PlayRules, moving: tuple[int, ...]) -> Adv
 def _steps_left(player: Player, rules: PlayRules, index: int) -> int:
     phase, step = rules.phase(index, player.phase), player.phase_step
     return min(rules.skip_steps - step % rules.skip_steps, phase.window_end(step) - step)
+
+
+def _n_labels(state: PlayState, budget: Budget) -> int:
+    return sum(state.players[index].n_labels for index in budget.trajectories)
 
 
 def _end(state: PlayState, rules: PlayRules) -> End:

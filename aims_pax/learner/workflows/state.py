@@ -88,8 +88,6 @@ class Player:
         Numbers of the phases that the committee has taken over.
     n_labels : int
         Labels of its structures that were computed or are in flight.
-    is_done : bool
-        Whether it is over as soon as models have learned from it.
     """
 
     doing: Doing = Doing.BUILDING
@@ -105,7 +103,6 @@ class Player:
     n_broken: int = 0
     handed: tuple[int, ...] = ()
     n_labels: int = 0
-    is_done: bool = False
 
 
 @dataclass(frozen=True, slots=True)

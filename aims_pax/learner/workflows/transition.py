@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-from aims_pax.learner.state import Budget
 from aims_pax.learner.transition import OutOfTurn
-from aims_pax.learner.workflows.decide import driver_of, is_judged
+from aims_pax.learner.workflows.decide import driver_of, going_on, is_judged, is_over, may_ask
 from aims_pax.learner.workflows.events import (
     AllLearned,
     BuildFailed,
@@ -60,7 +59,7 @@ def transition(state: PlayState, event: Event, rules: PlayRules) -> Changed:
             state = replace(state, epochs_due=due, n_epochs=state.n_epochs + n_epochs, force_mae=mae, turn=Turn.SAMPLE)
             return state, ()
         case AllLearned(n_epochs):
-            return _all_learned(state, n_epochs), ()
+            return _all_learned(state, n_epochs, rules), ()
 
 
 def _doing(state: PlayState, index: int, doing: Doing) -> Player:
@@ -77,18 +76,16 @@ def _not_built(state: PlayState, index: int, words: str, rules: PlayRules) -> Ch
     player = _doing(state, index, Doing.BUILDING)
     over = PhaseOver(index, player.visit, player.phase, 0, None, words, ends_visit=True)
     n_broken = player.n_broken + 1
-    state = _visit_over(state, index, replace(player, n_held=0), rules)
-    state = state.with_player(index, replace(state.players[index], n_broken=n_broken))
-    return (replace(state, stopping=End.BROKEN) if n_broken >= rules.max_failures else state), (over,)
+    state = _visit_over(state, index, replace(player, n_held=0, n_broken=n_broken), rules)
+    is_given_up = n_broken >= min(rules.max_failures, rules.max_visits)
+    return (replace(state, stopping=End.BROKEN) if is_given_up else state), (over,)
 
 
 def _moved(state: PlayState, event: Moved, rules: PlayRules) -> Changed:
     index, consequences = event.player, list[Consequence]()
     player = _doing(state, index, Doing.MOVING)
     phase, driver = rules.phase(index, player.phase), driver_of(player, rules, index)
-    player = replace(
-        player, phase_step=player.phase_step + event.n_steps, md_step=player.md_step + event.n_steps, n_broken=0
-    )
+    player = replace(player, phase_step=player.phase_step + event.n_steps, md_step=player.md_step + event.n_steps)
     state = replace(state, turn=Turn.TRAIN, n_scores=state.n_scores + (event.score is not None))
     is_sound, step = event.problem is None, player.phase_step
     is_over = not is_sound or event.is_at_rest or step >= phase.n_steps
@@ -101,7 +98,7 @@ def _moved(state: PlayState, event: Moved, rules: PlayRules) -> Changed:
     if ends_window:
         is_uniform = driver is DrivenBy.PRETRAINED
         player, asked = _window_over(player, index, phase.threshold, is_uniform=is_uniform)
-        if asked is not None and _may_ask(state, rules, index):
+        if asked is not None and may_ask(state, rules, index):
             consequences.append(asked)
             pick = Pick(index, asked.md_step, player.visit)
             state = replace(state, in_flight=(*state.in_flight, pick))
@@ -145,7 +142,7 @@ def _phase_over(
         player = replace(player, doing=Doing.BUILDING, phase=number + 1, phase_step=0)
         return state.with_player(index, player), over
     held = not words and player.is_own and (rules.holds is Holds.STABLE or player.n_above == 0)
-    player = replace(player, n_held=player.n_held + 1 if held else 0)
+    player = replace(player, n_held=player.n_held + 1 if held else 0, n_broken=0)
     return _visit_over(state, index, player, rules), replace(over, ends_visit=True, held=held)
 
 
@@ -156,23 +153,18 @@ def _is_sure(player: Player, phase: PhaseRule, limit: float) -> bool:
 
 def _visit_over(state: PlayState, index: int, player: Player, rules: PlayRules) -> PlayState:
     """The next visit, or the end."""
-    visit = player.visit + 1
-    is_done = player.n_held >= rules.n_hold or visit > rules.max_visits or not _may_ask(state, rules, index)
+    fresh = replace(player, visit=player.visit + 1, phase=0, phase_step=0, best=None, n_above=0, is_own=True)
+    state = state.with_player(index, fresh)
     waits = rules.from_scratch or not state.has_committee
-    doing = Doing.WAITING if waits else Doing.OVER if is_done else Doing.BUILDING
-    fresh = replace(
-        player, doing=doing, visit=visit, phase=0, phase_step=0, best=None, n_above=0, is_own=True, is_done=is_done
-    )
-    return state.with_player(index, fresh)
+    return _put(state, index, Doing.WAITING) if waits else _begun_anew(state, index, rules)
 
 
-def _may_ask(state: PlayState, rules: PlayRules, index: int) -> bool:
-    """Whether a player may ask for one more label."""
-    return all(index not in one.trajectories or _n_labels(state, one) < one.max_labels for one in rules.budgets)
+def _begun_anew(state: PlayState, index: int, rules: PlayRules) -> PlayState:
+    return _put(state, index, Doing.OVER if is_over(state, rules, index) else Doing.BUILDING)
 
 
-def _n_labels(state: PlayState, budget: Budget) -> int:
-    return sum(state.players[index].n_labels for index in budget.trajectories)
+def _put(state: PlayState, index: int, doing: Doing) -> PlayState:
+    return state.with_player(index, replace(state.players[index], doing=doing))
 
 
 # -- labels ---------------------------------------------------------------------------------------------------
@@ -198,18 +190,16 @@ def _arrived(state: PlayState, index: int, md_step: int, rules: PlayRules) -> Ch
 
 def _failed(state: PlayState, index: int, rules: PlayRules, *, is_of_structure: bool) -> PlayState:
     player = state.players[index]
-    state = state.with_player(index, replace(player, n_labels=player.n_labels - 1))
-    n_in_row = 0 if is_of_structure else state.n_failed_in_row + 1
+    state = going_on(state.with_player(index, replace(player, n_labels=player.n_labels - 1)), rules)
+    n_in_row = state.n_failed_in_row + (not is_of_structure)
     state = replace(state, n_failed=state.n_failed + 1, n_failed_in_row=n_in_row)
     return replace(state, stopping=End.FAILURES) if n_in_row >= rules.max_failures else state
 
 
-def _all_learned(state: PlayState, n_epochs: int) -> PlayState:
+def _all_learned(state: PlayState, n_epochs: int, rules: PlayRules) -> PlayState:
     """Everyone goes on with the new models, or is over; without any label there are no models to go on with."""
     if not state.has_committee and not state.counts.n_train:
         return replace(state, stopping=End.NOTHING)
-    players = tuple(
-        replace(one, doing=Doing.OVER if one.is_done else Doing.BUILDING) if one.doing is Doing.WAITING else one
-        for one in state.players
-    )
-    return replace(state, players=players, has_committee=True, n_epochs=state.n_epochs + n_epochs, n_unlearned=0)
+    for index in state.doing(Doing.WAITING):
+        state = _begun_anew(state, index, rules)
+    return replace(state, has_committee=True, n_epochs=state.n_epochs + n_epochs, n_unlearned=0)
