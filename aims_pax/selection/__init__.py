@@ -4,6 +4,7 @@ from aims_pax.selection.alikeness import distances, farthest_points, spread_of
 from aims_pax.selection.differences import differences
 from aims_pax.selection.uncertainty import (
     SCORES,
+    component_relative_sd,
     energy_sd,
     ensemble_sd,
     max_atomic_error,
@@ -17,6 +18,7 @@ from aims_pax.selection.uncertainty import (
 
 __all__ = [
     "SCORES",
+    "component_relative_sd",
     "differences",
     "distances",
     "energy_sd",

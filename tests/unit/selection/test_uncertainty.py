@@ -10,6 +10,7 @@ from aims_pax.errors import ShapeError
 from aims_pax.protocols import FramePrediction
 from aims_pax.selection import (
     SCORES,
+    component_relative_sd,
     energy_sd,
     ensemble_sd,
     max_atomic_sd,
@@ -130,3 +131,12 @@ def test_score_of_one_member_is_refused() -> None:
 def test_forces_of_wrong_shape_are_refused() -> None:
     with pytest.raises(ShapeError, match="n_members, n_atoms, 3"):
         max_atomic_sd(np.zeros((9, 3)))
+
+
+def test_the_relative_deviation_of_components_is_that_of_the_paper() -> None:
+    forces = np.array([[[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]], [[3.0, 0.0, 0.2], [0.0, 2.0, 0.0]]])
+    # deviations of the first atom: 1 along x with mean 2, 0.1 along z with mean 0.1
+    assert component_relative_sd(forces, eps_ev_per_ang=0.1) == pytest.approx(0.5)
+    assert component_relative_sd(forces, eps_ev_per_ang=1.0) == pytest.approx(1 / 3)
+    with pytest.raises(ShapeError, match="at least two"):
+        component_relative_sd(forces[:1])
