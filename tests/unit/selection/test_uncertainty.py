@@ -59,6 +59,7 @@ def test_each_score_looks_at_its_part_of_one_prediction() -> None:
         "mean_atomic_sd": mean_atomic_sd(said.forces),
         "ensemble_sd": ensemble_sd(said.forces),
         "max_relative_sd": max_relative_sd(said.forces),
+        "component_relative_sd": component_relative_sd(said.forces),
         "energy_sd": energy_sd(said.energies, n_atoms=9),
         "stress_sd": stress_sd(said.stress),
     }

@@ -42,7 +42,7 @@ def said(*words: str, code: int = 0) -> str:
 
 
 def test_every_phase_of_each_visit_is_built_and_the_first_visit_drawn(folder: Path) -> None:
-    words = said("--dry-run", "--visits", "6")
+    words = said("--dry-run", "--visits", "8")
     assert "melt Phase0, visit 1" in words
     assert "goes on from Phase0" in words
     found = read("phases/melt.extxyz", ":")
