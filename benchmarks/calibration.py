@@ -32,7 +32,7 @@ import torch
 from ethanol import ethanol, labels_of
 
 import aims_pax as ap
-from aims_pax.committee import CommitteeForces, Ensemble, load_models
+from aims_pax.committee import CommitteeForces, load_models
 from aims_pax.dataset.durable import replacing_bytes
 from aims_pax.dataset.store import RunStore
 from aims_pax.evaluation.detection import coverage_interval, detect, rank_correlation
@@ -42,7 +42,7 @@ from aims_pax.outcome.calibrated.kept import FILE, read
 from aims_pax.outcome.calibrated.of_run import aside_of
 from aims_pax.outcome.errors.analysis import UNBIASED
 from aims_pax.outcome.predictions import read_predictions
-from aims_pax.protocols import FramePrediction
+from aims_pax.protocols import FramePrediction, Predictor
 from aims_pax.sampling import BatchedSampler, Langevin, Segment, TrajectoryStart
 from aims_pax.selection.calibration import (
     BY,
@@ -119,7 +119,7 @@ def project_of(folder: Path, *, is_quick: bool) -> Project:
 # -- labels that came later -----------------------------------------------------------------------------------
 
 
-def later_frames(project: Project, models: Ensemble, temperature_k: float, n: int, path: Path) -> list[Frame]:
+def later_frames(project: Project, models: Predictor, temperature_k: float, n: int, path: Path) -> list[Frame]:
     """Structures of MD by the mean of the models; of a trajectory that breaks those from before count."""
     (own,) = project.systems
     n_looks = -(-n // N_TRAJECTORIES)

@@ -44,11 +44,10 @@ from stacks import Stacks
 
 from aims_pax.atoms import frame_of
 from aims_pax.campaign import run_campaign
-from aims_pax.committee import Committee, load_models
-from aims_pax.committee.ensemble import Ensemble
+from aims_pax.committee import load_models
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Frame, Label, Stage
-from aims_pax.protocols import Status
+from aims_pax.protocols import Predictor, Status
 from aims_pax.report.style import BLUE, GREEN, GREY, ORANGE, PALE_BLUE, panels
 from aims_pax.settings import Project, load_project
 
@@ -216,7 +215,7 @@ def run_baseline(folder: Path, size: Size, *, seed: int, test: list[tuple[Frame,
     )
 
 
-def force_mae(models: Ensemble | Committee, member: int, test: list[tuple[Frame, Label]]) -> float:
+def force_mae(models: Predictor, member: int, test: list[tuple[Frame, Label]]) -> float:
     """Of one member, mean over force components, eV/Å."""
     predicted = models.predict([frame for frame, _ in test])
     errors = [np.abs(found.forces[member] - label.forces) for found, (_, label) in zip(predicted, test, strict=True)]

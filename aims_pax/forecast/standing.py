@@ -90,9 +90,9 @@ def standing_of(store: RunStore, memory: Memory, *, n_labels: int) -> Standing |
         if (found := memory.recall(name, Exploration)) is not None
     }
     played = {
-        name.removeprefix(PLAYS): found
+        name.removeprefix(PLAYS): state_of_play
         for name in store.state_names(PLAYS)
-        if " " not in name and (found := memory.recall(name, PlayState)) is not None
+        if " " not in name and (state_of_play := memory.recall(name, PlayState)) is not None
     }
     return Standing(position, states, epochs, n_labels, left, priors, uncollected, explored, played)
 
