@@ -74,15 +74,14 @@ def reopened(state: PlayState, rules: PlayRules) -> PlayState:
 
     Visits whose structures could not be built, or in which nothing could be learned, are made again.
     """
-    match state.stopping:
-        case End.FAILURES:
-            state = replace(state, n_failed_in_row=0, stopping=None)
-        case End.BROKEN:
-            players = tuple(_back(one, n_visits=one.n_broken) for one in state.players)
-            state = replace(state, players=players, stopping=None)
-        case End.NOTHING:
-            players = tuple(_back(one, n_visits=one.visit - 1) for one in state.players)
-            state = replace(state, players=players, stopping=None)
+    if state.stopping is End.BROKEN:
+        players = tuple(_back(one, n_visits=one.n_broken) for one in state.players)
+        state = replace(state, players=players, stopping=None)
+    elif state.stopping in (End.FAILURES, End.NOTHING):
+        players = state.players
+        if not state.has_committee and not state.counts.n_train and not state.in_flight:
+            players = tuple(_back(one, n_visits=one.visit - 1) for one in players)
+        state = replace(state, players=players, n_failed_in_row=0, stopping=None)
     gone_on = going_on(state, rules)
     return state if gone_on == state else replace(gone_on, stopping=None)
 

@@ -302,6 +302,17 @@ def test_without_models_and_without_labels_nothing_can_follow_until_it_is_mended
     assert play.state.players[0].md_step == 100 * (1 + play.rules.max_visits)
 
 
+def test_first_visits_whose_labels_have_all_failed_are_made_again_when_that_was_mended() -> None:
+    play = begun((phase(n_windows=5),), has_committee=False, pretrained_visits=1, max_failures=3)
+    play.visit(None)
+    play.answer(fails=True)
+    assert decide(play.state, play.rules) == Finish(End.FAILURES)
+    play.state = reopened(play.state, play.rules)
+    assert decide(play.state, play.rules) == Build(0)
+    assert drivers(play) == [OTHER]
+    assert play.to_the_end(UNSURE) == Finish(End.VISITS)
+
+
 # -- budgets ----------------------------------------------------------------------------------------------------
 
 
