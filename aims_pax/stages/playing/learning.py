@@ -46,25 +46,41 @@ def learn_all(
         The campaign was asked to leave; the epochs until now are stored.
     """
     memory, key, note = bench.memory, convergence_key(name), f"{PLAYS}{name} learning"
-    if committee is None or memory.recall_json(note) != n_labels:
+    stored = memory.recall_json(note)
+    if committee is None or not isinstance(stored, dict) or stored["n_labels"] != n_labels:
         committee = _begun(bench, committee)
         checkpoint = memory.write_committee(committee)
+        stored = {"n_labels": n_labels, "is_over": False}
         with bench.store.transaction():
             memory.keep_committee(checkpoint)
             memory.forget(key)
-            memory.keep_json(note, n_labels)
+            memory.keep_json(note, stored)
         memory.forget_other_checkpoints()
+        bench.forget_committee()  # else stages after this one go on with the models before
+    if not stored["is_over"]:  # else it was interrupted before anybody heard of it
+        _converge(bench, key, settings, committee, show, lambda: memory.keep_json(note, {**stored, "is_over": True}))
+    done = stored_convergence(memory, key)
+    assert done is not None, "it was kept when it ended"
+    return committee, done.n_epochs
+
+
+def _converge(
+    bench: Bench,
+    key: str,
+    settings: PlaySettings,
+    committee: Committee,
+    show: Callable[[str, float | None], None],
+    ended: Callable[[], None],
+) -> None:
+    """Train all members, from where an interruption has left them; `ended` is called as that is stored."""
     rules = annealing_rules(settings, bench.project.mace.training, is_end=False)
-    parts = ConvergenceParts(committee, bench.store, memory, bench.stopwatch, bench.departure)
+    parts = ConvergenceParts(committee, bench.store, bench.memory, bench.stopwatch, bench.departure)
 
     def told(n_epochs: int, force_mae: float | None) -> None:
         show(f"learning from all visits, epoch {n_epochs} of at most {rules.max_epochs}", force_mae)
 
     convergence = Convergence(parts, rules, valid_skip=settings.valid_skip, key=key)
-    convergence.run(tuple(range(committee.n_members)), show=told)
-    done = stored_convergence(memory, key)
-    assert done is not None, "it was kept when it ended"
-    return committee, done.n_epochs
+    convergence.run(tuple(range(committee.n_members)), show=told, ended=lambda _state: ended())
 
 
 def _begun(bench: Bench, committee: Committee | None) -> Committee:
