@@ -25,6 +25,8 @@ from aims_pax.stages.memory import recalling
 STRUCTURES: Final = "starting structures"
 AIMS_INPUT: Final = "input of FHI-aims"
 SYSTEMS: Final = "SYSTEMS"
+WORKFLOW: Final = ".workflow "
+"""In the names of workflows, of which a digest is noted."""
 
 SECTIONS: Final[Mapping[str, str]] = {"initial": "INITIAL_DATASET_GENERATION", "active": "ACTIVE_LEARNING"}
 """Sections of v0.2 by the names of the stages that they describe."""
@@ -73,6 +75,9 @@ def changed_settings(stored: str, project: Project) -> list[Problem]:
         if key in (STRUCTURES, AIMS_INPUT):
             said = f"are not those that the run in {project.run_folder} was started with."
             back = "Put the earlier files back"
+        if WORKFLOW in key:
+            said = f"is not what the run in {project.run_folder} was started with."
+            back = "Put the earlier file, and the structures that it names, back"
         found[f"{in_users_words(project, key)} {said}"] = Problem(
             where=_file(project, key),
             found=f"{in_users_words(project, key)} {said}",
@@ -153,7 +158,7 @@ def _read_beside(project: Project, stage: StagePlan) -> dict[str, Any]:
             for key, value in getattr(models, MaceSettings.SECTIONS[name]).model_dump(mode="json").items()
         }
     described |= {
-        f"STAGES.{stage.name}.workflow {one.name}": _digest_of_workflow(one)
+        f"STAGES.{stage.name}{WORKFLOW}{one.name}": _digest_of_workflow(one)
         for one in project.further.workflows.get(stage.name, ())
     }
     return described
@@ -234,6 +239,8 @@ def in_users_words(project: Project, key: str) -> str:
         return "The starting structures"
     if key == AIMS_INPUT:
         return "Keywords, species or initial moments"
+    if WORKFLOW in key:
+        return f"The workflow {key.partition(WORKFLOW)[2]}"
     if (plan := noted_plan(project, key)) is not None:
         return plan.said(key.rpartition(".")[2])
     parts = key.removeprefix("mace.yaml: ").split(".")

@@ -123,6 +123,9 @@ class PlaySettings(EndSettings):
             if self.is_set(key) and self.pretrained is None and getattr(self, key):
                 found = f"{key} is given, and no pretrained model is named."
                 yield Contradiction(key, found, "Name it by pretrained, or remove this.")
+        if self.hand_over is not None and self.pretrained is not None and not self.pretrained_visits:
+            found = "hand_over is given, and with pretrained_visits: 0 there is nothing to hand over."
+            yield Contradiction("hand_over", found, "Remove it, or let the pretrained model drive a first visit.")
         idle = ("epochs_per_label", "epochs_at_a_time", "visits_ahead")
         for key in (key for key in idle if self.from_scratch and self.is_set(key)):
             found = f"{key} is given, and with from_scratch: true models are trained at the end of each visit."

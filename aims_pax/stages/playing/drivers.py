@@ -8,7 +8,7 @@ from aims_pax.learner.workflows import DrivenBy
 from aims_pax.protocols import Committee, Driver
 from aims_pax.settings import Project
 from aims_pax.settings.stages.playing import PlaySettings
-from aims_pax.stages.driver import driver_forces
+from aims_pax.stages.driver import driver_forces, forget_history
 
 
 class Drivers:
@@ -24,6 +24,7 @@ class Drivers:
         self._project, self._settings, self._committee = project, settings, committee
         self._own: CommitteeForces | None = None
         self._other: Driver | None = None
+        self._forget: Callable[[], None] = lambda: None
         self.device: Final = devices_of(project.mace.misc.device)[0]
 
     def of(self, driven_by: DrivenBy) -> Driver:
@@ -32,8 +33,14 @@ class Drivers:
             return self._by_committee()
         if self._other is None:
             assert self._settings.pretrained is not None, "settings name it where a phase asks for it"
-            self._other = driver_forces(self._project, self._settings.pretrained.choice)
+            choice = self._settings.pretrained.choice
+            self._other = driver_forces(self._project, choice)
+            self._forget = forget_history(choice, self._other)
         return self._other
+
+    def forget_history(self) -> None:
+        """Let nothing depend on what was moved before: neither on an interruption, nor on who stood at a place."""
+        self._forget()
 
     def follow(self, committee: Committee) -> None:
         """Let other models drive from now on, in the place of those before."""

@@ -96,8 +96,17 @@ class Play:
             )
         if end is End.BROKEN:
             raise CampaignStopped(
-                f"the structure of a phase of {self.name} could not be built, visit after visit; the log says why. "
-                "Correct the workflow, then the same command tries again"
+                f"{_last_words(bench, self.name)} Mend what it says, then the same command tries again; another "
+                "workflow is another run, in another folder (MISC.output_dir)"
             )
         if end is End.NOTHING:
             raise CampaignStopped(f"no phase of {self.name} has come to a frame whose label could be learned{hint}")
+
+
+def _last_words(bench: Bench, name: str) -> str:
+    """Which structure could not be built last, and why."""
+    from aims_pax.stages.playing.record import PHASE_OVER
+
+    told = [one.payload for one in bench.store.journal() if one.kind == PHASE_OVER and one.payload["stage"] == name]
+    last = next(one for one in reversed(told) if one["words"])
+    return f"the structure of {last['workflow']} {last['phase']} could not be built, visit after visit: {last['words']}"

@@ -209,6 +209,7 @@ class Playing:
     def _advance(self, command: Advance) -> None:
         """Move players, and judge those that are due."""
         with self._bench.stopwatch.during(Activity.SAMPLING):
+            self._drivers.forget_history()
             advanced = self._motion.advance(command.players, command.n_steps)
         sound = {one.trajectory for one in advanced if one.problem is None}
         at_rest = {index for index in sound if self._is_at_rest(index)}
@@ -327,7 +328,7 @@ class Playing:
     def _learn_all(self) -> None:
         """Make models of all labels, or train those that there are to convergence; then players go on."""
         bench, memory = self._bench, self._bench.memory
-        if self._committee is None and not self.state.counts.n_train:
+        if not (self.state.n_unlearned if self.state.has_committee else self.state.counts.n_train):
             self._transition(AllLearned(0))
             self._commit()
             return
