@@ -100,6 +100,7 @@ DEAR: Final[Mapping[str, tuple[str, ...]]] = {
         "test_run_killed_in_stage_two_has_the_weights_of_one_that_was_not",
         "test_validation_structures_can_train_the_models_that_are_handed_over",
     ),
+    "integration/test_campaign_play.py": ("test_a_campaign_that_is_killed_again_and_again_comes_to_the_same_bits",),
     "integration/test_campaign_programs.py": (
         "test_command_killed_with_labels_on_its_workers_goes_on_by_the_same_command",
         "test_project_of_v02_runs_unchanged",

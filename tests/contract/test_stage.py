@@ -1,6 +1,7 @@
 """What every kind of stage must be, and what every stage of a campaign must do."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,27 +11,41 @@ from aims_pax.errors import Problem
 from aims_pax.forecast.amounts import Outset, Sizes, forecaster_of
 from aims_pax.settings import Project, load_project
 from aims_pax.settings.augmentation.reading import augment_argument
+from aims_pax.settings.further import Further
 from aims_pax.settings.section import Section
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.stages.pretrain import CheapReference, PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.settings.stages.validate import ValidateSettings
+from aims_pax.settings.workflow.reading import read_workflow
 from aims_pax.stages.stage import Stage, stage_of
 
 from ..integration.projects import copper_project
 from ..integration.test_campaign_active import write_dataset
+
+WORKFLOW = """
+Phase0:
+  Geometry: {Bulk: {Structure_1: {Path: copper.xyz}}}
+  Run: {Type: NVT, Steps: 100, Temperature: {Tstart: 300, Tstop: 900}, Sampling: 5}
+Phase1:
+  Run: {Type: Relax}
+"""
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project that has a stage of every kind that v0.2 has."""
     changes = {"INITIAL_DATASET_GENERATION": {"converge_initial": True}, "ACTIVE_LEARNING": {"converge_al": True}}
-    return load_project(copper_project(tmp_path_factory.mktemp("stages"), changes=changes))
+    project = load_project(copper_project(tmp_path_factory.mktemp("stages"), changes=changes))
+    (project.folder / "melt.yaml").write_text(WORKFLOW, encoding="utf-8")
+    workflow = read_workflow(project.folder / "melt.yaml", systems=[one.name for one in project.systems])
+    return replace(project, further=Further(workflows={"played": (workflow,)}))
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +95,13 @@ def flying() -> StagePlan:
     return StagePlan("fly", "fly", settings, keys=("STAGES",))
 
 
+@pytest.fixture(scope="module")
+def playing(project: Project) -> StagePlan:
+    """A stage that plays a workflow, with the models that stages before have made."""
+    settings = PlaySettings.model_validate({"workflow": [str(project.folder / "melt.yaml")]})
+    return StagePlan("play", "played", settings, keys=("STAGES",))
+
+
 @pytest.fixture(params=KINDS)
 def plan(
     request: pytest.FixtureRequest,
@@ -91,8 +113,10 @@ def plan(
     validating: StagePlan,
     exploring: StagePlan,
     flying: StagePlan,
+    playing: StagePlan,
 ) -> StagePlan:
-    plans = (*project.settings.stages, selection, relabelling, pretraining, collecting, validating, exploring, flying)
+    own = (selection, relabelling, pretraining, collecting, validating, exploring, flying, playing)
+    plans = (*project.settings.stages, *own)
     return next(plan for plan in plans if plan.kind == request.param)
 
 
