@@ -638,16 +638,25 @@ def test_who_plays_beside_whom_changes_nothing_for_a_driver_that_remembers(tmp_p
     np.testing.assert_allclose(found["together"], found["alone"], rtol=0, atol=1e-5)
 
 
-def test_a_phase_that_no_models_could_drive_is_found_before_anything_runs(tmp_path: Path) -> None:
-    own = {"Phase0": MELT["Phase0"], "Phase1": {"Run": {**MELT["Phase1"]["Run"], "Driver": "committee"}}}
-    folder = project_of(tmp_path, explore("own", pretrained=GENERAL), workflows={"own": own})
-    project = load_project(folder, stages=ACTIVE)
-    (problem,) = stage_of(project.settings.stages[0]).problems(project)
-    assert "Phase1: the committee is to drive, and STAGES.0.explore has none in its first visits" in str(problem)
+def test_a_phase_that_a_pretrained_model_is_to_drive_wants_one_to_be_named(tmp_path: Path) -> None:
+    own = {"Phase0": MELT["Phase0"], "Phase1": {"Run": {**MELT["Phase1"]["Run"], "Driver": "pretrained"}}}
+    folder = project_of(tmp_path, COLLECT, CONVERGE, explore("own"), workflows={"own": own})
+    (problem,) = stage_of((project := load_project(folder, stages=ACTIVE)).settings.stages[2]).problems(project)
+    assert "Phase1: a pretrained model is to drive, and STAGES.2.explore names none" in str(problem)
     project = load_project(
         project_of(folder, COLLECT, CONVERGE, explore("own", pretrained=GENERAL), workflows={"own": own}), stages=ACTIVE
     )
     assert not list(stage_of(project.settings.stages[2]).problems(project))
+
+
+def test_the_first_visit_of_a_run_without_models_is_that_of_the_pretrained_one_whatever_a_phase_says(
+    tmp_path: Path,
+) -> None:
+    own = {"Phase0": MELT["Phase0"], "Phase1": {"Run": {**MELT["Phase1"]["Run"], "Driver": "committee"}}}
+    run(project_of(tmp_path, explore("own", pretrained=GENERAL, max_visits=2, replicas=1), workflows={"own": own}))
+    drivers = {(one["visit"], one["phase"]): one["driver"] for one in phases_of(tmp_path)}
+    assert drivers[1, "Phase0"] == drivers[1, "Phase1"] == "pretrained"
+    assert set(drivers.values()) == {"pretrained", "committee"}
 
 
 def test_what_is_never_driven_can_not_be_handed_over(tmp_path: Path) -> None:

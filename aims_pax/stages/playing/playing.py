@@ -265,8 +265,7 @@ class Playing:
             self._motion.leave(index)
         first_step = self.state.players[index].md_step - over.n_steps
         told = told_of(over, role, driven_by=driven_by, first_step=first_step, project=self._bench.project)
-        told["stage"] = self._name
-        self._journal.append((PHASE_OVER, told))
+        self._journal.append((PHASE_OVER, told | {"stage": self._name}))
         self._showing.over(over, told)
 
     def _frame(self, index: int, player: Player) -> Frame:
