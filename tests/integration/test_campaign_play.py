@@ -56,6 +56,7 @@ FEW: dict[str, Any] = {
     "threshold": 0.03,
     "skip_steps": 3,
     "epochs_per_label": 4,
+    "epochs_at_a_time": 2,
     "max_convergence_epochs": 3,
     "valid_ratio": 0.25,
 }
@@ -352,7 +353,10 @@ def dying(number: int) -> Iterator[None]:
 PLANS: dict[str, list[Any]] = {
     "learned": LEARNED,
     "general": [explore(pretrained=GENERAL, hand_over=0.05)],
-    "scratch": [explore(pretrained=GENERAL, from_scratch=True, epochs_per_label=None, replicas=1), "converge"],
+    "scratch": [
+        explore(pretrained=GENERAL, from_scratch=True, epochs_per_label=None, epochs_at_a_time=None, replicas=1),
+        "converge",
+    ],
     "packed": [explore("packed", pretrained=GENERAL, max_visits=2)],
 }
 
@@ -471,7 +475,7 @@ def test_from_scratch_models_are_new_after_each_visit_and_all_wait_for_them(whol
 
 
 def test_from_scratch_nothing_is_trained_where_nothing_new_was_found(engine: type[Watched], tmp_path: Path) -> None:
-    stage = explore("press", from_scratch=True, epochs_per_label=None, threshold=100.0)
+    stage = explore("press", from_scratch=True, epochs_per_label=None, epochs_at_a_time=None, threshold=100.0)
     folder = project_of(tmp_path, COLLECT, CONVERGE, stage)
     run(folder)
     state = state_of(folder)
