@@ -50,7 +50,7 @@ class SystemSettings(Section):
     )
     max_labels: Limit = Field(
         float("inf"),
-        description="Labels in a stage of learn or fly after which its trajectories end. The others go on.",
+        description="Labels in a stage of learn, fly or workflows after which its trajectories end. The others go on.",
     )
     priority: Priority = Field(
         0, description="Which labels are computed first where workers are short: those of the higher number."

@@ -60,7 +60,7 @@ def _of_a_visit(outset: Outset) -> tuple[int, int]:
     """MD steps and windows of one visit of all players."""
     replicas = outset.plan.read_as(PlaySettings).replicas
     runs = [phase.settings.run for one in _workflows(outset) for phase in one.phases]
-    return replicas * sum(run.steps or 0 for run in runs), replicas * sum(run.sampling for run in runs)
+    return replicas * sum(run.most_steps for run in runs), replicas * sum(run.sampling for run in runs)
 
 
 def _visits_left(outset: Outset) -> Span:

@@ -79,7 +79,7 @@ class Player:
     n_above : int
         Frames of this visit that were above their thresholds and are labelled.
     is_own : bool
-        Whether the committee has driven all phases of this visit.
+        Whether the committee has driven all phases of this visit but those that are always another one's.
     n_held : int
         Visits in a row that have held.
     n_broken : int

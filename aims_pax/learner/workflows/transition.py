@@ -42,7 +42,8 @@ def transition(state: PlayState, event: Event, rules: PlayRules) -> Changed:
         case Built(index):
             driver = driver_of(state.players[index], rules, index)
             player = _doing(state, index, Doing.BUILDING)
-            is_own = player.is_own and driver is DrivenBy.COMMITTEE
+            is_meant_so = driver is rules.phase(index, player.phase).driver
+            is_own = player.is_own and (driver is DrivenBy.COMMITTEE or is_meant_so)
             player = replace(player, doing=Doing.MOVING, phase_step=0, best=None, largest=None, is_own=is_own)
             return state.with_player(index, player), ()
         case BuildFailed(index, words):

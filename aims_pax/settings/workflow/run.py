@@ -32,6 +32,10 @@ OF_RELAXATIONS: Final = {"max_force": "Fmax", "relax_cell": "RelaxCell"}
 """What means nothing in the other kind of phase, as the paper's spelling has it."""
 
 
+RELAXING_STEPS = 500
+"""The most that a relaxation takes where nothing is said."""
+
+
 class RampSettings(Section):
     """A temperature that goes evenly from one value to another."""
 
@@ -181,7 +185,9 @@ class RunSettings(Section):
         Schema({"enum": ["Relax", "NVT", "NPT", "NVE", "relax", "nvt", "npt", "nve"]}),
     ] = Field(description="Relax: downhill to the next minimum; NVT, NPT, NVE: MD.")
     timestep: Annotated[float, Gt(0), Le(10)] | None = Field(None, description="Time step, fs. Left out: as in MD.")
-    steps: Count | None = Field(None, description="MD steps; of a relaxation, the most that it may take.")
+    steps: Count | None = Field(
+        None, description="MD steps; of a relaxation, the most that it may take, 500 where nothing is said."
+    )
     temperature: Annotated[
         RampSettings | Temperature | None,
         BeforeValidator(_temperature),
@@ -213,6 +219,11 @@ class RunSettings(Section):
     )
     max_force: Positive = Field(0.05, description="Largest force at which a relaxation ends, eV/Å.")
     relax_cell: bool = Field(False, description="Whether a relaxation relaxes the cell, too.")
+
+    @property
+    def most_steps(self) -> int:
+        """MD steps; of a relaxation, the most that it takes."""
+        return self.steps or RELAXING_STEPS
 
     @property
     def is_relaxation(self) -> bool:

@@ -10,9 +10,6 @@ from aims_pax.settings import Project
 from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.workflow.phases import Phase, Workflow
 
-RELAXING_STEPS = 500
-"""The most that a relaxation may take where nothing is said."""
-
 
 @dataclass(frozen=True, slots=True)
 class Role:
@@ -67,7 +64,7 @@ def _phase_rule(phase: Phase, settings: PlaySettings) -> PhaseRule:
     run = phase.settings.run
     return PhaseRule(
         phase.name,
-        run.steps or RELAXING_STEPS,
+        run.most_steps,
         run.sampling,
         settings.least_score if run.threshold is None else run.threshold,
         None if run.driver is None else DrivenBy(run.driver),

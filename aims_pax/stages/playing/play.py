@@ -59,7 +59,7 @@ class Play:
         """How much is played."""
         settings = self._settings
         for workflow in project.further.workflows[self.name]:
-            n_steps = sum(phase.settings.run.steps or 0 for phase in workflow.phases)
+            n_steps = sum(phase.settings.run.most_steps for phase in workflow.phases)
             n_labels = settings.replicas * workflow.sampling
             players = "1 trajectory" if settings.replicas == 1 else f"{settings.replicas} trajectories"
             yield (

@@ -52,7 +52,7 @@ def program_of_phase(run: RunSettings, md: MDSettings, built: Built) -> tuple[Se
         _dynamics(run, own, frame),
         own.timestep,
         own.temperature,
-        n_steps=run.steps,
+        n_steps=run.most_steps,
         pressure_ev_per_ang3=_pressures(run)[0] * GIGAPASCAL,
         held=tuple(_held(run, built)),
         biases=tuple(_biases(run, built)),

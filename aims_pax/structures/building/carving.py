@@ -47,8 +47,7 @@ def carved(piece: Piece, settings: CollageSettings) -> Piece:
         index = index_of(settings.axis)
         if settings.part == "whole":
             return opened(piece, index)
-        if settings.thickness is None:
-            raise NotBuilt(f"It is not said how thick the slab of {settings.source} is.", "Write its Thickness.")
+        assert settings.thickness is not None, "settings of a slab have it"
         return _slab(piece, settings, index)
     return _cluster(piece, settings)
 
@@ -101,9 +100,9 @@ def _cluster(piece: Piece, settings: CollageSettings) -> Piece:
         if frame.pbc.any():
             vectors, lengths = find_mic(vectors, frame.cell, frame.pbc)
         if settings.part == "sphere":
-            within: BoolArray = lengths <= _said(settings.radius, settings, "Radius")
+            within: BoolArray = lengths <= _said(settings.radius)
         else:
-            within = np.all(np.abs(vectors) <= np.array(_said(settings.size, settings, "Size")) / 2, axis=1)
+            within = np.all(np.abs(vectors) <= np.array(_said(settings.size)) / 2, axis=1)
         return vectors, within
 
     if settings.center is not None:
@@ -119,9 +118,8 @@ def _cluster(piece: Piece, settings: CollageSettings) -> Piece:
     return _some(Piece(alone, cut.parts), settings)
 
 
-def _said(value: T | None, settings: CollageSettings, key: str) -> T:
-    if value is None:
-        raise NotBuilt(f"It is not said how large the {settings.part} of {settings.source} is.", f"Write its {key}.")
+def _said(value: T | None) -> T:
+    assert value is not None, "settings of a part have what it needs"
     return value
 
 

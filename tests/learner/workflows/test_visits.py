@@ -135,6 +135,13 @@ def test_no_visit_of_a_general_model_holds() -> None:
     assert [one.held for one in play.over if one.ends_visit] == [False, False, True]
 
 
+def test_a_phase_that_is_always_the_general_model_s_keeps_no_visit_from_holding() -> None:
+    first = phase("Phase0", driver=DrivenBy.PRETRAINED)
+    play = begun((first, phase("Phase1")), holds=Holds.STABLE)
+    assert play.to_the_end(SURE) == Finish(End.HOLD)
+    assert [one.held for one in play.over if one.ends_visit] == [True]
+
+
 def test_a_visit_that_explodes_does_not_hold() -> None:
     play = begun(holds=Holds.STABLE)
     play.tell(Built(0), Moved(0, 99, problem="atoms overlap"))
