@@ -5,7 +5,7 @@
     python benchmarks/melt.py --show      what there is
 
 The chain of Fig. 2 of SCS (J. Chem. Theory Comput. 2025, 21, 7102): diamond is relaxed, heated from 1 to 9000 K and
-quenched to 300 K. Here it has 16 atoms, GFN1-xTB at the Gamma point labels, and ramps are shorter. One way begins with
+quenched to 300 K. Here it has 8 atoms, GFN1-xTB at the Gamma point labels, and ramps are shorter. One way begins with
 CHGNet, which drives the first visit; the other with a small dataset of MD at 300 K. Models learn on, or from random
 weights after each visit (--from-scratch), as in the paper.
 """
@@ -14,7 +14,7 @@ import argparse
 from pathlib import Path
 from typing import Any, Final
 
-from ase.build import bulk, make_supercell
+from ase.build import bulk
 from ase.io import write
 
 import aims_pax as ap
@@ -59,7 +59,7 @@ MACE: Final[dict[str, dict[str, Any]]] = {
 
 def project_of(folder: Path, way: str, chosen: argparse.Namespace) -> Project:
     folder.mkdir(parents=True, exist_ok=True)
-    diamond = make_supercell(bulk("C", a=3.567), [[2, 0, 0], [0, 2, 0], [0, 0, 2]])
+    diamond = bulk("C", a=3.567, cubic=True)
     write(folder / "diamond.xyz", diamond)
     file = folder / "carbon.yaml"
     file.write_text(WORKFLOW.format(steps=chosen.steps, frames=chosen.frames), encoding="utf-8")
@@ -120,8 +120,8 @@ def table_of(folder: Path) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
-    parser.add_argument("--steps", type=int, default=2000, help="MD steps of each ramp")
-    parser.add_argument("--frames", type=int, default=20, help="windows of each ramp")
+    parser.add_argument("--steps", type=int, default=400, help="MD steps of each ramp")
+    parser.add_argument("--frames", type=int, default=10, help="windows of each ramp")
     parser.add_argument("--visits", type=int, default=8, help="at most")
     parser.add_argument("--from-scratch", action="store_true", help="train anew after each visit")
     parser.add_argument("--work", type=Path, default=Path("melt"), help="folder of the runs")
