@@ -261,7 +261,8 @@ def test_what_is_written_is_a_record_figures_and_structures(theatre: Theatre, tm
     results = tmp_path / "results"
     results.mkdir()
     roles = roles_of(theatre.project.further.workflows["explore"], theatre.plan.read_as(PlaySettings))
-    scenes = Scenes(theatre.memory, f"{PLAYS}explore", roles, seed=1)
+    references = {one.name: theatre.project.reference_for(one) for one in theatre.project.systems}
+    scenes = Scenes(theatre.memory, f"{PLAYS}explore", roles, references=references, seed=1)
     begin = scenes.build(0, visit=1, phase=0).frame
     scenes.over(0, phase=0, frame=replace(begin, positions=begin.positions + 0.1))
     scenes.keep()
