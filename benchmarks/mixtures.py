@@ -46,7 +46,7 @@ def geometry_in(folder: Path, *, shuffle: bool) -> GeometrySettings:
     for name, (formula, concentration) in ASKED.items():
         write(folder / f"{name}.xyz", molecule(formula))
         molecules[name] = MoleculeSettings(path=folder / f"{name}.xyz", concentration=concentration)
-    return GeometrySettings(molecules=molecules, density=DENSITY, shuffle=shuffle)
+    return GeometrySettings(molecules=molecules, density=DENSITY, max_atoms=200, shuffle=shuffle)
 
 
 def closest_contact(made: Built, geometry: GeometrySettings) -> float:

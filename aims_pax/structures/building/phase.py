@@ -77,10 +77,8 @@ def built(
     recipe = _recipe(geometry, read, rng)
     if geometry.collage is not None:
         piece, words = _collage(geometry, geometry.collage, earlier, drawn, recipe, rng)
-    elif recipe is not None and not drawn:
-        piece, words = _box(geometry, recipe, rng)
     elif recipe is not None:
-        piece, words = _covered(geometry, next(iter(drawn.values())), recipe, rng)
+        piece, words = _box(geometry, recipe, rng)
     elif drawn:
         structure = next(iter(drawn.values()))
         piece, words = structure.piece, f"{structure.name} ({structure.piece.frame.n_atoms} atoms)"
@@ -172,15 +170,6 @@ def _box(geometry: GeometrySettings, recipe: Recipe, rng: np.random.Generator) -
     density = recipe.mass_u(counts) * AMU_PER_ANG3_G_PER_CM3 / region.volume_ang3
     edges = " x ".join(f"{edge:.1f}" for edge in np.diag(region.cell).tolist())
     return found.piece.also(MOLECULES), f"{said(recipe, counts)} in {edges} Å at {density:.2f} g/cm³"
-
-
-def _covered(
-    geometry: GeometrySettings, structure: _Structure, recipe: Recipe, rng: np.random.Generator
-) -> tuple[Piece, str]:
-    """Molecules on a structure of a pool, along the third lattice vector, with the gaps of a collage."""
-    usual = CollageSettings(source=structure.name, axis="c")
-    below = (structure.name, _layer(structure.piece, structure.name, "c"))
-    return _stack(geometry, usual, [below, ("", _filling(geometry, recipe, "c"))], rng)
 
 
 def _collage(

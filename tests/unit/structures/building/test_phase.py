@@ -39,7 +39,7 @@ def density_of(made: Built) -> float:
 
 
 def test_five_compounds_come_in_their_proportions_at_each_visit(tmp_path: Path) -> None:
-    said = geometry(tmp_path, molecules=five(), density=0.85)
+    said = geometry(tmp_path, molecules=five(), density=0.85, max_atoms=200)
     rng = np.random.default_rng(3)
     sizes = {name: FILES[file]().n_atoms for name, (file, _) in FIVE.items()}
     seen = set()
@@ -80,6 +80,7 @@ def test_the_same_numbers_build_the_same_to_the_bit(tmp_path: Path) -> None:
         molecules=five(),
         surface={"Structure_1": {"path": "copper.xyz"}, "Structure_2": {"path": "silver.xyz"}},
         density=0.8,
+        max_atoms=200,
         shuffle=True,
         collage={
             "source": "Phase0",
@@ -97,35 +98,15 @@ def test_the_same_numbers_build_the_same_to_the_bit(tmp_path: Path) -> None:
     assert first.frame.n_atoms != other.frame.n_atoms or not np.allclose(first.frame.positions, other.frame.positions)
 
 
-def test_one_of_both_pools_is_drawn(tmp_path: Path) -> None:
-    pools = {
-        "bulk": {"Structure_1": {"path": "copper.xyz", "repeat": [2, 2, 1]}, "Structure_2": {"path": "silver.xyz"}},
-        "surface": {"Face": {"path": "diamond.xyz"}},
-    }
-    said = geometry(tmp_path, **pools)
+def test_one_of_a_pool_is_drawn(tmp_path: Path) -> None:
+    pool = {"Structure_1": {"path": "copper.xyz", "repeat": [2, 2, 1]}, "Structure_2": {"path": "silver.xyz"}}
+    said = geometry(tmp_path, bulk=pool)
     drawn = [build(said, seed=seed) for seed in range(12)]
-    assert {made.words for made in drawn} == {"Structure_1 (16 atoms)", "Structure_2 (4 atoms)", "Face (24 atoms)"}
+    assert {made.words for made in drawn} == {"Structure_1 (16 atoms)", "Structure_2 (4 atoms)"}
     assert {frozenset(made.parts) for made in drawn} == {
         frozenset({"Structure_1", "Bulk"}),
         frozenset({"Structure_2", "Bulk"}),
-        frozenset({"Face", "Surface"}),
     }
-
-
-def test_molecules_beside_a_surface_are_packed_onto_it(tmp_path: Path) -> None:
-    said = geometry(
-        tmp_path,
-        surface={"Face": {"path": "diamond.xyz", "repeat": [2, 3, 1]}},
-        molecules={"Water": {"path": "h2o.xyz"}},
-        density=1.0,
-    )
-    made = build(said)
-    assert made.words == "Face (144 atoms, 6.3 Å); on it 18 Water at 1.00 g/cm³"
-    heights = made.frame.positions[:, 2]
-    gap = heights[list(made.parts["Water"])].min() - heights[list(made.parts["Face"])].max()
-    assert gap == pytest.approx(2.0, abs=0.3), "the room of the molecules begins there"
-    assert gap > 1.9
-    assert made.frame.pbc.all()
 
 
 def test_silica_with_water_and_a_slab_of_it_under_diamond(tmp_path: Path) -> None:
@@ -214,11 +195,9 @@ def test_what_a_phase_brings_by_a_name_has_it_for_itself(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("said", "match"),
     [
-        ({}, r"names no structure\. Write Bulk"),
         ({"bulk": {"One": {"path": "copper.xyz", "repeat": [4, 4, 4]}}}, r"256 atoms\) has more than the 200"),
         ({"surface": {"One": {"path": "diamond.xyz", "repeat": [1, 1, 2]}}}, r"One is not periodic along .* c"),
         ({"collage": {"source": "Phase7"}}, r"Phase7, which has not run before\. Write one of Phase0"),
-        ({"collage": {"source": "Phase0", "partner": "Bulk"}}, r"with Bulk, and the geometry .* has none\. Write Bulk"),
         ({"collage": {"source": "Phase0", "partner": "Phase3"}}, r"Phase3, which has not run before"),
     ],
 )
