@@ -24,11 +24,11 @@ from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.plan import StagePlan
-from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.settings.stages.uncertainty import kind_named
 from aims_pax.settings.stages.validate import ValidateSettings
 from aims_pax.settings.systems import System
+from aims_pax.settings.workflow.playing import PlaySettings
 from aims_pax.settings.workflow.run import run_in_words
 from aims_pax.stages.beginnings.finetuning import as_its_model
 from aims_pax.stages.driver import driver_words

@@ -22,8 +22,8 @@ from aims_pax.sampling import BatchedSampler, Langevin, TrajectoryStart
 from aims_pax.settings import LocalCluster, Project
 from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.kinds import EXPLORE
-from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.systems import System
+from aims_pax.settings.workflow.playing import PlaySettings
 from aims_pax.stages import assembly
 from aims_pax.stages.driver import driver_forces, learning_driver
 from aims_pax.stages.exploring.explore import Explore
@@ -251,9 +251,7 @@ def measured_speed(project: Project, n_trajectories: int) -> Speed:
     build_s = time.perf_counter() - started
     batch_step_s, step_s = _dynamics(project, committee, n_trajectories) if n_trajectories else (0.0, 0.0)
     if not (n_trajectories or project.settings.learning):
-        sampler = (
-            _exploration(project, committee) or _flight(project, committee) or _workflows(project, points, committee)
-        )
+        sampler = _exploration(project, committee) or _flight(project, committee) or _workflows(project, committee)
         batch_step_s, step_s = (0.0, 0.0) if sampler is None else _step_times(sampler, committee, None)
     active, initial = project.settings.active, project.settings.initial
     plan = EpochPlan(validates_last=False)
@@ -324,7 +322,7 @@ def _exploration(project: Project, committee: Committee) -> BatchedSampler | Non
     )
 
 
-def _workflows(project: Project, points: Sequence[LabelledFrame], committee: Committee) -> BatchedSampler | None:
+def _workflows(project: Project, committee: Committee) -> BatchedSampler | None:
     """Trajectories as those that play workflows, each in the largest of its structures; None where none is foreseen."""
     for plan in project.settings.playing[:1]:
         settings, largest = plan.read_as(PlaySettings), dict[str, Frame]()
@@ -332,8 +330,7 @@ def _workflows(project: Project, points: Sequence[LabelledFrame], committee: Com
             frame = None if one.built is None else one.built.frame
             if frame is not None and frame.n_atoms > getattr(largest.get(one.workflow), "n_atoms", 0):
                 largest[one.workflow] = frame
-        known = {int(z) for point in points for z in point.frame.numbers}
-        frames = [frame for frame in largest.values() if known.issuperset(frame.numbers.tolist())]
+        frames = [*largest.values()]
         frames = _cycled(frames, min(MOST_EXPLORING, settings.replicas * len(frames))) if frames else []
         if frames:
             steady = [

@@ -24,9 +24,9 @@ from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.molecules import loss_problems, molecule_problems
 from aims_pax.settings.stages.plan import StagePlan
-from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.stages.uncertainty import UNCERTAINTIES
 from aims_pax.settings.systems import System
+from aims_pax.settings.workflow.playing import PlaySettings
 
 
 def cross_problems(
@@ -298,8 +298,9 @@ def _uncertainty_problems(
     settings: Settings, document: Document, mace: MaceSettings, systems: tuple[System, ...]
 ) -> Iterator[Problem]:
     """Trajectories that are to be judged by a stress that there is not."""
-    for plan in settings.learning:
-        if not UNCERTAINTIES[kind := plan.read_as(ActiveLearningSettings).uncertainty_type].of_stress:
+    for plan in (*settings.learning, *settings.playing):
+        kind = getattr(plan.settings, "uncertainty_type", "")
+        if not UNCERTAINTIES[kind].of_stress:
             continue
         keys, others = (*plan.keys, "uncertainty_type"), " | ".join(UNCERTAINTIES)
         advice = "Choose another measure: max_atomic_sd looks at forces."

@@ -15,10 +15,10 @@ from aims_pax.settings.methods.inputs import engine_inputs
 from aims_pax.settings.reading.document import read_document
 from aims_pax.settings.sections import Settings
 from aims_pax.settings.stages.converge import ConvergeSettings
-from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.systems import System
 from aims_pax.settings.workflow.phases import Workflow
+from aims_pax.settings.workflow.playing import PlaySettings
 from aims_pax.settings.workflow.reading import read_workflow
 
 if TYPE_CHECKING:

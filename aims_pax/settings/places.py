@@ -10,8 +10,8 @@ from aims_pax.errors import Problem, SettingsError, StructureError
 from aims_pax.settings.reading.document import Document
 from aims_pax.settings.sections import Settings
 from aims_pax.settings.stages.kinds import KINDS
-from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.systems import DEFAULT_PLACES, System, read_named_systems, read_systems
+from aims_pax.settings.workflow.playing import PlaySettings
 from aims_pax.settings.workflow.reading import read_workflow
 
 if TYPE_CHECKING:

@@ -47,8 +47,8 @@ from aims_pax.settings.stages.campaign import (
 from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.plan import StagePlan
-from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.stages.select import SelectSettings
+from aims_pax.settings.workflow.playing import PlaySettings
 
 _HOMES: Final[dict[str, type[Section]]] = {
     "INITIAL_DATASET_GENERATION": InitialDatasetSettings,

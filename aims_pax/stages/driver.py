@@ -19,7 +19,7 @@ from aims_pax.settings.methods.driver import EMBEDDED, REFERENCE, DriverChoice, 
 from aims_pax.settings.methods.reference import XtbMethod
 from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.plan import StagePlan
-from aims_pax.settings.stages.playing import PlaySettings
+from aims_pax.settings.workflow.playing import PlaySettings
 
 if TYPE_CHECKING:  # PyTorch and MACE take seconds to import, and what `aims-pax check` asks for needs neither
     from aims_pax.committee import Handling

@@ -18,11 +18,11 @@ from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.settings.stages.plan import StagePlan
-from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.stages.pretrain import CheapReference, PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.settings.stages.validate import ValidateSettings
+from aims_pax.settings.workflow.playing import PlaySettings
 from aims_pax.settings.workflow.reading import read_workflow
 from aims_pax.stages.stage import Stage, stage_of
 

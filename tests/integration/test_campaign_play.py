@@ -667,3 +667,9 @@ def test_what_is_never_driven_can_not_be_handed_over(tmp_path: Path) -> None:
     folder = project_of(tmp_path, explore(pretrained=GENERAL, pretrained_visits=0, hand_over=0.1))
     with pytest.raises(SettingsError, match=r"hand_over is given, and with pretrained_visits: 0 there is nothing"):
         load_project(folder, stages=ACTIVE)
+
+
+def test_scores_of_stress_want_models_that_learn_it(tmp_path: Path) -> None:
+    folder = project_of(tmp_path, explore("press", pretrained=GENERAL, uncertainty_type="stress_sd", threshold=0.001))
+    with pytest.raises(SettingsError, match="compute_stress is false"):
+        load_project(folder, stages=ACTIVE)

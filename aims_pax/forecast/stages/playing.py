@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from aims_pax.forecast.amounts import Amounts, Outset, Sizes, Span
 from aims_pax.forecast.stages.training import convergence_epochs
 from aims_pax.learner.workflows import Doing
-from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.workflow.phases import Workflow
+from aims_pax.settings.workflow.playing import PlaySettings
 
 if TYPE_CHECKING:  # what times a stage imports PyTorch, and amounts need none
     from aims_pax.forecast.timetable import Pacing, StageForecast

@@ -15,9 +15,9 @@ from aims_pax.report.workflows.phases import draw_phases
 from aims_pax.report.workflows.visits import draw_visits
 from aims_pax.settings import Project
 from aims_pax.settings.stages.plan import StagePlan
-from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.stages.uncertainty import kind_named
 from aims_pax.settings.workflow.phases import Workflow
+from aims_pax.settings.workflow.playing import PlaySettings
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.playing.scenes import pictures
 from aims_pax.stages.states import PLAYS

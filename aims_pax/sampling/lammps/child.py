@@ -167,7 +167,7 @@ class Engine:
         )
         try:
             stands = self._stands()
-        except Exception:
+        except Exception:  # LAMMPS has no narrower one; this program imports nothing of ours
             return Message("failed", {"words": words, "n_steps": None})
         return Message("failed", {**stands.facts, "words": words}, stands.arrays)
 

@@ -31,7 +31,7 @@ from aims_pax.settings.stages.kinds import (
     SELECT,
 )
 from aims_pax.settings.stages.plan import StagePlan
-from aims_pax.settings.stages.playing import PlaySettings
+from aims_pax.settings.workflow.playing import PlaySettings
 
 STAGE_SECTIONS: Final = {Stage.INITIAL: KINDS[INITIAL].section, Stage.ACTIVE: KINDS[LEARN].section}
 """The section of v0.2 without which there is not that half of a campaign."""

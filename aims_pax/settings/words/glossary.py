@@ -24,12 +24,12 @@ from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.kinds import COLLECT, CONVERGE, EXPLORE, FLY, PLAY, PRETRAIN, RELABEL, VALIDATE
-from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.validate import ValidateSettings
 from aims_pax.settings.words.page import NOT_HERE, OF_AIMS, PLAIN_SECTIONS, REQUIRED, default_words, section_words
 from aims_pax.settings.workflow.phases import PhaseSettings
+from aims_pax.settings.workflow.playing import PlaySettings
 
 AIMS_PAX_FILE: Final = "aims_PAX.yaml"
 MACE_FILE: Final = "mace.yaml"

@@ -28,13 +28,13 @@ from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
-from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.settings.stages.validate import ValidateSettings
 from aims_pax.settings.words.workflow import WORKFLOW_WORDS, other_names
 from aims_pax.settings.workflow.phases import PhaseSettings
+from aims_pax.settings.workflow.playing import PlaySettings
 
 _INTRODUCTION: Final = """\
 # Settings

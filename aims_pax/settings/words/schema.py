@@ -28,7 +28,6 @@ from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.kinds import EXPLORE, KINDS, PLAY
-from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.stages.pretrain import PretrainSettings
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.stages.select import SelectSettings
@@ -36,6 +35,7 @@ from aims_pax.settings.stages.validate import ValidateSettings
 from aims_pax.settings.words.workflow import WORKFLOW_FILE, sections_within
 from aims_pax.settings.workflow.names import PHASE_PATTERN
 from aims_pax.settings.workflow.phases import PhaseSettings
+from aims_pax.settings.workflow.playing import PlaySettings
 from aims_pax.settings.workflow.reading import SYSTEM
 
 Json = dict[str, Any]

@@ -302,7 +302,7 @@ class RunSettings(Section):
 
 def run_in_words(run: RunSettings) -> str:
     """``NVT 1 to 9000 K, 100000 steps, 50 frames``."""
-    words = [run.type.upper() if run.type != "relax" else "Relax"]
+    words = [run.called]
     if isinstance(run.temperature, RampSettings):
         words[0] += f" {run.temperature.start:g} to {run.temperature.stop:g} K"
     elif run.temperature is not None:

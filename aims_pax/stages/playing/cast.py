@@ -7,8 +7,8 @@ from aims_pax.learner.quota import Quota
 from aims_pax.learner.state import Budget
 from aims_pax.learner.workflows import DrivenBy, Holds, PhaseRule, PlayRules
 from aims_pax.settings import Project
-from aims_pax.settings.stages.playing import PlaySettings
 from aims_pax.settings.workflow.phases import Phase, Workflow
+from aims_pax.settings.workflow.playing import PlaySettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from aims_pax.committee import CommitteeForces, devices_of
 from aims_pax.learner.workflows import DrivenBy
 from aims_pax.protocols import Committee, Driver
 from aims_pax.settings import Project
-from aims_pax.settings.stages.playing import PlaySettings
+from aims_pax.settings.workflow.playing import PlaySettings
 from aims_pax.stages.driver import driver_forces, forget_history
 
 

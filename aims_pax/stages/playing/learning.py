@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from aims_pax.protocols import Committee
-from aims_pax.settings.stages.playing import PlaySettings
+from aims_pax.settings.workflow.playing import PlaySettings
 from aims_pax.stages import assembly
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench

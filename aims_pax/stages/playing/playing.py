@@ -44,7 +44,8 @@ from aims_pax.learner.workflows import (
 from aims_pax.protocols import Committee, LabelDone
 from aims_pax.sampling import TrajectoryStart
 from aims_pax.selection import score_of
-from aims_pax.settings.stages.playing import PlaySettings
+from aims_pax.settings.stages.uncertainty import kind_named
+from aims_pax.settings.workflow.playing import PlaySettings
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.beginnings import pretrained
 from aims_pax.stages.bench import Bench
@@ -94,6 +95,7 @@ class Playing:
     ) -> None:
         self._bench, self._name, self._settings, self._roles, self._clock = bench, name, settings, roles, clock
         self._key = f"{PLAYS}{name}"
+        self._scores_stress = kind_named(settings.uncertainty_type).of_stress
         self._score = score_of(settings.uncertainty_type, relative_eps_ev_per_ang=settings.relative_force_eps)
         with bench.stopwatch.during(Activity.STARTING):
             # A probe's labels alone make no models.
@@ -108,12 +110,8 @@ class Playing:
         self._scenes = Scenes(bench.memory, self._key, roles, references=references, seed=settings.seed)
         self._windows = Windows(bench.memory, self._key, stage=name, kind=settings.uncertainty_type)
         self._drivers = Drivers(bench.project, settings, lambda: self._committee)
-        self._motion = Motion(
-            self._drivers,
-            folder=bench.folder.root / "lammps",
-            overlap=settings.overlap,
-            max_force_ev_per_ang=settings.max_force,
-        )
+        folder, limit = bench.folder.root / "lammps", settings.max_force
+        self._motion = Motion(self._drivers, folder=folder, overlap=settings.overlap, max_force_ev_per_ang=limit)
         self._journal: list[tuple[str, dict[str, Any]]] = []
         self._showing = Showing(bench, name, roles)
         self._books = Books(bench, name, roles, self._showing)
@@ -238,8 +236,9 @@ class Playing:
             return found
         with self._bench.stopwatch.during(Activity.CHECKING):
             for sampler, own, places in self._motion.together(players):
-                said = scores_of(opinions(self._committee, sampler, places), self._score)
-                found |= {player: said[place] for player, place in zip(own, places, strict=True)}
+                said = opinions(self._committee, sampler, places, want_stress=self._scores_stress)
+                scores = scores_of(said, self._score)
+                found |= {player: scores[place] for player, place in zip(own, places, strict=True)}
         return found
 
     def _heard(self, event: Moved) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from aims_pax.settings import Project
 from aims_pax.settings.stages.plan import StagePlan
-from aims_pax.settings.stages.playing import PlaySettings
+from aims_pax.settings.workflow.playing import PlaySettings
 from aims_pax.stages.playing.cast import Role, roles_of
 from aims_pax.stages.playing.scenes import scene
 from aims_pax.structures.building.failure import NotBuilt

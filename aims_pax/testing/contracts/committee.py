@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from aims_pax.batch import AtomBatch
 from aims_pax.errors import ModelError, ShapeError
 from aims_pax.frame import Frame, LabelledFrame, Split
 from aims_pax.protocols import Committee, EpochPlan, Predictor
-from aims_pax.testing.contracts.structures import cluster, crystal, points, rattled
+from aims_pax.testing.contracts.structures import batch_of, cluster, crystal, points, rattled
 
 UNKNOWN_ELEMENT = 79
-
 UNMEASURED = EpochPlan(valid_skip=10**9, validates_last=False)
 
 
@@ -87,7 +85,7 @@ class CommitteeContract:
 
     def test_predictions_are_of_every_member_in_order(self, committee: Committee, frames: Sequence[Frame]) -> None:
         """(M, B), (M, N, 3) and (M, B, 6) in double precision; some members in the order asked for."""
-        batch = self._batch(committee, frames)
+        batch = batch_of(committee, frames)
         said = committee.evaluate(batch, want_stress=True)
         assert said.energies.shape == (2, 3)
         assert said.forces.shape == (2, batch.positions.shape[0], 3)
@@ -110,7 +108,7 @@ class CommitteeContract:
 
     def test_frames_are_predicted_as_in_a_batch(self, committee: Committee, frames: Sequence[Frame]) -> None:
         """One by one, in their order; and nothing for nothing."""
-        whole = committee.evaluate(self._batch(committee, frames))
+        whole = committee.evaluate(batch_of(committee, frames))
         ends = np.cumsum([frame.n_atoms for frame in frames])
         for index, one in enumerate(committee.predict(frames)):
             np.testing.assert_allclose(
@@ -132,7 +130,7 @@ class CommitteeContract:
 
     def test_opinions_are_those_of_the_newest_generation(self, committee: Committee, frames: Sequence[Frame]) -> None:
         """However cheap they are when the same structures come again."""
-        batch = self._batch(committee, frames)
+        batch = batch_of(committee, frames)
         before = committee.opinions(batch).forces.clone()
         assert torch.equal(before, committee.evaluate(batch).forces)
         assert torch.equal(committee.opinions(batch).forces, before)
@@ -146,7 +144,7 @@ class CommitteeContract:
     def test_members_disagree(self, committee: Committee, frames: Sequence[Frame]) -> None:
         """Else there is nothing to pick by."""
         committee.train(1)
-        forces = committee.evaluate(self._batch(committee, frames)).forces
+        forces = committee.evaluate(batch_of(committee, frames)).forces
         assert float((forces[0] - forces[1]).abs().max()) > 1e-4
 
     def test_elements_that_it_does_not_know_are_refused(self, committee: Committee) -> None:
@@ -154,7 +152,7 @@ class CommitteeContract:
         gold = replace(cluster(), numbers=np.full(4, UNKNOWN_ELEMENT))
         assert committee.numbers == (29,)
         with pytest.raises(ModelError, match="Au"):
-            committee.evaluate(self._batch(committee, [gold]))
+            committee.evaluate(batch_of(committee, [gold]))
         (point,) = points(1, first_id=90)
         with pytest.raises(ModelError, match="Au"):
             committee.add([replace(point, frame=gold)])
@@ -180,7 +178,7 @@ class CommitteeContract:
         self, committee: Committee, frames: Sequence[Frame]
     ) -> None:
         """Nor the generation."""
-        batch = self._batch(committee, frames)
+        batch = batch_of(committee, frames)
         before, generation = committee.evaluate(batch), committee.generation
         committee.add(points(2, first_id=20))
         assert torch.equal(committee.evaluate(batch).forces, before.forces)
@@ -211,7 +209,7 @@ class CommitteeContract:
 
     def test_only_those_who_train_change(self, committee: Committee, frames: Sequence[Frame]) -> None:
         """In their predictions, as far as weights and averages go."""
-        batch = self._batch(committee, frames)
+        batch = batch_of(committee, frames)
         before = committee.evaluate(batch).forces
         committee.train(2, members=[1])
         after = committee.evaluate(batch).forces
@@ -258,7 +256,7 @@ class CommitteeContract:
     def test_the_best_weights_of_a_convergence_come_back(self, committee: Committee, frames: Sequence[Frame]) -> None:
         """Those of the least validation loss since its beginning, which counts, too."""
         committee.train(2)
-        batch = self._batch(committee, frames)
+        batch = batch_of(committee, frames)
         committee.begin_convergence([0])
         start, untouched = committee.errors(), committee.evaluate(batch, members=(1,)).forces
         committee.set_learning_rate(0, factor=30.0)  # so large that it may well get worse
@@ -335,7 +333,7 @@ class CommitteeContract:
             assert getattr(loaded, what) == getattr(committee, what)
         assert [loaded.n_train(member) for member in (0, 1)] == [0, 0], "points are the store's"
         loaded.add([*points(6, 2), *points(1, first_id=30)])
-        batch = self._batch(committee, frames)
+        batch = batch_of(committee, frames)
         assert torch.equal(loaded.evaluate(batch).forces, committee.evaluate(batch).forces)
         for one in (committee, loaded):
             one.train(2, plan=UNMEASURED)
@@ -400,7 +398,3 @@ class CommitteeContract:
             self.read([path])
         with pytest.raises(ModelError, match="no model file is given"):
             self.read([])
-
-    @staticmethod
-    def _batch(committee: Committee, frames: Sequence[Frame]) -> AtomBatch:
-        return AtomBatch.from_frames(frames, committee.cutoff, device=committee.device)

@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aims_pax.frame import FloatArray, Frame, Label, LabelledFrame, Split
+from aims_pax.protocols import Predictor
 from aims_pax.testing.references import SpringReference
+
+if TYPE_CHECKING:  # light tests take structures from here
+    from aims_pax.batch import AtomBatch
 
 COPPER = 29
 
@@ -60,3 +65,10 @@ def points(n_train: int, n_valid: int = 0, *, first_id: int = 1) -> list[Labelle
 
 def _copper(system: str, positions: FloatArray) -> Frame:
     return Frame(system, 0, 0, 0, np.full(len(positions), COPPER, dtype=np.int64), positions)
+
+
+def batch_of(committee: Predictor, frames: Sequence[Frame]) -> "AtomBatch":
+    """Structures with all pairs that a committee looks at."""
+    from aims_pax.batch import AtomBatch
+
+    return AtomBatch.from_frames(frames, committee.cutoff, device=committee.device)

@@ -32,7 +32,7 @@ from aims_pax.outcome.played import (
 from aims_pax.page.charts.stages.visits import scores_by_visit
 from aims_pax.page.material import read_material
 from aims_pax.settings import Project, load_project
-from aims_pax.settings.stages.playing import PlaySettings
+from aims_pax.settings.workflow.playing import PlaySettings
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.playing.cast import roles_of
 from aims_pax.stages.playing.scenes import Scenes
