@@ -1,0 +1,1 @@
+"""Finished calculations: what electronic-structure programs have printed, step by step."""
