@@ -2,15 +2,18 @@
 
 import bz2
 import gzip
-import io
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, Literal
 
-_MAGIC: Final = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+_MAGIC: Final[Mapping[bytes, Callable[[BinaryIO, Literal["rb"]], Any]]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
 COMPRESSED: Final = (".gz", ".bz2", ".xz")
 HEAD_BYTES: Final = 65536
 
@@ -89,9 +92,11 @@ def opened_bytes(path: Path) -> Iterator[BinaryIO]:
         start = raw.read(6)
         raw.seek(0)
         unpack = next((one for magic, one in _MAGIC.items() if start.startswith(magic)), None)
-        file = io.BufferedReader(raw) if unpack is None else cast("BinaryIO", unpack(raw, "rb"))
-        with file:
-            yield cast("BinaryIO", file)
+        if unpack is None:
+            yield raw
+            return
+        with unpack(raw, "rb") as unpacked:
+            yield unpacked
 
 
 def head(path: Path) -> str:

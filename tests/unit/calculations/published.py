@@ -3,6 +3,7 @@ AIMS_PAX_CASES, and tests of them are skipped without it."""
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from aims_pax.calculations.lines import opened
+from aims_pax.calculations.reader import Steps
 from aims_pax.calculations.registry import reader_of
 from aims_pax.calculations.step import Closing, Convergence, Step
 
@@ -49,15 +51,17 @@ def read(path: Path) -> tuple[list[Step], Closing]:
     """All steps of a file, and how it ends."""
     reader = reader_of(path)
     assert reader is not None, f"{path} is no known output"
-    steps = []
     with opened(path) as lines:
-        going = reader.steps(lines)
-        while True:
-            try:
-                steps.append(next(going))
-            except StopIteration as stop:
-                assert isinstance(stop.value, Closing)
-                return steps, stop.value
+        return _taken(reader.steps(lines))
+
+
+def _taken(going: Steps) -> tuple[list[Step], Closing]:
+    closings: list[Closing] = []
+
+    def until_the_end() -> Iterator[Step]:
+        closings.append((yield from going))
+
+    return list(until_the_end()), closings[0]
 
 
 def is_usable(step: Step) -> bool:

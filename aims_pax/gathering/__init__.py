@@ -1,0 +1,1 @@
+"""Folders of finished calculations made into a dataset: found, judged, compared, written."""
