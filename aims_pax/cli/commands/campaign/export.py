@@ -1,5 +1,7 @@
 """``aims-pax export``."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from aims_pax.settings import Project
 
 FORMATS: Final = ("extxyz", "hdf5")
+PROGRAMS: Final = ("ase", "lammps", "ipi")
+"""As :mod:`aims_pax.outcome.handover.writing` has them."""
 FILE_SUFFIXES: Final = (".xyz", ".extxyz", ".h5", ".hdf5")
 """As :mod:`aims_pax.outcome.datasets` has them, which takes seconds to import."""
 
@@ -40,6 +44,25 @@ def export(
     models: Annotated[
         bool, typer.Option("--models", help="With the models of the newest checkpoint, their errors, and all figures.")
     ] = False,
+    program: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="ase|lammps|ipi",
+            help="The force field for a program, with an input that runs as it is, in a new folder: no datasets.",
+        ),
+    ] = None,
+    using: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="MODEL", help="With --for: model files in the place of a run's; also several times."),
+    ] = None,
+    structure: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --for: where MD begins; the project's first structure when not given."),
+    ] = None,
+    committee: Annotated[
+        bool, typer.Option("--committee", help="With --for: all members, whose deviation is told, not the best alone.")
+    ] = False,
     settings_file: SettingsFile = None,
     model_file: ModelFile = None,
 ) -> None:
@@ -47,7 +70,15 @@ def export(
 
     These are training.extxyz, validation.extxyz and, where there is one, test.extxyz; or one file by --out all.h5.
     aims-pax export --models my_project also writes usable models, and says what state of the run they are of.
+    aims-pax export --for lammps my_project writes the force field with an input that LAMMPS runs.
     """
+    handing = Handing(program, tuple(using or ()), structure, as_committee=committee)
+    _require_one_purpose(handing, file_format, sample, with_models=models)
+    if program is not None:
+        named = Named(None, settings_file, model_file)
+        for line in _handed_over(folder, handing, named, out or Path(f"for_{program}")):
+            typer.echo(line)
+        return
     _check(out, file_format, sample, seed, with_models=models)
     with working(f"reading the {'models and ' if models else ''}labels of {folder}"):
         project = load(folder, (), Named(None, settings_file, model_file))
@@ -55,6 +86,68 @@ def export(
         lines = _exported_with_models(project, out) if models else _exported(project, *wanted)
     for line in lines:
         typer.echo(line)
+
+
+@dataclass(frozen=True, slots=True)
+class Handing:
+    """What is asked for of a program.
+
+    Parameters
+    ----------
+    program : str or None
+        None: nothing.
+    using : tuple of Path
+        Model files; none: those of the run.
+    structure : Path or None
+    as_committee : bool
+    """
+
+    program: str | None
+    using: tuple[Path, ...]
+    structure: Path | None
+    as_committee: bool
+
+    def problems(self) -> Iterator[Problem]:
+        """What can't be done."""
+        if self.program is None:
+            asked = {"--using": self.using, "--structure": self.structure, "--committee": self.as_committee}
+            for name in (name for name, value in asked.items() if value):
+                yield Problem(name, "It says something of --for, which is not there.", "", "Add --for ase|lammps|ipi.")
+        elif self.program not in PROGRAMS:
+            yield Problem("--for", f"{self.program} is no program that inputs are written for.", " | ".join(PROGRAMS))
+        if self.using and self.structure is None:
+            found = "Models that are named come without a structure."
+            yield Problem("--using", found, "", "Add --structure FILE: where MD begins.")
+        if self.using and self.as_committee:
+            found = "All models that are named are handed over anyway."
+            yield Problem("--committee", found, "", "Leave it out.")
+
+
+def _require_one_purpose(handing: Handing, file_format: str | None, sample: int | None, *, with_models: bool) -> None:
+    """See that --for goes together with what else is asked for."""
+    problems = list(handing.problems())
+    if handing.program is not None:
+        asked = {"--format": file_format, "--sample": sample, "--models": with_models or None}
+        found = "With --for no datasets are written."
+        problems += [Problem(name, found, "", "Leave it out.") for name, value in asked.items() if value is not None]
+    if problems:
+        raise UserError(problems)
+
+
+def _handed_over(folder: Path, handing: Handing, named: Named, out: Path) -> list[str]:
+    """Write the force field for a program; lines that tell of it."""
+    assert handing.program is not None
+    with working(f"writing what {handing.program} needs"):
+        from aims_pax.campaign.handing_over import of_files, of_project
+        from aims_pax.outcome.handover.writing import write_handover
+
+        if handing.using:
+            assert handing.structure is not None
+            handover = of_files(handing.using, handing.structure)
+        else:
+            project = load(folder, (), named)
+            handover = of_project(project, handing.structure, as_committee=handing.as_committee)
+        return write_handover(handover, handing.program, out).lines()
 
 
 def _check(
