@@ -55,6 +55,8 @@ class DrawnPanel:
     ticks : sequence of float and str
         Named places of the x axis, in the place of numbers.
     lines : sequence of DrawnLine
+    is_logarithmic : bool
+        Of both axes.
     """
 
     title: str
@@ -62,6 +64,7 @@ class DrawnPanel:
     y_label: str
     ticks: Sequence[tuple[float, str]]
     lines: Sequence[DrawnLine]
+    is_logarithmic: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -198,6 +201,11 @@ def draw_panel(axes: "Axes", panel: DrawnPanel, methods: Methods) -> None:
         else:
             axes.plot(line.x, line.y, color=colour, lw=2.0 if is_reference else 1.2)
     axes.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label)
+    if panel.is_logarithmic:
+        axes.set(xscale="log", yscale="log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
     if panel.ticks:
         _name_places(axes, panel.ticks)
     if not panel.lines:

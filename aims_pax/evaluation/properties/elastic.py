@@ -125,6 +125,12 @@ def _constants(tensor: FloatArray, symmetry: Symmetry | None) -> list[Quantity]:
         is_zero_in_class = abs(value) < 1e-6 * largest
         if not is_zero_in_class:
             found.append(Quantity(f"c{i}{j}_gpa", f"C{i}{j}", "GPa", value, least=0.01 * largest))
+    # C11, C22, C33 are what tables of several crystals have in common, also where symmetry makes some of them alike.
+    others = [(i, i) for i in (2, 3) if (i, i) not in wanted]
+    found += [
+        Quantity(f"c{i}{j}_gpa", f"C{i}{j}", "GPa", float(tensor[i - 1, j - 1]), least=0.01 * largest, is_detail=True)
+        for i, j in others
+    ]
     return found
 
 

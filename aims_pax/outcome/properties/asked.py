@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 ALL: Final = "all"
 """Every property that makes sense for the structures."""
 
+TABLE: Final = "table"
+"""Those of one table: lattice constants, C11, C22, C33, cohesive energy, vacancies (AtomProNet, Table 1)."""
+
+OF_THE_TABLE: Final = ("lattice", "elastic", "cohesive", "vacancy")
+
+SETS: Final = (TABLE, ALL)
+
 
 def properties_named(
     words: Sequence[str | Property], *, surfaces: Sequence[Indices] = (), elements: Sequence[str] = ()
@@ -43,12 +50,14 @@ def properties_named(
     """
     problems, found = list[Problem](), dict[str, Property]()
     if not words:
-        problems.append(Problem("--properties", "No property was named.", " | ".join((*PROPERTIES, ALL))))
+        problems.append(Problem("--properties", "No property was named.", " | ".join((*PROPERTIES, *SETS))))
     for word in words:
-        if isinstance(word, str) and word != ALL and word not in PROPERTIES:
-            meant = get_close_matches(word, PROPERTIES, n=1)
+        if isinstance(word, str) and word not in SETS and word not in PROPERTIES:
+            meant = get_close_matches(word, (*PROPERTIES, *SETS), n=1)
             advice = f"Did you mean {meant[0]}?" if meant else ""
-            problems.append(Problem("--properties", f"{word} is no property.", " | ".join((*PROPERTIES, ALL)), advice))
+            problems.append(
+                Problem("--properties", f"{word} is no property.", " | ".join((*PROPERTIES, *SETS)), advice)
+            )
             continue
         for one in _meant(word):
             found[one.NAME] = one
@@ -66,6 +75,8 @@ def properties_named(
 def _meant(word: str | Property) -> list[Property]:
     if not isinstance(word, str):
         return [word]
+    if word == TABLE:
+        return [PROPERTIES[name] for name in OF_THE_TABLE]
     return list(PROPERTIES.values()) if word == ALL else [PROPERTIES[word]]
 
 
@@ -156,7 +167,7 @@ def distinct(names: list[str]) -> list[str]:
 
 def _with_advice(problem: Problem, file: Path) -> Problem:
     """The same; with what may have been meant, where there is no such file."""
-    meant = get_close_matches(file.name, (*PROPERTIES, ALL), n=1)
+    meant = get_close_matches(file.name, (*PROPERTIES, *SETS), n=1)
     if file.exists():
         return problem
     advice = f"Did you mean the property {meant[0]}?" if meant else "Structures are named by their files."

@@ -14,10 +14,14 @@ from aims_pax.dataset.durable import replacing
 from aims_pax.evaluation.properties import Measured, Panel, Quantity, Unmeasured
 from aims_pax.evaluation.properties.comparison import Entry, Row, percent, rows_of, sentence
 from aims_pax.frame import FloatArray
+from aims_pax.outcome.properties.asked import OF_THE_TABLE
 from aims_pax.report.properties import DrawnLine, DrawnNumbers, DrawnPanel, Methods, draw_curves, draw_numbers
 
 JSON_NAME = "properties.json"
 TEXT_NAME = "properties.txt"
+TABLE_NAME = "table.csv"
+
+OF_TENSOR = ("c11_gpa", "c22_gpa", "c33_gpa")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,6 +59,8 @@ class PropertyFindings:
     def text(self) -> str:
         """A table by property, what could not be had and why, and a sentence for each model and property."""
         parts = [part for name in self._names() if (part := self._part(name))]
+        if rows := self.table():
+            parts.append("\n".join(["all in one table", *(f"  {line}" for line in self._table(rows))]))
         if self.remarks:
             parts.append("\n".join(f"note: {remark}" for remark in self.remarks))
         if not self.is_complete:
@@ -82,7 +88,8 @@ class PropertyFindings:
         return {**self.compared(), "results": [_result(entry) for entry in self.entries]}
 
     def write(self, folder: Path) -> list[Path]:
-        """Write properties.json, properties.txt, and a table (CSV) and a figure of each property."""
+        """Write properties.json, properties.txt, and a table (CSV) and a figure of each property; table.csv of all that
+        one table of a paper holds, where there is all of it."""
         folder.mkdir(parents=True, exist_ok=True)
         written = [folder / JSON_NAME, folder / TEXT_NAME]
         with replacing(written[0]) as file:
@@ -97,7 +104,21 @@ class PropertyFindings:
                     csv.writer(file, lineterminator="\n").writerows(self._csv(rows))
                 if self._draw(name, rows, folder / f"{name}.png"):
                     written.append(folder / f"{name}.png")
+        if rows := self.table():
+            written.append(folder / TABLE_NAME)
+            with replacing(written[-1]) as file:
+                csv.writer(file, lineterminator="\n").writerows(self._csv(rows))
         return written
+
+    def table(self) -> list[Row]:
+        """Lattice constants, C11, C22, C33, cohesive and vacancy formation energies by structure (AtomProNet, Table 1);
+        nothing where not all of these properties were asked for."""
+        if not set(OF_THE_TABLE) <= set(self.titles):
+            return []
+        known = {key: place for place, key in enumerate(OF_THE_TABLE)}
+        wanted = [row for row in self.rows if row.property_name in known and _is_of_table(row)]
+        structures = list(dict.fromkeys(row.structure for row in self.rows))
+        return sorted(wanted, key=lambda row: (structures.index(row.structure), known[row.property_name]))
 
     def _names(self) -> list[str]:
         there = {entry.property_name for entry in self.entries}
@@ -217,6 +238,11 @@ class PropertyFindings:
                 for panel in entry.outcome.panels:
                     found.setdefault(entry.structure, {}).setdefault(panel.key, []).append((entry.method, panel))
         return [[_drawn(structure, some) for some in kinds.values()] for structure, kinds in found.items()]
+
+
+def _is_of_table(row: Row) -> bool:
+    """Whether a number of a property of the table stands in it."""
+    return row.key in OF_TENSOR if row.property_name == "elastic" else not row.is_detail
 
 
 def _drawn(structure: str, those: Sequence[tuple[str, Panel]]) -> DrawnPanel:

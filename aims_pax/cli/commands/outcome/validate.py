@@ -16,7 +16,11 @@ from aims_pax.errors import Problem, UserError
 from aims_pax.face.signals import SignalWatch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aims_pax.face.properties import Request
     from aims_pax.outcome.properties.findings import PropertyFindings
+    from aims_pax.outcome.properties.speed import Speeds
 
 
 @guarded
@@ -41,7 +45,7 @@ def validate(
         typer.Option(
             metavar="NAME...",
             help="lattice, eos, elastic, cohesive (these when not given), vacancy, interstitial, substitution, "
-            "surface, phonons, binding; or all.",
+            "surface, phonons, binding; table: those of one table; or all.",
         ),
     ] = None,
     project: Annotated[
@@ -58,6 +62,14 @@ def validate(
             help="What interstitial and substitution put there: Zn,Ag; elements of the structure when not given.",
         ),
     ] = "",
+    speed: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="No properties, but how fast MD is, of supercells of up to N atoms: steps/s, ns/day.",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Tables and figures are written here.")] = Path(
         "validation"
     ),
@@ -66,6 +78,9 @@ def validate(
     """Properties of materials by models, side by side with a reference: numbers, figures, a sentence each."""
     words = _Words.sorted_out(structures or [], models or [], properties or [])
     _require_sense(words, out=out)
+    if speed is not None:
+        told = {"--properties": properties, "--against": against, "--project": project, "--miller": miller}
+        _require_alone({**told, "--elements": elements})
     with working("loading models"):
         from aims_pax.committee import cuda_is_usable
         from aims_pax.face.properties import Request
@@ -78,6 +93,9 @@ def validate(
     departure = Departure()
     with SignalWatch(departure) as watch, ProgressLine(sys.stdout) as line:
         watch.restore_terminal = line.end
+        if speed is not None:
+            _time(request, speed, out, departure, line)
+            return
         with request.inquiry(departure, show=line.show) as inquiry:
             findings = Validation(inquiry, departure, line.show).carry_out()
         line.end()
@@ -105,8 +123,9 @@ class _Words:
     def sorted_out(cls, words: list[str], models: list[str], properties: list[str]) -> "_Words":
         """Structures are the words that are neither a property nor a model."""
         from aims_pax.evaluation.properties import PROPERTIES, USUAL
+        from aims_pax.outcome.properties.asked import SETS
 
-        known = {*PROPERTIES, "all"}
+        known = {*PROPERTIES, *SETS}
         named = [one for word in properties for one in word.split(",") if one]
         named += [word for word in words if word in known and not Path(word).is_file()]
         further = [word for word in words if word not in named and _is_model(word)]
@@ -137,7 +156,37 @@ def _require_sense(words: _Words, *, out: Path) -> None:
         raise UserError(problems)
 
 
-def _written(findings: "PropertyFindings", out: Path) -> list[Path]:
+def _require_alone(told: "Mapping[str, object]") -> None:
+    """Nothing of properties goes together with --speed."""
+    problems = [
+        Problem(name, "With --speed no properties are computed.", "", "Leave it out.")
+        for name, value in told.items()
+        if value
+    ]
+    if problems:
+        raise UserError(problems)
+
+
+def _time(request: "Request", most_atoms: int, out: Path, departure: Departure, line: ProgressLine) -> None:
+    """Time MD, and tell of it."""
+    from aims_pax.outcome.properties.speed import timed
+
+    def show(words: str) -> None:
+        if departure.reason is not None:
+            departure.leave()
+        line.show(words)
+
+    with request.inquiry(departure) as inquiry:
+        speeds = timed(inquiry.structures, inquiry.models, most_atoms=most_atoms, show=show)
+    line.end()
+    typer.echo(f"\n{speeds.text()}\n")
+    for path in _written(speeds, out):
+        typer.echo(f"wrote {path}")
+    if departure.reason is not None:
+        raise typer.Exit(departure.reason.exit_code)
+
+
+def _written(findings: "PropertyFindings | Speeds", out: Path) -> list[Path]:
     try:
         return findings.write(out)
     except OSError as error:

@@ -133,3 +133,20 @@ def test_a_figure_without_a_reference_shows_the_numbers_themselves(tmp_path: Pat
 @pytest.mark.parametrize(("value", "text"), [(-0.01, "0.0 %"), (0.0, "0.0 %"), (3.0, "+3.0 %"), (-3.0, "-3.0 %")])
 def test_a_deviation_of_nothing_has_no_sign(value: float, text: str) -> None:
     assert percent(value) == text
+
+
+def test_one_table_holds_three_constants_of_each_crystal_and_details_of_nothing_else(tmp_path: Path) -> None:
+    def constants(structure: str) -> Entry:
+        tensor = [Quantity(f"c{i}_gpa", f"C{i}", "GPa", 100.0 + i, is_detail=i in (22, 33)) for i in (11, 12, 22, 33)]
+        return entry("one", Measured(tuple(tensor)), structure=structure, name="elastic")
+
+    lattice = Measured((Quantity("a_ang", "a", "Å", 3.6),))
+    entries = [constants("fcc"), constants("bcc")]
+    entries += [entry("one", lattice, structure=name, name="lattice") for name in ("fcc", "bcc")]
+    titles = dict.fromkeys(("lattice", "elastic", "cohesive", "vacancy"), "")
+    found = PropertyFindings(("one",), None, tuple(entries), titles=titles)
+    assert tmp_path / "table.csv" in found.write(tmp_path)
+    rows = [row[:2] for row in csv.reader((tmp_path / "table.csv").open())][1:]
+    told = ["a_ang", "c11_gpa", "c22_gpa", "c33_gpa"]
+    assert rows == [[name, key] for name in ("fcc", "bcc") for key in told]
+    assert findings(entry("one", 1.0)).table() == []
