@@ -28,7 +28,7 @@ SECTIONS: Final = frozenset(
 )
 """Sections of aims_PAX.yaml and mace.yaml."""
 
-OF_OTHERS: Final = frozenset({"my_cluster.py", "client.py"})
+OF_OTHERS: Final = frozenset({"my_cluster.py", "client.py", "md.py", "run_lammps.py"})
 """Names that look like files of this repository, and are the reader's."""
 
 OPTIONS_OF_OTHERS: Final = frozenset(

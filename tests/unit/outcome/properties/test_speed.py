@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 
-from aims_pax.departure import Departed
+from aims_pax.departure import Departed, Reason
 from aims_pax.evaluation.properties import Method
 from aims_pax.outcome.properties import speed
 from aims_pax.outcome.properties.speed import Speeds, Timed, exponent_of, sizes_of, timed
@@ -83,7 +83,7 @@ def test_what_was_timed_is_kept_when_it_is_ended_early() -> None:
     def show(words: str) -> None:
         said.append(words)
         if len(said) == 2:
-            raise Departed
+            raise Departed(Reason.INTERRUPTED)
 
     assert [
         one.n_atoms for one in timed({"cu": bulk("Cu", cubic=True)}, [EMT_METHOD], most_atoms=8, show=show).timed
