@@ -8,6 +8,9 @@ from aims_pax.calculations.step import Convergence
 ENTROPY_EV: Final = 1e-3
 """T S of one atom, from which on the choice among the energies that VASP prints matters."""
 
+LEARNED: Final = "it is of a machine-learned force field"
+NO_CYCLE: Final = "no electronic cycle is told of it: it may be of a force field"
+
 
 @dataclass(frozen=True, slots=True)
 class Cycle:

@@ -84,9 +84,10 @@ def _note(draft: _Draft, section: str, name: str, text: str) -> None:
 
 
 def _foreword(draft: _Draft) -> Foreword:
-    titles = tuple(title_of(kind[4]) for kind in draft.kinds if len(kind) == 5)
-    counts = [whole(kind[0]) for kind in draft.kinds if len(kind) == 5]
-    valences = [number(kind[3]) for kind in draft.kinds if len(kind) == 5]
+    kinds = draft.kinds if all(len(kind) == 5 for kind in draft.kinds) else []
+    titles = tuple(title_of(kind[4]) for kind in kinds)
+    counts = [whole(kind[0]) for kind in kinds]
+    valences = [number(kind[3]) for kind in kinds]
     run = Run(
         version=draft.version,
         tags=draft.tags,
@@ -103,19 +104,22 @@ def _foreword(draft: _Draft) -> Foreword:
 
 
 def _numbers(draft: _Draft, run: Run) -> tuple[IntArray | None, tuple[str, ...]]:
-    """Atomic numbers by the titles of potentials, and by the symbols where those tell nothing."""
-    kinds = [whole(atom[1]) if len(atom) == 2 else None for atom in draft.atoms]
-    elements = [element_of(kind[4]) or named(kind[1]) if len(kind) == 5 else None for kind in draft.kinds]
+    """Atomic numbers by symbols and by the titles of potentials, which must agree, as must the numbers of atoms."""
+    kinds = [(whole(atom[1]) or 0) if len(atom) == 2 else 0 for atom in draft.atoms]
+    is_told = run.counts is not None and [kinds.count(kind + 1) for kind in range(len(run.titles))] == [*run.counts]
     found = [
-        elements[kind - 1] if kind is not None and 0 < kind <= len(elements) else named(atom[0]) if atom else None
+        _element(atom[0], run.titles[kind - 1]) if is_told and 0 < kind <= len(run.titles) else None
         for atom, kind in zip(draft.atoms, kinds, strict=True)
     ]
     known = [element for element in found if element is not None]
     if len(found) == draft.n_atoms and len(known) == len(found) > 0:
         return np.array(known, dtype=np.int64), ()
-    if run.numbers is not None:
-        return run.numbers, ()
     return None, (f"Elements can't be known: the file tells them of {len(known)} of {draft.n_atoms} atoms.",)
+
+
+def _element(symbol: str, title: str) -> int | None:
+    by_title, by_symbol = element_of(title), named(symbol)
+    return by_title or by_symbol if by_title is None or by_symbol in (None, by_title) else None
 
 
 def _fixed(draft: _Draft) -> BoolArray | None:
@@ -143,9 +147,7 @@ def content(line: str) -> str:
 def rows_of(lines: Lines) -> list[str] | None:
     """Rows of the <varray> that was opened; None when it isn't closed."""
     rows: list[str] = []
-    for line in lines:
-        if "</varray>" in line:
-            return rows
-        if "<v" in line:
-            rows.append(content(line))
-    return None
+    while (line := lines.peek()) is not None and "<v" in line and "<varray" not in line:
+        rows.append(content(line))
+        next(lines)
+    return rows if line is not None and "</varray>" in line else None

@@ -1,5 +1,6 @@
 """What stands in an OUTCAR before its first electronic step."""
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Final
@@ -131,7 +132,8 @@ def _note_geometry(head: Head, line: str, lines: Lines) -> None:
 
 def cell_of(lines: Lines) -> FloatArray | None:
     """The three lines that follow, which hold a vector and one of the reciprocal lattice each."""
-    return table(lines.take(3), (3, 3), (9,))
+    vectors = table(lines.take(3), (3, 6), (9,))
+    return None if vectors is None else vectors[:, :3].copy()
 
 
 def _points(lines: Lines) -> list[list[float]]:
@@ -156,7 +158,9 @@ def _once(listed: list[str]) -> list[str]:
 
 
 def _numbers(text: str | None) -> tuple[float, ...]:
+    """The numbers of a list; none of them when one is none."""
     try:
-        return tuple(values(text or "", (2,)))
+        found = tuple(values(text or "", (2,)))
     except ValueError:
         return ()
+    return found if all(map(math.isfinite, found)) else ()

@@ -15,7 +15,7 @@ from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.method import Method
 from aims_pax.calculations.reader import Steps
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
-from aims_pax.calculations.vasp.cycle import Cycle, entropy_remark
+from aims_pax.calculations.vasp.cycle import LEARNED, NO_CYCLE, Cycle, entropy_remark
 from aims_pax.calculations.vasp.head import VERSION, Head, cell_of, head_of
 from aims_pax.calculations.vasp.poscar import completed
 from aims_pax.calculations.vasp.row import number, table, values, whole
@@ -31,8 +31,8 @@ VOIGT: Final = (0, 1, 2, 4, 5, 3)
 WHOLE_STRESS: Final = 2
 """ISIF from which on all components of the stress are computed; 1 gives its trace alone."""
 MOVES_CELL: Final = 3
-LEARNED: Final = "it is of a machine-learned force field"
 _ENERGY: Final = re.compile(r"=\s*(\S+)")
+_IN_EV: Final = re.compile(r"=\s*(\S+)\s+eV")
 _CHANGES: Final = re.compile(r":\s*(\S+)\s*\(\s*(\S+?)\s*\)")
 
 
@@ -81,7 +81,8 @@ class _Reading:
         self._method, self._dispersion = None, None
         self._is_in_order = False
         self._numbers = self._run.numbers
-        self._is_mobile = (self._run.whole("ISIF") or 0) >= MOVES_CELL and (self._run.whole("NSW") or 0) > 1
+        isif, n_moves = self._run.whole("ISIF"), self._run.whole("NSW")
+        self._is_mobile = (isif is None or isif >= MOVES_CELL) and (n_moves is None or n_moves > 1)
 
     def steps(self) -> Iterator[Step]:
         """All steps, each when the next one begins or the file ends."""
@@ -135,19 +136,23 @@ class _Reading:
             return
         yield from self._begun(" ML " in line)
         self._draft.has_energy = True
-        self._draft.energy = _told(line)
+        match = _IN_EV.search(line)
+        self._draft.energy = None if match is None else number(match[1])
         for _ in range(2):
             follows = self._lines.peek() or ""
             if follows.strip() and "without entropy" not in follows:
                 return
             next(self._lines, None)
             for name in ("energy  without entropy", "energy(sigma->0)"):
-                value = _told(follows.partition(name)[2])
-                if value is not None:
+                match = _ENERGY.search(follows.partition(name)[2])
+                value = None if match is None else number(match[1])
+                if value is not None and self._lines.peek() is not None:
                     self._draft.energies[name] = value
 
     def _stress(self, line: str) -> None:
-        if self._draft.stress is not None or (self._run.whole("ISIF") or WHOLE_STRESS) < WHOLE_STRESS:
+        isif = self._run.whole("ISIF")
+        is_partial = (isif is not None and isif < WHOLE_STRESS) or self._lines.peek() is None
+        if self._draft.stress is not None or is_partial:
             return
         try:
             row = np.array(values(line.partition("in kB")[2], (5,)), dtype=np.float64)
@@ -194,7 +199,7 @@ class _Reading:
     def _step(self, draft: _Draft, method: Method) -> Step:
         run = self._run
         n_atoms = None if draft.positions is None else len(draft.positions)
-        flaws = (LEARNED,) if draft.is_learned else run.flaws
+        flaws = (LEARNED,) if draft.is_learned else run.flaws if draft.n_cycles else (*run.flaws, NO_CYCLE)
         return Step(
             method=method,
             numbers=self._numbers,
@@ -233,11 +238,6 @@ def steps(lines: Lines) -> Steps:
     reading = _Reading(lines)
     yield from reading.steps()
     return reading.closing()
-
-
-def _told(text: str) -> float | None:
-    match = _ENERGY.search(text)
-    return None if match is None else number(match[1])
 
 
 def _convergence(draft: _Draft, run: Run) -> Convergence:

@@ -1,5 +1,6 @@
 """Settings of VASP in one spelling for OUTCAR and vasprun.xml."""
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -178,7 +179,7 @@ def _hubbard(run: Run) -> str:
 
 def _list(text: str | None) -> list[float]:
     try:
-        return [value for value in values(text or "", (1,)) if value == value]
+        return [value for value in values(text or "", (1,)) if math.isfinite(value)]
     except ValueError:
         return []
 

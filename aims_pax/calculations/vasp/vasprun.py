@@ -12,9 +12,9 @@ from typing import Final
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.reader import Steps
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
-from aims_pax.calculations.vasp.cycle import Cycle, entropy_remark
+from aims_pax.calculations.vasp.cycle import LEARNED, NO_CYCLE, Cycle, entropy_remark
 from aims_pax.calculations.vasp.foreword import Foreword, content, foreword_of, rows_of
-from aims_pax.calculations.vasp.outcar import KILOBAR, LEARNED, WHOLE_STRESS
+from aims_pax.calculations.vasp.outcar import KILOBAR, WHOLE_STRESS
 from aims_pax.calculations.vasp.row import number, table
 from aims_pax.calculations.vasp.setting import UNNAMED, method_of
 from aims_pax.frame import FloatArray
@@ -44,7 +44,7 @@ class _Reading:
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
-        self._n_steps = self._n_learned = 0
+        self._n_steps = self._n_learned = self._n_open = 0
         self._is_open = self._is_in_order = False
         self._foreword: Foreword = foreword_of(lines)
         self._methods = {
@@ -59,17 +59,16 @@ class _Reading:
         """All <calculation>s that are closed."""
         for line in self._lines:
             if "<calculation>" in line:
-                self._is_open = True
                 draft = self._calculation()
+                self._is_open = draft is None
                 if draft is not None:
-                    self._is_open = False
                     self._n_steps += 1
                     yield self._step(draft)
             elif "</modeling>" in line:
                 self._is_in_order = True
 
     def _calculation(self) -> _Draft | None:
-        """One calculation; None when the file ends before it does."""
+        """One calculation; None when the file ends before it does, or it has no end."""
         draft = _Draft()
         in_cycle = False
         for line in self._lines:
@@ -84,8 +83,11 @@ class _Reading:
                     draft.cycles = [*draft.cycles[-1:], {}]
             elif "<varray" in line:
                 self._array(draft, line)
-            elif "</calculation>" in line:
-                return draft
+            elif "calculation>" in line:
+                if "</" in line:
+                    return draft
+                draft, in_cycle = _Draft(), False
+                self._n_open += 1
             elif "</modeling>" in line:
                 self._is_in_order = True
                 return None
@@ -119,7 +121,7 @@ class _Reading:
             stress=None if stress is None else KILOBAR * stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]],
             convergence=self._convergence(draft),
             energies=others or {},
-            flaws=(LEARNED,) if is_learned else self._flaws,
+            flaws=(LEARNED,) if is_learned else self._flaws if draft.n_cycles else (*self._flaws, NO_CYCLE),
             remarks=entropy_remark(energy, (others or {}).get("e_wo_entrp"), n_atoms) + remarks,
             charge=run.charge,
             spin=run.multiplicity,
@@ -177,6 +179,8 @@ class _Reading:
         if not self._is_in_order:
             open_one = ", and another one was begun" if self._is_open else ""
             remarks.append(f"VASP did not end in order: the file stops after {self._n_steps} whole steps{open_one}.")
+        if self._n_open:
+            remarks.append(f"{self._n_open} calculations have no end: left out.")
         if self._n_learned:
             remarks.append(
                 f"{self._n_learned} of {self._n_steps} steps are of a machine-learned force field: left out."
