@@ -5,7 +5,7 @@ VASP 5 and 6 after them. "free  energy   TOTEN" with two blanks is the step's; w
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -85,38 +85,61 @@ class _Reading:
         self._is_mobile = (isif is None or isif >= MOVES_CELL) and (n_moves is None or n_moves > 1)
 
     def steps(self) -> Iterator[Step]:
-        """All steps, each when the next one begins or the file ends."""
+        """All steps, each when the next one begins or the file ends.
+
+        The first word of a line decides: of all the lines of an OUTCAR few begin with one of these.
+        """
+        acts: Mapping[str, Callable[[str], Iterable[Step]]] = {
+            "free": self._energy,
+            "----": self._cycle,
+            "tota": self._change,
+            "in": self._stress,
+            "POSI": self._forces,
+            "dire": self._vectors,
+            "LOOP": self._end,
+            "Gene": self._end,
+            "FORC": self._cell_forces,
+            "ML": self._cell_forces,
+            "reac": self._reach,
+            "Edis": self._note_dispersion,
+            "IVDW": self._note_dispersion,
+            "vasp": self._again,
+        }
         for line in self._lines:
-            if "TOTEN  =" in line:
-                yield from self._energy(line)
-            elif "- Iteration " in line:
-                yield from self._ended(self._draft.is_begun)
-                self._draft.n_cycles += not self._draft.verdict
-            elif "energy-change" in line:
-                self._draft.change = line if not self._draft.verdict else self._draft.change
-            elif "aborting loop" in line:
-                self._draft.verdict = self._draft.verdict or line
-            elif "in kB " in line:
-                self._stress(line)
-            elif "TOTAL-FORCE" in line:
-                yield from self._forces(line)
-            elif "direct lattice vectors" in line:
-                self._vectors()
-            elif "LOOP+" in line or "General timing" in line:
-                yield from self._ended(self._draft.is_begun)
-                self._is_in_order = self._is_in_order or "General timing" in line
-            elif "FORCE on cell" in line:
-                yield from self._begun(line.lstrip().startswith("ML"))
-            elif "reached required accuracy" in line:
-                self._relaxed = True
-            elif "Edisp" in line or "IVDW" in line:
-                self._note_dispersion(line)
-            elif VERSION.match(line) is not None:
-                yield from self._again(line)
+            words = line.split(None, 1)
+            if words and (act := acts.get(words[0][:4])) is not None:
+                yield from act(line)
         yield from self._ended(self._draft.has_energy)
+
+    def _cycle(self, line: str) -> Iterator[Step]:
+        if "- Iteration " in line:
+            yield from self._ended(self._draft.is_begun)
+            self._draft.n_cycles += not self._draft.verdict
+        elif "aborting loop" in line:
+            self._draft.verdict = self._draft.verdict or line
+
+    def _change(self, line: str) -> Iterable[Step]:
+        if "energy-change" in line and not self._draft.verdict:
+            self._draft.change = line
+        return ()
+
+    def _end(self, line: str) -> Iterator[Step]:
+        if "LOOP+" in line or "General timing" in line:
+            yield from self._ended(self._draft.is_begun)
+            self._is_in_order = self._is_in_order or "General timing" in line
+
+    def _cell_forces(self, line: str) -> Iterator[Step]:
+        if "FORCE on cell" in line:
+            yield from self._begun(line.lstrip().startswith("ML"))
+
+    def _reach(self, line: str) -> Iterable[Step]:
+        self._relaxed = self._relaxed or "reached required accuracy" in line or None
+        return ()
 
     def _again(self, line: str) -> Iterator[Step]:
         """Another run in the same file."""
+        if VERSION.match(line) is None:
+            return
         yield from self._ended(self._draft.is_begun)
         self._remarks.append("The file holds several runs, one below the other.")
         version = VERSION.match(line)
@@ -149,19 +172,22 @@ class _Reading:
                 if value is not None and self._lines.peek() is not None:
                     self._draft.energies[name] = value
 
-    def _stress(self, line: str) -> None:
+    def _stress(self, line: str) -> Iterable[Step]:
         isif = self._run.whole("ISIF")
-        is_partial = (isif is not None and isif < WHOLE_STRESS) or self._lines.peek() is None
+        is_partial = "in kB " not in line or (isif is not None and isif < WHOLE_STRESS) or self._lines.peek() is None
         if self._draft.stress is not None or is_partial:
-            return
+            return ()
         try:
             row = np.array(values(line.partition("in kB")[2], (5,)), dtype=np.float64)
         except ValueError:
-            return
+            return ()
         if row.shape == (6,) and bool(np.isfinite(row).all()):
             self._draft.stress = KILOBAR * row[list(VOIGT)]
+        return ()
 
     def _forces(self, line: str) -> Iterator[Step]:
+        if "TOTAL-FORCE" not in line:
+            return
         yield from self._begun("(ML)" in line)
         if self._draft.has_table:
             return
@@ -176,16 +202,20 @@ class _Reading:
         if numbers is not None:
             self._draft.positions, self._draft.forces = numbers[:, :3].copy(), numbers[:, 3:].copy()
 
-    def _vectors(self) -> None:
+    def _vectors(self, line: str) -> Iterable[Step]:
+        if "direct lattice vectors" not in line:
+            return ()
         self._cell = cell_of(self._lines)
         if not self._draft.has_cell and (self._draft.n_cycles or self._draft.is_learned):
             self._draft.has_cell, self._draft.cell = True, self._cell
+        return ()
 
-    def _note_dispersion(self, line: str) -> None:
+    def _note_dispersion(self, line: str) -> Iterable[Step]:
         kind = whole(line.partition("=")[2]) if "IVDW" in line else None
         if kind is not None or self._dispersion is None:
             self._dispersion = UNNAMED if kind is None else kind
             self._method = None
+        return ()
 
     def _ended(self, is_step: bool) -> Iterator[Step]:
         """The draft becomes a step, unless nothing was printed of it but cycles."""

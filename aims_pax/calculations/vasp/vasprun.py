@@ -74,7 +74,7 @@ class _Reading:
         for line in self._lines:
             if "<r>" in line or "<rc>" in line:
                 continue
-            if "<i name=" in line:
+            if 'name="e_' in line:
                 _note_energy(draft, line, in_cycle=in_cycle)
             elif "scstep>" in line:
                 in_cycle = "</" not in line
