@@ -5,8 +5,9 @@ from typing import Final
 
 from aims_pax.calculations.lines import head, plain_name
 from aims_pax.calculations.reader import Reader
+from aims_pax.calculations.vasp import kinds as vasp
 
-READERS: Final[tuple[Reader, ...]] = ()
+READERS: Final[tuple[Reader, ...]] = (*vasp.KINDS,)
 
 
 def reader_of(path: Path) -> Reader | None:

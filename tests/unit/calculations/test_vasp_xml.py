@@ -1,0 +1,167 @@
+"""vasprun.xml, as tests write it in VASP's format, and the settings that both of VASP's files tell."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aims_pax.calculations.method import Aspect
+from aims_pax.calculations.registry import reader_of
+from aims_pax.calculations.step import Convergence, Ended
+
+from .published import is_usable
+from .written_vasp import KILOBAR, KILOBARS, Outcar, Vasprun, is_same, moments, steps_of
+
+
+def test_vasprun_gives_each_step_to_eight_decimals(tmp_path: Path) -> None:
+    told = moments()
+    steps, closing = steps_of(tmp_path, Vasprun().text(told), "vasprun.xml")
+    assert all(is_same(step, moment, 1e-7) and is_usable(step) for step, moment in zip(steps, told, strict=True))
+    assert closing.ended is Ended.IN_ORDER
+    xx, yy, zz, xy, yz, zx = KILOBARS
+    np.testing.assert_allclose(steps[0].stress, KILOBAR * np.array([xx, yy, zz, yz, zx, xy]), rtol=1e-9)
+
+
+def test_other_energies_of_vasprun_are_of_its_last_cycle(tmp_path: Path) -> None:
+    """VASP 5 writes sigma->0 in the place of the energy without entropy, and the entropy where sigma->0 belongs."""
+    told = moments(1)
+    step = steps_of(tmp_path, Vasprun().text(told), "vasprun.xml")[0][0]
+    assert step.energies["e_wo_entrp"] == pytest.approx(told[0].energy + 0.004, abs=1e-7)
+
+
+def test_a_dispersion_energy_that_vasprun_does_not_name_is_found_by_the_difference(tmp_path: Path) -> None:
+    told = [replace(moments(1)[0], dispersion_ev=-0.3)]
+    step = steps_of(tmp_path, Vasprun().text(told), "vasprun.xml")[0][0]
+    assert is_same(step, told[0])
+    assert step.method.aspects[Aspect.DISPERSION] == "a correction without a name"
+    plain = steps_of(tmp_path, Vasprun().text(moments(1)), "vasprun.xml")[0][0]
+    assert plain.method.aspects[Aspect.DISPERSION] == "none"
+
+
+def test_xenon_may_be_written_as_x(tmp_path: Path) -> None:
+    kinds = ((1, "X ", "PAW_PBE Xe 07Sep2000"), (2, "r ", "PAW_PBE Zr_sv 04Jan2005"))
+    step = steps_of(tmp_path, Vasprun(kinds=kinds).text(moments(1)), "vasprun.xml")[0][0]
+    assert step.numbers is not None
+    assert step.numbers.tolist() == [54, 40, 40]
+
+
+def test_forces_that_were_not_computed_stand_there_as_zeros(tmp_path: Path) -> None:
+    step = steps_of(tmp_path, Vasprun(is_zero=True).text(moments(1)), "vasprun.xml")[0][0]
+    assert step.missing == ("forces",)
+    assert step.stress is None
+    assert "were not computed" in step.remarks[-1]
+
+
+def test_components_that_were_held_are_told(tmp_path: Path) -> None:
+    rows = ('   <v type="logical" > T  F  T  </v>', '   <v type="logical" > T  T  T  </v>') * 2
+    text = Vasprun(selective=rows[:3]).text(moments(1))
+    step = steps_of(tmp_path, text, "vasprun.xml")[0][0]
+    assert step.fixed is not None
+    assert step.fixed.tolist() == [[False, True, False], [False] * 3, [False, True, False]]
+
+
+def test_a_cut_or_malformed_vasprun_keeps_its_whole_steps(tmp_path: Path) -> None:
+    text = Vasprun(settings={"KINTER": "******", "SYSTEM": "a & b < \x07"}).text(moments(3))
+    cut = text[: text.rindex('<varray name="stress"')]
+    steps, closing = steps_of(tmp_path, cut, "vasprun.xml")
+    assert [is_usable(step) for step in steps] == [True, True]
+    assert "and another one was begun" in closing.remarks[0]
+    assert steps_of(tmp_path, cut[: cut.index("<calculation>")], "vasprun.xml")[0] == []
+
+
+def test_cycles_are_not_counted_where_responses_share_a_calculation(tmp_path: Path) -> None:
+    told = [replace(moments(1)[0], changes=[-1e-3] * 70)]
+    plain = steps_of(tmp_path, Vasprun(settings={"NELM": "60"}).text(told), "vasprun.xml")[0][0]
+    response = Vasprun(settings={"NELM": "60", "LEPSILON": "T"}).text(told)
+    assert plain.convergence is Convergence.NOT_STATED
+    assert steps_of(tmp_path, response, "vasprun.xml")[0][0].convergence is Convergence.NOT_STATED
+
+
+def test_forces_of_a_band_are_asked_of_outcar(tmp_path: Path) -> None:
+    text = Vasprun(given={"IMAGES": "     3"}).text(moments(1))
+    step = steps_of(tmp_path, text, "vasprun.xml")[0][0]
+    assert "springs" in step.flaws[0]
+
+
+def test_of_two_files_of_one_run_vasprun_is_read_unless_outcar_knows_better(tmp_path: Path) -> None:
+    def preference(text: str, name: str) -> int:
+        (tmp_path / name).write_text(text)
+        reader = reader_of(tmp_path / name)
+        assert reader is not None
+        return reader.prefers
+
+    outcar = preference(Outcar().text(moments(1)), "OUTCAR")
+    assert preference(Vasprun().text(moments(1)), "vasprun.xml") > outcar
+    assert preference(Vasprun(given={"IMAGES": "     3"}).text(moments(1)), "vasprun.xml") < outcar
+    assert preference(Vasprun(given={"ML_LMLFF": " T  "}).text(moments(1)), "vasprun.xml") < outcar
+
+
+def test_both_files_of_one_run_name_its_settings_alike(tmp_path: Path) -> None:
+    of_outcar = steps_of(tmp_path, Outcar().text(moments(1)))[0][0].method
+    of_vasprun = steps_of(tmp_path, Vasprun().text(moments(1)), "vasprun.xml")[0][0].method
+    assert of_outcar == of_vasprun
+    assert of_outcar.mesh == (2, 2, 1)
+    assert dict(of_outcar.aspects) == {
+        Aspect.PROGRAM: "VASP",
+        Aspect.FUNCTIONAL: "PBE",
+        Aspect.DISPERSION: "none",
+        Aspect.BASIS: "400 eV",
+        Aspect.POTENTIALS: "PAW_PBE O 08Apr2002; PAW_PBE Ti_sv 26Sep2005",
+        Aspect.SMEARING: "Gaussian 0.05 eV",
+        Aspect.SPIN: "not polarised",
+        Aspect.HUBBARD: "none",
+        Aspect.SOLVATION: "none",
+        Aspect.ACCURACY: "PREC Accurate, LREAL off, LASPH",
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "aspect", "text"),
+    [
+        ({"LHFCALC": "T", "AEXX": "0.2500", "HFSCREEN": "0.2000", "AGGAX": "0.75", "AGGAC": "1", "ALDAC": "1"},
+         Aspect.FUNCTIONAL, "PBE, 0.25 exact exchange, screened by 0.2 1/Å"),
+        ({"GGA": "PS", "LEXCH": "14"}, Aspect.FUNCTIONAL, "PBEsol"),
+        ({"METAGGA": "SCAN"}, Aspect.FUNCTIONAL, "SCAN"),
+        ({"ISMEAR": "1", "SIGMA": "0.20"}, Aspect.SMEARING, "Methfessel-Paxton 1 0.2 eV"),
+        ({"ISMEAR": "-5"}, Aspect.SMEARING, "tetrahedron"),
+        ({"ISPIN": "2"}, Aspect.SPIN, "polarised"),
+        ({"LNONCOLLINEAR": "T", "LSORBIT": "T"}, Aspect.RELATIVITY, "spin-orbit coupling"),
+        ({"LDAU": "T", "LDAUTYPE": "2", "LDAUL": "2 -1", "LDAUU": "3.2 0.0", "LDAUJ": "0.0 0.0"},
+         Aspect.HUBBARD, "LDAUTYPE 2: Ti_sv d U 3.2 J 0 eV"),
+        ({"LSOL": "T", "EB_K": "78.4"}, Aspect.SOLVATION, "VASPsol, permittivity 78.4"),
+        ({"LUSE_VDW": "T", "ZAB_VDW": "-1.8867"}, Aspect.DISPERSION, "non-local, Zab -1.8867"),
+        ({"IVDW": "12"}, Aspect.DISPERSION, "D3(BJ)"),
+        ({"IDIPOL": "3", "LDIPOL": "T"}, Aspect.ACCURACY, "PREC Accurate, LREAL off, LASPH, LDIPOL, IDIPOL 3"),
+    ],
+)  # fmt: skip
+def test_settings_are_named_alike_in_both_files(
+    tmp_path: Path, settings: dict[str, str], aspect: Aspect, text: str
+) -> None:
+    assert steps_of(tmp_path, Outcar(settings=settings).text(moments(1)))[0][0].method.aspects[aspect] == text
+    vasprun = Vasprun(settings=settings).text(moments(1))
+    assert steps_of(tmp_path, vasprun, "vasprun.xml")[0][0].method.aspects[aspect] == text
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [(" IVDW         = 11", "D3(zero)"), (" Edisp (eV)  -28.80731", "a correction without a name")],
+)
+def test_dispersion_is_told_among_the_steps_of_an_outcar(tmp_path: Path, line: str, text: str) -> None:
+    written = Outcar().text(moments(1)).replace("  FORCE on cell", f"{line}\n  FORCE on cell")
+    assert steps_of(tmp_path, written)[0][0].method.aspects[Aspect.DISPERSION] == text
+
+
+def test_what_the_user_wrote_is_more_exact_than_what_vasp_repeats(tmp_path: Path) -> None:
+    echo = ("   SIGMA = 0.001 ! eV; ISMEAR = 5", "   METAGGA = R2SCAN", "   KSPACING = 0.25")
+    method = steps_of(tmp_path, Outcar(version="6.3.0", echo=echo, settings={"SIGMA": "0.00"}).text(moments(1)))[0][
+        0
+    ].method
+    assert method.aspects[Aspect.SMEARING] == "Gaussian 0.001 eV"
+    assert method.aspects[Aspect.FUNCTIONAL] == "R2SCAN"
+
+
+def test_a_multiplicity_that_the_run_was_held_to_is_told(tmp_path: Path) -> None:
+    settings = {"ISPIN": "2", "NUPDOWN": "2.0000", "NELECT": "25.0000"}
+    step = steps_of(tmp_path, Outcar(settings=settings).text(moments(1)))[0][0]
+    assert (step.spin, step.charge) == (3, -1)
