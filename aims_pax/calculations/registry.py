@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Final
 
+from aims_pax.calculations import espresso
 from aims_pax.calculations.lines import head, plain_name
 from aims_pax.calculations.reader import Reader
 
-READERS: Final[tuple[Reader, ...]] = ()
+READERS: Final[tuple[Reader, ...]] = (*espresso.READERS,)
 
 
 def reader_of(path: Path) -> Reader | None:
