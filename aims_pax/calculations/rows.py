@@ -7,6 +7,8 @@ from typing import Final
 _RUN_TOGETHER: Final = re.compile(r"(?<=\d)-(?=[\d.])")
 """A minus that follows a digit begins another number: `-1.234-5.678`; that of an exponent follows a letter."""
 
+_ENDS: Final = re.compile(r"[,()]")
+
 
 def reals(text: str, count: int) -> list[float] | None:
     """The numbers of a text; None if there are not as many, or one overflowed (`*****`) or is NaN."""
@@ -23,13 +25,24 @@ def reals(text: str, count: int) -> list[float] | None:
     return values if all(map(math.isfinite, values)) else None
 
 
+def even_reals(text: str, count: int) -> list[float] | None:
+    """The same of numbers that have equally many decimals: a number that a file's end cut through has fewer."""
+    decimals = {len(token.partition(".")[2]) for token in _RUN_TOGETHER.sub(" -", text).split()}
+    return reals(text, count) if len(decimals) == 1 else None
+
+
 def first_reals(text: str, count: int) -> list[float] | None:
     """The numbers that a text begins with, whatever follows."""
     return reals(" ".join(_RUN_TOGETHER.sub(" -", text).split()[:count]), count)
 
 
 def real_after(text: str, mark: str) -> float | None:
-    """The number that follows a mark in a text; None without one."""
-    _, found, rest = text.partition(mark)
-    values = first_reals(rest, 1) if found else None
-    return values[0] if values else None
+    """The number that follows a mark in a text, up to a blank, comma or bracket; None without one."""
+    words = _ENDS.sub(" ", text.partition(mark)[2]).split()
+    if not words:
+        return None
+    try:
+        value = float(words[0].replace("D", "E").replace("d", "e"))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

@@ -8,7 +8,7 @@ import numpy as np
 
 from aims_pax.calculations.draft import table
 from aims_pax.calculations.lines import Lines
-from aims_pax.calculations.rows import first_reals, reals
+from aims_pax.calculations.rows import even_reals, real_after, reals
 from aims_pax.frame import BoolArray, FloatArray
 from aims_pax.units import BOHR_ANG
 
@@ -51,13 +51,13 @@ class Geometry:
         self.is_new = self._cell_is_new = self._is_of_card = False
 
     def read_alat(self, line: str) -> None:
-        """`celldm(1)=   8.680892  celldm(2)= ...`, bohr."""
-        found = first_reals(line.partition("=")[2], 1)
-        self.alat_ang = found[0] * BOHR_ANG if found and found[0] > 0.0 else None
+        """`celldm(1)=   8.680892  celldm(2)= ...` or `(alat=  8.68089159)`, bohr."""
+        alat = real_after(line, "=")
+        self.alat_ang = alat * BOHR_ANG if alat is not None and alat > 0.0 else None
 
     def read_axes(self, lines: Lines) -> FloatArray | None:
         """The table `crystal axes`, in units of alat, which is what is given back."""
-        rows = []
+        rows: list[list[float] | None] = []
         while len(rows) < 3 and (found := _AXIS.fullmatch(lines.peek() or "")) is not None:
             next(lines)
             rows.append(reals(found.group(1), 3))
@@ -74,7 +74,7 @@ class Geometry:
         while (found := _SITE.fullmatch(lines.peek() or "")) is not None and len(rows) != n_atoms:
             next(lines)
             labels.append(found.group(1))
-            rows.append(reals(found.group(2), 3))
+            rows.append(even_reals(found.group(2), 3))
         if ("alat" not in line and "a_0" not in line) or self._is_of_card:
             return
         found_rows = table(rows, n_atoms)
@@ -85,9 +85,8 @@ class Geometry:
     def read_cell_card(self, line: str, lines: Lines) -> None:
         """`CELL_PARAMETERS (alat= 8.68089159)`, `(angstrom)`, `(bohr)` and three rows."""
         rows = table([reals(one, 3) for one in lines.take(3)], 3)
-        alat = first_reals(line.partition("=")[2].replace(")", " "), 1)
-        if alat:
-            self.alat_ang = alat[0] * BOHR_ANG
+        if "=" in line:
+            self.read_alat(line)
         unit = self._unit(line)
         self.cell = None if rows is None or unit is None else rows * unit
         self.positions = None

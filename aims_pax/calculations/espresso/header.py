@@ -9,9 +9,9 @@ from typing import Final
 
 from ase.data import chemical_symbols
 
-from aims_pax.calculations.elements import element_of
 from aims_pax.calculations.espresso.functional import functional_of
 from aims_pax.calculations.espresso.mesh import mesh_of
+from aims_pax.calculations.labels import element_of
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.method import Aspect, Method
 from aims_pax.calculations.rows import first_reals, real_after, reals
@@ -60,6 +60,8 @@ class Header:
     is_isolated: bool = False
     n_electrons_vary: bool = False
     _elements: dict[int, str] = field(default_factory=dict)
+    _mesh: tuple[tuple[int, int, int] | None] | None = None
+    _method: Method = field(default_factory=lambda: Method(PROGRAM))
 
     def number_of(self, label: str) -> int | None:
         """The element of a label: that of its pseudopotential where the table of species names one."""
@@ -96,8 +98,12 @@ class Header:
             aspects.setdefault(Aspect.SPIN, "not polarised")
         if self.extras:
             aspects[Aspect.ACCURACY] = ", ".join(dict.fromkeys(self.extras))
-        mesh = mesh_of(self.points, self.axes) if self.points and self.axes is not None else None
-        return Method(PROGRAM, self.version, MappingProxyType(aspects), mesh)
+        if self._mesh is None and self.points and self.axes is not None:
+            self._mesh = (mesh_of(self.points, self.axes),)
+        method = Method(PROGRAM, self.version, MappingProxyType(aspects), self._mesh[0] if self._mesh else None)
+        if method != self._method:
+            self._method = method
+        return self._method
 
     def _symbol(self, index: int) -> str:
         number = element_of(self._elements.get(index, ""))
@@ -116,8 +122,7 @@ def _on_number_of(header: Header, line: str, lines: Lines) -> None:
         header.n_atoms = int(count) if count is not None and count >= 1 else None
     elif "electrons" in line:
         header.n_electrons = real_after(line, "=")
-        spins = line.replace(",", " ").replace(")", " ")
-        up, down = real_after(spins, "(up:"), real_after(spins, "down:")
+        up, down = real_after(line, "(up:"), real_after(line, "down:")
         if up is not None and down is not None:
             header.aspects[Aspect.SPIN] = "polarised"
             if abs(up - down - round(up - down)) < 0.011:
@@ -128,7 +133,7 @@ def _on_number_of(header: Header, line: str, lines: Lines) -> None:
 
 def _read_points(header: Header, line: str, lines: Lines) -> None:
     header.aspects[Aspect.SMEARING] = _smearing_of(line, header.aspects.get(Aspect.SMEARING, ""))
-    header.points = []
+    header.points, header._mesh = [], None
     count = real_after(line, "=")
     if count is None or "cart. coord." not in (lines.peek() or ""):
         return

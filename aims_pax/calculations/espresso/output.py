@@ -16,7 +16,7 @@ from aims_pax.calculations.espresso.geometry import Geometry
 from aims_pax.calculations.espresso.header import HEADER, RYDBERG_EV, Header
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.reader import Steps
-from aims_pax.calculations.rows import first_reals, real_after, reals
+from aims_pax.calculations.rows import even_reals, first_reals, real_after
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
 from aims_pax.frame import FloatArray
 from aims_pax.units import BOHR_ANG
@@ -24,6 +24,7 @@ from aims_pax.units import BOHR_ANG
 RYDBERG_PER_BOHR: Final = RYDBERG_EV / BOHR_ANG
 RYDBERG_PER_BOHR3: Final = RYDBERG_EV / BOHR_ANG**3
 _FORCE: Final = re.compile(r"\s*atom\s*(\d+|\*+)\s+type\s*(?:\d+|\*+)\s+force =(.*)")
+_ENERGY: Final = re.compile(r"\s*(-?\d+\.\d+)\s+Ry\s*")
 _OTHER_PROGRAM: Final = re.compile(r"Program (?!PWSCF)[A-Z]\S*\s+v\.?\s*\d")
 _LINES_BEFORE_FORCES: Final = 12
 _THRESHOLD_SLACK: Final = 1.1
@@ -42,17 +43,13 @@ def recognises(text: str, _name: str) -> bool:
 def steps(lines: Lines) -> Steps:
     """The steps of an output of pw.x."""
     reading = _Reading(lines)
+    event_of = dict.fromkeys(HEADER, _Reading.on_setting) | dict(_EVENTS)
     for line in lines:
-        key = line.lstrip()[:8]
-        act = _EVENTS.get(key)
+        act = event_of.get(line.lstrip()[:8])
         if act is not None:
             act(reading, line)
             if reading.complete:
                 yield from reading.taken()
-        else:
-            told = HEADER.get(key)
-            if told is not None:
-                told(reading.header, line, lines)
     reading.finish()
     yield from reading.taken()
     return reading.closing()
@@ -80,6 +77,9 @@ class _Reading:
         self.is_stated = False
         self.is_final = False
         self.may_repeat = False
+
+    def on_setting(self, line: str) -> None:
+        HEADER[line.lstrip()[:8]](self.header, line, self.lines)
 
     def on_program(self, line: str) -> None:
         if "PWSCF" not in line:
@@ -162,8 +162,8 @@ class _Reading:
             self.is_stated and not line.lstrip().startswith("!!") and not self.exact_exchange
         ):
             draft = self.begin()
-        value = real_after(line, "=")
-        draft.energy = None if value is None else value * RYDBERG_EV
+        value = _ENERGY.fullmatch(line.partition("=")[2])
+        draft.energy = None if value is None else float(value.group(1)) * RYDBERG_EV
         self.n_energies += 1
         following = self.lines.peek() or ""
         if "Harris-Foulkes" in following:
@@ -172,10 +172,10 @@ class _Reading:
         self.accuracy_ry = real_after(following, "<") if "scf accuracy" in following else None
 
     def on_other_energy(self, line: str) -> None:
-        name, _, rest = line.rpartition("=")
-        value = first_reals(rest.replace("Ry", " "), 1)
-        if self.draft is not None and value and "Ry" in rest:
-            self.draft.energies[" ".join(name.lstrip("! ").split())] = value[0] * RYDBERG_EV
+        name, mark, rest = line.rpartition("=")
+        value = real_after(mark + rest, "=") if "Ry" in rest else None
+        if self.draft is not None and value is not None:
+            self.draft.energies[" ".join(name.lstrip("! ").split())] = value * RYDBERG_EV
 
     def on_convergence(self, line: str) -> None:
         if "threshold" in line:
@@ -213,7 +213,7 @@ class _Reading:
             if found.group(1).isdigit() and int(found.group(1)) != len(rows) + 1:
                 break
             next(self.lines)
-            rows.append(reals(found.group(2), 3))
+            rows.append(even_reals(found.group(2), 3))
         n_atoms = self.header.n_atoms or (None if draft.positions is None else len(draft.positions))
         found_rows = table(rows, n_atoms)
         draft.forces = None if found_rows is None else found_rows * RYDBERG_PER_BOHR

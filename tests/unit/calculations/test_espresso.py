@@ -1,12 +1,212 @@
-"""Standard output and XML of pw.x."""
+"""Standard output of pw.x."""
 
-from typing import Any
+import gzip
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
 
+import numpy as np
 import pytest
 
+from aims_pax.calculations.espresso import output
+from aims_pax.calculations.espresso.header import RYDBERG_EV
+from aims_pax.calculations.method import Aspect
+from aims_pax.calculations.step import Closing, Convergence, Ended, Step
 from tests.unit.calculations import published
+from tests.unit.calculations.spoiling import check_damaged, read_text
+
+HERE: Final = Path(__file__).parents[2] / "data" / "outputs" / "espresso"
+RUNS: Final = ("si-vcrelax", "si-md", "si-vcmd", "si-unconverged", "si-hybrid", "h2-relax")
+
+
+def text_of(name: str) -> str:
+    return gzip.decompress((HERE / f"{name}.out.gz").read_bytes()).decode()
+
+
+def read(name: str, change: Callable[[str], str] = str) -> tuple[list[Step], Closing]:
+    return read_text(change(text_of(name)), output.steps)
+
+
+def work_ev(before: Step, after: Step) -> float:
+    """Energy that the mean forces and the mean stress account for between two steps, eV."""
+    assert before.cell is not None
+    assert after.cell is not None
+    assert before.positions is not None
+    assert after.positions is not None
+    assert before.forces is not None
+    assert after.forces is not None
+    cell = (before.cell + after.cell) / 2
+    moved = (after.positions @ np.linalg.inv(after.cell) - before.positions @ np.linalg.inv(before.cell)) @ cell
+    work = -float(np.sum((before.forces + after.forces) / 2 * moved))
+    if before.stress is not None and after.stress is not None:
+        strain = np.linalg.solve(cell, after.cell - before.cell)
+        mean = (before.stress + after.stress) / 2
+        matrix = mean[[[0, 5, 4], [5, 1, 3], [4, 3, 2]]]
+        work += float(abs(np.linalg.det(cell)) * np.sum(matrix * (strain + strain.T) / 2))
+    return work
 
 
 @pytest.mark.parametrize("expected", published.parameters("qe"))
 def test_published_outputs_are_read_right(expected: dict[str, Any]) -> None:
     published.check(expected)
+
+
+@pytest.mark.parametrize(("name", "tolerance_ev"), [("si-md", 2e-4), ("si-vcmd", 2e-5), ("h2-relax", 2e-3)])
+def test_energies_along_a_path_are_the_work_of_forces_and_stress(name: str, tolerance_ev: float) -> None:
+    steps, _ = read(name)
+    assert len(steps) >= 4
+    for before, after in pairwise(steps):
+        assert before.energy is not None
+        assert after.energy is not None
+        assert after.energy - before.energy == pytest.approx(work_ev(before, after), abs=tolerance_ev)
+
+
+def test_the_geometry_after_the_last_forces_is_no_step() -> None:
+    steps, closing = read("si-vcrelax")
+    assert len(steps) == text_of("si-vcrelax").count("ATOMIC_POSITIONS") == 6
+    assert closing.relaxed is False
+    assert "Its relaxation has not converged." in closing.remarks
+
+
+def test_an_scf_that_pw_x_calls_converged_at_its_last_cycle_is_not() -> None:
+    steps, closing = read("si-unconverged")
+    assert "convergence has been achieved" in text_of("si-unconverged")
+    assert [step.convergence for step in steps] == [Convergence.NOT_REACHED]
+    assert closing.ended is Ended.IN_ORDER
+
+
+def test_cycles_of_exchange_are_one_step_with_the_last_energy() -> None:
+    steps, _ = read("si-hybrid")
+    assert len(steps) == 1
+    assert steps[0].energy == pytest.approx(-13.72255871 * RYDBERG_EV, abs=1e-8)
+    assert steps[0].convergence is Convergence.REACHED
+    assert steps[0].method.aspects[Aspect.FUNCTIONAL] == "PBE0, 0.25 exact exchange"
+
+
+def test_exchange_that_was_stopped_has_not_converged() -> None:
+    def stopped(text: str) -> str:
+        return text.replace(
+            "EXX self-consistency reached", "EXX convergence NOT achieved after   3 iterations: stopping"
+        )
+
+    steps, _ = read("si-hybrid", stopped)
+    assert [step.convergence for step in steps] == [Convergence.NOT_REACHED]
+
+
+def test_labels_of_one_element_are_told_apart_by_pw_x_and_not_by_us() -> None:
+    steps, _ = read("si-md")
+    assert steps[0].numbers is not None
+    assert steps[0].numbers.tolist() == [14, 14]
+    assert steps[0].method.aspects[Aspect.POTENTIALS].startswith("Si Si.pz-vbc.UPF")
+
+
+def test_a_molecule_alone_in_its_box_is_not_periodic_unless_the_border_cuts_it() -> None:
+    steps, _ = read("h2-relax")
+    assert {step.pbc for step in steps} == {(False, False, False)}
+    assert {step.spin for step in steps} == {1}
+    assert {step.charge for step in steps} == {0}
+    cut, _ = read("h2-relax", lambda text: text.replace("tau(   1) = (   0.4199391", "tau(   1) = (   1.4199391"))
+    assert cut[0].pbc == (True, True, True)
+    assert any("border" in remark for remark in cut[0].remarks)
+
+
+def test_only_whole_forces_of_all_atoms_count_not_their_contributions() -> None:
+    steps, _ = read("h2-relax")
+    assert "The non-local contrib.  to forces" in text_of("h2-relax")
+    assert all(step.forces is not None and step.forces.shape == (2, 3) for step in steps)
+    assert steps[0].fixed is not None
+    assert steps[0].fixed.tolist() == [[True] * 3, [False] * 3]
+
+
+def test_settings_are_told_in_one_spelling() -> None:
+    method = read("si-vcrelax")[0][0].method
+    assert method.version == "6.7MaX"
+    assert method.mesh == (4, 4, 4)
+    assert dict(method.aspects) == {
+        Aspect.FUNCTIONAL: "LDA-PZ",
+        Aspect.BASIS: "plane waves orbitals 163.268 eV, density 653.073 eV",
+        Aspect.POTENTIALS: "Si Si.pz-vbc.UPF (md5 a974d1b8)",
+        Aspect.SMEARING: "none",
+        Aspect.SPIN: "not polarised",
+    }
+
+
+@pytest.mark.parametrize(
+    ("printed", "expected"),
+    [
+        ("number of k points=    10  gaussian broad. (Ry)=  0.0500     ngauss =   0", "gaussian 0.680285 eV"),
+        ("number of k points=    10  gaussian broad. (Ry)=  0.0100     ngauss =  -1", "marzari-vanderbilt 0.136057 eV"),
+        (
+            "number of k points=    10  Marzari-Vanderbilt smearing, width (Ry)=  0.0100",
+            "marzari-vanderbilt 0.136057 eV",
+        ),
+        ("number of k points=    10 (tetrahedron method)", "tetrahedra"),
+        ("number of k points=    10", "none"),
+    ],
+)
+def test_smearing_is_the_same_in_all_versions(printed: str, expected: str) -> None:
+    steps, _ = read("si-md", lambda text: text.replace("number of k points=     1", printed))
+    assert steps[0].method.aspects[Aspect.SMEARING] == expected
+
+
+@pytest.mark.parametrize(
+    ("printed", "expected"),
+    [
+        ("Exchange-correlation      =  SLA  PW   PBE  PBE (1434)", "PBE"),
+        ("Exchange-correlation      = PBE ( 1  4  3  4 0 0)", "PBE"),
+        ("Exchange-correlation= SLA  PW   PBX  PBC\n                           (   1   4   3   4   0   0   0)", "PBE"),
+        ("Exchange-correlation= SCAN\n                           ( 263 267   0   0   0   0   0)", "SCAN (263 267)"),
+    ],
+)
+def test_functional_is_the_same_in_all_versions(printed: str, expected: str) -> None:
+    def changed(text: str) -> str:
+        start = text.index("Exchange-correlation=")
+        return text[:start] + printed + text[text.index("\n", text.index("(   1   1", start)) :]
+
+    assert read("si-md", changed)[0][0].method.aspects[Aspect.FUNCTIONAL] == expected
+
+
+def test_virtual_atoms_are_refused() -> None:
+    steps, _ = read("si-md", lambda text: text.replace("Si( 1.00)", "Si( 0.50)Ge( 0.50)"))
+    assert all("virtual atoms" in " ".join(step.flaws) for step in steps)
+
+
+def test_a_charged_cell_tells_its_charge() -> None:
+    steps, _ = read(
+        "si-md", lambda text: text.replace("electrons       =         8.00", "electrons       =         7.00")
+    )
+    assert {step.charge for step in steps} == {1}
+
+
+def test_two_runs_in_one_file_are_read_with_their_own_settings_and_the_cut_one_is_told() -> None:
+    text = text_of("si-md")
+    cut = text[: text.rindex("Forces acting")]
+    steps, closing = read_text(cut + text_of("si-hybrid"), output.steps)
+    assert [step.missing for step in steps] == [()] * 4 + [("forces",), ()]
+    assert steps[-1].method.aspects[Aspect.FUNCTIONAL].startswith("PBE0")
+    assert closing.ended is Ended.IN_ORDER
+    assert "Run 1 of those in this file was cut." in closing.remarks
+
+
+def test_a_step_whose_cell_was_lost_has_no_cell() -> None:
+    def without(text: str) -> str:
+        start = text.index("CELL_PARAMETERS")
+        return text[:start] + text[text.index("ATOMIC_POSITIONS", start) :]
+
+    steps, _ = read("si-vcmd", without)
+    assert [step.missing for step in steps] == [(), ("cell",), (), ()]
+
+
+def test_energies_of_each_cycle_without_a_word_of_convergence_are_refused() -> None:
+    def each(text: str) -> str:
+        text = text.replace("     total energy              =", "!    total energy              =")
+        return text.replace("convergence has been achieved", "(lost)")
+
+    steps, _ = read("si-md", each)
+    assert all(step.flaws for step in steps)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_damaged_outputs_give_steps_of_the_whole_one_or_none(name: str) -> None:
+    check_damaged(text_of(name), output.steps)
