@@ -55,6 +55,25 @@ def check_damaged(text: str, steps: Callable[[Lines], Steps], *, seed: int = 0, 
                 assert any(_are_same(_facts(step), one) for one in whole), "a step that the file does not hold"
 
 
+def work_ev(before: Step, after: Step) -> float:
+    """Energy that the mean forces and the mean stress account for between two steps, eV."""
+    assert before.cell is not None
+    assert after.cell is not None
+    assert before.positions is not None
+    assert after.positions is not None
+    assert before.forces is not None
+    assert after.forces is not None
+    cell = (before.cell + after.cell) / 2
+    moved = (after.positions @ np.linalg.inv(after.cell) - before.positions @ np.linalg.inv(before.cell)) @ cell
+    work = -float(np.sum((before.forces + after.forces) / 2 * moved))
+    if before.stress is not None and after.stress is not None:
+        strain = np.linalg.solve(cell, after.cell - before.cell)
+        mean = (before.stress + after.stress) / 2
+        matrix = mean[[[0, 5, 4], [5, 1, 3], [4, 3, 2]]]
+        work += float(abs(np.linalg.det(cell)) * np.sum(matrix * (strain + strain.T) / 2))
+    return work
+
+
 def _facts(step: Step) -> tuple[np.ndarray, ...]:
     parts = (step.numbers, step.positions, step.cell, np.array([step.energy]), step.forces)
     assert all(part is not None for part in parts)

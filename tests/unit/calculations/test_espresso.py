@@ -6,7 +6,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pytest
 
 from aims_pax.calculations.espresso import output
@@ -14,7 +13,7 @@ from aims_pax.calculations.espresso.header import RYDBERG_EV
 from aims_pax.calculations.method import Aspect
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
 from tests.unit.calculations import published
-from tests.unit.calculations.spoiling import check_damaged, read_text
+from tests.unit.calculations.spoiling import check_damaged, read_text, work_ev
 
 HERE: Final = Path(__file__).parents[2] / "data" / "outputs" / "espresso"
 RUNS: Final = ("si-vcrelax", "si-md", "si-vcmd", "si-unconverged", "si-hybrid", "h2-relax")
@@ -26,25 +25,6 @@ def text_of(name: str) -> str:
 
 def read(name: str, change: Callable[[str], str] = str) -> tuple[list[Step], Closing]:
     return read_text(change(text_of(name)), output.steps)
-
-
-def work_ev(before: Step, after: Step) -> float:
-    """Energy that the mean forces and the mean stress account for between two steps, eV."""
-    assert before.cell is not None
-    assert after.cell is not None
-    assert before.positions is not None
-    assert after.positions is not None
-    assert before.forces is not None
-    assert after.forces is not None
-    cell = (before.cell + after.cell) / 2
-    moved = (after.positions @ np.linalg.inv(after.cell) - before.positions @ np.linalg.inv(before.cell)) @ cell
-    work = -float(np.sum((before.forces + after.forces) / 2 * moved))
-    if before.stress is not None and after.stress is not None:
-        strain = np.linalg.solve(cell, after.cell - before.cell)
-        mean = (before.stress + after.stress) / 2
-        matrix = mean[[[0, 5, 4], [5, 1, 3], [4, 3, 2]]]
-        work += float(abs(np.linalg.det(cell)) * np.sum(matrix * (strain + strain.T) / 2))
-    return work
 
 
 @pytest.mark.parametrize("expected", published.parameters("qe"))
