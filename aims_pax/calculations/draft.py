@@ -33,6 +33,15 @@ class Draft:
     spin: int | None = None
     fixed: BoolArray | None = None
 
+    def isolate(self) -> None:
+        """A molecule that is computed alone in its box has no period, unless the box's border cuts through it."""
+        if self.positions is None or self.cell is None:
+            return
+        if _is_whole(self.positions, self.cell):
+            self.pbc = (False, False, False)
+        else:
+            self.remarks.append("it is a molecule across the border of its box, and is kept periodic")
+
     def step(self, method: Method) -> Step:
         """The step; tables of different lengths are left out, for it can't be known which one is whole."""
         n_atoms = {len(one) for one in (self.numbers, self.positions, self.forces) if one is not None}
@@ -58,6 +67,12 @@ class Draft:
             spin=self.spin,
             fixed=self.fixed if self.fixed is not None and n_atoms == {len(self.fixed)} else None,
         )
+
+
+def _is_whole(positions: FloatArray, cell: FloatArray) -> bool:
+    """Whether no two atoms are nearer to an image of each other than to each other along an axis."""
+    fractions = positions @ np.linalg.pinv(cell)
+    return bool(np.all(np.ptp(fractions, axis=0) <= 0.5 + 1e-6))
 
 
 def table(rows: list[list[float] | None], n_rows: int | None) -> FloatArray | None:

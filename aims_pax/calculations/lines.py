@@ -6,6 +6,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
@@ -63,7 +64,7 @@ class Lines:
 
     def take(self, n_lines: int) -> list[str]:
         """The next lines; fewer at the end of the file."""
-        return [line for line, _ in zip(self, range(n_lines), strict=False)] if n_lines > 0 else []
+        return list(islice(self, max(n_lines, 0)))
 
 
 @contextmanager

@@ -18,7 +18,6 @@ from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.reader import Steps
 from aims_pax.calculations.rows import even_reals, first_reals, real_after
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
-from aims_pax.frame import FloatArray
 from aims_pax.units import BOHR_ANG
 
 RYDBERG_PER_BOHR: Final = RYDBERG_EV / BOHR_ANG
@@ -135,7 +134,7 @@ class _Reading:
         if self.is_final:
             draft.remarks.append(FINAL_SCF)
         if self.header.is_isolated:
-            _isolate(draft)
+            draft.isolate()
         self.complete.append(draft.step(self.header.method()))
 
     def _judge(self, draft: Draft) -> None:
@@ -299,21 +298,6 @@ class _Reading:
             remarks.append(f"It ends early: {self.lines.damage}.")
         ended = Ended.IN_ORDER if self.has_ended and not self.lines.damage else Ended.CUT
         return Closing(ended, self.relaxed, tuple(remarks))
-
-
-def _isolate(draft: Draft) -> None:
-    """A molecule that is computed alone in its box has no period, unless the box's border cuts through it."""
-    if draft.positions is None or draft.cell is None:
-        return
-    if _is_whole(draft.positions, draft.cell):
-        draft.pbc = (False, False, False)
-    else:
-        draft.remarks.append("it is a molecule across the border of its box, and is kept periodic")
-
-
-def _is_whole(positions: FloatArray, cell: FloatArray) -> bool:
-    apart = (positions[:, None] - positions[None]) @ np.linalg.pinv(cell)
-    return bool(np.all(np.abs(apart) <= 0.5 + 1e-6))
 
 
 _EVENTS: Final[Mapping[str, Callable[[_Reading, str], None]]] = MappingProxyType(
