@@ -14,16 +14,15 @@ import numpy as np
 from aims_pax.calculations.draft import Draft, table, voigt
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.reader import Steps
-from aims_pax.calculations.rows import even_reals, reals
+from aims_pax.calculations.rows import even_reals, real_after
 from aims_pax.calculations.siesta.settings import Settings
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
 from aims_pax.frame import FloatArray
 from aims_pax.units import BOHR_ANG
 
-_ATOM: Final = re.compile(r"\s*((?:-?\d*\.\d+\s*|\*+\s*|NaN\s*){3})\s+(\d+)(?:\s.*)?")
+_ATOM: Final = re.compile(r"\s*((?:-?\d*\.\d+\s*|\*+\s*|NaN\s*){3})\s+(\d+)(?:\s+(\d+))?(?:\s.*)?")
 _INITIAL: Final = re.compile(r"siesta:\s+((?:-?\d*\.\d+\s*|\*+\s*){3})\s+(\d+)\s+\d+\s*")
 _FORCE: Final = re.compile(r"(?:siesta:)?\s*(\d+)\s+((?:-?\d*\.\d+|\*+|NaN).*)")
-_STRESS: Final = re.compile(r"(?:siesta:)?(.*)")
 _CYCLE: Final = re.compile(r"siesta:\s*(\d+)\s+((?:-?\d+\.\d+\s*){3})\s(\d+\.\d+)\s.*")
 _ENERGY: Final = re.compile(r"\s*(-?\d+\.\d{4,})\s*")
 _ALIKE_EV: Final = 1.5e-4
@@ -141,7 +140,7 @@ class _Reading:
     def on_siesta(self, line: str) -> None:
         text = line[8:]
         if text.startswith("E_KS(eV) ="):
-            draft = self.draft or self.begin()
+            draft = self.begin() if self.draft is None or self.draft.energy is not None else self.draft
             found = _ENERGY.fullmatch(text.partition("=")[2])
             draft.energy = None if found is None else float(found.group(1))
         elif text.startswith("FreeEng") and self.draft is not None and self.draft.energy is not None:
@@ -156,12 +155,11 @@ class _Reading:
         elif text.startswith("Atomic coordinates (Bohr) and species"):
             self._read_initial()
         elif text.startswith("Automatic unit cell vectors (Ang)"):
-            self.cell = table([even_reals(row.removeprefix("siesta:"), 3) for row in self.lines.take(3)], 3)
+            self.cell = self._matrix()
         elif text.startswith("System type ="):
             self.is_molecule = "molecule" in text
         elif text.startswith("k-grid: Supercell"):
-            rows = [reals(row.rpartition("k-grid:")[2], 4) for row in self.lines.take(3)]
-            self.settings.mesh = [row for row in rows if row is not None]
+            self.settings.read_mesh(self.lines)
         elif (cycle := _CYCLE.fullmatch(line)) is not None:
             self.cycles, self.last_change = int(cycle.group(1)), float(cycle.group(3))
 
@@ -173,7 +171,13 @@ class _Reading:
             species.append(int(found.group(2)))
         positions = table(rows, None)
         self.initial = None if positions is None else (species, positions)
-        self.n_atoms = len(rows) or None
+        self.n_atoms = self.n_atoms or len(rows) or None
+
+    def on_count(self, line: str) -> None:
+        """`initatomlists: Number of atoms, orbitals, and projectors:     64   832  1024`."""
+        count = real_after(line, "projectors:")
+        if count is not None and count >= 1:
+            self.n_atoms = int(count)
 
     def _read_forces(self, is_known_unit: bool) -> None:
         if self.draft is None or self.draft.forces is not None or not is_known_unit:
@@ -189,9 +193,15 @@ class _Reading:
     def _read_stress(self) -> None:
         if self.draft is None or self.draft.stress is not None:
             return
-        rows = [even_reals(row.removeprefix("siesta:"), 3) for row in self.lines.take(3)]
-        matrix = table(rows, 3)
+        matrix = self._matrix()
         self.draft.stress = None if matrix is None else voigt(matrix)
+
+    def _matrix(self) -> FloatArray | None:
+        rows: list[list[float] | None] = []
+        while len(rows) < 3 and (row := even_reals((self.lines.peek() or "").removeprefix("siesta:"), 3)) is not None:
+            next(self.lines)
+            rows.append(row)
+        return table(rows, 3)
 
     def on_coordinates(self, line: str) -> None:
         """The geometry of the step; the one that is printed at the end is of it, or of none."""
@@ -202,17 +212,21 @@ class _Reading:
         unit = line.partition("(")[2].partition(")")[0].strip().lower()
         species, rows = [], []
         while (found := _ATOM.fullmatch(self.lines.peek() or "")) is not None:
+            if found.group(3) not in (None, str(len(rows) + 1)):
+                break
             next(self.lines)
             rows.append(even_reals(found.group(1), 3))
             species.append(int(found.group(2)))
         positions = table(rows, self.n_atoms)
-        if self.draft is not None and self.draft.energy is None:
+        if self.draft is None or self.draft.energy is not None or self.draft.forces is not None:
+            self.begin()
+        if self.draft is not None:
             self.positions = None if positions is None else (unit, species, positions)
 
     def on_cell(self, line: str) -> None:
         if "Unit cell vectors" not in line:
             return
-        rows = table([even_reals(row, 3) for row in self.lines.take(3)], 3)
+        rows = self._matrix()
         unit = BOHR_ANG if "Bohr" in line else 1.0
         self.cell = None if rows is None else rows * unit
         if self.draft is not None and self.draft.energy is None:
@@ -240,7 +254,7 @@ class _Reading:
         if self.n_steps:
             self.finish()
             self.settings, self.n_steps, self.initial, self.cell = Settings(), 0, None, None
-            self.has_ended = False
+            self.has_ended, self.n_atoms = False, None
         self.settings.read_version(line)
 
     def on_species(self, line: str) -> None:
@@ -284,6 +298,7 @@ class _Reading:
 _EVENTS: Final[Mapping[str, Callable[[_Reading, str], None]]] = MappingProxyType(
     {
         "siesta: ": _Reading.on_siesta,
+        "initatom": _Reading.on_count,
         "outcoor:": _Reading.on_coordinates,
         "outcell:": _Reading.on_cell,
         "redata: ": _Reading.on_parameter,

@@ -126,6 +126,15 @@ class Settings:
             rows.append(" ".join(line.split("#")[0].split()))
         self.basis = "; ".join(rows)
 
+    def read_mesh(self, lines: Lines) -> None:
+        """Three rows of the supercell of k points, each with its displacement."""
+        self.mesh = []
+        while len(self.mesh) < 3 and (lines.peek() or "").startswith("siesta: k-grid:"):
+            row = reals(next(lines).rpartition(":")[2], 4)
+            if row is None:
+                break
+            self.mesh.append(row)
+
     def read_parameter(self, line: str) -> None:
         """One line of the simulation parameters, `redata: Mesh Cutoff = 300.0000  Ry`."""
         name, _, rest = line[7:].partition("=")

@@ -210,7 +210,7 @@ def test_damaged_outputs_give_steps_of_the_whole_one_or_none() -> None:
     printed = [
         Printed(
             number,
-            positions=((0.0, 0.0, 0.01 * number), (1.4, 1.4, 1.45)),
+            positions=((0.0, 0.0, 0.01 * number - 0.01), (1.4, 1.4, 1.4)),
             energy=-233.0 - number,
             free=-233.0 - number,
         )
