@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Final
 
-from aims_pax.calculations import abinit, espresso, siesta
+from aims_pax.calculations import abinit, espresso, nwchem, siesta
 from aims_pax.calculations.lines import head, plain_name
 from aims_pax.calculations.reader import Reader
 
-READERS: Final[tuple[Reader, ...]] = (*espresso.READERS, *abinit.READERS, *siesta.READERS)
+READERS: Final[tuple[Reader, ...]] = (*espresso.READERS, *abinit.READERS, *siesta.READERS, *nwchem.READERS)
 
 
 def reader_of(path: Path) -> Reader | None:

@@ -188,7 +188,7 @@ class Variables:
 
     def _potentials(self, data_set: int, potentials: Mapping[int, str]) -> str:
         znucl = self.reals("znucl", data_set) or []
-        found = {}
+        found: dict[str, None] = {}
         for index, charge in enumerate(znucl, 1):
             name = PurePosixPath(potentials.get(index, "")).name
             if name and 0 < round(charge) < len(chemical_symbols):

@@ -164,7 +164,8 @@ class _Reading:
             self.cycles, self.last_change = int(cycle.group(1)), float(cycle.group(3))
 
     def _read_initial(self) -> None:
-        species, rows = [], []
+        species: list[int] = []
+        rows: list[list[float] | None] = []
         while (found := _INITIAL.fullmatch(self.lines.peek() or "")) is not None:
             next(self.lines)
             rows.append(even_reals(found.group(1), 3))
@@ -210,7 +211,8 @@ class _Reading:
                 self.relaxed = True
             return
         unit = line.partition("(")[2].partition(")")[0].strip().lower()
-        species, rows = [], []
+        species: list[int] = []
+        rows: list[list[float] | None] = []
         while (found := _ATOM.fullmatch(self.lines.peek() or "")) is not None:
             if found.group(3) not in (None, str(len(rows) + 1)):
                 break

@@ -178,7 +178,7 @@ class Settings:
             aspects[Aspect.ACCURACY] = f"mesh {self.mesh_cutoff_ev:.6g} eV"
         if self.temperature_ev is not None:
             aspects[Aspect.SMEARING] = f"{self.smearing_kind} {self.temperature_ev:.4g} eV"
-        found = {}
+        found: dict[str, None] = {}
         for name in self.potentials:
             number = self.labels.get(name.rsplit(".", 1)[0], 0)
             symbol = chemical_symbols[number] if 0 < number < len(chemical_symbols) else "?"
