@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from aims_pax.calculations.espresso import output
+from aims_pax.calculations.espresso import output, schema
 from aims_pax.calculations.reader import Reader
 
 READERS: Final = (
@@ -13,5 +13,13 @@ READERS: Final = (
         recognises=output.recognises,
         steps=output.steps,
         prefers=2,
+    ),
+    Reader(
+        program="Quantum ESPRESSO",
+        kind="XML of pw.x",
+        names=("data-file-schema.xml", "*.xml"),
+        recognises=schema.recognises,
+        steps=schema.steps,
+        prefers=1,
     ),
 )

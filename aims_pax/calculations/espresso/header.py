@@ -241,6 +241,10 @@ def _extra(text: str) -> Callable[[Header, str, Lines], None]:
     return read
 
 
+def _on_noncollinear(header: Header, line: str, _: Lines) -> None:
+    header.aspects[Aspect.SPIN] = "non-collinear" if "without" in line else "non-collinear with spin-orbit"
+
+
 def _on_threshold(header: Header, line: str, _: Lines) -> None:
     if "threshold" in line:
         header.threshold_ry = real_after(line, "=")
@@ -278,7 +282,7 @@ HEADER: Final[Mapping[str, Callable[[Header, str, Lines], None]]] = MappingProxy
         "PseudoPo": _on_potential,
         "atomic s": _on_species,
         "Starting": _says(Aspect.SPIN, "polarised", "magnetic structure"),
-        "Noncolli": _says(Aspect.SPIN, "non-collinear", "without"),
+        "Noncolli": _on_noncollinear,
         "Non magn": _says(Aspect.SPIN, "not magnetic, spin-orbit"),
         "[opt_tet": _says(Aspect.SMEARING, "tetrahedra, optimised"),
         "Occupati": _says(Aspect.SMEARING, "occupations from the input", "read from input"),
@@ -296,6 +300,8 @@ HEADER: Final[Mapping[str, Callable[[Header, str, Lines], None]]] = MappingProxy
         "Using Be": _extra("Berry-phase electric field"),
         "Real spa": _extra("projectors in real space"),
         "Grand-Ca": _on_grand_canonical,
+        "Target F": _on_grand_canonical,
+        "FCP : Fe": _on_grand_canonical,
         "A smooth": _extra("smoothed kinetic energy"),
     }
 )

@@ -38,7 +38,8 @@ _ENERGY_OF: Final[Mapping[str, str]] = MappingProxyType(
 
 def recognises(text: str, _name: str) -> bool:
     """Whether a text is the standard output of NWChem."""
-    return "Northwest Computational Chemistry Package (NWChem)" in text or "ENERGY GRADIENTS" in text
+    is_part = "ENERGY GRADIENTS" in text and "coordinates                        gradient" in text
+    return is_part or "Northwest Computational Chemistry Package (NWChem)" in text
 
 
 def steps(lines: Lines) -> Steps:

@@ -6,10 +6,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pytest
 
-from aims_pax.calculations.espresso import output
+from aims_pax.calculations.espresso import output, schema
 from aims_pax.calculations.espresso.header import RYDBERG_EV
+from aims_pax.calculations.espresso.mesh import mesh_of
 from aims_pax.calculations.method import Aspect
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
 from tests.unit.calculations import published
@@ -102,7 +104,7 @@ def test_only_whole_forces_of_all_atoms_count_not_their_contributions() -> None:
 def test_settings_are_told_in_one_spelling() -> None:
     method = read("si-vcrelax")[0][0].method
     assert method.version == "6.7MaX"
-    assert method.mesh == (4, 4, 4)
+    assert method.mesh is None, "symmetry turns a shifted mesh of this lattice out of itself"
     assert dict(method.aspects) == {
         Aspect.FUNCTIONAL: "LDA-PZ",
         Aspect.BASIS: "plane waves orbitals 163.268 eV, density 653.073 eV",
@@ -110,6 +112,27 @@ def test_settings_are_told_in_one_spelling() -> None:
         Aspect.SMEARING: "none",
         Aspect.SPIN: "not polarised",
     }
+
+
+CUBIC: Final = np.eye(3)
+FACE_CENTRED: Final = np.array([[-0.5, 0.0, 0.5], [0.0, 0.5, 0.5], [-0.5, 0.5, 0.0]])
+
+
+@pytest.mark.parametrize(
+    ("points", "axes", "expected"),
+    [
+        ([[0.0, 0.0, 0.0, 2.0]], CUBIC, (1, 1, 1)),
+        ([[0, 0, 0, 0.25], [0, 0, -0.5, 0.75], [0, -0.5, -0.5, 0.75], [-0.5, -0.5, -0.5, 0.25]], CUBIC, (2, 2, 2)),
+        ([[0.25, 0.25, 0.25, 2.0]], CUBIC, (2, 2, 2)),
+        ([[0, 0, 0, 0.25], [0.5, -0.5, -0.5, 1.0], [0, 0, -1.0, 0.75]], FACE_CENTRED, (2, 2, 2)),
+        ([[0.1, 0.0, 0.0, 1.0], [0.2, 0.0, 0.0, 1.0], [0.3, 0.0, 0.0, 1.0]], CUBIC, None),
+        ([[0.0, 0.0, 0.0, 0.3], [0.5, 0.0, 0.0, 1.7]], CUBIC, None),
+    ],
+)
+def test_meshes_are_told_where_points_can_be_of_no_other(
+    points: list[list[float]], axes: Any, expected: tuple[int, int, int] | None
+) -> None:
+    assert mesh_of(points, axes) == expected
 
 
 @pytest.mark.parametrize(
@@ -145,6 +168,31 @@ def test_functional_is_the_same_in_all_versions(printed: str, expected: str) -> 
         return text[:start] + printed + text[text.index("\n", text.index("(   1   1", start)) :]
 
     assert read("si-md", changed)[0][0].method.aspects[Aspect.FUNCTIONAL] == expected
+
+
+def test_headings_of_version_4_are_read_alike() -> None:
+    def old(text: str) -> str:
+        for new, before in (
+            ("Program PWSCF v.6.7MaX starts", "Program PWSCF     v.4.3.2      starts"),
+            ("cart. coord. in units of alat", "cart. coord. in units of a_0"),
+            ("positions (alat units)", "positions (a_0 units)"),
+            ("read from file:\n     /usr/share/espresso/pseudo/", "read from file "),
+            ("Forces acting on atoms (cartesian axes, Ry/au):", "Forces acting on atoms (Ry/au):"),
+            ("stress  (Ry/bohr**3)  ", "stress  (ryd/bohr**3) "),
+            ("CELL_PARAMETERS (alat= 10.00000000)", "CELL_PARAMETERS (alat)"),
+            ("scf convergence threshold =", "convergence threshold     ="),
+        ):
+            assert new in text, new
+            text = text.replace(new, before)
+        return text
+
+    steps, _ = read("si-vcmd", old)
+    for step, other in zip(steps, read("si-vcmd")[0], strict=True):
+        assert step.method.version == "4.3.2"
+        assert step.method.aspects == other.method.aspects
+        for one, two in ((step.positions, other.positions), (step.cell, other.cell), (step.stress, other.stress)):
+            assert one is not None
+            np.testing.assert_array_equal(one, two)
 
 
 def test_virtual_atoms_are_refused() -> None:
@@ -190,3 +238,41 @@ def test_energies_of_each_cycle_without_a_word_of_convergence_are_refused() -> N
 @pytest.mark.parametrize("name", RUNS)
 def test_damaged_outputs_give_steps_of_the_whole_one_or_none(name: str) -> None:
     check_damaged(text_of(name), output.steps)
+
+
+def xml_of(name: str) -> str:
+    return gzip.decompress((HERE / f"{name}.xml.gz").read_bytes()).decode()
+
+
+@pytest.mark.parametrize("name", ["si-vcrelax", "si-md"])
+def test_steps_of_the_xml_file_are_those_of_the_standard_output(name: str) -> None:
+    steps, closing = read_text(xml_of(name), schema.steps)
+    printed, _ = read(name)
+    assert len(steps) == len(printed)
+    for step, other in zip(steps, printed, strict=True):
+        assert step.energy == pytest.approx(other.energy, abs=2e-7)
+        for one, two in ((step.positions, other.positions), (step.cell, other.cell), (step.forces, other.forces)):
+            assert one is not None
+            np.testing.assert_allclose(one, two, atol=2e-6)
+    assert closing.ended is Ended.IN_ORDER
+
+
+def test_final_results_of_a_moving_run_are_left_out_of_its_xml_file_for_they_are_of_two_geometries() -> None:
+    steps, closing = read_text(xml_of("si-vcrelax"), schema.steps)
+    assert len(steps) == 6
+    assert closing.relaxed is False
+    assert any("another geometry" in remark for remark in closing.remarks)
+
+
+def test_a_single_point_of_the_xml_file_has_its_stress_and_mesh() -> None:
+    steps, _ = read_text(xml_of("si-scf"), schema.steps)
+    assert len(steps) == 1
+    assert steps[0].stress is not None
+    assert steps[0].stress[0] == pytest.approx(-0.02172027, abs=1e-7)
+    assert steps[0].method.mesh == (2, 2, 2)
+    assert steps[0].method.aspects[Aspect.FUNCTIONAL] == "LDA-PZ"
+
+
+@pytest.mark.parametrize("name", ["si-vcrelax", "si-scf"])
+def test_damaged_xml_files_give_steps_of_the_whole_one_or_none(name: str) -> None:
+    check_damaged(xml_of(name), schema.steps, n_each=20)
