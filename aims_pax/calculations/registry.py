@@ -3,11 +3,18 @@
 from pathlib import Path
 from typing import Final
 
+from aims_pax.calculations import abinit, espresso, nwchem, siesta
 from aims_pax.calculations.lines import head, plain_name
 from aims_pax.calculations.reader import Reader
 from aims_pax.calculations.vasp import kinds as vasp
 
-READERS: Final[tuple[Reader, ...]] = (*vasp.KINDS,)
+READERS: Final[tuple[Reader, ...]] = (
+    *vasp.KINDS,
+    *espresso.READERS,
+    *abinit.READERS,
+    *siesta.READERS,
+    *nwchem.READERS,
+)
 
 
 def reader_of(path: Path) -> Reader | None:

@@ -1,0 +1,118 @@
+"""Standard output of NWChem."""
+
+import gzip
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pytest
+
+from aims_pax.calculations.method import Aspect
+from aims_pax.calculations.nwchem import output
+from aims_pax.calculations.step import Closing, Convergence, Ended, Step
+from aims_pax.units import BOHR_ANG, HARTREE_EV
+from tests.unit.calculations import published
+from tests.unit.calculations.spoiling import check_damaged, read_text
+
+HERE: Final = Path(__file__).parents[2] / "data" / "outputs" / "nwchem"
+
+
+def text_of(name: str) -> str:
+    return gzip.decompress((HERE / f"{name}.out.gz").read_bytes()).decode()
+
+
+def read(name: str, change: Callable[[str], str] = str) -> tuple[list[Step], Closing]:
+    return read_text(change(text_of(name)), output.steps)
+
+
+@pytest.mark.parametrize("expected", published.parameters("nwchem"))
+def test_published_outputs_are_read_right(expected: dict[str, Any]) -> None:
+    published.check(expected)
+
+
+def test_energies_of_line_searches_have_no_gradient_and_take_none() -> None:
+    steps, closing = read("water-relax")
+    assert [bool(step.missing) for step in steps] == [False, True, False, True, False]
+    assert closing.relaxed is False
+    assert "Its relaxation has not converged." in closing.remarks
+
+
+def test_gradients_are_forces_of_the_opposite_sign_at_their_own_coordinates() -> None:
+    first = read("water-relax")[0][0]
+    assert first.positions is not None
+    assert first.forces is not None
+    np.testing.assert_allclose(first.positions[0], np.array([0.0, -0.179524, -0.207870]) * BOHR_ANG)
+    np.testing.assert_allclose(first.forces[2], np.array([0.0, 0.091768, -0.035594]) * HARTREE_EV / BOHR_ANG)
+
+
+def test_energies_along_a_relaxation_are_the_work_of_forces() -> None:
+    steps = [step for step in read("water-relax")[0] if step.forces is not None]
+    for before, after in pairwise(steps):
+        assert before.energy is not None
+        assert after.energy is not None
+        assert before.forces is not None
+        assert after.forces is not None
+        assert before.positions is not None
+        assert after.positions is not None
+        work = -np.sum((before.forces + after.forces) / 2 * (after.positions - before.positions))
+        assert after.energy - before.energy == pytest.approx(work, abs=0.03)
+
+
+def test_a_molecule_has_no_cell_and_labels_of_the_user_are_elements() -> None:
+    first = read("water-relax")[0][0]
+    assert first.numbers is not None
+    assert first.numbers.tolist() == [8, 1, 1]
+    assert first.pbc == (False, False, False)
+    assert (first.charge, first.spin) == (0, 1)
+
+
+def test_scf_that_failed_is_not_converged_and_the_file_is_cut() -> None:
+    steps, closing = read("hydroxide")
+    assert [step.convergence for step in steps] == [Convergence.REACHED, Convergence.NOT_REACHED]
+    assert [step.charge for step in steps] == [-1, -1]
+    assert [step.spin for step in steps] == [3, 1]
+    assert closing.ended is Ended.CUT
+
+
+def test_gradients_of_another_method_do_not_take_its_energy() -> None:
+    steps, _ = read("hydroxide", lambda text: text.replace("UHF ENERGY GRADIENTS", "TDDFT ENERGY GRADIENTS"))
+    assert steps[0].energy is None
+    assert "its forces are of TDDFT, whose energy is not told" in steps[0].flaws
+
+
+def test_gradients_of_mp2_take_the_energy_of_mp2() -> None:
+    def correlated(text: str) -> str:
+        text = text.replace("UHF ENERGY GRADIENTS", "mp2 ENERGY GRADIENTS")
+        start = text.index("mp2 ENERGY GRADIENTS")
+        return text[:start] + "Total MP2 energy           -74.700000000000\n" + text[start:]
+
+    first = read("hydroxide", correlated)[0][0]
+    assert first.energy == pytest.approx(-74.7 * HARTREE_EV)
+    assert first.method.aspects[Aspect.FUNCTIONAL] == "MP2"
+
+
+def test_ghost_atoms_are_refused() -> None:
+    steps, _ = read("water-relax", lambda text: text.replace(" H2 ", " bq2"))
+    assert all("ghost atoms" in " ".join(step.flaws) for step in steps if step.forces is not None)
+
+
+def test_settings_are_those_of_the_method_of_each_step() -> None:
+    assert dict(read("water-relax")[0][0].method.aspects) == {
+        Aspect.FUNCTIONAL: "PBE0",
+        Aspect.DISPERSION: "D3",
+        Aspect.BASIS: "H sto-3g; O sto-3g (cartesian)",
+        Aspect.SPIN: "not polarised",
+        Aspect.ACCURACY: "grid coarse",
+    }
+    assert dict(read("hydroxide")[0][0].method.aspects) == {
+        Aspect.FUNCTIONAL: "Hartree-Fock",
+        Aspect.BASIS: "H sto-3g; O 3-21g (cartesian)",
+        Aspect.SPIN: "polarised",
+    }
+
+
+@pytest.mark.parametrize("name", ["water-relax", "hydroxide"])
+def test_damaged_outputs_give_steps_of_the_whole_one_or_none(name: str) -> None:
+    check_damaged(text_of(name), output.steps)
