@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Final
 
+from aims_pax.calculations.aims import output as aims
 from aims_pax.calculations.lines import head, plain_name
 from aims_pax.calculations.reader import Reader
 
-READERS: Final[tuple[Reader, ...]] = ()
+READERS: Final[tuple[Reader, ...]] = (
+    Reader("FHI-aims", "aims.out", ("aims.out*", "*.out"), aims.recognises, aims.steps),
+)
 
 
 def reader_of(path: Path) -> Reader | None:
