@@ -1,0 +1,1 @@
+"""aims.out: what FHI-aims prints."""
