@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from aims_pax.errors import UserError
     from aims_pax.face.ahead import check, plan
     from aims_pax.face.collecting import collect
+    from aims_pax.face.fetching import fetch
     from aims_pax.face.flying import fly
     from aims_pax.face.labels import label
     from aims_pax.face.models import calculator, evaluate
@@ -41,6 +42,7 @@ _HOMES: Final = {
     "converge": "settings.reading.arguments",
     "evaluate": "face.models",
     "explore": "settings.reading.arguments",
+    "fetch": "face.fetching",
     "fly": "face.flying",
     "initial": "settings.reading.arguments",
     "label": "face.labels",
@@ -81,6 +83,7 @@ __all__ = [
     "converge",
     "evaluate",
     "explore",
+    "fetch",
     "fly",
     "initial",
     "label",

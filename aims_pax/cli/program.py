@@ -64,10 +64,12 @@ _command(
 _command(
     "collect",
     collect.collect,
-    "Make structures from others, without MD",
+    "Take structures of databases; make others, without MD",
     "diamond.cif graphene.xyz",
     "diamond.cif --augment '{strain: [-0.05, 0.1]}' --dry-run",
     "my_project --augment augment.yaml --out made.extxyz",
+    "--from mp --id mp-22862 --out nacl.extxyz",
+    "--from mp --elements Al,O --above-hull 0.05 --max-atoms 40",
 )
 _command(
     "explore",

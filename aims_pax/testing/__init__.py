@@ -12,6 +12,7 @@ references     an ASE calculator of the same springs, and a reference that fails
 sources        structures that are at hand
 pools          labels in a scripted order, with failures and lost workers
 clock          a time that stands still until it is moved
+databases      a Materials Project and an OPTIMADE database on this machine, which can be told to fail
 contracts      what is asked of every driver, sampler, committee, pool, source and validator: needs pytest
 =============  ===================================================================================================
 """

@@ -34,6 +34,9 @@ PUBLISHED: Final[Mapping[str, object]] = dict.fromkeys(
 )
 """What the TrainsPot paper makes of any structures, with its defaults: all sources that need not be told species."""
 
+UNCHANGED: Final[Mapping[str, object]] = {"inputs": True, "vacuum": 0}
+"""What gives structures as they are, in the cells that they have."""
+
 
 class AugmentSettings(Room):
     """Structures that are made from those that there are, without MD: what to make, and how many.
