@@ -125,7 +125,11 @@ def test_all_that_is_absent_is_said_to_be() -> None:
 def test_layers_and_packages_are_those_that_there_are() -> None:
     (page,) = (page for page in PAGES if page.name == "docs/concepts.md")
     assert "\n    reference\n" in page.text
-    harms = {"\n    reference\n": "\n", "    dataset | settings | calculations\n": "    dataset\n", "| `outcome` |": "| `income` |"}
+    harms = {
+        "\n    reference\n": "\n",
+        "    dataset | settings | calculations\n": "    dataset\n",
+        "| `outcome` |": "| `income` |",
+    }
     for right, wrong in harms.items():
         assert faults(Page(page.name, page.text.replace(right, wrong))), wrong
 
