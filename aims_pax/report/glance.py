@@ -71,7 +71,7 @@ def glance(status: Status, *, title: str, at: float, now: str = "", notes: Seque
         Further rows: their names, and what stands there.
     """
     table = _grid()
-    if not now:
+    if not now and status.at:  # 0: the campaign has said nothing yet
         status = _passed(status, at - status.at)
     for name, content in (*_rows(status, now or doing(status, at=at)), *((name, Text(words)) for name, words in notes)):
         table.add_row(name, content)

@@ -115,6 +115,12 @@ def test_long_waiting_is_told() -> None:
     assert ", for" not in row(drawn(replace(STATUS, is_waiting=False), at=4000.0), "now")
 
 
+def test_a_campaign_that_has_said_nothing_yet_has_not_taken_time_since_1970() -> None:
+    begun = tuple(replace(one, spent_s=0.0) for one in STAGES)
+    text = "\n".join(drawn(replace(STATUS, at=0.0, activity="", stages=begun), at=1.8e9))
+    assert " d" not in text.partition("active learning")[2].partition("\n")[0]
+
+
 def test_time_of_the_present_part_goes_on_while_nothing_is_told() -> None:
     assert "▶ active learning   13 min" in "\n".join(drawn(STATUS, at=1060.0))
 
