@@ -118,7 +118,7 @@ def test_long_waiting_is_told() -> None:
 
 def test_a_campaign_that_has_said_nothing_yet_has_not_taken_time_since_1970() -> None:
     begun = tuple(replace(one, spent_s=0.0) for one in STAGES)
-    [present] = [line for line in drawn(replace(STATUS, at=0.0, stages=begun), at=1.8e9) if "▶" in line]
+    [present] = [line for line in drawn(replace(STATUS, at=0.0, stages=begun), at=1.8e9) if "▶ active" in line]
     assert not re.search(r"\d d", present)
 
 
