@@ -6,9 +6,9 @@ from typing import Final
 
 import numpy as np
 
+from aims_pax.calculations.columns import is_true, number, whole
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.vasp.potential import element_of, named, title_of
-from aims_pax.calculations.vasp.row import is_true, number, whole
 from aims_pax.calculations.vasp.run import Run
 from aims_pax.frame import BoolArray, IntArray
 

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from aims_pax.calculations.columns import number, table, values, whole
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.method import Method
 from aims_pax.calculations.reader import Steps
@@ -18,7 +19,6 @@ from aims_pax.calculations.step import Closing, Convergence, Ended, Step
 from aims_pax.calculations.vasp.cycle import LEARNED, NO_CYCLE, Cycle, entropy_remark
 from aims_pax.calculations.vasp.head import VERSION, Head, cell_of, head_of
 from aims_pax.calculations.vasp.poscar import completed
-from aims_pax.calculations.vasp.row import number, table, values, whole
 from aims_pax.calculations.vasp.run import Run
 from aims_pax.calculations.vasp.setting import UNNAMED, method_of
 from aims_pax.frame import FloatArray

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from aims_pax.calculations.columns import number, table
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.reader import Steps
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
 from aims_pax.calculations.vasp.cycle import LEARNED, NO_CYCLE, Cycle, entropy_remark
 from aims_pax.calculations.vasp.foreword import Foreword, content, foreword_of, rows_of
 from aims_pax.calculations.vasp.outcar import KILOBAR, WHOLE_STRESS
-from aims_pax.calculations.vasp.row import number, table
 from aims_pax.calculations.vasp.setting import UNNAMED, method_of
 from aims_pax.frame import FloatArray
 
