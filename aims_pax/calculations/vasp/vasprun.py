@@ -32,6 +32,7 @@ class _Draft:
     """What has been read of one <calculation>."""
 
     n_cycles: int = 0
+    n_ends: int = 0
     energies: dict[str, float] = field(default_factory=dict)
     cycles: list[dict[str, float]] = field(default_factory=list)
     """Energies of the last two cycles."""
@@ -58,7 +59,7 @@ class _Reading:
     def steps(self) -> Iterator[Step]:
         """All <calculation>s that are closed."""
         for line in self._lines:
-            if "<calculation>" in line:
+            if "<calculation" in line:
                 draft = self._calculation()
                 self._is_open = draft is None
                 if draft is not None:
@@ -78,12 +79,13 @@ class _Reading:
                 _note_energy(draft, line, in_cycle=in_cycle)
             elif "scstep>" in line:
                 in_cycle = "</" not in line
+                draft.n_ends += not in_cycle
                 if in_cycle:
                     draft.n_cycles += 1
                     draft.cycles = [*draft.cycles[-1:], {}]
             elif "<varray" in line:
                 self._array(draft, line)
-            elif "calculation>" in line:
+            elif "calculation" in line and ("<calculation" in line or "</calculation" in line):
                 if "</" in line:
                     return draft
                 draft, in_cycle = _Draft(), False
@@ -171,7 +173,7 @@ class _Reading:
             return Convergence.NOT_STATED
         energies = [cycle["e_fr_energy"] for cycle in draft.cycles if "e_fr_energy" in cycle]
         changes = (energies[-1] - energies[-2],) if len(energies) == 2 else ()
-        return Cycle(draft.n_cycles, limit, run.real("EDIFF"), changes).convergence
+        return Cycle(max(draft.n_cycles, draft.n_ends), limit, run.real("EDIFF"), changes).convergence
 
     def closing(self) -> Closing:
         """What is known at the end."""
