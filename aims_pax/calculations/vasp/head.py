@@ -17,7 +17,7 @@ _ENDS: Final = ("- Iteration ", "TOTAL-FORCE", " TOTEN  =", "FORCE on cell", "Ge
 _PAIR: Final = re.compile(r"([A-Za-z][A-Za-z_0-9]*)\s*=\s*([^;\s]+)")
 _GIVEN: Final = re.compile(r"([A-Za-z][A-Za-z_0-9]*)\s*=\s*([^;]*)")
 _COMMENT: Final = re.compile(r"[#!].*")
-_LISTS: Final = ("LDAUL", "LDAUU", "LDAUJ")
+_LISTS: Final = ("LDAUL", "LDAUU", "LDAUJ", "EFIELD_PEAD")
 _PER_SPECIES: Final = ("ZVAL", "VCA")
 _COUNT_WIDTH: Final = 4
 

@@ -271,6 +271,7 @@ def test_counts_of_a_thousand_atoms_touch_and_are_parted() -> None:
         ({"IALGO": "2"}, "no cycle of self-consistency"),
         ({"SCALEE": "0.5000"}, "scaled"),
         ({"ICORELEVEL": "2"}, "out of a core"),
+        ({"NELECT": "23.6000"}, "no whole one"),
     ],
 )
 def test_runs_that_are_of_no_ground_state_are_refused(tmp_path: Path, settings: dict[str, str], why: str) -> None:
