@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from aims_pax.calculations.columns import number, whole
+from aims_pax.calculations.columns import number, table, whole
 from aims_pax.calculations.dftb.hsd import Node, hsd_of
 from aims_pax.calculations.method import Aspect, Method
 from aims_pax.frame import FloatArray, IntArray
-from aims_pax.units import BOLTZMANN_EV_PER_K, HARTREE_EV
+from aims_pax.units import BOHR_ANG, BOLTZMANN_EV_PER_K, HARTREE_EV
 
 PROGRAM: Final = "DFTB+"
 INPUTS: Final = ("dftb_pin.hsd", "dftb_in.hsd")
@@ -25,6 +25,7 @@ _INCLUDED: Final = re.compile(r"\s*<<<\s*[\"']?([^\"'\s}]+)[\"']?")
 _EV: Final = MappingProxyType({"": HARTREE_EV, "hartree": HARTREE_EV, "ha": HARTREE_EV, "au": HARTREE_EV, "ev": 1.0,
                                "electronvolt": 1.0, "kelvin": BOLTZMANN_EV_PER_K, "k": BOLTZMANN_EV_PER_K,
                                "rydberg": HARTREE_EV / 2, "ry": HARTREE_EV / 2})  # fmt: skip
+_ANG: Final = MappingProxyType({"": BOHR_ANG, "au": BOHR_ANG, "bohr": BOHR_ANG, "angstrom": 1.0, "aa": 1.0})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +122,7 @@ def _geometry(text: str, folder: Path) -> Geometry | None:
     """The section Geometry: a GEN file, or explicit coordinates; what it includes lies in the same folder."""
     start = _GEN.search(text)
     if start is None:
-        return _explicit(text)
+        return _explicit(hsd_of(text).at("Geometry"))
     included = _INCLUDED.match(text[start.end() :])
     inner = text[start.end() :] if included is None else _text(folder / included[1])
     return None if inner is None else _of_gen(inner)
@@ -140,15 +141,25 @@ def _of_gen(text: str) -> Geometry | None:
         return None
 
 
-def _explicit(text: str) -> Geometry | None:
-    from ase.io.dftb import read_dftb
+def _explicit(node: Node) -> Geometry | None:
+    """Coordinates with the numbers of their types before them; without a unit they are in Bohr."""
+    from ase.data import atomic_numbers
 
-    if not re.search(r"TypesAndCoordinates", text, re.IGNORECASE):
+    types = [atomic_numbers.get(name, 0) for name in " ".join(node.at("TypeNames").rows).split()]
+    coordinates = node.at("TypesAndCoordinates")
+    rows = table(coordinates.rows, (len(coordinates.rows), 4), (8,))
+    unit = _ANG.get(coordinates.unit.lower())
+    vectors = node.at("LatticeVectors")
+    cell = table(vectors.rows, (3, 3), (8,))
+    cell_unit = _ANG.get(vectors.unit.lower())
+    is_periodic = node.at("Periodic").is_yes
+    if rows is None or unit is None or not set(rows[:, 0]) <= set(range(1, len(types) + 1)) or 0 in types:
         return None
-    try:
-        return _of_atoms(read_dftb(io.StringIO(text)))
-    except (ValueError, IndexError, KeyError, TypeError, AttributeError):
+    if is_periodic and (cell is None or cell_unit is None):
         return None
+    numbers = np.array(types, dtype=np.int64)[rows[:, 0].astype(np.int64) - 1]
+    box = cell_unit * cell if is_periodic and cell is not None and cell_unit is not None else np.zeros((3, 3))
+    return Geometry(numbers, unit * rows[:, 1:], box, (is_periodic,) * 3)
 
 
 def _of_atoms(atoms: Any) -> Geometry | None:

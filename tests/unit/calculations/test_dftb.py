@@ -154,6 +154,43 @@ def test_a_geometry_may_be_included(tmp_path: Path) -> None:
     assert is_usable(gathered(tmp_path, static())[0][0])
 
 
+EXPLICIT = """
+Geometry = {{
+  TypeNames = {{ "O" "H" }}
+  Periodic = Yes
+  LatticeVectors [Angstrom] = {{
+    5.0 0.0 0.0
+    0.0 6.0 0.0
+    0.5 0.0 7.0
+  }}
+  TypesAndCoordinates {unit} = {{
+    1 0.0 0.0 0.0
+    2 0.96 0.0 0.0
+    2 -0.24 0.93 0.0
+  }}
+}}
+Hamiltonian = xTB {{ Method = "GFN1-xTB" }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor"), [("[Angstrom]", 1.0), ("", BOHR_ANG), ("[Bohr]", BOHR_ANG), ("[pm]", None)]
+)
+def test_explicit_coordinates_are_in_bohr_unless_they_say_otherwise(
+    tmp_path: Path, unit: str, factor: float | None
+) -> None:
+    (tmp_path / "dftb_in.hsd").write_text(EXPLICIT.format(unit=unit))
+    (step,), closing = gathered(tmp_path, static())
+    if factor is None:
+        assert step.missing == ("elements", "positions", "cell")
+        assert "in no format that is read" in closing.remarks[1]
+        return
+    assert is_usable(step)
+    np.testing.assert_allclose(step.positions, factor * np.array([[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]]))
+    np.testing.assert_allclose(step.cell, [[5, 0, 0], [0, 6, 0], [0.5, 0, 7]])
+    assert step.method.aspects[Aspect.FUNCTIONAL] == "GFN1-xTB"
+
+
 def test_forces_of_old_versions_have_no_number_of_the_atom(tmp_path: Path) -> None:
     write_input(tmp_path)
     text = static().replace(forces(), forces(numbered=False)).replace("Force related energy", "Some other energy")
