@@ -7,12 +7,14 @@ from aims_pax.calculations import abinit, espresso, nwchem, siesta
 from aims_pax.calculations.aims import output as aims
 from aims_pax.calculations.cp2k import output as cp2k
 from aims_pax.calculations.cp2k.beside import companions as beside_cp2k
+from aims_pax.calculations.dftb import kinds as dftb
 from aims_pax.calculations.lines import head, plain_name
 from aims_pax.calculations.reader import Reader
 from aims_pax.calculations.vasp import kinds as vasp
 
 READERS: Final[tuple[Reader, ...]] = (
     *vasp.KINDS,
+    *dftb.KINDS,
     *espresso.READERS,
     *abinit.READERS,
     *siesta.READERS,

@@ -6,9 +6,9 @@ from typing import Final
 
 import numpy as np
 
+from aims_pax.calculations.columns import is_true, number, whole
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.vasp.potential import element_of, named, title_of
-from aims_pax.calculations.vasp.row import is_true, number, whole
 from aims_pax.calculations.vasp.run import Run
 from aims_pax.frame import BoolArray, IntArray
 
@@ -57,7 +57,7 @@ def foreword_of(lines: Lines) -> Foreword:
     """Everything up to the first calculation, which stays to be taken."""
     draft = _Draft()
     section = array = ""
-    while (line := lines.peek()) is not None and "<calculation>" not in line and "</modeling>" not in line:
+    while (line := lines.peek()) is not None and "<calculation" not in line and "</modeling>" not in line:
         next(lines)
         for name in ("generator", "incar", "kpoints", "parameters", "atominfo"):
             section = name if f"<{name}>" in line else "" if f"</{name}>" in line else section

@@ -5,10 +5,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from aims_pax.calculations.columns import table, values, whole
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.vasp.mesh import mesh_of
 from aims_pax.calculations.vasp.potential import title_of
-from aims_pax.calculations.vasp.row import table, values, whole
 from aims_pax.calculations.vasp.run import Run
 from aims_pax.frame import FloatArray
 
@@ -17,7 +17,7 @@ _ENDS: Final = ("- Iteration ", "TOTAL-FORCE", " TOTEN  =", "FORCE on cell", "Ge
 _PAIR: Final = re.compile(r"([A-Za-z][A-Za-z_0-9]*)\s*=\s*([^;\s]+)")
 _GIVEN: Final = re.compile(r"([A-Za-z][A-Za-z_0-9]*)\s*=\s*([^;]*)")
 _COMMENT: Final = re.compile(r"[#!].*")
-_LISTS: Final = ("LDAUL", "LDAUU", "LDAUJ")
+_LISTS: Final = ("LDAUL", "LDAUU", "LDAUJ", "EFIELD_PEAD")
 _PER_SPECIES: Final = ("ZVAL", "VCA")
 _COUNT_WIDTH: Final = 4
 

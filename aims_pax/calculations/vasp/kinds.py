@@ -39,7 +39,7 @@ KINDS: Final = (
     Reader(
         program=PROGRAM,
         kind="vasprun.xml of a band or of a machine-learned force field",
-        names=("vasprun.xml", "vasprun*.xml"),
+        names=("vasprun.xml", "vasprun*"),
         recognises=is_doubtful_vasprun,
         steps=vasprun.steps,
         prefers=0,
@@ -47,7 +47,7 @@ KINDS: Final = (
     Reader(
         program=PROGRAM,
         kind="vasprun.xml",
-        names=("vasprun.xml", "vasprun*.xml"),
+        names=("vasprun.xml", "vasprun*"),
         recognises=is_vasprun,
         steps=vasprun.steps,
         prefers=2,

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from aims_pax.calculations.columns import number, table, values, whole
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.method import Method
 from aims_pax.calculations.reader import Steps
@@ -18,7 +19,6 @@ from aims_pax.calculations.step import Closing, Convergence, Ended, Step
 from aims_pax.calculations.vasp.cycle import LEARNED, NO_CYCLE, Cycle, entropy_remark
 from aims_pax.calculations.vasp.head import VERSION, Head, cell_of, head_of
 from aims_pax.calculations.vasp.poscar import completed
-from aims_pax.calculations.vasp.row import number, table, values, whole
 from aims_pax.calculations.vasp.run import Run
 from aims_pax.calculations.vasp.setting import UNNAMED, method_of
 from aims_pax.frame import FloatArray
@@ -33,6 +33,7 @@ WHOLE_STRESS: Final = 2
 MOVES_CELL: Final = 3
 _ENERGY: Final = re.compile(r"=\s*(\S+)")
 _IN_EV: Final = re.compile(r"=\s*(\S+)\s+eV")
+_NUMBER: Final = re.compile(r"\(\s*(\d+)\)")
 _CHANGES: Final = re.compile(r":\s*(\S+)\s*\(\s*(\S+?)\s*\)")
 
 
@@ -41,6 +42,7 @@ class _Draft:
     """What has been printed of a step so far."""
 
     n_cycles: int = 0
+    n_changes: int = 0
     change: str = ""
     verdict: str = ""
     is_learned: bool = False
@@ -114,18 +116,24 @@ class _Reading:
     def _cycle(self, line: str) -> Iterator[Step]:
         if "- Iteration " in line:
             yield from self._ended(self._draft.is_begun)
-            self._draft.n_cycles += not self._draft.verdict
+            told = _NUMBER.search(line)
+            if self._draft.verdict and told is not None and told[1] == "1":
+                self._draft = _Draft()
+            if not self._draft.verdict:
+                self._draft.n_cycles = max(self._draft.n_cycles + 1, 0 if told is None else int(told[1]))
         elif "aborting loop" in line:
             self._draft.verdict = self._draft.verdict or line
 
     def _change(self, line: str) -> Iterable[Step]:
         if "energy-change" in line and not self._draft.verdict:
             self._draft.change = line
+            self._draft.n_changes += 1
         return ()
 
     def _end(self, line: str) -> Iterator[Step]:
         if "LOOP+" in line or "General timing" in line:
             yield from self._ended(self._draft.is_begun)
+            self._draft = _Draft()
             self._is_in_order = self._is_in_order or "General timing" in line
 
     def _cell_forces(self, line: str) -> Iterator[Step]:
@@ -273,9 +281,9 @@ def steps(lines: Lines) -> Steps:
 def _convergence(draft: _Draft, run: Run) -> Convergence:
     if "not reached" in draft.verdict or "hard stop" in draft.verdict:
         return Convergence.NOT_REACHED
-    if not draft.verdict:
-        return Convergence.NOT_STATED
     match = _CHANGES.search(draft.change)
     told = () if match is None else tuple(number(text) for text in match.groups())
     changes = tuple(value for value in told if value is not None)
-    return Cycle(draft.n_cycles, run.whole("NELM"), run.real("EDIFF"), changes).convergence
+    n_cycles = max(draft.n_cycles, draft.n_changes)
+    counted = Cycle(n_cycles, run.whole("NELM"), run.real("EDIFF"), changes).convergence
+    return counted if draft.verdict or counted is Convergence.NOT_REACHED else Convergence.NOT_STATED

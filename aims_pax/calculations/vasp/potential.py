@@ -34,10 +34,13 @@ def named(symbol: str) -> int | None:
 
 
 def functional_of(title: str) -> str | None:
-    """The functional that a potential was made for, which VASP takes unless another is asked for."""
+    """The functional that a potential was made for, which VASP takes unless another is asked for.
+
+    Ultrasoft ones of LDA and of PW91 have one title (`US Mg`): None.
+    """
     family = title.split()[0].upper() if title.split() else ""
     if "PBE" in family:
         return "PBE"
     if "GGA" in family:
         return "PW91"
-    return "LDA" if family in ("PAW", "US", "PAW_LDA", "US_LDA") else None
+    return "LDA" if family in ("PAW", "PAW_LDA") else None

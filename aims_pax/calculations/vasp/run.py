@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
+from aims_pax.calculations.columns import is_true, number, values, whole
 from aims_pax.calculations.vasp.potential import element_of
-from aims_pax.calculations.vasp.row import is_true, number, values, whole
 from aims_pax.frame import IntArray
 
 WHOLE_ELECTRONS: Final = 1e-3
@@ -77,11 +77,15 @@ class Run:
     @property
     def charge(self) -> int | None:
         """Total charge, e; None when electrons can't be counted."""
+        charge = self._charge
+        return None if charge is None or abs(charge - round(charge)) > WHOLE_ELECTRONS else round(charge)
+
+    @property
+    def _charge(self) -> float | None:
         n_electrons = self.real("NELECT")
         if n_electrons is None or self.counts is None or len(self.valences) != len(self.counts):
             return None
-        charge = sum(n * valence for n, valence in zip(self.counts, self.valences, strict=True)) - n_electrons
-        return round(charge) if abs(charge - round(charge)) < WHOLE_ELECTRONS else None
+        return sum(n * valence for n, valence in zip(self.counts, self.valences, strict=True)) - n_electrons
 
     @property
     def multiplicity(self) -> int | None:
@@ -103,6 +107,8 @@ class Run:
             flaws.append("it is of a virtual crystal (VCA)")
         if self.whole("ICORELEVEL") == 2:
             flaws.append("an electron was taken out of a core (ICORELEVEL = 2)")
+        if self._charge is not None and self.charge is None:
+            flaws.append(f"its charge is no whole one (NELECT = {self.real('NELECT'):g})")
         strange = [title for title in self.titles if element_of(title) is None]
         flaws += [f"the potential `{title}` stands for no element" for title in dict.fromkeys(strange)]
         return tuple(flaws)

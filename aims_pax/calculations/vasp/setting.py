@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from aims_pax.calculations.columns import number, values
 from aims_pax.calculations.method import Aspect, Method
 from aims_pax.calculations.vasp.potential import element_of, functional_of
-from aims_pax.calculations.vasp.row import number, values
 from aims_pax.calculations.vasp.run import Run
 
 PROGRAM: Final = "VASP"
@@ -198,5 +198,7 @@ def _accuracy(run: Run) -> str:
     words += [name for name in ("ADDGRID", "LASPH", "LDIPOL", "LMONO") if run.is_true(name)]
     for name in ("IDIPOL", "I_CONSTRAINED_M"):
         words += [f"{name} {value}"] if (value := run.whole(name)) else []
+    field_vector = _list(run.tag("EFIELD_PEAD"))
+    words += [f"EFIELD_PEAD {' '.join(f'{value:g}' for value in field_vector)} eV/Å"] if any(field_vector) else []
     words += [f"EFIELD {field:g} eV/Å"] if (field := run.real("EFIELD")) else []
     return ", ".join(words)

@@ -9,19 +9,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
+
+from aims_pax.calculations.columns import number, table
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.reader import Steps
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
 from aims_pax.calculations.vasp.cycle import LEARNED, NO_CYCLE, Cycle, entropy_remark
 from aims_pax.calculations.vasp.foreword import Foreword, content, foreword_of, rows_of
 from aims_pax.calculations.vasp.outcar import KILOBAR, WHOLE_STRESS
-from aims_pax.calculations.vasp.row import number, table
 from aims_pax.calculations.vasp.setting import UNNAMED, method_of
 from aims_pax.frame import FloatArray
 
 _NAME: Final = re.compile(r'name="([^"]*)"')
 ENERGIES: Final = ("e_fr_energy", "e_wo_entrp", "e_0_energy")
 SAME_EV: Final = 1e-5
+WORK_SHARE: Final = 0.02
+ENTHALPY: Final = "its energy is an enthalpy (PSTRESS)"
 ZERO: Final = "All forces are zero, by symmetry or because they were not computed, which vasprun.xml does not tell."
 BAND: Final = "its forces may hold those of the springs of a band (IMAGES): OUTCAR has them without"
 RESPONSES: Final = ("LEPSILON", "LCALCEPS", "LRPA", "LPEAD", "LCALCPOL")
@@ -32,6 +36,7 @@ class _Draft:
     """What has been read of one <calculation>."""
 
     n_cycles: int = 0
+    n_ends: int = 0
     energies: dict[str, float] = field(default_factory=dict)
     cycles: list[dict[str, float]] = field(default_factory=list)
     """Energies of the last two cycles."""
@@ -58,7 +63,7 @@ class _Reading:
     def steps(self) -> Iterator[Step]:
         """All <calculation>s that are closed."""
         for line in self._lines:
-            if "<calculation>" in line:
+            if "<calculation" in line:
                 draft = self._calculation()
                 self._is_open = draft is None
                 if draft is not None:
@@ -78,12 +83,13 @@ class _Reading:
                 _note_energy(draft, line, in_cycle=in_cycle)
             elif "scstep>" in line:
                 in_cycle = "</" not in line
+                draft.n_ends += not in_cycle
                 if in_cycle:
                     draft.n_cycles += 1
                     draft.cycles = [*draft.cycles[-1:], {}]
             elif "<varray" in line:
                 self._array(draft, line)
-            elif "calculation>" in line:
+            elif "calculation" in line and ("<calculation" in line or "</calculation" in line):
                 if "</" in line:
                     return draft
                 draft, in_cycle = _Draft(), False
@@ -110,6 +116,8 @@ class _Reading:
         others = self._others(draft)
         is_learned = self._is_learned(draft)
         self._n_learned += is_learned
+        flaws = self._flaws if draft.n_cycles else (*self._flaws, NO_CYCLE)
+        flaws = (*flaws, ENTHALPY) if self._is_enthalpy(draft, cell) else flaws
         return Step(
             method=self._methods[others is not None],
             numbers=self._numbers,
@@ -121,7 +129,7 @@ class _Reading:
             stress=None if stress is None else KILOBAR * stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]],
             convergence=self._convergence(draft),
             energies=others or {},
-            flaws=(LEARNED,) if is_learned else self._flaws if draft.n_cycles else (*self._flaws, NO_CYCLE),
+            flaws=(LEARNED,) if is_learned else flaws,
             remarks=entropy_remark(energy, (others or {}).get("e_wo_entrp"), n_atoms) + remarks,
             charge=run.charge,
             spin=run.multiplicity,
@@ -148,6 +156,16 @@ class _Reading:
         has_dispersion = self._foreword.run.tag("IVDW") not in (None, "0")
         return last is None or (not has_dispersion and energy is not None and abs(last - energy) > SAME_EV)
 
+    def _is_enthalpy(self, draft: _Draft, cell: FloatArray | None) -> bool:
+        """Whether the energy has the work of PSTRESS in it, which that of the last cycle has not."""
+        pressure = self._foreword.run.real("PSTRESS") or 0.0
+        last = draft.cycles[-1].get("e_fr_energy") if draft.cycles else None
+        energy = draft.energies.get("e_fr_energy")
+        if not pressure or cell is None or last is None or energy is None or abs(energy - last) < SAME_EV:
+            return False
+        work = -KILOBAR * pressure * abs(float(np.linalg.det(cell)))
+        return abs(energy - last - work) < WORK_SHARE * abs(work)
+
     def _others(self, draft: _Draft) -> dict[str, float] | None:
         """Energies without entropy and for no smearing; None when the last cycle has not all of the step's energy.
 
@@ -171,7 +189,7 @@ class _Reading:
             return Convergence.NOT_STATED
         energies = [cycle["e_fr_energy"] for cycle in draft.cycles if "e_fr_energy" in cycle]
         changes = (energies[-1] - energies[-2],) if len(energies) == 2 else ()
-        return Cycle(draft.n_cycles, limit, run.real("EDIFF"), changes).convergence
+        return Cycle(max(draft.n_cycles, draft.n_ends), limit, run.real("EDIFF"), changes).convergence
 
     def closing(self) -> Closing:
         """What is known at the end."""

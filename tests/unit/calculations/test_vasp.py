@@ -133,6 +133,19 @@ def test_steps_without_a_table_lack_forces_and_do_not_shift_those_of_others(tmp_
     assert is_same(steps[3], told[3])
 
 
+def test_a_step_without_energy_and_table_leaves_nothing_to_the_next_one(tmp_path: Path) -> None:
+    told = [replace(moment, table=number == 1) for number, moment in enumerate(moments(2))]
+    lines = Outcar(version="6.3.0").text(told).splitlines()
+    first = next(number for number, line in enumerate(lines) if "in kB" in line)
+    lines[first] = lines[first].replace("3.25000", "9.99000")
+    del lines[next(number for number, line in enumerate(lines) if "free  energy" in line)]
+    steps, _ = steps_of(tmp_path, "\n".join(lines))
+    assert len(steps) == 1
+    assert is_same(steps[0], told[1])
+    assert steps[0].stress is not None
+    assert steps[0].stress[1] == pytest.approx(3.25 * KILOBAR)
+
+
 def test_nine_columns_of_a_dispersion_method_keep_the_first_six_also_beside_nan(tmp_path: Path) -> None:
     told = moments(1)
     lines = Outcar().text(told).splitlines()
@@ -258,6 +271,7 @@ def test_counts_of_a_thousand_atoms_touch_and_are_parted() -> None:
         ({"IALGO": "2"}, "no cycle of self-consistency"),
         ({"SCALEE": "0.5000"}, "scaled"),
         ({"ICORELEVEL": "2"}, "out of a core"),
+        ({"NELECT": "23.6000"}, "no whole one"),
     ],
 )
 def test_runs_that_are_of_no_ground_state_are_refused(tmp_path: Path, settings: dict[str, str], why: str) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from aims_pax.calculations.columns import table, values
 from aims_pax.calculations.registry import reader_of
 from aims_pax.calculations.step import Step
-from aims_pax.calculations.vasp.row import table, values
 
 from .published import is_usable, read
 from .written_vasp import Moment, Outcar, Vasprun, is_same, moments, stretched

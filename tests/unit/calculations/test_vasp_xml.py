@@ -11,7 +11,7 @@ from aims_pax.calculations.registry import reader_of
 from aims_pax.calculations.step import Convergence, Ended
 
 from .published import is_usable
-from .written_vasp import KILOBAR, KILOBARS, Outcar, Vasprun, is_same, moments, steps_of
+from .written_vasp import CELL, KILOBAR, KILOBARS, Outcar, Vasprun, is_same, moments, steps_of
 
 
 def test_vasprun_gives_each_step_to_eight_decimals(tmp_path: Path) -> None:
@@ -37,6 +37,14 @@ def test_a_dispersion_energy_that_vasprun_does_not_name_is_found_by_the_differen
     assert step.method.aspects[Aspect.DISPERSION] == "a correction without a name"
     plain = steps_of(tmp_path, Vasprun().text(moments(1)), "vasprun.xml")[0][0]
     assert plain.method.aspects[Aspect.DISPERSION] == "none"
+
+
+def test_an_energy_with_the_work_of_the_pressure_is_refused(tmp_path: Path) -> None:
+    volume = abs(float(np.linalg.det(CELL)))
+    told = [replace(moments(1)[0], dispersion_ev=-KILOBAR * 20.0 * volume)]
+    step = steps_of(tmp_path, Vasprun(settings={"PSTRESS": "20.0"}).text(told), "vasprun.xml")[0][0]
+    assert "enthalpy" in step.flaws[0]
+    assert is_usable(steps_of(tmp_path, Vasprun(settings={"PSTRESS": "20.0"}).text(moments(1)), "vasprun.xml")[0][0])
 
 
 def test_xenon_may_be_written_as_x(tmp_path: Path) -> None:
