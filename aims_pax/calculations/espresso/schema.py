@@ -12,8 +12,8 @@ from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 import numpy as np
 
 from aims_pax.calculations.draft import Draft, voigt
+from aims_pax.calculations.elements import atomic_number
 from aims_pax.calculations.espresso.header import PROGRAM
-from aims_pax.calculations.labels import element_of
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.method import Aspect, Method
 from aims_pax.calculations.reader import Steps
@@ -99,7 +99,7 @@ def _draft(section: Element) -> Draft:
     structure = section.find("atomic_structure")
     if structure is not None:
         atoms = structure.findall("atomic_positions/atom")
-        numbers = [element_of(atom.get("name", "")) for atom in atoms]
+        numbers = [atomic_number(atom.get("name", "")) for atom in atoms]
         if numbers and None not in numbers and str(len(atoms)) == structure.get("nat"):
             draft.numbers = np.array(numbers, dtype=int)
             rows = _matrix(" ".join(atom.text or "" for atom in atoms), len(atoms))
