@@ -252,8 +252,9 @@ class _Reading:
         elif "Geometry Optimization" in line or "maximum number of steps" in line:
             self.relaxed = False
 
-    def on_plane_waves(self, _line: str) -> None:
-        self.remarks.append("It holds a calculation by plane waves (NWPW), which is not read.")
+    def on_plane_waves(self, line: str) -> None:
+        if "NWPW" in line:
+            self.remarks.append("It holds a calculation by plane waves (NWPW), which is not read.")
 
     def on_end(self, _line: str) -> None:
         self.has_ended = True
@@ -299,8 +300,7 @@ _EVENTS: Final[Mapping[str, Callable[[_Reading, str], None]]] = MappingProxyType
         "NWChem G": _Reading.on_relaxation,
         "Optimiza": _Reading.on_relaxation,
         "Failed t": _Reading.on_relaxation,
-        "NWPW PSP": _Reading.on_plane_waves,
-        "NWPW BAN": _Reading.on_plane_waves,
+        "*       ": _Reading.on_plane_waves,
         "Total ti": _Reading.on_end,
     }
     | dict.fromkeys(
