@@ -10,7 +10,7 @@ from typing import Final
 from ase.data import chemical_symbols
 
 from aims_pax.calculations.elements import atomic_number
-from aims_pax.calculations.espresso.functional import functional_of
+from aims_pax.calculations.espresso.functional import functional_of, hybrid_of
 from aims_pax.calculations.espresso.mesh import mesh_of
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.method import Aspect, Method
@@ -170,10 +170,8 @@ def _on_functional(header: Header, line: str, lines: Lines) -> None:
 
 
 def _on_exact_exchange(header: Header, line: str, _: Lines) -> None:
-    share = real_after(line, "=")
     name = header.aspects.get(Aspect.FUNCTIONAL, "")
-    if share is not None and "exact exchange" not in name:
-        header.aspects[Aspect.FUNCTIONAL] = f"{name}, {share:g} exact exchange"
+    header.aspects[Aspect.FUNCTIONAL] = hybrid_of(name, real_after(line, "="))
 
 
 def _on_potential(header: Header, line: str, lines: Lines) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from aims_pax.calculations.draft import Draft, voigt
 from aims_pax.calculations.elements import atomic_number
+from aims_pax.calculations.espresso.functional import hybrid_of
 from aims_pax.calculations.espresso.header import PROGRAM
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.method import Aspect, Method
@@ -147,8 +148,7 @@ def _method(section: Element, version: str) -> Method:
         for species in section.findall("atomic_species/species")
     }
     aspects = {
-        Aspect.FUNCTIONAL: _FUNCTIONALS.get(functional, functional)
-        + ("" if share is None else f", {share:g} exact exchange"),
+        Aspect.FUNCTIONAL: hybrid_of(_FUNCTIONALS.get(functional, functional), share),
         Aspect.BASIS: f"plane waves {basis}" if basis else "",
         Aspect.POTENTIALS: "; ".join(sorted(potentials)),
         Aspect.SMEARING: _smearing(section),
