@@ -213,7 +213,7 @@ class _Reading:
         named = [row for row in rows if " Method XC " in row]
         name = " ".join(row.split(" Method XC ")[0] for row in named)
         if name and all(row.split()[-1] in ("Functional", "Potential") for row in named):
-            self.aspects[Aspect.FUNCTIONAL] = name
+            self.aspects[Aspect.FUNCTIONAL] = {"PBE96": "PBE"}.get(name, name)
         else:
             self.aspects[Aspect.FUNCTIONAL] = "PBE" if rows == _PBE else "; ".join(rows)
 
