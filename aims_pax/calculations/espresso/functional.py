@@ -23,6 +23,7 @@ _NAMES: Final[Mapping[tuple[int, ...], str]] = {
 }
 """By indices without trailing zeros, from the table in Modules/funct.f90. Six numbers and the seventh, of meta-GGAs and
 of van der Waals functionals, are not told apart in all versions: what is not here keeps its printed name."""
+_SHARES: Final[Mapping[str, float]] = {"PBE0": 0.25, "HSE": 0.25, "B3LYP": 0.2}
 _MARK: Final = re.compile(r"Exchange-correlation\s*=")
 _INDICES: Final = re.compile(r"\(\s*([\d\s.]+)\)")
 
@@ -45,3 +46,10 @@ def functional_of(printed: str) -> str:
     while indices and indices[-1] == 0:
         indices.pop()
     return _NAMES.get(tuple(indices), f"{name} ({' '.join(map(str, indices))})")
+
+
+def hybrid_of(name: str, share: float | None) -> str:
+    """The name with its share of exact exchange, where that is not the functional's own."""
+    if not share or share == _SHARES.get(name.upper()) or "exact exchange" in name:
+        return name
+    return f"{name}, {share:g} exact exchange"

@@ -9,9 +9,9 @@ from typing import Final
 
 from ase.data import chemical_symbols
 
-from aims_pax.calculations.espresso.functional import functional_of
+from aims_pax.calculations.elements import atomic_number
+from aims_pax.calculations.espresso.functional import functional_of, hybrid_of
 from aims_pax.calculations.espresso.mesh import mesh_of
-from aims_pax.calculations.labels import element_of
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.method import Aspect, Method
 from aims_pax.calculations.rows import first_reals, real_after, reals
@@ -66,7 +66,7 @@ class Header:
     def number_of(self, label: str) -> int | None:
         """The element of a label: that of its pseudopotential where the table of species names one."""
         known = self.species.get(label)
-        return element_of(label) if known is None else known.number
+        return atomic_number(label) if known is None else known.number
 
     def is_mixed(self, labels: set[str]) -> bool:
         """Whether one of the labels is a virtual atom, made of several elements."""
@@ -106,7 +106,7 @@ class Header:
         return self._method
 
     def _symbol(self, index: int) -> str:
-        number = element_of(self._elements.get(index, ""))
+        number = atomic_number(self._elements.get(index, ""))
         return chemical_symbols[number] if number else f"species {index}"
 
 
@@ -170,10 +170,8 @@ def _on_functional(header: Header, line: str, lines: Lines) -> None:
 
 
 def _on_exact_exchange(header: Header, line: str, _: Lines) -> None:
-    share = real_after(line, "=")
     name = header.aspects.get(Aspect.FUNCTIONAL, "")
-    if share is not None and "exact exchange" not in name:
-        header.aspects[Aspect.FUNCTIONAL] = f"{name}, {share:g} exact exchange"
+    header.aspects[Aspect.FUNCTIONAL] = hybrid_of(name, real_after(line, "="))
 
 
 def _on_potential(header: Header, line: str, lines: Lines) -> None:
@@ -201,8 +199,8 @@ def _on_species(header: Header, line: str, lines: Lines) -> None:
         next(lines)
         label, valence, _, potential = found.groups()
         parts = re.findall(r"([A-Za-z]{1,2})\s*\(", potential)
-        number = element_of(parts[0]) if len(parts) == 1 else None
-        header.species[label] = Species(number or element_of(label), float(valence), mixed=len(parts) > 1)
+        number = atomic_number(parts[0]) if len(parts) == 1 else None
+        header.species[label] = Species(number or atomic_number(label), float(valence), mixed=len(parts) > 1)
 
 
 def _on_hubbard(header: Header, line: str, lines: Lines) -> None:

@@ -12,8 +12,9 @@ from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 import numpy as np
 
 from aims_pax.calculations.draft import Draft, voigt
+from aims_pax.calculations.elements import atomic_number
+from aims_pax.calculations.espresso.functional import hybrid_of
 from aims_pax.calculations.espresso.header import PROGRAM
-from aims_pax.calculations.labels import element_of
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.method import Aspect, Method
 from aims_pax.calculations.reader import Steps
@@ -99,7 +100,7 @@ def _draft(section: Element) -> Draft:
     structure = section.find("atomic_structure")
     if structure is not None:
         atoms = structure.findall("atomic_positions/atom")
-        numbers = [element_of(atom.get("name", "")) for atom in atoms]
+        numbers = [atomic_number(atom.get("name", "")) for atom in atoms]
         if numbers and None not in numbers and str(len(atoms)) == structure.get("nat"):
             draft.numbers = np.array(numbers, dtype=int)
             rows = _matrix(" ".join(atom.text or "" for atom in atoms), len(atoms))
@@ -147,8 +148,7 @@ def _method(section: Element, version: str) -> Method:
         for species in section.findall("atomic_species/species")
     }
     aspects = {
-        Aspect.FUNCTIONAL: _FUNCTIONALS.get(functional, functional)
-        + ("" if share is None else f", {share:g} exact exchange"),
+        Aspect.FUNCTIONAL: hybrid_of(_FUNCTIONALS.get(functional, functional), share),
         Aspect.BASIS: f"plane waves {basis}" if basis else "",
         Aspect.POTENTIALS: "; ".join(sorted(potentials)),
         Aspect.SMEARING: _smearing(section),

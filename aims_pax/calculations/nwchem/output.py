@@ -13,7 +13,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from aims_pax.calculations.draft import Draft, table
-from aims_pax.calculations.labels import element_of
+from aims_pax.calculations.elements import atomic_number
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.method import Aspect, Method
 from aims_pax.calculations.reader import Steps
@@ -66,6 +66,7 @@ class _Reading:
         self.told: dict[Aspect, str] = {}
         self.n_alpha: float | None = None
         self.charges: list[float] = []
+        self.elements: dict[str, int] = {}
         self.charge: int | None = None
         self.multiplicity: int | None = None
         self.kind = ""
@@ -162,7 +163,7 @@ class _Reading:
     def _numbers(self, labels: list[str]) -> np.ndarray | None:
         if len(self.charges) == len(labels) and all(one == round(one) > 0 for one in self.charges):
             return np.array([round(one) for one in self.charges], dtype=int)
-        found = [element_of(label) for label in labels]
+        found = [atomic_number(label) for label in labels]
         return None if None in found or self.charges else np.array(found, dtype=int)
 
     def on_geometry(self, line: str) -> None:
@@ -181,6 +182,7 @@ class _Reading:
                 return
             next(self.lines)
             self.charges.append(row[0])
+            self.elements[found.group(2).lower()] = round(row[0])
 
     def on_charge(self, line: str) -> None:
         value = real_after(line.replace("=", ":"), ":")
@@ -211,7 +213,7 @@ class _Reading:
         named = [row for row in rows if " Method XC " in row]
         name = " ".join(row.split(" Method XC ")[0] for row in named)
         if name and all(row.split()[-1] in ("Functional", "Potential") for row in named):
-            self.aspects[Aspect.FUNCTIONAL] = name
+            self.aspects[Aspect.FUNCTIONAL] = {"PBE96": "PBE"}.get(name, name)
         else:
             self.aspects[Aspect.FUNCTIONAL] = "PBE" if rows == _PBE else "; ".join(rows)
 
@@ -226,11 +228,14 @@ class _Reading:
         rows: dict[str, None] = {}
         while (found := _BASIS.fullmatch((self.lines.peek() or "").strip())) is not None:
             next(self.lines)
-            number = element_of(found.group(1))
-            rows[f"{chemical_symbols[number] if number else found.group(1)} {found.group(2)}"] = None
+            rows[f"{self._symbol(found.group(1))} {found.group(2)}"] = None
         if rows and '"ao basis"' in line:
             shape = "spherical" if "spherical" in line else "cartesian"
             self.aspects[Aspect.BASIS] = "; ".join(sorted(rows)) + f" ({shape})"
+
+    def _symbol(self, tag: str) -> str:
+        number = self.elements.get(tag.lower()) or atomic_number(tag) or 0
+        return chemical_symbols[number] if 0 < number < len(chemical_symbols) else tag
 
     def on_dispersion(self, line: str) -> None:
         if "Model" in line:
@@ -247,8 +252,9 @@ class _Reading:
         elif "Geometry Optimization" in line or "maximum number of steps" in line:
             self.relaxed = False
 
-    def on_plane_waves(self, _line: str) -> None:
-        self.remarks.append("It holds a calculation by plane waves (NWPW), which is not read.")
+    def on_plane_waves(self, line: str) -> None:
+        if "NWPW" in line:
+            self.remarks.append("It holds a calculation by plane waves (NWPW), which is not read.")
 
     def on_end(self, _line: str) -> None:
         self.has_ended = True
@@ -294,8 +300,7 @@ _EVENTS: Final[Mapping[str, Callable[[_Reading, str], None]]] = MappingProxyType
         "NWChem G": _Reading.on_relaxation,
         "Optimiza": _Reading.on_relaxation,
         "Failed t": _Reading.on_relaxation,
-        "NWPW PSP": _Reading.on_plane_waves,
-        "NWPW BAN": _Reading.on_plane_waves,
+        "*       ": _Reading.on_plane_waves,
         "Total ti": _Reading.on_end,
     }
     | dict.fromkeys(

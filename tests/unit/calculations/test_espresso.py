@@ -63,7 +63,11 @@ def test_cycles_of_exchange_are_one_step_with_the_last_energy() -> None:
     assert len(steps) == 1
     assert steps[0].energy == pytest.approx(-13.72255871 * RYDBERG_EV, abs=1e-8)
     assert steps[0].convergence is Convergence.REACHED
-    assert steps[0].method.aspects[Aspect.FUNCTIONAL] == "PBE0, 0.25 exact exchange"
+    assert steps[0].method.aspects[Aspect.FUNCTIONAL] == "PBE0"
+    other, _ = read(
+        "si-hybrid", lambda text: text.replace("EXX-fraction              =        0.25", "EXX-fraction   = 0.40")
+    )
+    assert other[0].method.aspects[Aspect.FUNCTIONAL] == "PBE0, 0.4 exact exchange"
 
 
 def test_exchange_that_was_stopped_has_not_converged() -> None:

@@ -93,6 +93,13 @@ def test_gradients_of_mp2_take_the_energy_of_mp2() -> None:
     assert first.method.aspects[Aspect.FUNCTIONAL] == "MP2"
 
 
+def test_calculations_by_plane_waves_are_told_to_be_left_out() -> None:
+    head = text_of("water-relax")[:4000] + "          *               NWPW PSPW Calculation              *\n"
+    steps, closing = read_text(head, output.steps)
+    assert steps == []
+    assert any("plane waves" in remark for remark in closing.remarks)
+
+
 def test_ghost_atoms_are_refused() -> None:
     steps, _ = read("water-relax", lambda text: text.replace(" H2 ", " bq2"))
     assert all("ghost atoms" in " ".join(step.flaws) for step in steps if step.forces is not None)
