@@ -5,6 +5,7 @@ from typing import Final
 
 from aims_pax.calculations import abinit, espresso, nwchem, siesta
 from aims_pax.calculations.aims import output as aims
+from aims_pax.calculations.castep import output as castep
 from aims_pax.calculations.cp2k import output as cp2k
 from aims_pax.calculations.cp2k.beside import companions as beside_cp2k
 from aims_pax.calculations.lines import head, plain_name
@@ -26,6 +27,7 @@ READERS: Final[tuple[Reader, ...]] = (
         cp2k.steps,
         companions=beside_cp2k,
     ),
+    Reader("CASTEP", ".castep", ("*.castep",), castep.recognises, castep.steps),
 )
 
 

@@ -1,0 +1,1 @@
+"""SEED.castep: what CASTEP prints."""
