@@ -9,6 +9,8 @@ from aims_pax.calculations.castep import output as castep
 from aims_pax.calculations.cp2k import output as cp2k
 from aims_pax.calculations.cp2k.beside import companions as beside_cp2k
 from aims_pax.calculations.lines import head, plain_name
+from aims_pax.calculations.orca import engrad
+from aims_pax.calculations.orca import output as orca
 from aims_pax.calculations.reader import Reader
 from aims_pax.calculations.vasp import kinds as vasp
 
@@ -27,6 +29,8 @@ READERS: Final[tuple[Reader, ...]] = (
         cp2k.steps,
         companions=beside_cp2k,
     ),
+    Reader("ORCA", "output of ORCA", ("*.out",), orca.recognises, orca.steps, prefers=1),
+    Reader("ORCA", ".engrad", ("*.engrad",), engrad.recognises, engrad.steps),
     Reader("CASTEP", ".castep", ("*.castep",), castep.recognises, castep.steps),
 )
 

@@ -1,0 +1,1 @@
+"""What ORCA prints, and its files of gradients."""
