@@ -8,6 +8,7 @@ from aims_pax.calculations.aims import output as aims
 from aims_pax.calculations.castep import output as castep
 from aims_pax.calculations.cp2k import output as cp2k
 from aims_pax.calculations.cp2k.beside import companions as beside_cp2k
+from aims_pax.calculations.gpaw import output as gpaw
 from aims_pax.calculations.lines import head, plain_name
 from aims_pax.calculations.orca import engrad
 from aims_pax.calculations.orca import output as orca
@@ -31,6 +32,7 @@ READERS: Final[tuple[Reader, ...]] = (
     ),
     Reader("ORCA", "output of ORCA", ("*.out",), orca.recognises, orca.steps, prefers=1),
     Reader("ORCA", ".engrad", ("*.engrad",), engrad.recognises, engrad.steps),
+    Reader("GPAW", "text of GPAW", ("*.txt",), gpaw.recognises, gpaw.steps),
     Reader("CASTEP", ".castep", ("*.castep",), castep.recognises, castep.steps),
 )
 
