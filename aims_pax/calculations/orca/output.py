@@ -46,6 +46,8 @@ class Draft:
     numbers: IntArray | None
     labels: tuple[str, ...]
     gradient: FloatArray | None = None
+    is_total: bool = False
+    """Whether the gradient is that of the whole energy; parts of it may be printed before."""
     flaw: str = ""
 
 
@@ -94,7 +96,7 @@ class OrcaOutput:
         elif text.startswith("ORCA TERM"):
             self.ended = Ended.IN_ORDER
         else:
-            self._gradient()
+            self._gradient(text.startswith("CARTESIAN"))
 
     def _converged(self, state: Convergence) -> None:
         if self.convergence is not Convergence.NOT_REACHED:
@@ -129,7 +131,7 @@ class OrcaOutput:
         self.draft = Draft(energy, self.convergence, self.positions, self.numbers, self.labels, flaw=flaw)
         self.positions = None  # one energy for one structure: what follows without coordinates is another one
 
-    def _gradient(self) -> None:
+    def _gradient(self, is_total: bool) -> None:
         """`   1   C   :   -0.065871364   -0.000000000    0.000000001`, or `  0:  ...` of correlated methods."""
         rows: list[str] = []
         is_whole = True
@@ -144,11 +146,11 @@ class OrcaOutput:
             if len(words) > 1 and self.draft is not None and len(rows) < len(self.draft.labels):
                 is_whole &= words[1] == self.draft.labels[len(rows)]
             rows.append(row)
-        if self.draft is None or self.draft.gradient is not None:
-            return
+        if self.draft is None or self.draft.is_total:
+            return  # a second total one without an energy before it is of another structure
         gradient = triples(rows) if rows and is_whole and self.lines.peek() is not None else None
         fits = gradient is not None and len(rows) == len(self.draft.labels)
-        self.draft.gradient = gradient if fits else None
+        self.draft.gradient, self.draft.is_total = gradient if fits else None, is_total
 
     def _finished(self) -> Iterator[Step]:
         draft, self.draft = self.draft, None

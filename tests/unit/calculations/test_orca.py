@@ -156,6 +156,18 @@ def test_a_second_energy_of_one_structure_is_of_another_one() -> None:
     assert [step.positions is None for step in steps] == [False, True]
 
 
+def test_the_total_gradient_counts_where_a_part_is_printed_before() -> None:
+    part = "The final MP2 gradient\n  0:   0.00000000   0.00000000   0.07000000\n"
+    part += "  1:   0.00000000   0.00000000  -0.07000000\n\n"
+    text = HEAD + _step(1.0, -75.5, 0.02).replace("CARTESIAN GRADIENT", part + "CARTESIAN GRADIENT")
+    step = _only(text)
+    assert step.forces is not None
+    assert step.forces[1, 2] == pytest.approx(0.02 * HARTREE_EV / BOHR_ANG)
+    alone = _only(text.partition("CARTESIAN GRADIENT")[0])
+    assert alone.forces is not None
+    assert alone.forces[1, 2] == pytest.approx(0.07 * HARTREE_EV / BOHR_ANG)
+
+
 def test_a_gradient_of_finite_differences_is_refused() -> None:
     text = HEAD + _step(1.0, -75.5, 0.02).replace(CONVERGED, CONVERGED + "               ORCA NUMERICAL GRADIENT\n")
     assert _only(text).flaws == (output.NUMERICAL,)
