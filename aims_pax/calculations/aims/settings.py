@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from ase.data import chemical_symbols
+
 from aims_pax.calculations.elements import atomic_number
 from aims_pax.calculations.method import Aspect, Method
 from aims_pax.calculations.numerals import numbers, respelled, spelled
@@ -198,11 +200,17 @@ class Settings:
             aspects[Aspect.DISPERSION] = "; ".join(sorted(self.dispersion)) or seen_dispersion or "none"
         if self.hubbard:
             aspects[Aspect.HUBBARD] = "; ".join(sorted(self.hubbard))
-        if any(one.found for one in self.species.values()):
-            aspects[Aspect.POTENTIALS] = "; ".join(
-                f"{name} {', '.join(one.found)}" for name, one in sorted(self.species.items())
-            )
+        potentials = {
+            f"{self._element(name)} {', '.join(one.found)}" for name, one in self.species.items() if one.found
+        }
+        if potentials:
+            aspects[Aspect.POTENTIALS] = "; ".join(sorted(potentials))
         return Method(PROGRAM, self.version, MappingProxyType(aspects), self.mesh)
+
+    def _element(self, species: str) -> str:
+        """The symbol of a species, or else its own name."""
+        found = self.atomic_number(species)
+        return chemical_symbols[found] if found and found < len(chemical_symbols) else species
 
     def atomic_number(self, species: str) -> int | None:
         """What element a species is: by the charge of its nucleus, or else by its name."""

@@ -10,7 +10,7 @@ from aims_pax.calculations.numerals import numbers, respelled, spelled
 
 PROGRAM: Final = "GPAW"
 
-_VERSION: Final = re.compile(r"\|___\|_____\|\s+(\S+)|\|_____\|\s+(\d\S*)")
+_VERSION: Final = re.compile(r"\|_____\|\s+(\d\S*)")
 _WIDTH: Final = re.compile(r"([A-Z][\w-]*):\s*width=\s*([\d.]+)")
 _MESH: Final = re.compile(r"(\d+)\s*x\s*(\d+)\s*x\s*(\d+)\s+Monkhorst-Pack")
 _FUNCTIONAL: Final = re.compile(
@@ -53,7 +53,7 @@ class Settings:
             self.basis += f" {spelled(numbers(text)[0])} eV" if numbers(text) else ""
         elif match := _SPACING.fullmatch(text):
             self.spacing = f", h {spelled(float(match.group(1)))} Å"
-        elif match := _MESH.search(text):
+        elif "Monkhorst" in text and (match := _MESH.search(text)):
             self.mesh = (int(match.group(1)), int(match.group(2)), int(match.group(3)))
         elif text.startswith("1 k-point (Gamma)"):
             self.mesh = (1, 1, 1)
@@ -62,8 +62,8 @@ class Settings:
             self.charge = round(charge[0]) if charge and charge[0] == round(charge[0]) else None
         elif text.startswith("setups:") and re.search(r":[spdf],", text):
             self.hubbard = respelled(text.partition(":")[2])
-        elif match := _VERSION.search(text):
-            self.version = match.group(1) or match.group(2)
+        elif "|_____|" in text and (match := _VERSION.search(text)):
+            self.version = match.group(1)
 
     def method(self, *, is_periodic: bool) -> Method:
         """The method of a step; molecules have no mesh."""

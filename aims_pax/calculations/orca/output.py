@@ -18,7 +18,9 @@ from aims_pax.units import BOHR_ANG, HARTREE_EV
 NUMERICAL: Final = "its gradient is of finite differences, whose energies can't be told from its own"
 EMBEDDED: Final = "it has atoms that are no elements (ghosts or point charges)"
 
+BANNER: Final = "O   R   C   A"
 _TOLD: Final = (
+    BANNER,
     "FINAL SINGLE POINT ENERGY",
     "CARTESIAN COORDINATES (ANGSTROEM)",
     "CARTESIAN GRADIENT",
@@ -56,10 +58,13 @@ class OrcaOutput:
 
     def __init__(self, lines: Lines) -> None:
         self.lines = lines
+        self.draft: Draft | None = None
+        self._begin_run()
+
+    def _begin_run(self) -> None:
         self.settings = Settings()
         self.ended = Ended.CUT
         self.relaxed: bool | None = None
-        self.draft: Draft | None = None
         self.positions: FloatArray | None = None
         self.numbers: IntArray | None = None
         self.labels: tuple[str, ...] = ()
@@ -83,6 +88,9 @@ class OrcaOutput:
         elif text.startswith("CARTESIAN COORDINATES"):
             yield from self._finished()
             self._coordinates()
+        elif text.startswith(BANNER):
+            yield from self._finished()
+            self._begin_run()
         elif text.startswith("GEOMETRY OPTIMIZATION CYCLE"):
             self.relaxed = bool(self.relaxed)
         elif "OPTIMIZATION HAS CONVERGED" in text or text.startswith("The optimization did not"):
@@ -96,7 +104,7 @@ class OrcaOutput:
         elif text.startswith("ORCA TERM"):
             self.ended = Ended.IN_ORDER
         else:
-            self._gradient(text.startswith("CARTESIAN"))
+            self._gradient(is_total=text.startswith("CARTESIAN"))
 
     def _converged(self, state: Convergence) -> None:
         if self.convergence is not Convergence.NOT_REACHED:
@@ -131,7 +139,7 @@ class OrcaOutput:
         self.draft = Draft(energy, self.convergence, self.positions, self.numbers, self.labels, flaw=flaw)
         self.positions = None  # one energy for one structure: what follows without coordinates is another one
 
-    def _gradient(self, is_total: bool) -> None:
+    def _gradient(self, *, is_total: bool) -> None:
         """`   1   C   :   -0.065871364   -0.000000000    0.000000001`, or `  0:  ...` of correlated methods."""
         rows: list[str] = []
         is_whole = True

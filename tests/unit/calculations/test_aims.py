@@ -335,6 +335,7 @@ def test_a_species_is_told_by_its_nucleus_and_not_by_its_name() -> None:
     step = _only(text + CONVERGED + _results(-10.0, 1.0) + CLOSE)
     assert step.numbers is not None
     assert step.numbers.tolist() == [26, 26]
+    assert step.method.aspects[Aspect.POTENTIALS].startswith("Fe l_hartree 4")
 
 
 @pytest.mark.parametrize("text", [_relaxation(cell=CELL), _dynamics(), _numerical_stress()])
