@@ -161,7 +161,7 @@ class AimsOutput:
         if self.numbers is not None and self.n_electrons is not None:
             charge = float(self.numbers.sum()) - self.n_electrons
             self.charge = round(charge) if abs(charge - round(charge)) < _WHOLE_MOMENT else None
-        if self.settings.is_restarted_md:
+        if self.settings.moves_before_it_computes:
             self.geometry = Geometry(None, self.geometry.cell)
 
     def _input_geometry(self) -> None:
