@@ -3,31 +3,22 @@
 from pathlib import Path
 from typing import Final
 
-from aims_pax.calculations import abinit, espresso, nwchem, siesta
-from aims_pax.calculations.aims import output as aims
-from aims_pax.calculations.cp2k import output as cp2k
-from aims_pax.calculations.cp2k.beside import companions as beside_cp2k
-from aims_pax.calculations.dftb import kinds as dftb
+from aims_pax.calculations import abinit, aims, castep, cp2k, dftb, espresso, gpaw, nwchem, orca, siesta, vasp
 from aims_pax.calculations.lines import head, plain_name
 from aims_pax.calculations.reader import Reader
-from aims_pax.calculations.vasp import kinds as vasp
 
 READERS: Final[tuple[Reader, ...]] = (
-    *vasp.KINDS,
-    *dftb.KINDS,
+    *vasp.READERS,
     *espresso.READERS,
+    *aims.READERS,
+    *cp2k.READERS,
+    *castep.READERS,
     *abinit.READERS,
     *siesta.READERS,
+    *gpaw.READERS,
+    *dftb.READERS,
+    *orca.READERS,
     *nwchem.READERS,
-    Reader("FHI-aims", "aims.out", ("aims.out*", "*.out"), aims.recognises, aims.steps),
-    Reader(
-        "CP2K",
-        "standard output of CP2K",
-        ("*.out", "*.log"),
-        cp2k.recognises,
-        cp2k.steps,
-        companions=beside_cp2k,
-    ),
 )
 
 

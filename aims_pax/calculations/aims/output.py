@@ -161,7 +161,7 @@ class AimsOutput:
         if self.numbers is not None and self.n_electrons is not None:
             charge = float(self.numbers.sum()) - self.n_electrons
             self.charge = round(charge) if abs(charge - round(charge)) < _WHOLE_MOMENT else None
-        if self.settings.is_restarted_md:
+        if self.settings.moves_before_it_computes:
             self.geometry = Geometry(None, self.geometry.cell)
 
     def _input_geometry(self) -> None:
@@ -281,6 +281,10 @@ class AimsOutput:
         elif "Analytical stress tensor - Symmetrized" in text:
             self.draft.stress = self._tensor()
 
+    def _is_cut(self) -> bool:
+        """Whether nothing follows: then the last number may have lost its end."""
+        return self.lines.peek() is None
+
     def _tensor(self) -> FloatArray | None:
         """(6,), eV/Å³, in Voigt's order, of the table that follows; FHI-aims has the sign that ASE has."""
         rows: list[str] = []
@@ -290,7 +294,7 @@ class AimsOutput:
                 rows.append(text[1:])
             if "Pressure" in text or len(rows) == 3 or not line:
                 break
-        table = triples(rows) if len(rows) == 3 else None
+        table = triples(rows) if len(rows) == 3 and not self._is_cut() else None
         return None if table is None else table[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
 
     def _forces(self, text: str) -> None:
@@ -300,8 +304,9 @@ class AimsOutput:
             if label != str(len(rows) + 1):
                 break
             rows.append(row)
+        is_whole = bool(rows) and len(rows) == self.n_atoms and not self._is_cut()
         if self.draft is not None:
-            self.draft.forces = triples(rows) if rows and len(rows) == self.n_atoms else None
+            self.draft.forces = triples(rows) if is_whole else None
             self.draft.is_constrained = "constraints were applied" in text
 
     def _structure(self, text: str) -> None:
@@ -320,7 +325,7 @@ class AimsOutput:
                 cell_rows.append(row)
             elif key.startswith(("---", "|")) or n_empty == _EMPTY_LINES:
                 break
-        positions = triples(rows) if rows and len(rows) == self.n_atoms else None
+        positions = triples(rows) if rows and len(rows) == self.n_atoms and not self._is_cut() else None
         cell = triples(cell_rows) if len(cell_rows) == 3 else (None if cell_rows else self.geometry.cell)
         found = Geometry(positions, cell)
         if "preceding time step" in text:

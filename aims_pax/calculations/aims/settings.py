@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from ase.data import chemical_symbols
+
 from aims_pax.calculations.elements import atomic_number
 from aims_pax.calculations.method import Aspect, Method
 from aims_pax.calculations.numerals import numbers, respelled, spelled
@@ -38,7 +40,8 @@ _DISPERSION: Final[Mapping[str, str]] = MappingProxyType(
 _DISPERSION_KEY: Final = re.compile(r"vdw|many_body_dispersion|mbd|libmbd|d3|dftd")
 _SAID: Final = re.compile(
     r"\s*(?:\| Found|Reading conf|XC:|Hartree-Fock|hybrid_xc|hse_unit|Spin |Scalar rel|Non-rel|\S* *[Rr]elativistic"
-    r"|Occupation type|No occupation|The width|Found k-point|Continuing mol|Could not find MD|Numerical stress)"
+    r"|Occupation type|No occupation|The width|Found k-point|Continuing mol|Could not find MD"
+    r"|Using external wrapper|@ DRIVER)"
 )
 _WIDTH: Final = re.compile(r"(.*?)\s*broadening.*?,\s*width\s*=\s*(\S+)\s*eV")
 _OF_SPECIES: Final[Mapping[str, str]] = MappingProxyType(
@@ -80,8 +83,8 @@ class Settings:
     aspects: dict[Aspect, str] = field(default_factory=dict)
     mesh: tuple[int, int, int] | None = None
     species: dict[str, Species] = field(default_factory=dict)
-    computes_numerical_stress: bool = False
-    is_restarted_md: bool = False
+    moves_before_it_computes: bool = False
+    """Whether the structure of the input is not what is computed: dynamics that go on, or positions of a socket."""
     dispersion: list[str] = field(default_factory=list)
     hubbard: list[str] = field(default_factory=list)
     requested: str = ""
@@ -107,8 +110,6 @@ class Settings:
             self.aspects[Aspect.SOLVATION] = respelled(" ".join(values))
         elif key == "k_offset":
             self.aspects[Aspect.ACCURACY] = "k_offset " + respelled(" ".join(map(spelled, numbers(" ".join(values)))))
-        elif key == "compute_numerical_stress" and values[:1] == [".true."]:
-            self.computes_numerical_stress = True
 
     def said(self, line: str) -> None:
         """One line of what FHI-aims says of its settings."""
@@ -137,12 +138,10 @@ class Settings:
             self.aspects[Aspect.SMEARING] = self.aspects.get(Aspect.SMEARING, "") + ", adjusted"
         elif text.startswith("Found k-point grid:"):
             self._said_of_mesh(text)
-        elif text.startswith("Continuing molecular dynamics run"):
-            self.is_restarted_md = True
+        elif text.startswith(("Continuing molecular dynamics run", "Using external wrapper", "@ DRIVER")):
+            self.moves_before_it_computes = True
         elif text.startswith("Could not find MD restart file"):
-            self.is_restarted_md = False
-        elif text.startswith("Numerical stress will be computed"):
-            self.computes_numerical_stress = True
+            self.moves_before_it_computes = False
 
     def _said_of_species(self, text: str) -> None:
         name, _, value = text.removeprefix("|").strip().removeprefix("Found ").partition(" :")
@@ -198,11 +197,17 @@ class Settings:
             aspects[Aspect.DISPERSION] = "; ".join(sorted(self.dispersion)) or seen_dispersion or "none"
         if self.hubbard:
             aspects[Aspect.HUBBARD] = "; ".join(sorted(self.hubbard))
-        if any(one.found for one in self.species.values()):
-            aspects[Aspect.POTENTIALS] = "; ".join(
-                f"{name} {', '.join(one.found)}" for name, one in sorted(self.species.items())
-            )
+        potentials = {
+            f"{self._element(name)} {', '.join(one.found)}" for name, one in self.species.items() if one.found
+        }
+        if potentials:
+            aspects[Aspect.POTENTIALS] = "; ".join(sorted(potentials))
         return Method(PROGRAM, self.version, MappingProxyType(aspects), self.mesh)
+
+    def _element(self, species: str) -> str:
+        """The symbol of a species, or else its own name."""
+        found = self.atomic_number(species)
+        return chemical_symbols[found] if found and found < len(chemical_symbols) else species
 
     def atomic_number(self, species: str) -> int | None:
         """What element a species is: by the charge of its nucleus, or else by its name."""

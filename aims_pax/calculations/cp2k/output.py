@@ -192,7 +192,7 @@ class Cp2kOutput:
                 self._of_kind(words[1], found[-1])
             elif words and words[0].isdigit():
                 rows.append("")
-        positions = triples(rows) if rows else None
+        positions = triples(rows) if rows and self.lines.peek() is not None else None
         scale = _LENGTH_UNITS.get(unit)
         self.positions = None if positions is None or scale is None else positions * scale
         self.numbers = np.array(found, dtype=np.int64) if found and all(found) and len(found) == len(rows) else None
@@ -206,7 +206,7 @@ class Cp2kOutput:
         self.n_energies += 1
         value = number(match.group(2))
         convergence, self.convergence = self.convergence, Convergence.NOT_STATED
-        if value is None:
+        if value is None or self.lines.peek() is None:
             return
         if self.beside is None:
             self.beside = Beside(self.lines.path, self.settings.project)
@@ -252,7 +252,7 @@ class Cp2kOutput:
             is_whole = words[0] == str(len(rows) + 1) and len(words) >= (5 if is_new else 6)
             rows.append(" ".join(words[1:4] if is_new else words[3:6]) if is_whole else "")
             found.append(None if is_new or not is_whole else atomic_number(words[2]))
-        forces = triples(rows) if rows else None
+        forces = triples(rows) if rows and self.lines.peek() is not None else None
         self.draft.forces = None if forces is None or unit is None else forces * unit
         if self.draft.numbers is None and found and all(found):
             self.draft.numbers = np.array(found, dtype=np.int64)
@@ -269,7 +269,8 @@ class Cp2kOutput:
             elif words and words[0].lower() != "x":
                 break
             next(self.lines)
-        table = triples([rows[axis] for axis in "xyz"]) if len(rows) == 3 else None
+        is_whole = len(rows) == 3 and self.lines.peek() is not None
+        table = triples([rows[axis] for axis in "xyz"]) if is_whole else None
         if table is not None and unit is not None:
             self.draft.stress = -unit * table[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
 

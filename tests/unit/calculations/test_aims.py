@@ -170,8 +170,10 @@ def test_dynamics_that_go_on_do_not_begin_at_the_structure_of_the_input() -> Non
 
 def test_structures_under_a_socket_come_after_their_forces() -> None:
     title = " Atomic structure that was used in the preceding time step of the wrapper"
-    text = _head() + CONVERGED + _results(-10.0, 1.0) + _structure(title, 1.22, cell=CELL) + CLOSE
-    assert _heights([_only(text)]) == [1.22]
+    said = "  Using external wrapper (i-PI) for performing (path integral) molecular dynamics\n"
+    text = _head(said=said) + CONVERGED + _results(-10.0, 1.0)
+    assert _heights([_only(text)]) == [None]  # positions of the input are ignored there
+    assert _heights([_only(text + _structure(title, 1.22, cell=CELL) + CLOSE)]) == [1.22]
 
 
 def test_a_cycle_that_restarts_its_mixer_is_no_step() -> None:
@@ -335,6 +337,7 @@ def test_a_species_is_told_by_its_nucleus_and_not_by_its_name() -> None:
     step = _only(text + CONVERGED + _results(-10.0, 1.0) + CLOSE)
     assert step.numbers is not None
     assert step.numbers.tolist() == [26, 26]
+    assert step.method.aspects[Aspect.POTENTIALS].startswith("Fe l_hartree 4")
 
 
 @pytest.mark.parametrize("text", [_relaxation(cell=CELL), _dynamics(), _numerical_stress()])

@@ -1,0 +1,8 @@
+"""SEED.castep: what CASTEP prints."""
+
+from typing import Final
+
+from aims_pax.calculations.castep import output
+from aims_pax.calculations.reader import Reader
+
+READERS: Final = (Reader("CASTEP", ".castep", ("*.castep",), output.recognises, output.steps),)
