@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from aims_pax.errors import UserError
     from aims_pax.face.ahead import check, plan
     from aims_pax.face.collecting import collect
+    from aims_pax.face.comparison import compare, relaxation
     from aims_pax.face.fetching import fetch
     from aims_pax.face.flying import fly
     from aims_pax.face.labels import label
@@ -39,6 +40,7 @@ _HOMES: Final = {
     "calculator": "face.models",
     "check": "face.ahead",
     "collect": "face.collecting",
+    "compare": "face.comparison",
     "converge": "settings.reading.arguments",
     "evaluate": "face.models",
     "explore": "settings.reading.arguments",
@@ -52,6 +54,7 @@ _HOMES: Final = {
     "plan": "face.ahead",
     "pretrain": "settings.reading.arguments",
     "relabel": "settings.reading.arguments",
+    "relaxation": "face.comparison",
     "run": "face.session",
     "select": "settings.reading.arguments",
     "validate": "face.properties",
@@ -80,6 +83,7 @@ __all__ = [
     "calculator",
     "check",
     "collect",
+    "compare",
     "converge",
     "evaluate",
     "explore",
@@ -93,6 +97,7 @@ __all__ = [
     "plan",
     "pretrain",
     "relabel",
+    "relaxation",
     "run",
     "select",
     "validate",

@@ -102,8 +102,11 @@ _command("al", run.al, "Learn actively only", "my_project")
 _command(
     "evaluate",
     evaluate.evaluate,
-    "Measure models on labelled structures",
+    "Measure models on labelled structures; tables and figures",
     "--models results/*.model --data heldout.extxyz",
+    "--models a.model b.model --apart --data heldout.extxyz",
+    "--predicted nequip.xyz gap.xyz --data dft.extxyz",
+    "--relaxation OUTCAR",
 )
 _command(
     "verify",

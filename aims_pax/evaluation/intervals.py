@@ -64,3 +64,29 @@ def mean_interval(values: FloatArray) -> tuple[float, float, float]:
 def blocks_of(labels: FloatArray) -> list[np.ndarray[tuple[int, ...], np.dtype[np.int64]]]:
     """Indices of the values of each block, blocks in the order of their labels."""
     return [np.flatnonzero(labels == label) for label in np.unique(labels)]
+
+
+def ratio_interval(sums: FloatArray, counts: FloatArray) -> tuple[float, float] | None:
+    """The 95 % interval of the mean of positive values that come in blocks; None of fewer than two blocks.
+
+    Parameters
+    ----------
+    sums : (n_blocks,)
+        Of the values of each block.
+    counts : (n_blocks,)
+        How many values each has, > 0.
+
+    Notes
+    -----
+    The mean is a ratio of two sums over blocks, with the standard error of Cochran, Sampling Techniques (1977), Eq. 6.4
+    and Student's t; for blocks of one size it is that of :func:`mean_interval`.
+    """
+    from scipy.stats import t
+
+    n_blocks = len(sums)
+    if n_blocks < 2:
+        return None
+    mean = float(sums.sum() / counts.sum())
+    square = float(np.square(sums - mean * counts).sum()) * n_blocks / (n_blocks - 1) / float(counts.sum()) ** 2
+    half = float(t.ppf(0.975, n_blocks - 1)) * sqrt(square)
+    return max(0.0, mean - half), mean + half

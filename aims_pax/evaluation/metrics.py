@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
 from aims_pax.errors import ShapeError
 from aims_pax.frame import FloatArray, Label
+
+PER_BLOCK: Final = 1024
+"""Structures whose deviations are there at a time: those of all would be the whole set once more."""
 
 
 class MemberPrediction(Protocol):
@@ -78,19 +81,48 @@ def evaluate(labels: Sequence[Label], predictions: Sequence[MemberPrediction]) -
     ShapeError
         Nothing to compare, or labels and predictions that do not belong together.
     """
-    deviations = _deviations(labels, predictions)
-    mean = _Deviations(
-        deviations.energies.mean(axis=0, keepdims=True),
-        deviations.forces.mean(axis=0, keepdims=True),
-        None if deviations.stress is None else deviations.stress.mean(axis=0, keepdims=True),
-    )
-    n_members = len(deviations.energies)
-    return Evaluation(tuple(_errors(deviations, row) for row in range(n_members)), _errors(mean, 0))
+    if not labels or len(labels) != len(predictions):
+        raise ShapeError(f"{len(labels)} labels and {len(predictions)} predictions can't be compared")
+    n_members = len(predictions[0].energies)
+    energies, forces, stress = (_Sums.of(n_members + 1) for _ in range(3))
+    for first in range(0, len(labels), PER_BLOCK):
+        chosen = slice(first, first + PER_BLOCK)
+        deviations = _deviations(labels[chosen], predictions[chosen])
+        energies.add(deviations.energies)
+        forces.add(deviations.forces)
+        if deviations.stress is not None:
+            stress.add(deviations.stress)
+    rows = [_errors(energies, forces, stress, row) for row in range(n_members + 1)]
+    return Evaluation(tuple(rows[:-1]), rows[-1])
+
+
+@dataclass(slots=True, eq=False)
+class _Sums:
+    """Sums of deviations of each member, and of their mean in the last place."""
+
+    n_values: int
+    absolute: FloatArray
+    squared: FloatArray
+
+    @classmethod
+    def of(cls, n_rows: int) -> "_Sums":
+        return cls(0, np.zeros(n_rows), np.zeros(n_rows))
+
+    def add(self, deviations: FloatArray) -> None:
+        """Add those of some structures, (M, n)."""
+        every = np.concatenate([deviations, deviations.mean(axis=0, keepdims=True)])
+        self.n_values += every.shape[1]
+        self.absolute += np.abs(every).sum(axis=1)
+        self.squared += np.square(every).sum(axis=1)
+
+    def mae(self, row: int) -> float:
+        return float(self.absolute[row] / self.n_values)
+
+    def rmse(self, row: int) -> float:
+        return float(np.sqrt(self.squared[row] / self.n_values))
 
 
 def _deviations(labels: Sequence[Label], predictions: Sequence[MemberPrediction]) -> _Deviations:
-    if not labels or len(labels) != len(predictions):
-        raise ShapeError(f"{len(labels)} labels and {len(predictions)} predictions can't be compared")
     for label, prediction in zip(labels, predictions, strict=True):
         if prediction.forces.shape[1:] != label.forces.shape:
             raise ShapeError(f"predicted forces {prediction.forces.shape} do not fit labelled {label.forces.shape}")
@@ -109,23 +141,13 @@ def _deviations(labels: Sequence[Label], predictions: Sequence[MemberPrediction]
     )
 
 
-def _errors(deviations: _Deviations, row: int) -> Errors:
-    energies, forces = deviations.energies[row], deviations.forces[row]
-    stress = None if deviations.stress is None else deviations.stress[row]
+def _errors(energies: _Sums, forces: _Sums, stress: _Sums, row: int) -> Errors:
     return Errors(
-        n_structures=len(energies),
-        energy_mae_ev_per_atom=_mae(energies),
-        energy_rmse_ev_per_atom=_rmse(energies),
-        force_mae_ev_per_ang=_mae(forces),
-        force_rmse_ev_per_ang=_rmse(forces),
-        stress_mae_ev_per_ang3=None if stress is None else _mae(stress),
-        stress_rmse_ev_per_ang3=None if stress is None else _rmse(stress),
+        n_structures=energies.n_values,
+        energy_mae_ev_per_atom=energies.mae(row),
+        energy_rmse_ev_per_atom=energies.rmse(row),
+        force_mae_ev_per_ang=forces.mae(row),
+        force_rmse_ev_per_ang=forces.rmse(row),
+        stress_mae_ev_per_ang3=stress.mae(row) if stress.n_values else None,
+        stress_rmse_ev_per_ang3=stress.rmse(row) if stress.n_values else None,
     )
-
-
-def _mae(deviations: FloatArray) -> float:
-    return float(np.mean(np.abs(deviations)))
-
-
-def _rmse(deviations: FloatArray) -> float:
-    return float(np.sqrt(np.mean(deviations**2)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aims_pax.campaign.progress import FINISHED, progress_of
 from aims_pax.campaign.session import stages_over
@@ -13,6 +13,7 @@ from aims_pax.dataset.lock import owner_of
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import ModelError, Problem
+from aims_pax.face.comparison import Files, paths_of
 from aims_pax.outcome.calibrated.kept import beside, read_for
 from aims_pax.outcome.evaluate import MeasuredModels, evaluate_models
 from aims_pax.outcome.product import COMMITTEE_FOLDER
@@ -22,9 +23,6 @@ from aims_pax.stages.states import convergence_key
 
 if TYPE_CHECKING:
     from ase import Atoms
-
-Files = str | Path | Sequence[str | Path]
-"""One model file, or those of a committee."""
 
 BESIDE: Final = "beside"
 """Where a calibration is looked for: in the folder of the models, and in the one above."""
@@ -62,7 +60,7 @@ def calculator(
     UserError
         The calibration can't be read, or the one that was named is that of other models.
     """
-    paths = _paths(models)
+    paths = paths_of(models)
     loaded = load_models(paths, device=devices_of(device), dtype=dtype)
     if calibration is None:
         return CommitteeCalculator(loaded)
@@ -71,15 +69,19 @@ def calculator(
 
 
 def evaluate(
-    models: Files, data: "str | Path | Atoms | Sequence[Atoms]", *, device: str = "auto", keys: Keys | None = None
+    models: Files,
+    data: "str | Path | Atoms | Sequence[str | Path] | Sequence[Atoms]",
+    *,
+    device: str = "auto",
+    keys: Keys | None = None,
 ) -> MeasuredModels:
     """Errors of models, one by one and of their mean, on labelled structures.
 
     Parameters
     ----------
     models : path, or sequence of paths
-    data : path, Atoms, or sequence of Atoms
-        An extended XYZ file; or atoms, whose labels are the results of their calculators.
+    data : path, Atoms, or sequence of either
+        Extended XYZ files; or atoms, whose labels are the results of their calculators.
     device : str
     keys : Keys or None
         Names of the labels in a file, or in `info` and `arrays` of atoms without a calculator; REF_energy, REF_forces
@@ -94,8 +96,9 @@ def evaluate(
     """
     from ase import Atoms
 
-    given = Path(data) if isinstance(data, str | Path) else [data] if isinstance(data, Atoms) else list(data)
-    return evaluate_models(_paths(models), given, device=device, keys=keys)
+    several = [data] if isinstance(data, str | Path | Atoms) else list(data)
+    given: list[Any] = [Path(one).expanduser() if isinstance(one, str | Path) else one for one in several]
+    return evaluate_models(paths_of(models), given, device=device, keys=keys)
 
 
 def models_of_run(store: RunStore, memory: Memory, places: RunFolder, *, device: str) -> CommitteeCalculator:
@@ -131,8 +134,3 @@ def _final_models(store: RunStore, memory: Memory, places: RunFolder) -> list[Pa
         found, advice = "There are no models in the results.", "aims-pax export --models writes them again."
         raise ModelError(Problem(str(places.results), found, "", advice))
     return files
-
-
-def _paths(models: Files) -> list[Path]:
-    several = [models] if isinstance(models, str | Path) else models
-    return [Path(one).expanduser() for one in several]

@@ -15,7 +15,9 @@ from aims_pax.dataset.extxyz import Dataset, dataset_of_atoms, read_dataset
 from aims_pax.dataset.foreign import unit_remarks
 from aims_pax.errors import Problem
 from aims_pax.evaluation import Evaluation, evaluate, evaluation_json, evaluation_table
+from aims_pax.evaluation.parity import Matched, Method
 from aims_pax.frame import Frame, Label, Split
+from aims_pax.outcome.assessment.findings import Assessment
 from aims_pax.protocols import FramePrediction, Predictor
 from aims_pax.report.figures import Parity, draw_parity
 
@@ -43,6 +45,8 @@ class MeasuredModels:
         What may be wrong with the labels.
     frames : sequence of Frame
         The structures.
+    files : tuple of str and int
+        Names of the files that they come from, and how many of each.
     """
 
     names: tuple[str, ...]
@@ -53,6 +57,7 @@ class MeasuredModels:
     product: tuple[str, int] | None = None
     remarks: tuple[Problem, ...] = ()
     frames: Sequence[Frame] = ()
+    files: tuple[tuple[str, int], ...] = ()
 
     def text(self) -> str:
         """A heading and the table of errors."""
@@ -80,6 +85,14 @@ class MeasuredModels:
             file.write(self.text() + "\n")
         draw_parity(self._parity(), paths[2])
         return paths
+
+    def assessment(self) -> Assessment:
+        """The same models in all ways in which errors are told, with figures for a paper."""
+        methods = [Method(name, (number,)) for number, name in enumerate(self.names)]
+        if len(methods) > 1:
+            methods.append(Method("committee mean", tuple(range(len(methods)))))
+        matched = Matched(tuple(methods), self.frames, self.labels, self.predictions, self.files)
+        return Assessment(matched, self.text(), self.remarks, self.record())
 
     def of_product(self, name: str, member: int) -> "MeasuredModels":
         """The same, with one of the models as what is handed over."""
@@ -134,19 +147,19 @@ class ErrorsOn:
 
 def evaluate_models(
     models: Sequence[Path],
-    data: "Path | Sequence[Atoms]",
+    data: "Path | Sequence[Path] | Sequence[Atoms]",
     *,
     device: str = "auto",
     keys: Keys | None = None,
     names: Sequence[str] | None = None,
 ) -> MeasuredModels:
-    """Measure models, together a committee, on the labelled structures of an extended XYZ file.
+    """Measure models, together a committee, on the labelled structures of extended XYZ files.
 
     Parameters
     ----------
     models : sequence of Path
         MACE model files.
-    data : Path or sequence of Atoms
+    data : Path, or sequence of Path or of Atoms
         Labels of atoms are the results of their calculators; where they have none, they stand in `info` and `arrays`
         by their keys.
     device : str
@@ -163,11 +176,50 @@ def evaluate_models(
     ModelError
         A model can't be loaded, the models do not belong together, or do not know an element.
     """
-    read = _dataset(data, keys)
-    called = _names(models) if names is None else tuple(names)
-    remarks = (*_remarks_on_mixed(models), *read.mask_remarks(), *read.left_out_remarks(), *_remarks_on_trained(read))
-    measure = ErrorsOn(read.path, read.structures, called, remarks)
-    return measure.validate(load_models(models, device=devices_of(device)))
+    given = given_data(data, keys)
+    called = names_of(models) if names is None else tuple(names)
+    measure = ErrorsOn(given.path, given.structures, called, (*_remarks_on_mixed(models), *given.remarks))
+    return replace(measure.validate(load_models(models, device=devices_of(device))), files=given.files)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GivenData:
+    """Labelled structures that models are measured on.
+
+    Parameters
+    ----------
+    path : Path
+        The file, or the names of all.
+    structures : tuple of Frame and Label
+    files : tuple of str and int
+        Names of files, and how many structures each has.
+    remarks : tuple of Problem
+        What may be wrong with them.
+    """
+
+    path: Path
+    structures: tuple[tuple[Frame, Label], ...]
+    files: tuple[tuple[str, int], ...]
+    remarks: tuple[Problem, ...]
+
+
+def given_data(data: "Path | Sequence[Path] | Sequence[Atoms]", keys: Keys | None) -> GivenData:
+    """Labelled structures of files, or of atoms.
+
+    Raises
+    ------
+    StructureError
+        A file can't be read, or structures have no labels.
+    """
+    read = list(_datasets(data, keys))
+    names = [one.path.name for one in read]
+    remarks = [(*one.mask_remarks(), *one.left_out_remarks(), *_remarks_on_trained(one)) for one in read]
+    return GivenData(
+        read[0].path if len(read) == 1 else Path(" and ".join(names)),
+        tuple(pair for one in read for pair in one.structures),
+        tuple((name, len(one.structures)) for name, one in zip(names, read, strict=True)),
+        tuple(remark for some in remarks for remark in some),
+    )
 
 
 def _remarks_on_mixed(models: Sequence[Path]) -> Iterator[Problem]:
@@ -187,15 +239,20 @@ def _remarks_on_trained(read: Dataset) -> Iterator[Problem]:
         yield Problem(str(read.path), found, "", "If these models have learned them, measure on others.")
 
 
-def _dataset(data: "Path | Sequence[Atoms]", keys: Keys | None) -> Dataset:
-    if isinstance(data, Path):
-        return read_dataset(data, keys, named_by="--energy-key, --forces-key and --stress-key")
-    computed = any(getattr(atoms.calc, "results", None) for atoms in data)
+def _datasets(data: "Path | Sequence[Path] | Sequence[Atoms]", keys: Keys | None) -> Iterator[Dataset]:
+    every = [data] if isinstance(data, Path) else list(data)
+    paths = [one for one in every if isinstance(one, Path)]
+    if paths:
+        for path in paths:
+            yield read_dataset(path, keys, named_by="--energy-key, --forces-key and --stress-key")
+        return
+    images = [one for one in every if not isinstance(one, Path)]
+    computed = any(getattr(atoms.calc, "results", None) for atoms in images)
     own = Keys(energy="energy", forces="forces", stress="stress") if computed else keys or Keys()
-    return dataset_of_atoms(data, own, name="data", named_by="keys=Keys(energy=..., forces=..., stress=...)")
+    yield dataset_of_atoms(images, own, name="data", named_by="keys=Keys(energy=..., forces=..., stress=...)")
 
 
-def _names(models: Sequence[Path]) -> tuple[str, ...]:
+def names_of(models: Sequence[Path]) -> tuple[str, ...]:
     """File names, or whole paths where these are not distinct."""
     names = tuple(path.name for path in models)
     return names if len(set(names)) == len(names) else tuple(str(path) for path in models)

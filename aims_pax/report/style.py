@@ -1,6 +1,6 @@
 """How every figure looks: one size, one palette, nothing that does not carry data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -31,7 +31,7 @@ WIDE: Final = 500.0
 GRID: Final = "#ECECEC"
 PAPER: Final = "#FFFFFF"
 
-LOOK: Final = {
+LOOK: Final[Mapping[str, Any]] = {
     "figure.dpi": 100,
     "savefig.dpi": 160,
     "font.size": 10,
@@ -60,7 +60,7 @@ LOOK: Final = {
 
 
 @contextmanager
-def sheet(width_in: float, height_in: float) -> "Iterator[Figure]":
+def sheet(width_in: float, height_in: float, *, look: Mapping[str, Any] = LOOK) -> "Iterator[Figure]":
     """An empty figure of this size in the common look, to be drawn on and saved while the context lasts.
 
     Draws without a display, and leaves matplotlib's global state alone.
@@ -69,7 +69,7 @@ def sheet(width_in: float, height_in: float) -> "Iterator[Figure]":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with rc_context(cast(Any, LOOK)):  # the stubs of matplotlib want a literal of each name
+    with rc_context(cast(Any, look)):  # the stubs of matplotlib want a literal of each name
         figure: Figure = Figure(figsize=(width_in, height_in), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure

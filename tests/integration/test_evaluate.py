@@ -9,6 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
+import aims_pax as ap
 from aims_pax.cli.program import program
 from aims_pax.committee import Committee, load_models
 from aims_pax.dataset.entries import Keys
@@ -16,6 +17,7 @@ from aims_pax.dataset.extxyz import read_extxyz, write_extxyz
 from aims_pax.errors import ModelError
 from aims_pax.frame import FloatArray, Frame, Label, LabelledFrame, Split
 from aims_pax.outcome.evaluate import evaluate_models
+from aims_pax.report.paper.sheet import PAPER_LOOK
 from aims_pax.settings import MaceSettings
 
 torch.set_num_threads(1)
@@ -24,6 +26,11 @@ FORCE_SHIFT_EV_PER_ANG = 0.05
 ENERGY_SHIFT_EV = 0.06
 
 WATER: FloatArray = np.array([[0.0, 0.0, 0.12], [0.0, 0.76, -0.48], [0.0, -0.76, -0.48]])
+
+
+@pytest.fixture(autouse=True)
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PAPER_LOOK, "savefig.dpi", 60)
 
 
 def water_frames(n_frames: int) -> list[Frame]:
@@ -92,7 +99,55 @@ def test_command_prints_and_writes_the_same_table(models: list[Path], data: Path
     record = json.loads((tmp_path / "evaluation" / "metrics.json").read_text(encoding="utf-8"))
     assert record["mean"]["force_mae_ev_per_ang"] == pytest.approx(FORCE_SHIFT_EV_PER_ANG, rel=1e-9)
     assert set(record["members"]) == {path.name for path in models}
-    assert (tmp_path / "evaluation" / "parity.png").stat().st_size > 10_000
+    assert (tmp_path / "evaluation" / "parity.png").stat().st_size > 3000
+    measures = {(one["method"], one["quantity"]): one for one in record["measures"] if one["group"] == "all"}
+    for name, errors in {**record["members"], "committee mean": record["mean"]}.items():
+        assert measures[name, "force_component"]["rmse"] == pytest.approx(errors["force_rmse_ev_per_ang"], rel=1e-9)
+        assert measures[name, "energy_per_atom"]["mae"] == pytest.approx(errors["energy_mae_ev_per_atom"], rel=1e-9)
+
+
+def test_python_tells_errors_by_element(models: list[Path], data: Path) -> None:
+    found = ap.evaluate(models, data, device="cpu").assessment()
+    for symbol in ("H", "O"):
+        measure = found.row("force_component", kind="element", group=symbol).measure
+        assert measure.mae == pytest.approx(FORCE_SHIFT_EV_PER_ANG, rel=1e-9)
+    assert "by element" in found.text()
+
+
+def test_models_that_are_no_committee_stand_side_by_side(models: list[Path], data: Path, tmp_path: Path) -> None:
+    """Of another cutoff, which no committee may have."""
+    settings = MaceSettings.model_validate(
+        {
+            "general": {"name_exp": "short", "default_dtype": "float64"},
+            "architecture": {"r_max": 2.0, "num_channels": 2, "max_L": 0, "max_ell": 1, "correlation": 1},
+        }
+    )
+    pairs = read_extxyz(data)
+    points = labelled([frame for frame, _ in pairs], [label for _, label in pairs])
+    (other,) = Committee.build(settings, points, seeds=[3]).export(tmp_path, "short")
+    arguments = ("--models", models[0], other, "--data", data, "--out", tmp_path / "made", "--device", "cpu")
+    refused = aims_pax_evaluate(*arguments)
+    assert refused.exit_code == 2
+    result = aims_pax_evaluate(*arguments, "--apart")
+    assert result.exit_code == 0, result.output
+    assert "5 structures of heldout.extxyz, by each model alone" in result.stdout
+    assert "committee mean" not in result.stdout
+    record = json.loads((tmp_path / "made" / "metrics.json").read_text(encoding="utf-8"))
+    alone = evaluate_models([other], data, device="cpu").errors.mean
+    (row,) = [
+        one
+        for one in record["measures"]
+        if (one["method"], one["quantity"], one["group"]) == (other.name, "force_component", "all")
+    ]
+    assert row["mae"] == pytest.approx(alone.force_mae_ev_per_ang, rel=1e-9)
+
+
+def test_structures_of_several_files_are_told_by_file(models: list[Path], data: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.extxyz"
+    again.write_bytes(data.read_bytes())
+    measured = evaluate_models(models[:1], [data, again], device="cpu")
+    assert measured.files == (("heldout.extxyz", 5), ("again.extxyz", 5))
+    assert measured.assessment().row("energy", kind="file", group="again.extxyz").measure.n_values == 5
 
 
 def test_models_of_one_name_are_told_apart_by_their_folders(models: list[Path], data: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aims_pax.errors import ShapeError
-from aims_pax.evaluation.intervals import mean_interval, rate_interval, wilson
+from aims_pax.evaluation.intervals import mean_interval, rate_interval, ratio_interval, wilson
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,16 @@ def test_the_mean_is_within_its_interval_as_often_as_it_says() -> None:
 def test_one_value_has_no_interval() -> None:
     with pytest.raises(ShapeError, match="two values or more"):
         mean_interval(np.array([1.0]))
+
+
+def test_mean_of_blocks_of_one_size_has_the_interval_of_their_means() -> None:
+    means = np.array([1.0, 2.0, 4.0, 1.5])
+    _, low, high = mean_interval(means)
+    assert ratio_interval(7 * means, np.full(4, 7.0)) == pytest.approx((low, high))
+
+
+def test_a_large_block_counts_by_its_size() -> None:
+    interval = ratio_interval(np.array([90.0, 2.0]), np.array([90.0, 1.0]))
+    assert interval is not None
+    assert sum(interval) / 2 == pytest.approx(92 / 91)
+    assert ratio_interval(np.array([3.0]), np.array([2.0])) is None

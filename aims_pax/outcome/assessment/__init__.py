@@ -1,0 +1,1 @@
+"""What is wrong with predictions, in tables and figures for a paper."""
