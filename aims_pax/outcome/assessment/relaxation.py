@@ -1,18 +1,21 @@
 """Relaxations of files, ionic step by ionic step: whether they have converged, in numbers and as a figure."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from aims_pax.calculations.lines import opened
+from aims_pax.calculations.registry import reader_of
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.entries import Keys
-from aims_pax.dataset.told import CONSISTENT, Names, Told, structures_in
+from aims_pax.dataset.told import CONSISTENT, Names, structures_in
 from aims_pax.errors import Problem, StructureError
 from aims_pax.evaluation.relaxation import MARKS_EV_PER_ANG, Relaxation
+from aims_pax.frame import BoolArray, FloatArray
 from aims_pax.outcome.assessment.tables import plain_number
 from aims_pax.report.paper.relaxation import DrawnRelaxation, draw_relaxations
 from aims_pax.report.table import Table
@@ -69,7 +72,7 @@ class Relaxations:
 
 
 def read_relaxations(paths: Sequence[Path], keys: Keys | None = None) -> Relaxations:
-    """Relaxations of files: extended XYZ, or what else ASE reads (OUTCAR, vasprun.xml, pw.out, .traj, ...).
+    """Relaxations of files: outputs of programs that `aims-pax gather` reads, extended XYZ, and what else ASE reads.
 
     Parameters
     ----------
@@ -89,32 +92,51 @@ def read_relaxations(paths: Sequence[Path], keys: Keys | None = None) -> Relaxat
 
 
 def _read(path: Path, name: str, keys: Keys) -> Relaxation:
-    energies, means, largest, pressures = [], [], [], []
-    sizes = set()
-    for told in structures_in(path, (Names.of_keys(keys), CONSISTENT)):
-        sizes.add(told.frame.n_atoms)
-        energies.append(told.energy)
-        mean, most = _forces(told)
-        means.append(mean)
-        largest.append(most)
-        trace = np.nan if told.stress is None else float(told.stress[:3].sum())
-        pressures.append(-trace / 3 / GIGAPASCAL_EV_PER_ANG3)
-    if len(energies) < 2:
-        found = f"holds {len(energies)} structure{'s' if len(energies) != 1 else ''} with an energy"
+    seen = list(_steps(path, keys))
+    if len(seen) < 2:
+        found = f"holds {len(seen)} structure{'s' if len(seen) != 1 else ''} with an energy"
         raise StructureError(Problem(str(path), found, "all steps of a relaxation, two or more"))
+    sizes = {one.n_atoms for one in seen}
     if len(sizes) > 1:
         found = f"holds structures of {min(sizes)} to {max(sizes)} atoms"
         raise StructureError(Problem(str(path), found, "the steps of one relaxation, of the same atoms"))
-    columns = [np.array(values) for values in (energies, means, largest, pressures)]
-    return Relaxation(name, sizes.pop(), *columns)
+    forces = np.array([_lengths(one) for one in seen])
+    traces = [np.nan if one.stress is None else float(one.stress[:3].sum()) for one in seen]
+    pressures = -np.array(traces) / 3 / GIGAPASCAL_EV_PER_ANG3
+    return Relaxation(name, sizes.pop(), np.array([one.energy for one in seen]), forces[:, 0], forces[:, 1], pressures)
 
 
-def _forces(told: Told) -> tuple[float, float]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """What counts of one step; forces (n, 3) of some atoms, or None."""
+
+    n_atoms: int
+    energy: float
+    forces: FloatArray | None
+    stress: FloatArray | None
+    fixed: BoolArray | None
+
+
+def _steps(path: Path, keys: Keys) -> Iterator[_Seen]:
+    """Of the output of a program by its reader, as `aims-pax gather` reads it; of anything else by ASE."""
+    reader = reader_of(path) if path.is_file() else None
+    if reader is None:
+        for told in structures_in(path, (Names.of_keys(keys), CONSISTENT)):
+            yield _Seen(told.frame.n_atoms, told.energy, told.forces, told.stress, told.fixed)
+        return
+    with opened(path) as lines:
+        for step in reader.steps(lines):
+            table = next((one for one in (step.forces, step.positions, step.numbers) if one is not None), None)
+            if step.energy is not None and table is not None:
+                yield _Seen(len(table), step.energy, step.forces, step.stress, step.fixed)
+
+
+def _lengths(one: _Seen) -> tuple[float, float]:
     """Mean and largest force on what is not held, eV/Å; NaN where there are none."""
-    forces = told.forces
-    if told.fixed is not None:
-        forces = np.where(told.fixed, 0.0, forces)[~told.fixed.all(axis=1)]
-    if not len(forces):
+    forces = one.forces
+    if forces is not None and one.fixed is not None:
+        forces = np.where(one.fixed, 0.0, forces)[~one.fixed.all(axis=1)]
+    if forces is None or not len(forces):
         return np.nan, np.nan
     lengths = np.linalg.norm(forces, axis=1)
     return float(lengths.mean()), float(lengths.max())
