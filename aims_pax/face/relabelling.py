@@ -6,7 +6,7 @@ import logging
 import shlex
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from zlib import crc32
@@ -21,14 +21,12 @@ from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departure, Reason
 from aims_pax.errors import CampaignStopped, Problem, StructureError, UserError
+from aims_pax.face.compositions import by_composition, charge_problems
 from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame, Split
 from aims_pax.labelling.desk import LabelDesk
-from aims_pax.labelling.free_atoms import TRAJECTORY
 from aims_pax.protocols import LabelDone
 from aims_pax.settings import Project, load_project
 from aims_pax.settings.labelling import LabellingFiles, labelling_project
-from aims_pax.settings.methods.charges import told_by
-from aims_pax.settings.systems import System
 from aims_pax.stages import assembly
 from aims_pax.stages.beginnings.imported import extxyz_keys
 
@@ -38,9 +36,6 @@ STAGE: Final = "relabel"
 
 MAX_IN_ROW: Final = 10
 """Structures that fail in a row, after which something else than structures is wrong."""
-
-MAX_NAMED: Final = 5
-"""Structures that are named one by one where many are meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +106,9 @@ def relabel_structures(wishes: RelabelWishes, *, departure: Departure, show: Cal
     if not chosen:
         found = f"From {wishes.start} to {'the end' if wishes.end is None else wishes.end} there is no structure."
         raise UserError(Problem(str(wishes.data), found, f"0 to {len(given)}", "Correct --start and --end."))
-    frames, systems = _by_composition(chosen, wishes.data)
+    frames, systems = by_composition(chosen, wishes.data)
     project = labelling_project(wishes.files, systems, want_stress=wishes.want_stress)
-    problems = [*labelling_problems(project), *_charge_problems(chosen, frames, project, wishes.data)]
+    problems = [*labelling_problems(project), *charge_problems(chosen, frames, project, wishes.data)]
     if problems:
         raise UserError(problems)
     return _Work(wishes, chosen, frames, project, departure, show).done()
@@ -139,66 +134,6 @@ def _given(wishes: RelabelWishes) -> list[Given]:
     return [
         Given(index, one.frame, one.label, {"split": str(one.split)}, one.frame.charge, False)
         for index, one in enumerate(points)
-    ]
-
-
-def _by_composition(given: Sequence[Given], data: Path) -> tuple[list[Frame], list[System]]:
-    """Frames with the system whose input labels them, and these: one for each composition, and for being periodic.
-
-    A free atom is a state that the reference knows of by itself, and goes with the first of them.
-    """
-    names: dict[tuple[str, str, bool], str] = {}
-    systems: list[System] = []
-    for one in given:
-        kind = _kind(one)
-        if kind in names or one.is_free_atom:
-            continue
-        is_alone = all(other[0] != kind[0] for other in names)
-        names[kind] = kind[0] if is_alone else f"{kind[0]}-{kind[1]}{'-crystal' if kind[2] else ''}"
-        frame = replace(one.frame, system=names[kind], trajectory=len(systems), md_step=0, generation=0)
-        systems.append(System(names[kind], frame, data))
-    first = systems[0].name if systems else data.stem
-    frames = [
-        replace(
-            one.frame,
-            system=first if one.is_free_atom else names[_kind(one)],
-            trajectory=TRAJECTORY if one.is_free_atom else -1,
-            md_step=one.index + 1,
-            generation=0,
-        )
-        for one in given
-    ]
-    return frames, systems
-
-
-def _kind(one: Given) -> tuple[str, str, bool]:
-    return one.frame.system, _formula(one.frame), bool(one.frame.pbc.any())
-
-
-def _formula(frame: Frame) -> str:
-    from ase.data import chemical_symbols
-
-    numbers = frame.numbers.tolist()
-    return "".join(f"{chemical_symbols[z]}{numbers.count(z)}" for z in sorted(set(numbers)))
-
-
-def _charge_problems(given: Sequence[Given], frames: Sequence[Frame], project: Project, data: Path) -> list[Problem]:
-    """Structures that speak of another charge than the reference is told: they would be labelled as another ion."""
-    by_name = {system.name: told_by(project.reference_for(system)).charge for system in project.systems}
-    wrong: dict[tuple[float, float], list[int]] = {}
-    for one, frame in zip(given, frames, strict=True):
-        told = None if one.is_free_atom else by_name[frame.system]
-        if one.charge is not None and told is not None and abs(one.charge - told) > 1e-6:
-            wrong.setdefault((one.charge, told), []).append(one.index + 1)
-    return [
-        Problem(
-            where=f"{data}, structure{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers[:MAX_NAMED]))}"
-            + (f" and {len(numbers) - MAX_NAMED} more" if len(numbers) > MAX_NAMED else ""),
-            found=f"speaks of a charge of {charge:g}, and the reference is told {told:g}.",
-            allowed="structures of one charge, which REFERENCE says",
-            advice="Set REFERENCE.charge, or label those of each charge by themselves (--start, --end).",
-        )
-        for (charge, told), numbers in wrong.items()
     ]
 
 
