@@ -27,7 +27,7 @@ _VOIGT_AS_MATRIX = (0, 5, 4, 5, 1, 3, 4, 3, 2)
 """Place of each element of the stress matrix in ASE's Voigt order xx, yy, zz, yz, xz, xy."""
 
 _PLAIN_TEXT = re.compile(
-    r"(?!(?:t|f|true|false|nan|inf|infinity)(?: |$))[a-z][a-z0-9_.-]*( [!#-\[\]-~]+)*", re.IGNORECASE
+    r"(?!(?:t|f|true|false|nan|inf|infinity)(?: |$))[a-z][a-z0-9_.+/-]*( [!#-\[\]-~]+)*", re.IGNORECASE
 )
 """Words of which the first is neither a number nor a truth value, without quotes or backslashes."""
 

@@ -41,6 +41,8 @@ class Made:
         Draws in which atoms were too near to each other.
     remarks : tuple of Problem
         What is missing, and what is not as it was asked for.
+    names : tuple of str
+        Of the structures, where the source has such: ``strain_XX_0.0100/...``; empty where it has none.
     """
 
     key: str
@@ -48,6 +50,7 @@ class Made:
     n_asked: int
     n_rejected: int
     remarks: tuple[Problem, ...] = ()
+    names: tuple[str, ...] = ()
 
     @property
     def row(self) -> tuple[str, ...]:
@@ -88,12 +91,18 @@ class Collected:
             for frame in one.frames:
                 yield one.key, frame
 
+    def told_frames(self) -> Iterator[tuple[Frame, dict[str, str | int]]]:
+        """Each structure with what it tells of its origin: `source`, `system`, `number`, and a `name` if it has one."""
+        for one in self.made:
+            for frame, name in zip(one.frames, one.names or ("",) * len(one.frames), strict=True):
+                facts: dict[str, str | int] = {"source": one.key, "system": frame.system, "number": frame.md_step}
+                yield frame, facts | ({"name": name} if name else {})
+
     def atoms(self) -> "list[Atoms]":
         """The structures as ASE's; `info` tells `source`, `system`, `number` and `config_type` as a file does."""
         found = []
-        for key, frame in self.sourced():
+        for frame, facts in self.told_frames():
             atoms = atoms_of(frame)
-            facts: dict[str, object] = {"source": key, "system": frame.system, "number": frame.md_step}
             optional = {"charge": frame.charge, "multiplicity": frame.spin, "config_type": frame.config_type}
             atoms.info |= facts | {name: value for name, value in optional.items() if value not in (None, "")}
             found.append(atoms)
@@ -153,8 +162,14 @@ def _run(source: Augmentation[Any]) -> Made:
     drafts = list(source.drafts())
     frames = (draft.frame for draft in drafts if draft.frame is not None)
     numbered = tuple(replace(frame, md_step=number) for number, frame in enumerate(frames, start=1))
+    names = tuple(draft.name for draft in drafts if draft.frame is not None)
     return Made(
-        source.key, numbered, len(drafts), sum(draft.n_rejected for draft in drafts), tuple(_shortfalls(source, drafts))
+        source.key,
+        numbered,
+        len(drafts),
+        sum(draft.n_rejected for draft in drafts),
+        tuple(_shortfalls(source, drafts)),
+        names if any(names) else (),
     )
 
 

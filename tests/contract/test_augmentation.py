@@ -42,6 +42,8 @@ CASES = {
     "isolated": Case(True),
     "distort": Case({"n": 4}, (ATOM,)),
     "strain": Case(True, (cluster(),)),
+    "strain_grid": Case(True, (cluster(),)),
+    "displace": Case(True, (ATOM,)),
     "vacancies": Case({"n": 3, "n_vacancies": 3}, (cluster(),)),
     "clusters": Case(4),
     "slabs": Case(True, (cluster(),)),

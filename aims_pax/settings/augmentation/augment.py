@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from aims_pax.settings.augmentation.grid import DisplaceSettings, StrainGridSettings
 from aims_pax.settings.augmentation.sources import (
     AlloySettings,
     ClusterSettings,
@@ -59,6 +60,12 @@ class AugmentSettings(Room):
     strain: Annotated[StrainSettings | None, source("range"), Kind("true, [from, to], or a mapping of settings")] = (
         Field(None, description="Strained cells, their atoms moved along.")
     )
+    strain_grid: Annotated[
+        StrainGridSettings | None, source("values"), Kind("true, a list of strains, or a mapping of settings")
+    ] = Field(None, description="Cells strained by each point of a grid: by equal lengths, three axes, six components.")
+    displace: Annotated[
+        DisplaceSettings | None, source("distance"), Kind("true, a distance in Å, or a mapping of settings")
+    ] = Field(None, description="One atom at a time displaced along x, y and z, forward and back.")
     vacancies: Annotated[VacancySettings | None, source("n"), _NUMBER] = Field(
         None, description="Structures that lack atoms."
     )

@@ -79,12 +79,15 @@ class Draft:
         Why there is none, or what is not as it was asked for; empty where all is.
     advice : str
         What brings it.
+    name : str
+        What it is called among those of its source that are made of one structure; empty where numbers tell them apart.
     """
 
     frame: Frame | None
     n_rejected: int = 0
     why: str = ""
     advice: str = ""
+    name: str = ""
 
 
 class Augmentation(ABC, Generic[S]):

@@ -5,8 +5,10 @@ from typing import Any, Final
 from aims_pax.structures.augmentation.alloys import Alloys
 from aims_pax.structures.augmentation.clusters import Clusters
 from aims_pax.structures.augmentation.dimers import Dimers
+from aims_pax.structures.augmentation.displacements import Displacements
 from aims_pax.structures.augmentation.distortions import Distortions
 from aims_pax.structures.augmentation.drafts import Augmentation
+from aims_pax.structures.augmentation.grids import StrainGrid
 from aims_pax.structures.augmentation.inputs import Inputs
 from aims_pax.structures.augmentation.isolated import IsolatedAtoms
 from aims_pax.structures.augmentation.slabs import Slabs
@@ -19,6 +21,8 @@ SOURCES: Final[tuple[type[Augmentation[Any]], ...]] = (
     IsolatedAtoms,
     Distortions,
     Strains,
+    StrainGrid,
+    Displacements,
     Vacancies,
     Clusters,
     Slabs,

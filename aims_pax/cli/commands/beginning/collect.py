@@ -209,9 +209,8 @@ def _write(out: Path, collected: "Collected", told: "Mapping[str, Mapping[str, F
 
     try:
         with replacing(out.absolute()) as file:
-            for source, frame in collected.sourced():
-                facts: dict[str, Fact] = {"source": source, "system": frame.system, "number": frame.md_step}
-                file.write(structure_block_of(frame, {**facts, **told.get(frame.system, {})}))
+            for frame, facts in collected.told_frames():
+                file.write(structure_block_of(frame, {**facts, **told.get(frame.system, {}), **facts}))
     except OSError as error:
         found = f"The file can't be written ({error.strerror})."
         raise UserError(Problem(f"--out {out}", found, "a folder that you may write to")) from error
