@@ -107,6 +107,11 @@ class WorkerCluster(LabelFolders):
     systems: Systems = Field(
         default_factory=dict, description="What labels need, where it differs between systems or fills a command."
     )
+    max_in_flight: Count | None = Field(
+        None,
+        description="Labels that workers and queues hold at a time: others wait in the campaign. All when not given; "
+        "how many jobs of a batch system there are at a time is said by max_blocks.",
+    )
 
     def resources_of(self, index: int, name: str) -> SystemResources:
         return self.systems.get(name) or self.systems.get(index) or NO_RESOURCES
@@ -234,13 +239,15 @@ def labels_at_a_time(cluster: ClusterSettings) -> int | None:
     match cluster:
         case InlineCluster():
             return 0
+        case ParslCluster():
+            return None
         case LocalCluster():
-            return cluster.max_workers
-        case SlurmCluster():
+            n_labels = cluster.max_workers
+        case _:
             blocks, each = cluster.parsl_options.max_blocks, cluster.tasks_per_node
             nodes = cluster.parsl_options.nodes_per_block
-            return blocks if cluster.executor == "mpi" else blocks * nodes * each
-    return None
+            n_labels = blocks if cluster.executor == "mpi" else blocks * nodes * each
+    return n_labels if cluster.max_in_flight is None else min(n_labels, cluster.max_in_flight)
 
 
 def unfilled(settings: Section, resources: SystemResources) -> list[str]:

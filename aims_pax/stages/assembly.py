@@ -127,6 +127,7 @@ def build_pool(project: Project, *, want_stress: bool | None = None) -> Pool:
     SettingsError
         The workers that CLUSTER describes can't be had, or can't compute labels.
     """
+    from aims_pax.labelling.bounded import BoundedPool
     from aims_pax.labelling.inline import InlinePool
 
     cluster, reference = project.settings.cluster, project.reference
@@ -154,7 +155,9 @@ def build_pool(project: Project, *, want_stress: bool | None = None) -> Pool:
     except BaseException:
         pool.close()
         raise
-    return pool
+    if cluster.max_in_flight is None:
+        return pool
+    return BoundedPool(pool, cluster.max_in_flight, priorities=priorities_of(project))
 
 
 def parsl_folder(project: Project) -> Path:

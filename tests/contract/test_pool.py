@@ -9,6 +9,7 @@ from ase.build import bulk, molecule
 
 from aims_pax.atoms import frame_of
 from aims_pax.frame import FailureReason, Frame, LabelFailure
+from aims_pax.labelling.bounded import BoundedPool
 from aims_pax.labelling.inline import InlinePool
 from aims_pax.labelling.shared import SharedPool
 from aims_pax.protocols import LabelJob, Pool, Reference
@@ -62,6 +63,11 @@ class TestShare(LabelsByTblite):
 
     def make(self, folder: Path) -> Pool:
         return SharedPool(InlinePool(self.reference(), want_stress=True)).share()
+
+
+class TestBounded(LabelsByTblite):
+    def make(self, folder: Path) -> Pool:
+        return BoundedPool(InlinePool(self.reference(), want_stress=True), 3)
 
 
 class TestScripted(PoolContract):
