@@ -8,7 +8,7 @@ import typer
 from aims_pax import __version__
 from aims_pax.cli.boundary import NAMING
 from aims_pax.cli.commands.beginning import collect, doctor, explain, explore, init, quickstart, references
-from aims_pax.cli.commands.campaign import check, export, idg_split, plan, relabel, run, status
+from aims_pax.cli.commands.campaign import check, deck, export, idg_split, plan, relabel, run, status
 from aims_pax.cli.commands.outcome import dashboard, evaluate, report, validate, verify
 from aims_pax.cli.launch import ModelFile, SettingsFile
 
@@ -150,6 +150,13 @@ _command(
     "Label structures by another reference; keep both labels",
     "training.extxyz --settings pbe0/aims_PAX.yaml",
     "my_project --settings pbe0/aims_PAX.yaml",
+)
+_command(
+    "deck",
+    deck.deck,
+    "Write input and job scripts for whoever submits by hand",
+    "strained.extxyz --settings my_project/aims_PAX.yaml",
+    "my_project --job-script job.sh",
 )
 _command("schema", explain.schema, "Write JSON schemas for editors", "my_project")
 program.command("filter", hidden=True, short_help="Choose a dataset from a labelled pool; the same as run")(run.run)

@@ -65,6 +65,11 @@ class EngineRun:
     charge: int = 0
     multiplicity: int | None = 1
 
+    @property
+    def wanted(self) -> list[str]:
+        """What is to be computed, by ASE's names."""
+        return ["energy", "forces", *(["stress"] if self.want_stress else [])]
+
     def arguments(self, **derived: Any) -> dict[str, Any]:
         """Arguments of the calculator: those derived from other keys, and the user's, which win."""
         mesh = {} if self.kpts is None else {"kpts": self.kpts}
@@ -179,6 +184,13 @@ def _castep(run: EngineRun) -> "BaseCalculator":
 def _cp2k(run: EngineRun) -> "BaseCalculator":
     from ase.calculators.cp2k import CP2K
 
+    # CP2K's input has lines of limited length, and its project bears the label: no path may be in it.
+    command = f"cd {shlex.quote(str(run.folder))} && exec {run.words} 2>{STDERR}"
+    return CP2K(label="cp2k", command=command, **cp2k_arguments(run))
+
+
+def cp2k_arguments(run: EngineRun) -> dict[str, Any]:
+    """What ASE's calculator of CP2K is told."""
     arguments = replace(run, kpts=None).arguments(
         charge=run.charge,
         multiplicity=run.multiplicity,
@@ -187,9 +199,7 @@ def _cp2k(run: EngineRun) -> "BaseCalculator":
     )
     if run.kpts is not None and run.kpts != (1, 1, 1):  # CP2K has faster routines for the Γ point alone
         arguments["inp"] = with_k_points(arguments.get("inp", ""), run.kpts)
-    # CP2K's input has lines of limited length, and its project bears the label: no path may be in it.
-    command = f"cd {shlex.quote(str(run.folder))} && exec {run.words} 2>{STDERR}"
-    return CP2K(label="cp2k", command=command, **arguments)
+    return arguments
 
 
 def with_k_points(inp: str, mesh: tuple[int, int, int]) -> str:
@@ -233,6 +243,11 @@ def _espresso(run: EngineRun) -> "BaseCalculator":
 def _gpaw(run: EngineRun) -> "BaseCalculator":
     from gpaw import GPAW
 
+    return GPAW(txt=str(run.folder / "gpaw.txt"), **gpaw_arguments(run))
+
+
+def gpaw_arguments(run: EngineRun) -> dict[str, Any]:
+    """What GPAW's calculator is told."""
     mesh = {} if run.kpts is None else {"kpts": {"size": run.kpts, "gamma": True}}
     charge = {"charge": run.charge} if run.charge else {}
     given = deepcopy(run.settings.parameters)
@@ -242,7 +257,7 @@ def _gpaw(run: EngineRun) -> "BaseCalculator":
         width = 0.1 if run.atoms.pbc.any() else 0.0
         occupations = given.get("occupations", {"name": "fermi-dirac", "width": width})
         arguments |= {"spinpol": True, "occupations": {**occupations, "fixmagmom": True}}
-    return GPAW(txt=str(run.folder / "gpaw.txt"), **arguments)
+    return arguments
 
 
 def _nwchem(run: EngineRun) -> "BaseCalculator":

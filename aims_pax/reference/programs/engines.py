@@ -21,6 +21,7 @@ from aims_pax.reference.ase_adapter import extras
 from aims_pax.reference.calculation import Calculation, EngineFailed, NotConverged, Observables
 from aims_pax.reference.electrons import ground_state_multiplicity, spin_problem
 from aims_pax.reference.process.leash import NOT_HERE, leashed, missing_program
+from aims_pax.reference.programs.by_hand import Written, write_run
 from aims_pax.reference.programs.engine_output import judged, require_whole, version_printed
 from aims_pax.reference.programs.engine_table import (
     ENGINES,
@@ -70,12 +71,17 @@ class EngineReference:
 
     def problems(self, numbers: Sequence[int], *, periodic: bool) -> list[str]:
         """Missing program, package, pseudopotentials or cutoffs, impossible spins, crystals for a molecular program."""
-        settings, engine = self.settings, ENGINES[type(self.settings)]
+        engine = ENGINES[type(self.settings)]
         found = []
         missing = self._missing()
         if missing is not None:
             advice = f"install it ({engine.install})" + (", or set REFERENCE.command" if self._command else "")
             found.append(f"{engine.title} is needed: {missing}; {advice}")
+        return found + self.input_problems(numbers, periodic=periodic)
+
+    def input_problems(self, numbers: Sequence[int], *, periodic: bool) -> list[str]:
+        """The same without the program, which input can be written without."""
+        settings, engine, found = self.settings, ENGINES[type(self.settings)], list[str]()
         folder = getattr(settings, "pseudo_dir", None)
         if folder is not None and not os.path.isdir(folder):
             found.append(f"the folder {folder} (REFERENCE.pseudo_dir) was {NOT_HERE}")
@@ -107,17 +113,33 @@ class EngineReference:
         Programs that sample the Brillouin zone have the atom in the middle of `molecule_box`, at the Γ point, with the
         smearing of all other labels: a shell that is partly filled is spherical.
         """
-        settings, multiplicity = self._for_free_atom(), ground_state_multiplicity(number)
-        if multiplicity is None or settings is None:
+        reference, own = self.for_free_atom(number), folder / f"free-atom-{number}"
+        if reference is None:
             return None
-        neutral = settings.model_copy(update={"charge": 0, "multiplicity": multiplicity})
         atom = Frame("isolated atom", 0, 0, 0, np.array([number]), np.zeros((1, 3)))
-        own = folder / f"free-atom-{number}"
-        outcome = EngineReference(neutral).label(atom, folder=own, want_stress=False)
+        outcome = reference.label(atom, folder=own, want_stress=False)
         if isinstance(outcome, Label):
             shutil.rmtree(own, ignore_errors=True)
             return outcome.energy
         return None
+
+    def for_free_atom(self, number: int) -> "EngineReference | None":
+        """What computes a neutral free atom in the spin of its ground state; None where that can't be told."""
+        settings, multiplicity = self._for_free_atom(), ground_state_multiplicity(number)
+        if multiplicity is None or settings is None:
+            return None
+        return EngineReference(settings.model_copy(update={"charge": 0, "multiplicity": multiplicity}))
+
+    def write_input(self, frame: Frame, *, folder: Path, want_stress: bool) -> Written:
+        """The very files that a label of this frame would begin with, in an existing folder; starts nothing.
+
+        Raises
+        ------
+        Exception
+            What the structure or the files of pseudopotentials stand in the way of, in ASE's words.
+        """
+        self._require_suited(frame)
+        return write_run(self._run(frame, folder.absolute(), want_stress=want_stress, command=self._command))
 
     def _for_free_atom(self) -> EngineSettings | None:
         """The settings without what belongs to other structures; None where the program has no key for the spin, or
@@ -135,24 +157,22 @@ class EngineReference:
         return settings.model_copy(update={"parameters": gamma, "magnetic_moments": {}})
 
     def _observables(self, frame: Frame, folder: Path, *, want_stress: bool) -> Observables:
-        engine, folder = ENGINES[type(self.settings)], folder.absolute()
-        if frame.pbc.any() and is_for_molecules_only(type(self.settings)):
-            raise ValueError(f"{engine.title} labels molecules only")
-        run = self._run(frame, folder, want_stress=want_stress and self.settings.STRESS and bool(frame.pbc.all()))
+        engine, folder, words = ENGINES[type(self.settings)], folder.absolute(), self._command
+        self._require_suited(frame)
+        command = leashed(_located(words)) if words else []
+        run = self._run(frame, folder, want_stress=want_stress, command=command)
         folder.mkdir(parents=True, exist_ok=True)
         with judged(engine, folder):
             seen = _computed(engine, run)
         require_whole(engine, folder, n_atoms=frame.n_atoms)
         return seen
 
-    def _run(self, frame: Frame, folder: Path, *, want_stress: bool) -> EngineRun:
-        """One calculation as the table wants it.
+    def _require_suited(self, frame: Frame) -> None:
+        if frame.pbc.any() and is_for_molecules_only(type(self.settings)):
+            raise ValueError(f"{ENGINES[type(self.settings)].title} labels molecules only")
 
-        Raises
-        ------
-        FileNotFoundError
-            The program is missing.
-        """
+    def _run(self, frame: Frame, folder: Path, *, want_stress: bool, command: list[str]) -> EngineRun:
+        """One calculation as the table wants it."""
         settings = self.settings
         atoms = atoms_of(frame)
         if isinstance(settings, BoxedEngineSettings) and atoms.cell.rank == 0:
@@ -165,10 +185,10 @@ class EngineReference:
         return EngineRun(
             settings=settings,
             folder=folder,
-            command=leashed(_located(command)) if (command := self._command) else [],
+            command=command,
             atoms=atoms,
             kpts=kpts,
-            want_stress=want_stress,
+            want_stress=want_stress and settings.STRESS and bool(frame.pbc.all()),
             charge=getattr(settings, "charge", None) or 0,
             multiplicity=getattr(settings, "multiplicity", 1),
         )
@@ -223,7 +243,7 @@ def _computed(engine: Engine, run: EngineRun) -> Observables:
 
 
 def _results(calculator: "BaseCalculator", run: EngineRun) -> Observables:
-    wanted = ["energy", "forces", *(["stress"] if run.want_stress else [])]
+    wanted = run.wanted
     run.atoms.calc = calculator  # CASTEP's input is written by way of it
     if isinstance(run.settings, GpawSettings):
         for quantity in wanted:  # GPAW keeps the wave functions between them

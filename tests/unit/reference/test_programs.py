@@ -337,7 +337,7 @@ def test_k_points_of_the_user_s_own_are_left_alone() -> None:
 
 def test_molecule_is_put_into_the_middle_of_its_box(tmp_path: Path) -> None:
     settings = settings_of("espresso", tmp_path, command=stand_in(tmp_path))
-    run = EngineReference(settings)._run(WATER, tmp_path, want_stress=False)
+    run = EngineReference(settings)._run(WATER, tmp_path, want_stress=False, command=[])
     assert run.atoms.cell.lengths() == pytest.approx([15.0] * 3)
     assert (run.atoms.positions.min(axis=0) + run.atoms.positions.max(axis=0)) / 2 == pytest.approx([7.5] * 3)
     np.testing.assert_allclose(run.atoms.get_all_distances(), atoms_of(WATER).get_all_distances(), atol=1e-12)

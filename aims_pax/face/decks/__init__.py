@@ -1,0 +1,1 @@
+"""Input and job scripts of structures, for whoever submits by hand."""
