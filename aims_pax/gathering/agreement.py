@@ -1,7 +1,7 @@
 """Whether all structures of a set were computed alike, as far as their programs tell."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ase.data import atomic_numbers
@@ -178,7 +178,7 @@ def _problem(what: str, sides: Mapping[str, _Side], advice: str) -> Problem:
 
 def _k_differences(uses: Sequence[Use]) -> Iterator[Problem]:
     """Outputs whose meshes no distance of k points gives that gives most others."""
-    telling = [(use, use.density) for use in uses if use.density is not None and not use.is_free_atom]
+    telling = _of_one_mesh([(use, use.density) for use in uses if use.density is not None and not use.is_free_atom])
     if not telling:
         return
     common = common_spacing([density for _, density in telling], [use.n for use, _ in telling])
@@ -194,6 +194,25 @@ def _k_differences(uses: Sequence[Use]) -> Iterator[Problem]:
     said = {agrees: f"{_span(spacings[agrees])} 1/Å between them" for agrees in sides}
     found = "; ".join(sides[agrees].text(said[agrees]) for agrees in (True, False)) + "."
     yield Problem(K_POINTS, found, "", FORCED)
+
+
+def _of_one_mesh(telling: Sequence[tuple[Use, Density]]) -> list[tuple[Use, Density]]:
+    """The same, where structures of one composition with the same mesh may all be meant by what one of them may: their
+    cells are strained, or move."""
+    ranges: dict[tuple[str, object], Density] = {}
+    for use, density in telling:
+        key = (use.formula, use.method.mesh)
+        known = ranges.get(key, density)
+        ranges[key] = Density(min(known.least, density.least), max(known.most, density.most), known.spacing)
+    return [
+        (
+            use,
+            density
+            if use.method.mesh is None
+            else replace(ranges[use.formula, use.method.mesh], spacing=density.spacing),
+        )
+        for use, density in telling
+    ]
 
 
 def _span(values: Sequence[float]) -> str:

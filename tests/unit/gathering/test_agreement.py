@@ -81,6 +81,13 @@ def test_meshes_of_equal_density_agree_whatever_the_cell(tmp_path: Path) -> None
     assert wheres(gathered(tmp_path))[0] == []
 
 
+def test_strained_cells_of_one_mesh_agree(tmp_path: Path) -> None:
+    for number, factor in enumerate((0.8, 0.9, 1.0, 1.1, 1.2)):
+        strained = step(places=factor * np.array(SILICON), cell=factor * np.array(CELL))
+        write(tmp_path / f"{number}" / "FAKEOUT", [strained], settings=Settings(mesh=(11, 11, 11)))
+    assert wheres(gathered(tmp_path))[0] == []
+
+
 def test_meshes_of_other_densities_are_refused(tmp_path: Path) -> None:
     found = two(tmp_path, Settings(mesh=(8, 8, 8)), Settings(mesh=(3, 3, 3)))
     assert wheres(found)[0] == ["k points"]
