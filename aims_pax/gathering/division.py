@@ -69,12 +69,9 @@ class Shares:
             More are asked for than there are.
         """
         if not self.are_counts:
-            training, validation = (round(one * n_structures) for one in (self.training, self.validation))
-            return {
-                Split.TRAINING: training,
-                Split.VALIDATION: validation,
-                Split.TEST: n_structures - training - validation if self.test else 0,
-            }
+            validation, test = (round(one * n_structures) for one in (self.validation, self.test or 0.0))
+            training = n_structures - validation - test
+            return {Split.TRAINING: training, Split.VALIDATION: validation, Split.TEST: test}
         given = int(self.training + self.validation + (self.test or 0))
         if given > n_structures:
             found = f"{given} structures are asked for, and there are {n_structures}."

@@ -25,6 +25,7 @@ def test_single_points_are_divided_as_was_asked_for() -> None:
     assert counts(dict.fromkeys(range(100), 1), Shares.read("50,20,30")) == [50, 20, 30]
     assert counts(dict.fromkeys(range(100), 1), Shares.read("70,20")) == [70, 20, 10]
     assert counts(dict.fromkeys(range(100), 1), Shares.read("0.9,0.1")) == [90, 10, 0]
+    assert sum(counts(dict.fromkeys(range(9), 1), Shares.read("0.5,0.5"))) == 9
 
 
 def test_counts_leave_the_rest_out_and_say_so() -> None:
