@@ -173,7 +173,10 @@ def natural(name: str) -> list[tuple[int, str]]:
 
 def known_kinds() -> str:
     """All kinds of outputs, for a person."""
-    return ", ".join(dict.fromkeys(f"{one.program}: {one.kind}" for one in registry.READERS))
+    kinds: dict[str, list[str]] = {}
+    for one in registry.READERS:
+        kinds.setdefault(one.program, []).append(one.kind)
+    return ", ".join(f"{program} ({'; '.join(mine)})" for program, mine in kinds.items())
 
 
 def _one_of_each(outputs: Iterable[Output]) -> tuple[list[Output], list[tuple[Output, Output]]]:

@@ -86,11 +86,9 @@ def gather(request: Request, *, show: Callable[[str], None], draw: Draw | None =
     show("looking for outputs")
     found = find(request.paths)
     if not found.outputs:
-        n = f"{found.n_unknown} files, and none of them" if found.n_unknown else "no file that"
+        said = f"None of {found.n_unknown} files is an output that is known." if found.n_unknown else "No file is here."
         advice = "Name folders with finished calculations, or their files."
-        raise StructureError(
-            Problem(str(found.root), f"There is {n} is an output that is known.", known_kinds(), advice)
-        )
+        raise StructureError(Problem(str(found.root), said, f"outputs of {known_kinds()}", advice))
     with spooled(None if request.is_dry_run else request.out.absolute().parent) as spool:
         reading = Reading(request.wanted, request.limits, spool, show)
         for output in found.outputs:

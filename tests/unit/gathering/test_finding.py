@@ -74,7 +74,7 @@ def test_all_that_is_named_and_can_not_be_read_is_told_at_once(tmp_path: Path) -
     with pytest.raises(StructureError, match="no output that is known") as told:
         find([tmp_path / "notes", tmp_path / "missing"])
     assert [Path(one.where).name for one in told.value.problems] == ["notes", "missing"]
-    assert "FAKE: FAKEOUT" in told.value.problems[0].allowed
+    assert "FAKE (FAKEOUT; fakerun.xml)" in told.value.problems[0].allowed
 
 
 def test_names_count_from_the_folder_that_all_have_in_common(tmp_path: Path) -> None:

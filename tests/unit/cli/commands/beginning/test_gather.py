@@ -66,6 +66,6 @@ def test_folders_without_outputs_say_what_is_read(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "INCAR").write_text("ENCUT = 400\n")
     words = said("empty", code=2)
-    assert "1 files, and none of them is an output that is known" in words
-    assert "FAKE: FAKEOUT, FAKE: fakerun.xml" in words
+    assert "None of 1 files is an output that is known" in words
+    assert "outputs of FAKE (FAKEOUT; fakerun.xml)" in words
     assert "There is no such file or folder" in said("missing", code=2)
