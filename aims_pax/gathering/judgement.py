@@ -33,6 +33,9 @@ SMALLEST_VOLUME: Final = 1e-3
 EMPTY_ANG: Final = 5.0
 """Space around an atom alone from which on it is free: no lattice of one atom has such."""
 
+FAR_EMPTY_ANG: Final = 8.0
+"""The same where k points are not told: an equation of state may go beyond the first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -53,10 +56,11 @@ def is_free_atom(step: Step) -> bool:
         return False
     if not any(step.pbc):
         return True
-    if step.method.mesh not in (None, (1, 1, 1)) or abs(np.linalg.det(step.cell)) < 1e-6:
+    mesh = step.method.mesh
+    if mesh not in (None, (1, 1, 1)) or abs(np.linalg.det(step.cell)) < SMALLEST_VOLUME:
         return False
     heights = 1 / np.linalg.norm(np.linalg.inv(step.cell), axis=0)
-    return bool(heights.min() > EMPTY_ANG)
+    return bool(heights.min() > (FAR_EMPTY_ANG if mesh is None else EMPTY_ANG))
 
 
 def refusal(step: Step, limits: Limits) -> tuple[Reason, str] | None:

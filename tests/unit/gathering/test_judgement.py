@@ -8,7 +8,7 @@ import pytest
 
 from aims_pax.errors import StructureError
 
-from .fake import CELL, SILICON, molecule, path_of, step, write
+from .fake import CELL, SILICON, Settings, atom, molecule, path_of, step, write
 from .gathering import gathered, reasons, said, warned
 
 BAD: list[tuple[dict[str, Any], str]] = [
@@ -134,3 +134,21 @@ def test_a_large_cell_is_looked_at_for_near_atoms_too(tmp_path: Path) -> None:
         cell = (6 * np.array(CELL)).tolist()
         write(tmp_path / name / "FAKEOUT", [step(places=positions, cell=cell, symbols=[14] * len(places))])
     assert reasons(gathered(tmp_path)) == [("near/FAKEOUT", 1, "TOO_NEAR")]
+
+
+@pytest.mark.parametrize(
+    ("side", "mesh", "is_free"),
+    [
+        (10.0, (1, 1, 1), True),
+        (10.0, None, True),
+        (6.0, None, False),
+        (10.0, (2, 2, 2), False),
+        (3.0, (1, 1, 1), False),
+    ],
+)
+def test_an_atom_is_free_with_space_around_it_at_one_k_point(
+    side: float, mesh: tuple[int, int, int] | None, is_free: bool, tmp_path: Path
+) -> None:
+    alone = atom(14, -100.0, pbc=[True] * 3, cell=(side * np.eye(3)).tolist(), forces=[[0, 0, 0]])
+    write(tmp_path / "FAKEOUT", [alone], settings=Settings(mesh=mesh))
+    assert bool(gathered(tmp_path).free_atoms_ev) is is_free
