@@ -24,7 +24,7 @@ from aims_pax.gathering.reasons import LeftOut, Note, Reason
 from aims_pax.gathering.spool import Row, spooled
 from aims_pax.gathering.wanted import Wanted
 from aims_pax.gathering.writing.formats import Format
-from aims_pax.gathering.writing.output import write_all
+from aims_pax.gathering.writing.output import Order, write_all
 from aims_pax.gathering.writing.structures import Content, Kept
 
 Draw = Callable[[Path, Picture], None]
@@ -251,7 +251,7 @@ class _Set:
             "seed": None if request.shares is None else request.seed,
         }
         try:
-            return write_all(request.out, request.form, content, gathered=gathered, asked=facts, show=show, draw=draw)
+            return write_all(Order(request.out, request.form, facts, draw), content, gathered, show=show)
         except OSError as error:
             found = f"The set can't be written ({error.strerror or error})."
             raise UserError(Problem(f"--out {request.out}", found, "a folder that you may write to")) from error

@@ -4,6 +4,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,16 +20,27 @@ from aims_pax.gathering.writing.writing import write_set
 COLUMNS: Final = ("file", "step", "what", "reason", "detail")
 
 
-def write_all(
-    out: Path,
-    form: Format,
-    content: Content,
-    *,
-    gathered: Gathered,
-    asked: Mapping[str, Any],
-    show: Callable[[str], None],
-    draw: Callable[[Path, Picture], None] | None,
-) -> tuple[Path, ...]:
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be written.
+
+    Parameters
+    ----------
+    out : Path
+    form : Format
+    asked : mapping
+        What is told of how the set was asked for.
+    draw : callable or None
+        Draws the figure; None: there is none.
+    """
+
+    out: Path
+    form: Format
+    asked: Mapping[str, Any]
+    draw: Callable[[Path, Picture], None] | None
+
+
+def write_all(order: Order, content: Content, gathered: Gathered, *, show: Callable[[str], None]) -> tuple[Path, ...]:
     """Write the set, or its parts, and beside it what is to be known of it: all of them, or nothing.
 
     Raises
@@ -36,6 +48,7 @@ def write_all(
     OSError
         The folder is missing, can't be written to, or is full.
     """
+    out, form = order.out, order.form
     home = out.absolute().parent
     splits = list(_splits(content))
     with staged(home) as stage:
@@ -50,10 +63,10 @@ def write_all(
             writer.writerow(COLUMNS)
             writer.writerows(gathered.rows())
         with replacing(stage / f"{out.stem}.json") as file:
-            json.dump(_facts(content, gathered, asked), file, indent=1, ensure_ascii=False)
-        if draw is not None:
+            json.dump(_facts(content, gathered, order.asked), file, indent=1, ensure_ascii=False)
+        if order.draw is not None:
             show("drawing")
-            draw(stage / f"{out.stem}.png", gathered.picture)
+            order.draw(stage / f"{out.stem}.png", gathered.picture)
         names = [path.name for path in sorted(stage.iterdir())]
     return tuple(out.parent / name for name in names)
 
