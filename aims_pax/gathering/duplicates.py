@@ -1,5 +1,6 @@
 """Structures that are there more than once, and structures of one geometry with two energies."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -153,14 +154,19 @@ def moved_apart(first: Numbers, second: Numbers, pbc: BoolArray) -> FloatArray:
 
 
 def lesser_free_atoms(spool: Spool, settings: Sequence[str]) -> Iterator[Twin]:
-    """Free atoms beside the one of the same element and method with the lowest energy, which is its ground state."""
-    alike: dict[tuple[int, str], list[int]] = {}
+    """Free atoms beside the one of the same element that tells its E0: an element has one.
+
+    That is the one with the lowest energy, its ground state, by the method of most structures that has one.
+    """
+    n_rows = Counter(settings[row.method] for row in spool.rows)
+    by_element: dict[int, list[int]] = {}
     for index, row in enumerate(spool.rows):
         if row.is_free_atom:
-            element = int(spool.kind_of(row).numbers[0])
-            alike.setdefault((element, settings[row.method]), []).append(index)
-    for members in alike.values():
-        best = min(members, key=lambda index: spool.rows[index].energy)
+            by_element.setdefault(int(spool.kind_of(row).numbers[0]), []).append(index)
+    for members in by_element.values():
+        names = {index: settings[spool.rows[index].method] for index in members}
+        ranks = {index: (-n_rows[name], name, spool.rows[index].energy) for index, name in names.items()}
+        best = min(members, key=ranks.__getitem__)
         for index in (one for one in members if one != best):
             apart = spool.rows[index].energy - spool.rows[best].energy
-            yield Twin(index, best, apart, is_contrary=apart > SAME_ENERGY_EV)
+            yield Twin(index, best, apart, is_contrary=names[index] == names[best] and apart > SAME_ENERGY_EV)

@@ -18,7 +18,7 @@ class Reason(StrEnum):
     LARGE_FORCE = "a force above --max-force"
     TOO_NEAR = "atoms nearer than half their covalent radii"
     DUPLICATE = "the same structure is there already"
-    FREE_ATOM = "the same free atom is there with a lower energy"
+    FREE_ATOM = "another free atom of the element tells its E0"
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,3 +78,13 @@ def test_steps_of_one_run_that_have_hardly_moved_are_steps_all_the_same(tmp_path
     known = step(0.05, seed=1)
     write(tmp_path / "FAKEOUT", [known, known | {"energy": known["energy"] - 5e-6}, known])
     assert reasons(gathered(tmp_path)) == [("FAKEOUT", 3, "DUPLICATE")]
+
+
+def test_of_two_methods_the_one_of_most_structures_tells_the_free_atom(tmp_path: Path) -> None:
+    other = Settings(aspects={"functional": "LDA"})
+    write(tmp_path / "a" / "FAKEOUT", [step(0.05, seed=seed) for seed in range(3)])
+    write(tmp_path / "b" / "FAKEOUT", [atom(14, -100.0)])
+    write(tmp_path / "c" / "FAKEOUT", [atom(14, -120.0)], settings=other)
+    found = gathered(tmp_path, mixed=True)
+    assert found.free_atoms_ev == {"Si": -100.0}
+    assert not warned(found)
