@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from aims_pax.face.comparison import compare, relaxation
     from aims_pax.face.fetching import fetch
     from aims_pax.face.flying import fly
+    from aims_pax.face.gathering import gather
     from aims_pax.face.labels import label
     from aims_pax.face.models import calculator, evaluate
     from aims_pax.face.properties import validate
@@ -46,6 +47,7 @@ _HOMES: Final = {
     "explore": "settings.reading.arguments",
     "fetch": "face.fetching",
     "fly": "face.flying",
+    "gather": "face.gathering",
     "initial": "settings.reading.arguments",
     "label": "face.labels",
     "learn": "settings.reading.arguments",
@@ -89,6 +91,7 @@ __all__ = [
     "explore",
     "fetch",
     "fly",
+    "gather",
     "initial",
     "label",
     "learn",

@@ -7,7 +7,7 @@ import typer
 
 from aims_pax import __version__
 from aims_pax.cli.boundary import NAMING
-from aims_pax.cli.commands.beginning import collect, doctor, explain, explore, init, quickstart, references
+from aims_pax.cli.commands.beginning import collect, doctor, explain, explore, gather, init, quickstart, references
 from aims_pax.cli.commands.campaign import check, deck, export, idg_split, plan, relabel, run, status
 from aims_pax.cli.commands.outcome import dashboard, evaluate, report, validate, verify
 from aims_pax.cli.launch import ModelFile, SettingsFile
@@ -70,6 +70,15 @@ _command(
     "my_project --augment augment.yaml --out made.extxyz",
     "--from mp --id mp-22862 --out nacl.extxyz",
     "--from mp --elements Al,O --above-hull 0.05 --max-atoms 40",
+)
+_command(
+    "gather",
+    gather.gather,
+    "Make a dataset of finished calculations",
+    "calculations",
+    "calculations --dry-run",
+    "md relaxations --steps every:10 --split 0.8,0.1,0.1 --out set.extxyz",
+    "strains --steps last --format npz --out set",
 )
 _command(
     "explore",

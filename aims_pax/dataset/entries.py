@@ -61,7 +61,8 @@ class Entry:
     """One structure of a file; without a label it is a free atom of this energy.
 
     Its forces are those of the file or calculator, also on atoms that its constraints hold. `split` is the place that
-    it has in the dataset that it comes from; None where that does not say.
+    it has in the dataset that it comes from; None where that does not say. `source` is what this program has noted of
+    where it comes from.
     """
 
     frame: Frame
@@ -73,6 +74,7 @@ class Entry:
     is_dimer: bool = False
     is_masked: bool = False
     split: Split | None = None
+    source: str = ""
 
 
 def atoms_of_block(block: str) -> Any:
@@ -143,6 +145,7 @@ def entry_of(atoms: Any, index: int, path: Path, keys: Keys) -> Entry:
         is_dimer=is_dimer(found),
         is_masked=forces_are_masked(label.forces, constraints_of(atoms).fixed),
         split=_split(found),
+        source=str(found.get("source", "")) if "label_id" in found else "",  # the word may mean anything elsewhere
     )
 
 

@@ -71,6 +71,8 @@ class Dataset:
         What each structure is used for in the dataset that it comes from; None where that does not say.
     n_unlabelled : int
         Structures that their program has not labelled, and that are left out.
+    sources : tuple of str
+        What this program has noted of where each structure comes from; none where it is of other programs.
     """
 
     path: Path
@@ -85,6 +87,7 @@ class Dataset:
     unread_spins: tuple[str, ...] = ()
     splits: tuple[Split | None, ...] = ()
     n_unlabelled: int = 0
+    sources: tuple[str, ...] = ()
 
     @property
     def has_splits(self) -> bool:
@@ -97,6 +100,7 @@ class Dataset:
             self,
             structures=tuple(self.structures[index] for index in chosen),
             splits=tuple(self.splits[index] for index in chosen) if self.splits else (),
+            sources=tuple(self.sources[index] for index in chosen) if self.sources else (),
             dimers=tuple(place for place, index in enumerate(chosen) if index in set(self.dimers)),
         )
 
@@ -271,6 +275,7 @@ def _dataset(path: Path, entries: list[Entry], *, n_unlabelled: int) -> Dataset:
         n_masked=sum(entry.is_masked for entry in labelled),
         splits=tuple(entry.split for entry in labelled) if any(entry.split for entry in labelled) else (),
         n_unlabelled=n_unlabelled,
+        sources=tuple(entry.source for entry in labelled) if any(entry.source for entry in labelled) else (),
     )
 
 

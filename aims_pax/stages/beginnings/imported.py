@@ -114,7 +114,9 @@ def import_datasets(project: Project, store: RunStore, memory: Memory) -> None:
     entered: set[Identity] = set()
     number = 0
     for share in shares:
-        for frame, label in share.dataset.structures:
+        dataset = share.dataset
+        sources = dataset.sources or ("",) * len(dataset.structures)
+        for (frame, label), source in zip(dataset.structures, sources, strict=True):
             identity = _identity(frame)
             if identity in entered:
                 continue
@@ -123,7 +125,9 @@ def import_datasets(project: Project, store: RunStore, memory: Memory) -> None:
                 entered.add(identity)
             # Frames from files have no trajectory of this run: negative numbers keep them apart from those.
             number += 1
-            label_id = store.add_job(replace(frame, trajectory=-1, md_step=number, generation=0), INITIAL)
+            label_id = store.add_job(
+                replace(frame, trajectory=-1, md_step=number, generation=0), INITIAL, source=source
+            )
             store.add_label(label_id, label)
             store.assign(label_id, share.split, None if is_shared else share.member)
     energies = free_atoms_ev(project, shares)

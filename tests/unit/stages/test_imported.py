@@ -152,3 +152,13 @@ def test_kinds_of_structures_are_kept_and_names_without_any_are_remarked(tmp_pat
     (remark,) = dataset_remarks(project)
     assert "config_type_weights names hott, and no system, stage or config_type here is called so." in str(remark)
     assert "Did you mean hot?" in str(remark)
+
+
+def test_where_gathered_structures_come_from_is_kept_in_the_run(tmp_path: Path) -> None:
+    told = 'label_id=1 source="md/OUTCAR, step 12" reference="VASP 6.4.2, PBE (vasp-1a2b3c4d)"'
+    project = project_of(tmp_path / "project", COPPER.format(-7, told) + COPPER.format(-8, 'source="elsewhere"'))
+    with RunStore.open(tmp_path) as store:
+        import_datasets(project, store, Memory(store, RunFolder(tmp_path, tmp_path / "calculations")))
+        points = list(store.labelled())
+    assert [point.source for point in points] == ["md/OUTCAR, step 12", "", ""]
+    assert points[0].label.reference == "VASP 6.4.2, PBE (vasp-1a2b3c4d)"

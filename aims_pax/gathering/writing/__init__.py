@@ -1,0 +1,1 @@
+"""Gathered structures as files: extended XYZ, HDF5, and folders of arrays."""

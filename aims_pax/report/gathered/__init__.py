@@ -1,0 +1,1 @@
+"""Figures of sets that were gathered from finished calculations."""
