@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 from ase.build import bulk
 from ase.io import write
+from typer.testing import CliRunner
 
 from aims_pax.campaign import run_campaign
 from aims_pax.checking.check import check_project
+from aims_pax.cli.program import program
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departed, Departure, Reason
 from aims_pax.errors import CampaignStopped, SettingsError, UserError
 from aims_pax.forecast.amounts import amounts_ahead
+from aims_pax.forecast.curves import underway
 from aims_pax.forecast.standing import read_standing
 from aims_pax.frame import Split, Stage
 from aims_pax.protocols import NO_TRAJECTORY, Status
@@ -88,6 +91,17 @@ def test_it_may_be_all_of_a_campaign(n_members: int | None, engine: type[Watched
     collect = COLLECT["collect"] | ({} if n_members is None else {"ensemble_size": n_members})
     content = run(project_of(tmp_path, [{"collect": collect}, {"converge": {"max_convergence_epochs": 3}}]))
     assert len(content["models"]) == (n_members or 4)
+
+
+def test_a_campaign_that_begins_with_what_is_made_is_foretold_while_it_runs(
+    engine: type[Watched], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`collect` need not say how many members there are."""
+    monkeypatch.setattr(underway, "AGAIN_S", 0.0)
+    monkeypatch.setattr(underway, "MOST_SHARE", 1e9)
+    folder = project_of(tmp_path, STAGES)
+    done = CliRunner().invoke(program, ["run", str(folder)], env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
     assert {one.stage for one in labels_of(tmp_path)} == {"collect"}
 
 

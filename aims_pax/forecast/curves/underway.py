@@ -23,6 +23,7 @@ from aims_pax.settings.stages.active import ActiveLearningSettings
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.initial import InitialDatasetSettings
 from aims_pax.settings.stages.kinds import CONVERGE
+from aims_pax.stages import assembly
 from aims_pax.stages.activities import Part
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.watching import Ahead
@@ -185,8 +186,7 @@ class Underway:
         is_present = outset.plan.name == status.present
         if not self._course.epochs or outset.plan.read_as(ConvergeSettings).models is not None:
             return None
-        n_members = self._project.settings.stages[0].settings
-        speed = Speed(0.0, 0.0, _pace(self._course.epochs), lone_share=1 / getattr(n_members, "ensemble_size", 1))
+        speed = Speed(0.0, 0.0, _pace(self._course.epochs), lone_share=1 / len(assembly.seeds_of(self._project)))
         if is_present:  # as it goes, with one member or all of them
             speed = replace(speed, lone_share=1.0)
             outset = replace(outset, sizes=replace(outset.sizes, of_each=status.n_train, of_all=status.n_train))
