@@ -1,5 +1,6 @@
 """Rounds of exploration with models of MACE and tight binding, and its models judged by another project."""
 
+import json
 import os
 import shutil
 import signal
@@ -107,7 +108,7 @@ def test_a_killed_exploration_comes_to_the_same_weights(moment: str, whole: Path
     assert_same(outcome_of(tmp_path), outcome_of(whole))
 
 
-def test_models_of_one_run_are_judged_by_another_without_training(whole: Path, tmp_path: Path) -> None:
+def test_models_of_one_run_are_judged_and_validated_by_another_without_training(whole: Path, tmp_path: Path) -> None:
     results, mine = whole / "results", tmp_path / "mine"
     mine.mkdir()
     models = sorted((results / "committee").glob("*.model"))
@@ -119,7 +120,8 @@ def test_models_of_one_run_are_judged_by_another_without_training(whole: Path, t
     stage = {"explore": FEW | files | {"train": False}}
     del stage["explore"]["max_convergence_epochs"]
     watcher = Watcher()
-    run(project_of(tmp_path, [stage], model_dir="mine"), watcher)
+    summary = run(project_of(tmp_path, [stage, {"validate": {"cohesive": True}}], model_dir="mine"), watcher)
+    assert "cohesive" in json.dumps(summary["properties"])
     state = explored(tmp_path)
     assert (state.ended, state.present.n_labelled + state.present.n_failed) == (End.JUDGED, 4)
     assert state.present.truths[1].mean_error > 0

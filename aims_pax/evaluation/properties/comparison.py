@@ -10,6 +10,10 @@ import numpy as np
 from aims_pax.evaluation.properties.property import Measured, Panel, Quantity, Unmeasured
 
 BY_REFERENCE: Final = "reference at the model's geometry"
+AT_REFERENCE: Final = "at the reference's geometry"
+
+CROSSED: Final = ("by_reference_", "at_reference_")
+"""What the names of numbers begin with for which one method has relaxed and another one computes the energy."""
 
 AGREEING_PERCENT: Final = 0.1
 """What is nearer to the reference is as near as relaxations are converged."""
@@ -29,6 +33,8 @@ class Entry:
     outcome : Measured or Unmeasured
     judged : tuple of Quantity
         What the reference says of the geometries that this method has relaxed.
+    at_reference : tuple of Quantity
+        What this method says of those that the reference has relaxed.
     """
 
     property_name: str
@@ -37,6 +43,7 @@ class Entry:
     method: str
     outcome: Measured | Unmeasured
     judged: tuple[Quantity, ...] = ()
+    at_reference: tuple[Quantity, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +94,7 @@ def rows_of(entries: Sequence[Entry], *, reference: str | None) -> tuple[Row, ..
         those = [one for one in entries if (one.property_name, one.structure) == (name, structure)]
         own = {one.method: _quantities(one, entries) for one in those if isinstance(one.outcome, Measured)}
         found += _rows(name, structure, own, reference=reference)
-        found += _rows_judged(name, structure, those, own.get(reference or "", {}))
+        found += _rows_crossed(name, structure, those, own.get(reference or "", {}))
         if reference is not None:
             found += _rows_of_curves(name, structure, those, reference)
     return tuple(found)
@@ -113,21 +120,23 @@ def _rows(
         )
 
 
-def _rows_judged(name: str, structure: str, those: Sequence[Entry], truth: Mapping[str, Quantity]) -> Iterator[Row]:
-    known = {one.key: one for entry in those for one in entry.judged}
-    for key, quantity in known.items():
-        values = {entry.method: one.value for entry in those for one in entry.judged if one.key == key}
-        own = truth.get(key)
-        yield Row(
-            name,
-            structure,
-            f"by_reference_{key}",
-            f"{quantity.words}, {BY_REFERENCE}",
-            quantity.unit,
-            values,
-            None if own is None else own.value,
-            least=quantity.least,
-        )
+def _rows_crossed(name: str, structure: str, those: Sequence[Entry], truth: Mapping[str, Quantity]) -> Iterator[Row]:
+    """Energies by the reference where a model has relaxed, then by models where the reference has."""
+    by_reference = {entry.method: entry.judged for entry in those}
+    at_reference = {entry.method: entry.at_reference for entry in those}
+    for prefix, where, said in zip(CROSSED, (BY_REFERENCE, AT_REFERENCE), (by_reference, at_reference), strict=True):
+        for key, quantity in {one.key: one for some in said.values() for one in some}.items():
+            own = truth.get(key)
+            yield Row(
+                name,
+                structure,
+                f"{prefix}{key}",
+                f"{quantity.words}, {where}",
+                quantity.unit,
+                {method: one.value for method, some in said.items() for one in some if one.key == key},
+                None if own is None else own.value,
+                least=quantity.least,
+            )
 
 
 def _rows_of_curves(name: str, structure: str, those: Sequence[Entry], reference: str) -> Iterator[Row]:
@@ -212,7 +221,7 @@ def sentence(rows: Sequence[Row], *, title: str, model: str, reference: str) -> 
     those = [
         (row, deviation)
         for row in rows
-        if not row.is_detail and not row.key.startswith("by_reference_")
+        if not row.is_detail and not row.key.startswith(CROSSED)
         if (deviation := row.deviation_percent(model)) is not None
     ]
     if not those:

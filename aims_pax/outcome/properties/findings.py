@@ -12,7 +12,7 @@ import numpy as np
 
 from aims_pax.dataset.durable import replacing
 from aims_pax.evaluation.properties import Measured, Panel, Quantity, Unmeasured
-from aims_pax.evaluation.properties.comparison import Entry, Row, percent, rows_of, sentence
+from aims_pax.evaluation.properties.comparison import CROSSED, Entry, Row, percent, rows_of, sentence
 from aims_pax.frame import FloatArray
 from aims_pax.outcome.properties.asked import OF_THE_TABLE
 from aims_pax.report.properties import DrawnLine, DrawnNumbers, DrawnPanel, Methods, draw_curves, draw_numbers
@@ -207,7 +207,7 @@ class PropertyFindings:
         if drawn:
             draw_curves(drawn, path, title=title, methods=methods)
             return True
-        told = [row for row in rows if not row.is_detail and not row.key.startswith("by_reference_")]
+        told = [row for row in rows if not row.is_detail and not row.key.startswith(CROSSED)]
         groups = self._deviations(told) if self.reference is not None else self._by_unit(told)
         if groups:
             draw_numbers(groups, path, title=title, methods=methods)
@@ -263,6 +263,7 @@ def _result(entry: Entry) -> dict[str, Any]:
     return said | {
         "quantities": _plain(entry.outcome.quantities),
         "by_reference_at_this_geometry": _plain(entry.judged),
+        "at_geometry_of_reference": _plain(entry.at_reference),
         "remarks": list(entry.outcome.remarks),
         "curves": [_curve(panel) for panel in entry.outcome.panels],
     }

@@ -112,8 +112,12 @@ class Validation:
         try:
             for wanted in inquiry.properties:
                 for name in inquiry.structures:
+                    relaxed: Measured | None = None
                     for method in inquiry.methods:
-                        entries.append(self._entry(wanted, specimens[name, method.name], specimens))
+                        entries.append(self._entry(wanted, specimens[name, method.name], specimens, relaxed))
+                        outcome = entries[-1].outcome
+                        if method is inquiry.reference and isinstance(outcome, Measured):
+                            relaxed = outcome
         except Departed:
             if self.departure.reason is None:
                 raise
@@ -128,7 +132,13 @@ class Validation:
             is_complete=self.departure.reason is None,
         )
 
-    def _entry(self, wanted: Property, specimen: Specimen, specimens: Mapping[tuple[str, str], Specimen]) -> Entry:
+    def _entry(
+        self,
+        wanted: Property,
+        specimen: Specimen,
+        specimens: Mapping[tuple[str, str], Specimen],
+        by_reference: Measured | None,
+    ) -> Entry:
         specimen.show = self._showing(f"{specimen.name}, {wanted.TITLE} by {specimen.method.name}")
         specimen.show("")
         outcome = measured(wanted, specimen)
@@ -139,6 +149,7 @@ class Validation:
             specimen.method.name,
             outcome,
             self._judged(wanted, specimen, outcome, specimens),
+            self._at(wanted, by_reference, specimen),
         )
 
     def _judged(
@@ -155,8 +166,14 @@ class Validation:
             return ()
         judge = specimens[specimen.name, reference.name]
         judge.show = self._showing(f"{specimen.name}, {wanted.TITLE} by {reference.name} at {specimen.method.name}'s")
+        return self._at(wanted, outcome, judge)
+
+    def _at(self, wanted: Property, relaxed: Measured | None, judge: Specimen) -> tuple[Quantity, ...]:
+        """What a method says of geometries that another one has relaxed; nothing where it can't compute them."""
+        if relaxed is None or not isinstance(wanted, Judged):
+            return ()
         try:
-            return wanted.judged(outcome.geometries, judge)
+            return wanted.judged(relaxed.geometries, judge)
         except Unmeasurable:
             return ()
 

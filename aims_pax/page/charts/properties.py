@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from aims_pax.evaluation.properties.comparison import CROSSED
 from aims_pax.page.figure import Absent, Figure, Panel
 from aims_pax.page.material import Material
 from aims_pax.report.properties import (
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 MOST_NUMBERS: Final = 24
 """That one panel shows, those that are farthest off; the table has all."""
-
-JUDGED: Final = "by_reference_"
-"""What the names of numbers begin with that the reference says of the model's geometry."""
 
 Found = Mapping[str, Any]
 """What one stage has found, as its properties.json has it."""
@@ -55,7 +53,9 @@ def properties(material: Material) -> Figure | Absent:
 def _panels(found: Found) -> Iterator[Panel]:
     methods = Methods(tuple(found["models"]), found["reference"])
     for key, title in found["titles"].items():
-        rows = [row for row in found["comparison"] if row["property"] == key and not row["quantity"].startswith(JUDGED)]
+        rows = [
+            row for row in found["comparison"] if row["property"] == key and not row["quantity"].startswith(CROSSED)
+        ]
         told = [row for row in rows if row["deviation_percent"]]
         told = sorted(told, key=lambda row: -max(map(abs, row["deviation_percent"].values())))[:MOST_NUMBERS]
         if told:

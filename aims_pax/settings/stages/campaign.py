@@ -362,7 +362,7 @@ def _judging_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | 
         if plan.name.lower() == MEMBERS:
             found = f"{plan.said('name')} is {plan.name}, and results/{MEMBERS} holds the models of all members."
             yield (*plan.keys, "name"), found, "", "Choose another name: its results lie in a folder of this name."
-        if not any(one.kind in (COLLECT, INITIAL, LEARN, SELECT, PLAY, FLY) for one in plans[:index]):
+        if not any(one.kind in MAKES for one in plans[:index]):
             found = f"{plan.said()} comes before any stage that makes models."
             yield plan.keys, found, "", f"Move it after one. aims-pax {plan.kind} takes models that there are."
         elif later := [one.name for one in plans[index + 1 :] if not KINDS[one.kind].judges]:

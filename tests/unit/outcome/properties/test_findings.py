@@ -24,7 +24,8 @@ def entry(
     method: str, outcome: Measured | Unmeasured | float, *, structure: str = "fcc", name: str = "eos", **changed: object
 ) -> Entry:
     found = Measured((number(outcome),)) if isinstance(outcome, float) else outcome
-    return Entry(name, structure, changed.get("formula", COPPER), method, found, changed.get("judged", ()))  # type: ignore[arg-type]
+    crossed = (changed.get("judged", ()), changed.get("at_reference", ()))
+    return Entry(name, structure, changed.get("formula", COPPER), method, found, *crossed)  # type: ignore[arg-type]
 
 
 def findings(*entries: Entry, reference: str | None = "truth") -> PropertyFindings:
@@ -94,6 +95,14 @@ def bands(method: str, shift: float) -> Entry:
         "bands", "bands", "q", "f (THz)", (Line(x, y),), ticks=((0.0, "Γ"), (2.0, "X")), difference_unit="THz"
     )
     return entry(method, Measured((), (panel,)), name="phonons")
+
+
+def test_what_models_say_of_geometries_of_the_reference_is_told_apart_and_is_no_deviation_of_theirs() -> None:
+    found = findings(entry("truth", 10.0), entry("one", 10.0, at_reference=(number(14.0),)))
+    _, row = found.rows
+    assert (row.key, row.values, row.reference) == ("at_reference_bulk_modulus_gpa", {"one": 14.0}, 10.0)
+    assert "bulk, at the reference's geometry" in found.text()
+    assert "agrees with truth" in found.sentences()[0]
 
 
 def test_curves_at_the_same_places_differ_by_a_number() -> None:

@@ -8,6 +8,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
+from ase.calculators.lj import LennardJones
 from ase.io import write
 from ase.optimize import BFGS
 from tblite.ase import TBLite
@@ -17,7 +18,8 @@ from aims_pax import validate
 from aims_pax.cli.program import program
 from aims_pax.departure import Departure, Reason
 from aims_pax.errors import UserError
-from aims_pax.evaluation.properties import Measured, Unmeasured, phonons
+from aims_pax.evaluation.properties import Measured, Specimen, Unmeasured, phonons
+from aims_pax.evaluation.properties.defects.vacancy import VacancyEnergies
 from aims_pax.evaluation.properties.surface import SurfaceEnergies
 from aims_pax.outcome.properties.asked import distinct, properties_named, surfaces_named
 from aims_pax.outcome.properties.methods import by_calculator, named_method
@@ -86,6 +88,22 @@ def test_a_folder_of_models_is_a_committee_that_speaks_by_its_mean(mace_model: P
 def test_a_model_that_does_not_know_an_element_is_refused_at_once(mace_model: Path) -> None:
     with pytest.raises(UserError, match="does not know Cu"):
         validate(bulk("Cu"), mace_model)
+
+
+def test_defects_are_relaxed_and_judged_by_model_and_reference_each() -> None:
+    vacancy = VacancyEnergies(distance_ang=5.0)
+    pairs = LennardJones(epsilon=0.4, sigma=2.4, rc=6.0, smooth=True)
+    found = validate({"copper": bulk("Cu", cubic=True)}, pairs, against=EMT(), properties=[vacancy])
+    rows = {row.key: row for row in found.rows}
+    own, crossed = rows["vacancy_cu_ev"], rows["at_reference_vacancy_cu_ev"]
+    assert crossed.reference == own.reference
+    reference, model = found.entries
+    assert isinstance(reference.outcome, Measured)
+    judge = Specimen("copper", bulk("Cu", cubic=True), by_calculator(pairs), show=print)
+    (by_hand,) = vacancy.judged(reference.outcome.geometries, judge)
+    assert crossed.values[model.method] == pytest.approx(by_hand.value)
+    assert abs(by_hand.value - own.values[model.method]) > 0.01, "eV: geometries that differ"
+    assert rows["by_reference_vacancy_cu_ev"].values[model.method] != pytest.approx(by_hand.value, abs=0.01)
 
 
 def test_a_property_with_settings_of_its_own_is_taken_as_it_is() -> None:
