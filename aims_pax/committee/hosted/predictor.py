@@ -4,15 +4,18 @@ import itertools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from ase.data import chemical_symbols
 from torch import Tensor
 
 from aims_pax.batch import AtomBatch
 from aims_pax.committee.hosted.hosts import Potential, Program, hosts_of
 from aims_pax.committee.mace.elements import Elements
+from aims_pax.dataset.deepmd import box_of
 from aims_pax.frame import FloatArray, Frame
 from aims_pax.protocols import FramePrediction, Prediction
 
@@ -134,14 +137,7 @@ class Hosted(Generic[P]):
         self._elements.require(batch.numbers.tolist())
         chosen = range(self.n_members) if members is None else members
         fitted = {one: potential for one in chosen if (potential := self._models[one].potential) is not None}
-        question = {
-            "positions": batch.positions.numpy(force=True),
-            "numbers": batch.numbers.numpy(force=True),
-            "cells": batch.cells.numpy(force=True),
-            "pbc": batch.pbc.numpy(force=True),
-            "n_atoms": batch.n_atoms.numpy(force=True),
-            "want_stress": want_stress,
-        }
+        question = {**_question(batch), "want_stress": want_stress}
         answers = hosts_of(os.getpid(), self._program).computed(fitted, question) if fitted else {}
         zeros = {
             "energies": np.zeros(batch.n_structures),
@@ -208,3 +204,13 @@ class Hosted(Generic[P]):
             table[number] = energy
         energies = table[batch.numbers.cpu()]
         return torch.zeros(batch.n_structures, dtype=torch.float64).index_add(0, batch.structure.cpu(), energies)
+
+
+def _question(batch: AtomBatch) -> dict[str, npt.NDArray[Any]]:
+    """A batch as arrays; ``boxes`` for programs to which all directions repeat, or none does."""
+    names = ("positions", "numbers", "cells", "pbc", "n_atoms")
+    arrays = {name: getattr(batch, name).numpy(force=True) for name in names}
+    places = np.split(arrays["positions"], np.cumsum(arrays["n_atoms"])[:-1])
+    boxes = [box_of(*one) for one in zip(places, arrays["cells"], arrays["pbc"], strict=True)]
+    symbols = np.array(chemical_symbols)[arrays["numbers"]]
+    return {**arrays, "boxes": np.array(boxes).reshape(-1, 3, 3), "symbols": symbols}
