@@ -11,8 +11,8 @@ from pathlib import Path
 from aims_pax.atoms import atoms_of
 from aims_pax.checking.asked import Asked
 from aims_pax.checking.continuation import continuation_facts, continuation_problems, earlier_run
+from aims_pax.checking.families import family_facts, family_problems
 from aims_pax.checking.remarks import doubts
-from aims_pax.committee.gap.installation import LICENCE, why_no_gap
 from aims_pax.committee.hardware import runs_on_cpu, why_no_cueq
 from aims_pax.errors import Doubt, Problem, ReferenceUnavailable, RunLocked, UserError
 from aims_pax.forecast.amounts import amount_facts, n_probes, outsets_ahead
@@ -36,7 +36,6 @@ from aims_pax.settings import (
     SlurmCluster,
     TeacherSettings,
 )
-from aims_pax.settings.committee.gap import read_gap_input
 from aims_pax.settings.committee.mace import CueqUse
 from aims_pax.settings.reading.document import KeyPath, dotted
 from aims_pax.settings.stage import INITIAL
@@ -101,7 +100,7 @@ def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
                     f"probe: a new run first asks for {n} labels, which show whether the reference makes sense"
                 )
             facts += [fact for _, fact in amount_facts(project, stages)]
-            if project.settings_file.is_file() and project.settings.samples:
+            if project.settings_file.is_file() and project.settings.samples and project.mace.architecture.is_mace:
                 facts.append(f"time: aims-pax plan {shlex.quote(str(project.folder))} foretells it for this machine")
     except RunLocked as error:
         problems += error.problems
@@ -156,9 +155,8 @@ def _reason_not_writable(folder: Path) -> str | None:
 
 def _device_problems(project: Project) -> Iterator[Problem]:
     misc = project.mace.misc
-    if project.mace.architecture.is_gap:
-        if (problem := why_no_gap()) is not None:
-            yield replace(problem, where=project.where("ARCHITECTURE", "model_choice"))
+    if not project.mace.architecture.is_mace:
+        yield from family_problems(project)
         return
     on_cpu, uses_cueq = runs_on_cpu(misc.device), misc.cueq is not CueqUse.NOTHING
     if on_cpu and uses_cueq and (problem := why_no_cueq(["cpu"])) is not None:
@@ -301,11 +299,10 @@ def _facts(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
     for plan in project.plans(stages):
         yield from stage_of(plan).facts(project)
     yield from finetuning_facts(project)
-    if project.mace.architecture.is_gap:
-        yield _gap_fact(project)
-        yield f"licence: {LICENCE}"
-    else:
+    if project.mace.architecture.is_mace:
         yield _model_fact(as_its_model(project))
+    else:
+        yield from family_facts(project)
     for key, path in _pickles(project, stages):
         yield f"trust: {key} ({path}) is a Python pickle, and loading it runs what is in it; know where it comes from"
 
@@ -314,7 +311,7 @@ def _beginning(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
     """What active learning begins with where the user brings a dataset."""
     if INITIAL not in stages and project.settings.bringing is not None:
         yield from model_facts(project)
-        for path in model_files(project):
+        for path in model_files(project) if project.mace.architecture.is_mace else ():
             yield f"trust: {path} is a Python pickle, and loading it runs what is in it; know where it comes from"
 
 
@@ -360,15 +357,6 @@ def _model_fact(project: Project) -> str:
         f"committee: {n_members} MACE models, {settings.architecture.num_channels} channels, "
         f"L = {settings.architecture.max_L}, {settings.general.default_dtype}, on {device}{compiled}; "
         f"training needs about {max(memory * at_a_time, 0.1):.1f} GiB of memory{each} besides 1 GiB for the program"
-    )
-
-
-def _gap_fact(project: Project) -> str:
-    asked = read_gap_input(project.mace.architecture.gap_input or "")
-    terms = " + ".join(one.kind for one in asked.descriptors)
-    return (
-        f"committee: {len(assembly.seeds_of(project))} GAPs ({terms}), cutoff {asked.cutoff_ang:g} Å, on the CPU; "
-        "each is fitted anew by gap_fit whenever it gets labels, and epochs beyond the first of a training cost nothing"
     )
 
 

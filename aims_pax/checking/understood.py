@@ -12,6 +12,7 @@ from aims_pax.checking.spans import steps_in_words
 from aims_pax.evaluation.properties import USUAL
 from aims_pax.frame import BoolArray, Frame, Stage
 from aims_pax.settings import ActiveLearningSettings, InitialDatasetSettings, MDSettings, Project
+from aims_pax.settings.committee.deepmd import read_deepmd_input
 from aims_pax.settings.committee.losses import LOSSES, LossKind, stage_two_of
 from aims_pax.settings.committee.mace import TrainingSettings
 from aims_pax.settings.methods.charges import told_by
@@ -271,6 +272,10 @@ def _selection(name: str, settings: SelectSettings) -> Iterator[tuple[str, str]]
 def _models(project: Project) -> Iterator[tuple[str, str]]:
     if project.mace.architecture.is_gap:
         yield "models", f"GAP, {project.mace.architecture.gap_input}"
+        return
+    if project.mace.architecture.is_deepmd:
+        asked = read_deepmd_input(project.mace.architecture.deepmd_input or "")
+        yield "models", f"DeePMD, {asked.descriptor}, cutoff {asked.cutoff_ang:g} Å, of {', '.join(asked.type_map)}"
         return
     training, architecture = project.mace.training, as_its_model(project).mace.architecture
     reach = architecture.r_max * architecture.num_interactions

@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Protocol
 
 from aims_pax.committee.committee import Committee as MaceCommittee
+from aims_pax.committee.deepmd import checkpoint as of_deepmd
+from aims_pax.committee.deepmd.family import DeepmdFamily
+from aims_pax.committee.deepmd.weights import holds_deepmd
 from aims_pax.committee.device import AS_IT_IS, Handling, Where
-from aims_pax.committee.gap.checkpoint import holds_committee
+from aims_pax.committee.gap import checkpoint as of_gap
 from aims_pax.committee.gap.family import GapFamily
 from aims_pax.committee.gap.potential import holds_gap
 from aims_pax.committee.mace.modelfile import load_models as load_mace_models
@@ -126,29 +129,38 @@ class MaceFamily:
 
 def family_of(settings: MaceSettings) -> Family:
     """The family that ARCHITECTURE.model_choice names."""
-    return GapFamily() if settings.architecture.is_gap else MaceFamily()
+    families: dict[str, Family] = {"mace": MaceFamily(), "gap": GapFamily(), "deepmd": DeepmdFamily()}
+    return families[settings.architecture.model_choice]
 
 
 def load_committee(path: Path, *, device: Where = "cpu", handling: Handling = AS_IT_IS) -> Committee:
     """The committee that was saved, of whatever family, without its points; see :meth:`Family.load`."""
-    family: Family = GapFamily() if holds_committee(path) else MaceFamily()
+    family: Family = MaceFamily()
+    if of_gap.holds_committee(path):
+        family = GapFamily()
+    elif of_deepmd.holds_committee(path):
+        family = DeepmdFamily()
     return family.load(path, device=device, handling=handling)
 
 
 def load_models(paths: Sequence[Path], *, device: Where, dtype: str | None = None) -> Predictor:
-    """Models for prediction from files of one family: XML of gap_fit, or files of MACE.
+    """Models for prediction from files of one family: XML of gap_fit, frozen ones of DeePMD-kit, or files of MACE.
 
     MACE's model files are Python pickles, as MACE defines them: load only what you trust.
 
     Parameters
     ----------
     dtype : "float32", "float64" or None
-        Precision to predict in; the one of the first file when None. GAP has double precision alone.
+        Precision to predict in; the one of the first file when None. Other families have their own.
 
     Raises
     ------
     ModelError
         A file is missing, is no model, or does not fit the others.
     """
-    family: Family = GapFamily() if paths and holds_gap(Path(paths[0])) else MaceFamily()
+    family: Family = MaceFamily()
+    if paths and holds_gap(Path(paths[0])):
+        family = GapFamily()
+    elif paths and holds_deepmd(Path(paths[0])):
+        family = DeepmdFamily()
     return family.load_models(paths, device=device, dtype=dtype)

@@ -18,7 +18,7 @@ from ase.data import atomic_numbers, chemical_symbols
 from ase.geometry import complete_cell
 
 from aims_pax.errors import Problem, ShapeError, UserError
-from aims_pax.frame import FloatArray, Frame, IntArray, Label
+from aims_pax.frame import BoolArray, FloatArray, Frame, IntArray, Label
 
 MARGIN_ANG: Final = 50.0
 """By which a box is wider than what is in it, along directions that are not periodic. Wider than any cutoff.
@@ -109,18 +109,24 @@ def types_of(numbers: IntArray, type_map: Sequence[str]) -> IntArray:
     return np.array([table.index(int(number)) for number in numbers], dtype=np.int64)
 
 
-def box_of(frame: Frame) -> FloatArray:
+def box_of(positions: FloatArray, cell: FloatArray, pbc: BoolArray) -> FloatArray:
     """The lattice vectors that DeePMD is given, (3, 3), Å: across directions that do not repeat lies empty space.
 
     Those are normal to the periodic ones. Zeros for a molecule, which DeePMD computes without a box.
+
+    Parameters
+    ----------
+    positions : (n_atoms, 3), Å
+    cell : (3, 3), Å
+    pbc : (3,) bool
     """
-    if frame.pbc.all() or not frame.pbc.any():
-        return frame.cell if frame.pbc.all() else np.zeros((3, 3))
-    cell: FloatArray = complete_cell(np.where(frame.pbc[:, None], frame.cell, 0.0))
-    for axis in np.flatnonzero(~frame.pbc):
-        normal = cell[axis] / np.linalg.norm(cell[axis])
-        cell[axis] = normal * (np.ptp(frame.positions @ normal) + MARGIN_ANG)
-    return cell
+    if pbc.all() or not pbc.any():
+        return cell if pbc.all() else np.zeros((3, 3))
+    box: FloatArray = complete_cell(np.where(pbc[:, None], cell, 0.0))
+    for axis in np.flatnonzero(~pbc):
+        normal = box[axis] / np.linalg.norm(box[axis])
+        box[axis] = normal * (np.ptp(positions @ normal) + MARGIN_ANG)
+    return box
 
 
 def has_virial(frame: Frame, label: Label) -> bool:
@@ -150,7 +156,9 @@ def _write_system(
     orders = [np.argsort(types_of(frame.numbers, type_map), kind="stable") for frame, _ in structures]
     pairs = list(zip(structures, orders, strict=True))
     np.save(rows / "coord.npy", np.array([frame.positions[order].ravel() for (frame, _), order in pairs]))
-    np.save(rows / "box.npy", np.array([box_of(frame).ravel() for frame, _ in structures]))
+    np.save(
+        rows / "box.npy", np.array([box_of(frame.positions, frame.cell, frame.pbc).ravel() for frame, _ in structures])
+    )
     np.save(rows / "energy.npy", np.array([label.energy for _, label in structures]))
     np.save(rows / "force.npy", np.array([label.forces[order].ravel() for (_, label), order in pairs]))
     if kind.has_stress:

@@ -20,6 +20,7 @@ from aims_pax.protocols import Committee
 from aims_pax.reference.tryout import Probe, probe
 from aims_pax.sampling import BatchedSampler, Langevin, TrajectoryStart
 from aims_pax.settings import LocalCluster, Project
+from aims_pax.settings.committee.families import NAMES
 from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.kinds import EXPLORE
 from aims_pax.settings.systems import System
@@ -239,10 +240,11 @@ def measured_speed(project: Project, n_trajectories: int) -> Speed:
     Raises
     ------
     UserError
-        Models are GAPs: one that has learned nothing costs nothing, and a fit is no sum of epochs.
+        Models are not of MACE: others that have learned nothing cost nothing, and are trained by other programs.
     """
-    if project.mace.architecture.is_gap:
-        found = "The time of a campaign of GAPs can't be foretold: a fit takes as long as its sparse points say."
+    if not project.mace.architecture.is_mace:
+        name = NAMES[project.mace.architecture.model_choice]
+        found = f"The time of a campaign of {name} can't be foretold: its models are trained by another program."
         raise UserError(Problem(project.where("ARCHITECTURE", "model_choice"), found, "mace"))
     started = time.perf_counter()
     points = _made_up_points(project)

@@ -141,6 +141,9 @@ def mace_settings(folder: Path, wishes: Refit, *, compute_stress: bool) -> MaceS
     settings, reading = read_mace(document, folder)
     if settings is None or document.problems:
         raise SettingsError([*document.problems, *reading.problems])
+    if not settings.architecture.is_mace:
+        found = "ARCHITECTURE.model_choice names another family, and the hybrid MD of CASTEP takes MACE models."
+        raise SettingsError([Problem(document.where(("ARCHITECTURE", "model_choice")), found, "mace")])
     general = settings.general.model_copy(update={"compute_stress": compute_stress})
     return settings.model_copy(update={"general": general})
 

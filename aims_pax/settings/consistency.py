@@ -10,7 +10,7 @@ from aims_pax.frame import Stage
 from aims_pax.settings.cluster import NO_RESOURCES, ClusterSettings, SystemResources, WorkerCluster, unfilled
 from aims_pax.settings.committee.losses import LOSSES, StressIn
 from aims_pax.settings.committee.mace import CueqUse, MaceSettings
-from aims_pax.settings.committee.reading import family_problems
+from aims_pax.settings.committee.reading import deepmd_problems, family_problems
 from aims_pax.settings.md import OF_THE_COMMITTEE, MDSettings
 from aims_pax.settings.methods.engines import BoxedEngineSettings, box_problem
 from aims_pax.settings.motion.cells import motion_problems, motions_in, reference_of
@@ -49,7 +49,7 @@ def cross_problems(
         problems += _moot_problems(settings, document, systems, stages)
         problems += molecule_problems(settings.misc.mol_idxs, document, systems)
     if mace is not None and mace_document is not None:
-        problems += family_problems(settings, document, mace)
+        problems += [*family_problems(settings, document, mace), *deepmd_problems(mace, mace_document, systems)]
         problems += _loss_problems(mace, mace_document)
         problems += _cueq_problems(mace, mace_document)
         problems += _stage_two_problems(settings, mace, mace_document)

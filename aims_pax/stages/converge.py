@@ -46,10 +46,10 @@ class Converge:
         if self._settings.from_scratch:
             architecture = project.trained_as(self.name).mace.architecture
             named = "" if self._settings.models is None else f" by {self._settings.models.name}"
-            yield (
-                f"{self.name}: new models of random weights{named}, {architecture.num_channels} channels, "
-                f"L = {architecture.max_L}"
+            network = (
+                f", {architecture.num_channels} channels, L = {architecture.max_L}" if architecture.is_mace else ""
             )
+            yield f"{self.name}: new models of random weights{named}{network}"
 
     def run(self, bench: Bench) -> None:
         """Train as long as that helps."""

@@ -50,3 +50,36 @@ GAP_SETTINGS = MaceSettings.model_validate(
         },
     }
 )
+
+DEEPMD_INPUT = {
+    "model": {
+        "type_map": ["Cu"],
+        "descriptor": {
+            "type": "se_e2_a",
+            "sel": [60],
+            "rcut": 4.0,
+            "rcut_smth": 1.0,
+            "neuron": [4, 8],
+            "axis_neuron": 2,
+        },
+        "fitting_net": {"neuron": [8, 8]},
+    },
+    "learning_rate": {"type": "exp", "start_lr": 0.01, "stop_lr": 1e-4},
+    "loss": {"start_pref_e": 1.0, "start_pref_f": 100, "limit_pref_f": 10, "start_pref_v": 0.1, "limit_pref_v": 0.1},
+    "training": {"numb_steps": 200, "training_data": {"systems": [], "batch_size": 1}},
+}
+
+
+def deepmd_settings(environment: str, *, epoch_steps: int | None) -> MaceSettings:
+    """The smallest model of DeePMD-kit, in the environment of this folder."""
+    return MaceSettings.model_validate(
+        {
+            "general": {"name_exp": "springs", "compute_stress": True},
+            "architecture": {
+                "model_choice": "deepmd",
+                "deepmd_input": DEEPMD_INPUT,
+                "deepmd_environment": environment,
+                "deepmd_epoch_steps": epoch_steps,
+            },
+        }
+    )

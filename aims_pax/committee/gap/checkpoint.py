@@ -1,16 +1,14 @@
 """A committee of GAPs on disk: plain values and the XML of its fits, as one JSON file."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from aims_pax.committee.gap.potential import GapPotential
-from aims_pax.committee.gap.predictor import GapModel
+from aims_pax.committee.hosted.checkpoint import MemberState, members_of, values_of
 from aims_pax.dataset.durable import replacing
-from aims_pax.errors import ModelError, Problem
 from aims_pax.protocols import Molecules
 
 VERSION: Final = 1
@@ -45,63 +43,26 @@ class GapDesign:
 
 
 @dataclass(frozen=True, slots=True)
-class BestFit:
-    """The fit of least validation loss so far, and the labels that it has learned."""
-
-    loss: float
-    model: GapModel
-    fitted_to: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class MemberState:
-    """Everything that a member is, apart from its points.
-
-    Parameters
-    ----------
-    model : GapModel
-    fitted_to : tuple of int
-        Labels that it has learned.
-    epoch : int
-    last_loss : float
-    best : BestFit or None
-        While it is converged.
-    """
-
-    model: GapModel
-    fitted_to: tuple[int, ...]
-    epoch: int
-    last_loss: float
-    best: BestFit | None
-
-
-@dataclass(frozen=True, slots=True)
 class GapCheckpoint:
     """What a committee depends on, apart from its points."""
 
     design: GapDesign
     generation: int
     weighed: tuple[Molecules, float]
-    members: list[MemberState] = field(default_factory=list)
+    members: Sequence[MemberState[GapPotential]]
 
 
 def write_gaps(path: Path, checkpoint: GapCheckpoint) -> None:
     """Write a committee; the file appears complete or not at all."""
-    texts: dict[str, str] = {}
-    members = []
-    for one in checkpoint.members:
-        best = None
-        if one.best is not None:
-            best = {"loss": one.best.loss, "fitted_to": one.best.fitted_to, "model": _values(one.best.model, texts)}
-        state = {"fitted_to": one.fitted_to, "epoch": one.epoch, "last_loss": one.last_loss, "best": best}
-        members.append({"model": _values(one.model, texts), **state})
+    members, potentials = values_of(checkpoint.members)
+    texts = {key: one.text for key, one in potentials.items()}
     content = {"design": asdict(checkpoint.design), "generation": checkpoint.generation, "weighed": checkpoint.weighed}
     with replacing(path) as file:
         json.dump({"gap committee": VERSION, **content, "members": members, "texts": texts}, file)
 
 
 def read_gaps(path: Path) -> GapCheckpoint:
-    """Read a committee; to be called within :func:`naming_damage`.
+    """Read a committee; to be called within :func:`~aims_pax.committee.hosted.checkpoint.naming_damage`.
 
     Raises
     ------
@@ -113,13 +74,7 @@ def read_gaps(path: Path) -> GapCheckpoint:
         raise ValueError("it was written by a newer aims_pax")
     texts, design = content["texts"], content["design"]
     design = GapDesign(**{**design, "seeds": tuple(design["seeds"]), "numbers": tuple(design["numbers"])})
-    members = []
-    for one in content["members"]:
-        best = one["best"]
-        if best is not None:
-            best = BestFit(best["loss"], _model(best["model"], texts), tuple(best["fitted_to"]))
-        model = _model(one["model"], texts)
-        members.append(MemberState(model, tuple(one["fitted_to"]), one["epoch"], one["last_loss"], best))
+    members = members_of(content["members"], lambda key: GapPotential(texts[key]))
     molecules, weight = content["weighed"]
     return GapCheckpoint(design, content["generation"], (molecules, weight), members)
 
@@ -131,36 +86,3 @@ def holds_committee(path: Path) -> bool:
             return file.read(len(_BEGINNING)) == _BEGINNING
     except OSError:
         return False
-
-
-@contextmanager
-def naming_damage(path: Path) -> Iterator[None]:
-    """Whatever goes wrong while a file is read, and a committee is made of it, is damage of this file.
-
-    Raises
-    ------
-    ModelError
-    """
-    try:
-        yield
-    except FileNotFoundError as cause:
-        raise ModelError(Problem(where=str(path), found="is missing")) from cause
-    except (OSError, ValueError, TypeError, LookupError, AttributeError) as cause:
-        found = f"can't be read as a committee of GAPs ({type(cause).__name__})"
-        raise ModelError(Problem(where=str(path), found=found)) from cause
-
-
-def _values(model: GapModel, texts: dict[str, str]) -> dict[str, Any]:
-    """A model as plain values; the text of its fit goes to `texts`, where equal ones are kept once."""
-    energies = {str(z): energy for z, energy in model.fitted_with_ev.items()}
-    key = None
-    if model.potential is not None:
-        key = model.potential.key
-        texts[key] = model.potential.text
-    return {"fitted_with_ev": energies, "potential": key, "shift_ev_per_atom": model.shift_ev_per_atom}
-
-
-def _model(values: Mapping[str, Any], texts: Mapping[str, str]) -> GapModel:
-    energies = {int(z): float(energy) for z, energy in values["fitted_with_ev"].items()}
-    key = values["potential"]
-    return GapModel(energies, None if key is None else GapPotential(texts[key]), values["shift_ev_per_atom"])

@@ -7,7 +7,9 @@ from aims_pax.committee.device import AS_IT_IS, Handling, Where
 from aims_pax.committee.gap.checkpoint import GapDesign
 from aims_pax.committee.gap.committee import GapCommittee
 from aims_pax.committee.gap.installation import require_quippy
-from aims_pax.committee.gap.predictor import Gaps, load_gaps
+from aims_pax.committee.gap.potential import GapPotential
+from aims_pax.committee.gap.predictor import load_gaps
+from aims_pax.committee.hosted.predictor import Hosted
 from aims_pax.frame import LabelledFrame
 from aims_pax.settings.committee.mace import MaceSettings
 
@@ -53,7 +55,7 @@ class GapFamily:
         require_quippy()
         return GapCommittee.from_models(_design(settings, seeds, numbers=()), paths)
 
-    def load_models(self, paths: Sequence[Path], *, device: Where, dtype: str | None = None) -> Gaps:
+    def load_models(self, paths: Sequence[Path], *, device: Where, dtype: str | None = None) -> Hosted[GapPotential]:
         """Models for prediction. ModelError when one can't be read."""
         return load_gaps(paths)
 

@@ -13,9 +13,9 @@ from typing import Final
 import numpy as np
 from ase.data import chemical_symbols
 
-from aims_pax.committee.gap.hosts import environment
 from aims_pax.committee.gap.installation import gap_fit_program
 from aims_pax.committee.gap.potential import GapPotential, of_text
+from aims_pax.committee.gap.predictor import QUIPPY
 from aims_pax.dataset.entries import Keys
 from aims_pax.dataset.extxyz import block_of
 from aims_pax.errors import ModelError, Problem
@@ -73,7 +73,13 @@ def fitted(task: Task, points: Sequence[LabelledFrame]) -> GapPotential:
     with (folder / "gap_fit.out").open("wb") as output:
         command = kept([str(program), *_words(task)])
         done = subprocess.run(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment(), check=False
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=QUIPPY.environment(),
+            check=False,
         )
     try:
         if done.returncode != 0:

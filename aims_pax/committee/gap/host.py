@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from aims_pax.committee.gap.messages import Block, read_block, write_block
+from aims_pax.committee.gap.potential import LABEL
+from aims_pax.committee.hosted.messages import Block, read_block, write_block
 
 
 def main() -> int:
@@ -51,8 +52,8 @@ def _load(question: Block, potentials: dict[str, Any]) -> None:
         del potentials[key]
     for key in keys:
         if key not in potentials:
-            text = question[f"text of {key}"].tobytes().decode()
-            potentials[key] = Potential(f"IP GAP label={question['label']}", param_str=text)
+            text = question[f"content of {key}"].tobytes().decode()
+            potentials[key] = Potential(f"IP GAP label={LABEL}", param_str=text)
 
 
 def _computed(question: Block, potentials: dict[str, Any]) -> dict[str, npt.NDArray[np.float64]]:

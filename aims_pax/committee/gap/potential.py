@@ -38,6 +38,11 @@ class GapPotential:
         object.__setattr__(self, "key", hashlib.sha256(self.text.encode()).hexdigest())
 
     @property
+    def content(self) -> bytes:
+        """What quippy is given."""
+        return self.text.encode()
+
+    @property
     def descriptors(self) -> tuple[str, ...]:
         """What is fitted, as gap_fit has written it out element by element."""
         return tuple(one.strip() for one in re.findall(r"<descriptor>(.*?)</descriptor>", self.text, flags=re.DOTALL))

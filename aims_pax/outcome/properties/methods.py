@@ -70,10 +70,10 @@ def named_method(word: str, *, key: str, device: str) -> Method:
 def by_models(name: str, models: "Predictor") -> Method:
     """The mean of some models."""
     from aims_pax.committee import CommitteeCalculator, Ensemble
-    from aims_pax.committee.gap.predictor import Gaps
+    from aims_pax.committee.hosted.predictor import Hosted
 
     calculator = CommitteeCalculator(models)
-    atoms_ev = models.atomic_energies_ev if isinstance(models, Ensemble | Gaps) else {}
+    atoms_ev = models.atomic_energies_ev if isinstance(models, Ensemble | Hosted) else {}
     return Method(name, lambda _: calculator, given_atoms_ev=atoms_ev)
 
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from aims_pax.settings.committee.families import FamilySettings
 from aims_pax.settings.committee.finetuning import FineTuningSettings
-from aims_pax.settings.committee.gap import GapOptions
 from aims_pax.settings.committee.losses import LOSSES, stage_two_of
 from aims_pax.settings.methods.models import Devices, Dtype
 from aims_pax.settings.reading.kinds import (
@@ -102,25 +102,9 @@ class GeneralSettings(Section):
     compute_stress: bool = Field(False, description="Whether stress is labelled, trained and reported.")
 
 
-class ArchitectureSettings(Section):
-    """The MACE network."""
+class ArchitectureSettings(FamilySettings):
+    """The MACE network, or the family in its place."""
 
-    model_choice: Annotated[Literal["mace", "gap"], AnyCase] = Field(
-        "mace",
-        description="Family of the models. gap: Gaussian approximation potentials, fitted by gap_fit of quippy-ase "
-        "(pip install 'aims-pax[gap]'), which is for academic non-commercial use only. They have no other settings "
-        "here than gap_input, gap_left_out and atomic_energies, and none of TRAINING.",
-    )
-    gap_input: GapOptions | None = Field(
-        None,
-        description="For gap: a file with options of gap_fit, gap={...} and default_sigma={...}, or these options. "
-        "Labels, seeds, energies of free atoms and names of files are said by the run.",
-    )
-    gap_left_out: Annotated[float, Ge(0), Le(0.5)] = Field(
-        0.1,
-        description="For gap: part of the training structures that a member does not learn, others for each member. "
-        "Of structures that all members share; without it they differ by their sparse points alone.",
-    )
     r_max: Annotated[float, Ge(0.5), Le(50)] = Field(5.0, description="Cutoff of the message passing, Å.")
     num_channels: Count = Field(128, description="Channels of the messages.")
     max_L: Order = Field(  # noqa: N815  the name in the files
@@ -161,31 +145,12 @@ class ArchitectureSettings(Section):
     )
 
     def contradictions(self) -> Iterator[Contradiction]:
-        yield from self._of_other_families()
+        yield from super().contradictions()
         if self.max_L > self.max_ell:
             found = f"max_L ({self.max_L}) is larger than max_ell ({self.max_ell}): no message could hold it."
             yield Contradiction("max_L", found, "Lower max_L, or raise max_ell.")
         if len(set(self.embed)) < len(self.embed):
             yield Contradiction("embed", "embed names the same thing twice.", "Name it once.")
-
-    def _of_other_families(self) -> Iterator[Contradiction]:
-        """Settings that only models of another family have; those with their default value may stand there."""
-        if self.is_gap and self.gap_input is None:
-            found = "model_choice is gap, and gap_input does not say what is fitted."
-            yield Contradiction("model_choice", found, "Give gap_input: a file with options of gap_fit.")
-        for key, info in type(self).model_fields.items():
-            is_of_gap = key.startswith("gap_")
-            if key in ("model_choice", "atomic_energies") or is_of_gap == self.is_gap:
-                continue
-            if getattr(self, key) != info.default:
-                other, only = ("GAP", "MACE") if self.is_gap else ("MACE", "GAP")
-                found = f"{key} is given, and models are of {other}: only {only} has it."
-                yield Contradiction(key, found, f"Remove {key}, or set model_choice: {only.lower()}.")
-
-    @property
-    def is_gap(self) -> bool:
-        """Whether models are GAPs."""
-        return self.model_choice == "gap"
 
 
 class TrainingSettings(FineTuningSettings):

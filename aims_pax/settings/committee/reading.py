@@ -1,16 +1,19 @@
 """mace.yaml, read and validated."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from aims_pax.errors import Problem
+from aims_pax.settings.committee.deepmd import read_deepmd_input
+from aims_pax.settings.committee.families import NAMES
 from aims_pax.settings.committee.mace import MACE_SECTIONS, ArchitectureSettings, MaceSettings
 from aims_pax.settings.reading.absent import NOT_YET_MACE
 from aims_pax.settings.reading.document import Document, dotted
 from aims_pax.settings.reading.validation import Reading
 from aims_pax.settings.section import Section
 from aims_pax.settings.sections import Settings, refuse_unknown_sections
+from aims_pax.settings.systems import System
 
 
 def read_mace(document: Document, folder: Path) -> tuple[MaceSettings | None, Reading]:
@@ -22,24 +25,25 @@ def read_mace(document: Document, folder: Path) -> tuple[MaceSettings | None, Re
         MaceSettings.SECTIONS[name]: reading.section(model, data.get(name), (name,))
         for name, model in MACE_SECTIONS.items()
     }
-    _refuse_what_gap_has_not(reading, sections["architecture"], data)
+    _refuse_what_others_have_not(reading, sections["architecture"], data)
     return (None if reading.problems else MaceSettings.model_validate(sections)), reading
 
 
-def _refuse_what_gap_has_not(reading: Reading, architecture: Section | None, data: Mapping[str | int, Any]) -> None:
-    """Settings of optimizers, precision and devices, where models are GAPs."""
-    if not isinstance(architecture, ArchitectureSettings) or not architecture.is_gap:
+def _refuse_what_others_have_not(reading: Reading, architecture: Section | None, data: Mapping[str | int, Any]) -> None:
+    """Settings of optimizers, precision and devices, where models are not of MACE."""
+    if not isinstance(architecture, ArchitectureSettings) or architecture.is_mace:
         return
-    refused = {"GENERAL": {"default_dtype": ("float64",)}, "MISC": NOT_OF_GAP, "TRAINING": dict[str, tuple[Any, ...]]()}
+    name_of_family = NAMES[architecture.model_choice]
+    refused = {"GENERAL": {"default_dtype": ("float64",)}, "MISC": OF_MACE, "TRAINING": dict[str, tuple[Any, ...]]()}
     for name, keys in refused.items():
         written = data.get(name)
         for key, value in written.items() if isinstance(written, Mapping) else ():
             if (name == "TRAINING" or key in keys) and value not in keys.get(key, ()):
-                found = f"{name}.{key} is given, and models are of GAP, which has no such setting."
+                found = f"{name}.{key} is given, and models are of {name_of_family}, which has no such setting."
                 reading.add((name, key), found, "", f"Remove {key}, or set model_choice: mace.")
 
 
-NOT_OF_GAP: Final[dict[str, tuple[Any, ...]]] = {
+OF_MACE: Final[dict[str, tuple[Any, ...]]] = {
     "device": ("auto", "cpu"),
     "compile": (False,),
     "enable_cueq": (False,),
@@ -49,20 +53,41 @@ NOT_OF_GAP: Final[dict[str, tuple[Any, ...]]] = {
 
 
 def family_problems(settings: Settings, document: Document, mace: MaceSettings) -> Iterator[Problem]:
-    """What stages ask of models that are fitted anew each time."""
-    if not mace.architecture.is_gap:
+    """What stages ask of models that are not of MACE."""
+    architecture = mace.architecture
+    if architecture.is_mace:
         return
+    name = NAMES[architecture.model_choice]
     for plan in settings.stages:
         subset = getattr(plan.settings, "train_subset_size", None)
         if subset is not None:
             keys = (*plan.keys, "train_subset_size")
-            found = f"{dotted(keys)} is {subset}, and models are GAPs, which are fitted to all points."
+            found = f"{dotted(keys)} is {subset}, and models are of {name}, which learns all points."
             yield Problem(document.where(keys), found, "", "Remove it, or set model_choice: mace.")
         refit = getattr(plan.settings, "refit", None)
         if getattr(refit, "function_name", None) is not None:
             keys = (*plan.keys, "refit", "function_name")
-            found = f"{dotted(keys)} is given, and models are GAPs: its models are read as those of MACE."
+            found = f"{dotted(keys)} is given, and models are of {name}: its models are read as those of MACE."
             yield Problem(document.where(keys), found, "", "Remove it, or set model_choice: mace.")
+
+
+def deepmd_problems(mace: MaceSettings, document: Document, systems: Sequence[System]) -> Iterator[Problem]:
+    """What input.json lacks for the structures and for what is to be learned of them."""
+    from ase.data import chemical_symbols
+
+    if mace.architecture.deepmd_input is None:
+        return
+    asked, keys = read_deepmd_input(mace.architecture.deepmd_input), ("ARCHITECTURE", "deepmd_input")
+    present = {int(number) for system in systems for number in system.frame.numbers}
+    if missing := [chemical_symbols[number] for number in sorted(present - set(asked.numbers))]:
+        known, more = ", ".join(asked.type_map), " and ".join(missing)
+        found = f"{dotted(keys)} has the model.type_map {known}, and the structures hold {more}, too."
+        advice = f"Add {more} to model.type_map, and to sel where that has a number for each type."
+        yield Problem(document.where(keys), found, "", advice)
+    if mace.general.compute_stress and not asked.learns_virials:
+        found = f"GENERAL.compute_stress is true, and the loss of {dotted(keys)} has no virials."
+        advice = "Give start_pref_v and limit_pref_v in its loss, or set compute_stress: false."
+        yield Problem(document.where(keys), found, "prefactors above 0", advice)
 
 
 OTHER_HOMES: Final[Mapping[tuple[str, str], tuple[str, str]]] = {

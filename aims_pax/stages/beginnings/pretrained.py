@@ -59,12 +59,17 @@ def model_problems(project: Project) -> Iterator[Problem]:
         found = f"The models are {names}, and {bringing.said()} names the members {', '.join(tags)}."
         yield Problem(where, found, "", "Name each member as its file, without .model.")
         return
-    if len(files) == 1:
+    if len(files) == 1 and project.mace.architecture.is_mace:
         yield from _likeness_problems(project)
-    from aims_pax.committee import pretrained_elements
+    from aims_pax.committee import load_models, pretrained_elements
 
+    architecture = project.mace.architecture
     try:
-        known = pretrained_elements(files, project.mace.architecture)
+        known = (
+            pretrained_elements(files, architecture)
+            if architecture.is_mace
+            else load_models(files, device="cpu").numbers
+        )
     except ModelError as error:
         yield from error.problems
         return

@@ -74,7 +74,7 @@ def test_stress_of_a_molecule_is_no_virial(tmp_path: Path) -> None:
 
 def test_a_layer_lies_in_a_box_that_no_cutoff_spans_and_keeps_its_virial(tmp_path: Path) -> None:
     layer = replace(frame_of(bulk("Cu", cubic=True)), pbc=np.array([True, True, False]))
-    box = box_of(layer)
+    box = box_of(layer.positions, layer.cell, layer.pbc)
     assert np.array_equal(box[:2], layer.cell[:2])
     np.testing.assert_allclose(box[2], [0.0, 0.0, 3.61 / 2 + MARGIN_ANG])
     [system] = write_deepmd(tmp_path / "data", [(layer, label_of(layer, stress=STRESS))])

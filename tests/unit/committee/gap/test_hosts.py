@@ -17,11 +17,11 @@ from aims_pax.committee.gap import installation
 from aims_pax.committee.gap.checkpoint import GapDesign
 from aims_pax.committee.gap.committee import GapCommittee
 from aims_pax.committee.gap.fitting import Task, fitted
-from aims_pax.committee.gap.hosts import hosts_of
 from aims_pax.committee.gap.installation import LICENCE, why_no_gap
-from aims_pax.committee.gap.messages import MAGIC, read_block, write_block
 from aims_pax.committee.gap.potential import GapPotential
-from aims_pax.committee.gap.predictor import load_gaps
+from aims_pax.committee.gap.predictor import QUIPPY, load_gaps
+from aims_pax.committee.hosted.hosts import hosts_of
+from aims_pax.committee.hosted.messages import MAGIC, read_block, write_block
 from aims_pax.errors import ModelError
 from aims_pax.frame import Frame, LabelledFrame
 from aims_pax.protocols import GivesStress
@@ -68,7 +68,7 @@ def test_a_block_is_read_as_it_was_written_and_holds_no_objects() -> None:
 def test_a_process_that_ends_is_started_once_more(committee: GapCommittee) -> None:
     batch = batch_of(rattled(cluster(), 50))
     before = committee.evaluate(batch).forces
-    for host in hosts_of(os.getpid())._hosts:
+    for host in hosts_of(os.getpid(), QUIPPY)._hosts:
         if host._child is not None:
             os.kill(host._child.pid, signal.SIGKILL)
             host._child.wait()
@@ -76,7 +76,7 @@ def test_a_process_that_ends_is_started_once_more(committee: GapCommittee) -> No
 
 
 def test_a_process_that_can_not_be_kept_is_told(committee: GapCommittee, monkeypatch: pytest.MonkeyPatch) -> None:
-    hosts = hosts_of(os.getpid())
+    hosts = hosts_of(os.getpid(), QUIPPY)
     for host in hosts._hosts:
         host._forget()
     monkeypatch.setenv("PYTHONHOME", "/nowhere")  # so that no interpreter comes up

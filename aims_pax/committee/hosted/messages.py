@@ -1,12 +1,13 @@
-"""What a run and a process with quippy say to each other: blocks of named arrays, without pickles.
+"""What a run and a process that evaluates models say to each other: blocks of named arrays, without pickles.
 
 A block is :data:`MAGIC`, the version of the protocol and the length of what follows, 8 bytes each, then an npz file. A
 question has ``kind``:
 
-- ``load``: the texts of potentials that are new; of all that are there, those that ``keys`` do not name are forgotten.
+- ``load``: the content of potentials that are new; of those that are there, what ``keys`` do not name is forgotten.
 - ``compute``: energies, forces and stress of structures, one after the other, by the potentials of some ``keys``.
 
-The answer has the arrays asked for, or ``error``: words.
+The answer has the arrays asked for, or ``error``: words. This file needs no other of the package: processes in other
+environments read it, too.
 """
 
 import io
@@ -17,7 +18,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 
-MAGIC: Final = b"aimsgap\n"
+MAGIC: Final = b"aimspax\n"
 VERSION: Final = 1
 _HEAD: Final = struct.Struct("<8sqq")
 
