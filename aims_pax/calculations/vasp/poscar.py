@@ -37,6 +37,8 @@ def completed(head: Head, path: Path) -> tuple[Run, tuple[str, ...]]:
                 f"OUTCAR does not tell how many atoms each of its {len(run.titles)} potentials has: taken from "
                 f"{companion.name} beside it, whose geometry is the first of the run.",
             )
+    if run.n_atoms is None:
+        return run, ("Elements can't be known: OUTCAR stops before it counts atoms.",)
     told = sum(run.counts or ())
     return run, (
         f"Elements can't be known: of {run.n_atoms} atoms and {len(run.titles)} potentials OUTCAR counts {told} atoms "

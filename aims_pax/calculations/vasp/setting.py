@@ -36,6 +36,9 @@ FUNCTIONALS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """By the letters of GGA (VASP manual, GGA)."""
 
+UNSET: Final = ("", "-", "--", "NO")
+"""GGA that leaves the choice to the potentials."""
+
 INTERNAL: Final[Mapping[str, str]] = MappingProxyType(
     {"2": "CA", "7": "91", "8": "PE", "9": "RP", "14": "PS", "40": "RE", "41": "OR", "42": "BO", "43": "MK", "44": "ML"}
 )
@@ -95,7 +98,7 @@ def method_of(run: Run, dispersion: int | None = None) -> Method:
 def _functional(run: Run) -> str:
     letters = INTERNAL.get((run.tag("LEXCH") or "").strip(), (run.tag("GGA") or "--").strip().upper()[:2])
     made_for = {functional_of(title) for title in run.titles}
-    base = FUNCTIONALS.get(letters, f"GGA {letters}" if letters.strip("-") else "")
+    base = FUNCTIONALS.get(letters, "" if letters in UNSET else f"GGA {letters}")
     if not base and len(made_for) == 1:
         base = made_for.pop() or ""
     meta = (run.given.get("METAGGA") or run.tags.get("METAGGA") or "").strip().upper()

@@ -5,7 +5,7 @@ still have whole steps, and the densities of states between them are passed over
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,6 +28,8 @@ WORK_SHARE: Final = 0.02
 ENTHALPY: Final = "its energy is an enthalpy (PSTRESS)"
 ZERO: Final = "All forces are zero, by symmetry or because they were not computed, which vasprun.xml does not tell."
 BAND: Final = "its forces may hold those of the springs of a band (IMAGES): OUTCAR has them without"
+TORN: Final = "parts of other calculations stand between those of the file, as where images of a band write into one"
+OTHER_ENERGY: Final = "its energy is not that of its last electronic cycle, as it is in steps before"
 RESPONSES: Final = ("LEPSILON", "LCALCEPS", "LRPA", "LPEAD", "LCALCPOL")
 
 
@@ -50,7 +52,7 @@ class _Reading:
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
         self._n_steps = self._n_learned = self._n_open = 0
-        self._is_open = self._is_in_order = False
+        self._is_open = self._is_in_order = self._is_torn = self._had_all = False
         self._foreword: Foreword = foreword_of(lines)
         self._methods = {
             is_known: method_of(self._foreword.run, None if is_known else UNNAMED) for is_known in (True, False)
@@ -69,22 +71,28 @@ class _Reading:
                 if draft is not None:
                     self._n_steps += 1
                     yield self._step(draft)
+            elif "</calculation>" in line:
+                self._is_torn = True
             elif "</modeling>" in line:
                 self._is_in_order = True
 
     def _calculation(self) -> _Draft | None:
-        """One calculation; None when the file ends before it does, or it has no end."""
+        """One calculation; None when the file ends before it does, or it has no end.
+
+        Cycles that follow the geometry, which VASP writes when its electrons are done, are of responses: to electric
+        fields (LEPSILON), to displacements (IBRION = 7, 8). The energy comes before them or after.
+        """
         draft = _Draft()
         in_cycle = False
         for line in self._lines:
             if "<r>" in line or "<rc>" in line:
                 continue
-            if 'name="e_' in line:
+            if 'name="e_' in line and not (in_cycle and draft.arrays):
                 _note_energy(draft, line, in_cycle=in_cycle)
             elif "scstep>" in line:
                 in_cycle = "</" not in line
-                draft.n_ends += not in_cycle
-                if in_cycle:
+                draft.n_ends += not in_cycle and not draft.arrays
+                if in_cycle and not draft.arrays:
                     draft.n_cycles += 1
                     draft.cycles = [*draft.cycles[-1:], {}]
             elif "<varray" in line:
@@ -116,10 +124,10 @@ class _Reading:
         others = self._others(draft)
         is_learned = self._is_learned(draft)
         self._n_learned += is_learned
-        flaws = self._flaws if draft.n_cycles else (*self._flaws, NO_CYCLE)
-        flaws = (*flaws, ENTHALPY) if self._is_enthalpy(draft, cell) else flaws
+        flaws = (LEARNED,) if is_learned else self._flaws_of(draft, cell, others)
+        self._had_all = self._had_all or bool(others)
         return Step(
-            method=self._methods[others is not None],
+            method=self._methods[others is not None or self._had_all],
             numbers=self._numbers,
             positions=None if cell is None or fractional is None else fractional @ cell,
             cell=cell,
@@ -129,12 +137,22 @@ class _Reading:
             stress=None if stress is None else KILOBAR * stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]],
             convergence=self._convergence(draft),
             energies=others or {},
-            flaws=(LEARNED,) if is_learned else flaws,
+            flaws=flaws,
             remarks=entropy_remark(energy, (others or {}).get("e_wo_entrp"), n_atoms) + remarks,
             charge=run.charge,
             spin=run.multiplicity,
             fixed=self._foreword.fixed,
         )
+
+    def _flaws_of(self, draft: _Draft, cell: FloatArray | None, others: Mapping[str, float] | None) -> tuple[str, ...]:
+        """Why a step that is of no force field can't be a label."""
+        found = {
+            NO_CYCLE: not draft.n_cycles,
+            ENTHALPY: self._is_enthalpy(draft, cell),
+            OTHER_ENERGY: others is None and self._had_all,
+            TORN: self._is_torn,
+        }
+        return self._flaws + tuple(flaw for flaw, is_found in found.items() if is_found)
 
     def _derivatives(self, draft: _Draft) -> tuple[FloatArray | None, FloatArray | None, tuple[str, ...]]:
         """Forces and the matrix of the stress, which stand there as zeros when they were not computed."""

@@ -86,6 +86,41 @@ def test_cycles_are_not_counted_where_responses_share_a_calculation(tmp_path: Pa
     assert steps_of(tmp_path, response, "vasprun.xml")[0][0].convergence is Convergence.NOT_STATED
 
 
+@pytest.mark.parametrize("before", ["\n  <energy>", "\n </calculation>"])
+def test_cycles_of_responses_follow_the_geometry_and_are_none_of_the_step(tmp_path: Path, before: str) -> None:
+    """VASP 5.2 to 6.6 with LEPSILON or IBRION = 8: their energies are not the step's, nor is there a dispersion."""
+    told = moments(1)
+    written = Vasprun(settings={"NELM": "10", "LEPSILON": "T"}).text(told)
+    energy = '    <i name="e_fr_energy">   -169.20664213 </i>'
+    response = "\n".join(["  <scstep>", "   <energy>", energy, "   </energy>", "  </scstep>"] * 20)
+    text = written.replace(before, "\n" + response + before)
+    step = steps_of(tmp_path, text, "vasprun.xml")[0][0]
+    assert is_same(step, told[0])
+    assert is_usable(step)
+    assert step.convergence is Convergence.REACHED
+    assert step.method.aspects[Aspect.DISPERSION] == "none"
+    assert step.energies["e_wo_entrp"] == pytest.approx(told[0].energy + 0.004, abs=1e-7)
+
+
+def test_a_file_that_several_images_wrote_into_gives_no_labels_from_there_on(tmp_path: Path) -> None:
+    told = moments(3)
+    text = Vasprun().text(told)
+    end = text.index(" </calculation>") + len(" </calculation>\n")
+    torn = text[:end] + "0.000 </v>\n    </varray>\n  <energy>\n </calculation>\n" + text[end:]
+    steps, _ = steps_of(tmp_path, torn, "vasprun.xml")
+    assert [is_usable(step) for step in steps] == [True, False, False]
+    assert "images of a band" in steps[1].flaws[0]
+
+
+def test_an_energy_of_another_calculation_is_found_by_the_cycles(tmp_path: Path) -> None:
+    first, second = moments(2)
+    text = Vasprun().text([first, replace(second, dispersion_ev=0.2)])
+    steps, _ = steps_of(tmp_path, text, "vasprun.xml")
+    assert [is_usable(step) for step in steps] == [True, False]
+    assert "not that of its last electronic cycle" in steps[1].flaws[0]
+    assert steps[0].method == steps[1].method
+
+
 def test_forces_of_a_band_are_asked_of_outcar(tmp_path: Path) -> None:
     text = Vasprun(given={"IMAGES": "     3"}).text(moments(1))
     step = steps_of(tmp_path, text, "vasprun.xml")[0][0]
@@ -130,6 +165,7 @@ def test_both_files_of_one_run_name_its_settings_alike(tmp_path: Path) -> None:
         ({"LHFCALC": "T", "AEXX": "0.2500", "HFSCREEN": "0.2000", "AGGAX": "0.75", "AGGAC": "1", "ALDAC": "1"},
          Aspect.FUNCTIONAL, "PBE, 0.25 exact exchange, screened by 0.2 1/Å"),
         ({"GGA": "PS", "LEXCH": "14"}, Aspect.FUNCTIONAL, "PBEsol"),
+        ({"GGA": "NO"}, Aspect.FUNCTIONAL, "PBE"),
         ({"METAGGA": "SCAN"}, Aspect.FUNCTIONAL, "SCAN"),
         ({"ISMEAR": "1", "SIGMA": "0.20"}, Aspect.SMEARING, "Methfessel-Paxton 1 0.2 eV"),
         ({"ISMEAR": "-5"}, Aspect.SMEARING, "tetrahedron"),
