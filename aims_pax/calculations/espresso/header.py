@@ -74,7 +74,7 @@ class Header:
 
     def charge_of(self, labels: list[str]) -> tuple[int | None, str]:
         """The total charge, if it is told and whole; otherwise why not."""
-        if self.n_electrons is None or self.n_electrons_vary or any(one not in self.species for one in labels):
+        if self.n_electrons is None or self.n_electrons_vary or not labels or not set(labels) <= self.species.keys():
             return None, ""
         valence = sum(self.species[one].valence for one in labels)
         charge = valence - self.n_electrons
@@ -215,6 +215,12 @@ def _on_hubbard(header: Header, line: str, lines: Lines) -> None:
     header.aspects[Aspect.HUBBARD] = "; ".join(([known] if known else []) + found)
 
 
+def _on_intersite(header: Header, line: str, _: Lines) -> None:
+    """Versions 6.5 to 7.0 do not print the parameters of DFT+U+V, only that there are some."""
+    if "Hubbard V" in line:
+        header.aspects[Aspect.HUBBARD] = "intersite V of the input, values not told"
+
+
 def _cutoff(name: str) -> Callable[[Header, str, Lines], None]:
     def read(header: Header, line: str, _: Lines) -> None:
         value = real_after(line, "=")
@@ -285,6 +291,7 @@ HEADER: Final[Mapping[str, Callable[[Header, str, Lines], None]]] = MappingProxy
         "[opt_tet": _says(Aspect.SMEARING, "tetrahedra, optimised"),
         "Occupati": _says(Aspect.SMEARING, "occupations from the input", "read from input"),
         "Environ ": _says(Aspect.SOLVATION, "Environ", "Module"),
+        "Reading ": _on_intersite,
         "Simplifi": _on_hubbard,
         "LDA+U ca": _on_hubbard,
         "Full LDA": _on_hubbard,

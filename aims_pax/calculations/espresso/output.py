@@ -24,7 +24,7 @@ RYDBERG_PER_BOHR: Final = RYDBERG_EV / BOHR_ANG
 RYDBERG_PER_BOHR3: Final = RYDBERG_EV / BOHR_ANG**3
 _FORCE: Final = re.compile(r"\s*atom\s*(\d+|\*+)\s+type\s*(?:\d+|\*+)\s+force =(.*)")
 _ENERGY: Final = re.compile(r"\s*(-?\d+\.\d+)\s+Ry\s*")
-_OTHER_PROGRAM: Final = re.compile(r"Program (?!PWSCF)[A-Z]\S*\s+v\.?\s*\d")
+_OTHER_PROGRAM: Final = re.compile(r"Program (?!PWSCF)[A-Za-z]\S*\s+v\.?\s*\d")
 _LINES_BEFORE_FORCES: Final = 12
 _THRESHOLD_SLACK: Final = 1.1
 """The threshold is printed with two digits."""
@@ -240,7 +240,12 @@ class _Reading:
         self.geometry.read_cell_card(line, self.lines)
 
     def on_positions(self, line: str) -> None:
-        """What is printed after the forces of a step is the next geometry; which atoms are held holds for both."""
+        """What is printed after the forces of a step is the next geometry; which atoms are held holds for both.
+
+        `ATOMIC_POSITIONS: units set to alat` is a message of the reading of an input without units.
+        """
+        if line.lstrip().startswith("ATOMIC_POSITIONS:"):
+            return
         self.geometry.read_position_card(line, self.lines, n_atoms=self.header.n_atoms)
         if self.draft is None or self.draft.forces is None:
             return
@@ -284,8 +289,9 @@ class _Reading:
         if "Calculation" in line:
             self.remarks.append("It holds a calculation of bands at a fixed density, which has no energy.")
 
-    def on_end(self, _line: str) -> None:
-        self.has_ended = True
+    def on_end(self, line: str) -> None:
+        """Version 4.0 has no `JOB DONE.`: its table of times is printed at the end alone, as in all versions."""
+        self.has_ended = self.has_ended or "JOB DONE" in line or "CPU" in line
 
     def closing(self) -> Closing:
         """What is known at the end of the file."""
@@ -336,6 +342,7 @@ _EVENTS: Final[Mapping[str, Callable[[_Reading, str], None]]] = MappingProxyType
         "FIRE: co": _Reading.on_relaxation,
         "Error in": _Reading.on_error,
         "Band Str": _Reading.on_bands,
+        "PWSCF   ": _Reading.on_end,
         "JOB DONE": _Reading.on_end,
     }
 )

@@ -174,6 +174,41 @@ def test_functional_is_the_same_in_all_versions(printed: str, expected: str) -> 
     assert read("si-md", changed)[0][0].method.aspects[Aspect.FUNCTIONAL] == expected
 
 
+def test_messages_about_an_input_without_units_are_no_geometry() -> None:
+    message = "     Message from routine read_cards :\n     ATOMIC_POSITIONS: units set to alat\n"
+    steps, _ = read("si-md", lambda text: text.replace("     Current dimensions", message + "     Current dimensions"))
+    for step, other in zip(steps, read("si-md")[0], strict=True):
+        assert published.is_usable(step)
+        np.testing.assert_array_equal(step.positions, other.positions)  # type: ignore[arg-type]
+
+
+def test_a_share_of_no_exact_exchange_is_none() -> None:
+    steps, _ = read(
+        "si-md", lambda text: text.replace("     celldm(1)", "     EXX-fraction   =  0.00\n     celldm(1)", 1)
+    )
+    assert steps[0].method == read("si-md")[0][0].method
+
+
+def test_an_intersite_hubbard_term_is_told() -> None:
+    mark = "     Reading Hubbard V parameters from the input...\n"
+    steps, _ = read("si-md", lambda text: text.replace("     Current dimensions", mark + "     Current dimensions"))
+    assert steps[0].method.aspects[Aspect.HUBBARD] == "intersite V of the input, values not told"
+
+
+def test_version_4_ends_with_its_times() -> None:
+    text = text_of("si-md").replace("JOB DONE", "")
+    assert "PWSCF        :" in text
+    assert read_text(text, output.steps)[1].ended is Ended.IN_ORDER
+    assert read_text(text[: text.index("PWSCF        :")], output.steps)[1].ended is Ended.CUT
+
+
+def test_other_programs_of_the_suite_are_not_pw_x() -> None:
+    told = "     bravais-lattice index     =            2\n"
+    assert output.recognises(told, "")
+    for name in ("turboEELS v.6.3", "PHONON v.7.2", "CP v.6.1"):
+        assert not output.recognises(f"     Program {name} starts on  6Sep2018\n{told}", "")
+
+
 def test_headings_of_version_4_are_read_alike() -> None:
     def old(text: str) -> str:
         for new, before in (
