@@ -19,6 +19,7 @@ from aims_pax.calculations.method import Aspect, Method
 from aims_pax.calculations.reader import Steps
 from aims_pax.calculations.rows import even_reals, real_after, reals
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
+from aims_pax.frame import FloatArray
 from aims_pax.units import BOHR_ANG, HARTREE_EV
 
 PROGRAM: Final = "NWChem"
@@ -30,6 +31,10 @@ _BASIS: Final = re.compile(r"(\S+)\s{2,}(\S.*?)\s{2,}\d+\s+\d+\s+\S+\s*")
 _SPINS: Final[Mapping[str, str]] = MappingProxyType(
     {"closed shell": "not polarised", "RHF": "not polarised", "spin polarized": "polarised", "UHF": "polarised"}
 )
+STILL_HARTREE_PER_BOHR: Final = 1e-3
+"""Sum of all gradients that integration grids may leave."""
+HELD: Final = "some of its atoms are held, and have gradients of zero in the place of their own"
+CHARGES: Final = "point charges stand around it (Bq, QM/MM)"
 _ENERGY_OF: Final[Mapping[str, str]] = MappingProxyType(
     {"DFT": "DFT", "RHF": "SCF", "UHF": "SCF", "ROHF": "SCF", "SCF": "SCF", "MP2": "MP2"}
 )
@@ -72,7 +77,7 @@ class _Reading:
         self.kind = ""
         self.draft: Draft | None = None
         self.draft_energy = ""
-        self.has_failed = False
+        self.has_failed = self.has_charges = False
         self.complete: list[Step] = []
         self.relaxed: bool | None = None
         self.has_ended = False
@@ -110,13 +115,19 @@ class _Reading:
             self.draft = Draft(cell=np.zeros((3, 3)), pbc=(False, False, False), energy=value)
             self.draft.charge, self.draft.spin = self.charge, self.multiplicity
             self.draft.convergence = Convergence.NOT_REACHED if self.has_failed else Convergence.REACHED
+            self.draft.flaws += [CHARGES] if self.has_charges else []
             self.draft_energy, self.has_failed, self.told = name, False, dict(self.aspects)
+            self.has_charges = False
         if self.draft is not None and value is not None:
             self.draft.energies[f"Total {name} energy"] = value
 
     def on_failed(self, line: str) -> None:
         if "failed to converge" in line:
             self.has_failed = True
+
+    def on_charges(self, _line: str) -> None:
+        """Before the energy that they are part of."""
+        self.has_charges = True
 
     def on_gradients(self, line: str) -> None:
         found = _GRADIENTS.fullmatch(line)
@@ -147,6 +158,7 @@ class _Reading:
         where, slope = table(positions, n_atoms), table(gradients, n_atoms)
         draft.positions = None if where is None else where * BOHR_ANG
         draft.forces = None if slope is None else -slope * (HARTREE_EV / BOHR_ANG)
+        draft.flaws += [HELD] if slope is not None and _has_held(slope) else []
         draft.numbers = self._numbers(labels)
         if draft.numbers is None or any(label.lower().startswith("bq") for label in labels):
             draft.flaws.append("it has ghost atoms, or labels that are of no element")
@@ -270,6 +282,12 @@ class _Reading:
         return Closing(ended, self.relaxed, tuple(remarks))
 
 
+def _has_held(gradients: FloatArray) -> bool:
+    """Whether atoms have exactly no gradient though all together do not vanish: an active list, or `fix atom`."""
+    is_zero = (gradients == 0.0).all(axis=1)
+    return bool(is_zero.any() and not is_zero.all() and abs(gradients.sum(axis=0)).max() > STILL_HARTREE_PER_BOHR)
+
+
 _PBE: Final = [
     "PerdewBurkeErnzerhof Exchange Functional 1.000",
     "Perdew 1991 LDA Correlation Functional 1.000 local",
@@ -282,6 +300,7 @@ _EVENTS: Final[Mapping[str, Callable[[_Reading, str], None]]] = MappingProxyType
         "Total SC": _Reading.on_energy,
         "Total MP": _Reading.on_energy,
         "Calculat": _Reading.on_failed,
+        "Bq nucle": _Reading.on_charges,
         "atom    ": _Reading.on_table,
         "Output c": _Reading.on_geometry,
         "Charge  ": _Reading.on_charge,

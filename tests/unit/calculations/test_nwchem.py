@@ -47,6 +47,24 @@ def test_gradients_are_forces_of_the_opposite_sign_at_their_own_coordinates() ->
     np.testing.assert_allclose(first.forces[2], np.array([0.0, 0.091768, -0.035594]) * HARTREE_EV / BOHR_ANG)
 
 
+def test_atoms_that_are_held_have_no_gradients_of_their_own() -> None:
+    held = "0.000000   1.615716  -0.018897    0.000000   0.000000   0.000000"
+
+    def hold(text: str) -> str:
+        return text.replace("0.000000   1.615716  -0.018897    0.000000  -0.091768   0.035594", held)
+
+    steps, _ = read("water-relax", hold)
+    assert "gradients of zero" in steps[0].flaws[0]
+    assert not steps[2].flaws
+
+
+def test_what_stands_among_point_charges_is_refused() -> None:
+    told = " Bq nuclear interaction energy =   3.1091297398677535\n         Total DFT energy"
+    steps, _ = read("water-relax", lambda text: text.replace("         Total DFT energy", told, 1))
+    assert "point charges" in steps[0].flaws[0]
+    assert not steps[2].flaws
+
+
 def test_energies_along_a_relaxation_are_the_work_of_forces() -> None:
     steps = [step for step in read("water-relax")[0] if step.forces is not None]
     for before, after in pairwise(steps):
