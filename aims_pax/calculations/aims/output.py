@@ -182,6 +182,7 @@ class AimsOutput:
         self.n_atoms = self.n_atoms or len(rows)
         if labels != [str(label) for label in range(1, self.n_atoms + 1)]:
             return
+        self.settings.present = set(names)
         found = [self.settings.atomic_number(name) for name in names]
         self.numbers = np.array(found, dtype=np.int64) if all(found) else None
         self.geometry = Geometry(triples(rows), cell)

@@ -90,6 +90,8 @@ class Settings:
     requested: str = ""
     exchange: str = ""
     screening: str = ""
+    present: set[str] = field(default_factory=set)
+    """Species of the atoms; control.in may have others besides."""
     _species_now: str = ""
 
     def echoed(self, line: str) -> None:
@@ -198,7 +200,9 @@ class Settings:
         if self.hubbard:
             aspects[Aspect.HUBBARD] = "; ".join(sorted(self.hubbard))
         potentials = {
-            f"{self._element(name)} {', '.join(one.found)}" for name, one in self.species.items() if one.found
+            f"{self._element(name)} {', '.join(one.found)}"
+            for name, one in self.species.items()
+            if one.found and (name in self.present or not self.present)
         }
         if potentials:
             aspects[Aspect.POTENTIALS] = "; ".join(sorted(potentials))

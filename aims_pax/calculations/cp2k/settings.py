@@ -14,6 +14,7 @@ PROGRAM: Final = "CP2K"
 _FUNCTIONAL: Final = re.compile(r"(\S+):\s*(.*)")
 _OF_SOLIDS: Final = ("revPBE", "PBEsol", "RPBE")
 _SPINS: Final = {"RKS": "not polarised", "UKS": "collinear", "LSD": "collinear"}
+_VERSION: Final = re.compile(r"CP2K version (\S+)")
 _SAID: Final = (
     "CP2K| version",
     "GLOBAL|",
@@ -76,7 +77,8 @@ class Settings:
         mark, _, rest = text.partition("|")
         word = text.split()[-1]
         if mark == "CP2K":
-            self.version = self.version or word
+            found = _VERSION.search(rest)
+            self.version = self.version or ("" if found is None else found[1])
         elif mark == "GLOBAL":
             self._global(rest.strip(), word)
         elif mark in ("DFT", "QS", "HFX_INFO", "MD_PAR", "MD", "POISSON", "BRILLOUIN"):

@@ -331,6 +331,14 @@ def test_dispersion_is_seen_among_the_energies_where_the_input_is_not_repeated()
     assert _only(_head() + CONVERGED + _results(-10.0, 1.0)).method.aspects[Aspect.DISPERSION] == "none"
 
 
+def test_species_that_no_atom_is_of_are_no_setting() -> None:
+    other = (
+        SAID[SAID.index("  Reading configuration") :].replace("species O ", "species N ").replace("8.0000", "7.0000")
+    )
+    step = _only(_head(said=SAID + other) + CONVERGED + _results(-10.0, 1.0) + CLOSE)
+    assert step.method == _only(_head(said=SAID) + CONVERGED + _results(-10.0, 1.0) + CLOSE).method
+
+
 def test_a_species_is_told_by_its_nucleus_and_not_by_its_name() -> None:
     said = SAID.replace("species O   ", "species Ag_1").replace("charge :   8.0000", "charge :  26.0000")
     text = _head(said=said, n_electrons=52).replace("Species O  ", "Species Ag_1")

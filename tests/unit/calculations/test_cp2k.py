@@ -58,6 +58,11 @@ def test_a_single_point_is_read_with_its_settings() -> None:
     assert closing.remarks == (output.ROUNDED,)
 
 
+def test_the_version_of_a_development_branch_is_its_number() -> None:
+    text = _text("sp").replace("CP2K version 2023.1", "CP2K version 2023.1 (Development Version)", 1)
+    assert read_text(READER, text)[0][0].method.version == "2023.1"
+
+
 def test_geometries_of_a_trajectory_go_with_their_energies() -> None:
     """Along a path of constant energy the work of the forces is the change of the energy."""
     steps, _ = published.read(DATA / "md.out.gz")
