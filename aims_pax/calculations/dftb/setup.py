@@ -21,7 +21,7 @@ INPUTS: Final = ("dftb_pin.hsd", "dftb_in.hsd")
 """The first is what DFTB+ wrote of the second, with all defaults."""
 LAST_GEOMETRY: Final = "geo_end.gen"
 _GEN: Final = re.compile(r"^\s*Geometry\s*=?\s*(?:\{\s*)?GenFormat\s*=?\s*\{", re.IGNORECASE | re.MULTILINE)
-_INCLUDED: Final = re.compile(r"\s*<<<\s*[\"']?([^\"'\s}]+)[\"']?")
+_INCLUDED: Final = re.compile(r"(?:\s*#[^\n]*\n)*\s*<<<\s*[\"']?([^\"'\s}]+)[\"']?")
 _EV: Final = MappingProxyType({"": HARTREE_EV, "hartree": HARTREE_EV, "ha": HARTREE_EV, "au": HARTREE_EV, "ev": 1.0,
                                "electronvolt": 1.0, "kelvin": BOLTZMANN_EV_PER_K, "k": BOLTZMANN_EV_PER_K,
                                "rydberg": HARTREE_EV / 2, "ry": HARTREE_EV / 2})  # fmt: skip
@@ -81,7 +81,7 @@ def setup_of(path: Path) -> Setup:
         if text is not None:
             tree = hsd_of(text)
             geometry = _geometry(text, path.parent)
-            lost = () if geometry is not None else (f"The geometry of {name} is in no format that is read.",)
+            lost = () if geometry is not None else (_lost(text, path.parent, name),)
             driver = tree.at("Driver")
             return Setup(
                 method=_method(tree, geometry),
@@ -126,6 +126,15 @@ def _geometry(text: str, folder: Path) -> Geometry | None:
     included = _INCLUDED.match(text[start.end() :])
     inner = text[start.end() :] if included is None else _text(folder / included[1])
     return None if inner is None else _of_gen(inner)
+
+
+def _lost(text: str, folder: Path, name: str) -> str:
+    """Why there is no geometry."""
+    start = _GEN.search(text)
+    included = None if start is None else _INCLUDED.match(text[start.end() :])
+    if included is not None and not (folder / included[1]).is_file():
+        return f"The geometry of {name} is in {included[1]}, which does not lie beside it."
+    return f"The geometry of {name} is in no format that is read."
 
 
 def _of_gen(text: str) -> Geometry | None:

@@ -100,12 +100,12 @@ def steps(lines: Lines) -> Steps:
     """
     setup = setup_of(lines.path)
     tagged = tagged_of(lines)
-    geometry = None if setup.moves_atoms else setup.geometry
-    if geometry is not None and tagged.forces is not None and len(geometry.numbers) != len(tagged.forces):
+    geometry, lost = setup.geometry, ""
+    if geometry is not None and setup.moves_atoms:
+        geometry, lost = None, "Atoms may have moved: without detailed.out nothing tells where these forces are."
+    elif geometry is not None and tagged.forces is not None and len(geometry.numbers) != len(tagged.forces):
+        lost = f"The input has {len(geometry.numbers)} atoms, and there are forces of {len(tagged.forces)}."
         geometry = None
-    lost = () if geometry is not None or setup.geometry is None else (
-        "Atoms may have moved: without detailed.out nothing tells where these forces are.",
-    )  # fmt: skip
     yield Step(
         method=setup.method,
         numbers=None if geometry is None else geometry.numbers,
@@ -119,5 +119,5 @@ def steps(lines: Lines) -> Steps:
         charge=setup.charge,
     )
     is_whole = tagged.energy is not None and tagged.forces is not None
-    remarks = (*setup.remarks, *lost, *((lines.damage,) if lines.damage else ()))
+    remarks = (*setup.remarks, *((lost,) if lost else ()), *((lines.damage,) if lines.damage else ()))
     return Closing(Ended.IN_ORDER if is_whole else Ended.CUT, None, remarks)

@@ -152,6 +152,12 @@ def test_a_geometry_may_be_included(tmp_path: Path) -> None:
     (tmp_path / "water.gen").write_text(GEN)
     write_input(tmp_path, '  <<< "water.gen"\n')
     assert is_usable(gathered(tmp_path, static())[0][0])
+    write_input(tmp_path, "\n  # geometry input file\n  <<< water.gen\n")
+    assert is_usable(gathered(tmp_path, static())[0][0])
+    write_input(tmp_path, "  <<< other.gen\n")
+    (step,), closing = gathered(tmp_path, static())
+    assert not is_usable(step)
+    assert any("other.gen, which does not lie beside it" in remark for remark in closing.remarks)
 
 
 EXPLICIT = """
@@ -263,6 +269,8 @@ def test_results_tag_alone_does_not_say_whether_charges_converged(tmp_path: Path
     (step,), closing = gathered(tmp_path, results(), "results.tag")
     assert not is_usable(step)
     assert "Atoms may have moved" in closing.remarks[-1]
+    write_input(tmp_path, GEN.replace("3 C", "2 C").rpartition("3 2")[0])
+    assert "2 atoms, and there are forces of 3" in gathered(tmp_path, results(), "results.tag")[1].remarks[-1]
 
 
 def test_of_two_outputs_in_a_folder_detailed_out_is_read(tmp_path: Path) -> None:
