@@ -28,6 +28,7 @@ WORK_SHARE: Final = 0.02
 ENTHALPY: Final = "its energy is an enthalpy (PSTRESS)"
 ZERO: Final = "All forces are zero, by symmetry or because they were not computed, which vasprun.xml does not tell."
 BAND: Final = "its forces may hold those of the springs of a band (IMAGES): OUTCAR has them without"
+SEVERAL: Final = "The file holds several runs, one below the other."
 TORN: Final = "parts of other calculations stand between those of the file, as where images of a band write into one"
 OTHER_ENERGY: Final = "its energy is not that of its last electronic cycle, as it is in steps before"
 RESPONSES: Final = ("LEPSILON", "LCALCEPS", "LRPA", "LPEAD", "LCALCPOL")
@@ -47,13 +48,19 @@ class _Draft:
 
 
 class _Reading:
-    """One vasprun.xml on its way."""
+    """One vasprun.xml on its way; it may hold several runs, as an archive of such files does."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
         self._n_steps = self._n_learned = self._n_open = 0
-        self._is_open = self._is_in_order = self._is_torn = self._had_all = False
-        self._foreword: Foreword = foreword_of(lines)
+        self._is_open = False
+        self._remarks: list[str] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self._is_in_order = self._is_torn = self._had_all = False
+        self._foreword: Foreword = foreword_of(self._lines)
+        self._remarks += [remark for remark in self._foreword.remarks if remark not in self._remarks]
         self._methods = {
             is_known: method_of(self._foreword.run, None if is_known else UNNAMED) for is_known in (True, False)
         }
@@ -73,8 +80,16 @@ class _Reading:
                     yield self._step(draft)
             elif "</calculation>" in line:
                 self._is_torn = True
+            elif "<modeling>" in line:
+                self._again()
             elif "</modeling>" in line:
                 self._is_in_order = True
+
+    def _again(self) -> None:
+        """Another run in the same file, with settings and atoms of its own."""
+        if SEVERAL not in self._remarks:
+            self._remarks.append(SEVERAL)
+        self._begin()
 
     def _calculation(self) -> _Draft | None:
         """One calculation; None when the file ends before it does, or it has no end.
@@ -102,6 +117,10 @@ class _Reading:
                     return draft
                 draft, in_cycle = _Draft(), False
                 self._n_open += 1
+            elif "<modeling>" in line:
+                self._n_open += 1
+                self._again()
+                return None
             elif "</modeling>" in line:
                 self._is_in_order = True
                 return None
@@ -211,7 +230,7 @@ class _Reading:
 
     def closing(self) -> Closing:
         """What is known at the end."""
-        remarks = list(self._foreword.remarks)
+        remarks = list(self._remarks)
         if not self._is_in_order:
             open_one = ", and another one was begun" if self._is_open else ""
             remarks.append(f"VASP did not end in order: the file stops after {self._n_steps} whole steps{open_one}.")

@@ -112,6 +112,19 @@ def test_a_file_that_several_images_wrote_into_gives_no_labels_from_there_on(tmp
     assert "images of a band" in steps[1].flaws[0]
 
 
+def test_runs_in_one_file_have_settings_and_atoms_of_their_own(tmp_path: Path) -> None:
+    """An archive of vasprun.xml is unpacked to one text."""
+    told = moments(2)
+    kinds = ((1, "Zr", "PAW_PBE Zr_sv 04Jan2005"), (2, "O ", "PAW_PBE O 08Apr2002"))
+    other = Vasprun(kinds=kinds, settings={"ENMAX": "500.0"}).text(told)
+    for first in (Vasprun().text(told), Vasprun().text(told).rpartition("  <energy>")[0]):
+        steps, closing = steps_of(tmp_path, first + other, "vasprun.xml")
+        assert [step.numbers.tolist()[0] for step in steps[-2:] if step.numbers is not None] == [40, 40]
+        assert [step.method.aspects[Aspect.BASIS] for step in steps[-3:]] == ["400 eV", "500 eV", "500 eV"]
+        assert "several runs" in closing.remarks[0]
+        assert closing.ended is Ended.IN_ORDER
+
+
 def test_an_energy_of_another_calculation_is_found_by_the_cycles(tmp_path: Path) -> None:
     first, second = moments(2)
     text = Vasprun().text([first, replace(second, dispersion_ev=0.2)])
