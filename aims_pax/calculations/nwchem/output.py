@@ -67,6 +67,15 @@ class _Reading:
     def __init__(self, lines: Lines) -> None:
         self.lines = lines
         self.version = ""
+        self.draft: Draft | None = None
+        self.draft_energy = ""
+        self.complete: list[Step] = []
+        self.relaxed: bool | None = None
+        self.has_ended = False
+        self.remarks: list[str] = []
+        self._begin_run()
+
+    def _begin_run(self) -> None:
         self.aspects: dict[Aspect, str] = {}
         self.told: dict[Aspect, str] = {}
         self.n_alpha: float | None = None
@@ -75,13 +84,7 @@ class _Reading:
         self.charge: int | None = None
         self.multiplicity: int | None = None
         self.kind = ""
-        self.draft: Draft | None = None
-        self.draft_energy = ""
         self.has_failed = self.has_charges = False
-        self.complete: list[Step] = []
-        self.relaxed: bool | None = None
-        self.has_ended = False
-        self.remarks: list[str] = []
 
     def taken(self) -> list[Step]:
         """Steps that are complete, which are given away."""
@@ -103,7 +106,9 @@ class _Reading:
     def on_version(self, line: str) -> None:
         found = _VERSION.search(line)
         if found is not None:
-            self.version = found.group(1)
+            self.finish()
+            self._begin_run()
+            self.version, self.has_ended = found.group(1), False
 
     def on_energy(self, line: str) -> None:
         """A DFT or SCF energy begins a step; one of a correlated method is another one of the same geometry."""
@@ -218,6 +223,8 @@ class _Reading:
         self.aspects[Aspect.SPIN] = _SPINS.get(kind, kind)
 
     def on_functional(self, _line: str) -> None:
+        """A correction for dispersion is told behind it, where there is one."""
+        self.aspects.pop(Aspect.DISPERSION, None)
         next(self.lines, None)
         rows = []
         while (line := self.lines.peek()) is not None and line.strip():
@@ -250,8 +257,13 @@ class _Reading:
         return chemical_symbols[number] if 0 < number < len(chemical_symbols) else tag
 
     def on_dispersion(self, line: str) -> None:
+        """`Dispersion Parameters`, then a model and its numbers; without a model it is Grimme's of 2004 or 2006."""
         if "Model" in line:
             self.aspects[Aspect.DISPERSION] = line.strip().removesuffix(" Model").removeprefix("DFT-")
+        elif "Parameters" in line:
+            self.aspects[Aspect.DISPERSION] = "D2"
+        elif line.lstrip().startswith("s6") and self.aspects.get(Aspect.DISPERSION) == "D2":
+            self.aspects[Aspect.DISPERSION] = f"D2, s6 {real_after(line, ':'):g}" if real_after(line, ":") else "D2"
 
     def on_dielectric(self, line: str) -> None:
         value = real_after(line, "=")
@@ -313,7 +325,10 @@ _EVENTS: Final[Mapping[str, Callable[[_Reading, str], None]]] = MappingProxyType
         "XC Infor": _Reading.on_functional,
         "Grid use": _Reading.on_grid,
         "Summary ": _Reading.on_basis,
+        "Dispersi": _Reading.on_dispersion,
+        "s6 scale": _Reading.on_dispersion,
         "DFT-D3 M": _Reading.on_dispersion,
+        "DFT-D3BJ": _Reading.on_dispersion,
         "DFT-D2 M": _Reading.on_dispersion,
         "dielectr": _Reading.on_dielectric,
         "NWChem G": _Reading.on_relaxation,

@@ -58,6 +58,40 @@ def test_atoms_that_are_held_have_no_gradients_of_their_own() -> None:
     assert not steps[2].flaws
 
 
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("          s6 scale factor :        1.400000000000\n", "D2, s6 1.4"),
+        ("             DFT-D3 Model   \n          s8 scale factor  :        1.0\n", "D3"),
+        ("            DFT-D3BJ Model   \n", "D3BJ"),
+    ],
+)
+def test_dispersion_is_told_for_each_energy(model: str, expected: str) -> None:
+    told = f"      Dispersion Parameters\n      ---------------------\n\n{model}\n         Total DFT energy"
+    steps, _ = read("water-relax", lambda text: text.replace("         Total DFT energy", told, 1))
+    assert steps[0].method.aspects[Aspect.DISPERSION] == expected
+    assert steps[1].method.aspects[Aspect.DISPERSION] == "D3"
+
+
+def test_a_later_task_without_dispersion_has_none() -> None:
+    def without(text: str) -> str:
+        first, _, last = text.rpartition("      Dispersion Parameters")
+        return first + last.replace("DFT-D3 Model", "")
+
+    steps, _ = read("water-relax", without)
+    assert Aspect.DISPERSION in steps[0].method.aspects
+    assert Aspect.DISPERSION not in steps[-1].method.aspects
+
+
+def test_runs_in_one_file_have_settings_of_their_own() -> None:
+    other = text_of("water-relax").replace('"ao basis"', '"other"').replace("  Charge           :     0", "")
+    steps, _ = read_text(text_of("water-relax") + other, output.steps)
+    alone = read("water-relax")[0]
+    assert len(steps) == 2 * len(alone)
+    assert [step.method for step in steps[: len(alone)]] == [step.method for step in alone]
+    assert all(Aspect.BASIS not in step.method.aspects for step in steps[len(alone) :])
+
+
 def test_what_stands_among_point_charges_is_refused() -> None:
     told = " Bq nuclear interaction energy =   3.1091297398677535\n         Total DFT energy"
     steps, _ = read("water-relax", lambda text: text.replace("         Total DFT energy", told, 1))
