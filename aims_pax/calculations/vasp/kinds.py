@@ -21,8 +21,8 @@ _LEARNING: Final = re.compile(r'name="ML_(?:FF_)?LMLFF"[^>]*>\s*\.?T', re.IGNORE
 
 
 def is_outcar(text: str, name: str) -> bool:
-    """Whether the head of a file is that of an OUTCAR."""
-    return _VERSION.match(text) is not None or any(mark in text for mark in _MARKS)
+    """Whether the head of a file is that of an OUTCAR; what VASP writes to the screen may begin alike."""
+    return (_VERSION.match(text) is not None and "executed on" in text) or any(mark in text for mark in _MARKS)
 
 
 def is_vasprun(text: str, name: str) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from aims_pax.calculations.method import Aspect
+from aims_pax.calculations.registry import reader_of
 from aims_pax.calculations.step import Closing, Convergence, Ended
 from aims_pax.calculations.vasp.potential import element_of
 
@@ -21,6 +22,13 @@ from .written_vasp import CELL, KILOBAR, KILOBARS, Moment, Outcar, Vasprun, is_s
 @pytest.mark.parametrize("expected", parameters("vasp"))
 def test_published_files_are_read_right(expected: dict[str, Any]) -> None:
     check(expected)
+
+
+def test_what_vasp_writes_to_the_screen_is_no_outcar(tmp_path: Path) -> None:
+    """An image of a band writes it beside its OUTCAR."""
+    screen = tmp_path / "stdout"
+    screen.write_text(" vasp.5.4.4.18Apr17-6-g9f103f2a35 (build Mar 30 2021) complex\n POSCAR found type information\n")
+    assert reader_of(screen) is None
 
 
 def cases() -> Path:
