@@ -10,6 +10,9 @@ from aims_pax.calculations.step import Convergence, Step
 from aims_pax.frame import BoolArray, FloatArray, IntArray
 
 PERIODIC: Final = (True, True, True)
+STILL_EV_PER_ANG: Final = 0.05
+"""Sum of all forces along an axis that integration grids may leave."""
+HELD: Final = "atoms that are held have forces of zero in the place of their own"
 LARGE_FORCE_EV_PER_ANG: Final = 100.0
 """Larger ones are right where atoms overlap, and of no use for a model: they are told."""
 
@@ -67,6 +70,20 @@ class Draft:
             spin=self.spin,
             fixed=self.fixed if self.fixed is not None and n_atoms == {len(self.fixed)} else None,
         )
+
+
+def has_held(forces: FloatArray) -> bool:
+    """Whether components of some atoms are exactly zero along an axis where all forces together do not vanish.
+
+    NWChem, CP2K and FHI-aims print zeros for atoms that were held fixed; what else than these takes up the sum?
+
+    Parameters
+    ----------
+    forces : (n_atoms, 3), eV/Å
+    """
+    is_zero = forces == 0.0
+    is_short = is_zero.any(axis=0) & ~is_zero.all(axis=0)
+    return bool((is_short & (abs(forces.sum(axis=0)) > STILL_EV_PER_ANG)).any())
 
 
 def _is_whole(positions: FloatArray, cell: FloatArray) -> bool:

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from aims_pax.calculations.aims.settings import Settings
+from aims_pax.calculations.draft import HELD, has_held
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.numerals import number, numbers, triples
 from aims_pax.calculations.reader import Steps
@@ -358,7 +359,7 @@ class AimsOutput:
             stress=draft.stress,
             convergence=draft.convergence,
             energies=draft.energies,
-            flaws=(),
+            flaws=(HELD,) if is_constrained and draft.forces is not None and has_held(draft.forces) else (),
             remarks=(CONSTRAINED,) if is_constrained else (),
             charge=self.charge,
             spin=None if is_periodic else _multiplicity(draft.moment),

@@ -14,6 +14,7 @@ from ase.data import chemical_symbols
 
 from aims_pax.calculations.cp2k.beside import Beside, Frame
 from aims_pax.calculations.cp2k.settings import Settings
+from aims_pax.calculations.draft import HELD, has_held
 from aims_pax.calculations.elements import atomic_number
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.numerals import number, numbers, triples
@@ -317,6 +318,8 @@ class Cp2kOutput:
             draft.flaws.append("several evaluations of forces take part in it")
         if self.has_ghosts:
             draft.flaws.append("it has ghost atoms")
+        if draft.forces is not None and has_held(draft.forces):
+            draft.flaws.append(HELD)
         letters = self.settings.periodicity
         pbc = (True,) * 3 if not letters else tuple(axis in letters for axis in "XYZ")
         return Step(

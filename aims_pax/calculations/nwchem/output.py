@@ -12,14 +12,13 @@ from typing import Final
 import numpy as np
 from ase.data import chemical_symbols
 
-from aims_pax.calculations.draft import Draft, table
+from aims_pax.calculations.draft import HELD, Draft, has_held, table
 from aims_pax.calculations.elements import atomic_number
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.method import Aspect, Method
 from aims_pax.calculations.reader import Steps
 from aims_pax.calculations.rows import even_reals, real_after, reals
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
-from aims_pax.frame import FloatArray
 from aims_pax.units import BOHR_ANG, HARTREE_EV
 
 PROGRAM: Final = "NWChem"
@@ -31,9 +30,6 @@ _BASIS: Final = re.compile(r"(\S+)\s{2,}(\S.*?)\s{2,}\d+\s+\d+\s+\S+\s*")
 _SPINS: Final[Mapping[str, str]] = MappingProxyType(
     {"closed shell": "not polarised", "RHF": "not polarised", "spin polarized": "polarised", "UHF": "polarised"}
 )
-STILL_HARTREE_PER_BOHR: Final = 1e-3
-"""Sum of all gradients that integration grids may leave."""
-HELD: Final = "some of its atoms are held, and have gradients of zero in the place of their own"
 CHARGES: Final = "point charges stand around it (Bq, QM/MM)"
 _ENERGY_OF: Final[Mapping[str, str]] = MappingProxyType(
     {"DFT": "DFT", "RHF": "SCF", "UHF": "SCF", "ROHF": "SCF", "SCF": "SCF", "MP2": "MP2"}
@@ -163,7 +159,7 @@ class _Reading:
         where, slope = table(positions, n_atoms), table(gradients, n_atoms)
         draft.positions = None if where is None else where * BOHR_ANG
         draft.forces = None if slope is None else -slope * (HARTREE_EV / BOHR_ANG)
-        draft.flaws += [HELD] if slope is not None and _has_held(slope) else []
+        draft.flaws += [HELD] if draft.forces is not None and has_held(draft.forces) else []
         draft.numbers = self._numbers(labels)
         if draft.numbers is None or any(label.lower().startswith("bq") for label in labels):
             draft.flaws.append("it has ghost atoms, or labels that are of no element")
@@ -292,12 +288,6 @@ class _Reading:
             remarks.append(f"It ends early: {self.lines.damage}.")
         ended = Ended.IN_ORDER if self.has_ended and not self.lines.damage else Ended.CUT
         return Closing(ended, self.relaxed, tuple(remarks))
-
-
-def _has_held(gradients: FloatArray) -> bool:
-    """Whether atoms have exactly no gradient though all together do not vanish: an active list, or `fix atom`."""
-    is_zero = (gradients == 0.0).all(axis=1)
-    return bool(is_zero.any() and not is_zero.all() and abs(gradients.sum(axis=0)).max() > STILL_HARTREE_PER_BOHR)
 
 
 _PBE: Final = [

@@ -63,6 +63,15 @@ def test_the_version_of_a_development_branch_is_its_number() -> None:
     assert read_text(READER, text)[0][0].method.version == "2023.1"
 
 
+def test_forces_of_an_atom_that_is_held_are_not_taken_for_its_own() -> None:
+    text = _text("sp")
+    start = text.index("ATOMIC FORCES in")
+    row = text[start:].splitlines()[4]
+    kept = row[: -len("     0.08060129     0.07800293     0.00000011")] + "     0.00000000" * 3
+    (step,), _ = read_text(READER, text.replace(row, kept))
+    assert "forces of zero" in step.flaws[0]
+
+
 def test_geometries_of_a_trajectory_go_with_their_energies() -> None:
     """Along a path of constant energy the work of the forces is the change of the energy."""
     steps, _ = published.read(DATA / "md.out.gz")

@@ -54,7 +54,7 @@ def test_atoms_that_are_held_have_no_gradients_of_their_own() -> None:
         return text.replace("0.000000   1.615716  -0.018897    0.000000  -0.091768   0.035594", held)
 
     steps, _ = read("water-relax", hold)
-    assert "gradients of zero" in steps[0].flaws[0]
+    assert "forces of zero" in steps[0].flaws[0]
     assert not steps[2].flaws
 
 
