@@ -92,13 +92,6 @@ def _is_whole(positions: FloatArray, cell: FloatArray) -> bool:
     return bool(np.all(np.ptp(fractions, axis=0) <= 0.5 + 1e-6))
 
 
-def table(rows: list[list[float] | None], n_rows: int | None) -> FloatArray | None:
-    """Rows of three numbers as an array; None if one could not be read, or there are not as many as there should be."""
-    if not rows or (n_rows is not None and len(rows) != n_rows) or any(row is None for row in rows):
-        return None
-    return np.array(rows, dtype=float)
-
-
 def voigt(matrix: FloatArray) -> FloatArray:
     """The six components xx, yy, zz, yz, xz, xy of a symmetric matrix (3, 3)."""
     return np.array([matrix[i, j] for i, j in ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))])

@@ -11,11 +11,11 @@ from typing import Final
 import numpy as np
 
 from aims_pax.calculations.abinit.variables import Variables
-from aims_pax.calculations.draft import Draft, table, voigt
+from aims_pax.calculations.draft import Draft, voigt
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.method import Method
+from aims_pax.calculations.numerals import even_reals, number_after, reals, stacked
 from aims_pax.calculations.reader import Steps
-from aims_pax.calculations.rows import even_reals, real_after, reals
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
 from aims_pax.frame import FloatArray
 from aims_pax.units import BOHR_ANG, HARTREE_EV
@@ -127,7 +127,7 @@ class _Reading:
             Variables().read(self.lines)
 
     def on_data_set(self, line: str) -> None:
-        number = real_after(line, "DATASET")
+        number = number_after(line, "DATASET")
         self.finish()
         if number is not None:
             self.data_set = int(number)
@@ -145,7 +145,7 @@ class _Reading:
 
     def on_functional(self, line: str) -> None:
         """The functional that is taken from the pseudopotentials is not echoed."""
-        code = real_after(self.lines.peek() or "", "ixc=")
+        code = number_after(self.lines.peek() or "", "ixc=")
         if "for the present dataset" in line and code is not None:
             self.variables.words[f"ixc{self.data_set}"] = [str(round(code))]
 
@@ -155,12 +155,12 @@ class _Reading:
             even_reals(row.partition("=")[2].partition("G(")[0], 3) if f"R({index})=" in row else None
             for index, row in enumerate(rows, 1)
         ]
-        cell = table(found, 3)
+        cell = stacked(found, 3)
         self.cell = None if cell is None else cell * BOHR_ANG
 
     def on_cycle(self, line: str) -> None:
         found = _CYCLE.fullmatch(line)
-        number = real_after(line[:9], "ETOT")
+        number = number_after(line[:9], "ETOT")
         if self.draft is None or number is None or number <= self.last_cycle:
             self.begin()
         draft = self.draft
@@ -171,7 +171,7 @@ class _Reading:
     def on_convergence(self, line: str) -> None:
         if self.draft is None:
             return
-        number = real_after(line, "SCF step")
+        number = number_after(line, "SCF step")
         if number is not None and int(number) != self.last_cycle:
             self.draft.energy = None
         self.draft.convergence = Convergence.REACHED
@@ -212,7 +212,7 @@ class _Reading:
 
     def on_primitive(self, line: str) -> None:
         if "rprimd" in line and self.draft is not None:
-            rows = table([even_reals(row, 3) for row in self.lines.take(3)], 3)
+            rows = stacked([even_reals(row, 3) for row in self.lines.take(3)], 3)
             self.draft.cell = None if rows is None else rows * BOHR_ANG
 
     def on_total(self, line: str) -> None:
@@ -260,7 +260,7 @@ class _Reading:
         while len(rows) != n_atoms and (found := row.fullmatch(self.lines.peek() or "")) is not None:
             next(self.lines)
             rows.append(even_reals(found.group(1) if found.re is _INDEXED else found.group(), 3))
-        whole = table(rows, n_atoms)
+        whole = stacked(rows, n_atoms)
         return None if whole is None else whole * unit
 
     def closing(self) -> Closing:

@@ -6,10 +6,10 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.calculations.columns import number, table
 from aims_pax.calculations.dftb.setup import Geometry, Setup, last_geometry, moved, setup_of
 from aims_pax.calculations.dftb.tagged import FORCE, STRESS, tagged_beside
 from aims_pax.calculations.lines import Lines
+from aims_pax.calculations.numerals import number, table
 from aims_pax.calculations.reader import Steps
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
 from aims_pax.frame import FloatArray, IntArray

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from aims_pax.calculations.columns import number, table, whole
 from aims_pax.calculations.dftb.hsd import Node, hsd_of
 from aims_pax.calculations.method import Aspect, Method
+from aims_pax.calculations.numerals import number, table, whole
 from aims_pax.frame import FloatArray, IntArray
 from aims_pax.units import BOHR_ANG, BOLTZMANN_EV_PER_K, HARTREE_EV
 

@@ -7,9 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.calculations.columns import number
 from aims_pax.calculations.dftb.setup import setup_of
 from aims_pax.calculations.lines import Lines, opened
+from aims_pax.calculations.numerals import number
 from aims_pax.calculations.reader import Steps
 from aims_pax.calculations.step import Closing, Ended, Step
 from aims_pax.frame import FloatArray

@@ -6,9 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.calculations.draft import table
 from aims_pax.calculations.lines import Lines
-from aims_pax.calculations.rows import even_reals, real_after, reals
+from aims_pax.calculations.numerals import even_reals, number_after, reals, stacked
 from aims_pax.frame import BoolArray, FloatArray
 from aims_pax.units import BOHR_ANG
 
@@ -52,7 +51,7 @@ class Geometry:
 
     def read_alat(self, line: str) -> None:
         """`celldm(1)=   8.680892  celldm(2)= ...` or `(alat=  8.68089159)`, bohr."""
-        alat = real_after(line, "=")
+        alat = number_after(line, "=")
         self.alat_ang = alat * BOHR_ANG if alat is not None and alat > 0.0 else None
 
     def read_axes(self, lines: Lines) -> FloatArray | None:
@@ -61,7 +60,7 @@ class Geometry:
         while len(rows) < 3 and (found := _AXIS.fullmatch(lines.peek() or "")) is not None:
             next(lines)
             rows.append(reals(found.group(1), 3))
-        axes = table(rows, 3)
+        axes = stacked(rows, 3)
         if not self._is_of_card:
             self.cell = None if axes is None or self.alat_ang is None else axes * self.alat_ang
             self._cell_is_new = self.cell is not None
@@ -77,14 +76,14 @@ class Geometry:
             rows.append(even_reals(found.group(2), 3))
         if ("alat" not in line and "a_0" not in line) or self._is_of_card:
             return
-        found_rows = table(rows, n_atoms)
+        found_rows = stacked(rows, n_atoms)
         self.labels, self.fixed = labels, None
         self.positions = None if found_rows is None or self.alat_ang is None else found_rows * self.alat_ang
         self.is_new = True
 
     def read_cell_card(self, line: str, lines: Lines) -> None:
         """`CELL_PARAMETERS (alat= 8.68089159)`, `(angstrom)`, `(bohr)` and three rows."""
-        rows = table([reals(one, 3) for one in lines.take(3)], 3)
+        rows = stacked([reals(one, 3) for one in lines.take(3)], 3)
         if "=" in line:
             self.read_alat(line)
         unit = self._unit(line)
@@ -109,7 +108,7 @@ class Geometry:
         if not self.cell_is_known:
             self.cell = None
         self.labels, self.fixed = labels, np.array(masks, dtype=bool) if any(map(any, masks)) else None
-        self.positions = self._cartesian(line, table(rows, n_atoms))
+        self.positions = self._cartesian(line, stacked(rows, n_atoms))
         self.is_new = self._is_of_card = True
 
     def _cartesian(self, line: str, rows: FloatArray | None) -> FloatArray | None:

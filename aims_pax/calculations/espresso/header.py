@@ -14,7 +14,7 @@ from aims_pax.calculations.espresso.functional import functional_of, hybrid_of
 from aims_pax.calculations.espresso.mesh import mesh_of
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.method import Aspect, Method
-from aims_pax.calculations.rows import first_reals, real_after, reals
+from aims_pax.calculations.numerals import number, number_after, reals
 from aims_pax.frame import FloatArray
 from aims_pax.units import HARTREE_EV
 
@@ -118,11 +118,11 @@ def _on_program(header: Header, line: str, _: Lines) -> None:
 
 def _on_number_of(header: Header, line: str, lines: Lines) -> None:
     if "atoms/cell" in line:
-        count = real_after(line, "=")
+        count = number_after(line, "=")
         header.n_atoms = int(count) if count is not None and count >= 1 else None
     elif "electrons" in line:
-        header.n_electrons = real_after(line, "=")
-        up, down = real_after(line, "(up:"), real_after(line, "down:")
+        header.n_electrons = number_after(line, "=")
+        up, down = number_after(line, "(up:"), number_after(line, "down:")
         if up is not None and down is not None:
             header.aspects[Aspect.SPIN] = "polarised"
             if abs(up - down - round(up - down)) < 0.011:
@@ -134,7 +134,7 @@ def _on_number_of(header: Header, line: str, lines: Lines) -> None:
 def _read_points(header: Header, line: str, lines: Lines) -> None:
     header.aspects[Aspect.SMEARING] = _smearing_of(line, header.aspects.get(Aspect.SMEARING, ""))
     header.points, header._mesh = [], None
-    count = real_after(line, "=")
+    count = number_after(line, "=")
     if count is None or "cart. coord." not in (lines.peek() or ""):
         return
     next(lines)
@@ -159,8 +159,8 @@ def _smearing_of(line: str, before: str) -> str:
         kind, width = new.group(1).lower(), new.group(2)
     else:
         return before if before.startswith("occupations") else "none"
-    value = first_reals(width, 1)
-    return _SMEARINGS.get(kind, kind) + (f" {value[0] * RYDBERG_EV:.6g} eV" if value else "")
+    value = number(width)
+    return _SMEARINGS.get(kind, kind) + (f" {value * RYDBERG_EV:.6g} eV" if value is not None else "")
 
 
 def _on_functional(header: Header, line: str, lines: Lines) -> None:
@@ -171,7 +171,7 @@ def _on_functional(header: Header, line: str, lines: Lines) -> None:
 
 def _on_exact_exchange(header: Header, line: str, _: Lines) -> None:
     name = header.aspects.get(Aspect.FUNCTIONAL, "")
-    header.aspects[Aspect.FUNCTIONAL] = hybrid_of(name, real_after(line, "="))
+    header.aspects[Aspect.FUNCTIONAL] = hybrid_of(name, number_after(line, "="))
 
 
 def _on_potential(header: Header, line: str, lines: Lines) -> None:
@@ -223,7 +223,7 @@ def _on_intersite(header: Header, line: str, _: Lines) -> None:
 
 def _cutoff(name: str) -> Callable[[Header, str, Lines], None]:
     def read(header: Header, line: str, _: Lines) -> None:
-        value = real_after(line, "=")
+        value = number_after(line, "=")
         if value is not None:
             header.cutoffs[name] = float(f"{value * RYDBERG_EV:.6g}")
 
@@ -251,7 +251,7 @@ def _on_noncollinear(header: Header, line: str, _: Lines) -> None:
 
 def _on_threshold(header: Header, line: str, _: Lines) -> None:
     if "threshold" in line:
-        header.threshold_ry = real_after(line, "=")
+        header.threshold_ry = number_after(line, "=")
 
 
 def _on_isolated(header: Header, line: str, _: Lines) -> None:

@@ -11,12 +11,12 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.calculations.draft import Draft, table, voigt
+from aims_pax.calculations.draft import Draft, voigt
 from aims_pax.calculations.espresso.geometry import Geometry
 from aims_pax.calculations.espresso.header import HEADER, RYDBERG_EV, Header
 from aims_pax.calculations.lines import Lines
+from aims_pax.calculations.numerals import even_reals, number_after, reals, stacked
 from aims_pax.calculations.reader import Steps
-from aims_pax.calculations.rows import even_reals, first_reals, real_after
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
 from aims_pax.units import BOHR_ANG
 
@@ -168,11 +168,11 @@ class _Reading:
         if "Harris-Foulkes" in following:
             next(self.lines)
             following = self.lines.peek() or ""
-        self.accuracy_ry = real_after(following, "<") if "scf accuracy" in following else None
+        self.accuracy_ry = number_after(following, "<") if "scf accuracy" in following else None
 
     def on_other_energy(self, line: str) -> None:
         name, mark, rest = line.rpartition("=")
-        value = real_after(mark + rest, "=") if "Ry" in rest else None
+        value = number_after(mark + rest, "=") if "Ry" in rest else None
         if self.draft is not None and value is not None:
             self.draft.energies[" ".join(name.lstrip("! ").split())] = value * RYDBERG_EV
 
@@ -214,7 +214,7 @@ class _Reading:
             next(self.lines)
             rows.append(even_reals(found.group(2), 3))
         n_atoms = self.header.n_atoms or (None if draft.positions is None else len(draft.positions))
-        found_rows = table(rows, n_atoms)
+        found_rows = stacked(rows, n_atoms)
         draft.forces = None if found_rows is None else found_rows * RYDBERG_PER_BOHR
         if found_rows is None:
             draft.flaws.append("its table of forces is broken")
@@ -232,7 +232,7 @@ class _Reading:
     def on_stress(self, line: str) -> None:
         if "stress" not in line or "bohr**3" not in line:
             return
-        matrix = table([first_reals(one, 3) for one in self.lines.take(3)], 3)
+        matrix = stacked([reals(one, 3, may_go_on=True) for one in self.lines.take(3)], 3)
         if matrix is not None:
             self.open_draft().stress = voigt(-matrix * RYDBERG_PER_BOHR3)
 

@@ -17,8 +17,8 @@ from aims_pax.calculations.espresso.functional import hybrid_of
 from aims_pax.calculations.espresso.header import PROGRAM
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.method import Aspect, Method
+from aims_pax.calculations.numerals import reals
 from aims_pax.calculations.reader import Steps
-from aims_pax.calculations.rows import reals
 from aims_pax.calculations.step import Closing, Convergence, Ended
 from aims_pax.frame import FloatArray
 from aims_pax.units import BOHR_ANG, HARTREE_EV

@@ -12,12 +12,12 @@ from typing import Final
 import numpy as np
 from ase.data import chemical_symbols
 
-from aims_pax.calculations.draft import HELD, Draft, has_held, table
+from aims_pax.calculations.draft import HELD, Draft, has_held
 from aims_pax.calculations.elements import atomic_number
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.method import Aspect, Method
+from aims_pax.calculations.numerals import even_reals, number_after, reals, stacked
 from aims_pax.calculations.reader import Steps
-from aims_pax.calculations.rows import even_reals, real_after, reals
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
 from aims_pax.units import BOHR_ANG, HARTREE_EV
 
@@ -156,7 +156,7 @@ class _Reading:
             self.told = dict(self.aspects)
         self._pair(draft)
         n_atoms = len(self.charges) or None
-        where, slope = table(positions, n_atoms), table(gradients, n_atoms)
+        where, slope = stacked(positions, n_atoms), stacked(gradients, n_atoms)
         draft.positions = None if where is None else where * BOHR_ANG
         draft.forces = None if slope is None else -slope * (HARTREE_EV / BOHR_ANG)
         draft.flaws += [HELD] if draft.forces is not None and has_held(draft.forces) else []
@@ -198,17 +198,17 @@ class _Reading:
             self.elements[found.group(2).lower()] = round(row[0])
 
     def on_charge(self, line: str) -> None:
-        value = real_after(line.replace("=", ":"), ":")
+        value = number_after(line.replace("=", ":"), ":")
         if value is not None and value == round(value):
             self.charge = round(value)
 
     def on_multiplicity(self, line: str) -> None:
-        value = real_after(line, ":")
+        value = number_after(line, ":")
         self.multiplicity = None if value is None else round(value)
 
     def on_electrons(self, line: str) -> None:
         """`alpha electrons = 6`, then those of the other spin."""
-        count = real_after(line, "=")
+        count = number_after(line, "=")
         if line.lstrip().startswith("alpha"):
             self.n_alpha = count
         elif count is not None and self.n_alpha is not None:
@@ -259,10 +259,10 @@ class _Reading:
         elif "Parameters" in line:
             self.aspects[Aspect.DISPERSION] = "D2"
         elif line.lstrip().startswith("s6") and self.aspects.get(Aspect.DISPERSION) == "D2":
-            self.aspects[Aspect.DISPERSION] = f"D2, s6 {real_after(line, ':'):g}" if real_after(line, ":") else "D2"
+            self.aspects[Aspect.DISPERSION] = f"D2, s6 {number_after(line, ':'):g}" if number_after(line, ":") else "D2"
 
     def on_dielectric(self, line: str) -> None:
-        value = real_after(line, "=")
+        value = number_after(line, "=")
         if value is not None:
             self.aspects[Aspect.SOLVATION] = f"COSMO, dielectric constant {value:g}"
 

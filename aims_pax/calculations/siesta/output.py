@@ -11,10 +11,10 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.calculations.draft import Draft, table, voigt
+from aims_pax.calculations.draft import Draft, voigt
 from aims_pax.calculations.lines import Lines
+from aims_pax.calculations.numerals import even_reals, number_after, stacked
 from aims_pax.calculations.reader import Steps
-from aims_pax.calculations.rows import even_reals, real_after
 from aims_pax.calculations.siesta.settings import Settings
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
 from aims_pax.frame import FloatArray
@@ -170,13 +170,13 @@ class _Reading:
             next(self.lines)
             rows.append(even_reals(found.group(1), 3))
             species.append(int(found.group(2)))
-        positions = table(rows, None)
+        positions = stacked(rows, None)
         self.initial = None if positions is None else (species, positions)
         self.n_atoms = self.n_atoms or len(rows) or None
 
     def on_count(self, line: str) -> None:
         """`initatomlists: Number of atoms, orbitals, and projectors:     64   832  1024`."""
-        count = real_after(line, "projectors:")
+        count = number_after(line, "projectors:")
         if count is not None and count >= 1:
             self.n_atoms = int(count)
 
@@ -189,7 +189,7 @@ class _Reading:
                 break
             next(self.lines)
             rows.append(even_reals(found.group(2), 3))
-        self.draft.forces = table(rows, self.n_atoms)
+        self.draft.forces = stacked(rows, self.n_atoms)
 
     def _read_stress(self) -> None:
         if self.draft is None or self.draft.stress is not None:
@@ -202,7 +202,7 @@ class _Reading:
         while len(rows) < 3 and (row := even_reals((self.lines.peek() or "").removeprefix("siesta:"), 3)) is not None:
             next(self.lines)
             rows.append(row)
-        return table(rows, 3)
+        return stacked(rows, 3)
 
     def on_coordinates(self, line: str) -> None:
         """The geometry of the step; the one that is printed at the end is of it, or of none."""
@@ -219,7 +219,7 @@ class _Reading:
             next(self.lines)
             rows.append(even_reals(found.group(1), 3))
             species.append(int(found.group(2)))
-        positions = table(rows, self.n_atoms)
+        positions = stacked(rows, self.n_atoms)
         if self.draft is None or self.draft.energy is not None or self.draft.forces is not None:
             self.begin()
         if self.draft is not None:

@@ -10,7 +10,7 @@ from ase.data import chemical_symbols
 
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.method import Aspect, Method
-from aims_pax.calculations.rows import real_after, reals
+from aims_pax.calculations.numerals import number_after, reals
 from aims_pax.units import BOHR_ANG, BOLTZMANN_EV_PER_K, HARTREE_EV
 
 PROGRAM: Final = "SIESTA"
@@ -73,7 +73,7 @@ class Settings:
     def read_species(self, line: str) -> None:
         """`Species number: 1 Label: Si Atomic number: 14`, in either order."""
         found = _SPECIES.search(line)
-        number = real_after(line, "Atomic number:")
+        number = number_after(line, "Atomic number:")
         if found is None or number is None:
             return
         self.elements[int(found.group(1))] = int(number)
@@ -138,7 +138,7 @@ class Settings:
     def read_parameter(self, line: str) -> None:
         """One line of the simulation parameters, `redata: Mesh Cutoff = 300.0000  Ry`."""
         name, _, rest = line[7:].partition("=")
-        text, value = " ".join(name.split()), real_after(line, "=")
+        text, value = " ".join(name.split()), number_after(line, "=")
         if text == "Mesh Cutoff" and value is not None:
             self.mesh_cutoff_ev = value * _RYDBERG_EV
         elif text == "Electronic Temperature" and value is not None:

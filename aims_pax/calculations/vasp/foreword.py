@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.calculations.columns import is_true, number, whole
 from aims_pax.calculations.lines import Lines
+from aims_pax.calculations.numerals import is_true, number, whole
 from aims_pax.calculations.vasp.potential import element_of, named, title_of
 from aims_pax.calculations.vasp.run import Run
 from aims_pax.frame import BoolArray, IntArray

@@ -5,8 +5,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from aims_pax.calculations.columns import table, values, whole
 from aims_pax.calculations.lines import Lines
+from aims_pax.calculations.numerals import table, values, whole
 from aims_pax.calculations.vasp.mesh import mesh_of
 from aims_pax.calculations.vasp.potential import title_of
 from aims_pax.calculations.vasp.run import Run

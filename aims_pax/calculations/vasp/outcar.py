@@ -11,9 +11,9 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.calculations.columns import number, table, values, whole
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.method import Method
+from aims_pax.calculations.numerals import number, table, values, whole
 from aims_pax.calculations.reader import Steps
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
 from aims_pax.calculations.vasp.cycle import LEARNED, NO_CYCLE, Cycle, entropy_remark

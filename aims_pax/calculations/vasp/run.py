@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.calculations.columns import is_true, number, values, whole
+from aims_pax.calculations.numerals import is_true, number, values, whole
 from aims_pax.calculations.vasp.potential import element_of
 from aims_pax.frame import IntArray
 

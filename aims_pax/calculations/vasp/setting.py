@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from aims_pax.calculations.columns import number, values
 from aims_pax.calculations.method import Aspect, Method
+from aims_pax.calculations.numerals import number, values
 from aims_pax.calculations.vasp.potential import element_of, functional_of
 from aims_pax.calculations.vasp.run import Run
 

@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from aims_pax.calculations.columns import number, table
 from aims_pax.calculations.lines import Lines
+from aims_pax.calculations.numerals import number, table
 from aims_pax.calculations.reader import Steps
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
 from aims_pax.calculations.vasp.cycle import LEARNED, NO_CYCLE, Cycle, entropy_remark

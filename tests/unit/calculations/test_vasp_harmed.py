@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aims_pax.calculations.columns import table, values
+from aims_pax.calculations.numerals import table, values
 from aims_pax.calculations.registry import reader_of
 from aims_pax.calculations.step import Step
 
