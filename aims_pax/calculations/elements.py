@@ -14,4 +14,9 @@ def atomic_number(label: str) -> int | None:
     Letters that follow are no part of a longer name: ``Ob`` is no oxygen, for it may be anything.
     """
     letters = _LETTERS.match(label)
-    return None if letters is None else atomic_numbers.get(letters.group().capitalize()) or None
+    return None if letters is None else number_of(letters.group().capitalize())
+
+
+def number_of(symbol: str) -> int | None:
+    """The element of exactly this symbol."""
+    return atomic_numbers.get(symbol) or None

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from aims_pax.calculations.dftb.hsd import Node, hsd_of
+from aims_pax.calculations.elements import number_of
 from aims_pax.calculations.method import Aspect, Method
 from aims_pax.calculations.numerals import number, table, whole
 from aims_pax.frame import FloatArray, IntArray
@@ -152,9 +153,7 @@ def _of_gen(text: str) -> Geometry | None:
 
 def _explicit(node: Node) -> Geometry | None:
     """Coordinates with the numbers of their types before them; without a unit they are in Bohr."""
-    from ase.data import atomic_numbers
-
-    types = [atomic_numbers.get(name, 0) for name in " ".join(node.at("TypeNames").rows).split()]
+    types = [number_of(name) or 0 for name in " ".join(node.at("TypeNames").rows).split()]
     coordinates = node.at("TypesAndCoordinates")
     rows = table(coordinates.rows, (len(coordinates.rows), 4), (8,))
     unit = _ANG.get(coordinates.unit.lower())

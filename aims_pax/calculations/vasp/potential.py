@@ -1,13 +1,11 @@
 """Elements by the titles of pseudopotentials: `PAW_PBE Ti_sv 26Sep2005` is titanium."""
 
 import re
-from collections.abc import Mapping
 from typing import Final
 
-from ase.data import atomic_numbers
+from aims_pax.calculations.elements import number_of
 
 _ELEMENT: Final = re.compile(r"([A-Z][a-z]?)(?:_[\w.+-]*)?")
-_NUMBERS: Final[Mapping[str, int]] = atomic_numbers
 _SHORT: Final = {"X": "Xe", "r": "Zr"}
 """What some files of VASP 5 write in the place of an element that has a longer name in its potential's title."""
 
@@ -22,7 +20,7 @@ def element_of(title: str) -> int | None:
     words = title.split()
     for word in words[1:] + words[:1]:
         match = _ELEMENT.fullmatch(word)
-        if match is not None and (number := _NUMBERS.get(match[1], 0)) > 0:
+        if match is not None and (number := number_of(match[1])) is not None:
             return number
     return None
 
@@ -30,7 +28,7 @@ def element_of(title: str) -> int | None:
 def named(symbol: str) -> int | None:
     """Atomic number by the symbol that vasprun.xml or POSCAR gives."""
     name = _SHORT.get(symbol.strip(), symbol.strip())
-    return _NUMBERS.get(name.split("_")[0].split("/")[0], 0) or None
+    return number_of(name.split("_")[0].split("/")[0])
 
 
 def functional_of(title: str) -> str | None:
