@@ -12,11 +12,12 @@ import numpy as np
 
 from aims_pax.calculations.abinit.variables import Variables
 from aims_pax.calculations.draft import Draft, voigt
+from aims_pax.calculations.events import Reading, followed
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.method import Method
 from aims_pax.calculations.numerals import even_reals, number_after, reals, stacked
 from aims_pax.calculations.reader import Steps
-from aims_pax.calculations.step import Closing, Convergence, Ended, Step
+from aims_pax.calculations.step import Closing, Convergence, Step
 from aims_pax.frame import FloatArray
 from aims_pax.units import BOHR_ANG, HARTREE_EV
 
@@ -42,23 +43,14 @@ def recognises(text: str, _name: str) -> bool:
 
 def steps(lines: Lines) -> Steps:
     """The steps of an output of ABINIT."""
-    reading = _Reading(lines)
-    for line in lines:
-        act = _EVENTS.get(line.lstrip()[:5])
-        if act is not None:
-            act(reading, line)
-            if reading.complete:
-                yield from reading.taken()
-    reading.finish()
-    yield from reading.taken()
-    return reading.closing()
+    return followed(_Reading(lines), _EVENTS)
 
 
-class _Reading:
+class _Reading(Reading):
     """Where the reading of one output stands."""
 
     def __init__(self, lines: Lines) -> None:
-        self.lines = lines
+        super().__init__(lines)
         self.variables = Variables()
         self.version = ""
         self.potentials: dict[int, str] = {}
@@ -66,17 +58,8 @@ class _Reading:
         self.cell: FloatArray | None = None
         self.has_iterations = False
         self.method: Method | None = None
-        self.draft: Draft | None = None
         self.last_cycle = 0
-        self.complete: list[Step] = []
         self.compositions: set[tuple[int, ...]] = set()
-        self.relaxed: bool | None = None
-        self.has_ended = False
-
-    def taken(self) -> list[Step]:
-        """Steps that are complete, which are given away."""
-        taken, self.complete = self.complete, []
-        return taken
 
     def begin(self) -> Draft:
         """A new step of the data set."""
@@ -101,16 +84,12 @@ class _Reading:
         self.draft = draft
         return draft
 
-    def finish(self) -> None:
-        """The step that is being read is complete."""
-        draft, self.draft = self.draft, None
-        if draft is None:
-            return
+    def completed(self, draft: Draft) -> Step:
         if draft.convergence is Convergence.NOT_STATED:
             draft.flaws.append("nothing is said of its convergence, which ABINIT says of each cycle")
         if self.method is None:
             self.method = self.variables.method(self.data_set, self.version, self.potentials)
-        self.complete.append(draft.step(self.method))
+        return draft.step(self.method)
 
     def on_version(self, line: str) -> None:
         found = _VERSION.search(line)
@@ -264,16 +243,9 @@ class _Reading:
         return None if whole is None else whole * unit
 
     def closing(self) -> Closing:
-        """What is known at the end of the file."""
-        remarks = []
         if len(self.compositions) > 1:
-            remarks.append("It holds data sets of different composition.")
-        if self.relaxed is False:
-            remarks.append("Its relaxation has not converged.")
-        if self.lines.damage:
-            remarks.append(f"It ends early: {self.lines.damage}.")
-        ended = Ended.IN_ORDER if self.has_ended and not self.lines.damage else Ended.CUT
-        return Closing(ended, self.relaxed, tuple(remarks))
+            self.remarks.append("It holds data sets of different composition.")
+        return super().closing()
 
 
 _EVENTS: Final[Mapping[str, Callable[[_Reading, str], None]]] = MappingProxyType(

@@ -14,10 +14,11 @@ import numpy as np
 from aims_pax.calculations.draft import Draft, voigt
 from aims_pax.calculations.espresso.geometry import Geometry
 from aims_pax.calculations.espresso.header import HEADER, RYDBERG_EV, Header
+from aims_pax.calculations.events import Reading, followed
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.numerals import even_reals, number_after, reals, stacked
 from aims_pax.calculations.reader import Steps
-from aims_pax.calculations.step import Closing, Convergence, Ended, Step
+from aims_pax.calculations.step import Closing, Convergence, Step
 from aims_pax.units import BOHR_ANG
 
 RYDBERG_PER_BOHR: Final = RYDBERG_EV / BOHR_ANG
@@ -41,32 +42,17 @@ def recognises(text: str, _name: str) -> bool:
 
 def steps(lines: Lines) -> Steps:
     """The steps of an output of pw.x."""
-    reading = _Reading(lines)
-    event_of = dict.fromkeys(HEADER, _Reading.on_setting) | dict(_EVENTS)
-    for line in lines:
-        act = event_of.get(line.lstrip()[:8])
-        if act is not None:
-            act(reading, line)
-            if reading.complete:
-                yield from reading.taken()
-    reading.finish()
-    yield from reading.taken()
-    return reading.closing()
+    return followed(_Reading(lines), dict.fromkeys(HEADER, _Reading.on_setting) | dict(_EVENTS))
 
 
-class _Reading:
+class _Reading(Reading):
     """Where the reading of one output stands."""
 
     def __init__(self, lines: Lines) -> None:
-        self.lines = lines
+        super().__init__(lines)
         self.header = Header()
         self.geometry = Geometry()
-        self.draft: Draft | None = None
-        self.complete: list[Step] = []
         self.n_runs = 0
-        self.relaxed: bool | None = None
-        self.has_ended = False
-        self.remarks: list[str] = []
         self._begin_run()
 
     def _begin_run(self) -> None:
@@ -90,11 +76,6 @@ class _Reading:
         self.header, self.geometry, self.has_ended = Header(), Geometry(), False
         self._begin_run()
         HEADER["Program "](self.header, line, self.lines)
-
-    def taken(self) -> list[Step]:
-        """Steps that are complete, which are given away."""
-        taken, self.complete = self.complete, []
-        return taken
 
     def begin(self) -> Draft:
         """A new step of the geometry that was printed last; one that was computed already is not taken twice."""
@@ -123,11 +104,7 @@ class _Reading:
         """The step that is being read."""
         return self.begin() if self.draft is None else self.draft
 
-    def finish(self) -> None:
-        """The step that is being read is complete."""
-        draft, self.draft = self.draft, None
-        if draft is None:
-            return
+    def completed(self, draft: Draft) -> Step:
         self._judge(draft)
         if self.header.n_electrons_vary:
             draft.flaws.append("its number of electrons varies (grand-canonical)")
@@ -135,7 +112,7 @@ class _Reading:
             draft.remarks.append(FINAL_SCF)
         if self.header.is_isolated:
             draft.isolate()
-        self.complete.append(draft.step(self.header.method()))
+        return draft.step(self.header.method())
 
     def _judge(self, draft: Draft) -> None:
         """What is known of the self-consistency."""
@@ -294,16 +271,9 @@ class _Reading:
         self.has_ended = self.has_ended or "JOB DONE" in line or "CPU" in line
 
     def closing(self) -> Closing:
-        """What is known at the end of the file."""
-        remarks = list(dict.fromkeys(self.remarks))
         if self.n_runs > 1:
-            remarks.append(f"It holds {self.n_runs} runs, each read with its own settings.")
-        if self.relaxed is False:
-            remarks.append("Its relaxation has not converged.")
-        if self.lines.damage:
-            remarks.append(f"It ends early: {self.lines.damage}.")
-        ended = Ended.IN_ORDER if self.has_ended and not self.lines.damage else Ended.CUT
-        return Closing(ended, self.relaxed, tuple(remarks))
+            self.remarks.append(f"It holds {self.n_runs} runs, each read with its own settings.")
+        return super().closing()
 
 
 _EVENTS: Final[Mapping[str, Callable[[_Reading, str], None]]] = MappingProxyType(

@@ -14,11 +14,12 @@ from ase.data import chemical_symbols
 
 from aims_pax.calculations.draft import HELD, Draft, has_held
 from aims_pax.calculations.elements import atomic_number
+from aims_pax.calculations.events import Reading, followed
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.method import Aspect, Method
 from aims_pax.calculations.numerals import even_reals, number_after, reals, stacked
 from aims_pax.calculations.reader import Steps
-from aims_pax.calculations.step import Closing, Convergence, Ended, Step
+from aims_pax.calculations.step import Convergence, Step
 from aims_pax.units import BOHR_ANG, HARTREE_EV
 
 PROGRAM: Final = "NWChem"
@@ -45,30 +46,16 @@ def recognises(text: str, _name: str) -> bool:
 
 def steps(lines: Lines) -> Steps:
     """The steps of an output of NWChem."""
-    reading = _Reading(lines)
-    for line in lines:
-        act = _EVENTS.get(line.lstrip()[:8])
-        if act is not None:
-            act(reading, line)
-            if reading.complete:
-                yield from reading.taken()
-    reading.finish()
-    yield from reading.taken()
-    return reading.closing()
+    return followed(_Reading(lines), _EVENTS)
 
 
-class _Reading:
+class _Reading(Reading):
     """Where the reading of one output stands."""
 
     def __init__(self, lines: Lines) -> None:
-        self.lines = lines
+        super().__init__(lines)
         self.version = ""
-        self.draft: Draft | None = None
         self.draft_energy = ""
-        self.complete: list[Step] = []
-        self.relaxed: bool | None = None
-        self.has_ended = False
-        self.remarks: list[str] = []
         self._begin_run()
 
     def _begin_run(self) -> None:
@@ -82,22 +69,13 @@ class _Reading:
         self.kind = ""
         self.has_failed = self.has_charges = False
 
-    def taken(self) -> list[Step]:
-        """Steps that are complete, which are given away."""
-        taken, self.complete = self.complete, []
-        return taken
-
-    def finish(self) -> None:
-        """The step that is being read is complete."""
-        draft, self.draft = self.draft, None
-        if draft is None:
-            return
+    def completed(self, draft: Draft) -> Step:
         aspects = dict(self.told)
         if self.draft_energy != "DFT":
             aspects[Aspect.FUNCTIONAL] = {"SCF": "Hartree-Fock"}.get(self.draft_energy, self.draft_energy)
             aspects.pop(Aspect.ACCURACY, None)
             aspects.pop(Aspect.DISPERSION, None)
-        self.complete.append(draft.step(Method(PROGRAM, self.version, MappingProxyType(aspects))))
+        return draft.step(Method(PROGRAM, self.version, MappingProxyType(aspects)))
 
     def on_version(self, line: str) -> None:
         found = _VERSION.search(line)
@@ -278,16 +256,6 @@ class _Reading:
 
     def on_end(self, _line: str) -> None:
         self.has_ended = True
-
-    def closing(self) -> Closing:
-        """What is known at the end of the file."""
-        remarks = list(dict.fromkeys(self.remarks))
-        if self.relaxed is False:
-            remarks.append("Its relaxation has not converged.")
-        if self.lines.damage:
-            remarks.append(f"It ends early: {self.lines.damage}.")
-        ended = Ended.IN_ORDER if self.has_ended and not self.lines.damage else Ended.CUT
-        return Closing(ended, self.relaxed, tuple(remarks))
 
 
 _PBE: Final = [

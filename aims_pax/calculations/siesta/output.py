@@ -12,11 +12,12 @@ from typing import Final
 import numpy as np
 
 from aims_pax.calculations.draft import Draft, voigt
+from aims_pax.calculations.events import Reading, followed
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.numerals import even_reals, number_after, stacked
 from aims_pax.calculations.reader import Steps
 from aims_pax.calculations.siesta.settings import Settings
-from aims_pax.calculations.step import Closing, Convergence, Ended, Step
+from aims_pax.calculations.step import Closing, Convergence, Step
 from aims_pax.frame import FloatArray
 from aims_pax.units import BOHR_ANG
 
@@ -36,33 +37,20 @@ def recognises(text: str, _name: str) -> bool:
 
 def steps(lines: Lines) -> Steps:
     """The steps of an output of SIESTA."""
-    reading = _Reading(lines)
-    for line in lines:
-        act = _EVENTS.get(line.lstrip()[:8])
-        if act is not None:
-            act(reading, line)
-            if reading.complete:
-                yield from reading.taken()
-    reading.finish()
-    yield from reading.taken()
-    return reading.closing()
+    return followed(_Reading(lines), _EVENTS)
 
 
-class _Reading:
+class _Reading(Reading):
     """Where the reading of one output stands."""
 
     def __init__(self, lines: Lines) -> None:
-        self.lines = lines
+        super().__init__(lines)
         self.settings = Settings()
-        self.draft: Draft | None = None
-        self.complete: list[Step] = []
         self.initial: tuple[list[int], FloatArray] | None = None
         self.n_atoms: int | None = None
         self.cell: FloatArray | None = None
         self.is_molecule = False
         self.n_steps = 0
-        self.has_ended = False
-        self.relaxed: bool | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -71,11 +59,6 @@ class _Reading:
         self.last_change: float | None = None
         self.free_energy: float | None = None
         self.enthalpy: float | None = None
-
-    def taken(self) -> list[Step]:
-        """Steps that are complete, which are given away."""
-        taken, self.complete = self.complete, []
-        return taken
 
     def on_begin(self, line: str) -> None:
         """`Begin MD step = 1`, `Begin CG opt. move = 0`, `Single-point calculation`."""
@@ -95,16 +78,12 @@ class _Reading:
             self.positions = ("bohr", species, rows)
         return self.draft
 
-    def finish(self) -> None:
-        """The step that is being read is complete."""
-        draft, self.draft = self.draft, None
-        if draft is None:
-            return
+    def completed(self, draft: Draft) -> Step:
         self._place(draft)
         self._judge(draft)
         if self.is_molecule:
             draft.isolate()
-        self.complete.append(draft.step(self.settings.method()))
+        return draft.step(self.settings.method())
 
     def _place(self, draft: Draft) -> None:
         if self.positions is None:
@@ -284,17 +263,9 @@ class _Reading:
         self.has_ended = True
 
     def closing(self) -> Closing:
-        """What is known at the end of the file."""
-        relaxed = self.relaxed
-        if relaxed is None and self.settings.is_optimised and self.n_steps > 0:
-            relaxed = False
-        remarks = []
-        if relaxed is False:
-            remarks.append("Its relaxation has not converged.")
-        if self.lines.damage:
-            remarks.append(f"It ends early: {self.lines.damage}.")
-        ended = Ended.IN_ORDER if self.has_ended and not self.lines.damage else Ended.CUT
-        return Closing(ended, relaxed, tuple(remarks))
+        if self.relaxed is None and self.settings.is_optimised and self.n_steps > 0:
+            self.relaxed = False
+        return super().closing()
 
 
 _EVENTS: Final[Mapping[str, Callable[[_Reading, str], None]]] = MappingProxyType(
