@@ -13,7 +13,8 @@ from aims_pax.calculations.abinit import output
 from aims_pax.calculations.method import Aspect
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
 from tests.unit.calculations import published
-from tests.unit.calculations.spoiling import check_damaged, read_text, work_ev
+from tests.unit.calculations.damage import read_text, require_survival
+from tests.unit.calculations.work import work_ev
 
 HERE: Final = Path(__file__).parents[2] / "data" / "outputs" / "abinit"
 RUNS: Final = ("si-two-sets", "h2-md", "si-unconverged")
@@ -24,7 +25,7 @@ def text_of(name: str) -> str:
 
 
 def read(name: str, change: Callable[[str], str] = str) -> tuple[list[Step], Closing]:
-    return read_text(change(text_of(name)), output.steps)
+    return read_text(output.steps, change(text_of(name)))
 
 
 @pytest.mark.parametrize("expected", published.parameters("abinit"))
@@ -108,4 +109,4 @@ def test_settings_are_those_of_the_data_set() -> None:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_damaged_outputs_give_steps_of_the_whole_one_or_none(name: str) -> None:
-    check_damaged(text_of(name), output.steps)
+    require_survival(output.steps, text_of(name))

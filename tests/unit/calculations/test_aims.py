@@ -107,7 +107,7 @@ def _dynamics() -> str:
 
 
 def _only(text: str) -> Step:
-    steps, _ = read_text(READER, text)
+    steps, _ = read_text(READER.steps, text)
     assert len(steps) == 1
     return steps[0]
 
@@ -132,7 +132,7 @@ def test_the_energy_is_the_free_one_and_the_others_are_kept() -> None:
 
 def test_the_updated_structure_of_a_relaxation_is_the_next_one() -> None:
     strained = tuple(tuple(1.01 * value for value in vector) for vector in CELL)
-    steps, closing = read_text(READER, _relaxation(cell=strained))
+    steps, closing = read_text(READER.steps, _relaxation(cell=strained))
     assert _heights(steps) == [1.2, 1.3]
     assert closing.relaxed is True
     assert steps[0].cell is not None
@@ -142,20 +142,20 @@ def test_the_updated_structure_of_a_relaxation_is_the_next_one() -> None:
 
 
 def test_a_relaxation_that_moves_atoms_alone_keeps_its_cell() -> None:
-    steps, _ = read_text(READER, _relaxation())
+    steps, _ = read_text(READER.steps, _relaxation())
     assert steps[1].cell is not None
     np.testing.assert_allclose(steps[1].cell, REAL_CELL)
 
 
 def test_the_structure_of_a_step_of_dynamics_comes_after_its_forces() -> None:
-    steps, closing = read_text(READER, _dynamics())
+    steps, closing = read_text(READER.steps, _dynamics())
     assert _heights(steps) == [1.2, 1.25]
     assert closing.ended is Ended.IN_ORDER
     assert closing.relaxed is None
 
 
 def test_a_step_of_dynamics_without_its_structure_has_no_positions() -> None:
-    steps, closing = read_text(READER, _dynamics().partition("  Final a")[0])
+    steps, closing = read_text(READER.steps, _dynamics().partition("  Final a")[0])
     assert _heights(steps) == [1.2, None]
     assert closing.ended is Ended.CUT
 
@@ -275,7 +275,7 @@ def test_a_table_of_forces_that_is_not_whole_gives_no_forces() -> None:
 
 def test_runs_one_after_the_other_in_one_file_are_told() -> None:
     one = _head() + CONVERGED + _results(-10.0, 1.0) + CLOSE
-    steps, closing = read_text(READER, one + one.partition("Have a nice")[0])
+    steps, closing = read_text(READER.steps, one + one.partition("Have a nice")[0])
     assert len(steps) == 2
     assert closing.ended is Ended.CUT
     assert closing.remarks == ("2 runs stand in this file.",)
@@ -350,5 +350,5 @@ def test_a_species_is_told_by_its_nucleus_and_not_by_its_name() -> None:
 
 @pytest.mark.parametrize("text", [_relaxation(cell=CELL), _dynamics(), _numerical_stress()])
 def test_damage_is_survived_and_never_gives_other_numbers(text: str) -> None:
-    require_survival(READER, text)
-    require_losses_told(READER, text)
+    require_survival(READER.steps, text)
+    require_losses_told(READER.steps, text)

@@ -60,7 +60,7 @@ def test_a_single_point_is_read_with_its_settings() -> None:
 
 def test_the_version_of_a_development_branch_is_its_number() -> None:
     text = _text("sp").replace("CP2K version 2023.1", "CP2K version 2023.1 (Development Version)", 1)
-    assert read_text(READER, text)[0][0].method.version == "2023.1"
+    assert read_text(READER.steps, text)[0][0].method.version == "2023.1"
 
 
 def test_forces_of_an_atom_that_is_held_are_not_taken_for_its_own() -> None:
@@ -68,7 +68,7 @@ def test_forces_of_an_atom_that_is_held_are_not_taken_for_its_own() -> None:
     start = text.index("ATOMIC FORCES in")
     row = text[start:].splitlines()[4]
     kept = row[: -len("     0.08060129     0.07800293     0.00000011")] + "     0.00000000" * 3
-    (step,), _ = read_text(READER, text.replace(row, kept))
+    (step,), _ = read_text(READER.steps, text.replace(row, kept))
     assert "forces of zero" in step.flaws[0]
 
 
@@ -160,7 +160,7 @@ def test_positions_beside_that_are_others_than_those_printed_are_told(tmp_path: 
 
 def test_a_kind_is_no_element() -> None:
     (step,), _ = read_text(
-        READER, _text("sp").replace("1 O     8", "1 Al    8").replace("Atomic kind: O ", "Atomic kind: Al")
+        READER.steps, _text("sp").replace("1 O     8", "1 Al    8").replace("Atomic kind: O ", "Atomic kind: Al")
     )
     assert step.numbers is not None
     assert step.numbers.tolist() == [8, 1, 1]
@@ -199,12 +199,12 @@ OLD: Final = """\
 def test_tables_of_all_versions_say_the_same() -> None:
     """Of 2025 (energies and forces with units of their own) and up to 7.1 (stress without a mark)."""
     text = _text("sp")
-    (known,), _ = read_text(READER, text)
+    (known,), _ = read_text(READER.steps, text)
     head, _, rest = text.partition(" ENERGY| Total")
     new = head + NEW + rest[rest.index("STRESS| Eigenvectors") :]
     old = text[: text.index(" STRESS| Analytical")] + OLD + rest[rest.index(" STRESS| Eigenvectors") :]
     for other in (new, old):
-        (step,), _ = read_text(READER, other)
+        (step,), _ = read_text(READER.steps, other)
         assert step.forces is not None
         assert known.forces is not None
         assert step.stress is not None
@@ -216,14 +216,14 @@ def test_tables_of_all_versions_say_the_same() -> None:
 
 def test_a_run_that_was_stopped_within_a_cycle_is_told() -> None:
     (step,), _ = read_text(
-        READER, _text("sp").replace("*** SCF run converged", "*** SCF run terminated by external request")
+        READER.steps, _text("sp").replace("*** SCF run converged", "*** SCF run terminated by external request")
     )
     assert step.convergence is Convergence.NOT_REACHED
 
 
 def test_runs_appended_to_one_file_are_told() -> None:
     text = _text("sp")
-    steps, closing = read_text(READER, text + text)
+    steps, closing = read_text(READER.steps, text + text)
     assert len(steps) == 2
     assert all(published.is_usable(step) for step in steps)
     assert "2 runs stand in this file." in closing.remarks
@@ -246,8 +246,8 @@ def test_files_beside_are_found_by_the_name_of_the_project(tmp_path: Path) -> No
 def test_damage_is_survived_and_never_gives_other_numbers() -> None:
     text = _text("sp")
     core = text[text.index("  **** **** ******") :]
-    require_survival(READER, core, every_bytes=1500, n_losses=40)
+    require_survival(READER.steps, core, every_bytes=1500, n_each=40)
     start = core.index(" MODULE QUICKSTEP: ATOMIC")
     head, tail = core[:start], core[start : core.index("DBCSR STATISTICS")]
     short = "\n".join(line for line in (head + tail).splitlines() if "|" in line or "Atom" in line or line in tail)
-    require_losses_told(READER, short[short.index(" CELL| Volume") :])
+    require_losses_told(READER.steps, short[short.index(" CELL| Volume") :])

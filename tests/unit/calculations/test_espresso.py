@@ -15,7 +15,8 @@ from aims_pax.calculations.espresso.mesh import mesh_of
 from aims_pax.calculations.method import Aspect
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
 from tests.unit.calculations import published
-from tests.unit.calculations.spoiling import check_damaged, read_text, work_ev
+from tests.unit.calculations.damage import read_text, require_survival
+from tests.unit.calculations.work import work_ev
 
 HERE: Final = Path(__file__).parents[2] / "data" / "outputs" / "espresso"
 RUNS: Final = ("si-vcrelax", "si-md", "si-vcmd", "si-unconverged", "si-hybrid", "h2-relax")
@@ -26,7 +27,7 @@ def text_of(name: str) -> str:
 
 
 def read(name: str, change: Callable[[str], str] = str) -> tuple[list[Step], Closing]:
-    return read_text(change(text_of(name)), output.steps)
+    return read_text(output.steps, change(text_of(name)))
 
 
 @pytest.mark.parametrize("expected", published.parameters("qe"))
@@ -198,8 +199,8 @@ def test_an_intersite_hubbard_term_is_told() -> None:
 def test_version_4_ends_with_its_times() -> None:
     text = text_of("si-md").replace("JOB DONE", "")
     assert "PWSCF        :" in text
-    assert read_text(text, output.steps)[1].ended is Ended.IN_ORDER
-    assert read_text(text[: text.index("PWSCF        :")], output.steps)[1].ended is Ended.CUT
+    assert read_text(output.steps, text)[1].ended is Ended.IN_ORDER
+    assert read_text(output.steps, text[: text.index("PWSCF        :")])[1].ended is Ended.CUT
 
 
 def test_other_programs_of_the_suite_are_not_pw_x() -> None:
@@ -249,7 +250,7 @@ def test_a_charged_cell_tells_its_charge() -> None:
 def test_two_runs_in_one_file_are_read_with_their_own_settings_and_the_cut_one_is_told() -> None:
     text = text_of("si-md")
     cut = text[: text.rindex("Forces acting")]
-    steps, closing = read_text(cut + text_of("si-hybrid"), output.steps)
+    steps, closing = read_text(output.steps, cut + text_of("si-hybrid"))
     assert [step.missing for step in steps] == [()] * 4 + [("forces",), ()]
     assert steps[-1].method.aspects[Aspect.FUNCTIONAL].startswith("PBE0")
     assert closing.ended is Ended.IN_ORDER
@@ -276,7 +277,7 @@ def test_energies_of_each_cycle_without_a_word_of_convergence_are_refused() -> N
 
 @pytest.mark.parametrize("name", RUNS)
 def test_damaged_outputs_give_steps_of_the_whole_one_or_none(name: str) -> None:
-    check_damaged(text_of(name), output.steps)
+    require_survival(output.steps, text_of(name))
 
 
 def xml_of(name: str) -> str:
@@ -285,7 +286,7 @@ def xml_of(name: str) -> str:
 
 @pytest.mark.parametrize("name", ["si-vcrelax", "si-md"])
 def test_steps_of_the_xml_file_are_those_of_the_standard_output(name: str) -> None:
-    steps, closing = read_text(xml_of(name), schema.steps)
+    steps, closing = read_text(schema.steps, xml_of(name))
     printed, _ = read(name)
     assert len(steps) == len(printed)
     for step, other in zip(steps, printed, strict=True):
@@ -297,14 +298,14 @@ def test_steps_of_the_xml_file_are_those_of_the_standard_output(name: str) -> No
 
 
 def test_final_results_of_a_moving_run_are_left_out_of_its_xml_file_for_they_are_of_two_geometries() -> None:
-    steps, closing = read_text(xml_of("si-vcrelax"), schema.steps)
+    steps, closing = read_text(schema.steps, xml_of("si-vcrelax"))
     assert len(steps) == 6
     assert closing.relaxed is False
     assert any("another geometry" in remark for remark in closing.remarks)
 
 
 def test_a_single_point_of_the_xml_file_has_its_stress_and_mesh() -> None:
-    steps, _ = read_text(xml_of("si-scf"), schema.steps)
+    steps, _ = read_text(schema.steps, xml_of("si-scf"))
     assert len(steps) == 1
     assert steps[0].stress is not None
     assert steps[0].stress[0] == pytest.approx(-0.02172027, abs=1e-7)
@@ -314,4 +315,4 @@ def test_a_single_point_of_the_xml_file_has_its_stress_and_mesh() -> None:
 
 @pytest.mark.parametrize("name", ["si-vcrelax", "si-scf"])
 def test_damaged_xml_files_give_steps_of_the_whole_one_or_none(name: str) -> None:
-    check_damaged(xml_of(name), schema.steps, n_each=20)
+    require_survival(schema.steps, xml_of(name), n_each=20)

@@ -82,7 +82,7 @@ def _step(height: float, energy: float, force: float) -> str:
 
 
 def _only(text: str) -> Step:
-    steps, _ = read_text(READER, text)
+    steps, _ = read_text(READER.steps, text)
     assert len(steps) == 1
     return steps[0]
 
@@ -114,7 +114,7 @@ def test_the_energy_is_the_free_one_and_settings_are_told() -> None:
 
 
 def test_each_structure_goes_with_the_energy_that_follows_it() -> None:
-    steps, closing = read_text(READER, HEAD + _step(1.3575, -10.0, 0.5) + _step(1.37, -11.0, 0.1) + END)
+    steps, closing = read_text(READER.steps, HEAD + _step(1.3575, -10.0, 0.5) + _step(1.37, -11.0, 0.1) + END)
     assert [float(np.asarray(step.positions)[1, 2]) for step in steps] == [1.3575, 1.37]
     assert [float(np.asarray(step.forces)[1, 2]) for step in steps] == [0.5, 0.1]
     assert closing.ended is Ended.IN_ORDER
@@ -145,5 +145,5 @@ def test_a_correction_that_was_added_outside_is_left_out_and_told() -> None:
 
 def test_damage_is_survived_and_never_gives_other_numbers() -> None:
     text = HEAD + _step(1.3575, -10.0, 0.5) + _step(1.37, -11.0, 0.1) + END
-    require_survival(READER, text, every_bytes=31)
-    require_losses_told(READER, text)
+    require_survival(READER.steps, text, every_bytes=31)
+    require_losses_told(READER.steps, text)

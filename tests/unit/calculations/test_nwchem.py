@@ -14,7 +14,7 @@ from aims_pax.calculations.nwchem import output
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
 from aims_pax.units import BOHR_ANG, HARTREE_EV
 from tests.unit.calculations import published
-from tests.unit.calculations.spoiling import check_damaged, read_text
+from tests.unit.calculations.damage import read_text, require_survival
 
 HERE: Final = Path(__file__).parents[2] / "data" / "outputs" / "nwchem"
 
@@ -24,7 +24,7 @@ def text_of(name: str) -> str:
 
 
 def read(name: str, change: Callable[[str], str] = str) -> tuple[list[Step], Closing]:
-    return read_text(change(text_of(name)), output.steps)
+    return read_text(output.steps, change(text_of(name)))
 
 
 @pytest.mark.parametrize("expected", published.parameters("nwchem"))
@@ -85,7 +85,7 @@ def test_a_later_task_without_dispersion_has_none() -> None:
 
 def test_runs_in_one_file_have_settings_of_their_own() -> None:
     other = text_of("water-relax").replace('"ao basis"', '"other"').replace("  Charge           :     0", "")
-    steps, _ = read_text(text_of("water-relax") + other, output.steps)
+    steps, _ = read_text(output.steps, text_of("water-relax") + other)
     alone = read("water-relax")[0]
     assert len(steps) == 2 * len(alone)
     assert [step.method for step in steps[: len(alone)]] == [step.method for step in alone]
@@ -147,7 +147,7 @@ def test_gradients_of_mp2_take_the_energy_of_mp2() -> None:
 
 def test_calculations_by_plane_waves_are_told_to_be_left_out() -> None:
     head = text_of("water-relax")[:4000] + "          *               NWPW PSPW Calculation              *\n"
-    steps, closing = read_text(head, output.steps)
+    steps, closing = read_text(output.steps, head)
     assert steps == []
     assert any("plane waves" in remark for remark in closing.remarks)
 
@@ -174,4 +174,4 @@ def test_settings_are_those_of_the_method_of_each_step() -> None:
 
 @pytest.mark.parametrize("name", ["water-relax", "hydroxide"])
 def test_damaged_outputs_give_steps_of_the_whole_one_or_none(name: str) -> None:
-    check_damaged(text_of(name), output.steps)
+    require_survival(output.steps, text_of(name))

@@ -94,7 +94,7 @@ def _optimisation() -> str:
 
 
 def _only(text: str) -> Step:
-    steps, _ = read_text(READER, text)
+    steps, _ = read_text(READER.steps, text)
     assert len(steps) == 1
     return steps[0]
 
@@ -124,7 +124,7 @@ def test_forces_are_minus_the_gradient_and_settings_are_told() -> None:
 
 
 def test_the_last_energy_of_an_optimisation_has_no_forces() -> None:
-    steps, closing = read_text(READER, _optimisation())
+    steps, closing = read_text(READER.steps, _optimisation())
     assert [step.forces is None for step in steps] == [False, False, True]
     assert [step.positions is not None and float(step.positions[1, 2]) for step in steps] == [1.0, 0.98, 0.97]
     assert closing.relaxed is True
@@ -152,7 +152,7 @@ def test_a_remark_on_the_line_of_the_energy_is_no_number() -> None:
 
 
 def test_a_second_energy_of_one_structure_is_of_another_one() -> None:
-    steps, _ = read_text(READER, HEAD + _step(1.0, -75.5, 0.02) + ENERGY.format(-75.4) + GRADIENT.format(0.03))
+    steps, _ = read_text(READER.steps, HEAD + _step(1.0, -75.5, 0.02) + ENERGY.format(-75.4) + GRADIENT.format(0.03))
     assert [step.positions is None for step in steps] == [False, True]
 
 
@@ -185,7 +185,7 @@ def test_an_engrad_file_is_one_step_of_unknown_convergence() -> None:
         "# The atomic numbers and current coordinates in Bohr\n#\n   8     0.0    0.0    0.0\n   1     0.0    0.0   "
         " 1.8897261\n"
     )
-    (step,), _ = read_text(ENGRAD, text)
+    (step,), _ = read_text(ENGRAD.steps, text)
     assert engrad.recognises(text, "orca.engrad")
     assert step.energy == pytest.approx(-75.5 * HARTREE_EV)
     assert step.positions is not None
@@ -193,9 +193,9 @@ def test_an_engrad_file_is_one_step_of_unknown_convergence() -> None:
     assert step.forces is not None
     assert step.forces[1, 2] == pytest.approx(0.02 * HARTREE_EV / BOHR_ANG)
     assert step.convergence is Convergence.NOT_STATED
-    require_losses_told(ENGRAD, text)
+    require_losses_told(ENGRAD.steps, text)
 
 
 def test_damage_is_survived_and_never_gives_other_numbers() -> None:
-    require_survival(READER, _optimisation(), every_bytes=41)
-    require_losses_told(READER, _optimisation())
+    require_survival(READER.steps, _optimisation(), every_bytes=41)
+    require_losses_told(READER.steps, _optimisation())

@@ -12,7 +12,7 @@ from aims_pax.calculations.siesta import output
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
 from aims_pax.units import BOHR_ANG
 from tests.unit.calculations import published
-from tests.unit.calculations.spoiling import check_damaged, read_text
+from tests.unit.calculations.damage import read_text, require_survival
 
 HEAD: Final = """\
 Siesta Version: siesta-4.0--500
@@ -103,7 +103,7 @@ def _rows(rows: Sequence[Sequence[float]], start: str) -> str:
 
 
 def read(*printed: Printed, head: str = HEAD, tail: str = TAIL) -> tuple[list[Step], Closing]:
-    return read_text(head + "".join(one.text() for one in printed) + tail, output.steps)
+    return read_text(output.steps, head + "".join(one.text() for one in printed) + tail)
 
 
 @pytest.mark.parametrize("expected", published.parameters("siesta"))
@@ -216,4 +216,4 @@ def test_damaged_outputs_give_steps_of_the_whole_one_or_none() -> None:
         )
         for number in range(1, 5)
     ]
-    check_damaged(HEAD + "".join(one.text() for one in printed) + TAIL, output.steps, n_each=100)
+    require_survival(output.steps, HEAD + "".join(one.text() for one in printed) + TAIL, n_each=100)
