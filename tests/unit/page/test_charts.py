@@ -13,6 +13,7 @@ from aims_pax.page.charts import figures_of
 from aims_pax.page.charts.density import density_of
 from aims_pax.page.charts.forecast import error_forecast
 from aims_pax.page.charts.map import N_BINS, pair_distances
+from aims_pax.page.charts.properties import properties
 from aims_pax.page.charts.seen import descriptor_map
 from aims_pax.page.charts.timeline import lanes_by_worker, lanes_of, timeline
 from aims_pax.page.figure import Absent, Figure
@@ -200,6 +201,22 @@ def test_the_map_of_descriptors_tells_rounds_of_an_exploration_apart(run: Path, 
     drawn = (tmp_path / "map.svg").read_text("utf-8")
     assert f"active, round 1 ({wanted.count(1)})" in drawn
     assert f"active, round 2 ({wanted.count(2)})" in drawn
+
+
+def test_properties_that_no_model_has_leave_no_empty_figure(run: Path) -> None:
+    row = {
+        "property": "cohesive",
+        "structure": "ethanol",
+        "quantity": "cohesive_energy_ev_per_atom",
+        "words": "",
+        "unit": "",
+    }
+    rows = [{**row, "values": {}, "reference": 4.7, "deviation_percent": {}}]
+    found = {"models": ["tiny.model"], "reference": "GFN2-xTB", "titles": {"cohesive": "Cohesive energy"}}
+    found |= {"comparison": rows, "sentences": [], "results": []}
+    figure = properties(replace(read_material(run, name="run"), validated={"validate": found}))
+    assert isinstance(figure, Absent)
+    assert figure.why.startswith("No number is known by a model and the reference")
 
 
 def test_a_new_run_says_why_there_is_nothing_to_see(tmp_path: Path) -> None:
