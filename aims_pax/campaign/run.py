@@ -184,7 +184,8 @@ def _begin(bench: Bench, stages: tuple[Stage, ...]) -> None:
     probed = probe_run(bench, stages)
     with bench.store.transaction():
         import_datasets(bench.project, bench.store, bench.memory)
-        take_over(probed, bench.store, bench.memory, split=Split.TRAINING)
+        learned = None if bench.project.settings.judging is not None else Split.TRAINING
+        take_over(probed, bench.store, bench.memory, split=learned)
         if models:
             bench.memory.keep_json(pretrained.KEY, [str(path) for path in models])
         bench.memory.keep_json("progress", first.name)

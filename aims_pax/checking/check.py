@@ -308,8 +308,9 @@ def _facts(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
 
 
 def _beginning(project: Project, stages: tuple[Stage, ...]) -> Iterator[str]:
-    """What active learning begins with where the user brings a dataset."""
-    if INITIAL not in stages and project.settings.bringing is not None:
+    """What active learning begins with where the user brings a dataset, or models to be judged."""
+    brings = INITIAL not in stages and project.settings.bringing is not None
+    if brings or project.settings.judging is not None:
         yield from model_facts(project)
         for path in model_files(project) if project.mace.architecture.is_mace else ():
             yield f"trust: {path} is a Python pickle, and loading it runs what is in it; know where it comes from"

@@ -158,6 +158,8 @@ def _new_run_problems(project: Project, stages: tuple[Stage, ...]) -> Iterator[P
     if INITIAL not in stages and given:
         yield from _dataset_problems(project)
         yield from model_problems(project)
+    if project.settings.judging is not None:
+        yield from model_problems(project)
     if INITIAL in stages and ACTIVE in stages and given:
         yield _two_beginnings(project)
 

@@ -111,8 +111,12 @@ def quantities(project: Project, stages: tuple[Stage, ...]) -> Iterator[tuple[st
 
 
 def _collecting(name: str, settings: CollectSettings) -> Iterator[tuple[str, str]]:
-    sources = ", ".join(settings.augment.named)
-    yield name, f"structures made from the starting structures: {sources}; seed {settings.augment.seed}"
+    if settings.augment is not None:
+        sources = ", ".join(settings.augment.named)
+        yield name, f"structures made from the starting structures: {sources}; seed {settings.seed}"
+    if settings.structures is not None:
+        files = ", ".join(path.name for path in settings.structures)
+        yield name if settings.augment is None else "  and", f"structures of {files}, as they are"
     yield "  of these", f"{settings.valid_ratio:g} validate, {settings.test_ratio:g} test; inputs and dimers train"
 
 

@@ -203,6 +203,15 @@ class Exploration:
         """All of them, the present one last."""
         return (*self.over, self.present)
 
+    def round_of(self, trajectory: int) -> int:
+        """Number of the round that a trajectory belongs to; frames that were brought along are of the first."""
+        n_until = 0
+        for one in self.rounds:
+            n_until += one.n_trajectories
+            if one.number and trajectory < n_until:
+                return one.number
+        return self.present.number
+
 
 @dataclass(frozen=True, slots=True)
 class RoundRules:

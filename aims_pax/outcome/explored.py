@@ -10,8 +10,9 @@ import numpy as np
 
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.store import RunStore
-from aims_pax.learner.exploration import Exploration, SetErrors
+from aims_pax.learner.exploration import End, Exploration, SetErrors, Truth
 from aims_pax.report.exploration import ErrorCourse, draw_rounds
+from aims_pax.stages.exploring.telling import truth_words
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.states import EXPLORATIONS
 
@@ -50,18 +51,23 @@ def record_of(name: str, state: Exploration) -> dict[str, Any]:
         "n_labelled": sum(one.n_labelled for one in rounds),
         "md_steps": sum(one.md_steps for one in rounds),
         "n_beyond_in_last": rounds[-1].n_above if rounds else None,
+        "truths_of_last": [asdict(one) for one in rounds[-1].truths] if rounds else [],
         "rounds": [asdict(one) for one in state.rounds],
     }
 
 
 def lines_of(said: Sequence[dict[str, Any]]) -> list[str]:
-    """What a person wants to know of them when a run ends."""
-    return [
-        f"{one['stage']}: {one['n_rounds']} round{'s' * (one['n_rounds'] != 1)}, {one['n_frames']} frames judged, "
-        f"{one['n_labelled']} labelled; {one['n_beyond_in_last']} beyond a tolerance in the last; "
-        f"{one['ended'] or 'not over'}"
-        for one in said
-    ]
+    """What a person wants to know of them when a run ends. Runs that an older program has finished hold no truths."""
+    found = []
+    for one in said:
+        found.append(
+            f"{one['stage']}: {one['n_rounds']} round{'s' * (one['n_rounds'] != 1)}, {one['n_frames']} frames judged, "
+            f"{one['n_labelled']} labelled; {one['n_beyond_in_last']} beyond a tolerance in the last; "
+            f"{one['ended'] or 'not over'}"
+        )
+        if one["ended"] == End.JUDGED:
+            found += [f"  {truth_words(Truth(**truth))}" for truth in one.get("truths_of_last", [])]
+    return found
 
 
 def courses_of(state: Exploration) -> dict[str, list[ErrorCourse]]:

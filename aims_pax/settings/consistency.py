@@ -355,8 +355,8 @@ def _model_problems(
         found = f"{dotted(keys)} has no energy for the elements Z = {missing}, which the structures hold."
         yield Problem(document.where(keys), found, "", "Add them, or remove atomic_energies to have them computed.")
     keys = ("GENERAL", "model_dir")
-    brings_data = settings.bringing is not None
-    if mace.general.model_dir.name not in ("model", "models") and not brings_data:
+    takes_models = settings.bringing is not None or settings.judging is not None
+    if mace.general.model_dir.name not in ("model", "models") and not takes_models:
         found = f"{dotted(keys)} is {mace.general.model_dir}, and no initial_train_dataset is given to go on with."
         yield Problem(document.where(keys), found, "", "Models are exported to results/. Remove it.")
     yield from finetuning_problems(mace, document)

@@ -39,6 +39,7 @@ from aims_pax.settings.stages.campaign import (
     half_of,
     is_end,
     judge_motion,
+    judging,
     read_campaign,
     read_md,
     require_sections,
@@ -124,6 +125,11 @@ class Settings:
     def bringing(self) -> StagePlan | None:
         """The stage that begins with a dataset which is brought along; None where none is."""
         return bringing(self.stages)
+
+    @property
+    def judging(self) -> StagePlan | None:
+        """The stage that judges models which are brought along, without a dataset; None where none does."""
+        return judging(self.stages)
 
     @property
     def brought(self) -> tuple[Brought, Brought] | None:

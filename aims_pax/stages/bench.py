@@ -135,7 +135,8 @@ class Bench:
             self._pool = None
 
     def committee(self) -> "Committee | None":
-        """The committee with all its points, as the store knows it; None before the first round of labels."""
+        """The committee with all its points, as the store knows it; None before the first round of labels, if no models
+        were given."""
         from aims_pax.committee import devices_of, load_committee
 
         if self._committee is None:
@@ -147,7 +148,7 @@ class Bench:
                 self._committee = load_committee(checkpoint, device=devices, handling=handling)
                 self._committee.add(labelled)
                 let_remember(self._committee, self.project.folder)
-            elif labelled:
+            elif labelled or self.memory.recall_json(pretrained.KEY) is not None:  # models may be all that there is
                 self.build_committee(labelled)
         return self._committee
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 HEADER: Final = ("source", "asked", "made", "rejected", "atoms")
 
+GIVEN: Final = "given"
+"""Source of structures that nobody has made: they are labelled as they are."""
+
 MAX_TOLD: Final = 5
 """Structures that are named one by one."""
 

@@ -6,7 +6,10 @@ from typing import Final
 from aims_pax.frame import Frame, Split
 from aims_pax.structures.augmentation.streams import Streams
 
-ALWAYS_TRAIN: Final = frozenset({"input", "supercell", "IsolatedAtom", "dimer"})
+INPUTS: Final = frozenset({"input", "supercell"})
+"""What structures are called that others were made from."""
+
+ALWAYS_TRAIN: Final = INPUTS | {"IsolatedAtom", "dimer"}
 """What these are called that every potential must know; each stands for itself, and none for others."""
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from aims_pax import committee
 from aims_pax.committee import Committee
 from aims_pax.outcome import evaluate, explored, flown, results, verdict, verify
 from aims_pax.outcome.played import results as played
@@ -28,6 +29,9 @@ def springs_for_mace(family: SpringFamily | None = None) -> Iterator[SpringFamil
         patch.setattr(Committee, "build", chosen.build)
         patch.setattr(Committee, "load", chosen.load)
         patch.setattr(Committee, "from_models", chosen.from_models)
+        patch.setattr(
+            committee, "pretrained_elements", lambda paths, _: chosen.load_models(paths, device="cpu").numbers
+        )
         for module in (evaluate, verdict, verify):
             patch.setattr(module, "load_models", chosen.load_models)
         patch.setattr(results, "draw_run", blank_run)

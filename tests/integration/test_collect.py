@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from ase.build import bulk
-from ase.io import write
+from ase.io import read, write
 from typer.testing import CliRunner
 
 from aims_pax.campaign import run_campaign
@@ -83,6 +84,67 @@ def test_what_is_made_is_labelled_split_and_learned(engine: type[Watched], tmp_p
     learned = [one for one in labels_of(tmp_path) if one.stage != "collect"]
     assert learned, "active learning goes on"
     assert (tmp_path / "results" / "test.extxyz").is_file()
+
+
+def given_project(folder: Path, stages: list[Any], *, elements: str = "Cu", n: int = 30) -> Path:
+    """Cells from elsewhere beside the starting structure: rattled, of two sizes, in two files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    cells = [bulk("Cu", cubic=True) * (1 + number % 2, 1, 1) for number in range(n)]
+    for number, atoms in enumerate(cells):
+        atoms.symbols[0] = elements
+        atoms.rattle(0.05, seed=number)
+    write(folder / "seen.extxyz", cells[: n // 2])
+    write(folder / "more.extxyz", cells[n // 2 :])
+    return project_of(folder, stages)
+
+
+@pytest.mark.parametrize("augment", [None, {"inputs": True}])
+def test_structures_that_are_given_are_labelled_and_split_for_life(
+    augment: dict[str, Any] | None, engine: type[Watched], tmp_path: Path
+) -> None:
+    files = {"structures": ["seen.extxyz", "more.extxyz"], "ensemble_size": 2}
+    collect = files | ({} if augment is None else {"augment": augment})
+    project = load_project(given_project(tmp_path, [{"collect": collect}, CONVERGE]), stages=BOTH)
+    report = check_project(project, project.stages)
+    assert report.problems == ()
+    assert any("structures are made or given and labelled (" in fact and "given 30)" in fact for fact in report.facts)
+    summary = run(tmp_path)
+    points = [one for one in labels_of(tmp_path) if one.source == "given"]
+    assert Counter(one.split for one in points) == {Split.TRAINING: 24, Split.VALIDATION: 3, Split.TEST: 3}
+    assert {(one.frame.config_type, one.frame.system, one.stage) for one in points} == {("given", "copper", "collect")}
+    assert Counter(one.frame.n_atoms for one in points) == {4: 15, 8: 15}
+    n_made = 0 if augment is None else 1
+    assert [one.frame.md_step for one in points] == list(range(1 + n_made, 31 + n_made))
+    given = [atoms.positions for name in ("seen", "more") for atoms in read(tmp_path / f"{name}.extxyz", ":")]
+    assert all(np.allclose(one.frame.positions, places) for one, places in zip(points, given, strict=True))
+    assert summary["labels"]["received"] == len(engine.computed) == 30 + n_made
+    assert any("from files of structures" in one["origin"] for one in summary["errors_by_origin"])
+
+
+def test_given_structures_that_have_changed_are_refused(engine: type[Watched], tmp_path: Path) -> None:
+    engine.manners = {5: "die"}
+    stages = [{"collect": {"structures": ["seen.extxyz", "more.extxyz"]}}, CONVERGE]
+    given_project(tmp_path, stages)
+    assert in_child(lambda: run(tmp_path)) == -signal.SIGKILL
+    engine.manners = {}
+    given_project(tmp_path, stages, n=28)
+    with pytest.raises(CampaignStopped, match=r"structures that are given or the starting structures have changed"):
+        run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("n", "elements", "found"),
+    [
+        (30, "Ag", "elements (Z = 47) that no starting structure has"),
+        (4, "Cu", "Of 4 structures none validates"),
+    ],
+)
+def test_given_structures_that_can_not_be_a_dataset_are_told_by_check(
+    n: int, elements: str, found: str, tmp_path: Path
+) -> None:
+    stages = [{"collect": {"structures": ["seen.extxyz", "more.extxyz"]}}, CONVERGE]
+    project = load_project(given_project(tmp_path, stages, n=n, elements=elements), stages=BOTH)
+    assert found in "\n".join(map(str, check_project(project, project.stages).problems))
 
 
 @pytest.mark.parametrize("n_members", [None, 2])
@@ -192,7 +254,8 @@ def test_other_structures_than_it_was_begun_with_are_refused(engine: type[Watche
             [COLLECT, CONVERGE, {"learn": {**LEARN["learn"], "start_from": "initial_dataset"}}],
             "STAGES.2.learn.start_from is initial_dataset, and STAGES.0.collect has no MD to begin from",
         ),
-        ([{"collect": {}}, CONVERGE, LEARN], "STAGES.0.collect.augment is missing"),
+        ([{"collect": {}}, CONVERGE, LEARN], "augment is missing, and no structures are given"),
+        ([{"collect": {"structures": "none.xyz"}}, CONVERGE, LEARN], "STAGES.0.collect.structures"),
         ([{"collect": {"augment": {"distrot": 5}}}, CONVERGE, LEARN], "Did you mean distort"),
         ([{"collect": {"augment": AUGMENT, "test_ratio": 0.95}}, CONVERGE, LEARN], "leave nothing to train on"),
     ],

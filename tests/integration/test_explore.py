@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -25,12 +26,14 @@ from aims_pax.forecast.amounts import amounts_ahead
 from aims_pax.frame import Split, Stage
 from aims_pax.learner.exploration import End, Exploration
 from aims_pax.learner.journal import from_text
+from aims_pax.outcome.results import read_summary
 from aims_pax.page.charts import figures_of
 from aims_pax.page.figure import Figure
 from aims_pax.page.material import read_material
 from aims_pax.protocols import Status
 from aims_pax.settings import load_project
 from aims_pax.stages.exploring.rounds import Rounds
+from aims_pax.testing.springs import read_springs
 
 from .engines import WATCHED, Watched
 from .projects import COPPER, TINY_MACE, Watcher, copper, in_child, labels_of, write_project
@@ -282,6 +285,58 @@ def test_models_are_judged_without_training(labels: bool, engine: type[Watched],
     assert summary["training_ended"].startswith("tiny_1"), "as the training before it has left them"
 
 
+def test_models_alone_are_judged(whole: Path, engine: type[Watched], tmp_path: Path) -> None:
+    project = load_project(judging_project(tmp_path, whole, n_models=2), stages=ACTIVE)
+    report = check_project(project, ACTIVE)
+    assert report.problems == ()
+    assert "are judged as they are" in "\n".join(report.facts)
+    summary = run(tmp_path)
+    state = explored(tmp_path)
+    assert (state.ended, state.present.n_frames, state.present.n_labelled) == (End.JUDGED, 6, 6)
+    assert state.present.calibrated_on == "nothing"
+    for one in state.present.beyond:
+        assert (one.slope, one.threshold) == (None, one.tolerance), "a deviation is taken for an error"
+    assert [one.n_labelled for one in state.present.truths] == [6, 6]
+    assert all(one.mean_error > 0 for one in state.present.truths)
+    assert (summary["labels"]["training"], summary["trained_to_the_end"]) == (0, [])
+    with RunStore.open_readonly(tmp_path) as store:
+        assert (store.n_placed(), len(store.unassigned("explore")), len(store.epochs())) == (0, 6, 0)
+        first = next(store.predicted())
+    (wanted,) = read_springs(sorted((tmp_path / "mine").glob("*.model")), device="cpu").predict([first.frame])
+    assert first.prediction.energy == pytest.approx(wanted.energies.mean(), abs=1e-9), "said by the given models"
+    lines = read_summary(tmp_path / "results").lines()
+    assert any("forces of the labelled frames: error" in line for line in lines)
+    frames = run(judging_project(tmp_path / "again", whole, n_models=2, label=False))["explorations"]
+    assert [one["n_labelled"] for one in frames] == [0]
+
+
+@pytest.mark.parametrize(
+    ("n_models", "found"), [(0, "has no *.model, and STAGES.0.explore judges"), (1, "which disagrees with nobody")]
+)
+def test_a_judgement_without_two_models_is_refused(n_models: int, found: str, whole: Path, tmp_path: Path) -> None:
+    project = load_project(judging_project(tmp_path, whole, n_models=n_models), stages=ACTIVE)
+    assert found in "\n".join(map(str, check_project(project, ACTIVE).problems))
+
+
+def judging_project(folder: Path, trained: Path, *, n_models: int, **changes: Any) -> Path:
+    """A project that judges the models of a finished run, of which it knows nothing else."""
+    mine = folder / "mine"
+    mine.mkdir(parents=True)
+    for file in sorted((trained / "results" / "committee").glob("*.model"))[:n_models]:
+        shutil.copy(file, mine)
+    nothing = dict.fromkeys(("max_loops", "max_convergence_epochs", "pressure"))
+    stage = explore(
+        **{"train": False, "max_selected_frames": 6 if changes.get("label", True) else None} | nothing | changes
+    )
+    project_of(folder, [stage])
+    write_project(
+        folder,
+        yaml.safe_load((folder / "aims_PAX.yaml").read_text("utf-8")),
+        {**TINY_MACE, "GENERAL": {**TINY_MACE["GENERAL"], "model_dir": "mine"}},
+    )
+    return folder
+
+
 def test_frames_that_are_brought_along_are_judged_in_the_place_of_md(engine: type[Watched], tmp_path: Path) -> None:
     frames = [copper() for _ in range(5)]
     for number, atoms in enumerate(frames):
@@ -357,6 +412,7 @@ def test_md_that_comes_to_no_frame_stops_it_and_says_why(engine: type[Watched], 
     ("stages", "found"),
     [
         ([explore()], "STAGES.0.explore has no models to explore with"),
+        ([explore(train=False, max_loops=None), CONVERGE], "without a dataset, and explore convergence would learn"),
         ([explore(), COLLECT, CONVERGE], "comes after another stage"),
         ([COLLECT, explore()], "is not followed by converge, which learns its labels"),
         ([COLLECT, CONVERGE, explore(label=False)], "there would be nothing to learn"),

@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,7 @@ def test_models_of_one_run_are_judged_and_validated_by_another_without_training(
     models = sorted((results / "committee").glob("*.model"))
     for file in models:
         shutil.copy(file, mine)
+    judged_alone(models, tmp_path / "alone")
     files = {"initial_train_dataset": "mine/training.extxyz", "initial_valid_dataset": "mine/validation.extxyz"}
     for name in ("training", "validation"):
         shutil.copy(results / f"{name}.extxyz", mine)
@@ -129,3 +130,19 @@ def test_models_of_one_run_are_judged_and_validated_by_another_without_training(
     with RunStore.open_readonly(tmp_path) as store:
         assert len(store.epochs()) == 0
         assert len(store.unassigned("explore")) == state.present.n_labelled
+
+
+def judged_alone(models: Sequence[Path], folder: Path) -> None:
+    """The same models without any dataset."""
+    (folder / "mine").mkdir(parents=True)
+    for file in models:
+        shutil.copy(file, folder / "mine")
+    stage = {"explore": FEW | {"train": False}}
+    del stage["explore"]["max_convergence_epochs"]
+    summary = run(project_of(folder, [stage, {"validate": {"cohesive": True}}], model_dir="mine"))
+    (said,) = summary["explorations"]
+    assert (said["ended"], said["n_frames"]) == (End.JUDGED, 8)
+    assert said["truths_of_last"][1]["mean_error"] > 0
+    assert summary["labels"]["training"] == 0
+    for file in models:
+        assert (folder / "results" / "committee" / file.name).is_file()

@@ -82,6 +82,14 @@ def test_trajectories_of_later_rounds_have_numbers_of_their_own() -> None:
     assert state.n_trajectories_before == 8
 
 
+def test_a_trajectory_tells_its_round() -> None:
+    rules, state = RoundRules(10), begun(n_first=30, measured=ERRORS)
+    state = one_round(one_round(state, rules, 1, 1), rules, 1, 1)
+    state = moved(state, n_trajectories=2, n_ended_early=0, md_steps=20)
+    assert [state.round_of(number) for number in (0, 3, 4, 7, 8, 9)] == [1, 1, 2, 2, 3, 3]
+    assert state.round_of(-1) == 1, "frames that were brought along"
+
+
 def test_more_rounds_may_be_allowed_than_before_and_nothing_else_reopens_it() -> None:
     state = one_round(begun(n_first=30, measured=ERRORS), RoundRules(1), 3, 3)
     assert reopened(state, RoundRules(1)) == state

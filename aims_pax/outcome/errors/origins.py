@@ -13,12 +13,14 @@ from aims_pax.learner.checks.selector import CheckIntervals
 from aims_pax.learner.selectors import FixedSteps, MovingThreshold, RandomShare
 from aims_pax.settings.stage import INITIAL
 from aims_pax.structures.augmentation.registry import SOURCES
+from aims_pax.structures.collection import GIVEN
 
 WORDS: Final[Mapping[str, str]] = {
     RandomShare.NAME: "from the MD at random",
     MovingThreshold.NAME: "picked where the committee was unsure",
     FixedSteps.NAME: "from the MD on fixed steps",
     CheckIntervals.NAME: "from checks that passed, by the models of that time",
+    GIVEN: "from files of structures",
     **{source.key: "made from starting structures" for source in SOURCES},
 }
 """Where structures come from, by the selector that had them labelled, or the source that made them."""

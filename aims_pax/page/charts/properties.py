@@ -38,6 +38,8 @@ def properties(material: Material) -> Figure | Absent:
         why = "No stage validate has computed any. aims-pax validate does so for any model."
         return Absent(name, title, why)
     panels = [panel for found in material.validated.values() for panel in _panels(found)]
+    if not panels:
+        return Absent(name, title, "No number is known by a model and the reference, and no curve was computed.")
     sentences = [sentence for found in material.validated.values() for sentence in found["sentences"]]
     return Figure(
         name=name,

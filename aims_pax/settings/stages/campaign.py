@@ -157,6 +157,14 @@ def bringing(plans: Sequence[StagePlan]) -> StagePlan | None:
     return None if first is None or getattr(first.settings, DATASET) is None else first
 
 
+def judging(plans: Sequence[StagePlan]) -> StagePlan | None:
+    """The entry that judges models which are brought along, without a dataset; None where none does."""
+    first = plans[0] if plans else None
+    if first is None or not isinstance(first.settings, ExploreSettings):
+        return None
+    return None if first.settings.train or first.settings.initial_train_dataset is not None else first
+
+
 def files_of(plan: StagePlan) -> tuple[Brought, Brought]:
     """Those of such an entry, for training and for validation."""
     return getattr(plan.settings, DATASET), getattr(plan.settings, VALIDATION)
@@ -309,18 +317,27 @@ def _collecting_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str
 
 
 def _exploring_problems(plans: Sequence[StagePlan]) -> Iterator[tuple[tuple[str | int, ...], str, str, str]]:
-    """Models explore that have learned from a dataset, of the campaign or brought along."""
+    """Models explore that have learned from a dataset, of the campaign or brought along; given ones may be judged."""
+    alone = judging(plans)
+    if alone is not None and (later := [one.name for one in plans[1:] if not KINDS[one.kind].judges]):
+        found = f"{alone.said()} judges models that are given, without a dataset, and {', '.join(later)} would learn."
+        advice = "Name initial_train_dataset and initial_valid_dataset in it, or leave out what comes after it."
+        yield plans[1].keys, found, "", advice
     for index, plan in enumerate(plans):
         if not isinstance(plan.settings, ExploreSettings | PlaySettings):
             continue
-        if isinstance(plan.settings, PlaySettings) and plan.settings.pretrained is not None:
+        if plan is alone or (isinstance(plan.settings, PlaySettings) and plan.settings.pretrained is not None):
             continue
         if not any(one.kind in MAKES for one in plans[:index]) and plan.settings.initial_train_dataset is None:
             found = (
                 f"{plan.said()} has no models to explore with: no stage before it makes a dataset, and none is given."
             )
             advice = f"Write {COLLECT} and {CONVERGE} before it, or name initial_train_dataset and "
-            others = " Or name a pretrained model that drives." if plan.kind == PLAY else ""
+            others = (
+                " Or name a pretrained model that drives."
+                if plan.kind == PLAY
+                else " train: false judges models of GENERAL.model_dir without any."
+            )
             yield plan.keys, found, "", f"{advice}initial_valid_dataset.{others}"
 
 

@@ -104,7 +104,7 @@ class ExploreSettings(EndSettings):
     train: bool = Field(
         True,
         description="Whether the committee learns. false: one round that judges the models as they are; nothing "
-        "changes them.",
+        "changes them. As the first stage it needs no dataset then, but models in GENERAL.model_dir of mace.yaml.",
     )
     label: bool = Field(
         True,

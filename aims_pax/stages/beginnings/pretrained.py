@@ -7,19 +7,24 @@ from typing import Final
 from aims_pax.errors import ModelError, Problem, StructureError
 from aims_pax.frame import Split
 from aims_pax.settings import Project
+from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages.assembly import seeds_of
 from aims_pax.stages.beginnings.imported import given_datasets, tags_of
 
 KEY: Final = "models"
 """Under which a run remembers the files that its committee has begun with."""
 
+FEWEST_JUDGED: Final = 2
+"""Models whose disagreement can be judged."""
+
 
 def model_files(project: Project) -> tuple[Path, ...]:
     """Files of GENERAL.model_dir: one for each member in the order of the members, or one for all; empty without any.
 
-    They are used where datasets are given. A tag means the file of this name, with a hyphen or an underscore.
+    They are used where datasets are given, and where models alone are judged. A tag means the file of this name, with a
+    hyphen or an underscore.
     """
-    if project.settings.bringing is None:
+    if project.settings.bringing is None and project.settings.judging is None:
         return ()
     found = sorted(_folder(project).glob("*.model"))
     tags, by_name = tags_of(project.settings), {_plain(file.stem): file for file in found}
@@ -39,10 +44,13 @@ def converges_what_is_given(project: Project) -> bool:
 def model_problems(project: Project) -> Iterator[Problem]:
     """Why the models can't be gone on from. Loads them, where there are any."""
     files = model_files(project)
+    bringing, judging = project.settings.bringing, project.settings.judging
+    if judging is not None and len(files) < FEWEST_JUDGED:
+        yield _too_few(project, judging, files)
+        return
     if not files:
         return
-    tags, bringing = tags_of(project.settings), project.settings.bringing
-    assert bringing is not None, "models belong to a dataset"
+    tags = tags_of(project.settings)
     names, where = ", ".join(file.name for file in files), str(_folder(project))
     if (training := project.mace.training).perform_finetuning:
         found = f"Members would go on from {names}, and by perform_finetuning begin as {training.pretrained_model}."
@@ -55,7 +63,12 @@ def model_problems(project: Project) -> Iterator[Problem]:
         advice = f"Set ensemble_size: {len(files)}, or leave the models of this committee alone in the folder."
         yield Problem(where, found, f"one model for all members, or {n_members}", advice)
         return
-    if len(files) > 1 and tags and {_plain(tag) for tag in tags} != {_plain(file.stem) for file in files}:
+    if (
+        bringing is not None
+        and len(files) > 1
+        and tags
+        and {_plain(tag) for tag in tags} != {_plain(file.stem) for file in files}
+    ):
         found = f"The models are {names}, and {bringing.said()} names the members {', '.join(tags)}."
         yield Problem(where, found, "", "Name each member as its file, without .model.")
         return
@@ -82,6 +95,18 @@ def model_problems(project: Project) -> Iterator[Problem]:
         )
 
 
+def _too_few(project: Project, judging: StagePlan, files: Sequence[Path]) -> Problem:
+    """No model, or a single one, of which nobody can tell where it is wrong."""
+    there = "no *.model" if not files else f"one model ({files[0].name}), which disagrees with nobody"
+    return Problem(
+        where=str(_folder(project)),
+        found=f"GENERAL.model_dir has {there}, and {judging.said()} judges the models that are in it.",
+        allowed="two models or more, NAME.model",
+        advice="Name the folder of your models by GENERAL.model_dir of mace.yaml, or name labelled structures by "
+        "initial_train_dataset and initial_valid_dataset, on which a committee is trained first.",
+    )
+
+
 def _likeness_problems(project: Project) -> Iterator[Problem]:
     """Copies of one model that see the same batch at each step never differ, and would never ask for a label."""
     try:
@@ -105,6 +130,8 @@ def model_facts(project: Project) -> Iterator[str]:
         yield f"models: random weights, since {_folder(project)} (GENERAL.model_dir) has no *.model"
     elif len(files) == 1:
         yield f"models: all members go on from {files[0]}, and are trained on the initial dataset first"
+    elif project.settings.judging is not None:
+        yield f"models: {', '.join(file.name for file in files)} in {_folder(project)} are judged as they are"
     else:
         yield f"models: the members go on from {', '.join(file.name for file in files)} in {_folder(project)}"
 

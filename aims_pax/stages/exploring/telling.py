@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable
 from typing import Final
 
-from aims_pax.learner.exploration import Beyond, Round, SetErrors
+from aims_pax.learner.exploration import Beyond, Round, SetErrors, Truth
 from aims_pax.selection.calibration import Quantity
 
 diary = logging.getLogger("aims_pax.explore")
@@ -38,12 +38,7 @@ def tell_judgement(name: str, judgement: Round) -> None:
 def tell_round(name: str, done: Round) -> None:
     """Errors at the end of a round, and whether those that were expected were right."""
     for truth in done.truths:
-        unit = SHOWN[Quantity(truth.quantity)]
-        diary.info(
-            "  %s of the labelled frames: error %.3g %s, expected %.3g; %d of %d truly beyond the tolerance",
-            *(truth.quantity, 1000 * truth.mean_error, unit, 1000 * truth.mean_expected),
-            *(truth.n_beyond, truth.n_labelled),
-        )
+        diary.info("  %s", truth_words(truth))
     for words in error_words(done.errors):
         diary.info("%s, round %d: %s", name, done.number, words)
 
@@ -55,6 +50,15 @@ def beyond_words(one: Beyond) -> str:
     largest = "" if one.largest is None else f", the largest {1000 * one.largest:.3g}"
     limit = f"{1000 * one.threshold:.3g} {unit} (tolerance {1000 * one.tolerance:.3g}, {slope})"
     return f"{one.quantity}: {one.n_above} frames above {limit}{largest}"
+
+
+def truth_words(truth: Truth) -> str:
+    """``forces of the labelled frames: error 902 meV/Å, expected 936; 7 of 7 truly beyond the tolerance``"""
+    error = f"error {1000 * truth.mean_error:.3g} {SHOWN[Quantity(truth.quantity)]}"
+    return (
+        f"{truth.quantity} of the labelled frames: {error}, expected {1000 * truth.mean_expected:.3g}; "
+        f"{truth.n_beyond} of {truth.n_labelled} truly beyond the tolerance"
+    )
 
 
 def error_words(errors: Iterable[SetErrors]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Structures that are made from the starting structures, labelled, as the dataset that a campaign begins with."""
+"""Structures that are made from the starting structures, or given, labelled: the dataset that comes first."""
 
 import hashlib
 import logging
@@ -18,10 +18,11 @@ from aims_pax.settings.augmentation import AugmentSettings
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages.bench import Bench
+from aims_pax.stages.exploring.brought import brought_frames, brought_problems
 from aims_pax.stages.labelled.batch import Batch
 from aims_pax.stages.states import COLLECTS
 from aims_pax.structures.augmentation.streams import Streams
-from aims_pax.structures.collection import Collected, collect
+from aims_pax.structures.collection import GIVEN, Collected, Made, collect
 from aims_pax.structures.splitting import splits_of
 
 diary = logging.getLogger("aims_pax.labels")
@@ -47,15 +48,20 @@ def _made(starts: tuple[Frame, ...], wish: _Wish) -> Collected:
 
 
 def collected(project: Project, settings: CollectSettings) -> Collected:
-    """What the starting structures of a project give; made once in a process.
+    """What the starting structures of a project give, made once in a process; then what is given besides.
 
     Raises
     ------
     StructureError
-        Nothing can be made of them.
+        Nothing can be made of them, or a file can't be read.
     """
-    augment = settings.augment
-    return _made(tuple(system.frame for system in project.systems), _Wish(augment.identity, augment))
+    augment, made = settings.augment, Collected(())
+    if augment is not None:
+        made = _made(tuple(system.frame for system in project.systems), _Wish(augment.identity, augment))
+    if settings.structures is None:
+        return made
+    frames = [replace(frame, config_type=GIVEN) for frame in brought_frames(project, settings.structures)]
+    return replace(made, made=(*made.made, Made(GIVEN, tuple(frames), len(frames), 0)))
 
 
 def frames_and_splits(project: Project, settings: CollectSettings) -> list[tuple[str, Frame, Split]]:
@@ -73,7 +79,7 @@ def frames_and_splits(project: Project, settings: CollectSettings) -> list[tuple
         [frame for _, frame in sourced],
         valid_ratio=settings.valid_ratio,
         test_ratio=settings.test_ratio,
-        streams=Streams(settings.augment.seed),
+        streams=Streams(settings.seed),
     )
     spun = [as_computed(frame, references[frame.system]) for _, frame in sourced]
     return [
@@ -88,14 +94,20 @@ def _is_untold(source: str, reference: ReferenceSettings) -> bool:
 
 
 class Collect:
-    """The first dataset, of structures that no MD has made."""
+    """The first dataset, of structures that no MD of this campaign has made."""
 
     def __init__(self, plan: StagePlan) -> None:
         self.plan, self.name, self._settings = plan, plan.name, plan.read_as(CollectSettings)
 
     def problems(self, project: Project) -> Iterator[Problem]:
         """Nothing can be made, none of it would validate, or the models and the reference don't know its elements."""
-        where = project.where(*self.plan.keys, "augment")
+        own, given = self.plan.keys, self._settings.structures
+        if given is not None:
+            problems = list(brought_problems(project, given, project.where(*own, "structures")))
+            yield from problems
+            if problems:
+                return
+        where = project.where(*own, "structures" if self._settings.augment is None else "augment")
         try:
             found = frames_and_splits(project, self._settings)
         except StructureError as error:
@@ -112,12 +124,13 @@ class Collect:
         engines = {project.reference_for(system).type for system in project.systems} & NEEDS_INPUT
         if engines and any(set(frame.numbers.tolist()) - elements[frame.system] for _, frame, _ in found):
             words = f"Input for {min(engines)} has the elements of each starting structure, and no others."
-            yield Problem(where, words, "", "Leave out dimers and alloys across starting structures.")
+            advice = "Leave out dimers, alloys across starting structures, and such as are given."
+            yield Problem(where, words, "", advice)
         periodic = {system.name: system.frame.pbc.tolist() for system in project.systems}
         if engines and any(frame.pbc.tolist() != periodic[frame.system] for _, frame, _ in found):
             words = f"Input for {min(engines)} is that of each starting structure, its k points among it, and some of "
             words += "what would be made is periodic in other directions."
-            yield Problem(where, words, "", "Leave out clusters, slabs and dimers.")
+            yield Problem(where, words, "", "Leave out clusters, slabs and dimers, and such as are given.")
 
     def facts(self, project: Project) -> Iterator[str]:
         """What is made and labelled, and what is missing of it."""
@@ -127,7 +140,8 @@ class Collect:
             return
         labelled = Counter(key for key, _, _ in frames_and_splits(project, self._settings))
         each = ", ".join(f"{key} {n}" for key, n in labelled.items())
-        yield f"{self.name}: {labelled.total()} structures are made and labelled ({each})"
+        or_given = "" if self._settings.structures is None else " or given"
+        yield f"{self.name}: {labelled.total()} structures are made{or_given} and labelled ({each})"
         if labelled.total() < len(made.frames):
             yield f"{self.name}: free atoms are left out: the reference can't be told their spin by structure"
         yield from (f"{self.name}: {remark.where}: {remark.found}" for remark in made.told)
@@ -195,8 +209,9 @@ class Collect:
                 bench.memory.keep_json(f"{COLLECTS}{self.name}", {"n": len(wanted), "of": digest.hexdigest()})
         elif not isinstance(begun, dict) or begun.get("of") != digest.hexdigest():
             raise CampaignStopped(
-                f"{self.name} was begun with other structures: {self.plan.said('augment')} or the starting structures "
-                "have changed. Set them back, or start a new run in another folder (MISC.output_dir)"
+                f"{self.name} was begun with other structures: {self.plan.said('augment')}, structures that are "
+                "given or the starting structures have changed. Set them back, or start a new run in another folder "
+                "(MISC.output_dir)"
             )
 
     def _place(self, bench: Bench, splits: dict[int, Split]) -> None:

@@ -8,10 +8,13 @@ import pytest
 
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Frame
+from aims_pax.learner.exploration import Exploration, Round
 from aims_pax.page.charts import figures_of
 from aims_pax.page.charts.density import density_of
 from aims_pax.page.charts.forecast import error_forecast
 from aims_pax.page.charts.map import N_BINS, pair_distances
+from aims_pax.page.charts.properties import properties
+from aims_pax.page.charts.seen import descriptor_map
 from aims_pax.page.charts.timeline import lanes_by_worker, lanes_of, timeline
 from aims_pax.page.figure import Absent, Figure
 from aims_pax.page.material import read_material
@@ -179,8 +182,41 @@ def test_errors_by_set_have_each_member_and_the_mean(figures: dict[str, Figure])
 def test_the_map_of_descriptors_tells_stages_and_tests(figures: dict[str, Figure]) -> None:
     table = figures["descriptor_map"].table
     assert set(table["stage"].tolist()) == {"active"}
+    assert set(table["round"].tolist()) == {0}, "learn has none"
     assert table["split"].tolist().count("test") == 4
     assert len(table["first"]) == N_LABELS
+
+
+def test_the_map_of_descriptors_tells_rounds_of_an_exploration_apart(run: Path, tmp_path: Path) -> None:
+    rounds = (Round(0), Round(1, n_trajectories=1), Round(2, n_trajectories=N_TRAJECTORIES - 1))
+    state = Exploration(rounds[-1], over=rounds[:-1])
+    material = read_material(run, name="run")
+    figure = descriptor_map(replace(material, explorations={"active": state}))
+    assert isinstance(figure, Figure)
+    of = {point.label_id: point.frame.trajectory for point in material.labelled}
+    wanted = [1 if of[number] == 0 else 2 for number in figure.table["label_id"].tolist()]
+    assert figure.table["round"].tolist() == wanted
+    assert set(wanted) == {1, 2}
+    figure.save(tmp_path / "map.svg")
+    drawn = (tmp_path / "map.svg").read_text("utf-8")
+    assert f"active, round 1 ({wanted.count(1)})" in drawn
+    assert f"active, round 2 ({wanted.count(2)})" in drawn
+
+
+def test_properties_that_no_model_has_leave_no_empty_figure(run: Path) -> None:
+    row = {
+        "property": "cohesive",
+        "structure": "ethanol",
+        "quantity": "cohesive_energy_ev_per_atom",
+        "words": "",
+        "unit": "",
+    }
+    rows = [{**row, "values": {}, "reference": 4.7, "deviation_percent": {}}]
+    found = {"models": ["tiny.model"], "reference": "GFN2-xTB", "titles": {"cohesive": "Cohesive energy"}}
+    found |= {"comparison": rows, "sentences": [], "results": []}
+    figure = properties(replace(read_material(run, name="run"), validated={"validate": found}))
+    assert isinstance(figure, Absent)
+    assert figure.why.startswith("No number is known by a model and the reference")
 
 
 def test_a_new_run_says_why_there_is_nothing_to_see(tmp_path: Path) -> None:

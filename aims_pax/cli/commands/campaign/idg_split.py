@@ -43,6 +43,9 @@ def idg_split(
     keep_dimers: Annotated[
         bool, typer.Option("--keep-dimers", help="Have every member train on structures of config_type dimer.")
     ] = False,
+    keep_inputs: Annotated[
+        bool, typer.Option("--keep-inputs", help="Have every member train on those of config_type input or supercell.")
+    ] = False,
     settings_file: SettingsFile = None,
     model_file: ModelFile = None,
 ) -> None:
@@ -55,11 +58,17 @@ def idg_split(
     if problems:
         raise UserError(problems)
     left_out = (USUAL_DROPOUT if dropout_ratio is None else dropout_ratio) if dropout else None
+    wanted = _Wanted(
+        left_out,
+        keeps_isolated_atoms=keep_isolated_atoms,
+        keeps_dimers=keep_dimers,
+        keeps_inputs=keep_inputs,
+    )
     with working(f"cutting {dataset}"):
         from aims_pax.settings.stage import ACTIVE
 
         project = load(folder, (ACTIVE,), Named(None, settings_file, model_file))
-        lines = list(_lines(project, dataset, out, _Wanted(left_out, keep_isolated_atoms, keep_dimers)))
+        lines = list(_lines(project, dataset, out, wanted))
     for line in lines:
         typer.echo(line)
     typer.echo(f"\nNext: aims-pax check --for al {shlex.quote(str(folder))}")
@@ -73,17 +82,34 @@ class _Wanted:
     ----------
     left_out : float or None
         Fraction of all structures that each member lacks; None: each structure belongs to one member.
-    keeps_isolated_atoms, keeps_dimers : bool
+    keeps_isolated_atoms, keeps_dimers, keeps_inputs : bool
         Whether every member gets all of these.
     """
 
     left_out: float | None
     keeps_isolated_atoms: bool
     keeps_dimers: bool
+    keeps_inputs: bool
 
     def common(self, dataset: "Dataset") -> tuple[int, ...]:
         """Which structures are not cut, because every member has them."""
-        return dataset.dimers if self.keeps_dimers else ()
+        dimers, inputs = dataset.dimers if self.keeps_dimers else (), _inputs(dataset) if self.keeps_inputs else ()
+        return tuple(sorted({*dimers, *inputs}))
+
+    @property
+    def besides(self) -> str:
+        """What is not cut, in words."""
+        kept = (("dimers", self.keeps_dimers), ("inputs", self.keeps_inputs))
+        words = ["isolated atoms", *(word for word, keeps in kept if keeps)]
+        return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _inputs(dataset: "Dataset") -> tuple[int, ...]:
+    """Which structures are called as those are that others were made from."""
+    from aims_pax.structures.splitting import INPUTS
+
+    called = (frame.config_type.lower() for frame, _ in dataset.structures)
+    return tuple(index for index, name in enumerate(called) if name in INPUTS)
 
 
 def _lines(project: "Project", path: Path, out: Path | None, wanted: _Wanted) -> Iterator[str]:
@@ -114,6 +140,8 @@ def _lines(project: "Project", path: Path, out: Path | None, wanted: _Wanted) ->
         yield "left out: isolated atoms, which --keep-isolated-atoms keeps"
     if wanted.keeps_dimers:
         yield f"every member trains on {len(dataset.dimers)} structures whose config_type is dimer"
+    if wanted.keeps_inputs:
+        yield f"every member trains on {len(_inputs(dataset))} structures whose config_type is input or supercell"
     yield from (f"\nwarning: {remark}" for remark in dataset.mask_remarks())
     yield f"\nTo use them, write into {project.settings.learning[0].said()} of {project.settings_file.name}:\n"
     yield indent(_settings(project, places), "  ").rstrip()
@@ -133,8 +161,7 @@ def _usable(project: "Project", path: Path, places: "Places", wanted: _Wanted) -
     common = wanted.common(dataset)
     n_cut = len(dataset.structures) - len(common)
     if n_cut < 2 * n_sharing:
-        besides = "isolated atoms and dimers" if common else "isolated atoms"
-        found = f"holds {n_cut} structures besides {besides}, for {len(places.tags)} members"
+        found = f"holds {n_cut} structures besides {wanted.besides}, for {len(places.tags)} members"
         allowed = f"at least {2 * n_sharing}: one to train and one to validate{' for each' if n_sharing > 1 else ''}"
         advice = "Add structures, lower ensemble_size, or let members share structures by --dropout."
         problems.insert(0, Problem(str(path), found, allowed, advice if n_sharing > 1 else "Add structures."))

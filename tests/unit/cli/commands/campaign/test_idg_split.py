@@ -120,6 +120,27 @@ def test_every_member_trains_on_dimers_that_are_kept(folder: Path, words: tuple[
         assert sorted(energy for energy in cut if energy < -3) == [-7.0 - number for number in reversed(range(8))]
 
 
+@pytest.mark.parametrize("words", [(), ("--dropout",)])
+def test_every_member_trains_on_inputs_that_are_kept(folder: Path, words: tuple[str, ...]) -> None:
+    kinds = ((-1, "input"), (-2, "supercell"), (-3, "dimer"))
+    kept = "".join(PAIR.format(f"{energy} config_type={kind}") for energy, kind in kinds)
+    (folder.parent / "data.xyz").write_text(dataset(4) + kept + dataset(8).partition(PAIR.format(-10.0))[2])
+    output = said(folder, "--keep-inputs", "--keep-dimers", *words)
+    assert "every member trains on 2 structures whose config_type is input or supercell" in output
+    for tag in TAGS:
+        assert {-1.0, -2.0, -3.0} < set(energies(folder, tag, "training"))
+        assert not {-1.0, -2.0, -3.0} & set(energies(folder, tag, "validation"))
+
+
+def test_inputs_are_cut_like_others_where_nothing_is_said(folder: Path) -> None:
+    (folder.parent / "data.xyz").write_text(dataset(10).replace("-9.0", "-9.0 config_type=input"))
+    said(folder, "--keep-dimers")
+    trained = [
+        energy for tag in TAGS for split in ("training", "validation") for energy in energies(folder, tag, split)
+    ]
+    assert trained.count(-9.0) == 1
+
+
 def test_dimers_are_cut_like_others_where_nothing_is_said(folder: Path) -> None:
     (folder.parent / "data.xyz").write_text(dataset(10).replace("-9.0", "-9.0 config_type=dimer"))
     said(folder)
@@ -167,6 +188,11 @@ def test_nothing_is_overwritten(folder: Path) -> None:
             dataset(3) + dataset(2).replace("REF_energy", "config_type=dimer REF_energy"),
             ("--keep-dimers",),
             "holds 3 structures besides isolated atoms and dimers, for 2 members\n  Allowed: at least 4",
+        ),
+        (
+            dataset(3) + dataset(2).replace("REF_energy", "config_type=input REF_energy"),
+            ("--keep-inputs", "--keep-dimers"),
+            "holds 3 structures besides isolated atoms, dimers and inputs, for 2 members\n  Allowed: at least 4",
         ),
         (dataset(4), ("--out", "{project}/mace.yaml"), "mace.yaml: This is a file."),
     ],
