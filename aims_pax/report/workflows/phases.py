@@ -141,7 +141,8 @@ def wrapped(frame: Frame) -> FloatArray:
         return frame.positions
     shares = np.linalg.solve(frame.cell.T, frame.positions.T).T
     below = BELOW_ANG / np.linalg.norm(frame.cell[vectors], axis=1)
-    shares[:, vectors] = (shares[:, vectors] + below) % 1.0 - below
+    own = shares[:, vectors]
+    shares[:, vectors] = np.where((own >= -below) & (own < 1.0), own, own % 1.0)
     inside: FloatArray = shares @ frame.cell
     return inside
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from ase.build import fcc100, molecule
+from ase.build import bulk, fcc100, molecule
 from matplotlib.image import imread
 
 from aims_pax.atoms import frame_of
@@ -39,6 +39,11 @@ def test_the_foot_of_a_slab_stays_where_it_vibrates() -> None:
     assert wrapped(Frame("copper", 0, 0, 0, frame.numbers, positions, frame.cell, frame.pbc)) == pytest.approx(
         positions
     )
+
+
+def test_atoms_below_the_upper_face_of_a_cell_stay_there() -> None:
+    frame = frame_of(bulk("C", cubic=True), system="carbon")
+    assert wrapped(frame) == pytest.approx(frame.positions, abs=1e-12)
 
 
 def test_a_molecule_without_a_cell_is_left_alone() -> None:
