@@ -1,6 +1,7 @@
 """Structures of phases, seen from the side."""
 
 import warnings
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +12,9 @@ from matplotlib.image import imread
 
 from aims_pax.atoms import frame_of
 from aims_pax.frame import Frame
-from aims_pax.report.workflows.phases import Row, draw_phases, view_of, wrapped
+from aims_pax.page.figure import Figure, Panel
+from aims_pax.report.table import Table
+from aims_pax.report.workflows.phases import Gallery, Row, draw_gallery, draw_phases, view_of, wrapped
 
 
 def slab() -> Frame:
@@ -76,3 +79,26 @@ def test_pictures_are_drawn_of_frames_and_of_what_has_words(tmp_path: Path) -> N
     assert width == 960, "two columns"
     assert height > 1000
     assert (picture[..., :3] != 1.0).any()
+
+
+def shapes_of(rows: list[Row]) -> str:
+    gallery = Gallery.of(rows)
+    figure = Figure("phases", "", "", Table(), (Panel(partial(draw_gallery, gallery=gallery)),))
+    (svg,) = figure.svg()
+    return svg
+
+
+def test_white_atoms_stay_white_on_a_dark_page() -> None:
+    """White itself is the colour of the page's paper, which is a variable."""
+    svg = shapes_of([("Phase0", water())])
+    assert "var(--paper)" not in svg
+    assert "#fefefe" in svg
+
+
+def test_many_atoms_are_pixels_where_few_are_shapes() -> None:
+    few = shapes_of([("Phase0", slab())])
+    many = frame_of(bulk("Cu", cubic=True) * (8, 8, 8), system="copper")
+    assert "<image" not in few
+    svg = shapes_of([("Phase0", many)])
+    assert "<image" in svg
+    assert len(svg) < 500_000
