@@ -1,7 +1,7 @@
 """All that a page tells of one run, read once: its store, and what stands in results/ and verify/ beside it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,7 @@ from aims_pax.learner.exploration import Exploration
 from aims_pax.outcome.calibrated.of_run import Told, told_by
 from aims_pax.outcome.errors.sets import Places, read_places
 from aims_pax.outcome.explored import explorations_of
-from aims_pax.outcome.played import PlayedPhase, phases_in, phases_of
+from aims_pax.outcome.played import PhaseEnds, PlayedPhase, ends_of, phases_in, phases_of
 from aims_pax.outcome.predictions import read_predictions
 from aims_pax.outcome.properties.findings import JSON_NAME as PROPERTIES_JSON
 from aims_pax.outcome.properties.findings import TEXT_NAME as PROPERTIES_TEXT
@@ -128,6 +128,8 @@ class Material:
         fly.json of stages whose MD was checked on the way, by their names.
     plays : tuple of PlayedPhase
         What has become of phases of workflows, in the order in which they ended.
+    phase_ends : mapping of tuple of two str to sequence of PhaseEnds
+        What phases have begun with and come to, by stage and workflow.
     """
 
     name: str
@@ -159,6 +161,7 @@ class Material:
     explorations: Mapping[str, Exploration]
     flights: Mapping[str, Mapping[str, Any]]
     plays: tuple[PlayedPhase, ...]
+    phase_ends: Mapping[tuple[str, str], Sequence[PhaseEnds]]
 
     @property
     def comparison(self) -> Comparison | None:
@@ -210,6 +213,7 @@ def read_material(run_folder: Path, *, name: str) -> Material:
         summary = _json(results / "summary.json") if progress == FINISHED else None
         product = str((summary or {}).get("product", {}).get("model", "the product"))
         saved = read_predictions(results) if progress == FINISHED else None
+        plays = _plays(store, results, summary)
         return Material(
             name=name,
             folder=run_folder,
@@ -238,7 +242,8 @@ def read_material(run_folder: Path, *, name: str) -> Material:
             train_goal=train_goal,
             explorations=explorations_of(store, memory),
             flights=_flights(results, summary),
-            plays=_plays(store, results, summary),
+            plays=plays,
+            phase_ends=ends_of(plays, memory, store),
             time=_working_time(sessions, np.concatenate([moments, attempts["submitted_at"], attempts["ended_at"]])),
         )
 

@@ -5,6 +5,7 @@ from aims_pax.selection.differences import differences
 from aims_pax.selection.uncertainty import (
     SCORES,
     component_relative_sd,
+    component_sd,
     energy_sd,
     ensemble_sd,
     max_atomic_error,
@@ -19,6 +20,7 @@ from aims_pax.selection.uncertainty import (
 __all__ = [
     "SCORES",
     "component_relative_sd",
+    "component_sd",
     "differences",
     "distances",
     "energy_sd",

@@ -69,6 +69,27 @@ def ensemble_sd(forces: FloatArray) -> float:
     return float(np.sqrt((_atomic_deviations(forces) ** 2).mean()))
 
 
+def component_sd(forces: FloatArray) -> float:
+    """Largest committee deviation of a force component of one structure, eV/Å.
+
+    Parameters
+    ----------
+    forces : (n_members, n_atoms, 3), eV/Å
+
+    Returns
+    -------
+    float
+        max over atoms and components of sigma, sigma² the mean squared deviation of the members. Unlike
+        :func:`max_atomic_sd` it depends on how the axes lie.
+
+    Notes
+    -----
+    SCS (J. Chem. Theory Comput. 2025, 21, 7102), Eq. 1.
+    """
+    _require_several(forces)
+    return float(forces.std(axis=0).max())
+
+
 def max_relative_sd(forces: FloatArray, *, eps_ev_per_ang: float = RELATIVE_EPS_EV_PER_ANG) -> float:
     """Largest per-atom committee deviation over the length of the atom's mean force and eps; no unit.
 
@@ -177,6 +198,7 @@ SCORES: Mapping[str, Score] = {
     "max_atomic_sd": partial(_of_forces, max_atomic_sd),
     "mean_atomic_sd": partial(_of_forces, mean_atomic_sd),
     "ensemble_sd": partial(_of_forces, ensemble_sd),
+    "component_sd": partial(_of_forces, component_sd),
     RELATIVE: partial(_of_forces, max_relative_sd),
     OF_COMPONENTS: partial(_of_forces, component_relative_sd),
     "energy_sd": _of_energy,

@@ -9,6 +9,7 @@ from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.store import RunStore
 from aims_pax.learner.workflows import PlayState
 from aims_pax.outcome.played.courses import title_of, visits_of
+from aims_pax.outcome.played.ends import PhaseEnds, ends_of
 from aims_pax.outcome.played.phases import PlayedPhase, phases_of, planned
 from aims_pax.outcome.played.record import PLAYED, record_of
 from aims_pax.report.workflows.phases import draw_phases
@@ -16,12 +17,9 @@ from aims_pax.report.workflows.visits import draw_visits
 from aims_pax.settings import Project
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.stages.uncertainty import kind_named
-from aims_pax.settings.workflow.phases import Workflow
 from aims_pax.settings.workflow.playing import PlaySettings
 from aims_pax.stages.memory import Memory
-from aims_pax.stages.playing.scenes import pictures
 from aims_pax.stages.states import PLAYS
-from aims_pax.structures.building.phase import Built
 
 
 def write_plays(project: Project, store: RunStore, memory: Memory, results: Path) -> list[dict[str, Any]]:
@@ -40,7 +38,10 @@ def write_plays(project: Project, store: RunStore, memory: Memory, results: Path
         with replacing(results / f"{plan.name}.json") as file:
             json.dump(record, file, indent=2)
         _draw_visits(plan, own, store, results)
-        _write_structures(project, plan, memory, store, results)
+        for (_, workflow), rows in ends_of(own, memory, store).items():
+            path = results / f"{plan.name}_{workflow}_phases.png"
+            draw_phases(path, rows)
+            write_structures(path.with_suffix(".extxyz"), workflow, rows)
         said.append({key: value for key, value in record.items() if key != PLAYED})
     return said
 
@@ -53,18 +54,7 @@ def _draw_visits(plan: StagePlan, phases: Sequence[PlayedPhase], store: RunStore
         draw_visits(results / f"{plan.name}_{name}.png", visits, title=title_of(own), kind=kind_named(kind))
 
 
-def _write_structures(project: Project, plan: StagePlan, memory: Memory, store: RunStore, results: Path) -> None:
-    found = pictures(memory, store, plan.name)
-    for workflow in project.further.workflows[plan.name]:
-        own = {number: ends for (name, number), ends in found.items() if name == workflow.name}
-        rows = [(workflow.phases[n].name, *own[n]) for n in sorted(own) if n < len(workflow.phases)]
-        if rows:
-            path = results / f"{plan.name}_{workflow.name}_phases.png"
-            draw_phases(path, rows)
-            write_structures(path.with_suffix(".extxyz"), workflow, rows)
-
-
-def write_structures(path: Path, workflow: Workflow, rows: Sequence[tuple[str, Built, Built]]) -> None:
+def write_structures(path: Path, workflow: str, rows: Sequence[PhaseEnds]) -> None:
     """Structures that phases begin with and come to, as ``config_type`` says: ``Phase1 begin``."""
     from ase.io import write
 
@@ -74,7 +64,7 @@ def write_structures(path: Path, workflow: Workflow, rows: Sequence[tuple[str, B
     for name, begin, end in rows:
         for one, word in ((begin, "begin"), (end, "end")):
             atoms = atoms_of(one.frame)
-            atoms.info |= {"config_type": f"{name} {word}", "workflow": workflow.name, "words": one.words}
+            atoms.info |= {"config_type": f"{name} {word}", "workflow": workflow, "words": one.words}
             images.append(atoms)
     with replacing(path) as file:
         write(file, images, format="extxyz")

@@ -19,6 +19,7 @@ from aims_pax.page.charts.seen import descriptor_map
 from aims_pax.page.charts.sets import errors_by_set
 from aims_pax.page.charts.stages.flights import errors_at_checks
 from aims_pax.page.charts.stages.rounds import errors_by_round
+from aims_pax.page.charts.stages.scenery import structures_of_phases
 from aims_pax.page.charts.stages.visits import scores_by_visit
 from aims_pax.page.charts.timeline import activities, timeline
 from aims_pax.page.figure import Absent, Figure
@@ -58,7 +59,7 @@ CHAPTERS: Final = (
     Chapter("How wrong is it, and where?", (parity, cumulative, errors_by_set, errors_by_group, errors_by_density)),
     Chapter("Does it know how wrong it is?", (error_against_score, error_estimates, coverage, detection)),
     Chapter("Is it right about materials?", (properties,)),
-    Chapter("What did it learn from?", (composition, structure_map, descriptor_map)),
+    Chapter("What did it learn from?", (composition, structures_of_phases, structure_map, descriptor_map)),
     Chapter("What did it take?", (timeline, activities)),
 )
 """All figures, in the order of the page. A new one is a file here and a name in this list."""

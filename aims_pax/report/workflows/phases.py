@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from aims_pax.frame import FloatArray, Frame
-from aims_pax.report.style import GREY, INK, sheet
+from aims_pax.report.style import GREY, INK, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 PANEL_IN: Final = 2.9
 """Width of a picture."""
@@ -22,6 +21,15 @@ PANEL_IN: Final = 2.9
 TALLEST_IN: Final = 2.5
 TEXT_IN: Final = 0.85
 """Of a row: its name above, two lines of words below."""
+
+WORDS_IN: Final = 0.5
+"""Of that below."""
+
+LEGEND_IN: Final = 0.35
+"""Below all rows."""
+
+MOST_SHAPES: Final = 1500
+"""Atoms in one picture; more are drawn as pixels where it is made of shapes, for a page would be slow with them."""
 
 BALL: Final = 0.7
 """Radii of atoms in covalent radii: what lies behind is to be seen."""
@@ -32,8 +40,14 @@ MARGIN_ANG: Final = 0.2
 FADED: Final = 0.55
 """Part of white in the colour of the farthest atoms."""
 
+WHITEST: Final = 254 / 255
+"""Of colours of atoms: white itself is the paper of a page, which is dark at night."""
+
 BELOW_ANG: Final = 1.0
 """An atom this far below the cell stays there, and is not moved to its other end: those of a slab's foot vibrate."""
+
+MOST_NAMES: Final = 6
+"""Elements side by side in a legend."""
 
 LINE: Final = 46
 """Letters of a line of words."""
@@ -80,6 +94,63 @@ class View:
     high: FloatArray
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Gallery:
+    """Structures row by row, all in one scale.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Of the rows; at least one.
+    scenes : tuple of tuple of Frame or Scene
+        By row, side by side.
+    views : tuple of tuple of View
+        The same as they are seen.
+    """
+
+    names: tuple[str, ...]
+    scenes: tuple[tuple[Frame | Scene, ...], ...]
+    views: tuple[tuple[View, ...], ...]
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> "Gallery":
+        """Rows as they are seen from the side."""
+        scenes = tuple(tuple(one for one in row[1:] if not isinstance(one, str)) for row in rows)
+        views = tuple(tuple(view_of(_frame(one)) for one in row) for row in scenes)
+        return cls(tuple(str(row[0]) for row in rows), scenes, views)
+
+    @property
+    def n_columns(self) -> int:
+        """Structures in the longest row."""
+        return max(len(row) for row in self.views)
+
+    @property
+    def n_atoms(self) -> int:
+        """Of all structures together."""
+        return sum(len(view.numbers) for row in self.views for view in row)
+
+    @property
+    def inches_per_ang(self) -> float:
+        """By which the widest and the tallest have room."""
+        sizes = np.array([view.high - view.low for row in self.views for view in row]).max(axis=0)
+        return float(min(PANEL_IN / sizes[0], TALLEST_IN / sizes[1]))
+
+    @property
+    def tallest_ang(self) -> list[float]:
+        """Height of each row of structures."""
+        return [max(float((view.high - view.low)[1]) for view in row) for row in self.views]
+
+    @property
+    def width_in(self) -> float:
+        """Of the whole picture."""
+        return PANEL_IN * self.n_columns + 0.2
+
+    @property
+    def height_in(self) -> float:
+        """Of the whole picture."""
+        return sum(TEXT_IN + self.inches_per_ang * each for each in self.tallest_ang) + LEGEND_IN
+
+
 def draw_phases(path: Path, rows: Sequence[Row]) -> None:
     """Structures row by row, all in one scale.
 
@@ -90,26 +161,27 @@ def draw_phases(path: Path, rows: Sequence[Row]) -> None:
     rows : sequence of tuple
         At least one: a name, then one or more structures, each a Frame or what has a `frame` and `words`.
     """
-    names = [str(row[0]) for row in rows]
-    scenes = [[one for one in row[1:] if not isinstance(one, str)] for row in rows]
-    views = [[view_of(_frame(one)) for one in row] for row in scenes]
-    sizes = np.array([view.high - view.low for row in views for view in row]).max(axis=0)
-    inches = min(PANEL_IN / sizes[0], TALLEST_IN / sizes[1])
-    tallest = [max(float((view.high - view.low)[1]) for view in row) for row in views]
-    heights = [TEXT_IN + inches * each for each in tallest]
-    n_columns = max(len(row) for row in views)
-    with sheet(PANEL_IN * n_columns + 0.2, sum(heights) + 0.6) as figure:
-        grid = figure.add_gridspec(len(rows), n_columns, height_ratios=heights)
-        for number, (name, own, seen) in enumerate(zip(names, scenes, views, strict=True)):
-            for column, (scene, view) in enumerate(zip(own, seen, strict=True)):
-                axes = figure.add_subplot(grid[number, column])
-                draw_structure(axes, view, size=(0.97 * PANEL_IN / inches, tallest[number]))
-                axes.set_title(_title(name, column, len(own)), fontsize=10)
-                words = _words(scene, own[:column])
-                axes.set_xlabel("\n".join(_lines(words)), fontsize=9, color=GREY)
-        _draw_legend(figure, sorted({int(one) for row in views for view in row for one in view.numbers}))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path)
+    gallery = Gallery.of(rows)
+    with panels(path, n_columns=1, width_in=gallery.width_in, height_in=gallery.height_in) as (axes,):
+        draw_gallery(axes, gallery=gallery)
+
+
+def draw_gallery(axes: "Axes", *, gallery: Gallery) -> None:
+    """Structures within the place of some axes, which show nothing themselves."""
+    _bare(axes)
+    scale, width, height = gallery.inches_per_ang, gallery.width_in, gallery.height_in
+    below = height
+    for name, scenes, views, tallest in zip(
+        gallery.names, gallery.scenes, gallery.views, gallery.tallest_ang, strict=True
+    ):
+        below -= TEXT_IN + scale * tallest
+        for column, (scene, view) in enumerate(zip(scenes, views, strict=True)):
+            place = (column * PANEL_IN / width, (below + WORDS_IN) / height, PANEL_IN / width, scale * tallest / height)
+            own = axes.inset_axes(place)
+            draw_structure(own, view, size=(0.97 * PANEL_IN / scale, tallest), as_pixels=gallery.n_atoms > MOST_SHAPES)
+            own.set_title(_title(name, column, len(scenes)), fontsize=10)
+            own.set_xlabel("\n".join(_lines(_words(scene, scenes[:column]))), fontsize=9, color=GREY)
+    _draw_legend(axes, sorted({int(one) for row in gallery.views for view in row for one in view.numbers}))
 
 
 def view_of(frame: Frame) -> View:
@@ -141,18 +213,23 @@ def wrapped(frame: Frame) -> FloatArray:
         return frame.positions
     shares = np.linalg.solve(frame.cell.T, frame.positions.T).T
     below = BELOW_ANG / np.linalg.norm(frame.cell[vectors], axis=1)
-    shares[:, vectors] = (shares[:, vectors] + below) % 1.0 - below
+    own = shares[:, vectors]
+    shares[:, vectors] = np.where((own >= -below) & (own < 1.0), own, own % 1.0)
     inside: FloatArray = shares @ frame.cell
     return inside
 
 
-def draw_structure(axes: "Axes", view: View, *, size: tuple[float, float] | None = None) -> None:
+def draw_structure(
+    axes: "Axes", view: View, *, size: tuple[float, float] | None = None, as_pixels: bool = False
+) -> None:
     """A view on axes, without any numbers.
 
     Parameters
     ----------
     size : tuple of two floats, Å, or None
         Width and height of what is shown, its middle that of the view; None: as much as the view needs.
+    as_pixels : bool
+        Whether atoms are pixels also in a picture that is made of shapes.
     """
     from ase.data import covalent_radii
     from ase.data.colors import jmol_colors
@@ -160,7 +237,7 @@ def draw_structure(axes: "Axes", view: View, *, size: tuple[float, float] | None
 
     numbers = view.numbers.astype(np.int64)
     white = FADED * (1.0 - view.depths)[:, None]
-    colours = jmol_colors[numbers] * (1 - white) + white
+    colours = np.minimum(jmol_colors[numbers] * (1 - white) + white, WHITEST)
     sizes = 2 * BALL * covalent_radii[numbers]
     axes.add_collection(LineCollection(list(view.edges), colors=GREY, linewidths=0.8, zorder=1))
     balls = EllipseCollection(
@@ -174,11 +251,16 @@ def draw_structure(axes: "Axes", view: View, *, size: tuple[float, float] | None
         edgecolors=INK,
         linewidths=0.4 if len(sizes) < 300 else 0.2,
         zorder=2,
+        rasterized=as_pixels,
     )
     axes.add_collection(balls)
     middle = (view.low + view.high) / 2
     across, up = (view.high - view.low if size is None else np.array(size)) / 2
     axes.set(xlim=(middle[0] - across, middle[0] + across), ylim=(middle[1] - up, middle[1] + up), aspect="equal")
+    _bare(axes)
+
+
+def _bare(axes: "Axes") -> None:
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     axes.grid(visible=False)
@@ -196,14 +278,15 @@ def _edges(cell: FloatArray) -> FloatArray:
     return np.array(found, dtype=np.float64).reshape(-1, 2, 2)
 
 
-def _draw_legend(figure: "Figure", numbers: Sequence[int]) -> None:
+def _draw_legend(axes: "Axes", numbers: Sequence[int]) -> None:
     from ase.data import chemical_symbols
     from ase.data.colors import jmol_colors
     from matplotlib.lines import Line2D
 
     look: dict[str, Any] = {"ls": "", "marker": "o", "ms": 8, "mec": INK, "mew": 0.5}
-    balls = [Line2D([], [], mfc=tuple(jmol_colors[one]), label=chemical_symbols[one], **look) for one in numbers]
-    figure.legend(handles=balls, loc="outside lower left", ncols=len(balls), handletextpad=0.1)
+    colours = np.minimum(jmol_colors, WHITEST)
+    balls = [Line2D([], [], mfc=tuple(colours[one]), label=chemical_symbols[one], **look) for one in numbers]
+    axes.legend(handles=balls, loc="lower left", ncols=min(len(balls), MOST_NAMES), handletextpad=0.1, borderaxespad=0)
 
 
 def _frame(one: Frame | Scene) -> Frame:

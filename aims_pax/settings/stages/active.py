@@ -18,6 +18,7 @@ UncertaintyName = Literal[
     "max_atomic_sd",
     "mean_atomic_sd",
     "ensemble_sd",
+    "component_sd",
     "max_relative_sd",
     "component_relative_sd",
     "energy_sd",
@@ -71,9 +72,9 @@ class ActiveLearningSettings(StageSettings):
         "max_atomic_sd",
         description="Measure of the committee's disagreement about a structure. max_atomic_sd: of the atom whose force "
         "is least sure, eV/Å; mean_atomic_sd: the mean over atoms; ensemble_sd: of all forces together; "
-        "max_relative_sd: of an atom's force over this force and relative_force_eps, no unit; component_relative_sd: "
-        "the same of a component of a force; energy_sd: of the energy, eV/atom; stress_sd: of the stress, eV/Å³, "
-        "for crystals with compute_stress.",
+        "component_sd: of the force component that is least sure, eV/Å; max_relative_sd: of an atom's force over this "
+        "force and relative_force_eps, no unit; component_relative_sd: the same of a component of a force; energy_sd: "
+        "of the energy, eV/atom; stress_sd: of the stress, eV/Å³, for crystals with compute_stress.",
     )
     relative_force_eps: Positive = Field(
         1.0,

@@ -46,6 +46,7 @@ UNCERTAINTIES: Final[Mapping[str, UncertaintyKind]] = {
     "max_atomic_sd": UncertaintyKind(FORCE_UNIT, "largest force deviation"),
     "mean_atomic_sd": UncertaintyKind(FORCE_UNIT, "mean force deviation"),
     "ensemble_sd": UncertaintyKind(FORCE_UNIT, "deviation of all forces"),
+    "component_sd": UncertaintyKind(FORCE_UNIT, "largest deviation of a force component"),
     RELATIVE: UncertaintyKind("", "largest relative force deviation"),
     OF_COMPONENTS: UncertaintyKind("", "largest relative deviation of a force component"),
     "energy_sd": UncertaintyKind("eV/atom", "energy deviation"),

@@ -26,7 +26,7 @@ class Contents:
     elements : frozenset of int
         Atomic numbers of which it may consist.
     parts : tuple of str
-        Compounds and parts of collages that groups may be named by.
+        Compounds, crystals that are drawn always, and parts of collages, that groups may be named by.
     n_atoms : int or None
         Fewest that it may have; None where it is not known.
     is_known : bool
@@ -132,6 +132,7 @@ class Chain:
         packed = [(one.count, frames.get(one.path)) for one in geometry.molecules.values()]
         if packed and not counts and all(count is not None and frame is not None for count, frame in packed):
             counts = [sum((count or 0) * (frame.n_atoms if frame is not None else 0) for count, frame in packed)]
+        always = [name for pool in (geometry.bulk, geometry.surface) if len(pool) == 1 for name in pool]
         lacking = [
             one.path.name
             for one in geometry.crystals.values()
@@ -139,7 +140,7 @@ class Chain:
         ]
         return Contents(
             elements=frozenset(int(number) for frame in frames.values() for number in frame.numbers),
-            parts=tuple(geometry.molecules),
+            parts=(*geometry.molecules, *always, *geometry.pools),
             n_atoms=min(counts, default=None) if len(geometry.pools) == 1 else None,
             is_known=len(frames) == len(geometry.files),
             lacks_cell=lacking[0] if lacking else "",

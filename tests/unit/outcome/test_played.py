@@ -29,7 +29,9 @@ from aims_pax.outcome.played import (
     visits_of,
     write_plays,
 )
+from aims_pax.page.charts.stages.scenery import structures_of_phases
 from aims_pax.page.charts.stages.visits import scores_by_visit
+from aims_pax.page.figure import Absent, Figure
 from aims_pax.page.material import read_material
 from aims_pax.settings import Project, load_project
 from aims_pax.settings.workflow.playing import PlaySettings
@@ -37,6 +39,7 @@ from aims_pax.stages.memory import Memory
 from aims_pax.stages.playing.cast import roles_of
 from aims_pax.stages.playing.scenes import Scenes
 from aims_pax.stages.states import PLAYS
+from aims_pax.structures.building.phase import Built
 
 OVERLAP = "atoms 4 (Cu) and 7 (Cu) are 1.28 Å apart; at least 1.32 Å is sound"
 MELT: dict[str, Any] = {
@@ -257,12 +260,16 @@ def test_visits_are_those_of_the_first_trajectory_with_its_scores(theatre: Theat
     assert heated.threshold == pytest.approx(0.5)
 
 
+def scenes_of(theatre: Theatre) -> Scenes:
+    roles = roles_of(theatre.project.further.workflows["explore"], theatre.plan.read_as(PlaySettings))
+    references = {one.name: theatre.project.reference_for(one) for one in theatre.project.systems}
+    return Scenes(theatre.memory, f"{PLAYS}explore", roles, references=references, seed=1)
+
+
 def test_what_is_written_is_a_record_figures_and_structures(theatre: Theatre, tmp_path: Path) -> None:
     results = tmp_path / "results"
     results.mkdir()
-    roles = roles_of(theatre.project.further.workflows["explore"], theatre.plan.read_as(PlaySettings))
-    references = {one.name: theatre.project.reference_for(one) for one in theatre.project.systems}
-    scenes = Scenes(theatre.memory, f"{PLAYS}explore", roles, references=references, seed=1)
+    scenes = scenes_of(theatre)
     begin = scenes.build(0, visit=1, phase=0).frame
     scenes.over(0, phase=0, frame=replace(begin, positions=begin.positions + 0.1))
     scenes.keep()
@@ -311,6 +318,52 @@ def test_the_page_shows_visits_of_a_run_under_way_and_of_a_finished_one(theatre:
         assert figure.png().startswith(b"\x89PNG")
 
 
-def test_a_run_without_workflows_has_no_such_figure(tmp_path: Path) -> None:
+def test_the_page_shows_what_phases_have_begun_with_and_come_to(theatre: Theatre) -> None:
+    """The first phase and the second one; the third has come to no end of which there would be a structure."""
+    scenes = scenes_of(theatre)
+    copper = scenes.build(0, visit=4, phase=0).frame
+    relaxed = replace(copper, positions=copper.positions + 0.1)
+    scenes.over(0, phase=0, frame=relaxed)
+    scenes.build(0, visit=4, phase=1)
+    scenes.over(0, phase=1, frame=replace(copper, positions=copper.positions + 0.3))
+    scenes.keep()
+    theatre.store.close()
+    material = read_material(theatre.project.run_folder, name="run")
+    ((of, ends),) = material.phase_ends.items()
+    assert of == ("explore", "melt")
+    assert [name for name, *_ in ends] == ["Phase0", "Phase1"]
+    assert ends[1][1].frame.positions == pytest.approx(relaxed.positions), "it goes on where the first has come to"
+    assert ends[1][2].frame.positions == pytest.approx(copper.positions + 0.3)
+    figure = structures_of_phases(material)
+    assert isinstance(figure, Figure)
+    told = [figure.table[name].tolist() for name in ("phase", "moment", "formula", "n_atoms", "volume_ang3")]
+    assert told[:2] == [["Phase0", "Phase0", "Phase1", "Phase1"], ["begin", "end"] * 2]
+    assert told[2:4] == [["Cu4"] * 4, [4] * 4]
+    assert told[4] == pytest.approx([3.61**3] * 4)
+    (svg,) = figure.svg()
+    for words in ("Phase0 begins", "Phase1 ends", "goes on from Phase0", ">Cu<"):
+        assert words in svg, "a name, words or the legend"
+    assert figure.png().startswith(b"\x89PNG")
+
+
+def test_the_page_names_the_workflow_of_each_structure_where_there_are_several(theatre: Theatre) -> None:
+    material = read_material(theatre.project.run_folder, name="run")
+    copper = Built(theatre.project.systems[0].frame, {}, "copper")
+    ends = [("Phase0", copper, copper)]
+    two = replace(material, phase_ends={("explore", "melt"): ends, ("explore", "press"): ends})
+    figure = structures_of_phases(two)
+    assert isinstance(figure, Figure)
+    assert ["press Phase0 begins" in svg for svg in figure.svg()] == [False, True]
+
+
+def test_a_run_without_workflows_has_no_such_figures(tmp_path: Path) -> None:
     RunStore.open(tmp_path).close()
-    assert scores_by_visit(read_material(tmp_path, name="new")) is None
+    material = read_material(tmp_path, name="new")
+    assert scores_by_visit(material) is None
+    assert structures_of_phases(material) is None
+
+
+def test_phases_that_have_not_ended_are_told_to_have_no_picture(theatre: Theatre) -> None:
+    found = structures_of_phases(read_material(theatre.project.run_folder, name="run"))
+    assert isinstance(found, Absent)
+    assert found.why == "No phase has come to its end."

@@ -11,6 +11,7 @@ from aims_pax.protocols import FramePrediction
 from aims_pax.selection import (
     SCORES,
     component_relative_sd,
+    component_sd,
     energy_sd,
     ensemble_sd,
     max_atomic_sd,
@@ -58,6 +59,7 @@ def test_each_score_looks_at_its_part_of_one_prediction() -> None:
         "max_atomic_sd": max_atomic_sd(said.forces),
         "mean_atomic_sd": mean_atomic_sd(said.forces),
         "ensemble_sd": ensemble_sd(said.forces),
+        "component_sd": component_sd(said.forces),
         "max_relative_sd": max_relative_sd(said.forces),
         "component_relative_sd": component_relative_sd(said.forces),
         "energy_sd": energy_sd(said.energies, n_atoms=9),
@@ -141,3 +143,15 @@ def test_the_relative_deviation_of_components_is_that_of_the_paper() -> None:
     assert component_relative_sd(forces, eps_ev_per_ang=1.0) == pytest.approx(1 / 3)
     with pytest.raises(ShapeError, match="at least two"):
         component_relative_sd(forces[:1])
+
+
+def test_the_deviation_of_components_looks_at_each_axis_alone() -> None:
+    """Of an atom that is unsure along all axes and one that is along a single axis, it finds the second."""
+    forces = np.zeros((2, 2, 3))
+    forces[0, 0], forces[1, 0] = 0.2, -0.2
+    forces[0, 1, 2], forces[1, 1, 2] = 5.3, 4.7
+    assert component_sd(forces) == pytest.approx(0.3, rel=1e-12)
+    assert max_atomic_sd(forces) == pytest.approx(0.2, rel=1e-12)
+    assert component_relative_sd(forces, eps_ev_per_ang=1.0) == pytest.approx(0.2, rel=1e-12)
+    with pytest.raises(ShapeError, match="at least two"):
+        component_sd(forces[:1])

@@ -1,17 +1,20 @@
 """Structures of phases, seen from the side."""
 
 import warnings
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from ase.build import fcc100, molecule
+from ase.build import bulk, fcc100, molecule
 from matplotlib.image import imread
 
 from aims_pax.atoms import frame_of
 from aims_pax.frame import Frame
-from aims_pax.report.workflows.phases import Row, draw_phases, view_of, wrapped
+from aims_pax.page.figure import Figure, Panel
+from aims_pax.report.table import Table
+from aims_pax.report.workflows.phases import Gallery, Row, draw_gallery, draw_phases, view_of, wrapped
 
 
 def slab() -> Frame:
@@ -39,6 +42,11 @@ def test_the_foot_of_a_slab_stays_where_it_vibrates() -> None:
     assert wrapped(Frame("copper", 0, 0, 0, frame.numbers, positions, frame.cell, frame.pbc)) == pytest.approx(
         positions
     )
+
+
+def test_atoms_below_the_upper_face_of_a_cell_stay_there() -> None:
+    frame = frame_of(bulk("C", cubic=True), system="carbon")
+    assert wrapped(frame) == pytest.approx(frame.positions, abs=1e-12)
 
 
 def test_a_molecule_without_a_cell_is_left_alone() -> None:
@@ -71,3 +79,26 @@ def test_pictures_are_drawn_of_frames_and_of_what_has_words(tmp_path: Path) -> N
     assert width == 960, "two columns"
     assert height > 1000
     assert (picture[..., :3] != 1.0).any()
+
+
+def shapes_of(rows: list[Row]) -> str:
+    gallery = Gallery.of(rows)
+    figure = Figure("phases", "", "", Table(), (Panel(partial(draw_gallery, gallery=gallery)),))
+    (svg,) = figure.svg()
+    return svg
+
+
+def test_white_atoms_stay_white_on_a_dark_page() -> None:
+    """White itself is the colour of the page's paper, which is a variable."""
+    svg = shapes_of([("Phase0", water())])
+    assert "var(--paper)" not in svg
+    assert "#fefefe" in svg
+
+
+def test_many_atoms_are_pixels_where_few_are_shapes() -> None:
+    few = shapes_of([("Phase0", slab())])
+    many = frame_of(bulk("Cu", cubic=True) * (8, 8, 8), system="copper")
+    assert "<image" not in few
+    svg = shapes_of([("Phase0", many)])
+    assert "<image" in svg
+    assert len(svg) < 500_000

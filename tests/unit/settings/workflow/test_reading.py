@@ -500,4 +500,14 @@ def test_groups_of_what_a_collage_brings_are_known_by_their_names(folder: Path) 
     )
     assert read(folder, text).elements == (1, 6, 8)
     (problem,) = problems(folder, text.replace("Molecule: Bulk", "Molecule: Surface"))
-    assert problem.allowed == "Water | O2 | Phase1 | Bulk"
+    assert problem.allowed == "A | Bulk | Water | O2 | Molecules | Phase1"
+
+
+def test_a_crystal_is_known_by_its_name_where_it_is_always_the_one_that_is_drawn(folder: Path) -> None:
+    """Of several in a pool any may be there, so that a group has to name the pool."""
+    alone = run("Type: Relax\nHold: [{Molecule: Diamond}, {Molecule: Bulk}]")
+    assert [one.molecule for one in read(folder, alone).phases[1].settings.run.hold] == ["Diamond", "Bulk"]
+    several = alone.replace("{Diamond:", "{Other: {Path: diamond.xyz}, Diamond:")
+    (problem,) = problems(folder, several)
+    assert "names Diamond" in problem.found
+    assert problem.allowed == "Bulk"
