@@ -19,7 +19,7 @@ _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 MAX_ROWS: Final = 15
 """Rows of a table in the terminal."""
 
-BY_DETAIL: Final = (Reason.FLAWED, Reason.MISSING, Reason.NO_STEP, Reason.UNREADABLE)
+BY_DETAIL: Final = (Reason.FLAWED, Reason.MISSING, Reason.NO_STEP, Reason.READER_FAILED, Reason.UNREADABLE)
 """Reasons of which what is particular says more than the reason."""
 
 
