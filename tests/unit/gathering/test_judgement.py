@@ -131,6 +131,15 @@ def test_a_reader_that_fails_costs_its_file_and_no_other(tmp_path: Path) -> None
     assert "a/FAKEOUT" not in (tmp_path / "set.extxyz").read_text()
 
 
+def test_tables_fit_a_terminal_whatever_reasons_say(tmp_path: Path) -> None:
+    write(tmp_path / "FAKEOUT", [step(), step(0.05, flaws=["positions are those of another step, " * 5])])
+    write(tmp_path / ("deep/" * 20) / "FAKEOUT", [step(0.05, seed=4)])
+    table = gathered(tmp_path).text().split("\n\n")[2].splitlines()
+    assert table[0] == "   steps  files  left out"
+    assert len(table) > 3
+    assert max(map(len, table)) <= 100
+
+
 def test_nothing_that_can_be_learned_is_refused_with_the_reasons(tmp_path: Path) -> None:
     write(tmp_path / "FAKEOUT", [step(convergence="not reached")])
     found = gathered(tmp_path)
