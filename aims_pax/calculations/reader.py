@@ -27,8 +27,8 @@ READER_ERRORS: Final = (
     TypeError,
     ValueError,
 )
-"""What a reader with a defect raises all the same (XML that is not well-formed is a SyntaxError): its file is refused for
-it, and no other."""
+"""What a reader with a defect raises all the same (XML that is not well-formed is a SyntaxError): its file is refused,
+and no other."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,12 +84,20 @@ def read_relaxations(paths: Sequence[Path], keys: Keys | None = None) -> Relaxat
     Raises
     ------
     StructureError
-        A file can't be read, has one structure alone, or structures of different sizes.
+        A file can't be read, has one structure alone, or structures of different sizes; with all of these.
     """
     names = [path.name for path in paths]
     if len(set(names)) < len(names):
         names = [str(path) for path in paths]
-    return Relaxations(tuple(_read(path, name, keys or Keys()) for path, name in zip(paths, names, strict=True)))
+    found, problems = [], []
+    for path, name in zip(paths, names, strict=True):
+        try:
+            found.append(_read(path, name, keys or Keys()))
+        except StructureError as error:
+            problems += error.problems
+    if problems:
+        raise StructureError(problems)
+    return Relaxations(tuple(found))
 
 
 def _read(path: Path, name: str, keys: Keys) -> Relaxation:
