@@ -89,7 +89,8 @@ def read_relaxations(paths: Sequence[Path], keys: Keys | None = None) -> Relaxat
     names = [path.name for path in paths]
     if len(set(names)) < len(names):
         names = [str(path) for path in paths]
-    found, problems = [], []
+    found: list[Relaxation] = []
+    problems: list[Problem] = []
     for path, name in zip(paths, names, strict=True):
         try:
             found.append(_read(path, name, keys or Keys()))
