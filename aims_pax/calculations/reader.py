@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.step import Closing, Step
@@ -12,6 +13,22 @@ Steps = Generator[Step, None, Closing]
 
 A reader never fails by what a file holds: what it can't understand is a flaw of the step, or a remark at the end.
 """
+
+READER_ERRORS: Final = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NameError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+"""What a reader with a defect raises all the same (XML that is not well-formed is a SyntaxError): its file is refused,
+and no other."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -393,6 +393,7 @@ def _fault(path: Path, index: int, found: str, keys: Keys, named_by: str) -> Pro
 
 
 def _shortened(problems: list[Problem], path: Path) -> list[Problem]:
-    n_more = len(problems) - _MAX_REPORTED
-    more = [Problem(str(path), f"{n_more} more structures have such faults")] if n_more > 0 else []
-    return problems[:_MAX_REPORTED] + more
+    n_told = 1 if len({one.found for one in problems}) == 1 else _MAX_REPORTED
+    n_more = len(problems) - n_told
+    said = "1 more structure has such a fault" if n_more == 1 else f"{n_more} more structures have such faults"
+    return problems[:n_told] + ([Problem(str(path), said)] if n_more > 0 else [])

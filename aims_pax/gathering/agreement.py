@@ -19,6 +19,12 @@ OF_THE_STRUCTURE: Final = (Aspect.SPIN, Aspect.SMEARING)
 NO_ADDITION: Final = "none"
 K_POINTS: Final = "k points"
 MAX_NAMED: Final = 3
+MAX_SIDES: Final = 5
+"""That are told of one setting; all of them stand in the file beside the set."""
+
+LONGEST: Final = 100
+"""Letters of a setting that are told."""
+
 FORCED: Final = "Gather them apart; --mixed keeps them together, each with the name of its method."
 
 
@@ -70,7 +76,8 @@ class _Side:
         names = list(self.files)
         more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
         structures = "1 structure" if self.n == 1 else f"{self.n} structures"
-        return f"{said}: {structures} of {', '.join(names[:MAX_NAMED])}{more}"
+        words = said if len(said) <= LONGEST else f"{said[: LONGEST - 1]}…"
+        return f"{words}: {structures} of {', '.join(names[:MAX_NAMED])}{more}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +180,10 @@ def _sides(said: Iterable[tuple[str, Use]]) -> dict[str, _Side]:
 
 def _problem(what: str, sides: Mapping[str, _Side], advice: str) -> Problem:
     ordered = sorted(sides.items(), key=lambda item: -item[1].n)
-    return Problem(what, "; ".join(side.text(said) for said, side in ordered) + ".", "", advice)
+    told = [side.text(said) for said, side in ordered[:MAX_SIDES]]
+    others = [side for _, side in ordered[MAX_SIDES:]]
+    told += [f"{len(others)} more: {sum(side.n for side in others)} structures"] if others else []
+    return Problem(what, "; ".join(told) + ".", "", advice)
 
 
 def _k_differences(uses: Sequence[Use]) -> Iterator[Problem]:

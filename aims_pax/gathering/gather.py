@@ -129,7 +129,7 @@ class _Set:
             compositions=_compositions(labelled, formulas, n_atoms, origins=origins),
             free_atoms_ev=self._free_atoms(rows),
             agreement=agreement,
-            picture=_picture(labelled, formulas, n_atoms, left_out=self.reading.left_out),
+            picture=self._picture(labelled, formulas, n_atoms),
             passed_over=self._passed_over(),
             n_unknown=self.found.n_unknown,
             unreadable=self.found.unreadable,
@@ -217,6 +217,22 @@ class _Set:
         groups = Counter(origins.of(row.file) for row in rows if not row.is_free_atom)
         return divided(groups, self.request.shares, seed=self.request.seed)
 
+    def _picture(self, rows: Sequence[Row], formulas: Sequence[str], n_atoms: Sequence[int]) -> Picture:
+        """What is drawn: energies about the median of those that have one zero."""
+        ids = self.reading.methods.ids
+        energies: dict[str, list[float]] = {}
+        forces: dict[str, list[float]] = {}
+        alike: dict[tuple[str, str], list[Row]] = {}
+        for row in rows:
+            method = ids[row.method] if self.request.is_mixed else ""
+            alike.setdefault((formulas[row.kind], method), []).append(row)
+        for (formula, _), mine in alike.items():
+            values = np.array([row.energy / n_atoms[row.kind] for row in mine])
+            energies.setdefault(formula, []).extend(values - np.median(values))
+            forces.setdefault(formula, []).extend(row.max_force for row in mine)
+        left_out = Counter(str(one.reason) for one in self.reading.left_out)
+        return Picture(_arrays(energies), _arrays(forces), left_out)
+
     def _content(
         self, rows: Sequence[Row], formulas: Sequence[str], origins: Origins, division: Division | None
     ) -> Content:
@@ -282,17 +298,6 @@ def _compositions(
         for formula, mine in by_formula.items()
     ]
     return tuple(sorted(found, key=lambda one: -one.n_structures))
-
-
-def _picture(
-    rows: Sequence[Row], formulas: Sequence[str], n_atoms: Sequence[int], *, left_out: Sequence[LeftOut]
-) -> Picture:
-    energies: dict[str, list[float]] = {}
-    forces: dict[str, list[float]] = {}
-    for row in rows:
-        energies.setdefault(formulas[row.kind], []).append(row.energy / n_atoms[row.kind])
-        forces.setdefault(formulas[row.kind], []).append(row.max_force)
-    return Picture(_arrays(energies), _arrays(forces), Counter(str(one.reason) for one in left_out))
 
 
 def _arrays(values: Mapping[str, list[float]]) -> dict[str, FloatArray]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import fill
 from typing import Final
 
 from aims_pax.errors import Problem, StructureError, UserError
@@ -16,10 +17,13 @@ from aims_pax.gathering.reasons import LeftOut, Note, Reason
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 """What may differ in remarks that say the same."""
 
+WIDTH: Final = 100
+"""Columns of the terminal that tables take."""
+
 MAX_ROWS: Final = 15
 """Rows of a table in the terminal."""
 
-BY_DETAIL: Final = (Reason.FLAWED, Reason.MISSING, Reason.NO_STEP, Reason.UNREADABLE)
+BY_DETAIL: Final = (Reason.FLAWED, Reason.MISSING, Reason.NO_STEP, Reason.READER_FAILED, Reason.UNREADABLE)
 """Reasons of which what is particular says more than the reason."""
 
 
@@ -47,7 +51,9 @@ class Picture:
 
     Parameters
     ----------
-    energies_ev_per_atom, max_forces_ev_per_ang : mapping of str to (n,)
+    energies_ev_per_atom : mapping of str to (n,)
+        By composition, from the median of it; where methods are mixed, of it by each of them.
+    max_forces_ev_per_ang : mapping of str to (n,)
         By composition.
     left_out : mapping of str to int
         Steps by reason.
@@ -174,7 +180,8 @@ class Gathered:
             )
             for (program, kind), mine in by_kind.items()
         ]
-        besides = [f"{self.n_unknown} files are no outputs."] if self.n_unknown else []
+        besides = ["1 file is no output."] if self.n_unknown == 1 else []
+        besides += [f"{self.n_unknown} files are no outputs."] if self.n_unknown > 1 else []
         if self.passed_over:
             name, read = self.passed_over[0]
             besides.append(f"{_files(len(self.passed_over))} of the same calculations passed over: {name} for {read}.")
@@ -199,16 +206,16 @@ class Gathered:
         groups: dict[tuple[Reason, str], list[LeftOut]] = {}
         for one in self.left_out:
             groups.setdefault((one.reason, one.detail if one.reason in BY_DETAIL else ""), []).append(one)
-        rows = [("left out", "steps", "files", "such as")]
+        lines = [f"{'steps':>8}  {'files':>5}  left out"] if groups else []
         for (reason, detail), mine in sorted(groups.items(), key=lambda item: -len(item[1]))[:MAX_ROWS]:
             said = f"{reason}: {detail}" if detail else str(reason)
             first = mine[0]
             where = self._where(first.file, first.step)
             where += f": {first.detail}" if first.detail and reason not in BY_DETAIL else ""
             n_steps = sum(one.step is not None for one in mine)
-            rows.append((said, str(n_steps) if n_steps else "", str(len({one.file for one in mine})), where))
+            counts = f"{n_steps or '':>8}  {len({one.file for one in mine}):>5}  "
+            lines += [_wrapped(counts, said), _wrapped(" " * len(counts), f"such as {where}")]
         more = len(groups) - MAX_ROWS
-        lines = [aligned(rows, n_texts=1, last_is_text=True)] if groups else []
         return "\n".join([*lines, *([f"and {more} more reasons"] if more > 0 else [])])
 
     def _where(self, file: int, step: int | None) -> str:
@@ -243,16 +250,20 @@ class Gathered:
         return "\n".join([aligned(rows, n_texts=1), *(str(remark) for remark in self.division.remarks())])
 
 
-def aligned(rows: Sequence[Sequence[str]], *, n_texts: int, last_is_text: bool = False) -> str:
+def aligned(rows: Sequence[Sequence[str]], *, n_texts: int) -> str:
     """Rows as lines of a table: the first columns are texts, the others numbers."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row[:n_texts], widths, strict=False)]
-        end = len(row) - last_is_text
-        cells += [cell.rjust(width) for cell, width in zip(row[n_texts:end], widths[n_texts:end], strict=True)]
-        lines.append("  ".join([*cells, *row[end:]]).rstrip())
+        cells += [cell.rjust(width) for cell, width in zip(row[n_texts:], widths[n_texts:], strict=True)]
+        lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def _wrapped(before: str, text: str) -> str:
+    """A text with what stands before it, its further lines below its first one."""
+    return fill(text, WIDTH, initial_indent=before, subsequent_indent=" " * len(before), break_on_hyphens=False)
 
 
 def _files(n: int) -> str:

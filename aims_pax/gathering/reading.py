@@ -7,8 +7,10 @@ from typing import Final
 import numpy as np
 
 from aims_pax.calculations.lines import opened
+from aims_pax.calculations.reader import READER_ERRORS
 from aims_pax.calculations.step import Closing, Ended, Step
 from aims_pax.calculations.work import work_of
+from aims_pax.errors import AimsPaxError
 from aims_pax.gathering.finding import Output
 from aims_pax.gathering.judgement import Limits, is_free_atom, refusal, remarks_on, warnings_on
 from aims_pax.gathering.methods import Methods
@@ -27,7 +29,7 @@ MIN_PAIRS: Final = 3
 NEVER_TOGETHER: Final = 0.7
 """Residual, as a part of the change, from which on forces say nothing of the energies: grave."""
 
-NOTHING_THERE: Final = frozenset({Reason.UNREADABLE, Reason.NO_STEP})
+NOTHING_THERE: Final = frozenset({Reason.UNREADABLE, Reason.READER_FAILED, Reason.NO_STEP})
 """Reasons that say nothing of a calculation, but only of its file."""
 
 SHOWN_EVERY: Final = 200
@@ -124,7 +126,20 @@ class Reading:
         except OSError as error:
             reason = error.strerror or str(error)
             self.left_out.append(LeftOut(number, None, Reason.UNREADABLE, reason))
+        except ReaderFailed as error:
+            self._forget(number)
+            self.left_out.append(LeftOut(number, None, Reason.READER_FAILED, str(error)))
         self.accounts.append(going.account)
+
+    def _forget(self, number: int) -> None:
+        """Keep nothing that an output has given so far."""
+        self.spool.forget(file=number)
+        self.left_out[:] = [one for one in self.left_out if one.file != number]
+        self.notes[:] = [note for note in self.notes if note.file != number]
+
+
+class ReaderFailed(AimsPaxError):
+    """A reader has met something that it was not written for."""
 
 
 class _Steps:
@@ -144,6 +159,8 @@ class _Steps:
             if isinstance(end.value, Closing):
                 self.closing = end.value
             raise StopIteration from None
+        except READER_ERRORS as error:
+            raise ReaderFailed(f"{type(error).__name__}: {error}") from error
 
 
 @dataclass(slots=True)

@@ -8,6 +8,8 @@ class Reason(StrEnum):
     """Why a step is not in the set."""
 
     UNREADABLE = "the file can't be read"
+    READER_FAILED = "its reader failed"
+    """Nothing of the file is taken: where the reader was before it stopped is not known."""
     NO_STEP = "the file holds no step"
     MISSING = "a part of it was not printed"
     FLAWED = "its reader refuses it"

@@ -125,6 +125,10 @@ class Spool:
         self.rows.append(row)
         return row
 
+    def forget(self, *, file: int) -> None:
+        """Keep nothing of an output, the last one that structures were added of."""
+        self.rows[:] = [row for row in self.rows if row.file != file]
+
     def _kind(self, step: Step) -> int:
         assert step.numbers is not None, "judged to be whole"
         numbers, pbc = step.numbers.astype(np.int64), np.array(step.pbc, dtype=np.bool_)

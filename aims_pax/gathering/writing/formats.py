@@ -50,22 +50,33 @@ def chosen(name: str | None, out: Path | None) -> tuple[Format, Path]:
     Raises
     ------
     UserError
-        There is no such format, or the ending tells none.
+        There is no such format, the ending tells none, or both tell different ones.
     """
     allowed = " | ".join(Format)
     if name is not None and name.lower() not in list(Format):
         raise UserError(Problem("--format", f"{name} is no format.", allowed))
     if name is not None:
         known = Format(name.lower())
+        if out is not None and _told_by(out) not in (None, known):
+            found = f"This ending is that of {_told_by(out)}, and --format is {known}."
+            raise UserError(
+                Problem(f"--out {out}", found, "one of both", f"Leave out --format {known}, or the ending.")
+            )
         return known, out if out is not None else Path(known.usual_name)
     if out is None:
         return Format.EXTXYZ, Path(Format.EXTXYZ.usual_name)
-    suffix = out.suffix.lower()
-    if suffix in XYZ_SUFFIXES or suffix in SUFFIXES:
-        return Format.EXTXYZ if suffix in XYZ_SUFFIXES else Format.HDF5, out
+    if (told := _told_by(out)) is not None:
+        return told, out
     found = "This name tells no format."
     endings = f"an ending of {', '.join((*XYZ_SUFFIXES, *SUFFIXES))}, or --format {allowed}"
     raise UserError(Problem(f"--out {out}", found, endings, "npz and deepmd are folders, which --format asks for."))
+
+
+def _told_by(out: Path) -> Format | None:
+    suffix = out.suffix.lower()
+    if suffix in XYZ_SUFFIXES:
+        return Format.EXTXYZ
+    return Format.HDF5 if suffix in SUFFIXES else None
 
 
 def name_of_set(out: Path, split: Split | None, form: Format) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from aims_pax.calculations.lines import opened
+from aims_pax.calculations.reader import READER_ERRORS
 from aims_pax.calculations.registry import reader_of
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.entries import Keys
@@ -83,12 +84,21 @@ def read_relaxations(paths: Sequence[Path], keys: Keys | None = None) -> Relaxat
     Raises
     ------
     StructureError
-        A file can't be read, has one structure alone, or structures of different sizes.
+        A file can't be read, has one structure alone, or structures of different sizes; with all of these.
     """
     names = [path.name for path in paths]
     if len(set(names)) < len(names):
         names = [str(path) for path in paths]
-    return Relaxations(tuple(_read(path, name, keys or Keys()) for path, name in zip(paths, names, strict=True)))
+    found: list[Relaxation] = []
+    problems: list[Problem] = []
+    for path, name in zip(paths, names, strict=True):
+        try:
+            found.append(_read(path, name, keys or Keys()))
+        except StructureError as error:
+            problems += error.problems
+    if problems:
+        raise StructureError(problems)
+    return Relaxations(tuple(found))
 
 
 def _read(path: Path, name: str, keys: Keys) -> Relaxation:
@@ -124,11 +134,15 @@ def _steps(path: Path, keys: Keys) -> Iterator[_Seen]:
         for told in structures_in(path, (Names.of_keys(keys), CONSISTENT)):
             yield _Seen(told.frame.n_atoms, told.energy, told.forces, told.stress, told.fixed)
         return
-    with opened(path) as lines:
-        for step in reader.steps(lines):
-            table = next((one for one in (step.forces, step.positions, step.numbers) if one is not None), None)
-            if step.energy is not None and table is not None:
-                yield _Seen(len(table), step.energy, step.forces, step.stress, step.fixed)
+    try:
+        with opened(path) as lines:
+            for step in reader.steps(lines):
+                table = next((one for one in (step.forces, step.positions, step.numbers) if one is not None), None)
+                if step.energy is not None and table is not None:
+                    yield _Seen(len(table), step.energy, step.forces, step.stress, step.fixed)
+    except READER_ERRORS as error:
+        found = f"Its reader failed ({type(error).__name__}: {error})."
+        raise StructureError(Problem(str(path), found, f"an output of {reader.program} as others are")) from error
 
 
 def _lengths(one: _Seen) -> tuple[float, float]:

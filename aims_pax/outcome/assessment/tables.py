@@ -109,7 +109,9 @@ def _with_interval(quantity: Quantity, value: float, interval: tuple[float, floa
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    """Cells below each other; a heading, which stands alone in its line, makes no column wider."""
+    told = [line for line in lines if any(line[1:])]
+    widths = [max(len(line[column]) for line in told) for column in range(len(told[0]))]
     return "\n".join(
         "  ".join(
             [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]

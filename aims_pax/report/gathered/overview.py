@@ -18,6 +18,12 @@ MAX_SHOWN: Final = 8
 MAX_POINTS: Final = 2000
 """Structures of a composition that are drawn; of more, some by chance."""
 
+FEW: Final = 100
+"""Structures of a composition whose points are large."""
+
+SMALLEST_SHARE: Final = 1e-3
+"""Of the largest force: smaller ones, which symmetry may have made zero, are counted and not drawn."""
+
 LONGEST_NAME: Final = 44
 
 
@@ -30,7 +36,7 @@ def draw_overview(
     ----------
     path : Path
     energies : mapping of str to (n,), eV for each atom
-        By composition, the largest first.
+        By composition, the largest first; from what they are to be drawn about.
     forces : mapping of str to (n,), eV/Å
         Largest force of each structure.
     left_out : mapping of str to int
@@ -38,23 +44,26 @@ def draw_overview(
     """
     n_rows = max(min(len(energies), MAX_SHOWN), min(len(left_out), MAX_SHOWN), 2)
     with panels(path, n_columns=3, width_in=12.5, height_in=1.6 + 0.36 * n_rows) as (energy, force, out):
-        _draw_energies(energy, dict(list(energies.items())[:MAX_SHOWN]))
+        _draw_energies(energy, energies)
         _draw_forces(force, forces)
         _draw_left_out(out, left_out)
 
 
 def _draw_energies(axes: "Axes", energies: Mapping[str, FloatArray]) -> None:
-    """Each composition about its own median: zeros of compositions are nothing that can be compared."""
+    """Each composition by itself: zeros of compositions are nothing that can be compared."""
     rng = np.random.default_rng(0)
-    for row, values in enumerate(energies.values()):
+    drawn = dict(list(energies.items())[:MAX_SHOWN])
+    for row, values in enumerate(drawn.values()):
         shown = values if len(values) <= MAX_POINTS else rng.choice(values, MAX_POINTS, replace=False)
         heights = row + rng.uniform(-0.28, 0.28, len(shown))
-        axes.plot(shown - np.median(values), heights, ".", ms=3.5, color=BLUE, alpha=0.4, mec="none")
-    names = [f"{name} ({len(values)})" for name, values in energies.items()]
+        size, alpha = (3.5, 0.4) if len(values) > FEW else (7.0, 0.6)
+        axes.plot(shown, heights, ".", ms=size, color=BLUE, alpha=alpha, mec="none")
+    names = [f"{name} ({len(values)})" for name, values in drawn.items()]
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
-    axes.set(title="Energies by composition", xlabel="energy from the median (eV/atom)")
+    some = f", {len(drawn)} of {len(energies)}" if len(drawn) < len(energies) else ""
+    axes.set(title=f"Energies by composition{some}", xlabel="energy from the median (eV/atom)")
 
 
 def _draw_forces(axes: "Axes", forces: Mapping[str, FloatArray]) -> None:
@@ -64,11 +73,16 @@ def _draw_forces(axes: "Axes", forces: Mapping[str, FloatArray]) -> None:
     if not len(positive):
         axes.text(0.5, 0.5, "no forces", transform=axes.transAxes, ha="center", va="center", color=GREY)
         return
-    low, high = max(float(positive.min()), 1e-3 * float(positive.max())), float(positive.max())
+    low, high = max(float(positive.min()), SMALLEST_SHARE * float(positive.max())), float(positive.max())
     edges = np.geomspace(low / 1.05, high * 1.05, 31)
-    axes.hist(np.maximum(positive, low), bins=edges.tolist(), color=BLUE)
+    axes.hist(positive[positive >= low], bins=edges.tolist(), color=BLUE)
     axes.set_xscale("log")
     plain_log(axes.xaxis, is_wide=high > 50 * low)
+    axes.set_ylim(0, 1.15 * axes.get_ylim()[1])
+    axes.locator_params(axis="y", integer=True, nbins=6)
+    if n_small := int(np.count_nonzero(values < low)):
+        said = f"{n_small} below {low:.2g}"
+        axes.text(0.98, 0.98, said, transform=axes.transAxes, ha="right", va="top", color=GREY)
 
 
 def _draw_left_out(axes: "Axes", left_out: Mapping[str, int]) -> None:

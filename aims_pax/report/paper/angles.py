@@ -42,5 +42,6 @@ def draw_angles(panels: Sequence[AnglesPanel], stem: Path) -> None:
             axes.set(title=panel.title, xlabel="labelled force (eV/Å)", ylabel="angle (°)")
             axes.set_ylim(max(low, 1e-3), 200.0)
             axes.legend(loc="lower left")
-            for axis in (axes.xaxis, axes.yaxis):
-                plain_log(axis, is_wide=True)
+            least, most = axes.get_xlim()
+            plain_log(axes.xaxis, is_wide=most > 100 * least)
+            plain_log(axes.yaxis, is_wide=True)

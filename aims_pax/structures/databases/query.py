@@ -107,9 +107,10 @@ class Query:
 
     def _problems(self, spelled: Callable[[str], str]) -> Iterator[Problem]:
         searched = self.formulas or self.elements or self.systems or self.filter
-        names = ("ids", "formula", "elements", "chemsys", "filter")
         if not self.ids and not searched:
-            yield Problem(spelled(""), "It is not said what is wanted.", ", ".join(map(spelled, names)))
+            names = ", ".join(map(spelled, ("ids", "formula", "elements", "chemsys")))
+            allowed = f"{names}; of a database of OPTIMADE {spelled('filter')}, too"
+            yield Problem(spelled(""), "It is not said what is wanted.", allowed)
         if self.ids and (searched or self.above_hull_ev is not None):
             found = "Entries that are named are taken as they are, and other conditions have no place beside them."
             yield Problem(spelled("ids"), found, "", "Leave out one or the other.")

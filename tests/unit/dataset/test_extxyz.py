@@ -246,10 +246,18 @@ def test_absent_file_is_said_to_be_absent(tmp_path: Path) -> None:
 
 
 def test_many_faults_are_named_a_few_times(tmp_path: Path) -> None:
-    (tmp_path / "data.xyz").write_text(f"{HEAD} REF_energy=1\nH 0 0 0\n" * 100)
+    no_forces, no_energy = f"{HEAD} REF_energy=1\nH 0 0 0\n", f"{HEAD}\nH 0 0 0\n"
+    (tmp_path / "data.xyz").write_text((no_forces + no_energy) * 50)
     with pytest.raises(StructureError, match="95 more structures have such faults") as caught:
         read_extxyz(tmp_path / "data.xyz")
     assert len(caught.value.problems) == 6
+
+
+def test_one_fault_of_all_structures_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / "data.xyz").write_text(f"{HEAD} REF_energy=1\nH 0 0 0\n" * 100)
+    with pytest.raises(StructureError, match="99 more structures have such faults") as caught:
+        read_extxyz(tmp_path / "data.xyz")
+    assert len(caught.value.problems) == 2
 
 
 def test_interrupted_file_leaves_the_old_one(tmp_path: Path, structures: list[LabelledFrame]) -> None:
@@ -336,6 +344,17 @@ def thermal(*, energy: float = 1.0, force: float = 1.0, stress: float = 1.0) -> 
         label = Label(float(15 * (moves**2).sum()) * energy - 99, -30 * moves * force, shear * stress, "x", 0.0)
         pairs.append((frame, label))
     return pairs
+
+
+def test_strained_cells_whose_forces_symmetry_makes_zero_are_not_of_other_units() -> None:
+    generator, pairs = np.random.default_rng(2), []
+    for strain in np.linspace(-0.1, 0.1, 20):
+        forces = generator.normal(0, 2e-3, (2, 3))
+        frame = Frame("x", 0, 0, 0, np.full(2, 14), np.zeros((2, 3)), np.eye(3) * 4 * (1 + strain), np.ones(3, bool))
+        pairs.append((frame, Label(200 * float(strain) ** 2 - 99, forces, None, "x", 0.0)))
+    assert list(unit_remarks(Path("d"), pairs)) == []
+    still = [(replace(frame, cell=np.eye(3) * 4), label) for frame, label in pairs]
+    assert len(list(unit_remarks(Path("d"), still))) == 1
 
 
 @pytest.mark.parametrize(

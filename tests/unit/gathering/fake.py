@@ -109,6 +109,8 @@ def _steps(lines: Lines) -> Steps:
 
 
 def _step(known: dict[str, Any], method: Method) -> Step:
+    if "defect" in known:
+        raise KeyError(known["defect"])
     arrays = {name: None if known[name] is None else np.array(known[name], float) for name in ("positions", "cell")}
     arrays |= {name: None if known[name] is None else np.array(known[name], float) for name in ("forces", "stress")}
     return Step(

@@ -117,6 +117,15 @@ def test_a_free_atom_has_its_own_spin_and_smearing(tmp_path: Path) -> None:
     assert wheres(gathered(tmp_path)) == ([], [])
 
 
+def test_of_many_methods_the_most_used_are_told_and_the_others_counted(tmp_path: Path) -> None:
+    for number in range(9):
+        settings = Settings(aspects={"functional": f"F{number} " + "x" * 300})
+        write(tmp_path / f"{number}" / "FAKEOUT", [step(0.05, seed=number)], settings=settings)
+    [difference] = gathered(tmp_path).agreement.differences
+    assert "4 more: 4 structures" in difference.found
+    assert len(difference.found) < 800
+
+
 def test_insisting_keeps_both_and_still_tells(tmp_path: Path) -> None:
     two(tmp_path, Settings(aspects=PBE), Settings(aspects={"functional": "LDA"}))
     found = gathered(tmp_path, mixed=True)

@@ -118,6 +118,28 @@ def test_another_output_is_read_where_the_better_one_is_empty_and_not_where_it_i
     assert "read in the place of a better output, which gave nothing" in said(found)
 
 
+def test_a_reader_that_fails_costs_its_file_and_no_other(tmp_path: Path) -> None:
+    write(tmp_path / "a" / "FAKEOUT", [step(0.05, seed=1), step(convergence="not reached"), step(defect="TOTEN")])
+    write(tmp_path / "b" / "FAKEOUT", [step(0.05, seed=2)])
+    write(tmp_path / "c" / "fakerun.xml", [step(0.05, seed=3), step(defect="TOTEN")])
+    write(tmp_path / "c" / "FAKEOUT", [step(0.05, seed=3)])
+    found = gathered(tmp_path, out=tmp_path / "set.extxyz")
+    assert found.n_structures == 2
+    assert [one.n_kept for one in found.accounts] == [0, 1, 0, 1]
+    assert reasons(found) == [("a/FAKEOUT", None, "READER_FAILED"), ("c/fakerun.xml", None, "READER_FAILED")]
+    assert "its reader failed: KeyError: 'TOTEN'" in found.text()
+    assert "a/FAKEOUT" not in (tmp_path / "set.extxyz").read_text()
+
+
+def test_tables_fit_a_terminal_whatever_reasons_say(tmp_path: Path) -> None:
+    write(tmp_path / "FAKEOUT", [step(), step(0.05, flaws=["positions are those of another step, " * 5])])
+    write(tmp_path / ("deep/" * 20) / "FAKEOUT", [step(0.05, seed=4)])
+    table = gathered(tmp_path).text().split("\n\n")[2].splitlines()
+    assert table[0] == "   steps  files  left out"
+    assert len(table) > 3
+    assert max(map(len, table)) <= 100
+
+
 def test_nothing_that_can_be_learned_is_refused_with_the_reasons(tmp_path: Path) -> None:
     write(tmp_path / "FAKEOUT", [step(convergence="not reached")])
     found = gathered(tmp_path)

@@ -158,6 +158,22 @@ def test_nothing_that_is_there_is_overwritten(folder: Path, tmp_path: Path) -> N
         gathered(folder, out=str(tmp_path / "set.extxyz"))
 
 
+def test_an_ending_that_contradicts_the_format_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"This ending is that of hdf5, and --format is npz"):
+        gathered(folder, out=str(tmp_path / "set.h5"), form="npz")
+    assert gathered(folder, out=str(tmp_path / "set.xyz"), form="extxyz").written
+
+
+def test_mixed_methods_are_drawn_about_the_median_of_each(tmp_path: Path) -> None:
+    for zero, functional in ((0.0, "PBE"), (-7000.0, "LDA")):
+        steps = [step(0.05, seed=seed) for seed in range(3)]
+        steps = [one | {"energy": one["energy"] + zero} for one in steps]
+        write(tmp_path / functional / "FAKEOUT", steps, settings=Settings(aspects={"functional": functional}))
+    [energies] = gathered(tmp_path, mixed=True).picture.energies_ev_per_atom.values()
+    assert len(energies) == 6
+    assert np.abs(energies).max() < 1
+
+
 def test_a_set_of_two_methods_is_not_written(folder: Path, tmp_path: Path) -> None:
     write(folder / "other" / "FAKEOUT", [step(0.3, seed=99)], settings=Settings(aspects={"functional": "LDA"}))
     with pytest.raises(UserError, match="LDA: 1 structure of other/FAKEOUT"):

@@ -82,6 +82,8 @@ def _say_written(request: "Request", gathered: "Gathered") -> None:
     if train is None or valid is None:
         typer.echo("A campaign goes on from a training and a validation set: --split 0.9,0.1 writes both.")
         return
-    typer.echo("A campaign that goes on from it, in aims_PAX.yaml:")
-    names = ", ".join(f"initial_{kind}_dataset: {path}" for kind, path in (("train", train), ("valid", valid)))
-    typer.echo(f"  ACTIVE_LEARNING: {{{names}}}")
+    typer.echo("A campaign that goes on from it (aims-pax al my_project), in its aims_PAX.yaml:")
+    typer.echo("  ACTIVE_LEARNING:")
+    for kind, path in (("train", train), ("valid", valid)):
+        typer.echo(f"    initial_{kind}_dataset: {path.absolute()}")
+    typer.echo("    start_from: structures")

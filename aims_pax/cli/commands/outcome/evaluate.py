@@ -152,6 +152,9 @@ class _Asked:
 
     def problems(self) -> Iterator[Problem]:
         """What makes no sense together, or is missing."""
+        for path in (*self.data, *self.models, *self.predicted, *self.relaxations):
+            if not path.exists():
+                yield Problem(str(path), "There is no such file.", "", "Correct the name.")
         if self.relaxations:
             others = {"--data": self.data, "--models": self.models, "--predicted": self.predicted}
             for name in [one for one, paths in others.items() if paths]:

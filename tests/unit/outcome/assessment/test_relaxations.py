@@ -1,14 +1,18 @@
 """Relaxations are read by the readers of finished calculations, and by ASE where there is none."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
-from aims_pax.calculations.lines import opened
+from aims_pax.calculations.lines import Lines, opened
+from aims_pax.calculations.reader import Steps
 from aims_pax.calculations.registry import reader_of
+from aims_pax.errors import StructureError
 from aims_pax.outcome.assessment.relaxation import read_relaxations
 
 OUTPUTS = Path(__file__).parents[3] / "data" / "outputs"
@@ -24,6 +28,19 @@ def test_an_output_is_read_as_gather_reads_it() -> None:
     assert found.energy_ev.tolist() == [step.energy for step in steps]
     assert found.n_steps > 2
     assert found.max_force_ev_per_ang[-1] < found.max_force_ev_per_ang[0]
+
+
+def test_a_reader_that_fails_is_told_with_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def steps(lines: Lines) -> Steps:
+        raise KeyError(next(lines)[:0] or "TOTEN")
+
+    [file] = (OUTPUTS / "nwchem").glob("*relax*")
+    reader = reader_of(file)
+    assert reader is not None
+    broken = replace(reader, steps=steps)
+    monkeypatch.setattr("aims_pax.outcome.assessment.relaxation.reader_of", lambda path: broken)
+    with pytest.raises(StructureError, match=r"relax.*Its reader failed \(KeyError: 'TOTEN'\)"):
+        read_relaxations([file])
 
 
 def test_a_trajectory_of_ase_is_read_by_ase(tmp_path: Path) -> None:

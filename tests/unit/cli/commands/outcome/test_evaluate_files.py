@@ -110,7 +110,10 @@ def test_labels_of_several_files_are_told_by_file(files: tuple[Path, Path], tmp_
         (("--data", "a.xyz", "--models", "m.model", "--apart"), ["--apart: It sets several models side by side."]),
         (("--data", "a.xyz", "--models", "m.model", "--predicted-prefix", "X_"), ["No file with predictions"]),
         (("--data", "a.xyz", "--predicted", "b.xyz", "--calibrate"), ["--calibrate: There are no models."]),
-        (("--data", "nowhere.xyz", "--predicted", "b.xyz"), ["nowhere.xyz: can't be read (No such file"]),
+        (
+            ("--data", "nowhere.xyz", "--predicted", "b.xyz"),
+            ["nowhere.xyz: There is no such file.", "b.xyz: There is no such file."],
+        ),
     ],
 )
 def test_a_mistake_is_told_before_anything_is_read(arguments: tuple[str, ...], said: list[str]) -> None:
