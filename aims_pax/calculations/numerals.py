@@ -45,19 +45,9 @@ def numbers(text: str) -> list[float]:
     return [float(word.replace("D", "E").replace("d", "e")) for word in _NUMBER.findall(text)]
 
 
-def reals(text: str, count: int, *, may_go_on: bool = False) -> list[float] | None:
-    """The numbers of a text; None if there are not as many, or one overflowed (`*****`) or is NaN.
-
-    Parameters
-    ----------
-    text : str
-    count : int
-    may_go_on : bool
-        Whether anything may follow them.
-    """
+def reals(text: str, count: int) -> list[float] | None:
+    """The numbers of a text; None if there are not as many, or one overflowed (`*****`) or is NaN."""
     words = _RUN_TOGETHER.sub(" -", text).split()
-    if may_go_on:
-        words = words[:count]
     return _finite(words) if len(words) == count else None
 
 

@@ -44,7 +44,6 @@ MOST_EXPLORING: Final = 16
 """Trajectories of exploration that are timed together; more of them take longer in proportion."""
 
 USUAL_VALID_RATIO: Final = 0.1
-
 THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 

@@ -16,7 +16,7 @@ from aims_pax.calculations.castep.settings import Settings
 from aims_pax.calculations.elements import atomic_number
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.method import Aspect
-from aims_pax.calculations.numerals import number, numbers, triples
+from aims_pax.calculations.numerals import number, numbers, reals, stacked, triples
 from aims_pax.calculations.reader import Steps
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
 from aims_pax.frame import BoolArray, FloatArray, IntArray
@@ -191,9 +191,8 @@ class CastepOutput:
 
     def _lattice(self, text: str) -> None:
         unit = _LENGTH_UNITS.get((_UNIT.search(text) or ["", ""])[1].lower())
-        rows = [" ".join(f"{value!r}" for value in numbers(row)[:3]) for row in self.lines.take(3)]
-        cell = triples(rows)
-        self.cell = None if cell is None or unit is None else cell * unit
+        both = stacked([reals(row, 6) for row in self.lines.take(3)], 3)  # the reciprocal lattice stands beside it
+        self.cell = None if both is None or unit is None else both[:, :3] * unit
 
     def _contents(self) -> None:
         """Atoms by fractional coordinates, after the title of their table."""

@@ -209,9 +209,9 @@ class _Reading(Reading):
     def on_stress(self, line: str) -> None:
         if "stress" not in line or "bohr**3" not in line:
             return
-        matrix = stacked([reals(one, 3, may_go_on=True) for one in self.lines.take(3)], 3)
-        if matrix is not None:
-            self.open_draft().stress = voigt(-matrix * RYDBERG_PER_BOHR3)
+        both = stacked([reals(one, 6) for one in self.lines.take(3)], 3)  # beside each other in two units
+        if both is not None:
+            self.open_draft().stress = voigt(-both[:, :3] * RYDBERG_PER_BOHR3)
 
     def on_cell(self, line: str) -> None:
         self.geometry.read_cell_card(line, self.lines)

@@ -43,10 +43,8 @@ class EngineRun:
         Those of the engine's own class.
     folder : Path
         Where it runs; absolute.
-    command : list of str
-        On its leash; empty for engines within Python.
-    atoms : Atoms
-        In a cell, where the program needs one.
+    command : list of str, on its leash; empty for engines within Python
+    atoms : Atoms, in a cell where the program needs one
     kpts : (n, n, n) or None
         None: not a crystal, or to be left to `parameters`.
     want_stress : bool
