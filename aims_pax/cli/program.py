@@ -77,7 +77,7 @@ _command(
     "Make a dataset of finished calculations",
     "calculations",
     "calculations --dry-run",
-    "md relaxations --steps every:10 --split 0.8,0.1,0.1 --out set.extxyz",
+    "md --steps every:10 --split 0.8,0.1,0.1 --out set.extxyz",
     "strains --steps last --format npz --out set",
 )
 _command(
