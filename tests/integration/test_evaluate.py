@@ -194,7 +194,7 @@ def test_element_that_the_models_do_not_know_is_a_model_error(models: list[Path]
 def test_command_explains_a_missing_file_without_a_traceback(models: list[Path], tmp_path: Path) -> None:
     result = aims_pax_evaluate("--models", models[0], "--data", tmp_path / "nothing.extxyz")
     assert result.exit_code == 2
-    assert "nothing.extxyz: can't be read" in result.stderr
+    assert "nothing.extxyz: There is no such file." in result.stderr
     assert "Traceback" not in result.stderr
 
 

@@ -35,7 +35,7 @@ def test_md_is_flown_looked_at_and_gone_on_with(tmp_path: Path) -> None:
     said = atoms.get_forces()
     alone = atoms.copy()
     alone.calc = ap.calculator(models, device="cpu")
-    np.testing.assert_allclose(alone.get_forces(), said, atol=1e-6)
+    np.testing.assert_allclose(alone.get_forces(), said, atol=1e-5)  # single precision, summed in another order
 
     again = atoms.copy()
     with ap.fly(again, **arguments) as flying:  # type: ignore[arg-type]

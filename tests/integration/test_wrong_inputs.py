@@ -400,10 +400,10 @@ def test_evaluation_on_a_missing_gpu_is_told(mace_model: Path, project: Path) ->
     ("model", "data", "words"),
     [
         ("mace.yaml", "water.xyz", ("water.xyz, structure 1: has no REF_energy", "--energy-key")),
-        ("mace.yaml", "nowhere.xyz", ("nowhere.xyz: can't be read", "No such file")),
+        ("mace.yaml", "nowhere.xyz", ("nowhere.xyz: There is no such file.",)),
         ("mace.yaml", "labelled.xyz", ("mace.yaml: can't be read as a model",)),
-        ("nowhere.model", "labelled.xyz", ("nowhere.model: is not a file",)),
-        ("results/*.model", "labelled.xyz", ("is not a file: nothing matches this pattern", "results/committee/")),
+        ("nowhere.model", "labelled.xyz", ("nowhere.model: There is no such file.",)),
+        ("results/*.model", "labelled.xyz", ("Nothing matches this pattern.", "results/committee/")),
     ],
 )
 def test_files_that_can_not_be_evaluated_are_told(model: str, data: str, words: tuple[str, ...], project: Path) -> None:

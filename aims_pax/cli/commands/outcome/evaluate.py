@@ -154,7 +154,10 @@ class _Asked:
         """What makes no sense together, or is missing."""
         for path in (*self.data, *self.models, *self.predicted, *self.relaxations):
             if not path.exists():
-                yield Problem(str(path), "There is no such file.", "", "Correct the name.")
+                is_pattern = "*" in path.name
+                advice = "Members of a run lie in results/committee/." if is_pattern else "Correct the name."
+                found = "Nothing matches this pattern." if is_pattern else "There is no such file."
+                yield Problem(str(path), found, "", advice)
         if self.relaxations:
             others = {"--data": self.data, "--models": self.models, "--predicted": self.predicted}
             for name in [one for one, paths in others.items() if paths]:
