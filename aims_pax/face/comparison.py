@@ -24,7 +24,7 @@ def compare(predicted: Files, data: Files, *, keys: Keys | None = None, prefix: 
     keys : Keys or None
         Names of the labels: REF_energy and so on when None; energy, forces, stress where there are none by those.
     prefix : str or None
-        What names of predictions begin with; when None MACE_ where there are such, else nothing.
+        What names of predictions begin with; when None ``MACE_`` where there are such, else nothing.
 
     Raises
     ------
