@@ -87,9 +87,10 @@ class PropertyFindings:
         """The same with what each method has computed, curves and why numbers are missing; units in the keys."""
         return {**self.compared(), "results": [_result(entry) for entry in self.entries]}
 
-    def write(self, folder: Path) -> list[Path]:
+    def write(self, folder: str | Path) -> list[Path]:
         """Write properties.json, properties.txt, and a table (CSV) and a figure of each property; table.csv of all that
         one table of a paper holds, where there is all of it."""
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         written = [folder / JSON_NAME, folder / TEXT_NAME]
         with replacing(written[0]) as file:
