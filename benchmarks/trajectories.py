@@ -33,7 +33,9 @@ from aims_pax.settings import Project
 HERE: Final = Path(__file__).parent
 TEMPERATURES_K: Final = (300.0, 500.0)
 N_TRAJECTORIES: Final = (1, 8)
-GOAL: Final = 100
+GOAL: Final = 60
+"""Training structures."""
+N_CONVERGENCE_EPOCHS: Final = 60
 N_RUNS: Final = 6
 """Of MD at each temperature, by each model: twelve by the models of two seeds."""
 
@@ -45,7 +47,7 @@ SYSTEM: Final = System(
     timestep_fs=1.0,
     labels=(),
     n_steps=0,
-    n_initial_epochs=60,
+    n_initial_epochs=40,
     pool=Span(0, 0, 0, 0),
     heldout=Span(6, 20, 100, 20),
 )
@@ -88,7 +90,7 @@ def project_of(folder: Path, *, n_trajectories: int, seed: int) -> Project:
                 valid_ratio=0.1,
             ),
             ap.learn(num_trajectories=n_trajectories, max_train_set_size=GOAL, skip_step_mlff=20, valid_ratio=0.1),
-            ap.converge(max_convergence_epochs=120, convergence_patience=30),
+            ap.converge(max_convergence_epochs=N_CONVERGENCE_EPOCHS, convergence_patience=30),
         ],
         md={"temperature": 500.0, "timestep": system.timestep_fs, "friction": 0.01, "seed": seed},
         mace={
@@ -133,7 +135,8 @@ def measured(n_trajectories: int, seed: int, length_ps: float, work: Path) -> Re
 
 def recipe(length_ps: float) -> str:
     """All that two lines must have in common to be compared."""
-    return f"{SYSTEM.method}, {SYSTEM.timestep_fs:g} fs, 16x0, {GOAL} training structures, MD of {length_ps:g} ps"
+    method = f"{SYSTEM.method}, {SYSTEM.timestep_fs:g} fs, 16x0"
+    return f"{method}, {GOAL} training structures, {N_CONVERGENCE_EPOCHS} epochs, MD of {length_ps:g} ps"
 
 
 def table_of(path: Path) -> list[Record]:
