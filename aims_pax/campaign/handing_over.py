@@ -67,9 +67,12 @@ def of_files(models: Sequence[Path], structure: Path) -> Handover:
         for path in known
         if names.count(path.name) > 1
     ]
+    try:
+        system = _system(structure)
+    except StructureError as error:
+        raise StructureError([*problems, *error.problems]) from error
     if problems:
         raise ModelError(problems)
-    system = _system(structure)
     conditions, remarks = Conditions(), tuple(_fixed_remarks(system))
     return Handover(known[0].stem, tuple(known), telling_atoms(system.frame), conditions, remarks)
 

@@ -144,6 +144,8 @@ def test_nothing_is_overwritten(mace_model: Path, tmp_path: Path) -> None:
         (("--for", "ase", "--using", "a.model"), "Add --structure FILE"),
         (("--for", "ase", "--using", "a.model", "--structure", "x.xyz"), "There is no such file"),
         (("--for", "ase", "--format", "hdf5"), "With --for no datasets are written"),
+        (("--for", "ase", "--seed", "1"), "With --for no datasets are written"),
+        (("--for", "ase", "--using", "a.model", "--structure", "x.xyz"), "2 problems"),
         (("--for", "ase", "--models"), "With --for no datasets are written"),
     ],
 )

@@ -8,6 +8,7 @@ import typer
 
 from aims_pax.cli.boundary import guarded
 from aims_pax.cli.progress import ProgressLine
+from aims_pax.errors import Problem, UserError
 
 if TYPE_CHECKING:
     from aims_pax.gathering.gather import Request
@@ -41,7 +42,9 @@ def gather(
             help="Training, validation and test: 0.8,0.1,0.1 or 800,100,100. Steps of one run stay together.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, metavar="N", help="Of --split.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, metavar="N", help="Of --split; 0 when not given.")
+    ] = None,
     max_force: Annotated[
         float | None, typer.Option(metavar="EV/ANG", help="Leave out steps with a larger force on an atom.")
     ] = None,
@@ -55,7 +58,9 @@ def gather(
     """
     from aims_pax.face.gathering import Words, carry_out, request_of
 
-    request = request_of(folders, Words(out, form, steps, split, seed, max_force, mixed, dry_run))
+    if seed is not None and split is None:
+        raise UserError(Problem("--seed", "Nothing is divided without --split.", "", "Add --split, or leave it out."))
+    request = request_of(folders, Words(out, form, steps, split, seed or 0, max_force, mixed, dry_run))
     with ProgressLine(sys.stderr) as line:
         gathered = carry_out(request, show=line.show)
     typer.echo(gathered.text())
@@ -80,7 +85,8 @@ def _say_written(request: "Request", gathered: "Gathered") -> None:
         for split in (Split.TRAINING, Split.VALIDATION)
     )
     if train is None or valid is None:
-        typer.echo("A campaign goes on from a training and a validation set: --split 0.9,0.1 writes both.")
+        how = ": --split 0.9,0.1 writes both" if train is valid else ""
+        typer.echo(f"A campaign goes on from a training and a validation set{how}.")
         return
     typer.echo("A campaign that goes on from it (aims-pax al my_project), in its aims_PAX.yaml:")
     typer.echo("  ACTIVE_LEARNING:")

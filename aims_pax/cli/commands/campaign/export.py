@@ -1,6 +1,6 @@
 """``aims-pax export``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -73,7 +73,8 @@ def export(
     aims-pax export --for lammps my_project writes the force field with an input that LAMMPS runs.
     """
     handing = Handing(program, tuple(using or ()), structure, as_committee=committee)
-    _require_one_purpose(handing, file_format, sample, with_models=models)
+    of_datasets = {"--format": file_format, "--sample": sample, "--seed": seed, "--models": models or None}
+    _require_one_purpose(handing, of_datasets)
     if program is not None:
         named = Named(None, settings_file, model_file)
         for line in _handed_over(folder, handing, named, out or Path(f"for_{program}")):
@@ -123,13 +124,13 @@ class Handing:
             yield Problem("--committee", found, "", "Leave it out.")
 
 
-def _require_one_purpose(handing: Handing, file_format: str | None, sample: int | None, *, with_models: bool) -> None:
+def _require_one_purpose(handing: Handing, of_datasets: Mapping[str, object]) -> None:
     """See that --for goes together with what else is asked for."""
     problems = list(handing.problems())
     if handing.program is not None:
-        asked = {"--format": file_format, "--sample": sample, "--models": with_models or None}
         found = "With --for no datasets are written."
-        problems += [Problem(name, found, "", "Leave it out.") for name, value in asked.items() if value is not None]
+        named = [name for name, value in of_datasets.items() if value is not None]
+        problems += [Problem(name, found, "", "Leave it out.") for name in named]
     if problems:
         raise UserError(problems)
 

@@ -71,3 +71,7 @@ def test_folders_without_outputs_say_what_is_read(tmp_path: Path) -> None:
     assert "None of 1 files is an output that is known" in words
     assert "outputs of FAKE (FAKEOUT; fakerun.xml)" in words
     assert "There is no such file or folder" in said("missing", code=2)
+
+
+def test_a_seed_without_anything_to_divide_is_refused() -> None:
+    assert "Nothing is divided without --split." in said("md", "--seed", "1", code=2)
