@@ -49,6 +49,7 @@ quickstart: $(VENV)/.installed
 	cd $(QUICKSTART) && ../../$(BIN)/aims-pax verify . --length 0 --heldout 240 --spacing 0.1 --starts conformers.xyz --yes
 
 quick: export HYPOTHESIS_PROFILE := small
+fuzz: export HYPOTHESIS_PROFILE := large
 quick: lint types imports light
 
 test: lint types imports light torch process

@@ -1,6 +1,7 @@
 """How many examples properties are tried with: few while one works, many in CI.
 
-`HYPOTHESIS_PROFILE=large` in the environment, or `pytest --hypothesis-profile large`.
+`HYPOTHESIS_PROFILE=large` in the environment, or `pytest --hypothesis-profile large`. Only the large profile draws new
+examples at each run: with the others, what was green once is green again until something is changed.
 """
 
 import os
@@ -16,7 +17,10 @@ def load() -> None:
     """Take the profile that the environment asks for."""
     for name, n_examples in PROFILES.items():
         # Without a deadline: machines with other work to do are slow, and every test has a limit of its own.
-        settings.register_profile(name, max_examples=n_examples, deadline=None, print_blob=name == "large")
+        is_search = name == "large"
+        settings.register_profile(
+            name, max_examples=n_examples, deadline=None, derandomize=not is_search, print_blob=is_search
+        )
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "medium")
 
 

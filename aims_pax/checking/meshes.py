@@ -33,6 +33,9 @@ MOST_APART: Final = 1.25
 
 GAMMA: Final[Grid] = (1, 1, 1)
 
+MOST_POINTS: Final = 1000
+"""Along a lattice vector. More is a slip, which the program itself refuses."""
+
 COARSEST: Final = 0.5
 """1/Å. Where nothing is said of k points, the Γ point alone is what was meant in cells of 12 Å and more."""
 
@@ -167,6 +170,8 @@ def _of_control(text: str) -> Grid | None:
 def _three(written: Any) -> Grid | None:
     """Three numbers of points, however ASE takes them."""
     size = written.get("size") if isinstance(written, Mapping) else written
-    if not isinstance(size, list | tuple) or len(size) != 3 or not all(type(one) is int and one > 0 for one in size):
+    if not isinstance(size, list | tuple) or len(size) != 3:
+        return None
+    if not all(type(one) is int and 0 < one < MOST_POINTS for one in size):
         return None
     return size[0], size[1], size[2]

@@ -147,6 +147,11 @@ def control_problems(control: ControlIn, *, want_stress: bool) -> Iterator[Probl
         if wanted and switch is not None and switch.is_off:
             found = f"{name} is switched off, and labels need {what}."
             yield control.problem(switch, found, "", "Remove the line; it is added where it is needed.")
+    grid = control.last("k_grid")
+    if grid is not None and not re.fullmatch(r"([1-9]\d{0,2} ){3}", "".join(f"{one} " for one in grid.values[:3])):
+        said = " ".join(grid.values)[:40] or "empty"
+        found = f"k_grid is {said}, and needs a number of points for each lattice vector."
+        yield control.problem(grid, found, "three whole numbers from 1 to 999", "Write such as: k_grid 4 4 4")
     defined: set[str] = set()
     for keyword in control.keywords:
         if keyword.name == "species" and keyword.values:
