@@ -4,12 +4,14 @@
     python benchmarks/loop.py --quick --json loop.json
     python benchmarks/loop.py --quick --figure profile.png
     python benchmarks/loop.py --modes mean compiled member serial --seeds 1
+    python benchmarks/loop.py --goal 40 --epochs 2 --convergence-epochs 20 --trajectories 8 --modes mean own serial
 
 Ethanol at 500 K, GFN2-xTB as the reference, four members, 32 trajectories; as in the paper (arXiv:2508.12888), ten
 epochs for each point, in two slices, and convergence of the best member alone. All begin with one and the same initial
-stage, which is not measured. `serial` is described in serial.py. `compiled` has `compile: true` in mace.yaml; what the
-compiler takes is part of its time, and is minutes on a machine that has not compiled these models before. The error is
-that of the converged member, on structures of an MD by GFN2-xTB that neither has seen.
+stage, which is not measured. `serial` is described in serial.py. `own` has `share_epochs: false`. `compiled` has
+`compile: true` in mace.yaml; what the compiler takes is part of its time, and is minutes on a machine that has not
+compiled these models before. The error is that of the converged member, on structures of an MD by GFN2-xTB that neither
+has seen.
 
 With --figure the run is made once more, on one thread, while its stack is looked at every 3 ms: the picture shows
 what the models' own arithmetic leaves over.
@@ -57,6 +59,7 @@ NAMES = {
     "mean": "aims_pax",
     "compiled": "aims_pax,\ncompiled",
     "member": "aims_pax,\none member\nmoves",
+    "own": "aims_pax,\nown epochs",
     "serial": "serial",
 }
 COLOURS = {
@@ -144,6 +147,7 @@ def write_project(folder: Path, size: Size, *, seed: int, mode: str) -> None:
             "intermediate_epochs_al": size.epochs_per_point // 2,
             "convergence_patience": size.convergence_epochs,
             "max_convergence_epochs": size.convergence_epochs,
+            "share_epochs": mode != "own",
             "save_trajectories": False,
         },
         "MD": {
@@ -243,11 +247,12 @@ def records_of(arguments: argparse.Namespace, size: Size, root: Path) -> Iterato
     """Every seed in every way, from one and the same initial stage."""
     test = unseen(size.n_test)
     for seed in arguments.seeds:
-        initial = root / f"initial-{seed}"
-        write_project(initial, size, seed=seed, mode="mean")
-        run_campaign(project_in(initial), stages=(Stage.INITIAL,), observer=Unwatched())
         for mode in arguments.modes:
-            folder = root / f"{mode}-{seed}"
+            begins_as = "own" if mode == "own" else "mean"  # how epochs are counted stays as it was when a run began
+            initial, folder = root / f"initial-{begins_as}-{seed}", root / f"{mode}-{seed}"
+            if not initial.exists():
+                write_project(initial, size, seed=seed, mode=begins_as)
+                run_campaign(project_in(initial), stages=(Stage.INITIAL,), observer=Unwatched())
             shutil.copytree(initial, folder)
             write_project(folder, size, seed=seed, mode=mode)
             if mode == "serial":
