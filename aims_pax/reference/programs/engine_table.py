@@ -4,10 +4,11 @@ import os
 import shlex
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from aims_pax.reference.programs.cp2k import cp2k_arguments
+from aims_pax.reference.programs.engine_run import EngineRun
 from aims_pax.reference.programs.espresso import input_data, pseudopotentials, require_whole_tables
 from aims_pax.settings.methods.engines import (
     AbinitSettings,
@@ -26,69 +27,10 @@ from aims_pax.settings.methods.engines import (
 )
 
 if TYPE_CHECKING:
-    from ase import Atoms
     from ase.calculators.calculator import BaseCalculator
 
 STDERR: Final = "stderr.txt"
 """Where the error output of programs goes that ASE leaves on the terminal."""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineRun:
-    """One calculation of a program.
-
-    Parameters
-    ----------
-    settings : EngineSettings
-        Those of the engine's own class.
-    folder : Path
-        Where it runs; absolute.
-    command : list of str, on its leash; empty for engines within Python
-    atoms : Atoms, in a cell where the program needs one
-    kpts : (n, n, n) or None
-        None: not a crystal, or to be left to `parameters`.
-    want_stress : bool
-    charge : int
-        0 where `parameters` tell it, which win.
-    multiplicity : int or None
-        2S + 1; None where it is found, or told by `parameters`.
-    """
-
-    settings: Any
-    folder: Path
-    command: list[str]
-    atoms: "Atoms"
-    kpts: tuple[int, int, int] | None
-    want_stress: bool
-    charge: int = 0
-    multiplicity: int | None = 1
-
-    @property
-    def wanted(self) -> list[str]:
-        """What is to be computed, by ASE's names."""
-        return ["energy", "forces", *(["stress"] if self.want_stress else [])]
-
-    def arguments(self, **derived: Any) -> dict[str, Any]:
-        """Arguments of the calculator: those derived from other keys, and the user's, which win."""
-        mesh = {} if self.kpts is None else {"kpts": self.kpts}
-        return {**mesh, **derived, **deepcopy(self.settings.parameters)}
-
-    @property
-    def is_magnetic(self) -> bool:
-        """Whether any atom begins with a moment."""
-        return bool(self.atoms.get_initial_magnetic_moments().any())
-
-    @property
-    def moment(self) -> int | None:
-        """The total moment, µB, that a cell is held at; None where it is found, or no electron is unpaired."""
-        if self.multiplicity is None or (self.multiplicity == 1 and not self.is_magnetic):
-            return None
-        return self.multiplicity - 1
-
-    @property
-    def words(self) -> str:
-        """The command, quoted word by word: some of ASE's calculators hand it to a shell."""
-        return shlex.join(self.command)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,28 +127,6 @@ def _cp2k(run: EngineRun) -> "BaseCalculator":
     # CP2K's input has lines of limited length, and its project bears the label: no path may be in it.
     command = f"cd {shlex.quote(str(run.folder))} && exec {run.words} 2>{STDERR}"
     return CP2K(label="cp2k", command=command, **cp2k_arguments(run))
-
-
-def cp2k_arguments(run: EngineRun) -> dict[str, Any]:
-    """What ASE's calculator of CP2K is told."""
-    arguments = replace(run, kpts=None).arguments(
-        charge=run.charge,
-        multiplicity=run.multiplicity,
-        uks=(run.multiplicity or 1) > 1,
-        stress_tensor=run.want_stress,
-    )
-    if run.kpts is not None and run.kpts != (1, 1, 1):  # CP2K has faster routines for the Γ point alone
-        arguments["inp"] = with_k_points(arguments.get("inp", ""), run.kpts)
-    return arguments
-
-
-def with_k_points(inp: str, mesh: tuple[int, int, int]) -> str:
-    """CP2K's input with a Monkhorst-Pack mesh in the section that may be there already: it takes none twice."""
-    from ase.calculators.cp2k import parse_input
-
-    root = parse_input(inp)
-    root.add_keyword("FORCE_EVAL/DFT/KPOINTS", f"SCHEME MONKHORST-PACK {mesh[0]} {mesh[1]} {mesh[2]}")
-    return "\n".join(root.write())
 
 
 def _dftb(run: EngineRun) -> "BaseCalculator":

@@ -23,12 +23,8 @@ from aims_pax.reference.electrons import ground_state_multiplicity, spin_problem
 from aims_pax.reference.process.leash import NOT_HERE, leashed, missing_program
 from aims_pax.reference.programs.by_hand import Written, write_run
 from aims_pax.reference.programs.engine_output import judged, require_whole, version_printed
-from aims_pax.reference.programs.engine_table import (
-    ENGINES,
-    Engine,
-    EngineRun,
-    is_for_molecules_only,
-)
+from aims_pax.reference.programs.engine_run import EngineRun
+from aims_pax.reference.programs.engine_table import ENGINES, Engine, is_for_molecules_only
 from aims_pax.reference.programs.espresso import PROTOCOLS, espresso_problems
 from aims_pax.settings.methods.charges import told_by
 from aims_pax.settings.methods.engines import (

@@ -16,8 +16,9 @@ from aims_pax.atoms import atoms_of, frame_of
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.protocols import Reference
 from aims_pax.reference.catalogue import catalogue
+from aims_pax.reference.programs.cp2k import with_k_points
 from aims_pax.reference.programs.engine_output import version_printed
-from aims_pax.reference.programs.engine_table import ENGINES, with_k_points
+from aims_pax.reference.programs.engine_table import ENGINES
 from aims_pax.reference.programs.engines import EngineReference, k_mesh
 from aims_pax.reference.programs.espresso import input_data
 from aims_pax.reference.registry import build_reference
