@@ -1,6 +1,5 @@
 """k points that are equally many in unequal cells: energies of different precision, which one model is to learn."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,12 +14,9 @@ from aims_pax.settings.methods.asi import AsiInput
 from aims_pax.settings.methods.engines import (
     AbinitSettings,
     CastepSettings,
-    Cp2kSettings,
-    EspressoSettings,
     KPointEngineSettings,
 )
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
-from aims_pax.settings.methods.keywords import flat
 from aims_pax.settings.reading.control_in import keywords
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.systems import System
@@ -39,11 +35,8 @@ MOST_POINTS: Final = 1000
 COARSEST: Final = 0.5
 """1/Å. Where nothing is said of k points, the Γ point alone is what was meant in cells of 12 Å and more."""
 
-CHOOSES: Final = (EspressoSettings, AbinitSettings, CastepSettings)
-"""Programs, and protocols of ours, that choose points by the cell where nothing is said of them."""
-
-OWN_WORDS: Final = re.compile(r"k_?(pt|point|grid|spacing)|ngkpt|kptrlen")
-"""Programs' own keywords of k points, which are not read here."""
+CHOOSES: Final = (AbinitSettings, CastepSettings)
+"""Programs that choose points by the cell where nothing is said of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +79,7 @@ def meshes(asked: Asked) -> Iterator[Doubt]:
             found = f"Nothing is said of k points: the Γ point alone is sampled, with its images {coarse}."
             where = project.where(*project.place_of(system, "REFERENCE", "type"))
             usual = "0.1 to 0.3 1/Å; insulators need fewer points than metals"
-            yield Doubt(where, found, usual, "Write REFERENCE.kspacing, or kpts into parameters.")
+            yield Doubt(where, found, usual, "Write REFERENCE.protocol or kspacing, or kpts into parameters.")
         return
     key, advice = _remedy(reference, spacing=dense.spacing)
     is_gamma = dense.grid == coarse.grid == GAMMA
@@ -151,10 +144,8 @@ def _grid(reference: Any) -> Grid | None:
         case KPointEngineSettings():
             if (written := reference.parameters.get("kpts")) is not None:
                 return _three(written)
-            by_cell = reference.kspacing is not None or isinstance(reference, CHOOSES)
-            otherwise = isinstance(reference, Cp2kSettings) and reference.says_k_points
-            otherwise |= any(OWN_WORDS.search(name) for name, _ in flat(reference.parameters))
-            return None if by_cell or otherwise else GAMMA
+            by_cell = (reference.kspacing, reference.protocol) != (None, None) or isinstance(reference, CHOOSES)
+            return None if by_cell or reference.says_k_points else GAMMA
     return None
 
 

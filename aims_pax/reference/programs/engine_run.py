@@ -1,10 +1,11 @@
 """One calculation of a program that ASE drives, with all that it follows from."""
 
 import shlex
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from aims_pax.reference.programs.precision import Precision, arguments_of, precision_of
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -46,9 +47,29 @@ class EngineRun:
         return ["energy", "forces", *(["stress"] if self.want_stress else [])]
 
     def arguments(self, **derived: Any) -> dict[str, Any]:
-        """Arguments of the calculator: those derived from other keys, and the user's, which win."""
+        """Arguments of the calculator: those derived from other keys, of a protocol, and the user's, which win."""
         mesh = {} if self.kpts is None else {"kpts": self.kpts}
-        return {**mesh, **derived, **deepcopy(self.settings.parameters)}
+        return {**mesh, **derived, **arguments_of(self.settings, periodic=self.is_periodic)}
+
+    @property
+    def is_periodic(self) -> bool:
+        """Whether the structure is a crystal, a slab or a chain."""
+        return bool(self.atoms.pbc.any())
+
+    @property
+    def precision(self) -> Precision | None:
+        """What the protocol means; None without one."""
+        return precision_of(self.settings)
+
+    @property
+    def centred(self) -> tuple[int, int, int] | None:
+        """The grid about Γ that a protocol asks of programs with grids of another kind; that point alone for molecules.
+
+        None without a protocol, and where `parameters` tell k points.
+        """
+        if self.precision is None or self.settings.says_k_points:
+            return None
+        return self.kpts if self.is_periodic else (1, 1, 1)
 
     @property
     def is_magnetic(self) -> bool:

@@ -3,13 +3,14 @@
 import os
 import shlex
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from aims_pax.reference.programs.abinit import abinit_arguments
 from aims_pax.reference.programs.cp2k import cp2k_arguments
 from aims_pax.reference.programs.engine_run import EngineRun
 from aims_pax.reference.programs.espresso import input_data, pseudopotentials, require_whole_tables
+from aims_pax.reference.programs.precision import arguments_of
 from aims_pax.settings.methods.engines import (
     AbinitSettings,
     BoxedEngineSettings,
@@ -83,10 +84,7 @@ def _abinit(run: EngineRun) -> "BaseCalculator":
     from ase.calculators.abinit import Abinit, AbinitProfile
 
     profile = AbinitProfile(run.words, pp_paths=[str(run.settings.pseudo_dir)])
-    charge = {"cellcharge": run.charge} if run.charge else {}
-    spin = {} if run.moment is None else {"nsppol": 2, "spinmagntarget": run.moment}
-    arguments = run.arguments(optstress=int(run.want_stress), chksymtnons=0, **charge, **spin)
-    return Abinit(profile=profile, directory=run.folder, **arguments)
+    return Abinit(profile=profile, directory=run.folder, **abinit_arguments(run))
 
 
 def _castep(run: EngineRun) -> "BaseCalculator":
@@ -111,6 +109,8 @@ def _castep(run: EngineRun) -> "BaseCalculator":
     )
     calculator._rename_existing_dir = False  # the folder of this attempt is there, and empty
     kpts, cell = arguments.pop("kpts", None), arguments.pop("cell", {})
+    if run.centred is not None:
+        kpts = {"size": run.centred, "gamma": True}
     if kpts is not None:
         calculator.set_kpts(kpts)
     # Not to the calculator itself: without CASTEP's list of keywords it drops those that it does not know.
@@ -135,6 +135,8 @@ def _dftb(run: EngineRun) -> "BaseCalculator":
     folder = run.settings.pseudo_dir
     own = {} if folder is None else {"slako_dir": f"{folder}/"}
     arguments = run.arguments(**({"Hamiltonian_Charge": run.charge} if run.charge else {}))
+    if run.is_periodic and run.centred is not None:
+        arguments["kpts"] = {"size": run.centred, "gamma": True}
     return Dftb(label="dftb", directory=str(run.folder), profile=_program(run), **own, **arguments)
 
 
@@ -168,11 +170,11 @@ def gpaw_arguments(run: EngineRun) -> dict[str, Any]:
     """What GPAW's calculator is told."""
     mesh = {} if run.kpts is None else {"kpts": {"size": run.kpts, "gamma": True}}
     charge = {"charge": run.charge} if run.charge else {}
-    given = deepcopy(run.settings.parameters)
+    given = arguments_of(run.settings, periodic=run.is_periodic)
     arguments = {**mesh, **charge, **given}
     if run.moment is not None:
         # At the sum of the initial moments. A molecule has whole occupations, a crystal GPAW's own smearing.
-        width = 0.1 if run.atoms.pbc.any() else 0.0
+        width = 0.1 if run.is_periodic else 0.0
         occupations = given.get("occupations", {"name": "fermi-dirac", "width": width})
         arguments |= {"spinpol": True, "occupations": {**occupations, "fixmagmom": True}}
     return arguments
