@@ -9,7 +9,7 @@ import numpy as np
 from aims_pax.checking.asked import Asked
 from aims_pax.errors import Doubt, StructureError
 from aims_pax.frame import Frame
-from aims_pax.settings import AseCalculatorSettings, Project, TbliteSettings
+from aims_pax.settings import AseCalculatorSettings, TbliteSettings
 from aims_pax.settings.methods.asi import AsiInput
 from aims_pax.settings.methods.engines import (
     AbinitSettings,
@@ -90,6 +90,9 @@ def meshes(asked: Asked) -> Iterator[Doubt]:
 
 def _remedy(reference: Any, *, spacing: float) -> tuple[str, str]:
     """The key that is to be changed, and how."""
+    if isinstance(reference, KPointEngineSettings) and reference.protocol is not None:
+        found = f"Leave kpts out of REFERENCE.parameters, which wins over the protocol {reference.protocol}"
+        return "parameters", f"{found}; each cell then has the points that it needs."
     if isinstance(reference, KPointEngineSettings):
         in_the_place = " in the place of kpts" if "kpts" in reference.parameters else ""
         advice = f"Write REFERENCE.kspacing: {spacing:.2g}{in_the_place}; each cell then has the points that it needs."
@@ -106,14 +109,15 @@ def _cells(asked: Asked) -> Iterator[Sampled]:
     systems = {system.name: system for system in project.systems}
     grids = {name: _grid(project.reference_for(system)) for name, system in systems.items()}
     named = [(name, system.frame) for name, system in systems.items()]
-    for name, frame in [*named, *_made(project, asked)]:
+    for name, frame in [*named, *made_structures(asked)]:
         grid = grids.get(frame.system)
         if grid is not None and frame.pbc.any() and abs(np.linalg.det(frame.cell)) > 0:
             yield Sampled(name, frame.n_atoms, grid, spacing_of(frame, grid), systems[frame.system])
 
 
-def _made(project: Project, asked: Asked) -> Iterator[tuple[str, Frame]]:
+def made_structures(asked: Asked) -> Iterator[tuple[str, Frame]]:
     """Structures of the stages `collect`, each with what it is called."""
+    project = asked.project
     for plan in project.plans(asked.stages):
         if isinstance(plan.settings, CollectSettings):
             try:

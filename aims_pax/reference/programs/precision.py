@@ -189,6 +189,24 @@ def k_spacing(settings: KPointEngineSettings) -> float | None:
     return None if settings.says_k_points else precision.kspacing
 
 
+CUTOFFS: Final[Mapping[type[EngineSettings], tuple[str, ...]]] = {
+    AbinitSettings: ("ecut", "accuracy"),
+    CastepSettings: ("cut_off_energy", "ecut"),
+    EspressoSettings: ("ecutwfc",),
+    VaspSettings: ("encut",),
+}
+"""Keywords of cutoffs that are those of the elements of a structure where nobody says them; first the program's own."""
+
+
+def cutoff_by_elements(settings: EngineSettings) -> str | None:
+    """The keyword of a cutoff that follows from a structure's elements; None: one for all, or there is no protocol."""
+    precision, keywords = precision_of(settings), CUTOFFS.get(type(settings), ())
+    if precision is None or not keywords:
+        return None
+    said = {plain(name) for name in (*names(settings.parameters), *precision.arguments)}
+    return None if said & {plain(keyword) for keyword in keywords} else keywords[0]
+
+
 def arguments_of(settings: EngineSettings, *, periodic: bool) -> dict[str, Any]:
     """The user's arguments of ASE's calculator, and those of the protocol where the user says nothing.
 
