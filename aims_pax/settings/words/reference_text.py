@@ -47,7 +47,7 @@ _MESH: Final = (
     "crystal|  kspacing: 0.25                         # largest distance of k points, 1/Å, with the factor 2π"
 )
 _PROTOCOL: Final = (
-    "  protocol: balanced                     # k points, smearing, cutoff, cycles: fast | balanced | stringent"
+    "  protocol: balanced                     # k points, smearing, cutoff, convergence: fast | balanced | stringent"
 )
 _BOX: Final = "molecule|  molecule_box: 15.0                     # edge of the cell around the molecule, Å"
 _SPIN: Final = """\
