@@ -89,7 +89,10 @@ def cp2k_problems(settings: Cp2kSettings, *, periodic: bool) -> list[str]:
 
     if precision_of(settings) is None or not periodic:
         return []
-    transformed = _section(parse_input(str(settings.parameters.get("inp", ""))), f"{SCF}/OT")
+    try:
+        transformed = _section(parse_input(str(settings.parameters.get("inp", ""))), f"{SCF}/OT")
+    except IndexError:
+        return ["REFERENCE.parameters.inp has more &END than sections; correct it"]
     if transformed is None or (transformed.params or "").upper() in ("OFF", "F", "FALSE", ".FALSE."):
         return []
     return [

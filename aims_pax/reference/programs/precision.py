@@ -230,7 +230,7 @@ def _laid_under(given: Told, wanted: Told, *, said: set[str]) -> dict[str, Any]:
     said : set of str
         Keywords that were said, wherever, spelled plainly.
     """
-    spelled = {plain(name): name for name in given}
+    spelled = {plain(str(name)): name for name in given}
     found = dict(given)
     for name, value in wanted.items():
         own = spelled.get(plain(name))

@@ -291,6 +291,12 @@ def test_orbital_transformation_is_refused_for_crystals_and_not_for_molecules() 
     assert EngineReference(Cp2kSettings(parameters={"inp": transformed})).input_problems([14], periodic=True) == []
 
 
+def test_input_of_cp2k_that_ends_too_often_is_told() -> None:
+    settings = Cp2kSettings(protocol="fast", parameters={"inp": "&FORCE_EVAL\n&END\n&END\n&DFT\n&END"})
+    (problem,) = EngineReference(settings).input_problems([14], periodic=True)
+    assert "more &END than sections" in problem
+
+
 @pytest.mark.parametrize("said", [{"kspacing": 0.3}, {"parameters": {"kpts": [4, 4, 4]}}])
 def test_k_points_of_dftb_are_not_said_twice(said: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="both say how dense k points are"):
