@@ -97,6 +97,9 @@ def changes(stored: str, project: Project) -> Iterator[tuple[str, Any, Any]]:
             before.setdefault(f"{place}.{key}", value)
     for plan in project.settings.learning:
         _say_defaults(before, plan)
+    for key in now:  # protocols of programs that had none, where a reference was noted without
+        if key.endswith("REFERENCE.protocol") and f"{key.rpartition('.')[0]}.kspacing" in before:
+            before.setdefault(key, None)
     for key in now:
         # Any other key on one side only belongs to a section, or a trajectory, of a stage that was not run yet.
         if key in before and before[key] != now[key] and when(key) is not When.ALWAYS:

@@ -1,6 +1,5 @@
 """k points that are equally many in unequal cells: energies of different precision, which one model is to learn."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,17 +9,14 @@ import numpy as np
 from aims_pax.checking.asked import Asked
 from aims_pax.errors import Doubt, StructureError
 from aims_pax.frame import Frame
-from aims_pax.settings import AseCalculatorSettings, Project, TbliteSettings
+from aims_pax.settings import AseCalculatorSettings, TbliteSettings
 from aims_pax.settings.methods.asi import AsiInput
 from aims_pax.settings.methods.engines import (
     AbinitSettings,
     CastepSettings,
-    Cp2kSettings,
-    EspressoSettings,
     KPointEngineSettings,
 )
 from aims_pax.settings.methods.fhi_aims import FhiAimsInput
-from aims_pax.settings.methods.keywords import flat
 from aims_pax.settings.reading.control_in import keywords
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.systems import System
@@ -39,11 +35,8 @@ MOST_POINTS: Final = 1000
 COARSEST: Final = 0.5
 """1/Å. Where nothing is said of k points, the Γ point alone is what was meant in cells of 12 Å and more."""
 
-CHOOSES: Final = (EspressoSettings, AbinitSettings, CastepSettings)
-"""Programs, and protocols of ours, that choose points by the cell where nothing is said of them."""
-
-OWN_WORDS: Final = re.compile(r"k_?(pt|point|grid|spacing)|ngkpt|kptrlen")
-"""Programs' own keywords of k points, which are not read here."""
+CHOOSES: Final = (AbinitSettings, CastepSettings)
+"""Programs that choose points by the cell where nothing is said of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +79,7 @@ def meshes(asked: Asked) -> Iterator[Doubt]:
             found = f"Nothing is said of k points: the Γ point alone is sampled, with its images {coarse}."
             where = project.where(*project.place_of(system, "REFERENCE", "type"))
             usual = "0.1 to 0.3 1/Å; insulators need fewer points than metals"
-            yield Doubt(where, found, usual, "Write REFERENCE.kspacing, or kpts into parameters.")
+            yield Doubt(where, found, usual, "Write REFERENCE.protocol or kspacing, or kpts into parameters.")
         return
     key, advice = _remedy(reference, spacing=dense.spacing)
     is_gamma = dense.grid == coarse.grid == GAMMA
@@ -97,6 +90,9 @@ def meshes(asked: Asked) -> Iterator[Doubt]:
 
 def _remedy(reference: Any, *, spacing: float) -> tuple[str, str]:
     """The key that is to be changed, and how."""
+    if isinstance(reference, KPointEngineSettings) and reference.protocol is not None:
+        found = f"Leave kpts out of REFERENCE.parameters, which wins over the protocol {reference.protocol}"
+        return "parameters", f"{found}; each cell then has the points that it needs."
     if isinstance(reference, KPointEngineSettings):
         in_the_place = " in the place of kpts" if "kpts" in reference.parameters else ""
         advice = f"Write REFERENCE.kspacing: {spacing:.2g}{in_the_place}; each cell then has the points that it needs."
@@ -113,14 +109,15 @@ def _cells(asked: Asked) -> Iterator[Sampled]:
     systems = {system.name: system for system in project.systems}
     grids = {name: _grid(project.reference_for(system)) for name, system in systems.items()}
     named = [(name, system.frame) for name, system in systems.items()]
-    for name, frame in [*named, *_made(project, asked)]:
+    for name, frame in [*named, *made_structures(asked)]:
         grid = grids.get(frame.system)
         if grid is not None and frame.pbc.any() and abs(np.linalg.det(frame.cell)) > 0:
             yield Sampled(name, frame.n_atoms, grid, spacing_of(frame, grid), systems[frame.system])
 
 
-def _made(project: Project, asked: Asked) -> Iterator[tuple[str, Frame]]:
+def made_structures(asked: Asked) -> Iterator[tuple[str, Frame]]:
     """Structures of the stages `collect`, each with what it is called."""
+    project = asked.project
     for plan in project.plans(asked.stages):
         if isinstance(plan.settings, CollectSettings):
             try:
@@ -151,10 +148,8 @@ def _grid(reference: Any) -> Grid | None:
         case KPointEngineSettings():
             if (written := reference.parameters.get("kpts")) is not None:
                 return _three(written)
-            by_cell = reference.kspacing is not None or isinstance(reference, CHOOSES)
-            otherwise = isinstance(reference, Cp2kSettings) and reference.says_k_points
-            otherwise |= any(OWN_WORDS.search(name) for name, _ in flat(reference.parameters))
-            return None if by_cell or otherwise else GAMMA
+            by_cell = (reference.kspacing, reference.protocol) != (None, None) or isinstance(reference, CHOOSES)
+            return None if by_cell or reference.says_k_points else GAMMA
     return None
 
 

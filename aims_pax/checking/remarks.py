@@ -11,6 +11,7 @@ from typing import Final
 
 from aims_pax.checking.acts import acts
 from aims_pax.checking.asked import Asked, learning
+from aims_pax.checking.cutoffs import cutoffs
 from aims_pax.checking.meshes import meshes
 from aims_pax.checking.methods import charges, methods_apart
 from aims_pax.checking.models import cueq, hasty_finetuning, precision
@@ -326,6 +327,7 @@ def files(asked: Asked) -> Iterator[Doubt]:
 RULES: Final[tuple[Callable[[Asked], Iterator[Doubt]], ...]] = (
     lambda asked: methods_apart(asked.project),
     meshes,
+    cutoffs,
     numbers,
     time_step,
     acts,

@@ -13,13 +13,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
-from aims_pax.reference.programs.engine_table import (
-    ENGINES,
-    STDERR,
-    EngineRun,
-    cp2k_arguments,
-    gpaw_arguments,
-)
+from aims_pax.reference.programs.cp2k import cp2k_arguments
+from aims_pax.reference.programs.engine_run import EngineRun
+from aims_pax.reference.programs.engine_table import ENGINES, STDERR, gpaw_arguments
 from aims_pax.settings.methods.engines import (
     AbinitSettings,
     CastepSettings,

@@ -3,12 +3,14 @@
 import os
 import shlex
 from collections.abc import Callable, Mapping
-from copy import deepcopy
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from aims_pax.reference.programs.abinit import abinit_arguments
+from aims_pax.reference.programs.cp2k import cp2k_arguments
+from aims_pax.reference.programs.engine_run import EngineRun
 from aims_pax.reference.programs.espresso import input_data, pseudopotentials, require_whole_tables
+from aims_pax.reference.programs.precision import arguments_of
 from aims_pax.settings.methods.engines import (
     AbinitSettings,
     BoxedEngineSettings,
@@ -26,69 +28,10 @@ from aims_pax.settings.methods.engines import (
 )
 
 if TYPE_CHECKING:
-    from ase import Atoms
     from ase.calculators.calculator import BaseCalculator
 
 STDERR: Final = "stderr.txt"
 """Where the error output of programs goes that ASE leaves on the terminal."""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineRun:
-    """One calculation of a program.
-
-    Parameters
-    ----------
-    settings : EngineSettings
-        Those of the engine's own class.
-    folder : Path
-        Where it runs; absolute.
-    command : list of str, on its leash; empty for engines within Python
-    atoms : Atoms, in a cell where the program needs one
-    kpts : (n, n, n) or None
-        None: not a crystal, or to be left to `parameters`.
-    want_stress : bool
-    charge : int
-        0 where `parameters` tell it, which win.
-    multiplicity : int or None
-        2S + 1; None where it is found, or told by `parameters`.
-    """
-
-    settings: Any
-    folder: Path
-    command: list[str]
-    atoms: "Atoms"
-    kpts: tuple[int, int, int] | None
-    want_stress: bool
-    charge: int = 0
-    multiplicity: int | None = 1
-
-    @property
-    def wanted(self) -> list[str]:
-        """What is to be computed, by ASE's names."""
-        return ["energy", "forces", *(["stress"] if self.want_stress else [])]
-
-    def arguments(self, **derived: Any) -> dict[str, Any]:
-        """Arguments of the calculator: those derived from other keys, and the user's, which win."""
-        mesh = {} if self.kpts is None else {"kpts": self.kpts}
-        return {**mesh, **derived, **deepcopy(self.settings.parameters)}
-
-    @property
-    def is_magnetic(self) -> bool:
-        """Whether any atom begins with a moment."""
-        return bool(self.atoms.get_initial_magnetic_moments().any())
-
-    @property
-    def moment(self) -> int | None:
-        """The total moment, µB, that a cell is held at; None where it is found, or no electron is unpaired."""
-        if self.multiplicity is None or (self.multiplicity == 1 and not self.is_magnetic):
-            return None
-        return self.multiplicity - 1
-
-    @property
-    def words(self) -> str:
-        """The command, quoted word by word: some of ASE's calculators hand it to a shell."""
-        return shlex.join(self.command)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +84,7 @@ def _abinit(run: EngineRun) -> "BaseCalculator":
     from ase.calculators.abinit import Abinit, AbinitProfile
 
     profile = AbinitProfile(run.words, pp_paths=[str(run.settings.pseudo_dir)])
-    charge = {"cellcharge": run.charge} if run.charge else {}
-    spin = {} if run.moment is None else {"nsppol": 2, "spinmagntarget": run.moment}
-    arguments = run.arguments(optstress=int(run.want_stress), chksymtnons=0, **charge, **spin)
-    return Abinit(profile=profile, directory=run.folder, **arguments)
+    return Abinit(profile=profile, directory=run.folder, **abinit_arguments(run))
 
 
 def _castep(run: EngineRun) -> "BaseCalculator":
@@ -169,6 +109,8 @@ def _castep(run: EngineRun) -> "BaseCalculator":
     )
     calculator._rename_existing_dir = False  # the folder of this attempt is there, and empty
     kpts, cell = arguments.pop("kpts", None), arguments.pop("cell", {})
+    if run.centred is not None:
+        kpts = {"size": run.centred, "gamma": True}
     if kpts is not None:
         calculator.set_kpts(kpts)
     # Not to the calculator itself: without CASTEP's list of keywords it drops those that it does not know.
@@ -187,34 +129,14 @@ def _cp2k(run: EngineRun) -> "BaseCalculator":
     return CP2K(label="cp2k", command=command, **cp2k_arguments(run))
 
 
-def cp2k_arguments(run: EngineRun) -> dict[str, Any]:
-    """What ASE's calculator of CP2K is told."""
-    arguments = replace(run, kpts=None).arguments(
-        charge=run.charge,
-        multiplicity=run.multiplicity,
-        uks=(run.multiplicity or 1) > 1,
-        stress_tensor=run.want_stress,
-    )
-    if run.kpts is not None and run.kpts != (1, 1, 1):  # CP2K has faster routines for the Γ point alone
-        arguments["inp"] = with_k_points(arguments.get("inp", ""), run.kpts)
-    return arguments
-
-
-def with_k_points(inp: str, mesh: tuple[int, int, int]) -> str:
-    """CP2K's input with a Monkhorst-Pack mesh in the section that may be there already: it takes none twice."""
-    from ase.calculators.cp2k import parse_input
-
-    root = parse_input(inp)
-    root.add_keyword("FORCE_EVAL/DFT/KPOINTS", f"SCHEME MONKHORST-PACK {mesh[0]} {mesh[1]} {mesh[2]}")
-    return "\n".join(root.write())
-
-
 def _dftb(run: EngineRun) -> "BaseCalculator":
     from ase.calculators.dftb import Dftb
 
     folder = run.settings.pseudo_dir
     own = {} if folder is None else {"slako_dir": f"{folder}/"}
     arguments = run.arguments(**({"Hamiltonian_Charge": run.charge} if run.charge else {}))
+    if run.is_periodic and run.centred is not None:
+        arguments["kpts"] = {"size": run.centred, "gamma": True}
     return Dftb(label="dftb", directory=str(run.folder), profile=_program(run), **own, **arguments)
 
 
@@ -248,11 +170,11 @@ def gpaw_arguments(run: EngineRun) -> dict[str, Any]:
     """What GPAW's calculator is told."""
     mesh = {} if run.kpts is None else {"kpts": {"size": run.kpts, "gamma": True}}
     charge = {"charge": run.charge} if run.charge else {}
-    given = deepcopy(run.settings.parameters)
+    given = arguments_of(run.settings, periodic=run.is_periodic)
     arguments = {**mesh, **charge, **given}
     if run.moment is not None:
         # At the sum of the initial moments. A molecule has whole occupations, a crystal GPAW's own smearing.
-        width = 0.1 if run.atoms.pbc.any() else 0.0
+        width = 0.1 if run.is_periodic else 0.0
         occupations = given.get("occupations", {"name": "fermi-dirac", "width": width})
         arguments |= {"spinpol": True, "occupations": {**occupations, "fixmagmom": True}}
     return arguments

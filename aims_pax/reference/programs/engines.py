@@ -21,18 +21,19 @@ from aims_pax.reference.ase_adapter import extras
 from aims_pax.reference.calculation import Calculation, EngineFailed, NotConverged, Observables
 from aims_pax.reference.electrons import ground_state_multiplicity, spin_problem
 from aims_pax.reference.process.leash import NOT_HERE, leashed, missing_program
+from aims_pax.reference.programs.abinit import abinit_problems
 from aims_pax.reference.programs.by_hand import Written, write_run
+from aims_pax.reference.programs.cp2k import cp2k_problems
 from aims_pax.reference.programs.engine_output import judged, require_whole, version_printed
-from aims_pax.reference.programs.engine_table import (
-    ENGINES,
-    Engine,
-    EngineRun,
-    is_for_molecules_only,
-)
-from aims_pax.reference.programs.espresso import PROTOCOLS, espresso_problems
+from aims_pax.reference.programs.engine_run import EngineRun
+from aims_pax.reference.programs.engine_table import ENGINES, Engine, is_for_molecules_only
+from aims_pax.reference.programs.espresso import espresso_problems
+from aims_pax.reference.programs.precision import k_spacing
 from aims_pax.settings.methods.charges import told_by
 from aims_pax.settings.methods.engines import (
+    AbinitSettings,
     BoxedEngineSettings,
+    Cp2kSettings,
     CrystalEngineSettings,
     EngineSettings,
     EspressoSettings,
@@ -87,7 +88,11 @@ class EngineReference:
             found.append(f"the folder {folder} (REFERENCE.pseudo_dir) was {NOT_HERE}")
         elif isinstance(settings, EspressoSettings):
             found += espresso_problems(settings, _symbols(numbers))
-        if isinstance(settings, GpawSettings) and "mode" not in settings.parameters:
+        elif isinstance(settings, AbinitSettings):
+            found += abinit_problems(settings, numbers)
+        if isinstance(settings, Cp2kSettings):
+            found += cp2k_problems(settings, periodic=periodic)
+        if isinstance(settings, GpawSettings) and settings.protocol is None and "mode" not in settings.parameters:
             found.append("GPAW needs REFERENCE.parameters.mode; plane waves, for example: mode: {name: pw, ecut: 400}")
         if periodic and is_for_molecules_only(type(settings)):
             found.append(f"{engine.title} labels molecules only; choose another REFERENCE.type for periodic structures")
@@ -214,9 +219,7 @@ def k_mesh(atoms: "Atoms", settings: KPointEngineSettings) -> tuple[int, int, in
     -----
     n_i = ceil(\\|b_i\\| / kspacing), where b_i holds 2π; 1 along directions that are not periodic.
     """
-    spacing = settings.kspacing
-    if spacing is None and isinstance(settings, EspressoSettings):
-        spacing = PROTOCOLS[settings.protocol].kspacing
+    spacing = k_spacing(settings)
     if spacing is None or "kpts" in settings.parameters:
         return None
     lengths = 2 * np.pi * np.linalg.norm(atoms.cell.reciprocal(), axis=1)

@@ -1,4 +1,4 @@
-"""What Quantum ESPRESSO is told: protocols, pseudopotentials and cutoffs."""
+"""What Quantum ESPRESSO is told: pseudopotentials, cutoffs, and what a protocol means."""
 
 import json
 import os
@@ -10,8 +10,9 @@ from itertools import dropwhile
 from pathlib import Path
 from typing import Any, Final
 
+from aims_pax.reference.programs.precision import PRECISIONS
 from aims_pax.reference.programs.printed import require_labels, rows
-from aims_pax.settings.methods.engines import EspressoSettings, Protocol
+from aims_pax.settings.methods.engines import EspressoSettings
 
 Namelists = dict[str, dict[str, Any]]
 
@@ -19,33 +20,6 @@ FORCES: Final = "Forces acting on atoms"
 STRESS: Final = "total   stress"
 _FORCE_ROW: Final = re.compile(r"\s*atom\s*(\d+) type\s+\d+\s+force =((?:\s+\S+){3})\s*")
 _STRESS_ROW: Final = re.compile(r"()((?:\s+\S+){6})\s*")
-
-
-@dataclass(frozen=True, slots=True)
-class Precision:
-    """One protocol.
-
-    Parameters
-    ----------
-    kspacing : float, 1/Å
-        With the factor 2π.
-    degauss_ry : float, Ry
-        Width of the cold smearing (Marzari et al., Phys. Rev. Lett. 82, 3296, 1999).
-    conv_thr_ry : float, Ry
-        Convergence threshold of the energy for each atom.
-    """
-
-    kspacing: float
-    degauss_ry: float
-    conv_thr_ry: float
-
-
-PROTOCOLS: Final[Mapping[Protocol, Precision]] = {
-    "fast": Precision(0.30, 0.0275, 0.4e-9),
-    "balanced": Precision(0.15, 0.02, 0.2e-9),
-    "stringent": Precision(0.10, 0.0125, 0.1e-9),
-}
-"""Those of aiida-quantumespresso, of which TrainsPot uses the first and the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +61,17 @@ def input_data(settings: EspressoSettings, elements: Sequence[str], *, n_atoms: 
         Symbols of all elements.
     """
     given = namelists(settings.parameters.get("input_data", {}))
-    precision, files = PROTOCOLS[settings.protocol], pseudopotentials(settings)
+    precision, files = PRECISIONS[EspressoSettings][settings.protocol].arguments, pseudopotentials(settings)
     known = [files[element] for element in elements if element in files]
     derived: Namelists = {
         # Wave functions stay in memory; the files of a label are not read again.
         "control": {"calculation": "scf", "outdir": "./", "disk_io": "none"},
         "system": {},
-        "electrons": {"conv_thr": precision.conv_thr_ry * n_atoms, "mixing_beta": 0.4},
+        "electrons": {"conv_thr": precision["electrons"]["conv_thr"] * n_atoms, "mixing_beta": 0.4},
     }
     system = given.get("system", {})
     if "occupations" not in system:
-        derived["system"] |= {"occupations": "smearing", "smearing": "cold", "degauss": precision.degauss_ry}
+        derived["system"] |= precision["system"]
     if "ecutwfc" not in system and all(pseudo.cutoff_wfc_ry is not None for pseudo in known):
         derived["system"] |= {
             "ecutwfc": max((pseudo.cutoff_wfc_ry or 0.0 for pseudo in known), default=0.0),

@@ -8,7 +8,14 @@ from annotated_types import Ge, Le
 from pydantic import Field
 
 from aims_pax.frame import FloatArray
-from aims_pax.settings.methods.keywords import CHARGE, CHARGE_OTHERWISE, MOLECULE_KEYWORDS, MOMENT, flat
+from aims_pax.settings.methods.keywords import (
+    CHARGE,
+    CHARGE_OTHERWISE,
+    MOLECULE_KEYWORDS,
+    MOMENT,
+    flat,
+    says_k_points,
+)
 from aims_pax.settings.methods.limits import LabelLimits
 from aims_pax.settings.reading.command import Command
 from aims_pax.settings.reading.kinds import Arguments, Count, Positive, ProjectPath, Text, Whole, shown
@@ -98,12 +105,28 @@ def box_problem(positions: FloatArray, edge_ang: float, *, key: str = "REFERENCE
 class KPointEngineSettings(EngineSettings):
     """What programs share that sample the Brillouin zone."""
 
+    protocol: Protocol | None = Field(
+        None,
+        description="How finely it is computed: k points, smearing, cutoffs and convergence by one word. kspacing and "
+        "parameters win over it, one by one. As these alone say when not given.",
+    )
     kspacing: Positive | None = Field(
         None,
         description="Largest distance of k points along each reciprocal vector, 1/Å, with the factor 2π as in VASP's "
-        "KSPACING. When neither this nor kpts in parameters is given, the Γ point alone; ABINIT and CASTEP then choose "
-        "points by rules of their own.",
+        "KSPACING. When neither this nor a protocol nor kpts in parameters is given, the Γ point alone; ABINIT and "
+        "CASTEP then choose points by rules of their own.",
     )
+
+    @property
+    def identity(self) -> str:
+        """As it was before there were protocols, where none is named: folders of flights hold it."""
+        unsaid = {"protocol"} if self.protocol is None else set()
+        return f"{type(self).__name__} {self.model_dump(warnings=False, exclude=unsaid)}"
+
+    @property
+    def says_k_points(self) -> bool:
+        """Whether the program's own keywords tell them."""
+        return says_k_points(self.parameters)
 
 
 class CrystalEngineSettings(KPointEngineSettings, BoxedEngineSettings, ChargedEngineSettings):
@@ -199,7 +222,7 @@ class Cp2kSettings(KPointEngineSettings, BoxedEngineSettings, MoleculeEngineSett
     kspacing: Positive | None = Field(
         None,
         description="Largest distance of k points along each reciprocal vector, 1/Å, with the factor 2π as in VASP's "
-        "KSPACING. When not given, as KPOINTS in inp of parameters says; the Γ point where that says none.",
+        "KSPACING. When not given, as KPOINTS in inp of parameters says, or a protocol; the Γ point without any.",
     )
 
     def contradictions(self) -> Iterator[Contradiction]:
@@ -210,7 +233,7 @@ class Cp2kSettings(KPointEngineSettings, BoxedEngineSettings, MoleculeEngineSett
 
     @property
     def says_k_points(self) -> bool:
-        """Whether CP2K's own input tells them."""
+        """Whether CP2K's own input tells them, in its sections."""
         return "&KPOINTS" in str(self.parameters.get("inp", "")).upper()
 
 
@@ -256,6 +279,14 @@ class DftbSettings(KPointEngineSettings, ChargedEngineSettings):
     pseudo_dir: ProjectPath | None = Field(
         None, description="Folder of Slater-Koster files, A-B.skf. Not needed for xTB (Hamiltonian_: xTB)."
     )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        yield from super().contradictions()
+        if self.protocol is None or (self.kspacing is None and not self.says_k_points):
+            return
+        said = "parameters tell k points" if self.kspacing is None else f"kspacing is {self.kspacing:g}"
+        found = f"protocol is {self.protocol}, and {said}: of DFTB+ both say how dense k points are."
+        yield Contradiction("protocol", found, "Keep one of them.")
 
 
 class OrcaSettings(MoleculeEngineSettings):

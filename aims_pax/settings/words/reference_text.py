@@ -46,6 +46,9 @@ _RANKS: Final = "# how it is started; its launcher must be of its own MPI"
 _MESH: Final = (
     "crystal|  kspacing: 0.25                         # largest distance of k points, 1/Å, with the factor 2π"
 )
+_PROTOCOL: Final = (
+    "  protocol: balanced                     # k points, smearing, cutoff, convergence: fast | balanced | stringent"
+)
 _BOX: Final = "molecule|  molecule_box: 15.0                     # edge of the cell around the molecule, Å"
 _SPIN: Final = """\
   charge: 0                              # of the whole structure, in elementary charges
@@ -111,20 +114,20 @@ crystal|  method: GFN1-xTB                       # Γ point only. GFN2-xTB falls
   type: abinit                           # plane waves
   command: mpiexec -n 4 abinit           {_RANKS}
   pseudo_dir: pseudo                     # Element.psp8 of PseudoDojo; other kinds: pps
-{_MESH}
+{_PROTOCOL}
 {_BOX}
-  parameters:                            # of ASE's calculator Abinit, in eV
-    {{xc: PBE, pps: psp8, ecut: 1000, toldfe: 1.0e-6, nstep: 100}}""",
+  parameters:                            # of ASE's calculator Abinit, in eV; ecut may go where Element.djrepo is, too
+    {{xc: PBE, pps: psp8, ecut: 1000}}""",
         needs=(_COMMAND, "the folder pseudo: a pseudopotential Element.psp8 of each element"),
     ),
     "castep": ReferenceText(
         f"""\
   type: castep                           # plane waves; pseudopotentials are made on the fly
   command: mpiexec -n 4 castep.mpi       {_RANKS}
-{_MESH}
+{_PROTOCOL}
 {_BOX}
-  parameters:                            # of its .param file; cut_off_energy in eV
-    {{xc_functional: PBE, cut_off_energy: 600, max_scf_cycles: 100}}""",
+  parameters:                            # of its .param file
+    {{xc_functional: PBE, max_scf_cycles: 100}}""",
         needs=(_COMMAND,),
     ),
     "cp2k": ReferenceText(
@@ -133,7 +136,8 @@ crystal|  method: GFN1-xTB                       # Γ point only. GFN2-xTB falls
   command: mpiexec -n 4 cp2k.psmp -s     # CP2K's shell (-s); its launcher must be of its own MPI
 {_BOX}
 {_SPIN}
-crystal|  # CP2K computes at the Γ point, unless parameters.inp says more of it: use a cell of 10 Å or more.
+crystal|  # protocol: balanced                   # k points, smearing, grids, thresholds: fast | balanced | stringent
+crystal|  # Without it, or kspacing, CP2K computes at the Γ point, which is cheaper: use a cell of 10 Å or more.
   parameters:                            # of ASE's calculator CP2K; cutoff in eV
     {{xc: PBE, basis_set: DZVP-MOLOPT-SR-GTH, basis_set_file: BASIS_MOLOPT, cutoff: 8000, max_scf: 100}}""",
         needs=(_COMMAND,),
@@ -166,10 +170,10 @@ crystal|    {{input_data: {{electrons: {{electron_maxstep: 100}}}}}}    # ..., s
         f"""\
   type: gpaw                             # projector-augmented waves; pip install "aims-pax[gpaw]"
   # launch: mpiexec -n 4                 # ranks, by mpi4py; one process when not given
-{_MESH}
+{_PROTOCOL}
 {_BOX}
-  parameters:                            # of the calculator GPAW; ecut in eV
-    {{xc: PBE, mode: {{name: pw, ecut: 400}}}}""",
+  parameters:                            # of the calculator GPAW
+    {{xc: PBE}}""",
         needs=("GPAW and its datasets: gpaw install-data",),
     ),
     "nwchem": ReferenceText(
@@ -195,10 +199,10 @@ crystal|    {{input_data: {{electrons: {{electron_maxstep: 100}}}}}}    # ..., s
   type: siesta                           # numerical orbitals
   command: mpiexec -n 4 siesta           {_RANKS}
   pseudo_dir: pseudo                     # Element.psml of PseudoDojo
-{_MESH}
+{_PROTOCOL}
 {_BOX}
-  parameters:                            # of ASE's calculator Siesta; energies in eV
-    {{xc: PBE, basis_set: DZP, mesh_cutoff: 4000, energy_shift: 0.1, pseudo_qualifier: ""}}""",
+  parameters:                            # of ASE's calculator Siesta
+    {{xc: PBE, pseudo_qualifier: ""}}""",
         needs=(_COMMAND, "the folder pseudo: a pseudopotential Element.psml of each element"),
     ),
     "vasp": ReferenceText(
@@ -206,10 +210,10 @@ crystal|    {{input_data: {{electrons: {{electron_maxstep: 100}}}}}}    # ..., s
   type: vasp                             # projector-augmented waves
   command: mpiexec -n 4 vasp_std         {_RANKS}
   pseudo_dir: /path/to/potentials        # the folder that holds potpaw_PBE
-{_MESH}
+{_PROTOCOL}
 {_BOX}
   parameters:                            # of ASE's calculator Vasp, by the names of the INCAR; eV
-    {{xc: PBE, encut: 520, ediff: 1.0e-6, nelm: 100, ismear: 0, sigma: 0.05, lwave: false, lcharg: false}}""",
+    {{xc: PBE, encut: 520, nelm: 100, lwave: false, lcharg: false}}""",
         needs=(_COMMAND, "REFERENCE.pseudo_dir: the folder that holds potpaw_PBE"),
     ),
 }

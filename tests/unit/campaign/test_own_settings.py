@@ -52,6 +52,15 @@ def test_what_an_older_run_does_not_know_was_as_by_default(tmp_path: Path) -> No
     assert any("MD.hold is [{" in one.found for one in problems), problems
 
 
+def test_a_run_that_was_begun_before_there_were_protocols_takes_none(tmp_path: Path) -> None:
+    before = project(tmp_path / "before", REFERENCE={"type": "castep"})
+    stored = json.loads(json.dumps(_described(before)))
+    older = json.dumps({key: value for key, value in stored.items() if not key.endswith("REFERENCE.protocol")})
+    assert changed_settings(older, before) == []
+    problems = changed_settings(older, project(tmp_path / "after", REFERENCE={"type": "castep", "protocol": "fast"}))
+    assert any("SYSTEMS.ammonium.REFERENCE.protocol is fast" in one.found for one in problems), problems
+
+
 def test_a_run_without_systems_does_not_go_on_with_some(tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     plain = {key: value for key, value in BASE.items() if key != "SYSTEMS"}

@@ -23,6 +23,11 @@ STRAINED = {"inputs": True, "distort": {"n": 10, "strain": [-0.2, 0.6]}, "cluste
 
 
 def told(folder: Path, reference: dict[str, Any], *cells: Atoms, augment: dict[str, Any] | None = None) -> list[Doubt]:
+    return list(meshes(asked_of(folder, reference, *cells, augment=augment)))
+
+
+def asked_of(folder: Path, reference: dict[str, Any], *cells: Atoms, augment: dict[str, Any] | None = None) -> Asked:
+    """A campaign that begins with structures made of these cells."""
     systems = {}
     folder.mkdir(parents=True, exist_ok=True)
     for number, atoms in enumerate(cells):
@@ -37,7 +42,7 @@ def told(folder: Path, reference: dict[str, Any], *cells: Atoms, augment: dict[s
     settings["MD"] = {"stat_ensemble": "nvt", "temperature": 300}
     (folder / "aims_PAX.yaml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     (folder / "mace.yaml").write_text("GENERAL: {name_exp: m}\nMISC: {device: cpu}\n", encoding="utf-8")
-    return list(meshes(Asked(load_project(folder, stages=BOTH), BOTH)))
+    return Asked(load_project(folder, stages=BOTH), BOTH)
 
 
 def with_parameters(**parameters: Any) -> dict[str, Any]:
@@ -57,15 +62,23 @@ def test_one_grid_for_cells_of_different_size_is_told_with_the_spacing_of_each(t
     "reference",
     [
         {**GPAW, "kspacing": 0.3},
+        {"type": "gpaw", "protocol": "balanced"},
         with_parameters(kpts={"density": 3.0, "gamma": True}),
         with_parameters(kpts=[[0, 0, 0], [0.5, 0.5, 0.5]]),
     ],
-    ids=["kspacing", "density", "points"],
+    ids=["kspacing", "protocol", "density", "points"],
 )
 def test_k_points_that_follow_from_the_cell_or_are_not_a_grid_are_left_alone(
     reference: dict[str, Any], tmp_path: Path
 ) -> None:
     assert told(tmp_path, reference, DIAMOND, DIAMOND * (2, 2, 2)) == []
+
+
+def test_one_grid_beside_a_protocol_wins_over_it_and_is_told(tmp_path: Path) -> None:
+    reference = {"type": "gpaw", "protocol": "stringent", "parameters": {"kpts": [4, 4, 4]}}
+    (doubt,) = told(tmp_path, reference, DIAMOND, DIAMOND * (2, 2, 2))
+    assert "0.44 1/Å apart in c0 (8 atoms, 4 x 4 x 4)" in doubt.found
+    assert "Leave kpts out of REFERENCE.parameters" in doubt.advice
 
 
 def test_cells_of_like_size_may_share_a_grid(tmp_path: Path) -> None:
@@ -78,6 +91,7 @@ def test_gamma_alone_is_told_where_nothing_was_said(tmp_path: Path) -> None:
     (doubt,) = told(tmp_path, GPAW, DIAMOND)
     assert "Nothing is said of k points" in doubt.found
     assert "1.8 1/Å apart in c0 (8 atoms)" in doubt.found
+    assert "Write REFERENCE.protocol or kspacing" in doubt.advice
     assert told(tmp_path / "large", GPAW, DIAMOND * (4, 4, 4)) == []
 
 

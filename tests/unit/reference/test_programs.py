@@ -16,8 +16,9 @@ from aims_pax.atoms import atoms_of, frame_of
 from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.protocols import Reference
 from aims_pax.reference.catalogue import catalogue
+from aims_pax.reference.programs.cp2k import about_no_point, with_k_points
 from aims_pax.reference.programs.engine_output import version_printed
-from aims_pax.reference.programs.engine_table import ENGINES, with_k_points
+from aims_pax.reference.programs.engine_table import ENGINES
 from aims_pax.reference.programs.engines import EngineReference, k_mesh
 from aims_pax.reference.programs.espresso import input_data
 from aims_pax.reference.registry import build_reference
@@ -316,7 +317,7 @@ def test_directions_that_are_not_periodic_get_one_k_point() -> None:
 
 def test_k_points_of_cp2k_join_the_user_s_own_input() -> None:
     written = "&FORCE_EVAL\n&DFT\n&SCF\nEPS_SCF 1e-8\n&END SCF\n&END DFT\n&END FORCE_EVAL"
-    lines = [line.strip() for line in with_k_points(written, (2, 3, 4)).splitlines()]
+    lines = [line.strip() for line in with_k_points(written, about_no_point((2, 3, 4))).splitlines()]
     assert lines.count("&FORCE_EVAL") == lines.count("&DFT") == 1
     assert "EPS_SCF 1e-8" in lines
     assert lines[lines.index("&KPOINTS") + 1] == "SCHEME MONKHORST-PACK 2 3 4"

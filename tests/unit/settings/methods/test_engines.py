@@ -33,7 +33,8 @@ from ..conftest import AL, IDG, MD
                 "parameters": {"input_data": {"system": {"ecutwfc": 40}}},
             },
         ),
-        ("type: gpaw\n  kspacing: 0.3\n  launch: mpiexec -n 2", {"kspacing": 0.3}),
+        ("type: gpaw\n  kspacing: 0.3\n  launch: mpiexec -n 2", {"kspacing": 0.3, "protocol": None}),
+        ("type: castep\n  protocol: stringent\n  kspacing: 0.2", {"protocol": "stringent", "kspacing": 0.2}),
         ("type: orca\n  charge: -1\n  multiplicity: 2", {"charge": -1, "multiplicity": 2}),
         ("type: castep\n  magnetic_moments: {Fe: 2.5}", {"magnetic_moments": {"Fe": 2.5}}),
     ],
@@ -54,6 +55,9 @@ def test_program_is_chosen_by_its_type(folder: Any, text: str, expected: dict[st
     [
         ("type: espresso", "REFERENCE.pseudo_dir is missing"),
         ("type: orca\n  kspacing: 0.3", "REFERENCE.kspacing is not a setting"),
+        ("type: nwchem\n  protocol: fast", "REFERENCE.protocol is not a setting"),
+        ("type: castep\n  protocol: moderate", "fast | balanced | stringent"),
+        ("type: dftb+\n  protocol: fast\n  kspacing: 0.3", "both say how dense k points are"),
         (
             "type: gpaw\n  charge: 1\n  parameters: {charge: 0}",
             "charge is 1, and parameters have charge: both say the same thing",
