@@ -19,9 +19,11 @@ import yaml
 from ase import Atoms
 from ase.build import bulk, molecule
 from ase.io import write
+from typer.testing import CliRunner
 
 from aims_pax.campaign import run as campaign_run
 from aims_pax.campaign import run_campaign
+from aims_pax.cli.program import program
 from aims_pax.dataset.store import RunStore
 from aims_pax.dataset.tables.database import Database
 from aims_pax.departure import Departed, Departure, Reason
@@ -592,6 +594,33 @@ def test_a_stage_that_is_over_makes_more_visits_until_the_next_one_begins(
     assert visits_made(folder) == [1, 2]
     run(project_of(tmp_path, explore("press", **SHORT | {"max_visits": 4})))
     assert visits_made(folder) == [1, 2, 3, 4]
+
+
+def test_an_ended_campaign_plays_on_when_more_visits_are_allowed(engine: type[Watched], tmp_path: Path) -> None:
+    run(project_of(tmp_path, explore("press", **SHORT), "converge"))
+    assert visits_made(tmp_path) == [1, 2]
+    asked = len(jobs_of(tmp_path, "explore"))
+    said = CliRunner().invoke(program, ["check", str(project_of(tmp_path, explore("press", **SHORT), "converge"))])
+    assert "raise STAGES.0.explore.max_visits" in " ".join(said.output.split())
+    more = project_of(tmp_path, explore("press", **SHORT | {"max_visits": 3}), "converge")
+    said = CliRunner().invoke(program, ["check", str(more)])
+    assert "had ended, and it goes on exploring: max_visits was 2, and is 3" in " ".join(said.output.split())
+    run(more)
+    assert visits_made(tmp_path) == [1, 2, 3]
+    assert len(jobs_of(tmp_path, "explore")) > asked
+    assert (tmp_path / "results.1").is_dir()
+
+
+def test_systems_that_may_have_more_labels_are_played_on_after_the_end(engine: type[Watched], tmp_path: Path) -> None:
+    def allowed(n_labels: int) -> Path:
+        systems = {"press": {"geometry": "cell.extxyz", "max_labels": n_labels}}
+        stage = explore("press", **SHORT | {"max_visits": 9})
+        return project_of(tmp_path, stage, SYSTEMS=systems, MISC=COPPER["MISC"])
+
+    run(allowed(2))
+    assert state_of(tmp_path).stopping is End.BUDGETS
+    run(allowed(5))
+    assert [one.n_labels for one in state_of(tmp_path).players] == [5]
 
 
 def test_a_stage_that_was_left_makes_as_many_visits_as_it_may_now(engine: type[Watched], tmp_path: Path) -> None:
