@@ -76,7 +76,7 @@ def earlier_run(project: Project) -> EarlierRun | None:
     """
     if not (project.run_folder / STORE_NAME).is_file():
         return None
-    # Opened as its run will be, since readers of SQLite's write-ahead log leave files behind, and this one none.
+    # Opened as its run will be, which tells whether a campaign works there.
     with RunStore.open(project.run_folder) as store:
         memory = Memory(store, assembly.run_folder(project))
         n_labels = store.counts().n_received
