@@ -17,6 +17,8 @@ class Aspect(StrEnum):
     """Cutoff energies in eV, or names of basis sets."""
     POTENTIALS = "pseudopotentials"
     """Names of pseudopotentials or species defaults, sorted by element: `Al PAW_PBE Al 04Jan2001`."""
+    SUMS = "check sums of pseudopotentials"
+    """Of the files that have these names, by element: `Si md5 a974d1b8`. Not all outputs of a program tell them."""
     SMEARING = "smearing"
     """Kind and width in eV."""
     SPIN = "spin"
@@ -26,6 +28,8 @@ class Aspect(StrEnum):
     SOLVATION = "solvation"
     ACCURACY = "accuracy"
     """Whatever else changes energies by more than noise: PREC, integration grids, linear-scaling thresholds."""
+    EXTRAS = "further accuracy"
+    """The same of what not all outputs of a program tell: `none` where one tells that there is nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from aims_pax.calculations.inputs import Beside
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.step import Closing, Step
 
@@ -51,6 +52,8 @@ class Reader:
         Among the files of one calculation in one folder the one of the highest number is read.
     companions : function of a file, or None
         Files besides, which this one is read together with.
+    k_points : function of a file, or None
+        K points by the input that lies beside, where the output tells none.
     """
 
     program: str
@@ -60,3 +63,4 @@ class Reader:
     steps: Callable[[Lines], Steps]
     prefers: int = 0
     companions: Callable[[Path], tuple[Path, ...]] | None = None
+    k_points: Beside | None = None

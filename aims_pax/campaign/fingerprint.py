@@ -20,6 +20,7 @@ from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.systems import System
 from aims_pax.settings.workflow.phases import Workflow
+from aims_pax.settings.workflow.run import COUPLINGS
 from aims_pax.stages.memory import recalling
 
 STRUCTURES: Final = "starting structures"
@@ -169,7 +170,10 @@ def _read_beside(project: Project, stage: StagePlan) -> dict[str, Any]:
 
 def _digest_of_workflow(workflow: Workflow) -> str:
     """What a workflow says, and the structures that it names."""
-    digest = hashlib.sha256(json.dumps([one.settings.model_dump(mode="json") for one in workflow.phases]).encode())
+    phases = [one.settings.model_dump(mode="json") for one in workflow.phases]
+    for phase in phases:  # notes of older programs do not have what these did not know
+        phase["run"] = {key: one for key, one in phase["run"].items() if key not in COUPLINGS or one is not None}
+    digest = hashlib.sha256(json.dumps(phases).encode())
     for lines in workflow.lines.values():
         digest.update(json.dumps(lines.commands).encode())
     for frame in workflow.structures.values():

@@ -8,18 +8,18 @@ from typing import Any, Final
 
 from aims_pax.campaign.course import Position, ahead, course_problems
 from aims_pax.campaign.fingerprint import changed_settings, changes, claim, in_users_words, noted
+from aims_pax.campaign.goals import asks_for_more, has_begun_exploring, open_stages, what_to_raise
 from aims_pax.campaign.progress import FINISHED, progress_of
-from aims_pax.campaign.returning import returning, rules_of
+from aims_pax.campaign.returning import returning
 from aims_pax.campaign.session import OVER, WRITTEN, stages_over
 from aims_pax.dataset.store import RunStore
 from aims_pax.errors import Problem, SettingsError
-from aims_pax.learner.decide import reopened
-from aims_pax.learner.state import State, StopReason
 from aims_pax.settings import ActiveLearningSettings, Project
-from aims_pax.settings.changing import CONVERGENCE, GOALS, When, when
+from aims_pax.settings.changing import CONVERGENCE, GOALS, ROUNDS, When, when
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.kinds import KINDS
 from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.settings.workflow.playing import PlaySettings
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.converge import BEFORE, copy_before_convergence, keep_before_convergence
 from aims_pax.stages.memory import Memory
@@ -30,14 +30,6 @@ diary = logging.getLogger("aims_pax.run")
 NEW_RESULTS: Final = "new_results"
 """Name under which the store keeps that results/ holds those of an end that was not the last."""
 
-RAISE: Final = {
-    StopReason.TRAIN_SIZE: ("raise", "max_train_set_size"),
-    StopReason.FORCE_MAE: ("lower", "desired_acc"),
-    StopReason.EPOCHS: ("raise", "max_epochs"),
-    StopReason.MD_STEPS: ("raise", "max_MD_steps"),
-}
-"""What has a run go on that has ended for a reason."""
-
 MORE: Final = {"convergence_patience": 1, "max_convergence_epochs": 1, "converge_al": 1, "converge_best": -1}
 """Settings of the convergence at the end, and the sign of a change that asks for more of it."""
 
@@ -47,6 +39,8 @@ class Kind(StrEnum):
 
     LEARNING = "it goes on learning actively"
     """A goal of the last stage of active learning was moved further away."""
+    EXPLORING = "it goes on exploring"
+    """More rounds or visits are allowed in the last stage that explores."""
     CONVERGENCE = "its models are converged again"
     """Only the convergence at the end is to be another one."""
     FURTHER = "it goes on with stages that were added to the campaign"
@@ -62,8 +56,10 @@ class Ended:
     position : Position
     settings : str or None
         Those that it was last continued with, as :mod:`aims_pax.campaign.fingerprint` notes them.
-    state : State or None
-        Of its last stage of active learning.
+    asking : tuple of str
+        Names of the stages that it may be opened at again and that would go on by the settings of now.
+    advice : str
+        What would have it go on: ``raise ACTIVE_LEARNING.max_epochs``; empty where nothing is known to.
     n_returning : int
         Labels that were kept out, and that the limits of now let in.
     n_kept_out : int
@@ -72,19 +68,19 @@ class Ended:
 
     position: Position
     settings: str | None
-    state: State | None
+    asking: tuple[str, ...] = ()
+    advice: str = ""
     n_returning: int = 0
     n_kept_out: int = 0
 
     @classmethod
     def of(cls, project: Project, store: RunStore, memory: Memory) -> "Ended":
         """That of the run in a store."""
-        looping = project.settings.looping
-        state = recall_state(store, looping[-1].name) if looping else None
         return cls(
             Position.of(store, memory),
             store.get_meta("settings"),
-            state,
+            asking=tuple(plan.name for plan in open_stages(project) if asks_for_more(project, plan, store, memory)),
+            advice=what_to_raise(project, store, memory),
             n_returning=len(returning(project, store, memory)),
             n_kept_out=len(store.kept_out()),
         )
@@ -99,10 +95,13 @@ class Renewal:
     kind : Kind
     because : str
         The settings that ask for it: ``max_train_set_size was 50, and is 100``; or the stages.
+    stage : str
+        Name of the stage that it is opened at, where it goes on learning or exploring.
     """
 
     kind: Kind
     because: str
+    stage: str = ""
 
 
 def renewal(project: Project, run: Ended) -> Renewal | None:
@@ -113,16 +112,16 @@ def renewal(project: Project, run: Ended) -> Renewal | None:
     returned = None
     if position.progress == FINISHED and run.n_returning and settings.ending is not None:
         returned = Renewal(Kind.CONVERGENCE, f"{n_labels(run.n_returning)} that were kept out are let in now")
+    changed = list(_renewing(project, run.settings))
+    because = "; ".join(f"{key_of(name)} was {shown(before)}, and is {shown(now)}" for name, before, now in changed)
+    for plan in open_stages(project):
+        goals = [name for name, _, _ in changed if name.startswith("SYSTEMS.") or name == noted(plan, key_of(name))]
+        has_begun = plan.name in (*position.over, position.progress)
+        if goals and has_begun and plan.name in run.asking and not _relabelled_since(project, position, plan):
+            kind = Kind.LEARNING if plan in settings.looping else Kind.EXPLORING
+            return Renewal(kind, because, plan.name)
     if not settings.looping:
         return returned
-    last, changed = settings.looping[-1], list(_renewing(project, run.settings))
-    because = "; ".join(f"{key_of(name)} was {shown(before)}, and is {shown(now)}" for name, before, now in changed)
-    has_begun = last.name in (*position.over, position.progress)
-    is_relabelled = bool(_relabelled_since(project, position))
-    goals = [name for name, _, _ in changed if name.startswith("SYSTEMS.") or name == noted(last, key_of(name))]
-    asks_for_more = run.state is not None and reopened(run.state, rules_of(project, last.name)) != run.state
-    if has_begun and goals and not is_relabelled and asks_for_more:
-        return Renewal(Kind.LEARNING, because)
     if position.progress == FINISHED and (added := ahead(project, position)):
         names = ", ".join(plan.name for plan in added)
         if [plan.name for plan in added] == [settings.end]:
@@ -131,7 +130,7 @@ def renewal(project: Project, run: Ended) -> Renewal | None:
         return Renewal(Kind.FURTHER, names)
     if returned is not None:
         return returned
-    if settings.ending is None or last.name not in position.over:
+    if settings.ending is None or settings.looping[-1].name not in position.over:
         return None
     more = {
         key_of(name)
@@ -143,66 +142,56 @@ def renewal(project: Project, run: Ended) -> Renewal | None:
     return Renewal(Kind.CONVERGENCE, because) if more else None
 
 
-def _relabelled_since(project: Project, position: Position) -> str:
-    """Name of the first stage that has labelled anew what the last stage of active learning had; empty for none."""
-    names = [plan.name for plan in project.settings.stages]
-    after = project.settings.stages[names.index(project.settings.looping[-1].name) :]
+def _relabelled_since(project: Project, position: Position, plan: StagePlan) -> str:
+    """Name of the first stage that has labelled anew what this one had; empty for none."""
+    names = [one.name for one in project.settings.stages]
+    after = project.settings.stages[names.index(plan.name) :]
     begun = (*position.over, position.progress)
-    return next((plan.name for plan in after if KINDS[plan.kind].relabels and plan.name in begun), "")
+    return next((one.name for one in after if KINDS[one.kind].relabels and one.name in begun), "")
 
 
 def _is_of_the_end(project: Project, name: str) -> bool:
     """Whether a setting is about the training that ends the campaign."""
-    ending, learning = project.settings.ending, project.settings.looping[-1]
-    return ending is not None and name in (noted(ending, key_of(name)), noted(learning, key_of(name)))
-
-
-def what_to_raise(project: Project, state: State | None) -> str:
-    """What a user changes so that a finished run goes on: ``raise ACTIVE_LEARNING.max_epochs``."""
-    if state is None or state.stopping is None or not project.settings.looping:
-        return ""
-    if state.stopping is StopReason.BUDGETS:
-        return "raise SYSTEMS.<name>.max_labels"
-    how, key = RAISE.get(state.stopping, ("", ""))
-    return f"{how} {project.settings.looping[-1].said(key)}" if key else ""
+    ending = project.settings.ending
+    said_by = [*([] if ending is None else [ending]), *project.settings.looping[-1:]]
+    return ending is not None and name in [noted(plan, key_of(name)) for plan in said_by]
 
 
 def unreached_goals(project: Project, run: Ended) -> Iterator[Problem]:
     """Goals of a run that takes no more structures, which were changed and ask for no more than it has done."""
-    learning, progress = project.settings.looping, run.position.progress
-    if not learning or run.settings is None or learning[-1].name not in run.position.over:
+    if run.settings is None or renewal(project, run) is not None:
         return
-    if renewal(project, run) is not None:
-        return
-    advice, relabelled = what_to_raise(project, run.state), _relabelled_since(project, run.position)
+    over = [plan for plan in open_stages(project) if plan.name in run.position.over]
     for name, before, now in _renewing(project, run.settings):
-        is_last = name == noted(learning[-1], key_of(name)) or _is_of_the_end(project, name)
-        is_under_way = key_of(name) in CONVERGENCE and progress == project.settings.end
-        if is_last and key_of(name) in GOALS and not is_under_way:
-            said = in_users_words(project, name)
-            if relabelled and name == noted(learning[-1], key_of(name)):
-                yield Problem(
-                    where=project.settings_file.name,
-                    found=f"{said} is {shown(now)} and was {shown(before)}, and {relabelled} has computed the labels "
-                    "of that stage again.",
-                    advice="Set it back. To learn more, write a further learn at the end of STAGES.",
-                )
-                continue
+        own = next((plan for plan in over if name == noted(plan, key_of(name))), None)
+        is_under_way = key_of(name) in CONVERGENCE and run.position.progress == project.settings.end
+        is_last = own is not None or (bool(over) and _is_of_the_end(project, name))
+        if not is_last or key_of(name) not in (*GOALS, *ROUNDS) or is_under_way:
+            continue
+        said = in_users_words(project, name)
+        if own is not None and (relabelled := _relabelled_since(project, run.position, own)):
             yield Problem(
                 where=project.settings_file.name,
-                found=f"{said} is {shown(now)}, which asks for no more than the run in {project.run_folder} has done; "
-                f"it ended with {shown(before)}.",
-                advice=f"Set it back{f'; to have the run go on, {advice}' if advice else ''}.",
+                found=f"{said} is {shown(now)} and was {shown(before)}, and {relabelled} has computed the labels "
+                "of that stage again.",
+                advice="Set it back. To learn more, write a further learn at the end of STAGES.",
             )
+            continue
+        yield Problem(
+            where=project.settings_file.name,
+            found=f"{said} is {shown(now)}, which asks for no more than the run in {project.run_folder} has done; "
+            f"it ended with {shown(before)}.",
+            advice=f"Set it back{f'; to have the run go on, {run.advice}' if run.advice else ''}.",
+        )
 
 
 def reopen(run: Bench) -> None:
     """Open a run again that has ended, or is being converged, if its settings now ask for more.
 
-    With :attr:`Kind.LEARNING` the committee is the one that learning left, before its convergence; then it is as if
-    the goal had been further from the beginning. Where that was not kept, the converged weights learn on, with
-    optimizers that start afresh. The same committee goes through stages that were added; where these only look at the
-    models, the results stay as they are.
+    With :attr:`Kind.LEARNING` and :attr:`Kind.EXPLORING` the committee is the one that learning left, before its
+    convergence; then it is as if the goal had been further from the beginning. Where that was not kept, the converged
+    weights learn on, with optimizers that start afresh. The same committee goes through stages that were added; where
+    these only look at the models, the results stay as they are.
 
     Raises
     ------
@@ -218,8 +207,8 @@ def reopen(run: Bench) -> None:
         raise SettingsError(problems)
     diary.debug("%s: %s", renewed.kind, renewed.because)  # `check` has told it already
     match renewed.kind:
-        case Kind.LEARNING:
-            _learn_on(run)
+        case Kind.LEARNING | Kind.EXPLORING:
+            _learn_on(run, renewed.stage)
         case Kind.CONVERGENCE:
             _converge_again(run)
         case Kind.FURTHER:
@@ -240,17 +229,20 @@ def set_aside_results(run: Bench) -> None:
         run.memory.forget(NEW_RESULTS)
 
 
-def _learn_on(run: Bench) -> None:
+def _learn_on(run: Bench, name: str) -> None:
     from aims_pax.stages.loop.parts import REOPENED  # not above: `aims-pax check` is spared PyTorch
 
-    last, key = run.project.settings.looping[-1], _key_of_the_end(run)
+    last = next(plan for plan in run.project.settings.stages if plan.name == name)
+    key = _key_of_the_end(run)
     goes_back = _goes_back(run, key)
-    if key and not goes_back and isinstance(last.settings, ActiveLearningSettings):  # a refit always begins afresh
-        _start_optimizers_afresh(run, last.settings)
+    goes_on = isinstance(last.settings, ActiveLearningSettings | PlaySettings)  # refits and rounds begin afresh
+    if key and not goes_back and goes_on:
+        _start_optimizers_afresh(run, last)
     with run.store.transaction():
         _undo_convergence(run, key, goes_back=goes_back)
-        run.memory.keep_json(REOPENED, True)
-        _return_to(run, last.name)
+        if last in run.project.settings.looping:
+            run.memory.keep_json(REOPENED, True)
+        _return_to(run, name)
 
 
 def _go_further(run: Bench, added: tuple[StagePlan, ...]) -> None:
@@ -280,7 +272,7 @@ def _key_of_the_end(run: Bench) -> str:
     """Name of the state of the convergence that the run has ended with; empty where it had none."""
     names = [*stages_over(run.store, run.memory), str(progress_of(run.memory))]
     for name in reversed(names):
-        if recall_state(run.store, name) is not None:
+        if recall_state(run.store, name) is not None or has_begun_exploring(run.store, name):
             break
         if run.memory.recall_bytes(convergence_key(name)) is not None:
             return convergence_key(name)
@@ -335,16 +327,18 @@ def _converge_again(run: Bench) -> None:
         _return_to(run, end)
 
 
-def _start_optimizers_afresh(run: Bench, settings: ActiveLearningSettings) -> None:
+def _start_optimizers_afresh(run: Bench, plan: StagePlan) -> None:
     from aims_pax.stages.loop.trainer import MIN_RESET_PATIENCE, Stagnations
 
     committee = run.existing_committee()
     for member in range(committee.n_members):
         committee.reset_optimizer(member)
     run.keep_committee(run.existing_committee())
-    patience = max(settings.epochs_per_worker, MIN_RESET_PATIENCE)
+    if not isinstance(plan.settings, ActiveLearningSettings):
+        return
+    patience = max(plan.settings.epochs_per_worker, MIN_RESET_PATIENCE)
     with run.store.transaction():
-        stagnations = Stagnations.begin(committee.n_members, patience=patience, margin=settings.margin)
+        stagnations = Stagnations.begin(committee.n_members, patience=patience, margin=plan.settings.margin)
         run.memory.keep("stagnations", stagnations)
 
 

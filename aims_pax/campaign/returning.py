@@ -19,14 +19,11 @@ from aims_pax.stages import assembly
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.fly.rules import fly_rules
 from aims_pax.stages.labelled.collect import frames_and_splits
-from aims_pax.stages.labelled.limits import force_limit
+from aims_pax.stages.labelled.limits import LABELS_RETURNED, force_limit
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.states import convergence_key, keep_state, recall_state
 
 diary = logging.getLogger("aims_pax.labels")
-
-LABELS_RETURNED: Final = "LabelsReturned"
-"""Kind of journal entry: labels that were kept out, and are learned from now on (`label_ids`)."""
 
 _DONE: Final = {Split.TRAINING: ("trains", "train"), Split.VALIDATION: ("validates", "validate")}
 _TESTS: Final = ("tests", "test")

@@ -7,8 +7,9 @@ from typing import Final
 
 from aims_pax.campaign.course import course_problems
 from aims_pax.campaign.fingerprint import changed_settings, changes, in_users_words, noted_plan
+from aims_pax.campaign.goals import open_stages
 from aims_pax.campaign.progress import FINISHED
-from aims_pax.campaign.reopening import Ended, Renewal, n_labels, renewal, shown, unreached_goals, what_to_raise
+from aims_pax.campaign.reopening import Ended, Renewal, n_labels, renewal, shown, unreached_goals
 from aims_pax.dataset.store import STORE_NAME, RunStore
 from aims_pax.errors import Problem, StructureError
 from aims_pax.forecast.amounts import amount_facts
@@ -75,7 +76,7 @@ def earlier_run(project: Project) -> EarlierRun | None:
     """
     if not (project.run_folder / STORE_NAME).is_file():
         return None
-    # Opened as its run will be, since readers of SQLite's write-ahead log leave files behind, and this one none.
+    # Opened as its run will be, which tells whether a campaign works there.
     with RunStore.open(project.run_folder) as store:
         memory = Memory(store, assembly.run_folder(project))
         n_labels = store.counts().n_received
@@ -120,8 +121,8 @@ def continuation_facts(
         yield f"the run in {project.run_folder} had ended, and {renewed.kind}: {renewed.because}"
     elif earlier.progress == FINISHED:
         yield f"the run in {project.run_folder} is finished: its results are shown again, and nothing is computed"
-        if advice := what_to_raise(project, earlier.ended.state):
-            yield f"to have it go on, {advice}, and start it by the same command"
+        if earlier.ended.advice:
+            yield f"to have it go on, {earlier.ended.advice}, and start it by the same command"
         return
     else:
         doing = DOING.get(earlier.progress, f"it is at {earlier.progress}")
@@ -206,10 +207,9 @@ def _dataset_problems(project: Project) -> Iterator[Problem]:
 
 def _goals_missed(project: Project, ended: Ended) -> Iterator[Problem]:
     """Goals of a stage that were changed after it was over, and that the run has built on since."""
-    settings = project.settings
-    stays_open = {one.name for one in (*settings.looping[-1:], settings.ending) if one is not None}
-    gone = set(ended.position.over) - stays_open
-    raised = f"the goals of {settings.looping[-1].said()}" if settings.looping else "those of a stage to come"
+    last = open_stages(project)
+    gone = set(ended.position.over) - {one.name for one in (*last, project.settings.ending) if one is not None}
+    raised = f"the goals of {last[-1].said()}" if last else "those of a stage to come"
     for name, before, now in changes(str(ended.settings), project):
         plan = noted_plan(project, name)
         if plan is not None and plan.name in gone and when(name) in (When.UNTIL_OVER, When.RENEWS):

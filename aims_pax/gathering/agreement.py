@@ -236,7 +236,9 @@ def _untold(uses: Sequence[Use]) -> Iterator[Problem]:
         if aspect in (Aspect.PROGRAM, *NONE_UNLESS_TOLD):
             continue
         counted = [use for use in uses if not (use.is_free_atom and aspect in OF_THE_STRUCTURE)]
-        telling = {use.method.program for use in counted if aspect in use.method.aspects}
+        # Where nobody has further settings, those that can't tell have none, either.
+        nothing = (None, NO_ADDITION) if aspect is Aspect.EXTRAS else (None,)
+        telling = {use.method.program for use in counted if use.method.aspects.get(aspect) not in nothing}
         silent = [use for use in counted if aspect not in use.method.aspects and use.method.program in telling]
         if silent:
             yield _silence(str(aspect), silent)

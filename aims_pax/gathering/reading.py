@@ -6,7 +6,9 @@ from typing import Final
 
 import numpy as np
 
+from aims_pax.calculations.inputs import KPoints
 from aims_pax.calculations.lines import opened
+from aims_pax.calculations.method import Method
 from aims_pax.calculations.reader import READER_ERRORS
 from aims_pax.calculations.step import Closing, Ended, Step
 from aims_pax.calculations.work import work_of
@@ -175,6 +177,9 @@ class _Going:
     n_wanted: int = 0
     n_kept: int = 0
     n_atoms: int = 0
+    k_points: KPoints | None = None
+    """By the input beside, which is looked into for the first step that tells none."""
+    is_asked: bool = False
     before: Step | None = None
     """The step before, where it is sound."""
     work: list[tuple[float, float]] = field(default_factory=list)
@@ -211,13 +216,28 @@ class _Going:
         if verdict is not None:
             self.reading.left_out.append(LeftOut(self.number, self.n_steps, *verdict))
             return
-        method = self.reading.methods.number_of(step.method)
         free = is_free_atom(step)
+        method = self.reading.methods.number_of(step.method if free else self._with_k_points(step))
         self.reading.spool.add(step, file=self.number, number=self.n_steps, method=method, is_free_atom=free)
         self.n_kept += 1
         self.n_atoms = 0 if step.numbers is None else len(step.numbers)
         self.reading.notes += [Note(self.number, self.n_steps, *said) for said in remarks_on(step)]
         self.reading.notes += [Note(self.number, self.n_steps, said, is_grave=True) for said in warnings_on(step)]
+
+    def _with_k_points(self, step: Step) -> Method:
+        """The method of a step, with the k points of the input that lies beside where the output tells none."""
+        method, output = step.method, self.reading.outputs[self.number]
+        if method.mesh is not None or method.k_spacing is not None or not any(step.pbc):
+            return method
+        if not self.is_asked:
+            self.is_asked = True
+            self.k_points = None if output.reader.k_points is None else output.reader.k_points(output.path)
+            if self.k_points is not None:
+                said = "it tells no k points: those of the input beside it are taken"
+                self.reading.notes.append(Note(self.number, None, said, self.k_points.file))
+        if self.k_points is None:
+            return method
+        return replace(method, mesh=self.k_points.mesh, k_spacing=self.k_points.k_spacing)
 
     def end(self, closing: Closing, damage: str) -> None:
         """Note what is known only now."""

@@ -17,6 +17,7 @@ from aims_pax.settings import Project
 from aims_pax.settings.stages.flying import FlyStageSettings
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages.fly.comparison import Check, observed
+from aims_pax.stages.labelled.limits import LABELS_RETURNED
 
 CHECKS: Final = "checks"
 
@@ -25,10 +26,15 @@ def checks_of(store: RunStore, plan: StagePlan) -> Iterator[Check]:
     """Each check of a stage, in the order in which labels were asked for; those without a label are none.
 
     What the models had said before they learned from it is compared; intervals follow from that by the rules of now.
+    A check whose label was kept out was made again: its label is no second one where a higher limit has let it in.
     """
     settings = plan.read_as(FlyStageSettings)
     rules, early = settings.rules(with_models=True), settings.early_check
-    predicted = {one.label_id: one for one in store.predicted() if one.stage == plan.name}
+    entries = (one.payload["label_ids"] for one in store.journal() if one.kind == LABELS_RETURNED)
+    returned = {label_id for label_ids in entries for label_id in label_ids}
+    predicted = {
+        one.label_id: one for one in store.predicted() if one.stage == plan.name and one.label_id not in returned
+    }
     last, intervals = dict[int, int](), dict[int, int]()
     for job in store.jobs():
         if str(job.stage) != plan.name or job.source != CheckIntervals.NAME or job.status is JobStatus.SUBMITTED:

@@ -73,9 +73,9 @@ class When(StrEnum):
     ALWAYS = "always"
     """It says where, or what is tolerated, shown or saved."""
     RENEWS = "always; a run that has ended goes on when it asks for more than before"
-    """A goal of active learning, or of the convergence at the end."""
+    """A goal of active learning, of exploration, or of the convergence at the end."""
     UNTIL_OVER = "until that part of the run is over"
-    """A goal of the initial dataset, or of exploration, which what comes after it builds on."""
+    """A goal of the initial dataset, which what comes after it builds on."""
     NEVER = "never: it belongs to what the run is"
     """With another value it would be another run."""
 
@@ -95,7 +95,7 @@ def when(name: str) -> When:
         return when(f"REFERENCE.{key}") if home.endswith(".REFERENCE") else OF_SYSTEMS.get(key, When.NEVER)
     section, _, key = name.rpartition(".")
     if section.startswith("STAGES.") and key in ROUNDS:
-        return When.UNTIL_OVER
+        return When.RENEWS
     if section.startswith("STAGES.") and section.endswith(".REFERENCE"):
         return when(f"REFERENCE.{key}")
     if section.startswith("STAGES.") and key == LIMIT:
@@ -115,7 +115,7 @@ def as_markdown() -> str:
             keys = [key for key in fields.model_fields if when(f"{section}.{key}") is moment]
             if keys and moment is not When.NEVER:
                 rows.append((f"`{section}`: {_code(keys)}", str(moment)))
-    rows += [(f"`explore` of `STAGES`: {_code(ROUNDS)}", str(When.UNTIL_OVER))]
+    rows += [(f"`explore` of `STAGES`: {_code(ROUNDS)}", str(When.RENEWS))]
     rows += [(f"`SYSTEMS.<name>`: `{key}`", str(moment)) for key, moment in OF_SYSTEMS.items()]
     rows += [(f"{_code(place.removesuffix('.') for place in PLACES)}, but for `{MOLECULES}`", "always")]
     rows += [(f"`REFERENCE.{LIMIT}`, and that of `collect`", "always; what was kept out returns when it is raised")]

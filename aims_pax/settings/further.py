@@ -12,9 +12,11 @@ from aims_pax.settings.consistency import finetuning_problems
 from aims_pax.settings.methods.asi import AsiInput
 from aims_pax.settings.methods.fhi_aims import Asked, FhiAimsInput
 from aims_pax.settings.methods.inputs import engine_inputs
-from aims_pax.settings.reading.document import read_document
+from aims_pax.settings.reading.document import Document, read_document
+from aims_pax.settings.reading.stages import written_stages
 from aims_pax.settings.sections import Settings
 from aims_pax.settings.stages.converge import ConvergeSettings
+from aims_pax.settings.stages.kinds import CONVERGE, PLAY
 from aims_pax.settings.stages.relabel import RelabelSettings
 from aims_pax.settings.systems import System
 from aims_pax.settings.workflow.phases import Workflow
@@ -69,31 +71,59 @@ def read_further(
     for plan in settings.stages:
         if not isinstance(plan.settings, ConvergeSettings) or (file := plan.settings.models) is None:
             continue
-        try:
-            document = read_document(file)
-        except SettingsError as error:
-            problems += error.problems
-            continue
-        found, reading = read_mace(document, folder)
-        problems += [*document.problems, *reading.problems]
+        found, wrong = _read_models(file, folder)
+        problems += wrong
         if found is not None and mace is not None:
-            problems += finetuning_problems(found, document)
             models[plan.name] = _of_the_project(found, mace)
     workflows: dict[str, tuple[Workflow, ...]] = {}
+    names = [one.name for one in systems] or list(settings.systems)
+    bring_their_own = not names and settings.misc.path_to_geometry is None
     for plan in settings.stages:
         if isinstance(plan.settings, PlaySettings):
-            workflows[plan.name], wrong = _read_workflows(plan.settings, systems)
+            files = {path: [path.stem] if bring_their_own else names for path in plan.settings.workflow}
+            workflows[plan.name], wrong = _read_workflows(files)
             problems += wrong
     return Further(inputs, models, workflows), problems
 
 
-def _read_workflows(settings: PlaySettings, systems: Sequence[System]) -> tuple[tuple[Workflow, ...], list[Problem]]:
-    """The workflows of a stage, and everything wrong with their files."""
+def further_problems(folder: Path, document: Document, systems: Sequence[System]) -> list[Problem]:
+    """What is wrong with files that stages name, where aims_PAX.yaml is not right itself."""
+    own = document.data.get("SYSTEMS")
+    names = [str(name) for name in own] if isinstance(own, Mapping) else [one.name for one in systems]
+    problems: list[Problem] = []
+    for entry in written_stages(document)[0]:
+        if entry.kind == CONVERGE:
+            for path in _existing(folder, entry.written("models")):
+                problems += _read_models(path, folder)[1]
+        if entry.kind == PLAY:
+            problems += _read_workflows(dict.fromkeys(_existing(folder, entry.written("workflow")), names))[1]
+    return problems
+
+
+def _existing(folder: Path, written: object) -> list[Path]:
+    """Files of a setting that names one or more of them, as far as they are there: what else is written is told."""
+    names = written if isinstance(written, list) else [written]
+    paths = [folder / Path(name).expanduser() for name in names if isinstance(name, str)]
+    return [path for path in paths if path.is_file()]
+
+
+def _read_models(file: Path, folder: Path) -> tuple[MaceSettings | None, list[Problem]]:
+    """The models of another mace.yaml, and everything wrong with it."""
+    try:
+        document = read_document(file)
+    except SettingsError as error:
+        return None, list(error.problems)
+    found, reading = read_mace(document, folder)
+    tuned = [] if found is None else finetuning_problems(found, document)
+    return found, [*document.problems, *reading.problems, *tuned]
+
+
+def _read_workflows(files: Mapping[Path, Sequence[str]]) -> tuple[tuple[Workflow, ...], list[Problem]]:
+    """The workflows of a stage, each with the systems that it may name, and everything wrong with their files."""
     found, problems = list[Workflow](), list[Problem]()
-    for path in settings.workflow:
+    for path, systems in files.items():
         try:
-            # Where there are no systems yet, what is wrong with them is told elsewhere.
-            found.append(read_workflow(path, systems=[one.name for one in systems] or [path.stem]))
+            found.append(read_workflow(path, systems=systems))
         except SettingsError as error:
             problems += error.problems
     names = [one.name for one in found]

@@ -235,10 +235,21 @@ class MDSettings(Section):
             found = "hold holds atoms, and stat_ensemble is npt: the cell would move them."
             yield Contradiction("hold", found, "Set nvt, or hold a distance by restraints.")
 
+    def owner_of(self, key: str) -> str:
+        """What a setting belongs to that means nothing here; empty for one that does."""
+        if key == "thermostat" and self.stat_ensemble != "nvt":
+            return "stat_ensemble: nvt"
+        return self._without_use().get(key, "")
+
+    @property
+    def in_words(self) -> str:
+        """``npt by mtk``."""
+        return self._words()
+
     def _without_use(self) -> Mapping[str, str]:
         """Keys that mean nothing here, and what they belong to."""
         is_npt, is_nvt = self.stat_ensemble == "npt", self.stat_ensemble == "nvt"
-        is_langevin = self.stat_ensemble == "nve" or (is_nvt and self.thermostat == "langevin")  # nve: said above
+        is_langevin = self.stat_ensemble == "nve" or (is_nvt and self.thermostat == "langevin")  # nve: said elsewhere
         is_inertial = is_npt and self.barostat in INERTIAL
         has_chain = is_inertial or (is_nvt and self.thermostat == "nose-hoover")
         uses = (

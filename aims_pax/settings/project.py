@@ -18,7 +18,7 @@ from aims_pax.settings.cluster import (
 from aims_pax.settings.committee.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.committee.reading import read_mace
 from aims_pax.settings.consistency import cross_problems
-from aims_pax.settings.further import NOTHING_FURTHER, Further, read_further, relabelled
+from aims_pax.settings.further import NOTHING_FURTHER, Further, further_problems, read_further, relabelled
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.asi import AsiInput
 from aims_pax.settings.methods.charges import charge_problems, with_what_is_told
@@ -355,8 +355,10 @@ class Written:
                 inputs = {**inputs, **own}
                 problems += input_problems
                 problems += charge_problems(reference, self.settings, some, own)
-            further, further_problems = read_further(self.folder, settings, mace, systems)
-            problems += further_problems
+            further, further_wrong = read_further(self.folder, settings, mace, systems)
+            problems += further_wrong
+        elif self.settings is not None:
+            problems += further_problems(self.folder, self.settings, systems)
         if problems:
             raise SettingsError([*problems, *structure_problems])
         if structure_problems:

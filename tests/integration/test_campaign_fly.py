@@ -607,10 +607,11 @@ def test_a_check_that_was_kept_out_is_learned_when_the_limit_is_raised(engine: t
     engine.manners = {1 + N_FIRST + 2: "strong"}
     summary = run(folder)
     assert (summary["labels"]["kept_out"], summary["labels"]["failed"]) == (1, 1)
-    n_before = len(labels_of(folder))
+    n_before, checks = len(labels_of(folder)), checks_of(folder)
     limited(folder, 200.0)
     summary = run(folder)
     assert (summary["labels"]["kept_out"], summary["labels"]["failed"]) == (0, 0)
     assert len(labels_of(folder)) == n_before + 1
+    assert checks_of(folder) == checks, "its trajectory had gone back, and the check was made again"
     assert summary["product"]["training_structures"] == summary["labels"]["training"]
     assert state_of(folder).n_failed == 0

@@ -1,5 +1,7 @@
 """Workflows that are played while a committee learns, as a stage of whole campaigns."""
 
+import hashlib
+import json
 import os
 import shutil
 import signal
@@ -19,9 +21,12 @@ import yaml
 from ase import Atoms
 from ase.build import bulk, molecule
 from ase.io import write
+from typer.testing import CliRunner
 
 from aims_pax.campaign import run as campaign_run
 from aims_pax.campaign import run_campaign
+from aims_pax.campaign.fingerprint import claim
+from aims_pax.cli.program import program
 from aims_pax.dataset.store import RunStore
 from aims_pax.dataset.tables.database import Database
 from aims_pax.departure import Departed, Departure, Reason
@@ -32,13 +37,17 @@ from aims_pax.learner.journal import from_text
 from aims_pax.learner.workflows import Doing, End, PlayState
 from aims_pax.protocols import Status
 from aims_pax.reference.registry import build_reference
-from aims_pax.settings import load_project
+from aims_pax.sampling.program import dynamics_of
+from aims_pax.settings import MDSettings, Project, load_project
+from aims_pax.settings.workflow.run import COUPLINGS
 from aims_pax.stages import assembly
 from aims_pax.stages.loop.trainer import CommitteeTrainer
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.playing import playing
 from aims_pax.stages.playing.motion import Motion
+from aims_pax.stages.playing.segments import program_of_phase
 from aims_pax.stages.stage import stage_of
+from aims_pax.structures.building.phase import Built
 from aims_pax.testing.pools import ScriptedPool, computing
 
 from .engines import PLAIN, Watched, reference_section
@@ -594,6 +603,33 @@ def test_a_stage_that_is_over_makes_more_visits_until_the_next_one_begins(
     assert visits_made(folder) == [1, 2, 3, 4]
 
 
+def test_an_ended_campaign_plays_on_when_more_visits_are_allowed(engine: type[Watched], tmp_path: Path) -> None:
+    run(project_of(tmp_path, explore("press", **SHORT), "converge"))
+    assert visits_made(tmp_path) == [1, 2]
+    asked = len(jobs_of(tmp_path, "explore"))
+    said = CliRunner().invoke(program, ["check", str(project_of(tmp_path, explore("press", **SHORT), "converge"))])
+    assert "raise STAGES.0.explore.max_visits" in " ".join(said.output.split())
+    more = project_of(tmp_path, explore("press", **SHORT | {"max_visits": 3}), "converge")
+    said = CliRunner().invoke(program, ["check", str(more)])
+    assert "had ended, and it goes on exploring: max_visits was 2, and is 3" in " ".join(said.output.split())
+    run(more)
+    assert visits_made(tmp_path) == [1, 2, 3]
+    assert len(jobs_of(tmp_path, "explore")) > asked
+    assert (tmp_path / "results.1").is_dir()
+
+
+def test_systems_that_may_have_more_labels_are_played_on_after_the_end(engine: type[Watched], tmp_path: Path) -> None:
+    def allowed(n_labels: int) -> Path:
+        systems = {"press": {"geometry": "cell.extxyz", "max_labels": n_labels}}
+        stage = explore("press", **SHORT | {"max_visits": 9})
+        return project_of(tmp_path, stage, SYSTEMS=systems, MISC=COPPER["MISC"])
+
+    run(allowed(2))
+    assert state_of(tmp_path).stopping is End.BUDGETS
+    run(allowed(5))
+    assert [one.n_labels for one in state_of(tmp_path).players] == [5]
+
+
 def test_a_stage_that_was_left_makes_as_many_visits_as_it_may_now(engine: type[Watched], tmp_path: Path) -> None:
     departure = Departure()
 
@@ -640,6 +676,63 @@ def test_who_plays_beside_whom_changes_nothing_for_a_driver_that_remembers(tmp_p
     assert len(found["alone"]) == 2
     # MD begins afresh where others are due, which changes forces by 1e-5 eV/Å; the other molecule's differ by eV/Å.
     np.testing.assert_allclose(found["together"], found["alone"], rtol=0, atol=1e-5)
+
+
+def coupled(folder: Path, **own: dict[str, Any]) -> Project:
+    """Phases of these runs, each for eight steps, where MD is nvt."""
+    first, *others = ({"Run": {"Steps": 8, **run}} for run in own.values())
+    geometry = {"Geometry": {"Bulk": {"Structure_1": {"Path": "cell.extxyz"}}}, "Run": {**first["Run"], "Sampling": 2}}
+    phases = dict(zip((f"Phase{number}" for number in range(len(own))), (geometry, *others), strict=True))
+    return load_project(
+        project_of(folder, explore("own", pretrained=GENERAL), workflows={"own": phases}), stages=ACTIVE
+    )
+
+
+def test_phases_have_thermostats_and_barostats_of_their_own_whatever_md_is(tmp_path: Path) -> None:
+    own = {"Type": "NPT", "Barostat": "c-rescale", "Pdamp": 700.0, "Tdamp": 30.0, "Compressibility": 0.007}
+    project = coupled(
+        tmp_path, npt=own, nvt={"Type": "NVT", "Thermostat": "bussi", "Tdamp": 20.0}, plain={"Type": "NPT"}
+    )
+    assert not list(stage_of(project.settings.stages[0]).problems(project))
+    (workflow,) = project.further.workflows["explore"]
+    md, frame = project.md_of(project.systems[0]), project.systems[0].frame
+    given, drawn, usual = (program_of_phase(one.settings.run, md, Built(frame, {}, "")) for one in workflow.phases)
+    settings = {"stat_ensemble": "npt", "barostat": "c-rescale", "pdamp": 700.0, "tdamp": 30.0}
+    expected = MDSettings(**settings, compressibility=0.007, pressure_directions=("a", "b", "c"))
+    assert given[0].dynamics == dynamics_of(expected)
+    assert drawn[0].dynamics == dynamics_of(MDSettings(stat_ensemble="nvt", thermostat="bussi", tdamp=20.0))
+    assert usual[0].dynamics == dynamics_of(MDSettings(stat_ensemble="npt", pressure_directions=("a", "b", "c")))
+
+
+def test_couplings_that_an_ensemble_has_no_use_for_are_refused(tmp_path: Path) -> None:
+    project = coupled(
+        tmp_path,
+        nvt={"Type": "NVT", "Pdamp": 700.0, "Tdamp": 30.0},
+        npt={"Type": "NPT", "Compressibility": 0.007, "Thermostat": "bussi"},
+        nve={"Type": "NVE", "Friction": 0.01},
+    )
+    told = [problem.found for problem in stage_of(project.settings.stages[0]).problems(project)]
+    assert told == [
+        "Phase0: Tdamp belongs to npt and the other thermostats, and this is nvt by langevin.",
+        "Phase0: Pdamp belongs to stat_ensemble: npt, and this is nvt by langevin.",
+        "Phase1: Thermostat belongs to stat_ensemble: nvt, and this is npt by mtk.",
+        "Phase1: Compressibility belongs to barostat: c-rescale, iso-c-rescale or berendsen, and this is npt by mtk.",
+        "Phase2: Friction belongs to a thermostat, and this is nve.",
+    ]
+
+
+def test_phases_that_say_nothing_of_couplings_are_what_earlier_programs_have_noted(tmp_path: Path) -> None:
+    project = coupled(tmp_path, npt={"Type": "NPT"})
+    (workflow,) = project.further.workflows["explore"]
+    known = [one.settings.model_dump(mode="json", exclude={"run": set(COUPLINGS)}) for one in workflow.phases]
+    digest = hashlib.sha256(json.dumps(known).encode())
+    for frame in workflow.structures.values():
+        for array in (frame.numbers, frame.positions, frame.cell, frame.pbc):
+            digest.update(np.ascontiguousarray(array).tobytes())
+    with RunStore.open(tmp_path) as store:
+        claim(store, project)
+        noted = json.loads(store.get_meta("settings") or "")
+    assert noted["STAGES.explore.workflow own"] == digest.hexdigest()
 
 
 def test_a_phase_that_a_pretrained_model_is_to_drive_wants_one_to_be_named(tmp_path: Path) -> None:

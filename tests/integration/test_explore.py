@@ -15,9 +15,11 @@ import pytest
 import yaml
 from ase.build import bulk
 from ase.io import read, write
+from typer.testing import CliRunner
 
 from aims_pax.campaign import run_campaign
 from aims_pax.checking.check import check_project
+from aims_pax.cli.program import program
 from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departed, Departure, Reason
@@ -397,6 +399,44 @@ def test_a_reference_that_fails_again_and_again_stops_it_and_is_asked_again(
     engine.manners = {}
     assert run(tmp_path)["labels"]["failed"] == 0
     assert explored(tmp_path).present.n_labelled == 6
+
+
+@pytest.mark.parametrize("ends_with", [[], ["converge"]], ids=["explore", "explore, converge"])
+def test_an_ended_campaign_that_may_make_more_rounds_goes_on_as_if_it_always_might(
+    engine: type[Watched], tmp_path: Path, ends_with: list[Any]
+) -> None:
+    def stages(max_loops: int) -> list[Any]:
+        return [COLLECT, CONVERGE, explore(max_loops=max_loops), *ends_with]
+
+    run(project_of(tmp_path / "at once", stages(2)))
+    folder = project_of(tmp_path / "raised", stages(1))
+    run(folder)
+    said = CliRunner().invoke(program, ["check", str(folder)])
+    assert "raise STAGES.2.explore.max_loops" in said.output
+    run(project_of(folder, stages(2)))
+    assert len(explored(folder).rounds) == 3, "the first is the beginning"
+    assert_same(outcome_of(folder), outcome_of(tmp_path / "at once"))
+    assert (folder / "results.1" / "summary.json").is_file()
+
+
+def test_rounds_that_would_find_nothing_more_are_refused_after_the_end(engine: type[Watched], tmp_path: Path) -> None:
+    satisfied = {"thr_forces": 1e3, "thr_energy": 1e3}
+    run(project_of(tmp_path, [COLLECT, CONVERGE, explore(max_loops=1, **satisfied)]))
+    folder = project_of(tmp_path, [COLLECT, CONVERGE, explore(max_loops=3, **satisfied)])
+    (problem,) = check_project(load_project(folder, stages=ACTIVE), ACTIVE).problems
+    assert re.search(r"max_loops is 3, which asks for no more than the run .* ended with 1", problem.found)
+
+
+def test_rounds_that_later_stages_have_built_on_stay_as_they_are(engine: type[Watched], tmp_path: Path) -> None:
+    learn = {"learn": {"num_trajectories": 2, "max_train_set_size": 30, "max_MD_steps": 30}}
+
+    def stages(max_loops: int) -> list[Any]:
+        return [COLLECT, CONVERGE, explore(max_loops=max_loops), learn]
+
+    run(project_of(tmp_path, stages(1)))
+    folder = project_of(tmp_path, stages(2))
+    (problem,) = check_project(load_project(folder, stages=ACTIVE), ACTIVE).problems
+    assert re.search(r"STAGES.2.explore.max_loops is 2.*has learned from it since", problem.found)
 
 
 def test_md_that_comes_to_no_frame_stops_it_and_says_why(engine: type[Watched], tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Final
 
 from aims_pax.calculations.cp2k import output
 from aims_pax.calculations.cp2k.beside import companions
+from aims_pax.calculations.inputs import of_cp2k
 from aims_pax.calculations.reader import Reader
 
 READERS: Final = (
@@ -14,5 +15,6 @@ READERS: Final = (
         output.recognises,
         output.steps,
         companions=companions,
+        k_points=of_cp2k,
     ),
 )

@@ -3,6 +3,7 @@
 from typing import Final
 
 from aims_pax.calculations.espresso import output, schema
+from aims_pax.calculations.inputs import of_pw
 from aims_pax.calculations.reader import Reader
 
 READERS: Final = (
@@ -13,6 +14,7 @@ READERS: Final = (
         recognises=output.recognises,
         steps=output.steps,
         prefers=2,
+        k_points=of_pw,
     ),
     Reader(
         program="Quantum ESPRESSO",

@@ -28,6 +28,9 @@ _BROADENING: Final = re.compile(r"gaussian broad\. \(Ry\)=\s*(\S+)\s+ngauss =\s*
 _NGAUSS: Final[Mapping[int, str]] = MappingProxyType(
     {0: "gaussian", 1: "methfessel-paxton", -1: "marzari-vanderbilt", -99: "fermi-dirac"}
 )
+CORRECTIONS: Final = ("U", "alpha", "J0", "beta")
+"""What Dudarev's correction may have, in the order of the table."""
+
 _DISPERSIONS: Final = (("XDM", "XDM"), ("T-S", "Tkatchenko-Scheffler"), ("MBD", "many-body dispersion"))
 _SMEARINGS: Final[Mapping[str, str]] = MappingProxyType({"cold": "marzari-vanderbilt", "m-p": "methfessel-paxton"})
 
@@ -55,8 +58,11 @@ class Header:
     extras: list[str] = field(default_factory=list)
     species: dict[str, Species] = field(default_factory=dict)
     potentials: dict[int, list[str]] = field(default_factory=dict)
+    sums: dict[int, list[str]] = field(default_factory=dict)
     points: list[list[float]] = field(default_factory=list)
     axes: FloatArray | None = None
+    projectors: str = ""
+    """Of +U, where they are no plain atomic ones."""
     is_isolated: bool = False
     n_electrons_vary: bool = False
     _elements: dict[int, str] = field(default_factory=dict)
@@ -88,12 +94,14 @@ class Header:
     def method(self) -> Method:
         """Settings in one spelling."""
         aspects = dict(self.aspects)
-        basis = [f"{name} {value:g} eV" for name, value in self.cutoffs.items()]
-        if basis:
-            aspects[Aspect.BASIS] = "plane waves " + ", ".join(basis)
-        if self.potentials:
-            found = {self._symbol(one): " + ".join(dict.fromkeys(names)) for one, names in self.potentials.items()}
-            aspects[Aspect.POTENTIALS] = "; ".join(f"{symbol} {found[symbol]}" for symbol in sorted(found))
+        if self.cutoffs:
+            aspects[Aspect.BASIS] = basis_of(self.cutoffs)
+        if self.projectors and (known := aspects.get(Aspect.HUBBARD, "")):
+            aspects[Aspect.HUBBARD] = "; ".join(f"{part}, {self.projectors}" for part in known.split("; "))
+        for aspect, told in ((Aspect.POTENTIALS, self.potentials), (Aspect.SUMS, self.sums)):
+            found = {self._symbol(one): " + ".join(dict.fromkeys(names)) for one, names in told.items()}
+            if found:
+                aspects[aspect] = "; ".join(f"{symbol} {found[symbol]}" for symbol in sorted(found))
         if self.species and self.cutoffs:
             aspects.setdefault(Aspect.SPIN, "not polarised")
         if self.extras:
@@ -160,7 +168,7 @@ def _smearing_of(line: str, before: str) -> str:
     else:
         return before if before.startswith("occupations") else "none"
     value = number(width)
-    return _SMEARINGS.get(kind, kind) + (f" {value * RYDBERG_EV:.6g} eV" if value is not None else "")
+    return _SMEARINGS.get(kind, kind) + (f" {printed(value):g} eV" if value is not None else "")
 
 
 def _on_functional(header: Header, line: str, lines: Lines) -> None:
@@ -182,13 +190,13 @@ def _on_potential(header: Header, line: str, lines: Lines) -> None:
     path = found.group(3).strip() or next(lines, "").strip()
     name = PurePosixPath(path).name
     following = lines.peek() or ""
-    if "MD5 check sum:" in following:
-        name += f" (md5 {following.partition(':')[2].strip()[:8]})"
     header._elements[index] = found.group(2)
     same = next((one for one, text in header._elements.items() if text == found.group(2)), index)
     names = header.potentials.setdefault(same, [])
     if name not in names:
         names.append(name)
+    if "MD5 check sum:" in following:
+        header.sums.setdefault(same, []).append(f"md5 {following.partition(':')[2].strip()[:8]}")
 
 
 def _on_species(header: Header, line: str, lines: Lines) -> None:
@@ -204,6 +212,8 @@ def _on_species(header: Header, line: str, lines: Lines) -> None:
 
 
 def _on_hubbard(header: Header, line: str, lines: Lines) -> None:
+    if "Simplified LDA+U" in line and _read_simplified(header, lines):
+        return
     if line.lstrip().startswith("Hubbard ") and not any(mark in line for mark in ("projectors", "parameters")):
         return
     found = [line.strip()]
@@ -213,6 +223,48 @@ def _on_hubbard(header: Header, line: str, lines: Lines) -> None:
             found.append(" ".join(following.split()))
     known = header.aspects.get(Aspect.HUBBARD)
     header.aspects[Aspect.HUBBARD] = "; ".join(([known] if known else []) + found)
+
+
+def _on_projectors(header: Header, line: str, _: Lines) -> None:
+    kinds = {"are orthogonalized": "ortho-atomic", "are normalized": "norm-atomic"}
+    header.projectors = next((kind for mark, kind in kinds.items() if mark in line), "")
+
+
+def _on_tetrahedra(header: Header, line: str, _: Lines) -> None:
+    header.aspects[Aspect.SMEARING] = f"tetrahedra, {'linear' if 'Linear' in line else 'optimised'}"
+
+
+def _read_simplified(header: Header, lines: Lines) -> bool:
+    """The table of Dudarev's corrections as versions 5 and 6 print it: species, L, U, alpha, J0 and beta."""
+    if "atomic species" not in (lines.peek() or ""):
+        return False
+    next(lines)
+    found = []
+    while len(words := (lines.peek() or "").split()) > 2:
+        values = reals(" ".join(words[2:]), len(words) - 2)
+        if values is None or len(values) > len(CORRECTIONS):
+            return False
+        next(lines)
+        found.append(simplified(words[0], dict(zip(CORRECTIONS, values, strict=False))))
+    header.aspects[Aspect.HUBBARD] = "; ".join(sorted(found))
+    return bool(found)
+
+
+def simplified(species: str, values: Mapping[str, float]) -> str:
+    """Dudarev's correction of one species in one spelling, its parameters in eV as four decimals tell them."""
+    kept = [f"{name} {round(value, 4):g}" for name, value in values.items() if name == "U" or round(value, 4)]
+    return f"{species} {' '.join(kept)} eV"
+
+
+def basis_of(cutoffs: Mapping[str, float]) -> str:
+    """Cutoffs in one spelling; that of exact exchange is told where it is not the one of the density."""
+    told = {name: value for name, value in cutoffs.items() if name != "exchange" or value != cutoffs.get("density")}
+    return "plane waves " + ", ".join(f"{name} {value:g} eV" for name, value in told.items())
+
+
+def printed(value_ry: float) -> float:
+    """An energy as the four decimals of Rydberg tell it that pw.x prints, eV."""
+    return float(f"{round(value_ry, 4) * RYDBERG_EV:.6g}")
 
 
 def _on_intersite(header: Header, line: str, _: Lines) -> None:
@@ -225,7 +277,7 @@ def _cutoff(name: str) -> Callable[[Header, str, Lines], None]:
     def read(header: Header, line: str, _: Lines) -> None:
         value = number_after(line, "=")
         if value is not None:
-            header.cutoffs[name] = float(f"{value * RYDBERG_EV:.6g}")
+            header.cutoffs[name] = printed(value)
 
     return read
 
@@ -288,7 +340,8 @@ HEADER: Final[Mapping[str, Callable[[Header, str, Lines], None]]] = MappingProxy
         "Starting": _says(Aspect.SPIN, "polarised", "magnetic structure"),
         "Noncolli": _on_noncollinear,
         "Non magn": _says(Aspect.SPIN, "not magnetic, spin-orbit"),
-        "[opt_tet": _says(Aspect.SMEARING, "tetrahedra, optimised"),
+        "[opt_tet": _on_tetrahedra,
+        "Atomic w": _on_projectors,
         "Occupati": _says(Aspect.SMEARING, "occupations from the input", "read from input"),
         "Environ ": _says(Aspect.SOLVATION, "Environ", "Module"),
         "Reading ": _on_intersite,

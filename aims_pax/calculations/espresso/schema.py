@@ -14,7 +14,7 @@ import numpy as np
 from aims_pax.calculations.draft import Draft, voigt
 from aims_pax.calculations.elements import atomic_number
 from aims_pax.calculations.espresso.functional import hybrid_of
-from aims_pax.calculations.espresso.header import PROGRAM
+from aims_pax.calculations.espresso.header import CORRECTIONS, PROGRAM, basis_of, printed, simplified
 from aims_pax.calculations.lines import Lines
 from aims_pax.calculations.method import Aspect, Method
 from aims_pax.calculations.numerals import reals
@@ -28,6 +28,25 @@ _FUNCTIONALS: Final[Mapping[str, str]] = MappingProxyType({"PZ": "LDA-PZ", "LDA"
 _SMEARINGS: Final[Mapping[str, str]] = MappingProxyType(
     {"mp": "methfessel-paxton", "mv": "marzari-vanderbilt", "fd": "fermi-dirac"}
 )
+_OCCUPATIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "fixed": "none",
+        "tetrahedra_lin": "tetrahedra, linear",
+        "tetrahedra_opt": "tetrahedra, optimised",
+        "from_input": "occupations from the input",
+    }
+)
+"""Kinds of occupations without a width, by what the output calls them."""
+
+_DISPERSIONS: Final[Mapping[str, str]] = MappingProxyType(
+    dict.fromkeys(("dft-d", "dft-d2", "grimme-d2"), "D2")
+    | dict.fromkeys(("dft-d3", "grimme-d3"), "D3")
+    | dict.fromkeys(("ts", "ts-vdw", "tkatchenko-scheffler"), "Tkatchenko-Scheffler")
+    | dict.fromkeys(("mbd", "mbd_vdw", "many-body dispersion"), "many-body dispersion")
+    | {"xdm": "XDM"}
+)
+"""By what vdw_corr may be, in small letters (INPUT_PW, vdw_corr)."""
+
 _KEPT: Final = frozenset({"input", "step", "output"})
 
 
@@ -141,36 +160,64 @@ def _spin(section: Element) -> int | None:
 def _method(section: Element, version: str) -> Method:
     functional = _text(section, "dft/functional")
     share = _number(section, "dft/hybrid/exx_fraction")
-    cutoffs = {"orbitals": _number(section, "basis/ecutwfc"), "density": _number(section, "basis/ecutrho")}
-    basis = ", ".join(f"{name} {value * HARTREE_EV:.6g} eV" for name, value in cutoffs.items() if value is not None)
+    places = {"orbitals": "basis/ecutwfc", "density": "basis/ecutrho", "exchange": "dft/hybrid/ecutfock"}
+    cutoffs = {name: value for name, place in places.items() if (value := _number(section, place)) is not None}
+    basis = basis_of({name: printed(2 * value) for name, value in cutoffs.items()}) if cutoffs else ""
+    dispersion = _text(section, "dft/vdW/vdw_corr")
     potentials = {
         f"{species.get('name', '').rstrip('0123456789')} {_text(species, 'pseudo_file')}": None
         for species in section.findall("atomic_species/species")
     }
     aspects = {
         Aspect.FUNCTIONAL: hybrid_of(_FUNCTIONALS.get(functional, functional), share),
-        Aspect.BASIS: f"plane waves {basis}" if basis else "",
+        Aspect.BASIS: basis,
         Aspect.POTENTIALS: "; ".join(sorted(potentials)),
         Aspect.SMEARING: _smearing(section),
         Aspect.SPIN: _polarisation(section),
-        Aspect.DISPERSION: _text(section, "dft/vdW/vdw_corr"),
-        Aspect.HUBBARD: "; ".join(" ".join("".join(one.itertext()).split()) for one in section.findall("dft/dftU")),
+        Aspect.DISPERSION: _DISPERSIONS.get(dispersion.lower(), dispersion),
+        Aspect.HUBBARD: _hubbard(section, version),
     }
-    pack = section.find("k_points_IBZ/monkhorst_pack")
-    mesh = None if pack is None else reals(" ".join(pack.get(f"nk{index}", "") for index in (1, 2, 3)), 3)
     told = {aspect: text for aspect, text in aspects.items() if text}
-    divisions = None if mesh is None else (round(mesh[0]), round(mesh[1]), round(mesh[2]))
-    return Method(PROGRAM, version, MappingProxyType(told), divisions)
+    return Method(PROGRAM, version, MappingProxyType(told), _mesh(section))
+
+
+def _mesh(section: Element) -> tuple[int, int, int] | None:
+    """Divisions, or the origin alone in a list."""
+    pack, points = section.find("k_points_IBZ/monkhorst_pack"), section.findall("k_points_IBZ/k_point")
+    if pack is None:
+        is_origin = len(points) == 1 and reals(points[0].text or "", 3) == [0.0, 0.0, 0.0]
+        return (1, 1, 1) if is_origin else None
+    mesh = reals(" ".join(pack.get(f"nk{index}", "") for index in (1, 2, 3)), 3)
+    return None if mesh is None else (round(mesh[0]), round(mesh[1]), round(mesh[2]))
+
+
+def _hubbard(section: Element, version: str) -> str:
+    """Dudarev's correction as version 6 writes it, in eV; anything else as it stands there."""
+    found = section.findall("dft/dftU")
+    names = {f"Hubbard_{name}": name for name in CORRECTIONS}
+    is_known = version.startswith("6.") and all(_text(one, "lda_plus_u_kind") == "0" for one in found)
+    parts: dict[str, dict[str, float]] = {}
+    for one in (part for every in found for part in every):
+        value, species = reals(one.text or "", 1), one.get("specie")
+        if one.tag in names and value and species:
+            parts.setdefault(species, {})[names[one.tag]] = value[0]
+        elif one.tag not in ("lda_plus_u_kind", "U_projection_type"):
+            is_known = False
+    if not is_known:
+        return "; ".join(" ".join("".join(one.itertext()).split()) for one in found)
+    kind = _text(found[0], "U_projection_type") if found else ""
+    projectors = f", {kind}" if kind not in ("", "atomic") else ""
+    return "; ".join(sorted(simplified(species, values) + projectors for species, values in parts.items()))
 
 
 def _smearing(section: Element) -> str:
     occupations = _text(section, "bands/occupations")
     smearing = section.find("bands/smearing")
     if smearing is None:
-        return {"fixed": "none", "tetrahedra_opt": "tetrahedra, optimised"}.get(occupations, occupations)
+        return _OCCUPATIONS.get(occupations, occupations)
     width = reals(smearing.get("degauss", ""), 1)
     kind = (smearing.text or "").strip()
-    return _SMEARINGS.get(kind, kind) + (f" {width[0] * HARTREE_EV:.6g} eV" if width else "")
+    return _SMEARINGS.get(kind, kind) + (f" {printed(2 * width[0]):g} eV" if width else "")
 
 
 def _polarisation(section: Element) -> str:

@@ -9,6 +9,7 @@ springs, and of a machine-learned force field, whose steps only OUTCAR marks.
 import re
 from typing import Final
 
+from aims_pax.calculations.inputs import of_vasp
 from aims_pax.calculations.reader import Reader
 from aims_pax.calculations.vasp import outcar, vasprun
 from aims_pax.calculations.vasp.poscar import companions
@@ -42,6 +43,7 @@ KINDS: Final = (
         names=("vasprun.xml", "vasprun*"),
         recognises=is_doubtful_vasprun,
         steps=vasprun.steps,
+        k_points=of_vasp,
         prefers=0,
     ),
     Reader(
@@ -50,6 +52,7 @@ KINDS: Final = (
         names=("vasprun.xml", "vasprun*"),
         recognises=is_vasprun,
         steps=vasprun.steps,
+        k_points=of_vasp,
         prefers=2,
     ),
     Reader(
@@ -60,5 +63,6 @@ KINDS: Final = (
         steps=outcar.steps,
         prefers=1,
         companions=companions,
+        k_points=of_vasp,
     ),
 )

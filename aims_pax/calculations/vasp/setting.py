@@ -90,6 +90,7 @@ def method_of(run: Run, dispersion: int | None = None) -> Method:
         Aspect.HUBBARD: _hubbard(run),
         Aspect.SOLVATION: _solvation(run),
         Aspect.ACCURACY: _accuracy(run),
+        Aspect.EXTRAS: _extras(run),
     }
     aspects = MappingProxyType({aspect: text for aspect, text in told.items() if text})
     return Method(PROGRAM, run.version, aspects, run.mesh, run.k_spacing)
@@ -198,10 +199,17 @@ def _accuracy(run: Run) -> str:
     precision = (run.tag("PREC") or "").strip().lower()[:1]
     words = [f"PREC {name}" for name in PRECISIONS if precision == name[0].lower()]
     words += [f"LREAL {'on' if run.is_true('LREAL') else 'off'}"] if run.tag("LREAL") is not None else []
-    words += [name for name in ("ADDGRID", "LASPH", "LDIPOL", "LMONO") if run.is_true(name)]
-    for name in ("IDIPOL", "I_CONSTRAINED_M"):
-        words += [f"{name} {value}"] if (value := run.whole(name)) else []
+    words += [name for name in ("LASPH", "LDIPOL", "LMONO") if run.is_true(name)]
+    words += [f"IDIPOL {direction}"] if (direction := run.whole("IDIPOL")) else []
     field_vector = _list(run.tag("EFIELD_PEAD"))
     words += [f"EFIELD_PEAD {' '.join(f'{value:g}' for value in field_vector)} eV/Å"] if any(field_vector) else []
-    words += [f"EFIELD {field:g} eV/Å"] if (field := run.real("EFIELD")) else []
     return ", ".join(words)
+
+
+def _extras(run: Run) -> str:
+    """What the OUTCAR of VASP before 6 does not tell, since it does not repeat INCAR."""
+    words = ["ADDGRID"] if run.is_true("ADDGRID") else []
+    words += [f"I_CONSTRAINED_M {kind}"] if (kind := run.whole("I_CONSTRAINED_M")) else []
+    words += [f"EFIELD {field:g} eV/Å"] if (field := run.real("EFIELD")) else []
+    is_told = bool(run.given) or run.tag("ADDGRID") is not None
+    return ", ".join(words) or ("none" if is_told else "")

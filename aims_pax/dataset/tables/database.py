@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class Database:
         self._connection = connection
         self._depth = 0
         self._identity = _identity(path)
+        self._leaves_log = False
         self.flushes = True
 
     @classmethod
@@ -60,8 +61,12 @@ class Database:
         """Open an existing file beside a campaign that may be writing it.
 
         Of an older file, what it holds at this moment is read in the present version; the file itself stays as it is.
+        A write-ahead log that reading makes goes with :meth:`close`.
         """
-        return cls._looked_at(path, _readonly_address(path))
+        is_at_rest = _has_no_log(path)
+        database = cls._looked_at(path, _readonly_address(path))
+        database._leaves_log = is_at_rest
+        return database
 
     @classmethod
     def open_briefly(cls, path: Path) -> "Database":
@@ -87,6 +92,9 @@ class Database:
     def close(self) -> None:
         """Close the file; what was not committed is lost. May be called twice."""
         self._connection.close()
+        if self._leaves_log:
+            self._leaves_log = False
+            _remove_empty_log(self._path)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -252,9 +260,36 @@ def _readonly_address(path: Path) -> str:
     return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if is_at_rest else ''}"
 
 
+def _beside(path: Path) -> tuple[Path, Path]:
+    """The write-ahead log of a file, and what all share who use it."""
+    return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+
+
+def _has_no_log(path: Path) -> bool:
+    """Whether nothing waits in a log; an empty one may be that of another reader."""
+    log, _ = _beside(path)
+    try:
+        return log.stat().st_size == 0
+    except OSError:
+        return True
+
+
+def _remove_empty_log(path: Path) -> None:
+    """Have SQLite remove a log that a reader has made: who only reads can't, and the last one that may write does.
+
+    Whoever else has the file open by then keeps it, by SQLite's own locks. A log that holds anything is a campaign's,
+    and stays also where locks do not reach from one machine to another.
+    """
+    if not any(one.exists() for one in _beside(path)) or not _has_no_log(path):
+        return
+    address = f"{path.absolute().as_uri()}?mode=rw"
+    with suppress(sqlite3.Error), closing(sqlite3.connect(address, uri=True, timeout=0)) as last:
+        last.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+
 def _brief_address(path: Path) -> str:
     """Where nothing is shared, and no log waits to be read, nobody writes; the file is as it is for this moment."""
-    log, shared = path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
+    log, shared = _beside(path)
     if shared.exists():
         return f"{path.absolute().as_uri()}?mode=ro&readonly_shm=1"
     return _readonly_address(path) if log.exists() else f"{path.absolute().as_uri()}?mode=ro&immutable=1"

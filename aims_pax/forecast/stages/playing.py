@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from aims_pax.forecast.amounts import Amounts, Outset, Sizes, Span
 from aims_pax.forecast.stages.training import convergence_epochs
-from aims_pax.learner.workflows import Doing
+from aims_pax.learner.workflows import Doing, reopened
 from aims_pax.settings.workflow.phases import Workflow
 from aims_pax.settings.workflow.playing import PlaySettings
+from aims_pax.stages.playing.cast import roles_of, rules_of
 
 if TYPE_CHECKING:  # what times a stage imports PyTorch, and amounts need none
     from aims_pax.forecast.timetable import Pacing, StageForecast
@@ -69,6 +70,8 @@ def _visits_left(outset: Outset) -> Span:
     state = None if standing is None else standing.plays.get(outset.plan.name)
     if state is None:
         return Span(1, min(settings.max_visits, LIKELY_VISITS), settings.max_visits)
+    roles = roles_of(_workflows(outset), settings)
+    state = reopened(state, rules_of(outset.project, settings, roles, has_committee=True))
     live = [one for one in state.players if one.doing is not Doing.OVER]
     if state.stopping is not None or not live:
         return Span.exactly(0)

@@ -8,6 +8,7 @@ from aims_pax.dataset.stock import Stock
 from aims_pax.errors import StructureError
 from aims_pax.forecast.amounts import Amounts, Outset, Sizes, Span
 from aims_pax.forecast.stages.training import convergence_epochs
+from aims_pax.learner.exploration import RoundRules, reopened
 from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.stages.beginnings.imported import extxyz_keys
@@ -96,6 +97,8 @@ def _rounds_left(outset: Outset) -> Span:
     """Rounds that are still to come, the present one among them."""
     settings, standing = outset.plan.read_as(ExploreSettings), outset.standing
     state = None if standing is None else standing.explorations.get(outset.plan.name)
+    if state is not None:
+        state = reopened(state, RoundRules(settings.rounds, trains=settings.train))
     n_over = 0 if state is None else len([one for one in state.over if one.number])
     most = 0 if state is not None and state.ended is not None else max(0, settings.rounds - n_over)
     return Span(min(1, most), min(most, max(1, LIKELY_ROUNDS - n_over)), most)

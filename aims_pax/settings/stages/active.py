@@ -78,8 +78,8 @@ class ActiveLearningSettings(StageSettings):
     )
     relative_force_eps: Positive = Field(
         1.0,
-        description="Force that max_relative_sd adds to an atom's own before it divides by it, eV/Å. Forces well below "
-        "it count as this large.",
+        description="Force that max_relative_sd adds to an atom's own before it divides by it, and "
+        "component_relative_sd to the component's, eV/Å. Forces well below it count as this large.",
     )
     intermol_crossed_limit: Count = Field(
         10,
@@ -212,7 +212,8 @@ class ActiveLearningSettings(StageSettings):
             found = "converge_on_validation repeats what converge_al does, and converge_al is false."
             yield Contradiction("converge_on_validation", found, "Remove converge_on_validation, or set converge_al.")
         if self.is_set("relative_force_eps") and self.uncertainty_type not in (RELATIVE, OF_COMPONENTS):
-            found = f"relative_force_eps is of {RELATIVE}, and uncertainty_type is {self.uncertainty_type}."
+            of_both = f"{RELATIVE} and {OF_COMPONENTS}"
+            found = f"relative_force_eps is of {of_both}, and uncertainty_type is {self.uncertainty_type}."
             yield Contradiction("relative_force_eps", found, f"Remove it, or set uncertainty_type: {RELATIVE}.")
         yield from self._driver_contradictions()
         yield from self._replay_contradictions()

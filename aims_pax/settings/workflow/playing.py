@@ -57,7 +57,9 @@ class PlaySettings(EndSettings):
         "component_relative_sd is the paper's.",
     )
     relative_force_eps: Positive = Field(
-        1.0, description="Force that relative scores add to an atom's own before they divide by it, eV/Å."
+        1.0,
+        description="Force that component_relative_sd adds to the component's own before it divides by it, and "
+        "max_relative_sd to the atom's, eV/Å.",
     )
     threshold: NotNegative | None = Field(
         None,

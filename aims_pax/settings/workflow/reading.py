@@ -33,7 +33,7 @@ def read_workflow(path: Path, *, systems: Sequence[str]) -> Workflow:
     path : Path
         Paths in the file are relative to its folder.
     systems : sequence of str
-        The names of the project's systems.
+        The names of the project's systems; none where they are not known, and any name may be right.
 
     Raises
     ------
@@ -143,13 +143,13 @@ def _system(reading: Reading, stem: str, systems: Sequence[str]) -> str:
         reading.add((written[1],), "System and system are the same setting.", "", "Keep one of them.")
     if written:
         name = reading.document.data[written[0]]
-        if isinstance(name, str) and name in systems:
+        if isinstance(name, str) and (name in systems or not systems):
             return name
         advice = suggestion(name, systems) if isinstance(name, str) else ""
         found = f"{written[0]} is {shown(name)}, which is no system of this project."
         reading.add((written[0],), found, allowed, advice or "Name one of them, as the project calls it.")
         return ""
-    if stem in systems:
+    if stem in systems or not systems:
         return stem
     if len(systems) == 1:
         return systems[0]

@@ -27,7 +27,17 @@ _STRICT: Final = ConfigDict(strict=True, allow_inf_nan=False)
 _TEMPERATURE: Final = TypeAdapter[float](Temperature, config=_STRICT)
 _PRESSURE: Final = TypeAdapter[float](float, config=_STRICT)
 
-OF_MD: Final = {"timestep": "Timestep", "temperature": "Temperature"}
+COUPLINGS: Final = {
+    "thermostat": "Thermostat",
+    "friction": "Friction",
+    "tdamp": "Tdamp",
+    "barostat": "Barostat",
+    "pdamp": "Pdamp",
+    "compressibility": "Compressibility",
+}
+"""What a phase may say of thermostat and barostat in the place of MD, by the names that MD has."""
+
+OF_MD: Final = {"timestep": "Timestep", "temperature": "Temperature", **COUPLINGS}
 OF_RELAXATIONS: Final = {"max_force": "Fmax", "relax_cell": "RelaxCell"}
 """What means nothing in the other kind of phase, as the paper's spelling has it."""
 
@@ -168,6 +178,7 @@ class RunSettings(Section):
         "Steps": "steps",
         "Temperature": "temperature",
         "Pressure": "pressure",
+        **{name: key for key, name in COUPLINGS.items()},
         "Sampling": "sampling",
         "Threshold": "threshold",
         "Driver": "driver",
@@ -200,6 +211,22 @@ class RunSettings(Section):
         BeforeValidator(_pressure),
         Kind("number, or {Pstart: number, Pstop: number}, or nothing"),
     ] = Field(None, description="Pressure of NPT, GPa, or {Pstart, Pstop}. Left out: 0.")
+    thermostat: Annotated[Literal["langevin", "nose-hoover", "bussi"], AnyCase] | None = Field(
+        None, description="Thermostat of NVT. Left out: as in MD."
+    )
+    friction: Positive | None = Field(
+        None, description="Friction of the Langevin thermostat, 1/fs. Left out: as in MD."
+    )
+    tdamp: Positive | None = Field(
+        None, description="Time of the other thermostats and of that of NPT, fs. Left out: as in MD."
+    )
+    barostat: Annotated[Literal["mtk", "isomtk", "c-rescale", "iso-c-rescale", "berendsen"], AnyCase] | None = Field(
+        None, description="Barostat of NPT, as in MD. Left out: that of MD."
+    )
+    pdamp: Positive | None = Field(None, description="Time of the barostat, fs. Left out: as in MD.")
+    compressibility: Positive | None = Field(
+        None, description="Of the material, roughly, 1/GPa: of c-rescale and berendsen. Left out: as in MD."
+    )
     sampling: CountOrZero = Field(
         0, description="Frames that may be labelled: the one of highest score of each of so many equal windows."
     )
@@ -219,6 +246,11 @@ class RunSettings(Section):
     )
     max_force: Positive = Field(0.05, description="Largest force at which a relaxation ends, eV/Å.")
     relax_cell: bool = Field(False, description="Whether a relaxation relaxes the cell, too.")
+
+    @property
+    def couplings(self) -> dict[str, object]:
+        """What it says of thermostat and barostat in the place of MD."""
+        return {key: value for key in COUPLINGS if (value := getattr(self, key)) is not None}
 
     @property
     def most_steps(self) -> int:
@@ -256,6 +288,9 @@ class RunSettings(Section):
 
     def _of_lines(self) -> Iterator[Contradiction]:
         """What LAMMPS does by itself, or not at all."""
+        for key in self.couplings:
+            found = f"{COUPLINGS[key]} is given, and Lines say how temperature and pressure are held."
+            yield Contradiction(key, found, f"Remove {COUPLINGS[key]}, and write a fix into the lines.")
         if self.is_relaxation:
             yield Contradiction("lines", "Lines move atoms in time, and Type is Relax.", "Set Type: NVT, NPT or NVE.")
         for key in ("load", "pull", "hold"):
@@ -307,6 +342,7 @@ def run_in_words(run: RunSettings) -> str:
         words[0] += f" {run.temperature.start:g} to {run.temperature.stop:g} K"
     elif run.temperature is not None:
         words[0] += f" {run.temperature:g} K"
+    words += [f"by {coupling}" for coupling in (run.thermostat, run.barostat) if coupling is not None]
     if run.steps is not None:
         words.append(f"{run.steps} steps")
     groups = [name for name, some in (("load", run.load), ("pull", run.pull), ("hold", run.hold)) if some]

@@ -1,9 +1,14 @@
 """Which labels of a stage are learned: the largest force that they may hold, by its own settings or its reference's."""
 
+from typing import Final
+
 from aims_pax.dataset.store import RunStore
 from aims_pax.reference.force_limit import ForceLimit
 from aims_pax.settings import Project
 from aims_pax.settings.stages.collect import CollectSettings
+
+LABELS_RETURNED: Final = "LabelsReturned"
+"""Kind of journal entry: labels that were kept out, and are learned from now on (`label_ids`)."""
 
 
 def force_limit(project: Project, stage: str, system: str, *, reference: str) -> ForceLimit:

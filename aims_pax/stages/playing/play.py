@@ -9,6 +9,7 @@ from aims_pax.settings import Project
 from aims_pax.settings.reading.document import dotted
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.workflow.playing import PlaySettings
+from aims_pax.settings.workflow.run import COUPLINGS
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.driver import driven, driver_problems, driver_words
 from aims_pax.stages.exploring.explore import ACTS
@@ -27,6 +28,7 @@ class Play:
         if self._settings.pretrained is None:
             yield from self._driverless(project)
         yield from self._motion_problems(project)
+        yield from self._coupling_problems(project)
         settings = project.settings
         for name, system in settings.systems.items():
             if system.settings.num_trajectories is not None and not (settings.learning or settings.flying):
@@ -62,6 +64,23 @@ class Play:
                     where = project.where(*project.place_of(system, "MD", key))
                     yield Problem(where, found, "", f"Remove {key}; Load, Pull and Hold of a phase act on its groups.")
                     break
+
+    def _coupling_problems(self, project: Project) -> Iterator[Problem]:
+        """What phases say of thermostat and barostat, and their ensemble has no use for."""
+        for workflow in project.further.workflows[self.name]:
+            system = next(one for one in project.systems if one.name == workflow.system)
+            for phase in workflow.phases:
+                run = phase.settings.run
+                if run.is_relaxation or run.lines is not None:
+                    continue
+                said = {"stat_ensemble": run.type, **run.couplings}
+                md = project.md_of(system).model_copy(update=said)
+                for key in run.couplings:
+                    owner = "a thermostat" if key == "friction" and run.type == "nve" else md.owner_of(key)
+                    if owner:
+                        name = COUPLINGS[key]
+                        found = f"{phase.name}: {name} belongs to {owner}, and this is {md.in_words}."
+                        yield Problem(workflow.path.name, found, "", f"Remove {name}, or choose what it belongs to.")
 
     def facts(self, project: Project) -> Iterator[str]:
         """How much is played."""

@@ -71,6 +71,7 @@ def _said(run: RunSettings, frame: Frame) -> dict[str, object]:
     """What a phase says in the place of MD."""
     axes = tuple(axis for axis, repeats in zip("abc", frame.pbc, strict=True) if repeats)
     said: dict[str, object] = {"pressure": _pressures(run)[0] * PASCAL_PER_GPA, "pressure_directions": axes or None}
+    said |= run.couplings
     if run.type != "relax":
         said["stat_ensemble"] = run.type
     if run.timestep is not None:

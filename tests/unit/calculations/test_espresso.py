@@ -113,7 +113,8 @@ def test_settings_are_told_in_one_spelling() -> None:
     assert dict(method.aspects) == {
         Aspect.FUNCTIONAL: "LDA-PZ",
         Aspect.BASIS: "plane waves orbitals 163.268 eV, density 653.073 eV",
-        Aspect.POTENTIALS: "Si Si.pz-vbc.UPF (md5 a974d1b8)",
+        Aspect.POTENTIALS: "Si Si.pz-vbc.UPF",
+        Aspect.SUMS: "Si md5 a974d1b8",
         Aspect.SMEARING: "none",
         Aspect.SPIN: "not polarised",
     }
@@ -295,6 +296,26 @@ def test_steps_of_the_xml_file_are_those_of_the_standard_output(name: str) -> No
             assert one is not None
             np.testing.assert_allclose(one, two, atol=2e-6)
     assert closing.ended is Ended.IN_ORDER
+
+
+@pytest.mark.parametrize("name", ["si-vcrelax", "si-md", "si-d3", "fe-u"])
+def test_settings_of_the_xml_file_have_the_words_of_the_standard_output(name: str) -> None:
+    method, printed = read_text(schema.steps, xml_of(name))[0][0].method, read(name)[0][0].method
+    told = {aspect: text for aspect, text in printed.aspects.items() if aspect is not Aspect.SUMS}
+    assert dict(method.aspects) == told
+    assert method.mesh == printed.mesh or printed.mesh is None
+
+
+def test_words_of_settings_are_what_was_asked_for() -> None:
+    silicon, iron = (read(name)[0][0].method.aspects for name in ("si-d3", "fe-u"))
+    assert (silicon[Aspect.DISPERSION], silicon[Aspect.SMEARING]) == ("D3", "tetrahedra, linear")
+    assert iron[Aspect.HUBBARD] == "Fe U 2.5 alpha 0.1 eV, ortho-atomic"
+    assert iron[Aspect.SMEARING] == "gaussian 0.200004 eV", "of the four decimals that are printed"
+
+
+def test_corrections_that_are_not_dudarev_s_stay_as_they_stand_in_the_xml_file() -> None:
+    full = xml_of("fe-u").replace("<lda_plus_u_kind>0<", "<lda_plus_u_kind>1<")
+    assert read_text(schema.steps, full)[0][0].method.aspects[Aspect.HUBBARD].startswith("1 2.5")
 
 
 def test_final_results_of_a_moving_run_are_left_out_of_its_xml_file_for_they_are_of_two_geometries() -> None:

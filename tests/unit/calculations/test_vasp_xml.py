@@ -189,6 +189,8 @@ def test_both_files_of_one_run_name_its_settings_alike(tmp_path: Path) -> None:
         ({"LSOL": "T", "EB_K": "78.4"}, Aspect.SOLVATION, "VASPsol, permittivity 78.4"),
         ({"LUSE_VDW": "T", "ZAB_VDW": "-1.8867"}, Aspect.DISPERSION, "non-local, Zab -1.8867"),
         ({"IVDW": "12"}, Aspect.DISPERSION, "D3(BJ)"),
+        ({"ADDGRID": "T"}, Aspect.EXTRAS, "ADDGRID"),
+        ({"ADDGRID": "F"}, Aspect.EXTRAS, "none"),
         ({"IDIPOL": "3", "LDIPOL": "T"}, Aspect.ACCURACY, "PREC Accurate, LREAL off, LASPH, LDIPOL, IDIPOL 3"),
     ],
 )  # fmt: skip
@@ -198,6 +200,12 @@ def test_settings_are_named_alike_in_both_files(
     assert steps_of(tmp_path, Outcar(settings=settings).text(moments(1)))[0][0].method.aspects[aspect] == text
     vasprun = Vasprun(settings=settings).text(moments(1))
     assert steps_of(tmp_path, vasprun, "vasprun.xml")[0][0].method.aspects[aspect] == text
+
+
+def test_an_outcar_that_repeats_no_input_does_not_say_what_it_can_not_know(tmp_path: Path) -> None:
+    assert Aspect.EXTRAS not in steps_of(tmp_path, Outcar().text(moments(1)))[0][0].method.aspects
+    vasprun = steps_of(tmp_path, Vasprun().text(moments(1)), "vasprun.xml")[0][0].method
+    assert vasprun.aspects.get(Aspect.EXTRAS) in (None, "none")
 
 
 @pytest.mark.parametrize(

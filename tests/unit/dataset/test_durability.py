@@ -1,6 +1,7 @@
 """What a killed campaign leaves behind, and who may open it."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -275,3 +276,54 @@ def test_resuming_reads_no_table_as_a_whole(tmp_path: Path, frame: Callable[...,
             assert steps == ["SCAN series"] or not [  # which are as many as selectors
                 step for step in steps if step.startswith(("SCAN", "USE TEMP"))
             ], (statement, steps)
+
+
+def beside(folder: Path) -> set[str]:
+    """What SQLite keeps beside the file."""
+    return {path.name for path in folder.glob("run.db-*")}
+
+
+def test_a_reader_leaves_nothing_beside_the_file(tmp_path: Path) -> None:
+    RunStore.open(tmp_path).close()
+    assert beside(tmp_path) == set()
+    with RunStore.open_readonly(tmp_path) as store:
+        store.counts()
+        assert beside(tmp_path), "a reader makes a log"
+    assert beside(tmp_path) == set()
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_last_of_two_readers_cleans_up(tmp_path: Path, order: tuple[int, int]) -> None:
+    RunStore.open(tmp_path).close()
+    readers = [RunStore.open_readonly(tmp_path) for _ in order]
+    for reader in readers:
+        reader.counts()
+    first, last = (readers[number] for number in order)
+    first.close()
+    assert beside(tmp_path), "the other one reads on"
+    last.counts()
+    last.close()
+    assert beside(tmp_path) == set()
+
+
+def test_the_log_of_a_campaign_that_began_meanwhile_stays(tmp_path: Path) -> None:
+    RunStore.open(tmp_path).close()
+    reader = RunStore.open_readonly(tmp_path)
+    reader.counts()
+    with RunStore.open(tmp_path) as campaign:
+        reader.close()
+        assert beside(tmp_path) == {"run.db-wal", "run.db-shm"}
+        campaign.set_meta("settings", "kept")
+    with RunStore.open_readonly(tmp_path) as store:
+        assert store.get_meta("settings") == "kept"
+
+
+def test_a_log_that_a_killed_campaign_has_left_is_not_touched(tmp_path: Path) -> None:
+    with RunStore.open(tmp_path / "run") as campaign:
+        campaign.set_meta("settings", "kept")
+        shutil.copytree(tmp_path / "run", tmp_path / "killed", ignore=shutil.ignore_patterns("*-shm"))
+    log = (tmp_path / "killed" / "run.db-wal").read_bytes()
+    assert log
+    with RunStore.open_readonly(tmp_path / "killed") as store:
+        assert store.get_meta("settings") == "kept"
+    assert (tmp_path / "killed" / "run.db-wal").read_bytes() == log

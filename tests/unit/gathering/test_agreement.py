@@ -53,6 +53,22 @@ def test_what_is_not_told_is_told_and_not_refused(tmp_path: Path) -> None:
     assert wheres(found) == ([], ["smearing"])
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "differences", "remarks"),
+    [
+        ("none", None, [], []),
+        ("ADDGRID", None, [], ["further accuracy"]),
+        ("ADDGRID", "none", ["further accuracy"], []),
+        ("none", "none", [], []),
+    ],
+)
+def test_further_accuracy_is_compared_where_outputs_can_tell_it(
+    first: str, second: str | None, differences: list[str], remarks: list[str], tmp_path: Path
+) -> None:
+    one, other = (PBE if said is None else PBE | {"further accuracy": said} for said in (first, second))
+    assert wheres(two(tmp_path, Settings(aspects=one), Settings(aspects=other))) == (differences, remarks)
+
+
 def test_pseudopotentials_are_compared_by_element(tmp_path: Path) -> None:
     first = Settings(aspects=PBE | {"pseudopotentials": "O PAW_PBE O; Si PAW_PBE Si"})
     second = Settings(aspects=PBE | {"pseudopotentials": "H PAW_PBE H; Si PAW_PBE Si"})

@@ -130,4 +130,7 @@ def test_a_deviation_of_stress_is_accepted_for_crystals(folder: ProjectFolder) -
 
 def test_eps_of_another_measure_is_refused(refused: Callable[..., str]) -> None:
     settings = SETTINGS.replace("num_trajectories: 2", "num_trajectories: 2\n  relative_force_eps: 0.5")
-    assert "relative_force_eps is of max_relative_sd, and uncertainty_type is max_atomic_sd" in refused(settings)
+    assert (
+        "relative_force_eps is of max_relative_sd and component_relative_sd, and uncertainty_type is max_atomic_sd"
+        in refused(settings)
+    )

@@ -309,3 +309,23 @@ def test_structures_are_looked_at_although_settings_are_wrong(folder: Any) -> No
     message = folder.complaint()
     assert "skip_step_mlf is not a setting" in message
     assert "broken.xyz: No structure can be read here" in message
+
+
+def test_mistakes_in_files_that_stages_name_are_told_with_those_of_the_project(folder: Any) -> None:
+    workflow = "Phase0:\n  Geometry: {Bulk: {A: {Path: geometry/water.xyz, Repaet: [1, 1, 1]}}}\n  Run: {Type: Relax}\n"
+    folder.file("flow.yaml", workflow)
+    folder.file("other.yaml", "GENERAL: {name_exp: x}\nTRAINING: {lrr: 1}\n")
+    stages = "STAGES:\n  - explore: {workflow: flow.yaml, replcas: 2}\n  - converge: {models: other.yaml}\n"
+    told = folder.write(stages + MD).complaint()
+    for line in ("aims_PAX.yaml, line 2", "flow.yaml, line 2", "other.yaml, line 2"):
+        assert line in told
+    assert "Repaet" in told
+
+
+def test_a_system_that_is_not_known_yet_is_no_mistake_of_a_workflow(folder: Any) -> None:
+    workflow = "System: sea\nPhase0:\n  Geometry: {Bulk: {A: {Path: nowhere.xyz}}}\n  Run: {Type: Relax}\n"
+    folder.file("flow.yaml", workflow)
+    stages = "STAGES:\n  - explore: {workflow: flow.yaml, replcas: 2}\n"
+    told = folder.write(stages + MD + "MISC: {path_to_geometry: sea.xyz}\n").complaint()
+    assert "nowhere.xyz" in told
+    assert "no system of this project" not in told
