@@ -45,6 +45,7 @@ COSTS: Final[Mapping[str, str]] = {
     "unit/benchmarks/test_labels_needed.py": "torch",
     "unit/campaign/test_diary.py": "torch",
     "unit/campaign/test_inputs.py": "torch",
+    "unit/campaign/test_snapshot.py": "torch",
     "unit/cli/commands/beginning/test_explore.py": "torch",
     "unit/cli/commands/campaign/test_plan.py": "torch",
     "unit/committee": "torch",

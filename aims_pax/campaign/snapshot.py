@@ -218,7 +218,8 @@ def _n_atoms(dataset: Path) -> int:
 def _state(store: RunStore, committee: Committee | None, progress: str | None) -> list[str]:
     counts = store.counts()
     doing = "nothing has been done yet" if progress is None else DOING.get(progress, f"at the stage {progress}")
-    labels = f"{counts.n_received} labels: {counts.n_train} train, {counts.n_valid} validate."
+    test = f", {counts.n_test} test" if counts.n_test else ""
+    labels = f"{counts.n_received} labels: {counts.n_train} train, {counts.n_valid} validate{test}."
     if committee is None:
         return [f"No models yet: {doing}. {labels}"]
     return [f"Generation {committee.generation} of the models: {doing}.", labels]

@@ -117,15 +117,18 @@ def _collecting(name: str, settings: CollectSettings) -> Iterator[tuple[str, str
     if settings.structures is not None:
         files = ", ".join(path.name for path in settings.structures)
         yield name if settings.augment is None else "  and", f"structures of {files}, as they are"
-    yield "  of these", f"{settings.valid_ratio:g} validate, {settings.test_ratio:g} test; inputs and dimers train"
+    yield (
+        "  of these",
+        f"{settings.valid_ratio:g} validate, {settings.test_ratio:g} test; inputs, free atoms and dimers train",
+    )
 
 
 def _exploring(project: Project, name: str, settings: ExploreSettings) -> Iterator[tuple[str, str]]:
     if settings.rounds_with_md:
-        at = " ".join(f"{one:g}" for one in settings.temperature)
-        under = " ".join(f"{one / 1e9:g}" for one in settings.pressure)
+        at = ", ".join(f"{one:g}" for one in settings.temperature)
+        under = ", ".join(f"{one / 1e9:g}" for one in settings.pressure)
         conditions = f"at {at} K" if at else "at the temperature of MD"
-        conditions += f", {under} GPa along periodic directions" if under else ""
+        conditions += f" and {under} GPa along periodic directions" if under else ""
         starts = f"up to {settings.num_random_structures} training structures"
         yield name, f"MD from {starts}, {conditions}; {settings.length:g} ps each, one member drives"
         after = f" after {settings.thermalization_time:g} ps" if settings.thermalization_time else ""
