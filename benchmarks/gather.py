@@ -1,11 +1,11 @@
 """How long it takes to gather 10^5 structures, and how much memory.
 
-    python benchmarks/gather.py [--files 100] [--steps 1000] [--only WORDS]
+    python benchmarks/gather.py [--files 100] [--steps 1000] [--only HDF5]
 
 Writes outputs of MD in the format of VASP's OUTCAR (64 atoms of MgO on springs; four cycles of self-consistency a step,
 the stress, the contributions to the forces), which VASP itself has not written, and gathers them as a person does:
 ``aims-pax gather`` as a process of its own, judged only, and written in each format. Prints seconds of a processor,
-MB of text in each of them, and the peak memory of the process.
+MB of text in each of them, the peak memory of the process, and MB of what it has written.
 """
 
 import argparse
@@ -13,7 +13,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -201,9 +200,9 @@ def write_outcar(path: Path, n_steps: int, *, seed: int) -> None:
         file.write(END)
 
 
-def measured(command: list[str]) -> tuple[float, float, str]:
+def measured(command: list[str], *, out: Path) -> tuple[float, float, str]:
     """Seconds of a processor and peak MB of a process, and what it said; others may use the machine besides."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=out, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     said = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
@@ -213,15 +212,20 @@ def measured(command: list[str]) -> tuple[float, float, str]:
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, said
 
 
-def runs(folder: Path, out: Path) -> Iterator[tuple[str, list[str]]]:
-    """What is measured: words, and the command."""
-    gather = [sys.executable, "-m", "aims_pax", "gather", str(folder)]
-    yield "judged only", [*gather, "--dry-run"]
-    yield "the last steps alone", [*gather, "--dry-run", "--steps", "last"]
-    yield "extxyz in three sets", [*gather, "--out", str(out / "a.extxyz"), "--split", "0.8,0.1,0.1"]
-    yield "HDF5", [*gather, "--out", str(out / "a.h5")]
-    yield "npz", [*gather, "--format", "npz", "--out", str(out / "npz")]
-    yield "deepmd", [*gather, "--format", "deepmd", "--out", str(out / "deepmd")]
+RUNS: Final = {
+    "judged only": ["--dry-run"],
+    "the last steps alone": ["--dry-run", "--steps", "last"],
+    "extxyz in three sets": ["--out", "a.extxyz", "--split", "0.8,0.1,0.1"],
+    "HDF5": ["--out", "a.h5"],
+    "npz": ["--format", "npz", "--out", "npz"],
+    "deepmd": ["--format", "deepmd", "--out", "deepmd"],
+}
+"""What is measured: words, and what `aims-pax gather` is told besides the folder."""
+
+
+def written_mb(folder: Path) -> float:
+    """MB of all files."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
 def main() -> None:
@@ -229,7 +233,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=100)
     parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--only", default="", help="words of the run that is measured alone")
+    parser.add_argument("--only", choices=RUNS, help="the run that is measured alone")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder, out = Path(name, "outputs"), Path(name, "sets")
@@ -240,13 +244,15 @@ def main() -> None:
             write_outcar(home / "OUTCAR", options.steps, seed=number)
         size_mb = sum(path.stat().st_size for path in folder.rglob("OUTCAR")) / 1e6
         print(f"{options.files} outputs of {options.steps} steps of 64 atoms, {size_mb:.0f} MB", flush=True)
-        for words, command in runs(folder, out):
-            if options.only not in words:
-                continue
-            seconds, peak_mb, said = measured(command)
+        for words in [options.only] if options.only else RUNS:
+            before = written_mb(out)
+            seconds, peak_mb, said = measured(
+                [sys.executable, "-m", "aims_pax", "gather", str(folder), *RUNS[words]], out=out
+            )
             kept = next((line.split()[-1] for line in said.splitlines() if line.startswith("VASP")), "?")
             print(
-                f"{words}: {kept} structures, {seconds:.0f} s, {size_mb / seconds:.0f} MB/s, {peak_mb:.0f} MB",
+                f"{words}: {kept} structures, {seconds:.0f} s, {size_mb / seconds:.0f} MB/s, {peak_mb:.0f} MB; "
+                f"{written_mb(out) - before:.0f} MB written",
                 flush=True,
             )
 

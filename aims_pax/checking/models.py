@@ -8,6 +8,7 @@ from aims_pax.committee.hardware import runs_on_cpu
 from aims_pax.errors import Doubt
 from aims_pax.settings.committee.mace import CueqUse
 from aims_pax.settings.methods.reference import PyscfSettings
+from aims_pax.settings.stages.kinds import COLLECT
 
 HASTY_RATE: Final = 2e-3
 """Learning rate above which a model forgets what it knew sooner than it learns what is new."""
@@ -33,6 +34,20 @@ def hasty_finetuning(asked: Asked) -> Iterator[Doubt]:
     found = f"TRAINING.lr is {training.lr:g}{written}, and members begin as {training.pretrained_model}."
     advice = "Such steps are for random weights: the model forgets what it knew before it has learned."
     yield Doubt(asked.project.where("TRAINING", "lr"), found, "1e-4 to 1e-3", advice)
+
+
+def models_left_alone(asked: Asked) -> Iterator[Doubt]:
+    """Models in GENERAL.model_dir beside a dataset that is made: nothing goes on from them."""
+    project, plans = asked.project, asked.project.plans(asked.stages)
+    if not plans or plans[0].kind != COLLECT:
+        return
+    folder = project.folder / project.mace.general.model_dir
+    if found := sorted(file.name for file in folder.glob("*.model")):
+        words = f"{folder} (GENERAL.model_dir) has {', '.join(found)}, and {plans[0].said()} begins without models."
+        advice = (
+            "To begin as one of them: perform_finetuning: true, and its file as pretrained_model. Else it may stay."
+        )
+        yield Doubt(str(project.mace_file), words, "TRAINING.pretrained_model", advice)
 
 
 def cueq(asked: Asked) -> Iterator[Doubt]:

@@ -14,7 +14,7 @@ from aims_pax.checking.asked import Asked, learning
 from aims_pax.checking.cutoffs import cutoffs
 from aims_pax.checking.meshes import meshes
 from aims_pax.checking.methods import charges, methods_apart
-from aims_pax.checking.models import cueq, hasty_finetuning, precision
+from aims_pax.checking.models import cueq, hasty_finetuning, models_left_alone, precision
 from aims_pax.checking.motion import (
     friction,
     pressure,
@@ -343,6 +343,7 @@ RULES: Final[tuple[Callable[[Asked], Iterator[Doubt]], ...]] = (
     weights,
     loss,
     hasty_finetuning,
+    models_left_alone,
     margin,
     cueq,
     committees,

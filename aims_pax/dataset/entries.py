@@ -17,8 +17,10 @@ from aims_pax.dataset.foreign import (
     names_like,
     require_plausible,
     stress_of_virials,
+    temperature_of,
     virials_key,
 )
+from aims_pax.errors import Problem
 from aims_pax.frame import FloatArray, Frame, Label, Split
 from aims_pax.spoken import Spoken, spoken_of
 
@@ -62,7 +64,7 @@ class Entry:
 
     Its forces are those of the file or calculator, also on atoms that its constraints hold. `split` is the place that
     it has in the dataset that it comes from; None where that does not say. `source` is what this program has noted of
-    where it comes from.
+    where it comes from, `temperature_k` that of its MD where the file tells it.
     """
 
     frame: Frame
@@ -75,6 +77,7 @@ class Entry:
     is_masked: bool = False
     split: Split | None = None
     source: str = ""
+    temperature_k: float | None = None
 
 
 def atoms_of_block(block: str) -> Any:
@@ -146,6 +149,17 @@ def entry_of(atoms: Any, index: int, path: Path, keys: Keys) -> Entry:
         is_masked=forces_are_masked(label.forces, constraints_of(atoms).fixed),
         split=_split(found),
         source=str(found.get("source", "")) if "label_id" in found else "",  # the word may mean anything elsewhere
+        temperature_k=temperature_of(found),
+    )
+
+
+def fault_of(path: Path, index: int, found: str, keys: Keys, named_by: str) -> Problem:
+    """What is told of a structure that is none, by what :func:`entry_of` says of it."""
+    return Problem(
+        where=f"{path}, structure {index + 1}",
+        found=found,
+        allowed=f"{keys.energy} in eV, {keys.forces} in eV/Å and, if there is a stress, {keys.stress} in eV/Å³",
+        advice=f"If the file uses other names, give them as {named_by}." if "has no" in found else "",
     )
 
 

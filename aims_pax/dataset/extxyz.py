@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from aims_pax.dataset.durable import replacing
-from aims_pax.dataset.entries import SETTINGS_OF_KEYS, Entry, Keys, Unlabelled, atoms_of_block, entry_of
+from aims_pax.dataset.entries import SETTINGS_OF_KEYS, Entry, Keys, Unlabelled, atoms_of_block, entry_of, fault_of
 from aims_pax.dataset.foreign import mask_remarks
 from aims_pax.dataset.hdf5.opening import FAULTS, KINDS, hdf5_file, is_hdf5
 from aims_pax.errors import Problem, StructureError
@@ -73,6 +73,8 @@ class Dataset:
         Structures that their program has not labelled, and that are left out.
     sources : tuple of str
         What this program has noted of where each structure comes from; none where it is of other programs.
+    temperatures_k : tuple of float or None, K
+        Of the MD that each structure comes from; None of those that do not tell it.
     """
 
     path: Path
@@ -88,6 +90,7 @@ class Dataset:
     splits: tuple[Split | None, ...] = ()
     n_unlabelled: int = 0
     sources: tuple[str, ...] = ()
+    temperatures_k: tuple[float | None, ...] = ()
 
     @property
     def has_splits(self) -> bool:
@@ -101,6 +104,7 @@ class Dataset:
             structures=tuple(self.structures[index] for index in chosen),
             splits=tuple(self.splits[index] for index in chosen) if self.splits else (),
             sources=tuple(self.sources[index] for index in chosen) if self.sources else (),
+            temperatures_k=tuple(self.temperatures_k[index] for index in chosen) if self.temperatures_k else (),
             dimers=tuple(place for place, index in enumerate(chosen) if index in set(self.dimers)),
         )
 
@@ -225,7 +229,7 @@ class _Collected:
             atoms = atoms_of_block(structure) if isinstance(structure, str) else structure
             self.entries.append(entry_of(atoms, index, self.path, self.keys))
         except ValueError as error:
-            self.problems.append(_fault(self.path, index, str(error), self.keys, self.named_by))
+            self.problems.append(fault_of(self.path, index, str(error), self.keys, self.named_by))
 
     def add_read(self, index: int, read: Callable[[], Any]) -> None:
         """Read one by its own reader, which says what is wrong with it."""
@@ -276,6 +280,7 @@ def _dataset(path: Path, entries: list[Entry], *, n_unlabelled: int) -> Dataset:
         splits=tuple(entry.split for entry in labelled) if any(entry.split for entry in labelled) else (),
         n_unlabelled=n_unlabelled,
         sources=tuple(entry.source for entry in labelled) if any(entry.source for entry in labelled) else (),
+        temperatures_k=tuple(entry.temperature_k for entry in labelled),
     )
 
 
@@ -381,15 +386,6 @@ def _text(text: str) -> str:
         return f'"{text}"' if " " in text else text
     escaped = ("_JSON " + json.dumps(text)).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _fault(path: Path, index: int, found: str, keys: Keys, named_by: str) -> Problem:
-    return Problem(
-        where=f"{path}, structure {index + 1}",
-        found=found,
-        allowed=f"{keys.energy} in eV, {keys.forces} in eV/Å and, if there is a stress, {keys.stress} in eV/Å³",
-        advice=f"If the file uses other names, give them as {named_by}." if "has no" in found else "",
-    )
 
 
 def _shortened(problems: list[Problem], path: Path) -> list[Problem]:

@@ -1,6 +1,7 @@
 """What labelled structures of other programs hold that ours do not: free atoms, virials, other units and names, forces
 that were set to zero."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,11 @@ NO_CONFIG_TYPE: Final = "Default"
 
 DIMER: Final = "dimer"
 """That of two atoms whose distance is scanned."""
+
+TEMPERATURES: Final = ("temperature", "temperature_k", "temp_k")
+"""What a temperature in K is called on comment lines, in lower case."""
+
+_KELVIN: Final = re.compile(r"(?<![A-Za-z0-9.])(\d{1,5}(?:\.\d+)?)[ _]?K(?![A-Za-z0-9])")
 
 MAX_STRESS_EV_PER_ANG3: Final = 10.0
 """1.6 TPa, beyond all static experiments. A few kbar or some GPa, read as eV/Å³, are above."""
@@ -66,6 +72,16 @@ def config_type_of(found: Mapping[str, Any]) -> str:
     """The `config_type` of a structure; empty where it has none, which MACE calls Default."""
     kind = str(found.get("config_type", "")).strip()
     return "" if kind == NO_CONFIG_TYPE else kind
+
+
+def temperature_of(found: Mapping[str, Any]) -> float | None:
+    """Temperature (K) that a structure comes from: one of :data:`TEMPERATURES`, else of `config_type` (``at_300K``)."""
+    own = {str(name).lower(): value for name, value in found.items()}
+    for name in TEMPERATURES:
+        if isinstance(own.get(name), int | float | np.number) and np.isfinite(own[name]) and own[name] >= 0:
+            return float(own[name])
+    said = _KELVIN.search(str(found.get("config_type", "")))
+    return None if said is None else float(said[1])
 
 
 def virials_key(stress_key: str) -> str:

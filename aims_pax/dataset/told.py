@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from aims_pax.constraints import constraints_of
 from aims_pax.dataset.entries import Keys, atoms_of_block
-from aims_pax.dataset.foreign import config_type_of, names_like, virials_key
+from aims_pax.dataset.foreign import config_type_of, names_like, temperature_of, virials_key
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import BoolArray, FloatArray, Frame
 from aims_pax.xyz import blocks
@@ -94,6 +94,8 @@ class Told:
         By which the values were found.
     fixed : (n_atoms, 3) bool, or None
         What its constraints hold.
+    temperature_k : float or None, K
+        Of the MD that it comes from.
     """
 
     frame: Frame
@@ -104,6 +106,7 @@ class Told:
     kind: str
     names: tuple[str, ...]
     fixed: BoolArray | None = None
+    temperature_k: float | None = None
 
 
 def structures_in(path: Path, families: tuple[Names, ...]) -> Iterator[Told]:
@@ -218,6 +221,7 @@ def _told(atoms: Any, values: Mapping[str, Any], names: Names, *, number: int, p
         kind=str(values.get("config_type", "")),
         names=tuple(name for name in (energy, forces, stress) if name),
         fixed=constraints_of(atoms).fixed,
+        temperature_k=temperature_of(values),
     )
 
 

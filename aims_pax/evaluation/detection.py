@@ -1,12 +1,22 @@
 """How well a score tells where errors are large: rates of what is flagged against thresholds, and ranks."""
 
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aims_pax.errors import ShapeError
 from aims_pax.evaluation.intervals import wilson
 from aims_pax.frame import FloatArray, IntArray
+
+LEAST_STRUCTURES: Final = 10
+"""With fewer structures a rate is not worth a line."""
+
+WORST: Final = 0.75
+"""Errors above this quantile of theirs are those that ought to be found."""
+
+N_THRESHOLDS: Final = 40
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +60,18 @@ class Detection:
         pairs = zip(self.n_right, self.n_flagged, strict=True)
         return np.array([_rate(int(right), int(flagged)) for right, flagged in pairs])
 
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """What a table tells of each threshold."""
+        rates, values = self.true_positive_rate(), self.predictive_value()
+        return {
+            "tolerance": np.full(len(self.thresholds), self.tolerance),
+            "threshold": self.thresholds,
+            "n_flagged": self.n_flagged,
+            "n_right": self.n_right,
+            **{f"true_positive_rate{end}": rates[:, place] for place, end in enumerate(("", "_low", "_high"))},
+            **{f"predictive_value{end}": values[:, place] for place, end in enumerate(("", "_low", "_high"))},
+        }
+
 
 def detect(score: FloatArray, error: FloatArray, *, tolerance: float, thresholds: FloatArray) -> Detection:
     """Count what scores (n_structures,) flag of errors (n_structures,) at each threshold (n,).
@@ -63,6 +85,23 @@ def detect(score: FloatArray, error: FloatArray, *, tolerance: float, thresholds
     flagged, wrong = score[None, :] > thresholds[:, None], error > tolerance
     n_right = (flagged & wrong).sum(axis=1)
     return Detection(tolerance, thresholds, len(error), int(wrong.sum()), flagged.sum(axis=1), n_right)
+
+
+def detect_worst(score: FloatArray, error: FloatArray) -> Detection:
+    """What scores flag of the quarter with the largest errors, at thresholds over the whole range of scores (n,)."""
+    thresholds = np.unique(np.quantile(score, np.linspace(0.0, 1.0, N_THRESHOLDS))[:-1])
+    return detect(score, error, tolerance=float(np.quantile(error, WORST)), thresholds=thresholds)
+
+
+def tau_of(score: FloatArray, error: FloatArray, *, tolerance: float) -> float:
+    """The score that goes with a tolerance of errors: times the slope of scores over errors (n,), through zero.
+
+    Notes
+    -----
+    AiiDA-TrainsPot. NaN where no error is above zero.
+    """
+    square = float(np.square(error).sum())
+    return float((score * error).sum()) / square * tolerance if square else float("nan")
 
 
 def rank_correlation(score: FloatArray, error: FloatArray) -> float | None:

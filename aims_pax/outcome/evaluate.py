@@ -47,6 +47,8 @@ class MeasuredModels:
         The structures.
     files : tuple of str and int
         Names of the files that they come from, and how many of each.
+    temperatures_k : tuple of float or None, K
+        Of the MD that the structures come from; empty where none is told.
     """
 
     names: tuple[str, ...]
@@ -58,6 +60,7 @@ class MeasuredModels:
     remarks: tuple[Problem, ...] = ()
     frames: Sequence[Frame] = ()
     files: tuple[tuple[str, int], ...] = ()
+    temperatures_k: tuple[float | None, ...] = ()
 
     def text(self) -> str:
         """A heading and the table of errors."""
@@ -91,7 +94,7 @@ class MeasuredModels:
         methods = [Method(name, (number,)) for number, name in enumerate(self.names)]
         if len(methods) > 1:
             methods.append(Method("committee mean", tuple(range(len(methods)))))
-        matched = Matched(tuple(methods), self.frames, self.labels, self.predictions, self.files)
+        matched = Matched(tuple(methods), self.frames, self.labels, self.predictions, self.files, self.temperatures_k)
         return Assessment(matched, self.text(), self.remarks, self.record())
 
     def of_product(self, name: str, member: int) -> "MeasuredModels":
@@ -179,7 +182,8 @@ def evaluate_models(
     given = given_data(data, keys)
     called = names_of(models) if names is None else tuple(names)
     measure = ErrorsOn(given.path, given.structures, called, (*_remarks_on_mixed(models), *given.remarks))
-    return replace(measure.validate(load_models(models, device=devices_of(device))), files=given.files)
+    measured = measure.validate(load_models(models, device=devices_of(device)))
+    return replace(measured, files=given.files, temperatures_k=given.temperatures_k)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,12 +199,15 @@ class GivenData:
         Names of files, and how many structures each has.
     remarks : tuple of Problem
         What may be wrong with them.
+    temperatures_k : tuple of float or None, K
+        Of the MD that they come from.
     """
 
     path: Path
     structures: tuple[tuple[Frame, Label], ...]
     files: tuple[tuple[str, int], ...]
     remarks: tuple[Problem, ...]
+    temperatures_k: tuple[float | None, ...]
 
 
 def given_data(data: "Path | Sequence[Path] | Sequence[Atoms]", keys: Keys | None) -> GivenData:
@@ -219,6 +226,7 @@ def given_data(data: "Path | Sequence[Path] | Sequence[Atoms]", keys: Keys | Non
         tuple(pair for one in read for pair in one.structures),
         tuple((name, len(one.structures)) for name, one in zip(names, read, strict=True)),
         tuple(remark for some in remarks for remark in some),
+        tuple(one for dataset in read for one in dataset.temperatures_k),
     )
 
 

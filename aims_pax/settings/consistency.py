@@ -358,7 +358,8 @@ def _model_problems(
     takes_models = settings.bringing is not None or settings.judging is not None
     if mace.general.model_dir.name not in ("model", "models") and not takes_models:
         found = f"{dotted(keys)} is {mace.general.model_dir}, and no initial_train_dataset is given to go on with."
-        yield Problem(document.where(keys), found, "", "Models are exported to results/. Remove it.")
+        advice = "Models are exported to results/. Remove it; members begin as a model by TRAINING.pretrained_model."
+        yield Problem(document.where(keys), found, "", advice)
     yield from finetuning_problems(mace, document)
     keys = ("MISC", "compile")
     if mace.misc.compile and mace.architecture.embed:

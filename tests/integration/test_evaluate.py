@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from typer.testing import CliRunner, Result
 
 import aims_pax as ap
@@ -112,6 +113,17 @@ def test_python_tells_errors_by_element(models: list[Path], data: Path) -> None:
         measure = found.row("force_component", kind="element", group=symbol).measure
         assert measure.mae == pytest.approx(FORCE_SHIFT_EV_PER_ANG, rel=1e-9)
     assert "by element" in found.text()
+
+
+def test_temperatures_of_the_data_are_told_apart(models: list[Path]) -> None:
+    images = []
+    for step, frame in enumerate(water_frames(6)):
+        images.append(Atoms("OH2", frame.positions, info={"REF_energy": -14.0, "temperature": 300 * (1 + step % 2)}))
+        images[-1].arrays["REF_forces"] = np.zeros((3, 3))
+    found = ap.evaluate(models, images, device="cpu").assessment()
+    assert found.row("energy", kind="temperature", group="600 K").measure.n_values == 3
+    assert "Errors by density: no structure is periodic in three directions." in found.text()
+    assert "Nothing is told of what disagreement says of errors: 6 structures are fewer than 10." in found.text()
 
 
 def test_models_that_are_no_committee_stand_side_by_side(models: list[Path], data: Path, tmp_path: Path) -> None:

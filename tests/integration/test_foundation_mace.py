@@ -20,10 +20,25 @@ from aims_pax.frame import Stage
 from aims_pax.settings import load_project
 from aims_pax.stages import assembly
 
-from .projects import TINY_MACE, WATER, Watcher, changed, in_child, loaded, run, water_project, write_project
+from .projects import (
+    TINY_MACE,
+    WATER,
+    Watcher,
+    changed,
+    in_child,
+    labels_of,
+    loaded,
+    run,
+    water_project,
+    write_project,
+)
 from .resuming import IN_ACTIVE, IN_INITIAL, assert_same, killing, outcome_of
+from .test_explore_mace import AUGMENT, FEW, explored
+from .test_explore_mace import project_of as explored_project
+from .test_explore_mace import run as run_explored
 
 MOLECULES = {"water": "H2O", "methanol": "CH3OH"}
+EXPLORE: dict[str, Any] = {"explore": FEW | {"max_loops": 1, "thr_forces": 1e-7}}
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +173,48 @@ def test_a_model_that_can_not_be_begun_as_is_refused(foundation: Path, tmp_path:
         (folder / "mace.yaml").write_text(yaml.safe_dump({**models, "TRAINING": training}), encoding="utf-8")
         found = [problem.found for problem in check_project(loaded(folder), (Stage.INITIAL,)).problems]
         assert any(words in one for one in found), found
+
+
+def tuned_project(folder: Path, stages: list[Any], model: Path, **training: Any) -> Path:
+    """Stages of water by GFN2-xTB, whose members begin as a model."""
+    made = explored_project(folder, stages)
+    tuned = {"perform_finetuning": True, "pretrained_model": str(model), "lr": 1e-3, **training}
+    models = {key: value for key, value in TINY_MACE.items() if key != "ARCHITECTURE"}
+    (made / "mace.yaml").write_text(yaml.safe_dump({**models, "TRAINING": tuned}), encoding="utf-8")
+    return made
+
+
+def test_members_that_begin_as_a_model_learn_what_is_made_and_explore(foundation: Path, tmp_path: Path) -> None:
+    stages = [{"collect": {"augment": AUGMENT}}, {"converge": {"max_convergence_epochs": 3}}, EXPLORE]
+    run_explored(tuned_project(tmp_path, stages, foundation))
+    (course,) = explored(tmp_path).rounds[1:]
+    assert course.n_labelled > 0, "members differ, and so does what they say of frames"
+    files = sorted((tmp_path / "results" / "committee").glob("*.model"))
+    assert len(files) == 2
+    structures = [one.frame for one in labels_of(tmp_path)][:6]
+    begun, *ended = (load_models([file], device="cpu").predict(structures) for file in (foundation, *files))
+    for first, second, origin in zip(*ended, begun, strict=True):
+        for one, other in ((first, origin), (second, origin), (first, second)):
+            assert 0 < np.abs(one.forces - other.forces).max() < 0.1, "eV/Å, after some epochs at a small rate"
+
+
+def test_members_that_begin_as_a_model_and_would_stay_alike_are_refused(foundation: Path, tmp_path: Path) -> None:
+    def found(stages: list[Any], **training: Any) -> list[str]:
+        project = load_project(tuned_project(tmp_path, stages, foundation, **training), stages=(Stage.ACTIVE,))
+        report = check_project(project, (Stage.ACTIVE,))
+        assert not any("random weights" in fact for fact in report.facts)
+        return [problem.found for problem in report.problems]
+
+    made = [{"collect": {"augment": AUGMENT}}, "converge", EXPLORE]
+    (refused,) = found(made, batch_size=20)
+    assert refused.endswith(
+        "13 training structures are a single batch (TRAINING.batch_size 20): the members would stay the same."
+    )
+    assert found(made, batch_size=20, finetuning_choice="lora") == [], "each has matrices of its own"
+    shutil.copy(foundation.parents[1] / "training.extxyz", tmp_path / "a.extxyz")
+    shutil.copy(foundation.parents[1] / "validation.extxyz", tmp_path / "b.extxyz")
+    given = {"initial_train_dataset": "a.extxyz", "initial_valid_dataset": "b.extxyz"}
+    brought = [{"explore": EXPLORE["explore"] | given}]
+    (refused,) = found(brought, batch_size=8)
+    assert "training structures are a single batch (TRAINING.batch_size 8)" in refused
+    assert found(brought, batch_size=2) == []

@@ -6,6 +6,7 @@ comment line. All stand in one batch, since MACE takes all batches to be of one 
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +38,9 @@ WEIGHED: Final = ("energy", "forces", "stress", "virials", "dipole", "charges")
 
 MAX_COMPACT_BYTES: Final = 32 * 1024
 """Larger arrays do not fit beside their descriptions, for which HDF5 has 64 kB."""
+
+MAX_ATTRIBUTES: Final = 32
+"""So many stand in the header of a group. Beyond 8, HDF5 gives each group a heap and a tree of its own, 1.8 kB."""
 
 MAX_SHARED: Final = 1000
 """Values of which it is remembered where they stand: cells may all be different."""
@@ -75,7 +79,13 @@ class _Batch:
         self._shared: dict[tuple[str, object], Any] = {}
         self._layouts = h5p.create(h5p.DATASET_CREATE), h5p.create(h5p.DATASET_CREATE)
         self._layouts[True].set_layout(h5d.COMPACT)
-        self._scalar, self._numbers = h5s.create(h5s.SCALAR), {"f": h5t.IEEE_F64LE, "i": h5t.STD_I64LE}
+        self._group = h5p.create(h5p.GROUP_CREATE)
+        self._group.set_attr_phase_change(MAX_ATTRIBUTES, 0)
+        for one in (*self._layouts, self._group):
+            one.set_obj_track_times(False)
+        self._numbers = {"f": h5t.IEEE_F64LE, "i": h5t.STD_I64LE}
+        self._space = lru_cache(MAX_SHARED)(lambda shape: h5s.create_simple(shape) if shape else h5s.create(h5s.SCALAR))
+        self._text = lru_cache(MAX_SHARED)(_text)
 
     def add(self, structure: LabelledFrame) -> None:
         """Write one structure."""
@@ -86,7 +96,7 @@ class _Batch:
         said |= {name: label.extras.get(name) for name in ("dipole", "charges")}
         said |= {"total_charge": frame.charge, "total_spin": frame.spin}
         properties = {name: np.asarray(value, np.float64) for name, value in said.items() if value is not None}
-        group = h5g.create(self._home, f"config_{self.n_written}".encode())
+        group = h5g.create(self._home, f"config_{self.n_written}".encode(), gcpl=self._group)
         self._write(group, {"atomic_numbers": frame.numbers, "positions": frame.positions})
         self._write(h5g.create(group, b"properties"), properties)
         self._share(group, "cell", frame.cell.tobytes(), lambda: self._write(group, {"cell": frame.cell}))
@@ -115,24 +125,33 @@ class _Batch:
         """Write numbers below a group."""
         from h5py import h5d, h5s
 
-        for name, array in arrays.items():
-            space = h5s.create_simple(array.shape) if array.ndim else self._scalar
-            layout = self._layouts[array.nbytes <= MAX_COMPACT_BYTES]
-            dataset = h5d.create(home, name.encode(), self._numbers[array.dtype.kind], space, layout)
-            dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(array) if array.ndim else array)
+        for name, given in arrays.items():
+            array = np.asarray(given, f"<{given.dtype.kind}8", order="C")
+            kind, layout = self._numbers[array.dtype.kind], self._layouts[array.nbytes <= MAX_COMPACT_BYTES]
+            dataset = h5d.create(home, name.encode(), kind, self._space(array.shape), layout)
+            dataset.write(h5s.ALL, h5s.ALL, array, mtype=kind)
 
     def _tell(self, group: Any, facts: Mapping[str, int | str]) -> None:
         """Write attributes of a group."""
-        from h5py import h5a, h5t
+        from h5py import h5a
 
         for name, fact in facts.items():
             if isinstance(fact, int):
                 kind, value = self._numbers["i"], np.array(fact, dtype=np.int64)
             else:
-                kind, value = h5t.C_S1.copy(), np.array(fact.encode())
-                kind.set_size(value.dtype.itemsize)
-                kind.set_cset(h5t.CSET_UTF8)
-            h5a.create(group, name.encode(), kind, self._scalar).write(value, mtype=kind)
+                value = np.array(fact.encode())
+                kind = self._text(value.dtype.itemsize)
+            h5a.create(group, name.encode(), kind, self._space(())).write(value, mtype=kind)
+
+
+def _text(n_bytes: int) -> Any:
+    """HDF5's type of UTF-8 of so many bytes."""
+    from h5py import h5t
+
+    kind = h5t.C_S1.copy()
+    kind.set_size(n_bytes)
+    kind.set_cset(h5t.CSET_UTF8)
+    return kind
 
 
 def _told_of(structure: LabelledFrame) -> dict[str, int | str]:

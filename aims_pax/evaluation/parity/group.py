@@ -1,4 +1,4 @@
-"""Structures and atoms that are told by themselves: by element, kind, composition, system and file."""
+"""Structures and atoms that are told by themselves: by element, condition, kind, composition, system and file."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from aims_pax.evaluation.blocks import blocks_of
+from aims_pax.evaluation.parity.condition import Condition, both_of
 from aims_pax.evaluation.parity.matched import Matched
 from aims_pax.evaluation.parity.quantity import Values
 from aims_pax.frame import Frame, IntArray
@@ -25,7 +26,8 @@ class Grouping:
     Parameters
     ----------
     kind : str
-        ``all``, ``element``, ``config_type``, ``composition``, ``system``, ``file``.
+        ``all``, ``element``, ``density``, ``temperature``, ``density_and_temperature``, ``config_type``,
+        ``composition``, ``system``, ``file``.
     names : tuple of str
         Of the groups.
     of_structure : (n_structures,) int, or None
@@ -57,6 +59,8 @@ def groupings_of(matched: Matched) -> list[Grouping]:
     whole = np.zeros(len(frames), dtype=np.int64)
     blocks = _numbered(blocks_of(frames), len(frames))
     found = [Grouping("all", ("all",), whole, blocks), Grouping("element", _symbols(), None, blocks)]
+    for one in _conditions(matched):
+        found.append(Grouping(one.kind, one.names, one.codes, _blocks_within(frames, one.codes)))
     words = {
         "config_type": [frame.config_type or "none" for frame in frames],
         "composition": [composition_of(frame) for frame in frames],
@@ -70,6 +74,12 @@ def groupings_of(matched: Matched) -> list[Grouping]:
             seen.add(codes.tobytes())
             found.append(Grouping(kind, known, codes, _blocks_within(frames, codes)))
     return found
+
+
+def _conditions(matched: Matched) -> list[Condition]:
+    """Densities and temperatures as far as they differ, and both at once where both do."""
+    found = [one for one in (matched.density, matched.temperature) if len(one.names) > 1]
+    return [*found, both_of(*found)] if len(found) > 1 else found
 
 
 def composition_of(frame: Frame) -> str:

@@ -6,6 +6,7 @@ from typing import Final
 
 from aims_pax.errors import ShapeError
 from aims_pax.evaluation.metrics import MemberPrediction
+from aims_pax.evaluation.parity.condition import Condition, density_groups, temperature_groups
 from aims_pax.frame import FloatArray, Frame, Label
 
 PER_BLOCK: Final = 256
@@ -66,6 +67,8 @@ class Matched:
     frames, labels, predictions : sequences
     files : tuple of str and int
         Where the structures come from, in their order: name of a file, and how many of it.
+    temperatures_k : sequence of float or None, K
+        Of what the structures come from; empty where none is told.
     """
 
     methods: tuple[Method, ...]
@@ -73,11 +76,24 @@ class Matched:
     labels: Sequence[Label]
     predictions: Sequence[MemberPrediction]
     files: tuple[tuple[str, int], ...] = ()
+    temperatures_k: Sequence[float | None] = ()
 
     def __post_init__(self) -> None:
         lengths = {len(self.frames), len(self.labels), len(self.predictions)}
         if len(lengths) > 1 or 0 in lengths:
             raise ShapeError(f"{sorted(lengths)} frames, labels and predictions do not belong together")
+        if self.temperatures_k and len(self.temperatures_k) != len(self.frames):
+            raise ShapeError(f"{len(self.temperatures_k)} temperatures do not belong to {len(self.frames)} frames")
+
+    @property
+    def density(self) -> Condition:
+        """How dense the structures are."""
+        return density_groups(self.frames)
+
+    @property
+    def temperature(self) -> Condition:
+        """How hot they were."""
+        return temperature_groups(self.temperatures_k or [None] * len(self.frames))
 
     def blocks(self, method: Method) -> Iterator[Block]:
         """All of them, some at a time."""

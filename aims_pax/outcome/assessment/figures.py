@@ -8,8 +8,10 @@ from typing import Any, Final
 import numpy as np
 
 from aims_pax.evaluation.parity import MARKS, Matched, Method, Quantity, Row, curve_of
+from aims_pax.evaluation.parity.condition import BOTH
 from aims_pax.evaluation.parity.quantity import ANGLE, COMPONENT, DIFFERENCE, ENERGY, STRESS
 from aims_pax.outcome.assessment.clouds import angles_panel, limits_of, parity_cloud, seen_of
+from aims_pax.outcome.assessment.conditions import write_matrices
 from aims_pax.outcome.assessment.tables import largest_groups, plain_number
 from aims_pax.report.paper.angles import AnglesPanel, draw_angles
 from aims_pax.report.paper.cloud import Cloud
@@ -44,7 +46,8 @@ def write_figures(matched: Matched, rows: Sequence[Row], folder: Path) -> list[P
     written = _parity(matched, methods, whole, folder / "parity")
     written += _cumulative(matched, methods, whole, folder / "cumulative")
     written += _angles(matched, methods, folder / "force_angles")
-    for kind in dict.fromkeys(row.kind for row in rows if row.kind != "all"):
+    written += write_matrices(matched, methods, rows, folder / f"errors_by_{BOTH}")
+    for kind in dict.fromkeys(row.kind for row in rows if row.kind not in ("all", BOTH)):
         written += _groups(rows, kind, methods, folder / f"errors_by_{kind}")
     return written
 

@@ -2,15 +2,23 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.entries import Keys
-from aims_pax.errors import Problem
-from aims_pax.evaluation.parity import Matched, Row, groupings_of, measured_rows
+from aims_pax.errors import Problem, ShapeError
+from aims_pax.evaluation.parity import Matched, Method, Row, groupings_of, measured_rows
+from aims_pax.outcome.assessment.conditions import condition_lines
+from aims_pax.outcome.assessment.disagreement import (
+    Disagreement,
+    committee_of,
+    disagreement_lines,
+    disagreements,
+    write_disagreement,
+)
 from aims_pax.outcome.assessment.figures import drawn_methods, write_figures
 from aims_pax.outcome.assessment.pairing import paired
 from aims_pax.outcome.assessment.tables import group_tables, quantity_table
@@ -42,6 +50,25 @@ class Assessment:
         """Every measure: of each method and quantity, of the whole set and by group."""
         return tuple(measured_rows(self.matched, groupings_of(self.matched)))
 
+    @cached_property
+    def disagreement(self) -> tuple[Disagreement, ...]:
+        """What the members' disagreement tells of the error of their mean; empty where there is no committee."""
+        return disagreements(self.matched)
+
+    def as_committee(self) -> "Assessment":
+        """The same with the mean of all methods besides, as of the members of one committee.
+
+        Raises
+        ------
+        ShapeError
+            There is one method alone, or their mean is there already.
+        """
+        methods = self.matched.methods
+        if len(methods) < 2 or committee_of(self.matched) is not None:
+            raise ShapeError(f"{len(methods)} methods are no members of which a mean is missing")
+        mean = Method("committee mean", tuple(range(len(methods))))
+        return replace(self, matched=replace(self.matched, methods=(*methods, mean)))
+
     def row(self, quantity: str, *, method: str | None = None, kind: str = "all", group: str = "all") -> Row:
         """One of them.
 
@@ -53,7 +80,8 @@ class Assessment:
         method : str or None
             The last one, which is the mean where there is one, when None.
         kind, group : str
-            ``element`` and ``H``, ``composition`` and ``H2O``, ``config_type``, ``system``, ``file``.
+            ``element`` and ``H``, ``composition`` and ``H2O``, ``density`` and ``2.5 g/cm³``, ``temperature`` and
+            ``300 K``, ``density_and_temperature`` and ``2.5 g/cm³, 300 K``, ``config_type``, ``system``, ``file``.
 
         Raises
         ------
@@ -75,12 +103,17 @@ class Assessment:
         names = [method.name for method in self.matched.methods]
         parts = [self.opening, quantity_table(self.rows, names), group_tables(self.rows, names)]
         left = len(names) - len(drawn_methods(self.matched))
+        disagreeing = disagreement_lines(self.matched, self.disagreement)
+        parts += ["\n".join(condition_lines(self.matched, self.rows)), "\n".join(disagreeing)]
         parts += [f"Figures show {len(names) - left} of {len(names)} methods, tables all."] if left else []
         return "\n\n".join(part for part in parts if part)
 
     def record(self) -> dict[str, Any]:
         """Plain values, with the text."""
-        return {**self.besides, "text": self.text(), "measures": [row.record() for row in self.rows]}
+        told = {**self.besides, "text": self.text(), "measures": [row.record() for row in self.rows]}
+        if committee_of(self.matched) is not None:
+            told["disagreement"] = [one.record() for one in self.disagreement]
+        return told
 
     def write(self, folder: str | Path) -> list[Path]:
         """Write metrics.json, metrics.txt, errors.csv, and each figure as PNG, PDF and CSV; the folder is made.
@@ -98,7 +131,8 @@ class Assessment:
         with replacing(paths[1]) as file:
             file.write(self.text() + "\n")
         self.table().write_csv(paths[2])
-        return [*paths, *write_figures(self.matched, self.rows, folder)]
+        paths += write_figures(self.matched, self.rows, folder)
+        return [*paths, *write_disagreement(self.disagreement, folder / "disagreement")]
 
 
 def compare_files(

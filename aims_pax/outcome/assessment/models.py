@@ -55,6 +55,7 @@ def assess_apart(
         labels,
         joined,
         given.files,
+        given.temperatures_k,
     )
     remarks = (*given.remarks, *unit_remarks(given.path, given.structures))
     opening = f"{len(frames)} structures of {given.path.name}, by each model alone"

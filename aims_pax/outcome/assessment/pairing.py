@@ -57,6 +57,7 @@ class _Reference:
 
     frames: list[Frame] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
+    temperatures_k: list[float | None] = field(default_factory=list)
     indices: list[int | None] = field(default_factory=list)
     free: list[bool] = field(default_factory=list)
     names: dict[str, None] = field(default_factory=dict)
@@ -107,6 +108,7 @@ def paired(
         [reference.labels[place] for place in kept],
         predictions,
         _counted(reference.files, kept),
+        [reference.temperatures_k[place] for place in kept],
     )
     return Paired(matched, tuple(found_by), (*_left_out(reference, whole), *_doubts(matched)))
 
@@ -118,6 +120,7 @@ def _read(data: Sequence[Path], keys: Keys) -> _Reference:
         for one in structures_in(path, (Names.of_keys(keys), USUAL)):
             read.frames.append(one.frame)
             read.labels.append(Label(one.energy, one.forces, one.stress, name, 0.0))
+            read.temperatures_k.append(one.temperature_k)
             read.indices.append(one.index)
             read.free.append(is_free_atom(one.frame, {"config_type": one.kind}))
             read.names |= dict.fromkeys(one.names)

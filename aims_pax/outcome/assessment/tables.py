@@ -5,6 +5,7 @@ from math import floor, log10
 from typing import Final
 
 from aims_pax.evaluation.parity import MARKS, QUANTITIES, Row
+from aims_pax.evaluation.parity.condition import BOTH, DENSITY, TEMPERATURE
 from aims_pax.evaluation.parity.quantity import COMPONENT, ENERGY, Quantity
 
 MOST_SHOWN: Final = 12
@@ -43,18 +44,23 @@ def _cells(row: Row) -> list[str]:
 
 def group_tables(rows: Sequence[Row], methods: Sequence[str]) -> str:
     """A table for each way to part the set: errors of energy and forces, a line for each group and method."""
-    kinds = list(dict.fromkeys(row.kind for row in rows if row.kind != "all"))
+    kinds = list(dict.fromkeys(row.kind for row in rows if row.kind not in ("all", BOTH)))  # of both there is a figure
     found = _by(rows)
     tables = [_group_table(kind, largest_groups(rows, kind), found, methods) for kind in kinds]
     return "\n\n".join(table for table in tables if table)
 
 
 def largest_groups(rows: Sequence[Row], kind: str) -> list[tuple[str, int]]:
-    """Names of groups and how many force components (or energies) they have, the largest first; elements by symbol."""
+    """Names of groups and how many force components (or energies) they have, the largest first.
+
+    Elements are by symbol, densities and temperatures from the lowest.
+    """
     sizes: dict[str, int] = {}
     for row in rows:
         if row.kind == kind:
             sizes[row.group] = max(sizes.get(row.group, 0), row.measure.n_values)
+    if kind in (DENSITY, TEMPERATURE):
+        return list(sizes.items())
     ordered = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
     return sorted(ordered) if kind == "element" else ordered
 

@@ -7,26 +7,18 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from aims_pax.evaluation.blocks import Interval
-from aims_pax.frame import FloatArray, Frame, IntArray
+from aims_pax.evaluation.density import density_of, edges_of, has_density, places_in, words_of
+from aims_pax.frame import FloatArray, IntArray
 from aims_pax.page.charts.parity import NOTHING_KEPT
 from aims_pax.page.comparison import Compared, Comparison
 from aims_pax.page.figure import Absent, Figure, Panel
 from aims_pax.page.material import Material
+from aims_pax.report.paper.cells import CellsPanel, draw_cells
 from aims_pax.report.style import BLUE, PALE_BLUE
 from aims_pax.report.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-AMU_PER_ANG3_G_PER_CM3: Final = 1.66053906660
-"""One u/Å³ in g/cm³ (CODATA 2018)."""
-
-MOST_BINS: Final = 6
-LEAST_IN_BIN: Final = 3
-"""Structures, on average, for which a further bin is made."""
-
-SAME_DENSITY: Final = 1e-3
-"""Densities that differ by less than this share of them are one."""
 
 UNKNOWN: Final = "not from MD"
 
@@ -47,14 +39,14 @@ def errors_by_density(material: Material) -> Figure | Absent:
     name, title, comparison = "errors_by_density", "Where it is wrong, by density and temperature", material.comparison
     if comparison is None:
         return Absent(name, title, NOTHING_KEPT)
-    dense = [index for index, row in enumerate(comparison.rows) if row.frame.pbc.all()]
+    dense = [index for index, row in enumerate(comparison.rows) if has_density(row.frame)]
     if not dense:
         return Absent(name, title, "No structure is periodic in three directions: molecules and slabs have no density.")
     density = np.array([density_of(comparison.rows[index].frame) for index in dense])
     chosen = [comparison.rows[index] for index in dense]
     words = [material.temperature(row.stage, row.frame.trajectory) or UNKNOWN for row in chosen]
-    edges = _edges(density)
-    place = np.clip(np.searchsorted(edges, density, side="right") - 1, 0, len(edges) - 2)
+    edges = edges_of(density)
+    place = places_in(edges, density)
     temperatures = sorted(set(words), key=_degrees)
     all_of = _cells(comparison, np.array(dense), place, edges)
     parted = [
@@ -64,7 +56,9 @@ def errors_by_density(material: Material) -> Figure | Absent:
     ]
     panels = [Panel(partial(_draw_line, cells=all_of), height_in=3.0)]
     if len(temperatures) > 1:
-        panels.append(Panel(partial(_draw_map, cells=parted, edges=edges, temperatures=temperatures), height_in=3.0))
+        panels.append(
+            Panel(partial(_draw_map, cells=parted, edges=edges, densities=words_of(edges, density)), height_in=3.0)
+        )
     return Figure(
         name=name,
         title=title,
@@ -74,25 +68,6 @@ def errors_by_density(material: Material) -> Figure | Absent:
         panels=tuple(panels),
         note=f"Force RMSE of {comparison.of}; bars are 95 % intervals by blocks of trajectories.",
     )
-
-
-def density_of(frame: Frame) -> float:
-    """g/cm³."""
-    from ase.data import atomic_masses
-
-    volume_ang3 = abs(float(np.linalg.det(frame.cell)))
-    return float(atomic_masses[frame.numbers].sum()) / volume_ang3 * AMU_PER_ANG3_G_PER_CM3
-
-
-def _edges(density: FloatArray) -> FloatArray:
-    """Borders of bins that hold about as many structures each."""
-    spread = float(density.max() - density.min())
-    if spread <= SAME_DENSITY * float(density.mean()):
-        middle = float(density.mean())
-        return np.array([middle * (1 - SAME_DENSITY), middle * (1 + SAME_DENSITY)])
-    n_bins = max(1, min(MOST_BINS, len(density) // LEAST_IN_BIN))
-    edges: FloatArray = np.unique(np.quantile(density, np.linspace(0, 1, n_bins + 1)))
-    return edges
 
 
 def _cells(
@@ -159,22 +134,13 @@ def _draw_line(axes: "Axes", *, cells: list[_Cell]) -> None:
     axes.set_ylim(0.0, 2.2 * float(values.max()) or 1.0)
 
 
-def _draw_map(axes: "Axes", *, cells: list[_Cell], edges: FloatArray, temperatures: list[str]) -> None:
-    values = np.full((len(temperatures), len(edges) - 1), np.nan)
+def _draw_map(axes: "Axes", *, cells: list[_Cell], edges: FloatArray, densities: tuple[str, ...]) -> None:
+    temperatures = sorted({one.temperature for one in cells}, key=_degrees)
+    values = np.full((len(temperatures), len(densities)), np.nan)
     counts = np.zeros(values.shape, dtype=np.int64)
     for one in cells:
         place = (temperatures.index(one.temperature), int(np.searchsorted(edges, one.low_g_per_cm3)))
         values[place], counts[place] = 1000 * one.rmse.value, len(one.rows)
-    shown = axes.imshow(values, origin="lower", aspect="auto", cmap="Blues", vmin=0.0)
-    dark = 0.6 * np.nanmax(values)
-    for (row, column), n in np.ndenumerate(counts):
-        if n:
-            colour = "white" if values[row, column] > dark else "#222222"
-            text = f"{values[row, column]:.3g}\n({n})"
-            axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
-    axes.set_xticks(np.arange(len(edges)) - 0.5, [f"{one:.3g}" for one in edges])
-    axes.set_yticks(range(len(temperatures)), temperatures)
-    axes.set(title="By density and temperature", xlabel="density (g/cm³)")
-    axes.grid(visible=False)
-    bar = axes.figure.colorbar(shown, ax=axes, pad=0.02)
-    bar.set_label("force RMSE (meV/Å)")
+    title, label = "By density and temperature", "force RMSE (meV/Å)"
+    panel = CellsPanel(title, label, values, counts, densities, temperatures)
+    draw_cells(axes, panel, largest=float(np.nanmax(values)))

@@ -3,31 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aims_pax.evaluation.detection import Detection, detect, rank_correlation
+from aims_pax.evaluation.detection import LEAST_STRUCTURES, Detection, detect_worst, rank_correlation, tau_of
 from aims_pax.frame import FloatArray
 from aims_pax.outcome.calibrated.of_run import Told
 from aims_pax.outcome.errors.analysis import UNBIASED
 from aims_pax.page.figure import Absent, Figure, Panel
 from aims_pax.page.material import Material
-from aims_pax.report.style import BLUE, GREEN, GREY, INK, ORANGE, PALE_BLUE, plain, plain_log
+from aims_pax.report.paper.rates import RatesPanel, draw_rates
+from aims_pax.report.style import BLUE, GREEN, INK, ORANGE, PALE_BLUE, plain, plain_log
 from aims_pax.report.table import Table
 from aims_pax.selection.calibration import Quantity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-LEAST: Final = 10
-"""With fewer structures a rate is not worth a line."""
-
-WORST: Final = 0.75
-"""Errors above this quantile of theirs are those that ought to be found."""
-
-N_THRESHOLDS: Final = 40
 
 COLOURS: Final = {Quantity.ENERGY: ORANGE, Quantity.FORCES: BLUE, Quantity.STRESS: GREEN}
 
@@ -92,18 +85,17 @@ def detection(material: Material) -> Figure | Absent:
     """True-positive rate and predictive value of deviations against thresholds."""
     name, title = "detection", "Would a threshold find the worst structures?"
     found, on = _scores_and_errors(material)
-    enough = {quantity: pair for quantity, pair in found.items() if len(pair[0]) >= LEAST}
+    enough = {quantity: pair for quantity, pair in found.items() if len(pair[0]) >= LEAST_STRUCTURES}
     if not enough:
         n_known = max((len(score) for score, _ in found.values()), default=0)
         return Absent(name, title, f"There are {n_known} structures that nobody has picked: too few.")
     panels, tables, ranks = [], [], []
     for quantity, (score, error) in enough.items():
-        rates = _detected(score, error)
-        slope = float((score * error).sum() / np.square(error).sum())
-        panels.append(
-            Panel(partial(_rates, quantity=quantity, found=rates, tau=slope * rates.tolerance), height_in=3.8)
-        )
-        tables.append(_rates_table(quantity, rates))
+        rates = detect_worst(score, error)
+        tau = tau_of(score, error, tolerance=rates.tolerance)
+        panels.append(Panel(partial(_rates, quantity=quantity, found=rates, tau=tau), height_in=3.8))
+        n = len(rates.thresholds)
+        tables.append({"quantity": np.full(n, f"{quantity} ({quantity.unit})"), **rates.columns()})
         rank = rank_correlation(score, error)
         ranks.append(f"{quantity} {'unknown' if rank is None else format(rank, '.2f')}")
     return Figure(
@@ -145,25 +137,6 @@ def _scores_and_errors(material: Material) -> tuple[dict[Quantity, tuple[FloatAr
         squares = [residuals.mean_by_structure(values**2) for values in (residuals.score, residuals.error)]
         found[quantity] = (np.sqrt(squares[0]), np.sqrt(squares[1]))
     return found, f"The mean of the finished models on {material.told.on}, root mean squares of each"
-
-
-def _detected(score: FloatArray, error: FloatArray) -> Detection:
-    thresholds = np.unique(np.quantile(score, np.linspace(0.0, 1.0, N_THRESHOLDS))[:-1])
-    return detect(score, error, tolerance=float(np.quantile(error, WORST)), thresholds=thresholds)
-
-
-def _rates_table(quantity: Quantity, found: Detection) -> dict[str, NDArray[Any]]:
-    rates, values = found.true_positive_rate(), found.predictive_value()
-    n = len(found.thresholds)
-    return {
-        "quantity": np.full(n, f"{quantity} ({quantity.unit})"),
-        "tolerance": np.full(n, found.tolerance),
-        "threshold": found.thresholds,
-        "n_flagged": found.n_flagged,
-        "n_right": found.n_right,
-        **{f"true_positive_rate{end}": rates[:, place] for place, end in enumerate(("", "_low", "_high"))},
-        **{f"predictive_value{end}": values[:, place] for place, end in enumerate(("", "_low", "_high"))},
-    }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -266,18 +239,15 @@ def _coverage(axes: "Axes", rows: Sequence[tuple[str, str, float, float, float, 
 
 
 def _rates(axes: "Axes", *, quantity: Quantity, found: Detection, tau: float) -> None:
-    thresholds = 1000 * found.thresholds
-    drawn = (
-        ("true-positive rate", BLUE, found.true_positive_rate()),
-        ("predictive value", ORANGE, found.predictive_value()),
+    draw_rates(
+        axes,
+        RatesPanel(
+            title=f"{str(quantity).capitalize()}: errors above {plain(1000 * found.tolerance)} {UNITS[quantity]}",
+            x_label=f"threshold of the deviation ({UNITS[quantity]})",
+            thresholds=1000 * found.thresholds,
+            true_positive_percent=100 * found.true_positive_rate(),
+            predictive_percent=100 * found.predictive_value(),
+            base_percent=100 * found.base_rate,
+            tau=1000 * tau,
+        ),
     )
-    for label, colour, rates in drawn:
-        axes.plot(thresholds, 100 * rates[:, 0], color=colour, lw=1.6, label=label)
-        axes.fill_between(thresholds, 100 * rates[:, 1], 100 * rates[:, 2], color=colour, alpha=0.15, lw=0)
-    axes.axhline(100 * found.base_rate, color=GREY, lw=1.0, ls="--")
-    axes.axvline(1000 * tau, color=INK, lw=1.0, ls=":")
-    unit = UNITS[quantity]
-    told = f"{str(quantity).capitalize()}: errors above {plain(1000 * found.tolerance)} {unit}"
-    axes.set(title=told, xlabel=f"threshold of the deviation ({unit})", ylabel="%", ylim=(0, 103), xscale="log")
-    plain_log(axes.xaxis)
-    axes.legend(loc="best")

@@ -49,6 +49,8 @@ def model_problems(project: Project) -> Iterator[Problem]:
         yield _too_few(project, judging, files)
         return
     if not files:
+        if bringing is not None and project.mace.training.perform_finetuning:
+            yield from _brought_problems(project, where="initial_train_dataset")
         return
     tags = tags_of(project.settings)
     names, where = ", ".join(file.name for file in files), str(_folder(project))
@@ -73,7 +75,7 @@ def model_problems(project: Project) -> Iterator[Problem]:
         yield Problem(where, found, "", "Name each member as its file, without .model.")
         return
     if len(files) == 1 and project.mace.architecture.is_mace:
-        yield from _likeness_problems(project)
+        yield from _brought_problems(project, where=str(_folder(project)))
     from aims_pax.committee import load_models, pretrained_elements
 
     architecture = project.mace.architecture
@@ -107,25 +109,49 @@ def _too_few(project: Project, judging: StagePlan, files: Sequence[Path]) -> Pro
     )
 
 
-def _likeness_problems(project: Project) -> Iterator[Problem]:
-    """Copies of one model that see the same batch at each step never differ, and would never ask for a label."""
+def likeness_problems(project: Project, n_train: int, *, where: str) -> Iterator[Problem]:
+    """Members that are copies of one model and see the same batch at each step never differ, and never ask for a label.
+
+    Fine-tuned members are such copies, unless matrices of low rank are drawn for each of them.
+
+    Parameters
+    ----------
+    project : Project
+    n_train : int
+        Structures that all members train on.
+    where : str
+        What makes or names these.
+    """
+    training, n_members = project.mace.training, len(seeds_of(project))
+    begun = "go on from one model"
+    if training.perform_finetuning:
+        begun = f"begin as {training.pretrained_model}"
+        if training.finetuning_choice == "lora":
+            return
+    if n_members > 1 and n_train <= training.batch_size:
+        found = (
+            f"All members would {begun}, and {n_train} training structures are a single batch (TRAINING.batch_size "
+            f"{training.batch_size}): the members would stay the same."
+        )
+        advice = "Lower batch_size, or give more structures."
+        yield Problem(where, found, f"more than {training.batch_size} training structures", advice)
+
+
+def _brought_problems(project: Project, *, where: str) -> Iterator[Problem]:
+    """The same of a dataset that is brought, all of it to each member."""
     try:
         training = [share for share in given_datasets(project) if share.split is Split.TRAINING]
     except StructureError:
         return  # which is told where the files are checked
-    n_train, batch_size = sum(len(share.dataset.structures) for share in training), project.mace.training.batch_size
-    if n_train <= batch_size and all(share.member is None for share in training):
-        found = (
-            f"All members would go on from one model, and {n_train} training structures are a single batch "
-            f"(TRAINING.batch_size {batch_size}): the members would stay the same."
-        )
-        advice = "Give a model for each member, or lower batch_size."
-        yield Problem(str(_folder(project)), found, f"more than {batch_size} training structures", advice)
+    if all(share.member is None for share in training):
+        yield from likeness_problems(project, sum(len(one.dataset.structures) for one in training), where=where)
 
 
 def model_facts(project: Project) -> Iterator[str]:
     """What the committee begins with."""
     files = model_files(project)
+    if project.mace.training.perform_finetuning:
+        return  # what members begin as is told there
     if not files:
         yield f"models: random weights, since {_folder(project)} (GENERAL.model_dir) has no *.model"
     elif len(files) == 1:

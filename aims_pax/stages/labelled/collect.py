@@ -17,6 +17,7 @@ from aims_pax.settings import Project, ReferenceSettings
 from aims_pax.settings.augmentation import AugmentSettings
 from aims_pax.settings.stages.collect import CollectSettings
 from aims_pax.settings.stages.plan import StagePlan
+from aims_pax.stages.beginnings.pretrained import likeness_problems
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.exploring.brought import brought_frames, brought_problems
 from aims_pax.stages.labelled.batch import Batch
@@ -116,6 +117,9 @@ class Collect:
         if not any(split is Split.VALIDATION for _, _, split in found):
             words = f"Of {len(found)} structures none validates: inputs, isolated atoms and dimers always train."
             yield Problem(where, words, "", "Make more of the others, or raise valid_ratio.")
+        if project.mace.training.perform_finetuning:
+            n_train = sum(split is Split.TRAINING for _, _, split in found)
+            yield from likeness_problems(project, n_train, where=where)
         elements = {system.name: set(system.frame.numbers.tolist()) for system in project.systems}
         everywhere = set().union(*elements.values())
         if any(set(frame.numbers.tolist()) - everywhere for _, frame, _ in found):

@@ -4,9 +4,8 @@
 take their first structure from there. Conditions are really applied, and answers come in pages.
 """
 
+import argparse
 import json
-import re
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -221,9 +220,14 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: what was asked is kept in `questions`."""
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until the process is ended."""
-    with Databases(port=int(sys.argv[1]) if re.fullmatch(r"\d+", sys.argv[-1]) else 0) as databases:
+    parser = argparse.ArgumentParser(
+        prog="python -m aims_pax.testing.databases.server",
+        description="Prints addresses of a Materials Project and an OPTIMADE of our own, and serves until it is ended.",
+    )
+    parser.add_argument("port", type=int, nargs="?", default=0, help="of this machine; any that is free when not given")
+    with Databases(port=parser.parse_args(arguments).port) as databases:
         print(f"AIMS_PAX_MP_URL={databases.address} MP_API_KEY={KEY}", flush=True)
         print(f"OPTIMADE: {databases.optimade}", flush=True)
         threading.Event().wait()

@@ -482,6 +482,22 @@ def test_a_learning_rate_for_random_weights_is_doubted_in_fine_tuning(
     assert bool(found) == is_doubted
 
 
+@pytest.mark.parametrize(("first", "is_doubted"), [("collect", True), ("initial", False)])
+def test_models_beside_a_dataset_that_is_made_are_doubted(tmp_path: Path, first: str, is_doubted: bool) -> None:
+    whole = project(tmp_path)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.model").touch()
+    if first == "collect":
+        stages = [{"collect": {"augment": {"distort": 20}}}, "converge"]
+        settings = {name: SETTINGS[name] for name in ("MD", "REFERENCE")} | {"STAGES": stages}
+        (tmp_path / "aims_PAX.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+        whole = load_project(tmp_path, stages=BOTH)
+    found = [
+        doubt for doubt in told(whole) if "has mine.model, and STAGES.0.collect begins without models" in doubt.found
+    ]
+    assert bool(found) == is_doubted
+
+
 def test_loss_and_stage_two_are_told(tmp_path: Path) -> None:
     training = {"loss": "huber", "swa": True, "start_swa": 100, "swa_energy_weight": 50}
     said = dict(quantities(project(tmp_path, mace={"TRAINING": training}), BOTH))

@@ -87,13 +87,21 @@ def test_attributes_say_where_structures_come_from_and_in_which_units(
         assert "member" not in file["config_batch_0/config_1"].attrs
 
 
+def test_attributes_of_a_structure_stand_in_its_header(points: list[LabelledFrame], tmp_path: Path) -> None:
+    write_hdf5(tmp_path / "all.h5", points)
+    with h5py.File(tmp_path / "all.h5") as file:
+        group = file["config_batch_0/config_0"]
+        kept_apart = h5py.h5o.get_info(group.id).meta_size.attr
+        assert (len(group.attrs), kept_apart.heap_size, kept_apart.index_size) == (10, 0, 0)
+
+
 def test_what_structures_share_is_written_once(frame: MakeFrame, label: MakeLabel, tmp_path: Path) -> None:
     def size(n: int) -> int:
         points = (LabelledFrame(i, frame(i), label(3), Split.TRAINING) for i in range(1, n + 1))
         write_hdf5(tmp_path / f"{n}.h5", points)
         return (tmp_path / f"{n}.h5").stat().st_size
 
-    assert (size(40) - size(20)) / 20 < 5500, "bytes of a molecule of three atoms; without links it is twice that"
+    assert (size(40) - size(20)) / 20 < 2900, "bytes of a molecule of three atoms; without links it is twice that"
 
 
 def test_structure_too_large_for_a_header_is_written_all_the_same(tmp_path: Path) -> None:

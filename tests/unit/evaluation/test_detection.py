@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aims_pax.errors import ShapeError
-from aims_pax.evaluation.detection import coverage_interval, detect, rank_correlation
+from aims_pax.evaluation.detection import coverage_interval, detect, detect_worst, rank_correlation, tau_of
 from aims_pax.evaluation.intervals import wilson
 
 SCORE, ERROR = np.array([1.0, 2.0, 3.0, 4.0]), np.array([0.1, 0.9, 0.2, 0.8])
@@ -19,6 +19,19 @@ def test_rates_are_counts_of_structures_above_threshold_and_tolerance() -> None:
     np.testing.assert_allclose(found.predictive_value()[:3, 0], [0.5, 0.5, 1.0])
     assert np.isnan(found.predictive_value()[3]).all()
     assert tuple(found.true_positive_rate()[1, 1:]) == wilson(1, 2)
+
+
+def test_worst_quarter_is_what_ought_to_be_found() -> None:
+    error = np.arange(1.0, 21.0)
+    found = detect_worst(2 * error, error)
+    assert (found.n_wrong, found.tolerance) == (5, 15.25)
+    assert tau_of(2 * error, error, tolerance=found.tolerance) == pytest.approx(30.5)
+    assert found.true_positive_rate()[0, 0] == 1.0, "nearly all lie above the lowest threshold"
+    assert found.columns()["threshold"].tolist() == found.thresholds.tolist()
+
+
+def test_without_errors_no_score_goes_with_a_tolerance() -> None:
+    assert np.isnan(tau_of(SCORE, np.zeros(4), tolerance=1.0))
 
 
 def test_where_nothing_is_wrong_there_is_no_rate() -> None:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from aims_pax.dataset.store import RunStore
+from aims_pax.evaluation.density import density_of
 from aims_pax.frame import Frame
 from aims_pax.learner.exploration import Exploration, Round
 from aims_pax.page.charts import figures_of
-from aims_pax.page.charts.density import density_of
 from aims_pax.page.charts.forecast import error_forecast
 from aims_pax.page.charts.map import N_BINS, pair_distances
 from aims_pax.page.charts.properties import properties

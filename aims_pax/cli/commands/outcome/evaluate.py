@@ -59,6 +59,12 @@ def evaluate(
             help="What names of predictions begin with: MACE_; '' for energy, forces, stress. Found when not given.",
         ),
     ] = None,
+    together: Annotated[
+        bool,
+        typer.Option(
+            "--together", help="The files of --predicted are of members of one committee: also of their mean."
+        ),
+    ] = False,
     relaxation: Annotated[
         list[Path] | None,
         typer.Option(
@@ -87,6 +93,8 @@ def evaluate(
         *asked.problems(),
         *_problems(asked, out=out, apart=apart, calibrate=calibrate, prefix=predicted_prefix),
     ]
+    if together and len(asked.predicted) < 2:
+        problems.append(Problem("--together", "It takes the mean of several files.", "--predicted with two or more"))
     if problems:
         raise UserError(problems)
 
@@ -100,6 +108,7 @@ def evaluate(
             from aims_pax.outcome.assessment.findings import compare_files
 
             found = compare_files(asked.data, asked.predicted, keys=keys, prefix=predicted_prefix)
+            found = found.as_committee() if together else found
         _tell(found, out, found.remarks)
     elif apart:
         with working(f"measuring {_several(len(asked.models), 'model')} on {asked.of}"):

@@ -166,3 +166,21 @@ def test_what_is_no_relaxation_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "two.extxyz", [relaxed()[0], Atoms("H", calculator=SinglePointCalculator(Atoms("H"), energy=0.0))])
     result = evaluate("--relaxation", tmp_path / "two.extxyz")
     assert "holds structures of 1 to 2 atoms" in result.stderr
+
+
+def test_files_of_one_committee_are_judged_with_their_mean(files: tuple[Path, Path], tmp_path: Path) -> None:
+    data, predicted = files
+    out = tmp_path / "together"
+    result = evaluate("--data", data, "--predicted", predicted, data, "--together", "--out", out)
+    assert result.exit_code == 0, result.output
+    mean = json.loads((out / "metrics.json").read_text(encoding="utf-8"))["measures"]
+    halved = [one for one in mean if (one["method"], one["quantity"]) == ("committee mean", "force_component")]
+    assert halved[0]["mae"] == pytest.approx(FORCE_SHIFT_EV_PER_ANG / 2, abs=1e-7)
+    assert "Disagreement of the 2 members, and errors of their mean" in result.stdout
+    assert "Errors by temperature: the files tell none." in result.stdout
+
+
+def test_one_file_has_no_mean(files: tuple[Path, Path]) -> None:
+    result = evaluate("--data", files[0], "--predicted", files[1], "--together")
+    assert result.exit_code == 2
+    assert "--together: It takes the mean of several files.\n  Allowed: --predicted with two or more" in result.stderr
