@@ -139,6 +139,8 @@ def _exploring(project: Project, name: str, settings: ExploreSettings) -> Iterat
         share = f"{settings.valid_ratio:g} validate, {settings.test_ratio:g} test"
         learned = f"of these {share}" if settings.train else "none is learned"
         yield "  labels", f"at most {settings.max_selected_frames} a round, drawn from what is beyond; {learned}"
+        if settings.num_random_frames:
+            yield "  at random", f"{settings.num_random_frames} a round, drawn from all frames, which test"
     if settings.train:
         yield "  until", f"no frame is beyond a tolerance, or {_counted(settings.max_loops, 'round')}"
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.store import RunStore
-from aims_pax.learner.exploration import End, Exploration, SetErrors, Truth
+from aims_pax.learner.exploration import End, Exploration, Missed, Round, SetErrors, Truth
 from aims_pax.report.exploration import ErrorCourse, draw_rounds
-from aims_pax.stages.exploring.telling import truth_words
+from aims_pax.stages.exploring.telling import missed_words, truth_words
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.states import EXPLORATIONS
 
@@ -52,8 +52,24 @@ def record_of(name: str, state: Exploration) -> dict[str, Any]:
         "md_steps": sum(one.md_steps for one in rounds),
         "n_beyond_in_last": rounds[-1].n_above if rounds else None,
         "truths_of_last": [asdict(one) for one in rounds[-1].truths] if rounds else [],
+        "missed": [asdict(one) for one in missed_in(rounds)],
         "rounds": [asdict(one) for one in state.rounds],
     }
+
+
+def missed_in(rounds: Sequence[Round]) -> list[Missed]:
+    """What labels of frames at random say of the thresholds of all rounds together, by quantity."""
+    found: dict[str, Missed] = {}
+    for one in (one for each in rounds for one in each.missed):
+        before = found.get(one.quantity, Missed(one.quantity, 0, 0, 0, 0))
+        found[one.quantity] = Missed(
+            one.quantity,
+            n_labelled=before.n_labelled + one.n_labelled,
+            n_beyond=before.n_beyond + one.n_beyond,
+            n_above=before.n_above + one.n_above,
+            n_right=before.n_right + one.n_right,
+        )
+    return list(found.values())
 
 
 def lines_of(said: Sequence[dict[str, Any]]) -> list[str]:
@@ -67,6 +83,7 @@ def lines_of(said: Sequence[dict[str, Any]]) -> list[str]:
         )
         if one["ended"] == End.JUDGED:
             found += [f"  {truth_words(Truth(**truth))}" for truth in one.get("truths_of_last", [])]
+        found += [f"  {missed_words(Missed(**missed))}" for missed in one.get("missed", [])]
     return found
 
 

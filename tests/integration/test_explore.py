@@ -143,6 +143,35 @@ def test_what_is_beyond_a_tolerance_is_labelled_split_and_learned(engine: type[W
     assert {now.activity.partition(",")[0] for now in watcher.seen if now.stage == "explore"} == {"round 1", "round 2"}
 
 
+def test_frames_at_random_are_labelled_and_test_and_say_what_thresholds_miss(
+    engine: type[Watched], tmp_path: Path
+) -> None:
+    """Also in a round of which nothing is beyond a tolerance: that nothing was is then known."""
+    few = {"max_loops": 1, "max_selected_frames": 4, "num_random_frames": 5}
+    project_of(tmp_path / "beyond", [COLLECT, CONVERGE, explore(**few)])
+    project = load_project(tmp_path / "beyond", stages=ACTIVE)
+    (amounts,) = [one for one in amounts_ahead(project, ACTIVE) if one.part == "explore"]
+    assert (amounts.labels.low, amounts.labels.high) == (5, 9)
+    (said,) = run(tmp_path / "beyond")["explorations"]
+    last = explored(tmp_path / "beyond").present
+    assert (last.n_selected, last.n_random, last.n_labelled) == (9, 5, 9)
+    points = [one for one in labels_of(tmp_path / "beyond") if one.stage == "explore"]
+    drawn = [one for one in points if one.source == "random share"]
+    assert [one.split for one in drawn] == [Split.TEST] * 5
+    picked = Counter(one.split for one in points if one.source != "random share")
+    assert picked.total() == 4
+    assert picked[Split.TRAINING] >= 3
+    assert {one.n_labelled for one in last.missed} == {5}
+    assert {one.n_labelled for one in last.truths} == {4}
+    assert [one["quantity"] for one in said["missed"]] == ["energy", "forces"]
+
+    calm = {**few, "thr_forces": 50.0, "thr_energy": 50.0}
+    run(project_of(tmp_path / "calm", [COLLECT, CONVERGE, explore(**calm)]))
+    state = explored(tmp_path / "calm")
+    assert (state.ended, state.present.n_above, state.present.n_labelled) == (End.NOTHING_ABOVE, 0, 5)
+    assert state.present.n_epochs == 0, "there is nothing new to learn"
+
+
 def test_dispersion_is_laid_over_the_md_alone(engine: type[Watched], tmp_path: Path) -> None:
     said = {}
     for name, dispersion in (("without", None), ("with", {"method": "d3", "xc": "pbe"})):

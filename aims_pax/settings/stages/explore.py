@@ -10,6 +10,7 @@ from pydantic import Field
 from aims_pax.settings.methods.dispersion import DispersionSettings
 from aims_pax.settings.reading.kinds import (
     Count,
+    CountOrZero,
     ExistingFile,
     ExistingFiles,
     Fraction,
@@ -27,7 +28,7 @@ Temperature = Annotated[float, Gt(0), Le(100_000)]
 OF_TRAJECTORIES = ("num_random_structures", "temperature", "pressure", "length", "sampling_time", "dispersion")
 """What means nothing where frames are brought along and no MD follows."""
 
-OF_LABELS = ("max_selected_frames", "max_consecutive_failures")
+OF_LABELS = ("max_selected_frames", "num_random_frames", "max_consecutive_failures")
 OF_SPLITS = ("valid_ratio", "test_ratio")
 """What means nothing where no label is asked for, or none is learned."""
 
@@ -86,6 +87,11 @@ class ExploreSettings(EndSettings):
     thr_stress: Positive = Field(0.001, description="Tolerance of the stress, eV/Å³. Where models learn it.")
     max_selected_frames: Count = Field(
         1000, description="Most frames that are labelled in a round: a random choice of those beyond a tolerance."
+    )
+    num_random_frames: CountOrZero = Field(
+        0,
+        description="Frames of each round that are labelled whatever their deviation, drawn at random from all. They "
+        "test: what a threshold misses, and the errors of the MD itself, are known by them alone.",
     )
     max_loops: Annotated[Count, Le(1000)] = Field(10, description="Most rounds.")
     valid_ratio: Fraction = Field(0.1, description="Fraction of the labelled frames that is used for validation.")

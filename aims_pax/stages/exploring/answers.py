@@ -9,6 +9,7 @@ from aims_pax.dataset.records import JobStatus, StoredJob
 from aims_pax.frame import CommitteePrediction, Frame, Split
 from aims_pax.labelling.desk import LabelDesk
 from aims_pax.learner.exploration import Exploration
+from aims_pax.learner.selectors import RandomShare
 from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
@@ -124,10 +125,17 @@ class Answers:
         )
 
     def place(self) -> None:
-        """Let structures train, validate or test, in the order in which their labels were asked for."""
+        """Let structures train, validate or test, in the order in which their labels were asked for.
+
+        What was drawn at random tests.
+        """
         store = self._bench.store
-        own = [one.split for one in store.labelled() if one.stage == self._name]
+        own = [one.split for one in store.labelled() if one.stage == self._name and one.source != RandomShare.NAME]
+        drawn = {job.label_id for job in store.jobs() if job.source == RandomShare.NAME}
         label_ids = store.unassigned(self._name)
+        for label_id in (one for one in label_ids if one in drawn):
+            store.assign(label_id, Split.TEST)
+        label_ids = [one for one in label_ids if one not in drawn]
         frames = [store.frame_of(label_id) for label_id in label_ids]
         before = {split: own.count(split) for split in Split}
         number = self._state.present.number

@@ -105,18 +105,20 @@ class Explore:
         limits = f"{1000 * settings.thr_energy:g} meV/atom, {1000 * settings.thr_forces:g} meV/Å"
         if project.mace.general.compute_stress:
             limits += f", {1000 * settings.thr_stress:g} meV/Å³"
+        at_random = f", and {settings.num_random_frames} drawn at random from all" if settings.num_random_frames else ""
         if not settings.train:
             n_labels = f"at most {settings.max_selected_frames}" if settings.label else "none"
             yield (
                 f"{self.name}: one round counts frames whose error is expected beyond {limits}; {n_labels} of them "
-                "are labelled, and none is learned"
+                f"are labelled{at_random}, and none is learned"
             )
             return
+        tested = f"; {settings.num_random_frames} more, drawn at random from all, test" if at_random else ""
         most = "one round, or" if settings.max_loops == 1 else f"at most {settings.max_loops} rounds,"
         yield (
             f"{self.name}: {most} until no frame's error is expected beyond {limits}; "
             f"at most {settings.max_selected_frames} frames of each are labelled and learned. How many that will be "
-            "can't be told before"
+            f"can't be told before{tested}"
         )
 
     def _md_words(self, starts: list[Start]) -> str:

@@ -21,6 +21,7 @@ from aims_pax.learner.exploration import (
     moved,
     reopened,
 )
+from aims_pax.learner.selectors import RandomShare
 from aims_pax.protocols import Driver
 from aims_pax.reference.dispersion import Dispersion
 from aims_pax.selection.calibration import Amounts, deviation_of
@@ -209,18 +210,22 @@ class Rounds:
         deviations = [deviation_of(one) for one in said]
         found = judging.beyond(deviations, thresholds, wanted)
         why = {number: names for number, one in enumerate(deviations) if (names := judging.above(one, found))}
-        picked = judging.chosen(list(why), self._settings, number=present.number)
+        drawn_frames = judging.at_random(len(frames), self._settings, number=present.number)
+        others = [number for number in why if number not in set(drawn_frames)]
+        picked = judging.chosen(others, self._settings, number=present.number) if self._settings.label else []
         judgement = replace(
             present,
             n_frames=len(frames),
             n_opened=n_opened,
             beyond=found,
             n_above=len(why),
-            n_selected=len(picked) if self._settings.label else 0,
+            n_selected=len(picked) + len(drawn_frames),
+            n_random=len(drawn_frames),
             calibrated_on=thresholds.fitted_to,
         )
         self._save(frames, deviations, why)
         wishes = {number: f"{' and '.join(why[number])} beyond tolerance" for number in picked}
+        wishes |= dict.fromkeys(drawn_frames, RandomShare.NAME)
         first_label = 1 + max((job.label_id for job in bench.store.jobs()), default=0)
         after = judged(self.state, judgement, first_label=first_label)
         with bench.stopwatch.during(Activity.RECORDING), bench.store.transaction():
@@ -319,9 +324,10 @@ class Rounds:
             )
         after_label = self.state.first_label - 1
         labels = [one for one in bench.store.predicted(after=after_label) if one.stage == self._name]
-        truths = judging.truths(labels, present.beyond)
-        self._commit(measured(self.state, self._rules, errors=errors, truths=truths))
-        tell_round(self._name, replace(present, errors=errors, truths=truths))
+        truths = judging.truths([one for one in labels if one.source != RandomShare.NAME], present.beyond)
+        missed = judging.missed([one for one in labels if one.source == RandomShare.NAME], present.beyond)
+        self._commit(measured(self.state, self._rules, errors=errors, truths=truths, missed=missed))
+        tell_round(self._name, replace(present, errors=errors, truths=truths, missed=missed))
 
     # -- what is kept and shown -----------------------------------------------------------------------------------
 
