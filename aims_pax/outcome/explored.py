@@ -1,8 +1,8 @@
 """What explorations have found, round by round: a record, a figure, and a line for a person."""
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,13 +11,55 @@ import numpy as np
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.store import RunStore
 from aims_pax.learner.exploration import End, Exploration, Missed, Round, SetErrors, Truth
+from aims_pax.learner.selectors import RandomShare
 from aims_pax.report.exploration import ErrorCourse, draw_rounds
+from aims_pax.selection.calibration import Amounts, deviation_of, error_of_members
 from aims_pax.stages.exploring.telling import missed_words, truth_words
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.states import EXPLORATIONS
 
 FIELDS: Final = {"energy": "energy_ev_per_atom", "forces": "forces_ev_per_ang", "stress": "stress_ev_per_ang3"}
 """Of :class:`SetErrors`, by the quantity."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedFrame:
+    """A labelled frame of an exploration, and what its members had said of it before they learned it.
+
+    Parameters
+    ----------
+    label_id : int
+    stage : str
+    round : int
+        Which has judged it.
+    is_random : bool
+        Whether it was drawn at random from all, whatever its deviation.
+    deviation, error : Amounts
+        Of the members from their mean, and from the label.
+    """
+
+    label_id: int
+    stage: str
+    round: int
+    is_random: bool
+    deviation: Amounts
+    error: Amounts
+
+
+def judged_frames(store: RunStore, explorations: Mapping[str, Exploration]) -> tuple[JudgedFrame, ...]:
+    """Of all explorations, in the order of their labels."""
+    return tuple(
+        JudgedFrame(
+            one.label_id,
+            one.stage,
+            explorations[one.stage].round_of(one.frame.trajectory),
+            one.source == RandomShare.NAME,
+            deviation_of(one.prediction),
+            error_of_members(one.prediction, one.label),
+        )
+        for one in store.predicted()
+        if one.stage in explorations
+    )
 
 
 def explorations_of(store: RunStore, memory: Memory) -> dict[str, Exploration]:

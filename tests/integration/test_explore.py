@@ -125,6 +125,9 @@ def test_what_is_beyond_a_tolerance_is_labelled_split_and_learned(engine: type[W
     assert isinstance(figure, Figure)
     assert [panel.width_in for panel in figure.panels] == [4.0, 4.0], "energy and forces"
     assert figure.table["round"].max() == 2
+    (figure,) = [one for one in figures_of(read_material(tmp_path, name="run")) if one.name == "errors_by_deviation"]
+    assert isinstance(figure, Figure)
+    assert figure.table["round"].tolist() == [1] * 6 + [2] * 6
     points = [one for one in labels_of(tmp_path) if one.stage == "explore"]
     assert len(points) == 12, "the last round's are placed, too"
     assert Counter(one.split for one in points) == {Split.TRAINING: 10, Split.VALIDATION: 1, Split.TEST: 1}
