@@ -126,7 +126,10 @@ def _exploring(project: Project, name: str, settings: ExploreSettings) -> Iterat
         under = " ".join(f"{one / 1e9:g}" for one in settings.pressure)
         conditions = f"at {at} K" if at else "at the temperature of MD"
         conditions += f", {under} GPa along periodic directions" if under else ""
-        starts = f"up to {settings.num_random_structures} training structures"
+        files = ", ".join(path.name for path in settings.start_structures or ())
+        starts = (
+            f"up to {settings.num_random_structures} {f'structures of {files}' if files else 'training structures'}"
+        )
         yield name, f"MD from {starts}, {conditions}; {settings.length:g} ps each, one member drives"
         after = f" after {settings.thermalization_time:g} ps" if settings.thermalization_time else ""
         yield "  frames", f"every {settings.sampling_time:g} ps{after}, judged by all members"

@@ -384,6 +384,27 @@ def test_frames_that_are_brought_along_are_judged_in_the_place_of_md(engine: typ
     assert all(np.allclose(one.frame.positions, frames[one.frame.md_step - 1].positions) for one in points)
 
 
+def test_md_begins_at_structures_that_are_given(engine: type[Watched], tmp_path: Path) -> None:
+    wide = bulk("Cu", cubic=True).repeat((2, 1, 1))
+    shifted = wide.copy()
+    shifted.positions[0] += 0.1
+    write(tmp_path / "mine.extxyz", [wide, shifted])
+    project_of(tmp_path, [COLLECT, CONVERGE, explore(lammps_input_structures="mine.extxyz")])  # the tool's own word
+    facts = "\n".join(check_project(load_project(tmp_path, stages=ACTIVE), ACTIVE).facts)
+    assert "explore: each round 8 trajectories in npt of 0.06 ps, structures of 8 atoms" in facts
+    departure = Departure()
+    watcher = Watcher(lambda now: departure.ask(Reason.WALLTIME) if moving(now) else None)
+    with pytest.raises(Departed, match="walltime"):
+        run(tmp_path, observer=watcher, departure=departure)
+    write(tmp_path / "mine.extxyz", wide)
+    with pytest.raises(CampaignStopped, match=re.escape("files of explore (mine.extxyz) were changed since")):
+        run(tmp_path)
+    write(tmp_path / "mine.extxyz", [wide, shifted])
+    run(tmp_path)
+    assert [one.n_trajectories for one in explored(tmp_path).rounds] == [0, 8, 8]
+    assert {one.frame.n_atoms for one in labels_of(tmp_path) if one.stage == "explore"} == {8}
+
+
 def test_a_gap_that_opens_becomes_vacuum(engine: type[Watched], tmp_path: Path) -> None:
     layer = bulk("Cu", cubic=True)
     layer.cell[2, 2] = 12.0

@@ -25,7 +25,15 @@ from aims_pax.settings.stage import EndSettings
 
 Temperature = Annotated[float, Gt(0), Le(100_000)]
 
-OF_TRAJECTORIES = ("num_random_structures", "temperature", "pressure", "length", "sampling_time", "dispersion")
+OF_TRAJECTORIES = (
+    "start_structures",
+    "num_random_structures",
+    "temperature",
+    "pressure",
+    "length",
+    "sampling_time",
+    "dispersion",
+)
 """What means nothing where frames are brought along and no MD follows."""
 
 OF_LABELS = ("max_selected_frames", "num_random_frames", "max_consecutive_failures")
@@ -45,6 +53,7 @@ class ExploreSettings(EndSettings):
     """
 
     ALIASES: ClassVar = {
+        "lammps_input_structures": "start_structures",
         "num_random_structures_lammps": "num_random_structures",
         "check_vacuum": "open_gaps",
         "explored_dataset": "frames",
@@ -52,6 +61,11 @@ class ExploreSettings(EndSettings):
 
     ensemble_size: Annotated[int, Ge(2), Le(1000), Whole] = Field(
         4, description="Models in the committee, where no stage before says it."
+    )
+    start_structures: ExistingFiles | None = Field(
+        None,
+        description="Files of structures that MD begins at, in the place of training structures of the stages before. "
+        "Where there are more than num_random_structures, each round draws from them. Labels in them are not read.",
     )
     num_random_structures: Count = Field(
         20,

@@ -15,7 +15,7 @@ from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages.beginnings.imported import extxyz_keys
 from aims_pax.stages.bench import Bench
-from aims_pax.stages.exploring.brought import brought_problems
+from aims_pax.stages.exploring.brought import brought_frames, brought_problems
 from aims_pax.stages.exploring.starts import Start, drawn, eligible, trajectories_of
 from aims_pax.stages.labelled.collect import frames_and_splits
 
@@ -50,6 +50,9 @@ class Explore:
             yield Problem(where, found, "", "Set compute_stress: true of mace.yaml, or remove it.")
         if settings.frames is not None:
             yield from brought_problems(project, settings.frames, project.where(*self.plan.keys, "frames"))
+        if settings.start_structures is not None:
+            where = project.where(*self.plan.keys, "start_structures")
+            yield from brought_problems(project, settings.start_structures, where, noun="structures")
 
     def _motion_problems(self, project: Project) -> Iterator[Problem]:
         told = set[str]()
@@ -167,6 +170,8 @@ def pool_ahead(project: Project, plan: StagePlan) -> list[Frame]:
     """Structures at which MD may begin, as far as they are known beforehand: none where a stage before is to move."""
     settings = plan.read_as(ExploreSettings)
     try:
+        if settings.start_structures is not None:
+            return eligible(brought_frames(project, settings.start_structures))
         for one in project.settings.stages:
             if isinstance(one.settings, CollectSettings):
                 made = frames_and_splits(project, one.settings)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Final
 
 from aims_pax.committee import CommitteeForces
@@ -35,7 +36,7 @@ from aims_pax.stages.exploring import judging
 from aims_pax.stages.exploring.answers import MAX_AHEAD, Answers, asks_of, keep_wishes, wished
 from aims_pax.stages.exploring.brought import brought_frames
 from aims_pax.stages.exploring.moving import Motion, Movement, forget_motion, frames_kept
-from aims_pax.stages.exploring.starts import Start, drawn, driving_member, pool_of, trajectories_of
+from aims_pax.stages.exploring.starts import Start, drawn, driving_member, eligible, pool_of, trajectories_of
 from aims_pax.stages.exploring.telling import tell_judgement, tell_round
 from aims_pax.stages.states import EXPLORATIONS, MOTIONS, convergence_key
 from aims_pax.stages.watching import status_at_rest
@@ -150,7 +151,10 @@ class Rounds:
 
     def _starts(self) -> list[Start]:
         project, settings = self._bench.project, self._settings
-        pool = pool_of(project, self._bench.store.labelled(), stage=self._name)
+        if settings.start_structures is not None:
+            pool = eligible(self._of_files(settings.start_structures, "start files"))
+        else:
+            pool = pool_of(project, self._bench.store.labelled(), stage=self._name)
         return trajectories_of(project, settings, drawn(pool, settings, number=self.state.present.number))
 
     def _member(self) -> int:
@@ -171,7 +175,7 @@ class Rounds:
         """All frames of the round, and of how many a gap was opened."""
         bench, settings = self._bench, self._settings
         if self._is_brought:
-            frames = self._brought_frames()
+            frames = self._of_files(self._settings.frames or (), "files")
         else:
             first, generation = self.state.n_trajectories_before, self._committee.generation
             frames = frames_kept(bench, self._name, self._starts(), first=first, generation=generation)
@@ -182,9 +186,9 @@ class Rounds:
         opened = [with_opened_gaps(frame, r_max_ang=cutoff, vacuum_ang=settings.vacuum) for frame in frames]
         return opened, sum(new is not old for new, old in zip(opened, frames, strict=True))
 
-    def _brought_frames(self) -> list[Frame]:
-        """Those of the files, which must stay as they are until they have their labels."""
-        bench, files, key = self._bench, self._settings.frames or (), f"{MOTIONS}{self._name} files"
+    def _of_files(self, files: Sequence[Path], called: str) -> list[Frame]:
+        """Structures of files, which must stay as they are until what comes of them is labelled."""
+        bench, key = self._bench, f"{MOTIONS}{self._name} {called}"
         sizes = [path.stat().st_size for path in files]
         known = bench.memory.recall_json(key)
         if known is None:
@@ -192,8 +196,8 @@ class Rounds:
                 bench.memory.keep_json(key, sizes)
         elif known != sizes:
             raise CampaignStopped(
-                f"the frames of {self._name} were changed since they were first read; put the files back, or begin "
-                "another run"
+                f"files of {self._name} ({', '.join(path.name for path in files)}) were changed since they were first "
+                "read; put them back, or begin another run"
             )
         return brought_frames(bench.project, files)
 
