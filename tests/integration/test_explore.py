@@ -338,6 +338,11 @@ def test_models_alone_are_judged(whole: Path, engine: type[Watched], tmp_path: P
     assert first.prediction.energy == pytest.approx(wanted.energies.mean(), abs=1e-9), "said by the given models"
     lines = read_summary(tmp_path / "results").lines()
     assert any("forces of the labelled frames: error" in line for line in lines)
+    assert any("as it was brought along: nothing has trained it here" in line for line in lines)
+    drawn = judging_project(tmp_path / "drawn", whole, n_models=2, num_random_frames=4, max_selected_frames=1)
+    known = run(drawn)
+    assert known["labels"]["test"] == known["errors_on_test_set"]["product"]["n_structures"] == 4
+    assert explored(drawn).present.n_labelled == 5
     frames = run(judging_project(tmp_path / "again", whole, n_models=2, label=False))["explorations"]
     assert [one["n_labelled"] for one in frames] == [0]
 

@@ -124,18 +124,19 @@ class Answers:
             n_failed_before=counts.n_failed - self._n_failed,
         )
 
-    def place(self) -> None:
-        """Let structures train, validate or test, in the order in which their labels were asked for.
+    def place_drawn(self) -> None:
+        """Let structures that were drawn at random test, also where nothing is trained."""
+        store = self._bench.store
+        drawn = {job.label_id for job in store.jobs() if job.source == RandomShare.NAME}
+        for label_id in store.unassigned(self._name):
+            if label_id in drawn:
+                store.assign(label_id, Split.TEST)
 
-        What was drawn at random tests.
-        """
+    def place(self) -> None:
+        """Let the others train, validate or test, in the order in which their labels were asked for."""
         store = self._bench.store
         own = [one.split for one in store.labelled() if one.stage == self._name and one.source != RandomShare.NAME]
-        drawn = {job.label_id for job in store.jobs() if job.source == RandomShare.NAME}
         label_ids = store.unassigned(self._name)
-        for label_id in (one for one in label_ids if one in drawn):
-            store.assign(label_id, Split.TEST)
-        label_ids = [one for one in label_ids if one not in drawn]
         frames = [store.frame_of(label_id) for label_id in label_ids]
         before = {split: own.count(split) for split in Split}
         number = self._state.present.number

@@ -287,6 +287,7 @@ class Rounds:
         bench.close()  # nodes should not idle while models learn and drive
         after = labelled(self.state, self._rules, n_labelled=batch.n_received, n_failed=batch.n_failed)
         with bench.store.transaction():
+            answers.place_drawn()
             if settings.train:
                 answers.place()
             bench.memory.forget(convergence_key(self._name))
