@@ -111,12 +111,12 @@ class Missed:
 
 @dataclass(frozen=True, slots=True)
 class SetErrors:
-    """Root mean square errors of one member, or of the members' mean, on structures that are not trained on.
+    """Root mean square errors of one member, or of the members' mean, on one set of structures.
 
     Parameters
     ----------
     split : str
-        ``validation`` or ``test``.
+        ``training``, ``validation`` or ``test``.
     is_first : bool
         Whether only those count that were there before the first round: the same structures in all rounds.
     member : str

@@ -10,6 +10,7 @@ import numpy as np
 
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.store import RunStore
+from aims_pax.frame import Split
 from aims_pax.learner.exploration import End, Exploration, Missed, Round, SetErrors, Truth
 from aims_pax.learner.selectors import RandomShare
 from aims_pax.report.exploration import ErrorCourse, draw_rounds
@@ -76,7 +77,7 @@ def write_explorations(store: RunStore, memory: Memory, results: Path) -> list[d
         with replacing(results / f"{name}.json") as file:
             json.dump(record, file, indent=2)
         if (courses := courses_of(state)) and len(state.rounds) > 1:
-            title = f"{name}: errors by round, on structures that no model is trained on"
+            title = f"{name}: errors by round"
             draw_rounds(courses, results / f"{name}.png", title=title)
         said.append({key: value for key, value in record.items() if key != "rounds"})
     return said
@@ -130,7 +131,10 @@ def lines_of(said: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def courses_of(state: Exploration) -> dict[str, list[ErrorCourse]]:
-    """Errors by quantity: on all test structures, and on those that stayed the same; without any, for validation."""
+    """Errors by quantity: of test structures (or validation), of those that stayed the same, and of training ones.
+
+    Rounds that an older program has measured know nothing of training structures.
+    """
     splits = {one.split for each in state.rounds for one in each.errors}
     split = next((one for one in ("test", "validation") if one in splits), None)
     found = {}
@@ -142,8 +146,13 @@ def courses_of(state: Exploration) -> dict[str, list[ErrorCourse]]:
 
 
 def _courses(state: Exploration, split: str, field: str) -> Iterator[ErrorCourse]:
-    for is_first, words in ((False, f"all {split} structures"), (True, "those before the first round")):
-        rows = [(each.number, _by_member(each.errors, split, field, is_first)) for each in state.rounds]
+    sets = (
+        (split, False, f"all {split} structures"),
+        (split, True, "those before the first round"),
+        (str(Split.TRAINING), False, "training structures"),
+    )
+    for of, is_first, words in sets:
+        rows = [(each.number, _by_member(each.errors, of, field, is_first)) for each in state.rounds]
         known = [(number, values) for number, values in rows if values]
         if not known or (is_first and len(known) < 2):
             continue
@@ -154,6 +163,7 @@ def _courses(state: Exploration, split: str, field: str) -> Iterator[ErrorCourse
             members=1000 * np.array([[values[name] for name in names] for _, values in known]),
             mean=1000 * np.array([values[""] for _, values in known]),
             is_first=is_first,
+            is_training=of == Split.TRAINING,
         )
 
 

@@ -195,7 +195,7 @@ def _truth(pairs: Sequence[Pair], expected: Beyond) -> Truth | None:
 def measured_errors(
     labelled: Sequence[LabelledFrame], committee: "Committee", *, n_first: int, learns_stress: bool
 ) -> tuple[SetErrors, ...]:
-    """Errors on structures for validation and test: on all of them, and on those that were there at the beginning.
+    """Errors by split: on all structures of it, and for validation and test on those that were there at the beginning.
 
     Parameters
     ----------
@@ -210,12 +210,12 @@ def measured_errors(
 def _measured(
     labelled: Sequence[LabelledFrame], committee: "Committee", *, n_first: int, learns_stress: bool
 ) -> Iterator[SetErrors]:
-    places = [(place, one) for place, one in enumerate(labelled) if one.split in UNSEEN]
+    places = [(place, one) for place, one in enumerate(labelled) if one.split is not None]
     said = committee.predict([one.frame for _, one in places], want_stress=learns_stress) if places else []
     whole = [each if one.frame.pbc.all() else without_stress(each) for (_, one), each in zip(places, said, strict=True)]
-    for split in UNSEEN:
+    for split in (*UNSEEN, Split.TRAINING):
         of_split = [(place, one, each) for (place, one), each in zip(places, whole, strict=True) if one.split is split]
-        for is_first in (False, True):
+        for is_first in (False, True) if split in UNSEEN else (False,):
             some = [row for row in of_split if not is_first or row[0] < n_first]
             if some:
                 yield from _errors_of(split, some, committee.names, is_first=is_first)

@@ -1,5 +1,6 @@
 """What explorations have found, as a record, a line and a figure."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,14 @@ def test_errors_run_by_round_for_each_member_and_the_mean() -> None:
     assert every.rounds.tolist() == [0, 1, 2]
     assert np.allclose(every.mean, [360, 180, 90])
     assert every.members.shape == (3, 2)
+
+
+def test_training_structures_have_a_course_where_they_were_measured() -> None:
+    old, new = state(), errors(3, split="training")[:3]
+    found = courses_of(replace(old, present=replace(old.present, errors=(*old.present.errors, *new))))
+    *_, last = found["energy"]
+    assert (last.label, last.is_training, last.rounds.tolist()) == ("training structures", True, [2])
+    assert [one.is_training for one in courses_of(old)["energy"]] == [False, False], "of an older program"
 
 
 def test_validation_structures_stand_in_where_none_test_and_no_stress_gives_no_panel() -> None:
