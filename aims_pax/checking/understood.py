@@ -129,7 +129,10 @@ def _exploring(project: Project, name: str, settings: ExploreSettings) -> Iterat
         under = ", ".join(f"{one / 1e9:g}" for one in settings.pressure)
         conditions = f"at {at} K" if at else "at the temperature of MD"
         conditions += f" and {under} GPa along periodic directions" if under else ""
-        starts = f"up to {settings.num_random_structures} training structures"
+        files = ", ".join(path.name for path in settings.start_structures or ())
+        starts = (
+            f"up to {settings.num_random_structures} {f'structures of {files}' if files else 'training structures'}"
+        )
         yield name, f"MD from {starts}, {conditions}; {settings.length:g} ps each, one member drives"
         after = f" after {settings.thermalization_time:g} ps" if settings.thermalization_time else ""
         yield "  frames", f"every {settings.sampling_time:g} ps{after}, judged by all members"
@@ -142,6 +145,8 @@ def _exploring(project: Project, name: str, settings: ExploreSettings) -> Iterat
         share = f"{settings.valid_ratio:g} validate, {settings.test_ratio:g} test"
         learned = f"of these {share}" if settings.train else "none is learned"
         yield "  labels", f"at most {settings.max_selected_frames} a round, drawn from what is beyond; {learned}"
+        if settings.num_random_frames:
+            yield "  at random", f"{settings.num_random_frames} a round, drawn from all frames, which test"
     if settings.train:
         yield "  until", f"no frame is beyond a tolerance, or {_counted(settings.max_loops, 'round')}"
 

@@ -251,6 +251,9 @@ def _of_length(records: Sequence[RunRecord]) -> Iterator[Reason]:
 def _of_labels(learned: Learned | None) -> Iterator[Reason]:
     if learned is None:
         return
+    if not learned.n_train:
+        yield Reason(Word.DOUBT, "it was brought along and not trained here: what it has learned from is not known")
+        return
     said = f"{learned.n_train} structures ({learned.n_atoms} atoms in all) trained it"
     if learned.n_train < TOO_FEW_LABELS and learned.n_atoms < TOO_FEW_ATOMS:
         yield Reason(Word.DO_NOT_USE, f"only {said}: too few for any molecule")
@@ -277,7 +280,7 @@ def _of_convergence(learned: Learned | None) -> Iterator[Reason]:
     if learned.fall_at_cap is not None and learned.fall_at_cap > STILL_FALLING:
         fall = f"{100 * learned.fall_at_cap:.0f} % in the last ten epochs"
         yield Reason(Word.DOUBT, f"training was cut off (max_convergence_epochs) while its loss still fell by {fall}")
-    elif learned.fall_at_cap is None and not learned.is_converged:
+    elif learned.fall_at_cap is None and not learned.is_converged and learned.n_train:
         yield Reason(Word.DOUBT, "the models are as the last stage left them: they were not converged")
 
 

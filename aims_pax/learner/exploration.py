@@ -89,13 +89,34 @@ class Truth:
 
 
 @dataclass(frozen=True, slots=True)
+class Missed:
+    """What labels of a round say of one threshold, of frames that were drawn at random from all.
+
+    Parameters
+    ----------
+    quantity : str
+        As in :class:`Beyond`.
+    n_labelled, n_beyond : int
+        Labels, and how many of their frames are truly beyond the tolerance.
+    n_above, n_right : int
+        Frames above the threshold, and how many of these are truly beyond the tolerance.
+    """
+
+    quantity: str
+    n_labelled: int
+    n_beyond: int
+    n_above: int
+    n_right: int
+
+
+@dataclass(frozen=True, slots=True)
 class SetErrors:
-    """Root mean square errors of one member, or of the members' mean, on structures that are not trained on.
+    """Root mean square errors of one member, or of the members' mean, on one set of structures.
 
     Parameters
     ----------
     split : str
-        ``validation`` or ``test``.
+        ``training``, ``validation`` or ``test``.
     is_first : bool
         Whether only those count that were there before the first round: the same structures in all rounds.
     member : str
@@ -130,14 +151,17 @@ class Round:
         Frames, and such of which a gap was opened to vacuum.
     beyond : tuple of Beyond
         By quantity.
-    n_above, n_selected : int
-        Frames beyond any tolerance, and those of which a label is asked for.
+    n_above, n_selected, n_random : int
+        Frames beyond any tolerance, those of which a label is asked for, and those of them that were drawn at random
+        from all.
     calibrated_on : str
         What slopes were fitted to, in words.
     n_labelled, n_failed : int
         Answers.
     truths : tuple of Truth
-        What the labels say of the errors that were expected.
+        What the labels of frames beyond a tolerance say of the errors that were expected.
+    missed : tuple of Missed
+        What those of frames that were drawn at random say of the thresholds.
     n_epochs, n_train : int
         Of its training.
     errors : tuple of SetErrors
@@ -153,10 +177,12 @@ class Round:
     beyond: tuple[Beyond, ...] = ()
     n_above: int = 0
     n_selected: int = 0
+    n_random: int = 0
     calibrated_on: str = ""
     n_labelled: int = 0
     n_failed: int = 0
     truths: tuple[Truth, ...] = ()
+    missed: tuple[Missed, ...] = ()
     n_epochs: int = 0
     n_train: int = 0
     errors: tuple[SetErrors, ...] = ()
@@ -256,9 +282,10 @@ def judged(state: Exploration, judgement: Round, *, first_label: int) -> Explora
 
 
 def labelled(state: Exploration, rules: RoundRules, *, n_labelled: int, n_failed: int) -> Exploration:
-    """After the last answer."""
+    """After the last answer. What was drawn at random tests, so that nothing is learned of it."""
     state = replace(state, present=replace(state.present, n_labelled=n_labelled, n_failed=n_failed))
-    return replace(state, step=Step.LEARN if rules.trains and n_labelled else Step.MEASURE)
+    has_news = n_labelled > 0 and state.present.n_selected > state.present.n_random
+    return replace(state, step=Step.LEARN if rules.trains and has_news else Step.MEASURE)
 
 
 def learned(state: Exploration, *, n_epochs: int, n_train: int) -> Exploration:
@@ -267,10 +294,15 @@ def learned(state: Exploration, *, n_epochs: int, n_train: int) -> Exploration:
 
 
 def measured(
-    state: Exploration, rules: RoundRules, *, errors: tuple[SetErrors, ...], truths: tuple[Truth, ...]
+    state: Exploration,
+    rules: RoundRules,
+    *,
+    errors: tuple[SetErrors, ...],
+    truths: tuple[Truth, ...],
+    missed: tuple[Missed, ...] = (),
 ) -> Exploration:
     """At the end of a round; another one begins, or it is over."""
-    state = replace(state, present=replace(state.present, errors=errors, truths=truths))
+    state = replace(state, present=replace(state.present, errors=errors, truths=truths, missed=missed))
     if (ended := _end(state.present, rules)) is not None:
         return replace(state, ended=ended)
     return _next(state)

@@ -1,8 +1,8 @@
 """What explorations have found, round by round: a record, a figure, and a line for a person."""
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,14 +10,57 @@ import numpy as np
 
 from aims_pax.dataset.durable import replacing
 from aims_pax.dataset.store import RunStore
-from aims_pax.learner.exploration import End, Exploration, SetErrors, Truth
+from aims_pax.frame import Split
+from aims_pax.learner.exploration import End, Exploration, Missed, Round, SetErrors, Truth
+from aims_pax.learner.selectors import RandomShare
 from aims_pax.report.exploration import ErrorCourse, draw_rounds
-from aims_pax.stages.exploring.telling import truth_words
+from aims_pax.selection.calibration import Amounts, deviation_of, error_of_members
+from aims_pax.stages.exploring.telling import missed_words, truth_words
 from aims_pax.stages.memory import Memory
 from aims_pax.stages.states import EXPLORATIONS
 
 FIELDS: Final = {"energy": "energy_ev_per_atom", "forces": "forces_ev_per_ang", "stress": "stress_ev_per_ang3"}
 """Of :class:`SetErrors`, by the quantity."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedFrame:
+    """A labelled frame of an exploration, and what its members had said of it before they learned it.
+
+    Parameters
+    ----------
+    label_id : int
+    stage : str
+    round : int
+        Which has judged it.
+    is_random : bool
+        Whether it was drawn at random from all, whatever its deviation.
+    deviation, error : Amounts
+        Of the members from their mean, and from the label.
+    """
+
+    label_id: int
+    stage: str
+    round: int
+    is_random: bool
+    deviation: Amounts
+    error: Amounts
+
+
+def judged_frames(store: RunStore, explorations: Mapping[str, Exploration]) -> tuple[JudgedFrame, ...]:
+    """Of all explorations, in the order of their labels."""
+    return tuple(
+        JudgedFrame(
+            one.label_id,
+            one.stage,
+            explorations[one.stage].round_of(one.frame.trajectory),
+            one.source == RandomShare.NAME,
+            deviation_of(one.prediction),
+            error_of_members(one.prediction, one.label),
+        )
+        for one in store.predicted()
+        if one.stage in explorations
+    )
 
 
 def explorations_of(store: RunStore, memory: Memory) -> dict[str, Exploration]:
@@ -34,7 +77,7 @@ def write_explorations(store: RunStore, memory: Memory, results: Path) -> list[d
         with replacing(results / f"{name}.json") as file:
             json.dump(record, file, indent=2)
         if (courses := courses_of(state)) and len(state.rounds) > 1:
-            title = f"{name}: errors by round, on structures that no model is trained on"
+            title = f"{name}: errors by round"
             draw_rounds(courses, results / f"{name}.png", title=title)
         said.append({key: value for key, value in record.items() if key != "rounds"})
     return said
@@ -52,8 +95,24 @@ def record_of(name: str, state: Exploration) -> dict[str, Any]:
         "md_steps": sum(one.md_steps for one in rounds),
         "n_beyond_in_last": rounds[-1].n_above if rounds else None,
         "truths_of_last": [asdict(one) for one in rounds[-1].truths] if rounds else [],
+        "missed": [asdict(one) for one in missed_in(rounds)],
         "rounds": [asdict(one) for one in state.rounds],
     }
+
+
+def missed_in(rounds: Sequence[Round]) -> list[Missed]:
+    """What labels of frames at random say of the thresholds of all rounds together, by quantity."""
+    found: dict[str, Missed] = {}
+    for one in (one for each in rounds for one in each.missed):
+        before = found.get(one.quantity, Missed(one.quantity, 0, 0, 0, 0))
+        found[one.quantity] = Missed(
+            one.quantity,
+            n_labelled=before.n_labelled + one.n_labelled,
+            n_beyond=before.n_beyond + one.n_beyond,
+            n_above=before.n_above + one.n_above,
+            n_right=before.n_right + one.n_right,
+        )
+    return list(found.values())
 
 
 def lines_of(said: Sequence[dict[str, Any]]) -> list[str]:
@@ -67,11 +126,15 @@ def lines_of(said: Sequence[dict[str, Any]]) -> list[str]:
         )
         if one["ended"] == End.JUDGED:
             found += [f"  {truth_words(Truth(**truth))}" for truth in one.get("truths_of_last", [])]
+        found += [f"  {missed_words(Missed(**missed))}" for missed in one.get("missed", [])]
     return found
 
 
 def courses_of(state: Exploration) -> dict[str, list[ErrorCourse]]:
-    """Errors by quantity: on all test structures, and on those that stayed the same; without any, for validation."""
+    """Errors by quantity: of test structures (or validation), of those that stayed the same, and of training ones.
+
+    Rounds that an older program has measured know nothing of training structures.
+    """
     splits = {one.split for each in state.rounds for one in each.errors}
     split = next((one for one in ("test", "validation") if one in splits), None)
     found = {}
@@ -83,8 +146,13 @@ def courses_of(state: Exploration) -> dict[str, list[ErrorCourse]]:
 
 
 def _courses(state: Exploration, split: str, field: str) -> Iterator[ErrorCourse]:
-    for is_first, words in ((False, f"all {split} structures"), (True, "those before the first round")):
-        rows = [(each.number, _by_member(each.errors, split, field, is_first)) for each in state.rounds]
+    sets = (
+        (split, False, f"all {split} structures"),
+        (split, True, "those before the first round"),
+        (str(Split.TRAINING), False, "training structures"),
+    )
+    for of, is_first, words in sets:
+        rows = [(each.number, _by_member(each.errors, of, field, is_first)) for each in state.rounds]
         known = [(number, values) for number, values in rows if values]
         if not known or (is_first and len(known) < 2):
             continue
@@ -95,6 +163,7 @@ def _courses(state: Exploration, split: str, field: str) -> Iterator[ErrorCourse
             members=1000 * np.array([[values[name] for name in names] for _, values in known]),
             mean=1000 * np.array([values[""] for _, values in known]),
             is_first=is_first,
+            is_training=of == Split.TRAINING,
         )
 
 

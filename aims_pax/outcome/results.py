@@ -128,7 +128,10 @@ class Summary:
         product = self.content.get("product")
         if product is None:
             return []
-        model, trained_on = self.folder / product["model"], f"trained on {product['training_structures']} structures"
+        model, n_train = self.folder / product["model"], product["training_structures"]
+        if not n_train:
+            return [f"product: {model} ({product['member']}), as it was brought along: nothing has trained it here"]
+        trained_on = f"trained on {n_train} structures"
         measured = "those below are of the same training without the validation structures"
         return [
             f"product: {model} ({product['member']}), {trained_on}",

@@ -20,7 +20,7 @@ from aims_pax.frame import FloatArray, LabelledFrame
 from aims_pax.learner.exploration import Exploration
 from aims_pax.outcome.calibrated.of_run import Told, told_by
 from aims_pax.outcome.errors.sets import Places, read_places
-from aims_pax.outcome.explored import explorations_of
+from aims_pax.outcome.explored import JudgedFrame, explorations_of, judged_frames
 from aims_pax.outcome.played import PhaseEnds, PlayedPhase, ends_of, phases_in, phases_of
 from aims_pax.outcome.predictions import read_predictions
 from aims_pax.outcome.properties.findings import JSON_NAME as PROPERTIES_JSON
@@ -124,6 +124,8 @@ class Material:
         Training structures of a member with which that ends; None where it is over, or ends by something else.
     explorations : mapping of str to Exploration
         By the names of their stages.
+    judged : tuple of JudgedFrame
+        Labelled frames of these.
     flights : mapping of str to mapping
         fly.json of stages whose MD was checked on the way, by their names.
     plays : tuple of PlayedPhase
@@ -159,9 +161,15 @@ class Material:
     learning: LearningCurve
     train_goal: int | None
     explorations: Mapping[str, Exploration]
+    judged: tuple[JudgedFrame, ...]
     flights: Mapping[str, Mapping[str, Any]]
     plays: tuple[PlayedPhase, ...]
     phase_ends: Mapping[tuple[str, str], Sequence[PhaseEnds]]
+
+    @property
+    def has_rounds_alone(self) -> bool:
+        """Whether nothing has learned on the way: an exploration goes in rounds, and figures of its own tell of it."""
+        return bool(self.explorations) and not len(self.scores) and not len(self.trainings)
 
     @property
     def comparison(self) -> Comparison | None:
@@ -213,7 +221,7 @@ def read_material(run_folder: Path, *, name: str) -> Material:
         summary = _json(results / "summary.json") if progress == FINISHED else None
         product = str((summary or {}).get("product", {}).get("model", "the product"))
         saved = read_predictions(results) if progress == FINISHED else None
-        plays = _plays(store, results, summary)
+        plays, explorations = _plays(store, results, summary), explorations_of(store, memory)
         return Material(
             name=name,
             folder=run_folder,
@@ -240,7 +248,8 @@ def read_material(run_folder: Path, *, name: str) -> Material:
             property_tables=_property_tables(results, summary),
             learning=learning,
             train_goal=train_goal,
-            explorations=explorations_of(store, memory),
+            explorations=explorations,
+            judged=judged_frames(store, explorations),
             flights=_flights(results, summary),
             plays=plays,
             phase_ends=ends_of(plays, memory, store),

@@ -8,6 +8,7 @@ import numpy as np
 from aims_pax.atoms import atoms_of
 from aims_pax.frame import Frame
 from aims_pax.page.comparison import Compared, Comparison
+from aims_pax.protocols import NO_TRAJECTORY
 from aims_pax.structures.composition import BOND_FACTOR, formula
 
 MOST_STRUCTURES: Final = 8
@@ -39,7 +40,7 @@ def _drawn(row: Compared) -> dict[str, Any]:
     worst = int(error.argmax())
     return {
         "title": f"{frame.system} ({formula(frame)}), label {row.label_id}",
-        "words": f"{row.origin}; trajectory {frame.trajectory}, MD step {frame.md_step}. Largest error "
+        "words": f"{row.origin}; {_place(frame)}. Largest error "
         f"{1000 * float(error.max()):.0f} meV/Å, on {chemical_symbols[int(frame.numbers[worst])]} {worst}; force MAE "
         f"{1000 * float(np.abs(row.force_error).mean()):.0f} meV/Å.",
         "worst": worst,
@@ -56,6 +57,13 @@ def _drawn(row: Compared) -> dict[str, Any]:
         "bonds": _bonds(frame),
         "cell": [] if not frame.pbc.any() else np.round(_edges(frame) - middle, 3).tolist(),
     }
+
+
+def _place(frame: Frame) -> str:
+    """Where it stands in its trajectory; of what no MD has made, its kind and number."""
+    if frame.trajectory == NO_TRAJECTORY:
+        return f"{frame.config_type.replace('_', ' ') or 'structure'} {frame.md_step}"
+    return f"trajectory {frame.trajectory}, MD step {frame.md_step}"
 
 
 def _bonds(frame: Frame) -> list[list[int]]:

@@ -88,7 +88,7 @@ class Dispersion:
         try:
             self._parameters()
         except RuntimeError:
-            key = f"REFERENCE.dispersion.xc = {self.settings.xc}"
+            key = f"dispersion.xc = {self.settings.xc}"
             return [f"{package} has no {self.settings.damping} damping parameters for {key}; it knows pbe, b3lyp, ..."]
         try:
             atoms = np.array(sorted({int(number) for number in numbers}))
@@ -133,7 +133,7 @@ class Dispersion:
 
     def _problems_of_d2(self, numbers: Sequence[int]) -> list[str]:
         if self.settings.xc.lower() not in SCALES:
-            key = f"REFERENCE.dispersion.xc = {self.settings.xc}"
+            key = f"dispersion.xc = {self.settings.xc}"
             return [f"D2 has no scale for {key}; it knows {', '.join(SCALES)}"]
         if beyond := [number for number in numbers if number > TABLED]:
             return [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from aims_pax.frame import FloatArray
-from aims_pax.report.style import BLUE, GREY, INK, ORANGE, panels
+from aims_pax.report.style import BLUE, GREEN, GREY, INK, ORANGE, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,6 +35,8 @@ class ErrorCourse:
         Of the members' mean.
     is_first : bool
         Whether the structures are the same in all rounds: drawn with dashes.
+    is_training : bool
+        Whether models are trained on them.
     """
 
     label: str
@@ -42,6 +44,7 @@ class ErrorCourse:
     members: FloatArray
     mean: FloatArray
     is_first: bool = False
+    is_training: bool = False
 
 
 def draw_rounds(courses: Mapping[str, Sequence[ErrorCourse]], path: Path, *, title: str) -> None:
@@ -65,8 +68,8 @@ def draw_rounds(courses: Mapping[str, Sequence[ErrorCourse]], path: Path, *, tit
 
 def draw_course(axes: "Axes", *, quantity: str, courses: Sequence[ErrorCourse]) -> None:
     """One quantity: each member faint, the members' mean strong."""
-    for number, course in enumerate(courses):
-        _draw(axes, course, ORANGE if number else BLUE)
+    for course in courses:
+        _draw(axes, course, GREEN if course.is_training else ORANGE if course.is_first else BLUE)
     axes.set(xlabel="round", ylabel=f"RMSE of {quantity} ({UNITS[quantity]})")
     axes.set_ylim(bottom=0.0)
     numbers = sorted({int(number) for course in courses for number in course.rounds})

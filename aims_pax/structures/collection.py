@@ -9,6 +9,7 @@ from aims_pax.atoms import atoms_of
 from aims_pax.errors import Problem, StructureError
 from aims_pax.frame import Frame
 from aims_pax.settings.augmentation.augment import AugmentSettings
+from aims_pax.settings.augmentation.sources import AlloySettings
 from aims_pax.structures.augmentation.drafts import Augmentation, Begins, Draft, Drawing
 from aims_pax.structures.augmentation.registry import EXCHANGED, SOURCES
 from aims_pax.structures.augmentation.supercells import Supercells, shortest_image
@@ -24,6 +25,9 @@ GIVEN: Final = "given"
 
 MAX_TOLD: Final = 5
 """Structures that are named one by one."""
+
+WHOLE: Final = 0.005
+"""How far fractions may be from 1 in all, as rounded ones are: 0.333, 0.333 and 0.333."""
 
 _CENTRED: Final = {"FCC": "face-centred", "BCC": "body-centred"}
 """Lattices whose primitive vectors are not those that faces are named by, by ASE's names."""
@@ -200,6 +204,22 @@ def _doubts(given: Sequence[Frame], settings: AugmentSettings) -> Iterator[Probl
         if settings.slabs is not None and start.pbc.all() and (lattice := _centred(start)):
             found = f"Its cell is the primitive one of a {lattice} lattice, and Miller indices count along its vectors."
             yield Problem(start.system, found, "", "Give the conventional cell for faces as they are usually named.")
+    if settings.alloys is not None:
+        yield from _doubts_of_alloys(given, settings.alloys)
+
+
+def _doubts_of_alloys(given: Sequence[Frame], settings: AlloySettings) -> Iterator[Problem]:
+    """Sites that were to stay and are not there, and fractions that were hardly meant as they are."""
+    here = {symbol for start in given for symbol in atoms_of(start).symbols}
+    if absent := [one for one in settings.fixed if one not in here]:
+        found = f"fixed names {', '.join(absent)}, which no structure holds."
+        yield Problem("augment.alloys", found, "", "Sites of all other elements get species. Correct it.")
+    shares = settings.fractions or {}
+    total = sum(shares.values())
+    if any(not float(one).is_integer() for one in shares.values()) and abs(total - 1) > WHOLE:
+        each = ", ".join(f"{100 * share / total:.3g} % {name}" for name, share in shares.items())
+        found = f"fractions add up to {total:.4g}, and are divided by that: {each}."
+        yield Problem("augment.alloys", found, "", "Let them add up to 1, or give whole numbers: {Si: 3, Ge: 1}.")
 
 
 def _near_images(prepared: Sequence[Frame], settings: AugmentSettings) -> Iterator[Problem]:
@@ -209,7 +229,10 @@ def _near_images(prepared: Sequence[Frame], settings: AugmentSettings) -> Iterat
     wanted, images = settings.supercell.shortest_image, {}
     for frame in prepared:
         if (image := shortest_image(frame.cell, frame.pbc)) < wanted - 1e-6:
-            images[frame.system] = f"{image:.1f} Å in {frame.system}"
+            alone = (
+                f", whose own cell has {frame.n_atoms} atoms" if frame.n_atoms > settings.supercell.max_atoms else ""
+            )
+            images[frame.system] = f"{image:.1f} Å in {frame.system}{alone}"
     if images:
         more = f" and {len(images) - MAX_TOLD} more" if len(images) > MAX_TOLD else ""
         found = f"Atoms are nearer to their images than {wanted:g} Å: {', '.join([*images.values()][:MAX_TOLD])}{more}."

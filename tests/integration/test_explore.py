@@ -127,6 +127,9 @@ def test_what_is_beyond_a_tolerance_is_labelled_split_and_learned(engine: type[W
     assert isinstance(figure, Figure)
     assert [panel.width_in for panel in figure.panels] == [4.0, 4.0], "energy and forces"
     assert figure.table["round"].max() == 2
+    (figure,) = [one for one in figures_of(read_material(tmp_path, name="run")) if one.name == "errors_by_deviation"]
+    assert isinstance(figure, Figure)
+    assert figure.table["round"].tolist() == [1] * 6 + [2] * 6
     points = [one for one in labels_of(tmp_path) if one.stage == "explore"]
     assert len(points) == 12, "the last round's are placed, too"
     assert Counter(one.split for one in points) == {Split.TRAINING: 10, Split.VALIDATION: 1, Split.TEST: 1}
@@ -143,6 +146,35 @@ def test_what_is_beyond_a_tolerance_is_labelled_split_and_learned(engine: type[W
         one is not None and one.generation == point.frame.generation for one, point in zip(said, points, strict=True)
     )
     assert {now.activity.partition(",")[0] for now in watcher.seen if now.stage == "explore"} == {"round 1", "round 2"}
+
+
+def test_frames_at_random_are_labelled_and_test_and_say_what_thresholds_miss(
+    engine: type[Watched], tmp_path: Path
+) -> None:
+    """Also in a round of which nothing is beyond a tolerance: that nothing was is then known."""
+    few = {"max_loops": 1, "max_selected_frames": 4, "num_random_frames": 5}
+    project_of(tmp_path / "beyond", [COLLECT, CONVERGE, explore(**few)])
+    project = load_project(tmp_path / "beyond", stages=ACTIVE)
+    (amounts,) = [one for one in amounts_ahead(project, ACTIVE) if one.part == "explore"]
+    assert (amounts.labels.low, amounts.labels.high) == (5, 9)
+    (said,) = run(tmp_path / "beyond")["explorations"]
+    last = explored(tmp_path / "beyond").present
+    assert (last.n_selected, last.n_random, last.n_labelled) == (9, 5, 9)
+    points = [one for one in labels_of(tmp_path / "beyond") if one.stage == "explore"]
+    drawn = [one for one in points if one.source == "random share"]
+    assert [one.split for one in drawn] == [Split.TEST] * 5
+    picked = Counter(one.split for one in points if one.source != "random share")
+    assert picked.total() == 4
+    assert picked[Split.TRAINING] >= 3
+    assert {one.n_labelled for one in last.missed} == {5}
+    assert {one.n_labelled for one in last.truths} == {4}
+    assert [one["quantity"] for one in said["missed"]] == ["energy", "forces"]
+
+    calm = {**few, "thr_forces": 50.0, "thr_energy": 50.0}
+    run(project_of(tmp_path / "calm", [COLLECT, CONVERGE, explore(**calm)]))
+    state = explored(tmp_path / "calm")
+    assert (state.ended, state.present.n_above, state.present.n_labelled) == (End.NOTHING_ABOVE, 0, 5)
+    assert state.present.n_epochs == 0, "there is nothing new to learn"
 
 
 def test_dispersion_is_laid_over_the_md_alone(engine: type[Watched], tmp_path: Path) -> None:
@@ -308,6 +340,11 @@ def test_models_alone_are_judged(whole: Path, engine: type[Watched], tmp_path: P
     assert first.prediction.energy == pytest.approx(wanted.energies.mean(), abs=1e-9), "said by the given models"
     lines = read_summary(tmp_path / "results").lines()
     assert any("forces of the labelled frames: error" in line for line in lines)
+    assert any("as it was brought along: nothing has trained it here" in line for line in lines)
+    drawn = judging_project(tmp_path / "drawn", whole, n_models=2, num_random_frames=4, max_selected_frames=1)
+    known = run(drawn)
+    assert known["labels"]["test"] == known["errors_on_test_set"]["product"]["n_structures"] == 4
+    assert explored(drawn).present.n_labelled == 5
     frames = run(judging_project(tmp_path / "again", whole, n_models=2, label=False))["explorations"]
     assert [one["n_labelled"] for one in frames] == [0]
 
@@ -352,6 +389,27 @@ def test_frames_that_are_brought_along_are_judged_in_the_place_of_md(engine: typ
     points = [one for one in labels_of(tmp_path) if one.frame.config_type == "explored_seen"]
     assert [one.frame.md_step for one in points] == [1, 2, 3, 4, 5]
     assert all(np.allclose(one.frame.positions, frames[one.frame.md_step - 1].positions) for one in points)
+
+
+def test_md_begins_at_structures_that_are_given(engine: type[Watched], tmp_path: Path) -> None:
+    wide = bulk("Cu", cubic=True).repeat((2, 1, 1))
+    shifted = wide.copy()
+    shifted.positions[0] += 0.1
+    write(tmp_path / "mine.extxyz", [wide, shifted])
+    project_of(tmp_path, [COLLECT, CONVERGE, explore(lammps_input_structures="mine.extxyz")])  # the tool's own word
+    facts = "\n".join(check_project(load_project(tmp_path, stages=ACTIVE), ACTIVE).facts)
+    assert "explore: each round 8 trajectories in npt of 0.06 ps, structures of 8 atoms" in facts
+    departure = Departure()
+    watcher = Watcher(lambda now: departure.ask(Reason.WALLTIME) if moving(now) else None)
+    with pytest.raises(Departed, match="walltime"):
+        run(tmp_path, observer=watcher, departure=departure)
+    write(tmp_path / "mine.extxyz", wide)
+    with pytest.raises(CampaignStopped, match=re.escape("files of explore (mine.extxyz) were changed since")):
+        run(tmp_path)
+    write(tmp_path / "mine.extxyz", [wide, shifted])
+    run(tmp_path)
+    assert [one.n_trajectories for one in explored(tmp_path).rounds] == [0, 8, 8]
+    assert {one.frame.n_atoms for one in labels_of(tmp_path) if one.stage == "explore"} == {8}
 
 
 def test_a_gap_that_opens_becomes_vacuum(engine: type[Watched], tmp_path: Path) -> None:

@@ -62,13 +62,19 @@ class ExploreForecast:
     def amounts(self, outset: Outset) -> Amounts:
         settings, rounds = outset.plan.read_as(ExploreSettings), _rounds_left(outset)
         n_frames, md_steps = _of_a_round(outset)
-        most = min(settings.max_selected_frames, n_frames) if settings.label else 0
-        likely = min(most, ceil(BEYOND_SHARE * n_frames))
+        n_random = min(settings.num_random_frames, n_frames)
+        n_others = n_frames - n_random
+        most = min(settings.max_selected_frames, n_others) if settings.label else 0
+        likely = min(most, ceil(BEYOND_SHARE * n_others))
         epochs = convergence_epochs(settings) if settings.train else Span.exactly(0)
         n_learned = max(0.0, rounds.likely - 1)
         return Amounts(
             outset.plan.name,
-            labels=Span(0, likely * (n_learned if settings.train else 1), most * rounds.high),
+            labels=Span(
+                n_random * rounds.low,
+                likely * (n_learned if settings.train else 1) + n_random * rounds.likely,
+                (most + n_random) * rounds.high,
+            ),
             md_steps=Span(*(md_steps * n for n in (rounds.low, rounds.likely, rounds.high))),
             epochs=Span(0, epochs.likely * n_learned, epochs.high * rounds.high),
         )

@@ -18,6 +18,7 @@ from aims_pax.page.charts.scores import scores_by_trajectory
 from aims_pax.page.charts.seen import descriptor_map
 from aims_pax.page.charts.sets import errors_by_set
 from aims_pax.page.charts.stages.flights import errors_at_checks
+from aims_pax.page.charts.stages.judged import errors_by_deviation
 from aims_pax.page.charts.stages.rounds import errors_by_round
 from aims_pax.page.charts.stages.scenery import structures_of_phases
 from aims_pax.page.charts.stages.visits import scores_by_visit
@@ -57,7 +58,10 @@ CHAPTERS: Final = (
         ),
     ),
     Chapter("How wrong is it, and where?", (parity, cumulative, errors_by_set, errors_by_group, errors_by_density)),
-    Chapter("Does it know how wrong it is?", (error_against_score, error_estimates, coverage, detection)),
+    Chapter(
+        "Does it know how wrong it is?",
+        (errors_by_deviation, error_against_score, error_estimates, coverage, detection),
+    ),
     Chapter("Is it right about materials?", (properties,)),
     Chapter("What did it learn from?", (composition, structures_of_phases, structure_map, descriptor_map)),
     Chapter("What did it take?", (timeline, activities)),

@@ -77,15 +77,16 @@ def _scatter(axes: "Axes", deviation: FloatArray, error: FloatArray, unbiased: B
     axes.scatter(
         deviation[~unbiased], error[~unbiased], s=12, color=GREY, alpha=0.5, lw=0, label="picked", rasterized=is_dense
     )
-    axes.scatter(
-        *(deviation[unbiased], error[unbiased]),
-        s=16,
-        color=BLUE,
-        alpha=0.8,
-        lw=0,
-        label="not picked for it",
-        rasterized=is_dense,
-    )
+    if unbiased.any():
+        axes.scatter(
+            *(deviation[unbiased], error[unbiased]),
+            s=16,
+            color=BLUE,
+            alpha=0.8,
+            lw=0,
+            label="not picked for it",
+            rasterized=is_dense,
+        )
     _on_equal_axes(axes, np.concatenate([deviation, error]))
     axes.set(title="Each label", xlabel="deviation before (eV/Å)", ylabel="true error (eV/Å)")
     axes.legend(loc="lower right")

@@ -62,8 +62,10 @@ class Forecasts:
         return Forecasts(self.at, self.n_train[is_shown], self.maes[is_shown])
 
 
-def error_forecast(material: Material) -> Figure | Absent:
+def error_forecast(material: Material) -> Figure | Absent | None:
     """The learning curve carried on, and how the forecast has come along."""
+    if material.has_rounds_alone:
+        return None
     curve, goal = material.learning, material.train_goal
     if len(curve.n_train) < LEAST_POINTS:
         why = f"The error was measured with {len(curve.n_train)} sizes of the training set; {LEAST_POINTS} are needed."

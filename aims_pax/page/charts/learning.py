@@ -47,8 +47,10 @@ def learning_by_labels(material: Material) -> Figure | Absent:
     )
 
 
-def learning_by_time(material: Material) -> Figure | Absent:
+def learning_by_time(material: Material) -> Figure | Absent | None:
     """The same against hours of work."""
+    if material.has_rounds_alone:
+        return None
     title, events = "Error by time", material.trainings
     events = events[np.isfinite(events["force_mae_ev_per_ang"])]
     if not len(events) or material.time is None:

@@ -29,8 +29,10 @@ DENSE: Final = 600
 """More points than this are drawn as pixels."""
 
 
-def scores_by_trajectory(material: Material) -> Figure | Absent:
+def scores_by_trajectory(material: Material) -> Figure | Absent | None:
     """Scores, threshold and picks against MD steps, a panel for each trajectory."""
+    if material.has_rounds_alone:
+        return None
     name, title, scores = "scores", "Scores, threshold and picks", material.scores
     if not len(scores):
         return Absent(name, title, "No uncertainty has been estimated yet.")

@@ -1,5 +1,6 @@
 """What stands in these settings besides numbers: elements, ranges, faces of crystals, and a source in one word."""
 
+import re
 from collections.abc import Callable
 from math import isfinite
 from typing import Annotated, Any, Final
@@ -109,10 +110,17 @@ DistanceRange = Annotated[
 ]
 
 
+_SIGNED: Final = re.compile(r"-?[0-9]")
+_WRITTEN: Final = re.compile(r"(-?[0-9])+")
+"""As it is spoken, and as `aims-pax validate --miller` takes it: 111, 1-10."""
+
+
 def _face(value: object) -> tuple[int, int, int]:
-    numbers = [int(one) for one in value] if isinstance(value, str) and value.isdecimal() else value
-    if isinstance(numbers, int) and not isinstance(numbers, bool) and 1 <= numbers <= 999:
-        numbers = [int(letter) for letter in f"{numbers:03d}"]  # 111, as it is spoken
+    numbers: object = value
+    if isinstance(value, str) and _WRITTEN.fullmatch(value):
+        numbers = [int(one) for one in _SIGNED.findall(value)]
+    if type(value) is int and (1 <= value <= 999 or -999 <= value <= -100):  # 111 and -110 are whole numbers in YAML
+        numbers = [int(one) for one in _SIGNED.findall(f"{value:03d}")]
     if not isinstance(numbers, list | tuple) or len(numbers) != 3 or not all(type(one) is int for one in numbers):
         raise misfit(f"holds {shown(value)}, which are not three whole numbers")
     h, k, l = numbers  # noqa: E741  Miller's letters
@@ -122,7 +130,7 @@ def _face(value: object) -> tuple[int, int, int]:
 
 
 def _faces(value: object) -> tuple[tuple[int, int, int], ...]:
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int | str) and not isinstance(value, bool):
         return (_face(value),)
     if not isinstance(value, list | tuple) or not value:
         raise misfit("is an empty list" if isinstance(value, list | tuple) else f"is {shown(value)}")

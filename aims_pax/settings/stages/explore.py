@@ -10,6 +10,7 @@ from pydantic import Field
 from aims_pax.settings.methods.dispersion import DispersionSettings
 from aims_pax.settings.reading.kinds import (
     Count,
+    CountOrZero,
     ExistingFile,
     ExistingFiles,
     Fraction,
@@ -24,10 +25,18 @@ from aims_pax.settings.stage import EndSettings
 
 Temperature = Annotated[float, Gt(0), Le(100_000)]
 
-OF_TRAJECTORIES = ("num_random_structures", "temperature", "pressure", "length", "sampling_time", "dispersion")
+OF_TRAJECTORIES = (
+    "start_structures",
+    "num_random_structures",
+    "temperature",
+    "pressure",
+    "length",
+    "sampling_time",
+    "dispersion",
+)
 """What means nothing where frames are brought along and no MD follows."""
 
-OF_LABELS = ("max_selected_frames", "max_consecutive_failures")
+OF_LABELS = ("max_selected_frames", "num_random_frames", "max_consecutive_failures")
 OF_SPLITS = ("valid_ratio", "test_ratio")
 """What means nothing where no label is asked for, or none is learned."""
 
@@ -44,6 +53,7 @@ class ExploreSettings(EndSettings):
     """
 
     ALIASES: ClassVar = {
+        "lammps_input_structures": "start_structures",
         "num_random_structures_lammps": "num_random_structures",
         "check_vacuum": "open_gaps",
         "explored_dataset": "frames",
@@ -51,6 +61,11 @@ class ExploreSettings(EndSettings):
 
     ensemble_size: Annotated[int, Ge(2), Le(1000), Whole] = Field(
         4, description="Models in the committee, where no stage before says it."
+    )
+    start_structures: ExistingFiles | None = Field(
+        None,
+        description="Files of structures that MD begins at, in the place of training structures of the stages before. "
+        "Where there are more than num_random_structures, each round draws from them. Labels in them are not read.",
     )
     num_random_structures: Count = Field(
         20,
@@ -86,6 +101,11 @@ class ExploreSettings(EndSettings):
     thr_stress: Positive = Field(0.001, description="Tolerance of the stress, eV/Å³. Where models learn it.")
     max_selected_frames: Count = Field(
         1000, description="Most frames that are labelled in a round: a random choice of those beyond a tolerance."
+    )
+    num_random_frames: CountOrZero = Field(
+        0,
+        description="Frames of each round that are labelled whatever their deviation, drawn at random from all. They "
+        "test: what a threshold misses, and the errors of the MD itself, are known by them alone.",
     )
     max_loops: Annotated[Count, Le(1000)] = Field(10, description="Most rounds.")
     valid_ratio: Fraction = Field(0.1, description="Fraction of the labelled frames that is used for validation.")

@@ -9,6 +9,7 @@ from aims_pax.dataset.records import JobStatus, StoredJob
 from aims_pax.frame import CommitteePrediction, Frame, Split
 from aims_pax.labelling.desk import LabelDesk
 from aims_pax.learner.exploration import Exploration
+from aims_pax.learner.selectors import RandomShare
 from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.stages.activities import Activity
 from aims_pax.stages.bench import Bench
@@ -123,10 +124,18 @@ class Answers:
             n_failed_before=counts.n_failed - self._n_failed,
         )
 
-    def place(self) -> None:
-        """Let structures train, validate or test, in the order in which their labels were asked for."""
+    def place_drawn(self) -> None:
+        """Let structures that were drawn at random test, also where nothing is trained."""
         store = self._bench.store
-        own = [one.split for one in store.labelled() if one.stage == self._name]
+        drawn = {job.label_id for job in store.jobs() if job.source == RandomShare.NAME}
+        for label_id in store.unassigned(self._name):
+            if label_id in drawn:
+                store.assign(label_id, Split.TEST)
+
+    def place(self) -> None:
+        """Let the others train, validate or test, in the order in which their labels were asked for."""
+        store = self._bench.store
+        own = [one.split for one in store.labelled() if one.stage == self._name and one.source != RandomShare.NAME]
         label_ids = store.unassigned(self._name)
         frames = [store.frame_of(label_id) for label_id in label_ids]
         before = {split: own.count(split) for split in Split}

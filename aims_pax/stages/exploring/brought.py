@@ -1,4 +1,4 @@
-"""Frames that were explored elsewhere."""
+"""Frames that were explored elsewhere, and structures of files that MD begins at."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -37,8 +37,8 @@ def brought_frames(project: Project, files: Sequence[Path]) -> list[Frame]:
     return found
 
 
-def brought_problems(project: Project, files: Sequence[Path], where: str) -> Iterator[Problem]:
-    """Files that can't be read, and frames of elements that no starting structure has."""
+def brought_problems(project: Project, files: Sequence[Path], where: str, *, noun: str = "frames") -> Iterator[Problem]:
+    """Files that can't be read, structures of elements that no starting structure has, and lone atoms."""
     try:
         frames = brought_frames(project, files)
     except StructureError as error:
@@ -46,8 +46,8 @@ def brought_problems(project: Project, files: Sequence[Path], where: str) -> Ite
         return
     unknown = sorted({int(number) for frame in frames for number in frame.numbers} - set(project.elements))
     if unknown:
-        found = f"The frames hold elements (Z = {', '.join(map(str, unknown))}) that no starting structure has."
-        yield Problem(where, found, "", "Add a starting structure that holds them, or leave these frames out.")
+        found = f"The {noun} hold elements (Z = {', '.join(map(str, unknown))}) that no starting structure has."
+        yield Problem(where, found, "", f"Add a starting structure that holds them, or leave these {noun} out.")
     if lone := sum(frame.n_atoms == 1 for frame in frames):
-        found = f"{lone} of {len(frames)} frames have a single atom, on which no force acts."
+        found = f"{lone} of {len(frames)} {noun} have a single atom, on which no force acts."
         yield Problem(where, found, "at least 2 atoms", "Leave them out.")

@@ -15,7 +15,7 @@ from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages.beginnings.imported import extxyz_keys
 from aims_pax.stages.bench import Bench
-from aims_pax.stages.exploring.brought import brought_problems
+from aims_pax.stages.exploring.brought import brought_frames, brought_problems
 from aims_pax.stages.exploring.starts import Start, drawn, eligible, trajectories_of
 from aims_pax.stages.labelled.collect import frames_and_splits
 
@@ -50,6 +50,9 @@ class Explore:
             yield Problem(where, found, "", "Set compute_stress: true of mace.yaml, or remove it.")
         if settings.frames is not None:
             yield from brought_problems(project, settings.frames, project.where(*self.plan.keys, "frames"))
+        if settings.start_structures is not None:
+            where = project.where(*self.plan.keys, "start_structures")
+            yield from brought_problems(project, settings.start_structures, where, noun="structures")
 
     def _motion_problems(self, project: Project) -> Iterator[Problem]:
         told = set[str]()
@@ -105,18 +108,20 @@ class Explore:
         limits = f"{1000 * settings.thr_energy:g} meV/atom, {1000 * settings.thr_forces:g} meV/Å"
         if project.mace.general.compute_stress:
             limits += f", {1000 * settings.thr_stress:g} meV/Å³"
+        at_random = f", and {settings.num_random_frames} drawn at random from all" if settings.num_random_frames else ""
         if not settings.train:
             n_labels = f"at most {settings.max_selected_frames}" if settings.label else "none"
             yield (
                 f"{self.name}: one round counts frames whose error is expected beyond {limits}; {n_labels} of them "
-                "are labelled, and none is learned"
+                f"are labelled{at_random}, and none is learned"
             )
             return
+        tested = f"; {settings.num_random_frames} more, drawn at random from all, test" if at_random else ""
         most = "one round, or" if settings.max_loops == 1 else f"at most {settings.max_loops} rounds,"
         yield (
             f"{self.name}: {most} until no frame's error is expected beyond {limits}; "
             f"at most {settings.max_selected_frames} frames of each are labelled and learned. How many that will be "
-            "can't be told before"
+            f"can't be told before{tested}"
         )
 
     def _md_words(self, starts: list[Start]) -> str:
@@ -165,6 +170,8 @@ def pool_ahead(project: Project, plan: StagePlan) -> list[Frame]:
     """Structures at which MD may begin, as far as they are known beforehand: none where a stage before is to move."""
     settings = plan.read_as(ExploreSettings)
     try:
+        if settings.start_structures is not None:
+            return eligible(brought_frames(project, settings.start_structures))
         for one in project.settings.stages:
             if isinstance(one.settings, CollectSettings):
                 made = frames_and_splits(project, one.settings)

@@ -11,8 +11,8 @@ from aims_pax.dataset.extxyz import structure_block_of
 from aims_pax.dataset.records import PredictedLabel
 from aims_pax.dataset.store import RunStore
 from aims_pax.evaluation.metrics import evaluate
-from aims_pax.frame import CommitteePrediction, Frame, LabelledFrame, Split
-from aims_pax.learner.exploration import Beyond, SetErrors, Truth
+from aims_pax.frame import CommitteePrediction, FloatArray, Frame, LabelledFrame, Split
+from aims_pax.learner.exploration import Beyond, Missed, SetErrors, Truth
 from aims_pax.protocols import FramePrediction
 from aims_pax.selection.calibration import (
     Amounts,
@@ -137,6 +137,12 @@ def chosen(numbers: Sequence[int], settings: ExploreSettings, *, number: int) ->
     return sorted(rng.choice(np.array(numbers), settings.max_selected_frames, replace=False).tolist())
 
 
+def at_random(n_frames: int, settings: ExploreSettings, *, number: int) -> list[int]:
+    """Those of all frames of a round that are labelled whatever their deviation, in their order."""
+    rng = Streams(settings.seed).of("random frames", "", number)
+    return sorted(rng.choice(n_frames, min(settings.num_random_frames, n_frames), replace=False).tolist())
+
+
 def block_beyond(frame: Frame, deviation: Amounts, names: Sequence[str]) -> str:
     """A frame as extended XYZ, with its deviations (in the units of :class:`Quantity`) and by which it is beyond."""
     facts: dict[str, str | float] = {"system": frame.system, "trajectory": frame.trajectory, "md_step": frame.md_step}
@@ -152,18 +158,34 @@ def truths(labels: Iterable[PredictedLabel], found: Iterable[Beyond]) -> tuple[T
     return tuple(truth for one in found if (truth := _truth(pairs, one)) is not None)
 
 
-def _truth(pairs: Sequence[Pair], expected: Beyond) -> Truth | None:
-    quantity = Quantity(expected.quantity)
+def missed(labels: Iterable[PredictedLabel], found: Iterable[Beyond]) -> tuple[Missed, ...]:
+    """What labels of frames that were drawn at random say of the thresholds."""
+    pairs = [(deviation_of(one.prediction), error_of_members(one.prediction, one.label)) for one in labels]
+    rows = []
+    for one in found:
+        deviations, errors = _known(pairs, Quantity(one.quantity))
+        is_beyond, is_above = errors > one.tolerance, deviations > one.threshold
+        counts = (len(errors), int(is_beyond.sum()), int(is_above.sum()), int((is_beyond & is_above).sum()))
+        rows += [Missed(one.quantity, *counts)] if len(errors) else []
+    return tuple(rows)
+
+
+def _known(pairs: Sequence[Pair], quantity: Quantity) -> tuple[FloatArray, FloatArray]:
+    """Deviations and errors of those structures that have both, finite."""
     both = [(deviation.of(quantity), error.of(quantity)) for deviation, error in pairs]
     known = np.array([pair for pair in both if None not in pair], dtype=np.float64).reshape(-1, 2)
     known = known[np.isfinite(known).all(axis=1)]
-    if not len(known):
+    return known[:, 0], known[:, 1]
+
+
+def _truth(pairs: Sequence[Pair], expected: Beyond) -> Truth | None:
+    deviations, errors = _known(pairs, Quantity(expected.quantity))
+    if not len(errors):
         return None
-    deviations, errors = known.T
     return Truth(
         quantity=expected.quantity,
         unit=expected.unit,
-        n_labelled=len(known),
+        n_labelled=len(errors),
         n_beyond=int((errors > expected.tolerance).sum()),
         mean_error=float(errors.mean()),
         mean_expected=float(deviations.mean()) / (expected.slope or 1.0),
@@ -173,7 +195,7 @@ def _truth(pairs: Sequence[Pair], expected: Beyond) -> Truth | None:
 def measured_errors(
     labelled: Sequence[LabelledFrame], committee: "Committee", *, n_first: int, learns_stress: bool
 ) -> tuple[SetErrors, ...]:
-    """Errors on structures for validation and test: on all of them, and on those that were there at the beginning.
+    """Errors by split: on all structures of it, and for validation and test on those that were there at the beginning.
 
     Parameters
     ----------
@@ -188,12 +210,12 @@ def measured_errors(
 def _measured(
     labelled: Sequence[LabelledFrame], committee: "Committee", *, n_first: int, learns_stress: bool
 ) -> Iterator[SetErrors]:
-    places = [(place, one) for place, one in enumerate(labelled) if one.split in UNSEEN]
+    places = [(place, one) for place, one in enumerate(labelled) if one.split is not None]
     said = committee.predict([one.frame for _, one in places], want_stress=learns_stress) if places else []
     whole = [each if one.frame.pbc.all() else without_stress(each) for (_, one), each in zip(places, said, strict=True)]
-    for split in UNSEEN:
+    for split in (*UNSEEN, Split.TRAINING):
         of_split = [(place, one, each) for (place, one), each in zip(places, whole, strict=True) if one.split is split]
-        for is_first in (False, True):
+        for is_first in (False, True) if split in UNSEEN else (False,):
             some = [row for row in of_split if not is_first or row[0] < n_first]
             if some:
                 yield from _errors_of(split, some, committee.names, is_first=is_first)

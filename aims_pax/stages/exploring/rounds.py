@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Final
 
 from aims_pax.committee import CommitteeForces
@@ -21,6 +22,7 @@ from aims_pax.learner.exploration import (
     moved,
     reopened,
 )
+from aims_pax.learner.selectors import RandomShare
 from aims_pax.protocols import Driver
 from aims_pax.reference.dispersion import Dispersion
 from aims_pax.selection.calibration import Amounts, deviation_of
@@ -34,7 +36,7 @@ from aims_pax.stages.exploring import judging
 from aims_pax.stages.exploring.answers import MAX_AHEAD, Answers, asks_of, keep_wishes, wished
 from aims_pax.stages.exploring.brought import brought_frames
 from aims_pax.stages.exploring.moving import Motion, Movement, forget_motion, frames_kept
-from aims_pax.stages.exploring.starts import Start, drawn, driving_member, pool_of, trajectories_of
+from aims_pax.stages.exploring.starts import Start, drawn, driving_member, eligible, pool_of, trajectories_of
 from aims_pax.stages.exploring.telling import tell_judgement, tell_round
 from aims_pax.stages.states import EXPLORATIONS, MOTIONS, convergence_key
 from aims_pax.stages.watching import status_at_rest
@@ -149,7 +151,10 @@ class Rounds:
 
     def _starts(self) -> list[Start]:
         project, settings = self._bench.project, self._settings
-        pool = pool_of(project, self._bench.store.labelled(), stage=self._name)
+        if settings.start_structures is not None:
+            pool = eligible(self._of_files(settings.start_structures, "start files"))
+        else:
+            pool = pool_of(project, self._bench.store.labelled(), stage=self._name)
         return trajectories_of(project, settings, drawn(pool, settings, number=self.state.present.number))
 
     def _member(self) -> int:
@@ -170,7 +175,7 @@ class Rounds:
         """All frames of the round, and of how many a gap was opened."""
         bench, settings = self._bench, self._settings
         if self._is_brought:
-            frames = self._brought_frames()
+            frames = self._of_files(self._settings.frames or (), "files")
         else:
             first, generation = self.state.n_trajectories_before, self._committee.generation
             frames = frames_kept(bench, self._name, self._starts(), first=first, generation=generation)
@@ -181,9 +186,9 @@ class Rounds:
         opened = [with_opened_gaps(frame, r_max_ang=cutoff, vacuum_ang=settings.vacuum) for frame in frames]
         return opened, sum(new is not old for new, old in zip(opened, frames, strict=True))
 
-    def _brought_frames(self) -> list[Frame]:
-        """Those of the files, which must stay as they are until they have their labels."""
-        bench, files, key = self._bench, self._settings.frames or (), f"{MOTIONS}{self._name} files"
+    def _of_files(self, files: Sequence[Path], called: str) -> list[Frame]:
+        """Structures of files, which must stay as they are until what comes of them is labelled."""
+        bench, key = self._bench, f"{MOTIONS}{self._name} {called}"
         sizes = [path.stat().st_size for path in files]
         known = bench.memory.recall_json(key)
         if known is None:
@@ -191,8 +196,8 @@ class Rounds:
                 bench.memory.keep_json(key, sizes)
         elif known != sizes:
             raise CampaignStopped(
-                f"the frames of {self._name} were changed since they were first read; put the files back, or begin "
-                "another run"
+                f"files of {self._name} ({', '.join(path.name for path in files)}) were changed since they were first "
+                "read; put them back, or begin another run"
             )
         return brought_frames(bench.project, files)
 
@@ -209,18 +214,22 @@ class Rounds:
         deviations = [deviation_of(one) for one in said]
         found = judging.beyond(deviations, thresholds, wanted)
         why = {number: names for number, one in enumerate(deviations) if (names := judging.above(one, found))}
-        picked = judging.chosen(list(why), self._settings, number=present.number)
+        drawn_frames = judging.at_random(len(frames), self._settings, number=present.number)
+        others = [number for number in why if number not in set(drawn_frames)]
+        picked = judging.chosen(others, self._settings, number=present.number) if self._settings.label else []
         judgement = replace(
             present,
             n_frames=len(frames),
             n_opened=n_opened,
             beyond=found,
             n_above=len(why),
-            n_selected=len(picked) if self._settings.label else 0,
+            n_selected=len(picked) + len(drawn_frames),
+            n_random=len(drawn_frames),
             calibrated_on=thresholds.fitted_to,
         )
         self._save(frames, deviations, why)
         wishes = {number: f"{' and '.join(why[number])} beyond tolerance" for number in picked}
+        wishes |= dict.fromkeys(drawn_frames, RandomShare.NAME)
         first_label = 1 + max((job.label_id for job in bench.store.jobs()), default=0)
         after = judged(self.state, judgement, first_label=first_label)
         with bench.stopwatch.during(Activity.RECORDING), bench.store.transaction():
@@ -278,6 +287,7 @@ class Rounds:
         bench.close()  # nodes should not idle while models learn and drive
         after = labelled(self.state, self._rules, n_labelled=batch.n_received, n_failed=batch.n_failed)
         with bench.store.transaction():
+            answers.place_drawn()
             if settings.train:
                 answers.place()
             bench.memory.forget(convergence_key(self._name))
@@ -319,9 +329,10 @@ class Rounds:
             )
         after_label = self.state.first_label - 1
         labels = [one for one in bench.store.predicted(after=after_label) if one.stage == self._name]
-        truths = judging.truths(labels, present.beyond)
-        self._commit(measured(self.state, self._rules, errors=errors, truths=truths))
-        tell_round(self._name, replace(present, errors=errors, truths=truths))
+        truths = judging.truths([one for one in labels if one.source != RandomShare.NAME], present.beyond)
+        missed = judging.missed([one for one in labels if one.source == RandomShare.NAME], present.beyond)
+        self._commit(measured(self.state, self._rules, errors=errors, truths=truths, missed=missed))
+        tell_round(self._name, replace(present, errors=errors, truths=truths, missed=missed))
 
     # -- what is kept and shown -----------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable
 from typing import Final
 
-from aims_pax.learner.exploration import Beyond, Round, SetErrors, Truth
+from aims_pax.learner.exploration import Beyond, Missed, Round, SetErrors, Truth
 from aims_pax.selection.calibration import Quantity
 
 diary = logging.getLogger("aims_pax.explore")
@@ -28,10 +28,12 @@ def tell_judgement(name: str, judgement: Round) -> None:
                 "is often larger",
                 one.quantity,
             )
+    n_picked = judgement.n_selected - judgement.n_random
     diary.info(
-        "%s, round %d: %d frames beyond a tolerance, %s labelled",
+        "%s, round %d: %d frames beyond a tolerance, %s labelled%s",
         *(name, judgement.number, judgement.n_above),
-        f"{judgement.n_selected} are to be" if judgement.n_selected else "none is",
+        f"{n_picked} are to be" if n_picked else "none is",
+        f", and {judgement.n_random} drawn at random from all" if judgement.n_random else "",
     )
 
 
@@ -39,6 +41,8 @@ def tell_round(name: str, done: Round) -> None:
     """Errors at the end of a round, and whether those that were expected were right."""
     for truth in done.truths:
         diary.info("  %s", truth_words(truth))
+    for missed in done.missed:
+        diary.info("  %s", missed_words(missed))
     for words in error_words(done.errors):
         diary.info("%s, round %d: %s", name, done.number, words)
 
@@ -58,6 +62,16 @@ def truth_words(truth: Truth) -> str:
     return (
         f"{truth.quantity} of the labelled frames: {error}, expected {1000 * truth.mean_expected:.3g}; "
         f"{truth.n_beyond} of {truth.n_labelled} truly beyond the tolerance"
+    )
+
+
+def missed_words(one: Missed) -> str:
+    """``forces of 8 random frames: 3 truly beyond the tolerance, 2 of them found; 1 false alarm``"""
+    n_false = one.n_above - one.n_right
+    false = f"{n_false or 'no'} false alarm{'s' * (n_false > 1)}"
+    found = f", {one.n_right} of them found" if one.n_beyond else ""
+    return (
+        f"{one.quantity} of {one.n_labelled} random frames: {one.n_beyond} truly beyond the tolerance{found}; {false}"
     )
 
 

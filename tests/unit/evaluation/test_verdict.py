@@ -89,6 +89,7 @@ def test_models_without_a_measured_error_are_not_believed() -> None:
         (Learned(101, 909, is_converged=False), Word.DOUBT, "not converged"),
         (Learned(101, 909, fall_at_cap=0.01), Word.BELIEVE, "held"),
         (Learned(12, 1200), Word.BELIEVE, "held"),
+        (Learned(0, 0, is_converged=False), Word.DOUBT, "what it has learned from is not known"),
         (None, Word.BELIEVE, "held"),
     ],
 )

@@ -1,10 +1,11 @@
 """What explorations have found, as a record, a line and a figure."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from aims_pax.learner.exploration import End, Exploration, Round, SetErrors
+from aims_pax.learner.exploration import End, Exploration, Missed, Round, SetErrors
 from aims_pax.outcome.explored import courses_of, lines_of, record_of
 from aims_pax.report.exploration import draw_rounds
 
@@ -36,6 +37,14 @@ def test_errors_run_by_round_for_each_member_and_the_mean() -> None:
     assert every.members.shape == (3, 2)
 
 
+def test_training_structures_have_a_course_where_they_were_measured() -> None:
+    old, new = state(), errors(3, split="training")[:3]
+    found = courses_of(replace(old, present=replace(old.present, errors=(*old.present.errors, *new))))
+    *_, last = found["energy"]
+    assert (last.label, last.is_training, last.rounds.tolist()) == ("training structures", True, [2])
+    assert [one.is_training for one in courses_of(old)["energy"]] == [False, False], "of an older program"
+
+
 def test_validation_structures_stand_in_where_none_test_and_no_stress_gives_no_panel() -> None:
     found = courses_of(state(split="validation", stress=None))
     assert list(found) == ["energy", "forces"]
@@ -51,6 +60,15 @@ def test_the_end_is_told_with_numbers() -> None:
         "explore: 2 rounds, 40 frames judged, 6 labelled; 0 beyond a tolerance in the last; "
         "no frame was beyond a tolerance"
     )
+
+
+def test_what_thresholds_missed_is_told_of_all_rounds_together() -> None:
+    rounds = [Round(k, missed=(Missed("forces", 8, 3, 3, 2), Missed("energy", 8, 0, k, 0))) for k in (1, 2)]
+    _, *lines = lines_of([record_of("explore", Exploration(rounds[1], over=(Round(0), rounds[0]), ended=End.LOOPS))])
+    assert lines == [
+        "  forces of 16 random frames: 6 truly beyond the tolerance, 4 of them found; 2 false alarms",
+        "  energy of 16 random frames: 0 truly beyond the tolerance; 3 false alarms",
+    ]
 
 
 def test_the_figure_is_drawn(tmp_path: Path) -> None:

@@ -9,15 +9,18 @@ import pytest
 from aims_pax.dataset.store import RunStore
 from aims_pax.evaluation.density import density_of
 from aims_pax.frame import Frame
-from aims_pax.learner.exploration import Exploration, Round
+from aims_pax.learner.exploration import Beyond, Exploration, Missed, Round, Truth
+from aims_pax.outcome.explored import JudgedFrame
 from aims_pax.page.charts import figures_of
 from aims_pax.page.charts.forecast import error_forecast
 from aims_pax.page.charts.map import N_BINS, pair_distances
 from aims_pax.page.charts.properties import properties
 from aims_pax.page.charts.seen import descriptor_map
+from aims_pax.page.charts.stages.judged import errors_by_deviation
 from aims_pax.page.charts.timeline import lanes_by_worker, lanes_of, timeline
 from aims_pax.page.figure import Absent, Figure
 from aims_pax.page.material import read_material
+from aims_pax.selection.calibration import Amounts
 from aims_pax.selection.components import principal
 
 from .runs import N_LABELS, N_TRAJECTORIES, write_run
@@ -201,6 +204,46 @@ def test_the_map_of_descriptors_tells_rounds_of_an_exploration_apart(run: Path, 
     drawn = (tmp_path / "map.svg").read_text("utf-8")
     assert f"active, round 1 ({wanted.count(1)})" in drawn
     assert f"active, round 2 ({wanted.count(2)})" in drawn
+
+
+def test_labels_of_an_exploration_lie_by_their_deviations_with_slope_and_rates(run: Path, tmp_path: Path) -> None:
+    beyond = (
+        Beyond("forces", "eV/Å", 0.1, 0.5, 20, 0.05, 3, 0.2),
+        Beyond("stress", "eV/Å³", 0.1, None, 0, 0.1, 0, None),
+    )
+    judged = tuple(
+        JudgedFrame(number, "explore", number % 2 + 1, number == 3, Amounts(0.1, 0.02 * number), Amounts(0.1, 0.04))
+        for number in range(1, 5)
+    )
+    truth = Truth("forces", "eV/Å", 3, 2, 0.1, 0.1)
+    last = Round(2, beyond=beyond, truths=(truth,))
+    state = Exploration(last, over=(Round(0), Round(1, beyond=beyond, truths=(truth,))))
+    material = replace(read_material(run, name="run"), explorations={"explore": state}, judged=judged)
+    figure = errors_by_deviation(material)
+    assert isinstance(figure, Figure)
+    assert len(figure.panels) == 1, "of the stress nothing is known"
+    assert figure.table["forces_deviation_ev_per_ang"].tolist() == [0.02, 0.04, 0.06, 0.08]
+    assert figure.table["at_random"].tolist() == [False, False, True, False]
+    assert "forces 4 of 6" in figure.note
+    figure.save(tmp_path / "judged.svg")
+    drawn = (tmp_path / "judged.svg").read_text("utf-8")
+    assert "round 1" in drawn
+    assert "round 2" in drawn
+    told = replace(state, present=replace(last, missed=(Missed("forces", 4, 2, 2, 1),)))
+    figure = errors_by_deviation(replace(material, explorations={"explore": told}))
+    assert isinstance(figure, Figure)
+    assert "forces of 4 random frames: 2 truly beyond the tolerance, 1 of them found; 1 false alarm" in figure.note
+    assert isinstance(errors_by_deviation(replace(material, judged=())), Absent)
+    assert errors_by_deviation(replace(material, explorations={})) is None
+
+
+def test_figures_of_trajectories_that_learn_on_the_way_are_left_out_of_rounds_alone(run: Path) -> None:
+    material = read_material(run, name="run")
+    empty = replace(material, scores=material.scores[:0], trainings=material.trainings[:0])
+    names = {"scores", "learning_by_time"}
+    assert names <= {one.name for one in figures_of(empty) if isinstance(one, Absent)}, "a run that has not begun"
+    rounds = figures_of(replace(empty, explorations={"explore": Exploration(Round(1))}))
+    assert not names & {one.name for one in rounds}
 
 
 def test_properties_that_no_model_has_leave_no_empty_figure(run: Path) -> None:

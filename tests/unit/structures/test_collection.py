@@ -1,6 +1,7 @@
 """All that is asked for together: counts, the table, and what is told."""
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +42,10 @@ def test_example_of_trainspot_has_its_counts() -> None:
     assert {one.n_atoms for one in of(collected, "clusters")} <= {2, 3}
     told = [(remark.where, remark.found) for remark in collected.told]
     assert told == [
-        ("augment.supercell", "Atoms are nearer to their images than 24 Å: 4.9 Å in graphene."),
+        (
+            "augment.supercell",
+            "Atoms are nearer to their images than 24 Å: 4.9 Å in graphene, whose own cell has 8 atoms.",
+        ),
         ("augment.slabs", "Nothing can be made of graphene, which is not periodic in three directions."),
         ("augment.substitute", "Nothing can be made of graphene, which has one species, nor of 8 others."),
     ]
@@ -67,6 +71,25 @@ def test_what_is_asked_for_and_can_not_be_is_told_where_other_sources_run() -> N
     collected = made([water()], slabs=True, strain=True, isolated=True)
     assert counts(collected) == {"isolated": 2, "strain": 0, "slabs": 0}
     assert Counter(remark.where for remark in collected.told) == {"augment.slabs": 1, "augment.strain": 1}
+
+
+@pytest.mark.parametrize(
+    ("alloys", "told"),
+    [
+        (
+            {"fractions": {"Si": 0.7, "Ge": 0.7}},
+            ["fractions add up to 1.4, and are divided by that: 50 % Si, 50 % Ge."],
+        ),
+        ({"fixed": ["Na", "K"]}, ["fixed names K, which no structure holds."]),
+        ({"fractions": {"Si": 0.333, "Ge": 0.666}, "fixed": ["Cl"]}, []),
+        ({"fractions": {"Si": 3, "Ge": 1}}, []),
+        ({}, []),
+    ],
+)
+def test_fractions_and_fixed_elements_that_are_hardly_meant_are_told(alloys: dict[str, Any], told: list[str]) -> None:
+    collected = made([salt()], alloys={"species": ["Si", "Ge"], "n": 2, **alloys})
+    assert counts(collected) == {"alloys": 2}
+    assert [one.found for one in collected.told] == told
 
 
 def test_nothing_but_what_can_not_be_is_refused() -> None:

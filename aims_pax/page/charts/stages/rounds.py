@@ -17,7 +17,7 @@ TITLE: Final = "Errors by round of exploration"
 
 
 def errors_by_round(material: Material) -> Figure | Absent | None:
-    """Root mean square errors on what no model is trained on; None where the run has no exploration."""
+    """Root mean square errors on test and training structures; None where the run has no exploration."""
     if not material.explorations:
         return None
     name, state = list(material.explorations.items())[-1]
@@ -33,8 +33,8 @@ def errors_by_round(material: Material) -> Figure | Absent | None:
         good="A good one falls and then becomes level; strong lines are the members' mean, faint ones the members.",
         table=_table(state),
         panels=tuple(panels),
-        note=f"Of {name}. All structures that were there by then, and with dashes those before the first round, which "
-        "are the same in all rounds.",
+        note=f"Of {name}. Blue: structures that test (or validate, where none tests) and were there by then; with "
+        "dashes those before the first round, which are the same in all rounds; green: training structures.",
     )
 
 

@@ -43,6 +43,8 @@ def test_a_source_is_named_in_one_word_by_one_number_or_by_its_settings() -> Non
     assert settings.slabs is not None
     assert settings.slabs.miller == ((1, 1, 0), (1, 1, -1))
     assert settings.named == ("inputs", "distort", "strain", "slabs", "dimers")
+    assert read("{slabs: [1-10]}") == read("{slabs: {miller: 1-10}}") == read("{slabs: [[1, -1, 0]]}")
+    assert read("{slabs: -110}") == read("{slabs: [[-1, 1, 0]]}")
     assert read("{slabs: 111}") == read("{slabs: [111]}") == read("{slabs: [1, 1, 1]}")
     assert read("{distort: false, inputs: true}").named == ("inputs",)
     assert read("true") == augment_argument(None)
@@ -64,6 +66,8 @@ def test_a_source_is_named_in_one_word_by_one_number_or_by_its_settings() -> Non
         ("{slabs: [0, 0, 0]}", "augment.slabs.miller holds 0 0 0, which is no face."),
         ("{slabs: [[1, 1], 100]}", "which are not three whole numbers"),
         ("{slabs: [100, [1, 0, 0]]}", "names a face twice"),
+        ("{slabs: [1-10, [1, -1, 0]]}", "names a face twice"),
+        ("{slabs: [one]}", "augment.slabs.miller holds 'one', which are not three whole numbers"),
         ("{alloys: true}", "augment.alloys.species is missing."),
         ("{alloys: {species: [Si, Xx]}}", "augment.alloys.species is 'Xx', which is not an element."),
         ("{alloys: {species: [Si, Ge], fixed: [Ge]}}", "Ge stands in species and in fixed."),

@@ -21,10 +21,12 @@ from aims_pax.stages.exploring.judging import (
     ENOUGH,
     Thresholds,
     above,
+    at_random,
     beyond,
     chosen,
     fitted_slopes,
     measured_errors,
+    missed,
     placed,
     predicted,
     tolerances,
@@ -143,6 +145,30 @@ def test_no_more_than_is_allowed_is_labelled_and_by_chance() -> None:
     assert picked != chosen(range(50), settings, number=2)
 
 
+def test_frames_at_random_are_drawn_from_all_and_by_the_seed_and_the_round() -> None:
+    settings = ExploreSettings(num_random_frames=6)
+    drawn = at_random(40, settings, number=1)
+    assert drawn == sorted(set(drawn)) == at_random(40, settings, number=1)
+    assert (len(drawn), max(drawn) < 40) == (6, True)
+    assert drawn != at_random(40, settings, number=2)
+    assert at_random(4, settings, number=1) == [0, 1, 2, 3], "all of few"
+    assert at_random(40, ExploreSettings(), number=1) == []
+
+
+def test_labels_of_frames_at_random_tell_what_a_threshold_finds_and_misses(tmp_path: Path) -> None:
+    with store_with(tmp_path, 3, 0) as store:
+        labels = list(store.predicted())  # each with a deviation of SHIFT, and an error of twice as much
+    wanted = {Quantity.FORCES: 1.9 * SHIFT, Quantity.ENERGY: 2.1 * SHIFT}
+    found, silent = missed(labels, beyond([], HALF, wanted))
+    assert (found.quantity, found.n_labelled, found.n_beyond, found.n_above, found.n_right) == ("forces", 3, 3, 3, 3)
+    assert (silent.n_beyond, silent.n_above) == (0, 0)
+    blind = Thresholds(Slopes(energy=Slope(0.2, 9), forces=Slope(2.0, 9)), "9 structures")
+    late, early = missed(labels, beyond([], blind, wanted))
+    assert (late.n_beyond, late.n_above, late.n_right) == (3, 0, 0), "all are missed"
+    assert (early.n_beyond, early.n_above, early.n_right) == (0, 3, 0), "false alarms"
+    assert missed([], beyond([], HALF, ALL)) == ()
+
+
 def test_stress_is_judged_where_a_structure_has_one() -> None:
     slab = replace(frame(1), pbc=np.array([True, True, False]))
     whole, open_ = predicted(Pair(0.1), [frame(0), slab], learns_stress=True)  # type: ignore[arg-type]
@@ -174,8 +200,9 @@ def test_errors_are_those_of_each_member_and_of_the_structures_that_stay_the_sam
         ("validation", True, 1): 3,
         ("test", False, 2): 3,
         ("test", True, 1): 3,
+        ("training", False, 2): 3,
     }
-    by_member = {one.member: one.forces_ev_per_ang for one in found}
+    by_member = {one.member: one.forces_ev_per_ang for one in found if one.split != "training"}
     assert by_member == {"a": pytest.approx(0.12), "b": pytest.approx(0.08), "": pytest.approx(0.1)}
     assert all(one.stress_ev_per_ang3 is not None for one in found)
 

@@ -13,7 +13,7 @@ from aims_pax.atoms import frame_of
 from aims_pax.frame import Frame, Label, LabelledFrame, Split
 from aims_pax.settings import Project, load_project
 from aims_pax.settings.stages.explore import ExploreSettings
-from aims_pax.stages.exploring.brought import brought_frames
+from aims_pax.stages.exploring.brought import brought_frames, brought_problems
 from aims_pax.stages.exploring.starts import drawn, driving_member, eligible, pool_of, system_of, trajectories_of
 
 from ....integration.projects import COPPER, write_project
@@ -127,3 +127,12 @@ def test_frames_that_are_brought_along_keep_their_charge_and_spin(tmp_path: Path
     plain, ion = brought_frames(project, [tmp_path / "seen.extxyz"])
     assert (plain.charge, plain.spin) == (None, None)
     assert (ion.charge, ion.spin, ion.system) == (1, 2, "start")
+
+
+def test_files_that_md_begins_at_are_looked_at_beforehand(tmp_path: Path) -> None:
+    project = project_of(tmp_path, bulk("Cu", cubic=True))
+    write(tmp_path / "mine.extxyz", [bulk("NaCl", "rocksalt", a=5.6), molecule("CH4")])
+    (found,) = brought_problems(project, [tmp_path / "mine.extxyz"], "here", noun="structures")
+    assert found.found == "The structures hold elements (Z = 1, 6, 11, 17) that no starting structure has."
+    with pytest.raises(ValueError, match="start_structures is about MD, and the only round judges frames"):
+        ExploreSettings(frames=(tmp_path / "mine.extxyz",), start_structures=(tmp_path / "mine.extxyz",), max_loops=1)
