@@ -39,7 +39,7 @@ FAST: dict[str, KPointEngineSettings] = {
 PRINTED = {
     "abinit": (
         "abinit.abo",
-        (r"kptrlatt +2 +0 +0 +0 +2 +0", r"occopt +7\b", r"tolvrs +1\.0+E-07", r"tsmear +8\.0+E-03"),
+        (r"kptrlatt +2 +0 +0 +0 +2 +0", r"occopt +7\b", r"tolvrs +1\.0+E-07", r"tsmear +8\.00000\d+E-03"),
     ),
     "cp2k": (
         "cp2k.out",
