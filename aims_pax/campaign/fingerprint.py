@@ -21,11 +21,13 @@ from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.settings.systems import System
 from aims_pax.settings.workflow.phases import Workflow
 from aims_pax.settings.workflow.run import COUPLINGS
+from aims_pax.stages.assembly import seeds_of
 from aims_pax.stages.memory import recalling
 
 STRUCTURES: Final = "starting structures"
 AIMS_INPUT: Final = "input of FHI-aims"
 SYSTEMS: Final = "SYSTEMS"
+MEMBERS: Final = "number of models"
 WORKFLOW: Final = ".workflow "
 """In the names of workflows, of which a digest is noted."""
 
@@ -112,6 +114,8 @@ def _described(project: Project) -> dict[str, Any]:
     settings = project.settings
     described: dict[str, Any] = {STRUCTURES: [[system.name, _digest(system)] for system in project.systems]}
     described[SYSTEMS] = list(settings.systems)
+    if not any(getattr(one.settings, EXTEND, False) for one in settings.stages):  # where files say it
+        described[MEMBERS] = len(seeds_of(project))
     if settings.learning:
         described |= {MOLECULES: settings.misc.model_dump(mode="json", include={"mol_idxs"})["mol_idxs"]}
     if project.inputs:
@@ -246,6 +250,8 @@ def in_users_words(project: Project, key: str) -> str:
         return "The starting structures"
     if key == AIMS_INPUT:
         return "Keywords, species or initial moments"
+    if key == MEMBERS:
+        return "The number of models in the committee (ensemble_size)"
     if WORKFLOW in key:
         return f"The workflow {key.partition(WORKFLOW)[2]}"
     if (plan := noted_plan(project, key)) is not None:

@@ -120,17 +120,15 @@ def renewal(project: Project, run: Ended) -> Renewal | None:
         if goals and has_begun and plan.name in run.asking and not _relabelled_since(project, position, plan):
             kind = Kind.LEARNING if plan in settings.looping else Kind.EXPLORING
             return Renewal(kind, because, plan.name)
-    if not settings.looping:
-        return returned
     if position.progress == FINISHED and (added := ahead(project, position)):
         names = ", ".join(plan.name for plan in added)
-        if [plan.name for plan in added] == [settings.end]:
+        if settings.looping and [plan.name for plan in added] == [settings.end]:
             is_new = any(key_of(name) == "converge_al" for name, _, _ in changed)
             return Renewal(Kind.CONVERGENCE, because) if is_new else returned
         return Renewal(Kind.FURTHER, names)
     if returned is not None:
         return returned
-    if settings.ending is None or settings.looping[-1].name not in position.over:
+    if settings.ending is None or not _is_learned(project, position):
         return None
     more = {
         key_of(name)
@@ -140,6 +138,13 @@ def renewal(project: Project, run: Ended) -> Renewal | None:
     # A convergence under way reads its limits anew as it goes on, but its members are those that it began with.
     more &= {"converge_best"} if position.progress == settings.end else MORE.keys()
     return Renewal(Kind.CONVERGENCE, because) if more else None
+
+
+def _is_learned(project: Project, position: Position) -> bool:
+    """Whether all is there that the training at the end learns."""
+    settings = project.settings
+    others = [one for one in settings.stages if one != settings.ending and not KINDS[one.kind].judges]
+    return (settings.looping or others)[-1].name in position.over
 
 
 def _relabelled_since(project: Project, position: Position, plan: StagePlan) -> str:
@@ -165,7 +170,7 @@ def unreached_goals(project: Project, run: Ended) -> Iterator[Problem]:
     for name, before, now in _renewing(project, run.settings):
         own = next((plan for plan in over if name == noted(plan, key_of(name))), None)
         is_under_way = key_of(name) in CONVERGENCE and run.position.progress == project.settings.end
-        is_last = own is not None or (bool(over) and _is_of_the_end(project, name))
+        is_last = own is not None or (_is_of_the_end(project, name) and _is_learned(project, run.position))
         if not is_last or key_of(name) not in (*GOALS, *ROUNDS) or is_under_way:
             continue
         said = in_users_words(project, name)
@@ -258,11 +263,13 @@ def _go_further(run: Bench, added: tuple[StagePlan, ...]) -> None:
 
 
 def _learns_anew(project: Project, key: str) -> str:
-    """Name of the convergence of this key where nothing could be learned without it: on other labels, by new models."""
+    """Name of the convergence of this key where nothing could be learned without it: on labels that no model knows, by
+    new models.
+    """
     before = None
     for plan in project.settings.stages:
         if key and isinstance(plan.settings, ConvergeSettings) and convergence_key(plan.name) == key:
-            follows = before is not None and KINDS[before.kind].relabels
+            follows = before is not None and (KINDS[before.kind].relabels or KINDS[before.kind].adds)
             return plan.name if follows or plan.settings.from_scratch else ""
         before = plan
     return ""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from math import isinf
+from statistics import fmean
 from typing import Any, Final
 
 import numpy as np
@@ -89,6 +90,28 @@ class Pacing:
         n_workers = max(1, self.n_workers)
         is_here = isinstance(project.settings.cluster, LocalCluster)
         return min(n_workers, assembly.n_cores()) if is_here else n_workers
+
+    @property
+    def label_s(self) -> float:
+        """Mean time of a label of the starting structures, s, unless another one is wished for; 0: not known."""
+        known = [seconds for times in self.measured.label_s.values() for seconds in times]
+        return self.wishes.label_s or (fmean(known) if known else 0.0)
+
+    def seconds(self, amounts: Amounts, *, n_at_once: int, n_moving: int, n_train: int) -> Span:
+        """How long labels, MD and epochs take one after the other, s.
+
+        Parameters
+        ----------
+        n_at_once : int
+            Labels that are computed at a time.
+        n_moving : int
+            Trajectories that move in one batch.
+        n_train : int
+            Training structures, in the mean.
+        """
+        step_s = self.speed.batch_step_s / n_moving + self.speed.trajectory_step_s
+        time_s = amounts.labels.times(self.label_s / n_at_once) + amounts.md_steps.times(step_s)
+        return time_s + amounts.epochs.times(self.speed.epoch_s(n_train))
 
 
 @dataclass(frozen=True, slots=True)

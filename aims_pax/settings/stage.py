@@ -21,6 +21,14 @@ ACTIVE: Final = Stage.ACTIVE
 """The half that `aims-pax al` runs: all the rest. In the store it is the name of the first stage that learns."""
 
 
+def half_a_dataset(settings: Section) -> Iterator[Contradiction]:
+    """That one file of a dataset is named which is brought along, and the other one is not."""
+    given = {key: getattr(settings, key) is not None for key in ("initial_train_dataset", "initial_valid_dataset")}
+    absent = [key for key, is_given in given.items() if not is_given]
+    for present in (key for key, is_given in given.items() if is_given and absent):
+        yield Contradiction(present, f"{present} is given without {absent[0]}.", f"Set {absent[0]} too.")
+
+
 class EndSettings(Section):
     """When members are measured, and when their training has come to its end."""
 

@@ -477,6 +477,45 @@ def test_an_ended_campaign_that_may_make_more_rounds_goes_on_as_if_it_always_mig
     assert (folder / "results.1" / "summary.json").is_file()
 
 
+def test_an_exploration_that_is_added_to_an_ended_campaign_is_gone_through(
+    engine: type[Watched], tmp_path: Path
+) -> None:
+    stages = [{"collect": {**COLLECT["collect"], "ensemble_size": 2}}, CONVERGE, explore(max_loops=1)]
+    run(project_of(tmp_path, stages[:2]))
+    said = CliRunner().invoke(program, ["check", str(project_of(tmp_path, stages))])
+    assert "goes on with stages that were added to the campaign: explore" in " ".join(said.output.split())
+    run(tmp_path)
+    state = explored(tmp_path)
+    assert state.ended is End.LOOPS
+    assert {one.member for one in state.rounds[0].errors} == {"tiny_1", "tiny_2", ""}, "all members were trained"
+    before = [one.label_id for one in labels_of(tmp_path)]
+    assert len([one for one in labels_of(tmp_path) if one.stage == "explore"]) == FEW["max_selected_frames"]
+    run(tmp_path)
+    assert [one.label_id for one in labels_of(tmp_path)] == before, "it has ended again"
+
+
+def test_a_stage_that_is_added_can_not_ask_for_another_number_of_models(engine: type[Watched], tmp_path: Path) -> None:
+    run(project_of(tmp_path, [COLLECT, CONVERGE]))
+    project = load_project(project_of(tmp_path, [COLLECT, CONVERGE, explore(max_loops=1)]), stages=ACTIVE)
+    told = [problem.found for problem in check_project(project, ACTIVE).problems]
+    assert any("The number of models in the committee (ensemble_size) is 2, and the run" in found for found in told)
+    with pytest.raises(SettingsError, match=r"\(ensemble_size\) is 2, and the run .* was started with 4"):
+        run(tmp_path)
+
+
+def test_more_epochs_converge_models_again_where_nothing_was_learned_actively(
+    engine: type[Watched], tmp_path: Path
+) -> None:
+    def epochs(n: int) -> int:
+        run(project_of(tmp_path, [COLLECT, {"converge": {"max_convergence_epochs": n, "margin": 0.0}}]))
+        with RunStore.open_readonly(tmp_path) as store:
+            return len(store.epochs())
+
+    assert epochs(3) < epochs(6) == epochs(6)
+    project = load_project(project_of(tmp_path, [COLLECT, {"converge": {"max_convergence_epochs": 2}}]), stages=ACTIVE)
+    assert any("asks for no more" in problem.found for problem in check_project(project, ACTIVE).problems)
+
+
 def test_rounds_that_would_find_nothing_more_are_refused_after_the_end(engine: type[Watched], tmp_path: Path) -> None:
     satisfied = {"thr_forces": 1e3, "thr_energy": 1e3}
     run(project_of(tmp_path, [COLLECT, CONVERGE, explore(max_loops=1, **satisfied)]))

@@ -7,6 +7,7 @@ springs, and of a machine-learned force field, whose steps only OUTCAR marks.
 """
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from aims_pax.calculations.inputs import of_vasp
@@ -36,25 +37,25 @@ def is_doubtful_vasprun(text: str, name: str) -> bool:
     return is_vasprun(text, name) and any(mark.search(text) is not None for mark in (_IMAGES, _LEARNING))
 
 
+_VASPRUN: Final = Reader(
+    program=PROGRAM,
+    kind="vasprun.xml",
+    names=("vasprun.xml", "vasprun*"),
+    recognises=is_vasprun,
+    steps=vasprun.steps,
+    k_points=of_vasp,
+    prefers=2,
+)
+_DOUBTFUL: Final = replace(
+    _VASPRUN,
+    kind="vasprun.xml of a band or of a machine-learned force field",
+    recognises=is_doubtful_vasprun,
+    prefers=0,
+)
+
 KINDS: Final = (
-    Reader(
-        program=PROGRAM,
-        kind="vasprun.xml of a band or of a machine-learned force field",
-        names=("vasprun.xml", "vasprun*"),
-        recognises=is_doubtful_vasprun,
-        steps=vasprun.steps,
-        k_points=of_vasp,
-        prefers=0,
-    ),
-    Reader(
-        program=PROGRAM,
-        kind="vasprun.xml",
-        names=("vasprun.xml", "vasprun*"),
-        recognises=is_vasprun,
-        steps=vasprun.steps,
-        k_points=of_vasp,
-        prefers=2,
-    ),
+    _DOUBTFUL,
+    _VASPRUN,
     Reader(
         program=PROGRAM,
         kind="OUTCAR",

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
-from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
 from aims_pax.forecast.amounts import Amounts, Outset, Sizes, Span
@@ -54,14 +53,10 @@ class FlyForecast:
         """By the labels of the starting structures, and by MD and epochs as fast as they are now."""
         from aims_pax.forecast.timetable import StageForecast
 
-        known = [seconds for times in pacing.measured.label_s.values() for seconds in times]
-        label_s = pacing.wishes.label_s or (fmean(known) if known else 0.0)
         n_train = max(1, ceil((outset.sizes.of_each + self.after(outset, amounts.labels.likely).of_each) / 2))
         n_moving = outset.plan.read_as(FlyStageSettings).num_trajectories
-        step_s = pacing.speed.batch_step_s / n_moving + pacing.speed.trajectory_step_s
         n_at_once = min(n_moving, pacing.n_at_once(outset.project))  # each trajectory waits for its own
-        time_s = amounts.labels.times(label_s / n_at_once)
-        time_s += amounts.md_steps.times(step_s) + amounts.epochs.times(pacing.speed.epoch_s(n_train))
+        time_s = pacing.seconds(amounts, n_at_once=n_at_once, n_moving=n_moving, n_train=n_train)
         return StageForecast(amounts, time_s)
 
 

@@ -58,9 +58,7 @@ class CollectForecast:
         """By labels of the starting structures: larger cells take longer, and isolated atoms less."""
         from aims_pax.forecast.timetable import StageForecast
 
-        known = [seconds for times in pacing.measured.label_s.values() for seconds in times]
-        label_s = pacing.wishes.label_s or (fmean(known) if known else 0.0)
-        return StageForecast(amounts, amounts.labels.times(label_s / pacing.n_at_once(outset.project)))
+        return StageForecast(amounts, amounts.labels.times(pacing.label_s / pacing.n_at_once(outset.project)))
 
 
 class ValidateForecast:

@@ -1,7 +1,6 @@
 """How a dataset is chosen from a pool of labelled structures, or from what MD explores."""
 
 from math import ceil, inf
-from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
 from aims_pax.dataset.stock import Stock
@@ -89,13 +88,10 @@ class ExploreForecast:
         """By the labels of the starting structures, and by MD and epochs as fast as they are now."""
         from aims_pax.forecast.timetable import StageForecast
 
-        known = [seconds for times in pacing.measured.label_s.values() for seconds in times]
-        label_s = pacing.wishes.label_s or (fmean(known) if known else 0.0)
         n_train = ceil((outset.sizes.of_each + self.after(outset, amounts.labels.likely).of_each) / 2)
         n_moving = max(1, len(Explore(outset.plan).starts_ahead(outset.project)))
-        step_s = pacing.speed.batch_step_s / n_moving + pacing.speed.trajectory_step_s
-        time_s = amounts.labels.times(label_s / pacing.n_at_once(outset.project))
-        time_s += amounts.md_steps.times(step_s) + amounts.epochs.times(pacing.speed.epoch_s(n_train))
+        n_at_once = pacing.n_at_once(outset.project)
+        time_s = pacing.seconds(amounts, n_at_once=n_at_once, n_moving=n_moving, n_train=n_train)
         return StageForecast(amounts, time_s)
 
 

@@ -5,12 +5,11 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import inf, isfinite
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, ValidationInfo
 
-from aims_pax.settings.reading.kinds import Kind, existing_file, misfit, resolved
+from aims_pax.settings.reading.kinds import Kind, misfit, text_in
 
 STEPS: Final = ("numb_steps", "num_steps", "stop_batch", "numb_step", "num_step")
 """The number of steps by all its names; DeePMD-kit 3.2, deepmd/utils/argcheck.py."""
@@ -304,11 +303,7 @@ def _deepmd_input(value: object, info: ValidationInfo) -> str:
     elif isinstance(value, str) and value.lstrip().startswith("{"):
         text = value
     else:
-        path: Path = existing_file(resolved(value, info))
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise misfit(f"names {path}, which can't be read ({type(error).__name__})") from None
+        text = text_in(value, info)
     try:
         return read_deepmd_input(text).text
     except ValueError as error:

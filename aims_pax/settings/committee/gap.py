@@ -3,12 +3,11 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, ValidationInfo
 
-from aims_pax.settings.reading.kinds import Kind, existing_file, misfit, resolved
+from aims_pax.settings.reading.kinds import Kind, misfit, text_in
 
 OURS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("at_file", "atoms_filename"), "the labels of the run"),
@@ -288,14 +287,7 @@ def _is_positive(word: str) -> bool:
 
 def _gap_options(value: object, info: ValidationInfo) -> str:
     """The options on one line: those in the file of this name, or those that the text is."""
-    if isinstance(value, str) and "=" in value:
-        text = value
-    else:
-        path: Path = existing_file(resolved(value, info))
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise misfit(f"names {path}, which can't be read ({type(error).__name__})") from None
+    text = value if isinstance(value, str) and "=" in value else text_in(value, info)
     try:
         return read_gap_input(text).text
     except ValueError as error:

@@ -97,7 +97,8 @@ class GeneralSettings(Section):
     model_dir: ProjectPath = Field(
         Path("model"),
         description="Folder of trained models (*.model) that active learning goes on from. They are read where it "
-        "begins with initial_train_dataset: one for each member, or one for all. What a run makes is in results/.",
+        "begins with initial_train_dataset: one for each member, or one for all. In the project's folder, wherever "
+        "mace.yaml lies, as all paths in it. What a run makes is in results/.",
     )
     compute_stress: bool = Field(False, description="Whether stress is labelled, trained and reported.")
 

@@ -226,6 +226,16 @@ def _itself(value: object) -> object:
 Unwarned: Final = PlainSerializer(_itself)
 """For tuples that a PlainValidator makes: pydantic writes them as lists, and then warns of its own lists."""
 
+
+def text_in(value: object, info: ValidationInfo) -> str:
+    """What stands in the file of a name."""
+    path = existing_file(resolved(value, info))
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise misfit(f"names {path}, which can't be read ({type(error).__name__})") from None
+
+
 ExistingFiles = Annotated[
     tuple[Path, ...],
     PlainValidator(_files),

@@ -11,7 +11,7 @@ from aims_pax.settings.md import OF_THE_COMMITTEE, MDSettings
 from aims_pax.settings.methods.driver import DriverChoice, LearningDriverSettings
 from aims_pax.settings.reading.kinds import Count, Kind, Limit, NotNegative, PathOrNamed, Positive, Seed, Whole
 from aims_pax.settings.section import Contradiction
-from aims_pax.settings.stage import StageSettings
+from aims_pax.settings.stage import StageSettings, half_a_dataset
 from aims_pax.settings.stages.uncertainty import OF_COMPONENTS, RELATIVE, UNCERTAINTIES
 
 UncertaintyName = Literal[
@@ -249,11 +249,7 @@ class ActiveLearningSettings(StageSettings):
         if tags is not None and len(set(tags.values())) != len(tags):
             found = "two members of seeds_tags_dict have the same seed, and would be the same model."
             yield Contradiction("seeds_tags_dict", found, "Give each member its own seed.")
-        if (self.initial_train_dataset is None) != (self.initial_valid_dataset is None):
-            present, absent = "initial_train_dataset", "initial_valid_dataset"
-            if self.initial_train_dataset is None:
-                present, absent = absent, present
-            yield Contradiction(present, f"{present} is given without {absent}.", f"Set {absent} too.")
+        yield from half_a_dataset(self)
         train, valid = self.initial_train_dataset, self.initial_valid_dataset
         if tags is None and isinstance(train, dict) and isinstance(valid, dict) and set(train) != set(valid):
             found = "initial_train_dataset and initial_valid_dataset name different members."

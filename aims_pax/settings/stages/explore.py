@@ -21,7 +21,7 @@ from aims_pax.settings.reading.kinds import (
     Whole,
 )
 from aims_pax.settings.section import Contradiction
-from aims_pax.settings.stage import EndSettings
+from aims_pax.settings.stage import EndSettings, half_a_dataset
 
 Temperature = Annotated[float, Gt(0), Le(100_000)]
 
@@ -188,8 +188,4 @@ class ExploreSettings(EndSettings):
                 if self.is_set(key) and getattr(self, key) is not None:
                     found = f"{key} is about MD, and the only round judges frames."
                     yield Contradiction(key, found, f"Remove {key}, or frames.")
-        if (self.initial_train_dataset is None) != (self.initial_valid_dataset is None):
-            present, absent = "initial_train_dataset", "initial_valid_dataset"
-            if self.initial_train_dataset is None:
-                present, absent = absent, present
-            yield Contradiction(present, f"{present} is given without {absent}.", f"Set {absent} too.")
+        yield from half_a_dataset(self)

@@ -9,6 +9,7 @@ from pydantic import Field
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.reading.kinds import Count, ExistingFile, Fraction, Whole
 from aims_pax.settings.section import Contradiction
+from aims_pax.settings.stage import half_a_dataset
 from aims_pax.settings.stages.fly import FlySettings
 
 DATASET: Final = "initial_train_dataset"
@@ -60,11 +61,7 @@ class FlyStageSettings(FlySettings):
         if self.go_back and not self.can_update:
             found = "go_back is true, and can_update is false: the same models would make the same stretch again."
             yield Contradiction("go_back", found, "Remove one of them.")
-        if (self.initial_train_dataset is None) != (self.initial_valid_dataset is None):
-            present, absent = DATASET, "initial_valid_dataset"
-            if self.initial_train_dataset is None:
-                present, absent = absent, present
-            yield Contradiction(present, f"{present} is given without {absent}.", f"Set {absent} too.")
+        yield from half_a_dataset(self)
         if self.num_initial_steps and self.initial_train_dataset is not None:
             found = "num_initial_steps is given, and the first models learn initial_train_dataset."
             yield Contradiction("num_initial_steps", found, "Remove one of them.")

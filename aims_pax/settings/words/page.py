@@ -42,9 +42,10 @@ _INTRODUCTION: Final = """\
 A project is a folder with `aims_PAX.yaml`, `mace.yaml` and starting structures. `aims-pax init` writes one,
 `aims-pax check` says everything that is wrong with it, and `aims-pax schema` writes schemas for editors.
 
-Paths are relative to the project's folder. Numbers may be written as `1e-3`; `inf` means no limit. A key that is
-not listed here is an error. The older file names `aimsPAX.yaml` and `model.yaml` are accepted. `aims-pax explain KEY`
-says the same of one key in the terminal.
+Paths are relative to the project's folder, wherever the two files lie (`--aimsPAX-settings`, `--model-settings`), and
+those of a [workflow](settings/workflow.md) to the folder of its own file. Numbers may be written as `1e-3`; `inf` means
+no limit. A key that is not listed here is an error. The older file names `aimsPAX.yaml` and `model.yaml` are accepted.
+`aims-pax explain KEY` says the same of one key in the terminal.
 """
 
 _GENERATED: Final = "<!-- Generated from the code by: python -m aims_pax.settings.words.page docs -->"

@@ -20,7 +20,7 @@ from aims_pax.settings.reading.kinds import (
     Whole,
 )
 from aims_pax.settings.section import Contradiction
-from aims_pax.settings.stage import EndSettings
+from aims_pax.settings.stage import EndSettings, half_a_dataset
 from aims_pax.settings.stages.active import UncertaintyName
 from aims_pax.settings.stages.uncertainty import OF_COMPONENTS, kind_named
 
@@ -135,8 +135,4 @@ class PlaySettings(EndSettings):
         if self.epochs_at_a_time > self.epochs_per_label and self.is_set("epochs_at_a_time"):
             found = f"epochs_at_a_time ({self.epochs_at_a_time}) is more than epochs_per_label."
             yield Contradiction("epochs_at_a_time", found, "Lower it.")
-        if (self.initial_train_dataset is None) != (self.initial_valid_dataset is None):
-            present, absent = "initial_train_dataset", "initial_valid_dataset"
-            if self.initial_train_dataset is None:
-                present, absent = absent, present
-            yield Contradiction(present, f"{present} is given without {absent}.", f"Set {absent} too.")
+        yield from half_a_dataset(self)

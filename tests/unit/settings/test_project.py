@@ -22,6 +22,7 @@ from aims_pax.settings import (
     TeacherSettings,
     load_project,
 )
+from aims_pax.settings.reading.files import NamedFiles
 
 IDG = "INITIAL_DATASET_GENERATION:\n  n_points_per_sampling_step_idg: 2\n  max_initial_set_size: 10\n"
 AL = "ACTIVE_LEARNING:\n  num_trajectories: 2\n  max_train_set_size: 20\n"
@@ -329,3 +330,12 @@ def test_a_system_that_is_not_known_yet_is_no_mistake_of_a_workflow(folder: Any)
     told = folder.write(stages + MD + "MISC: {path_to_geometry: sea.xyz}\n").complaint()
     assert "nowhere.xyz" in told
     assert "no system of this project" not in told
+
+
+def test_paths_of_a_mace_yaml_that_lies_elsewhere_are_those_of_the_project(folder: Any, tmp_path: Path) -> None:
+    folder.write()
+    elsewhere = tmp_path / "elsewhere" / "mace.yaml"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text("GENERAL: {name_exp: water, model_dir: models}\n", encoding="utf-8")
+    project = load_project(folder.path, files=NamedFiles(mace=elsewhere))
+    assert project.folder / project.mace.general.model_dir == folder.path / "models"
