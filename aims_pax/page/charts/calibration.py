@@ -74,19 +74,14 @@ def error_against_score(material: Material) -> Figure | Absent:
 
 def _scatter(axes: "Axes", deviation: FloatArray, error: FloatArray, unbiased: BoolArray) -> None:
     is_dense = len(error) > DENSE
-    axes.scatter(
-        deviation[~unbiased], error[~unbiased], s=12, color=GREY, alpha=0.5, lw=0, label="picked", rasterized=is_dense
-    )
-    if unbiased.any():
-        axes.scatter(
-            *(deviation[unbiased], error[unbiased]),
-            s=16,
-            color=BLUE,
-            alpha=0.8,
-            lw=0,
-            label="not picked for it",
-            rasterized=is_dense,
-        )
+    for own, words, size, colour, alpha in (
+        (~unbiased, "picked", 12, GREY, 0.5),
+        (unbiased, "not picked for it", 16, BLUE, 0.8),
+    ):
+        if own.any():
+            axes.scatter(
+                deviation[own], error[own], s=size, color=colour, alpha=alpha, lw=0, label=words, rasterized=is_dense
+            )
     _on_equal_axes(axes, np.concatenate([deviation, error]))
     axes.set(title="Each label", xlabel="deviation before (eV/Å)", ylabel="true error (eV/Å)")
     axes.legend(loc="lower right")

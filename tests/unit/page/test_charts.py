@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import figure as mpl_figure
 
 from aims_pax.dataset.store import RunStore
 from aims_pax.evaluation.density import density_of
@@ -12,6 +13,7 @@ from aims_pax.frame import Frame
 from aims_pax.learner.exploration import Beyond, Exploration, Missed, Round, Truth
 from aims_pax.outcome.explored import JudgedFrame
 from aims_pax.page.charts import figures_of
+from aims_pax.page.charts.calibration import _scatter
 from aims_pax.page.charts.forecast import error_forecast
 from aims_pax.page.charts.map import N_BINS, pair_distances
 from aims_pax.page.charts.properties import properties
@@ -104,6 +106,22 @@ def test_errors_before_learning_stand_beside_deviations_in_the_same_measure(figu
     # every component is off by one number, and the members by half of it
     assert table["max_atomic_error_ev_per_ang"] == pytest.approx(2 * table["max_atomic_deviation_ev_per_ang"])
     assert "correlation 1.00" in figures["calibration"].note
+
+
+@pytest.mark.parametrize(
+    ("unbiased", "words"),
+    [
+        ([False, False], ["picked"]),
+        ([True, True], ["not picked for it"]),
+        ([False, True], ["picked", "not picked for it"]),
+    ],
+)
+def test_only_groups_that_have_labels_are_named_beside_the_deviations(unbiased: list[bool], words: list[str]) -> None:
+    axes = mpl_figure.Figure().subplots()
+    _scatter(axes, np.array([0.1, 0.2]), np.array([0.2, 0.1]), np.array(unbiased))
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == words
 
 
 def test_every_attempt_has_a_lane_and_failed_ones_are_told(figures: dict[str, Figure]) -> None:
