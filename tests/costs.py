@@ -149,6 +149,7 @@ DEAR: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "integration/test_foundation_mace.py": (
         "test_a_run_that_a_mace_model_drives_goes_on_to_the_same_bits",
+        "test_members_that_begin_as_a_model_learn_what_is_made_and_explore",
         "test_the_model_moves_all_in_one_pass_and_the_committee_judges_all_in_one",
     ),
     "integration/test_hybrid.py": ("test_a_function_of_the_users_own_trains",),

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 DARK: Final = 0.6
 """Of the largest value; from there on letters are white."""
 
+MOST_BESIDE: Final = 6
+"""Columns of a panel that has room beside another."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellsPanel:
@@ -44,7 +47,8 @@ class CellsPanel:
 
 
 def draw_matrices(panels: Sequence[CellsPanel], stem: Path, *, n_columns: int) -> None:
-    """Panels row after row; those of one error have the same colours."""
+    """Panels row after row, wide ones below each other; those of one error have the same colours."""
+    n_columns = n_columns if len(panels[0].densities) <= MOST_BESIDE else 1
     height = 1.1 + 0.3 * len(panels[0].temperatures)
     largest = {panel.label: 0.0 for panel in panels}
     for panel in panels:
@@ -63,7 +67,9 @@ def draw_cells(axes: "Axes", panel: CellsPanel, *, largest: float, letters: floa
             colour = "white" if panel.values[row, column] > dark else INK
             text = f"{panel.values[row, column]:.3g}\n({n})"
             axes.text(column, row, text, ha="center", va="center", fontsize=letters, color=colour)
-    axes.set_xticks(range(len(panel.densities)), [words.replace(" to ", "\nto ") for words in panel.densities])
+    axes.set_xticks(range(len(panel.densities)), panel.densities)
+    if any(" to " in words for words in panel.densities):
+        axes.tick_params(axis="x", labelrotation=90)  # side by side they would run into each other
     axes.set_yticks(range(len(panel.temperatures)), panel.temperatures)
     axes.set(title=panel.title, xlabel="density (g/cm³)")
     axes.grid(visible=False)
