@@ -12,7 +12,7 @@ from aims_pax.learner.exploration import RoundRules, reopened
 from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.stages.beginnings.imported import extxyz_keys
-from aims_pax.stages.exploring.explore import Explore
+from aims_pax.stages.exploring.explore import Explore, dispersion_s
 
 if TYPE_CHECKING:  # what times a stage imports PyTorch, and amounts need none
     from aims_pax.forecast.timetable import Pacing, StageForecast
@@ -92,8 +92,9 @@ class ExploreForecast:
         known = [seconds for times in pacing.measured.label_s.values() for seconds in times]
         label_s = pacing.wishes.label_s or (fmean(known) if known else 0.0)
         n_train = ceil((outset.sizes.of_each + self.after(outset, amounts.labels.likely).of_each) / 2)
-        n_moving = max(1, len(Explore(outset.plan).starts_ahead(outset.project)))
-        step_s = pacing.speed.batch_step_s / n_moving + pacing.speed.trajectory_step_s
+        starts = Explore(outset.plan).starts_ahead(outset.project)
+        step_s = pacing.speed.batch_step_s / max(1, len(starts)) + pacing.speed.trajectory_step_s
+        step_s += dispersion_s(outset.plan.read_as(ExploreSettings), starts)
         time_s = amounts.labels.times(label_s / pacing.n_at_once(outset.project))
         time_s += amounts.md_steps.times(step_s) + amounts.epochs.times(pacing.speed.epoch_s(n_train))
         return StageForecast(amounts, time_s)
