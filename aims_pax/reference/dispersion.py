@@ -35,6 +35,10 @@ TRIPLES_ANG: Final = 40 * BOHR_ANG
 COORDINATION_ANG: Final = {"d3": 40 * BOHR_ANG, "d4": 30 * BOHR_ANG}
 """Cutoffs of s-dftd3 and dftd4 themselves."""
 
+PAIR_S: Final = {"d2": 7e-7, "d3": 4e-8, "d4": 4e-8}
+TRIPLE_S: Final = 2e-7
+"""Of one core, for each pair and triple of atoms: measured with copper, diamond and ethanol at 8, 12, 15 and 21 Å."""
+
 HEAVIEST: Final = 103
 """Lawrencium, the last element with parameters."""
 
@@ -131,6 +135,15 @@ class Dispersion:
             stress=stress,
         )
 
+    def seconds(self, frame: Frame) -> float:
+        """What one correction takes on one core, an estimate: pairs and triples of atoms times what each has taken."""
+        cutoffs_ang = {name: length * BOHR_ANG for name, length in self._cutoffs().items()}
+        n_near = _n_within(frame, cutoffs_ang["disp2"])
+        pairs_s = frame.n_atoms * n_near / 2 * PAIR_S[self.settings.method]
+        if self.settings.method != "d4" and not self.settings.three_body:
+            return pairs_s
+        return pairs_s + frame.n_atoms * _n_within(frame, cutoffs_ang["disp3"]) ** 2 / 6 * TRIPLE_S
+
     def _problems_of_d2(self, numbers: Sequence[int]) -> list[str]:
         if self.settings.xc.lower() not in SCALES:
             key = f"dispersion.xc = {self.settings.xc}"
@@ -174,6 +187,16 @@ class Dispersion:
             "width2": 0.0 if own is None else min(SMOOTH_ANG, own / 2),
         }
         return {name: length / BOHR_ANG for name, length in in_ang.items()}
+
+
+def _n_within(frame: Frame, radius_ang: float) -> float:
+    """Atoms within a distance of an atom, images too, if they were spread evenly along the periodic directions."""
+    lattice = frame.cell[frame.pbc]
+    if not len(lattice):
+        return float(frame.n_atoms)
+    content = float(np.sqrt(np.linalg.det(lattice @ lattice.T)))  # length, area or volume
+    reached = {1: 2 * radius_ang, 2: np.pi * radius_ang**2, 3: 4 / 3 * np.pi * radius_ang**3}[len(lattice)]
+    return frame.n_atoms * max(1.0, float(reached) / content)
 
 
 class Dispersed:

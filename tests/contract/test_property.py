@@ -2,12 +2,14 @@
 
 import pytest
 from ase import Atoms
-from ase.build import bulk, molecule
+from ase.build import bulk, graphene, molecule
 
 from aims_pax.evaluation.properties import PROPERTIES, Property
 from aims_pax.evaluation.properties.binding import BindingCurve
 from aims_pax.evaluation.properties.cohesive import CohesiveEnergy
+from aims_pax.evaluation.properties.defects.divacancy import DivacancyEnergies
 from aims_pax.evaluation.properties.defects.interstitial import InterstitialEnergies
+from aims_pax.evaluation.properties.defects.rotation import BondRotationEnergies
 from aims_pax.evaluation.properties.defects.substitution import SubstitutionEnergies
 from aims_pax.evaluation.properties.defects.vacancy import VacancyEnergies
 from aims_pax.evaluation.properties.elastic import ElasticConstants
@@ -51,6 +53,24 @@ class TestCohesiveEnergy(PropertyContract):
 class TestVacancyEnergies(OfSolids):
     def make(self) -> Property:
         return VacancyEnergies(distance_ang=6.0)
+
+
+class TestDivacancyEnergies(OfSolids):
+    def make(self) -> Property:
+        return DivacancyEnergies(distance_ang=6.0)
+
+
+class TestBondRotationEnergies(OfSolids):
+    """A sheet of hexagons of carbon, which EMT holds together loosely."""
+
+    def make(self) -> Property:
+        return BondRotationEnergies(distance_ang=6.0)
+
+    def fit(self) -> Atoms:
+        return graphene(a=2.2, vacuum=6.0)
+
+    def unfit(self) -> Atoms | None:
+        return bulk("Cu", cubic=True)
 
 
 class TestInterstitialEnergies(OfSolids):

@@ -4,7 +4,9 @@ from typing import Final
 
 from aims_pax.evaluation.properties.binding import BindingCurve
 from aims_pax.evaluation.properties.cohesive import CohesiveEnergy
+from aims_pax.evaluation.properties.defects.divacancy import DivacancyEnergies
 from aims_pax.evaluation.properties.defects.interstitial import InterstitialEnergies
+from aims_pax.evaluation.properties.defects.rotation import BondRotationEnergies
 from aims_pax.evaluation.properties.defects.substitution import SubstitutionEnergies
 from aims_pax.evaluation.properties.defects.vacancy import VacancyEnergies
 from aims_pax.evaluation.properties.elastic import ElasticConstants
@@ -22,8 +24,10 @@ PROPERTIES: Final[dict[str, Property]] = {
         ElasticConstants(),
         CohesiveEnergy(),
         VacancyEnergies(),
+        DivacancyEnergies(),
         InterstitialEnergies(),
         SubstitutionEnergies(),
+        BondRotationEnergies(),
         SurfaceEnergies(),
         Phonons(),
         BindingCurve(),

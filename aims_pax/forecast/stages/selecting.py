@@ -11,7 +11,7 @@ from aims_pax.learner.exploration import RoundRules, reopened
 from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.stages.beginnings.imported import extxyz_keys
-from aims_pax.stages.exploring.explore import Explore
+from aims_pax.stages.exploring.explore import Explore, dispersion_s
 
 if TYPE_CHECKING:  # what times a stage imports PyTorch, and amounts need none
     from aims_pax.forecast.timetable import Pacing, StageForecast
@@ -89,9 +89,10 @@ class ExploreForecast:
         from aims_pax.forecast.timetable import StageForecast
 
         n_train = ceil((outset.sizes.of_each + self.after(outset, amounts.labels.likely).of_each) / 2)
-        n_moving = max(1, len(Explore(outset.plan).starts_ahead(outset.project)))
+        starts = Explore(outset.plan).starts_ahead(outset.project)
         n_at_once = pacing.n_at_once(outset.project)
-        time_s = pacing.seconds(amounts, n_at_once=n_at_once, n_moving=n_moving, n_train=n_train)
+        time_s = pacing.seconds(amounts, n_at_once=n_at_once, n_moving=max(1, len(starts)), n_train=n_train)
+        time_s += amounts.md_steps.times(dispersion_s(outset.plan.read_as(ExploreSettings), starts))
         return StageForecast(amounts, time_s)
 
 

@@ -43,6 +43,13 @@ class VacancySettings(Section):
     most_atoms: Count = Field(300, description="Atoms in the supercell; the distance gives way.")
 
 
+class DivacancySettings(Section):
+    """Crystals that lack two neighbours."""
+
+    distance_ang: Positive = Field(8.0, description="Distance of a pair of vacancies from its images, at least, Å.")
+    most_atoms: Count = Field(300, description="Atoms in the supercell; the distance gives way.")
+
+
 class InterstitialSettings(Section):
     """Crystals with an atom too many, in their largest holes."""
 
@@ -60,6 +67,13 @@ class SubstitutionSettings(Section):
     elements: ElementsOrNone = Field(
         (), description="What is put there; when not given, antisites and exchanges of a compound's own elements."
     )
+
+
+class BondRotationSettings(Section):
+    """Flat sheets of hexagons, of which a bond is turned by 90°."""
+
+    distance_ang: Positive = Field(8.0, description="Distance of a turned bond from its images, at least, Å.")
+    most_atoms: Count = Field(300, description="Atoms in the supercell; the distance gives way.")
 
 
 class SurfaceSettings(Section):
@@ -131,11 +145,17 @@ class ValidateSettings(Section):
     vacancy: Annotated[VacancySettings | None, source(), _PLAIN] = Field(
         None, description="Formation energies of vacancies."
     )
+    divacancy: Annotated[DivacancySettings | None, source(), _PLAIN] = Field(
+        None, description="Formation energies of two vacancies side by side."
+    )
     interstitial: Annotated[InterstitialSettings | None, source(), _PLAIN] = Field(
         None, description="Formation energies of interstitials."
     )
     substitution: Annotated[SubstitutionSettings | None, source(), _PLAIN] = Field(
         None, description="Energies of antisites, exchanges and foreign atoms."
+    )
+    stone_wales: Annotated[BondRotationSettings | None, source(), _PLAIN] = Field(
+        None, description="Formation energies of turned bonds in sheets of hexagons."
     )
     surface: Annotated[SurfaceSettings | None, source(), _PLAIN] = Field(None, description="Energies of surfaces.")
     phonons: Annotated[PhononSettings | None, source(), _PLAIN] = Field(

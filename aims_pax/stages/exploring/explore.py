@@ -1,7 +1,8 @@
 """Rounds of MD whose frames are labelled where the committee is likely to be wrong, as a stage."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from statistics import fmean
 from typing import Final
 
 from aims_pax.dataset.extxyz import read_dataset
@@ -18,6 +19,10 @@ from aims_pax.stages.bench import Bench
 from aims_pax.stages.exploring.brought import brought_frames, brought_problems
 from aims_pax.stages.exploring.starts import Start, drawn, eligible, trajectories_of
 from aims_pax.stages.labelled.collect import frames_and_splits
+from aims_pax.times import duration
+
+SLOW_S: Final = 900.0
+"""Of a round, from which on dispersion is told to be slow."""
 
 LOWEST_PA: Final = 1e3
 """A pressure below this is more likely one in another unit."""
@@ -91,11 +96,28 @@ class Explore:
             found = f"{self.plan.said()} moves cells, and the models learn no stress (compute_stress is false)."
             advice = "Set it to true where the reference gives stress: else cells move by what energies tell of it."
             yield Problem(project.where(*self.plan.keys), found, "", advice)
+        yield from self._slow_dispersion(project)
         for pressure in self._settings.pressure:
             if pressure and not LOWEST_PA <= abs(pressure) <= HIGHEST_PA:
                 where = project.where(*self.plan.keys, "pressure")
                 found, usual = f"{self.plan.said('pressure')} holds {pressure:g} Pa.", f"0, or {LOWEST_PA:g} to 1e12 Pa"
                 yield Problem(where, found, usual, "The unit is Pa: 1 bar is 1e5, 1 kbar is 1e8, 1 GPa is 1e9.")
+
+    def _slow_dispersion(self, project: Project) -> Iterator[Problem]:
+        """Three-body terms of crystals, which take far longer than the models do."""
+        starts = self.starts_ahead(project) if self._settings.rounds_with_md else []
+        step_s = dispersion_s(self._settings, starts)
+        round_s = sum(one.n_steps(self._settings) for one in starts) * step_s
+        if round_s > SLOW_S:
+            where = project.where(*self.plan.keys, "dispersion")
+            found = f"{self.plan.said('dispersion')} takes some {duration(step_s)} for each step of a trajectory, "
+            found += f"{duration(round_s)} of a round, on one core."
+            yield Problem(
+                where,
+                found,
+                "",
+                "Give it a cutoff (12 Å): triples of atoms take long. d3 without three_body sums none.",
+            )
 
     def facts(self, project: Project) -> Iterator[str]:
         """How much is moved and judged in a round, and when it is over."""
@@ -159,6 +181,14 @@ class Explore:
         if bench.existing_committee().n_members < 2:
             raise CampaignStopped(f"{self.name} needs two models or more: one alone disagrees with nobody")
         Rounds(bench, self.name, self._settings).run()
+
+
+def dispersion_s(settings: ExploreSettings, starts: Sequence[Start]) -> float:
+    """What dispersion adds to a step of a trajectory, in the mean of these, on one core; an estimate."""
+    if settings.dispersion is None or not starts:
+        return 0.0
+    correction = Dispersion(settings.dispersion)
+    return fmean(correction.seconds(one.frame) for one in starts)
 
 
 def _grouped(number: int) -> str:

@@ -1,12 +1,13 @@
 """``aims-pax check``."""
 
+import re
 import shlex
 import shutil
 import textwrap
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -31,6 +32,11 @@ class StageChoice(StrEnum):
     """Active learning alone."""
     IDG_V2 = "idg-v2"
     """The first committee alone, on datasets that are given."""
+
+
+_THOUSANDS: Final = re.compile(r"(?<=\d) (?=\d{3}\b)")
+_TIED: Final = "\N{NO-BREAK SPACE}"
+"""In 1 200, between lines: no number is broken there."""
 
 
 @guarded
@@ -72,12 +78,12 @@ def check(
         from aims_pax.checking.check import check_project
 
         report = check_project(project, stages)
-    for line in (*_understood(project, stages), "", *(_wrapped(f"- {fact}", indent=2) for fact in report.facts)):
+    for line in (*_understood(project, stages), "", *(wrapped(f"- {fact}", indent=2) for fact in report.facts)):
         typer.echo(line)
     for doubt in report.doubts:
         first, *rest = str(doubt).splitlines()
-        typer.secho(f"\n{_wrapped(f'Warning: {first}', indent=2)}", fg=typer.colors.YELLOW)
-        typer.echo("\n".join(_wrapped(line, indent=4) for line in rest))
+        typer.secho(f"\n{wrapped(f'Warning: {first}', indent=2)}", fg=typer.colors.YELLOW)
+        typer.echo("\n".join(wrapped(line, indent=4) for line in rest))
     if report.problems:
         raise UserError(report.problems)
     if probe:
@@ -92,13 +98,14 @@ def _understood(project: "Project", stages: "tuple[Stage, ...]") -> Iterator[str
     """Structures and quantities as they were read."""
     from aims_pax.checking.understood import NAME_WIDTH, understood
 
-    yield from (_wrapped(line, indent=NAME_WIDTH) for line in understood(project, stages))
+    yield from (wrapped(line, indent=NAME_WIDTH) for line in understood(project, stages))
 
 
-def _wrapped(line: str, *, indent: int) -> str:
+def wrapped(line: str, *, indent: int) -> str:
     """The same in as many lines as the terminal needs; those after the first are indented."""
-    width = shutil.get_terminal_size().columns
-    return textwrap.fill(line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+    width, whole = shutil.get_terminal_size().columns, _THOUSANDS.sub(_TIED, line)
+    told = textwrap.fill(whole, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+    return told.replace(_TIED, " ")
 
 
 def _probe(project: "Project", stages: "tuple[Stage, ...]") -> None:
@@ -120,6 +127,6 @@ def _probe(project: "Project", stages: "tuple[Stage, ...]") -> None:
     finally:
         pool.close()
     for line in result.lines():
-        typer.echo(_wrapped(f"  {line}", indent=4))
+        typer.echo(wrapped(f"  {line}", indent=4))
     if problems := result.problems():
         raise UserError(problems)

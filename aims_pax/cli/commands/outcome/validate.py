@@ -44,8 +44,8 @@ def validate(
         list[str] | None,
         typer.Option(
             metavar="NAME...",
-            help="lattice, eos, elastic, cohesive (these when not given), vacancy, interstitial, substitution, "
-            "surface, phonons, binding; table: those of one table; or all.",
+            help="lattice, eos, elastic, cohesive (these when not given), vacancy, divacancy, interstitial, "
+            "substitution, stone_wales, surface, phonons, binding; table: those of one table; or all.",
         ),
     ] = None,
     project: Annotated[

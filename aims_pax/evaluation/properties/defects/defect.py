@@ -22,6 +22,11 @@ LEAST_ATOMS: Final = 4
 """Of a supercell: in a smaller one a defect is another crystal."""
 
 
+PAIRS_ANG: Final = 6.0
+MOST_OF_PAIRS: Final = 300
+"""Of a supercell in which kinds of neighbours are looked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class PointDefects(Usual, ABC):
     """Formation energies of point defects, one after the other, at the volume of the perfect crystal.
@@ -131,6 +136,37 @@ def site_names(atoms: "Atoms") -> dict[str, int]:
         symbol if symbols.count(symbol) == 1 else f"{symbol} {site}": site
         for symbol, site in zip(symbols, sites, strict=True)
     }
+
+
+def pair_names(given: "Atoms", perfect: "Atoms | None" = None) -> dict[str, tuple[int, int]]:
+    """Kinds of nearest neighbours by their sites, and where in a supercell such a pair is.
+
+    Parameters
+    ----------
+    given : Atoms
+        As it was given: the same kinds for every method.
+    perfect : Atoms or None
+        Its supercell, relaxed or not, in which pairs are found; None: any that is large enough.
+    """
+    import numpy as np
+
+    sites = site_names(given)
+    large = given.repeat(repeats_for(given, PAIRS_ANG, most_atoms=MOST_OF_PAIRS)) if perfect is None else perfect
+    found: dict[str, tuple[int, int]] = {}
+    for name, site in sites.items():
+        others = np.delete(np.arange(len(large)), site)
+        distances = large.get_distances(site, others, mic=True)
+        neighbour = int(others[np.argmin(np.round(distances, 2))])
+        kind = _kind_of(given, sites, neighbour % len(given))
+        found.setdefault(" ".join(sorted({name, kind})), (site, neighbour))
+    return found
+
+
+def _kind_of(given: "Atoms", sites: Mapping[str, int], atom: int) -> str:
+    """Name of the kind of site that an atom of the structure is on."""
+    symmetry = symmetry_of(given)
+    kinds = given.numbers if symmetry is None else symmetry.equivalent
+    return next(name for name, site in sites.items() if kinds[site] == kinds[atom])
 
 
 def key_of(name: str) -> str:

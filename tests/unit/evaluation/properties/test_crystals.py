@@ -3,20 +3,25 @@
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk, fcc111
+from ase.build import bulk, fcc111, graphene, molecule, mx2
 from ase.calculators.emt import EMT
 from ase.optimize import BFGS
 from scipy.optimize import minimize_scalar
 
+from aims_pax.atoms import frame_of
 from aims_pax.evaluation.properties import Measured, Method, measured
 from aims_pax.evaluation.properties.cohesive import CohesiveEnergy
+from aims_pax.evaluation.properties.defects.defect import pair_names
+from aims_pax.evaluation.properties.defects.divacancy import DivacancyEnergies
 from aims_pax.evaluation.properties.defects.interstitial import InterstitialEnergies, holes_of
+from aims_pax.evaluation.properties.defects.rotation import BondRotationEnergies
 from aims_pax.evaluation.properties.defects.substitution import SubstitutionEnergies
 from aims_pax.evaluation.properties.defects.vacancy import VacancyEnergies
 from aims_pax.evaluation.properties.elastic import ElasticConstants
 from aims_pax.evaluation.properties.equation_of_state import EquationOfState
 from aims_pax.evaluation.properties.lattice import LatticeConstants
 from aims_pax.evaluation.properties.surface import SurfaceEnergies
+from aims_pax.evaluation.structure.rings import rings_in
 from aims_pax.units import GIGAPASCAL_EV_PER_ANG3
 
 from .crystals import copper, effective_medium, lennard_jones, numbers, specimen
@@ -149,6 +154,48 @@ def test_each_kind_of_site_of_a_compound_has_its_vacancy() -> None:
     assert isinstance(outcome, Measured)
     assert {"vacancy_cu_ev", "vacancy_au_ev"} <= {one.key for one in outcome.quantities}
     assert "free atoms" in outcome.remarks[0]
+
+
+def test_a_divacancy_costs_what_it_costs_by_hand(a_ang: float) -> None:
+    perfect = bulk("Cu", cubic=True, a=a_ang) * (3, 3, 3)
+    perfect.calc = EMT()
+    energy = perfect.get_potential_energy()
+    defect = perfect.copy()
+    del defect[[0, 1]]  # neighbours within the cell
+    defect.calc = EMT()
+    at_once = defect.get_potential_energy() - energy * 106 / 108
+    found = numbers(DivacancyEnergies(), copper(), effective_medium())
+    assert found["unrelaxed_divacancy_cu_ev"] == pytest.approx(at_once, abs=2e-3)
+    vacancy = numbers(VacancyEnergies(), copper(), effective_medium())["vacancy_cu_ev"]
+    assert vacancy < found["divacancy_cu_ev"] < 2 * vacancy, "they bind"
+
+
+def test_each_kind_of_neighbours_is_a_pair() -> None:
+    assert list(pair_names(bulk("CuAu", "cesiumchloride", a=3.05))) == ["Au Cu"]
+    assert list(pair_names(bulk("Cu", "hcp", a=2.55, c=4.16))) == ["Cu"], "also where a cell has one kind of site"
+    first, second = pair_names(bulk("Cu", a=3.6))["Cu"]
+    assert first != second
+
+
+def test_a_turned_bond_makes_two_pentagons_and_two_heptagons() -> None:
+    sheet = graphene(vacuum=6.0)
+    perfect = sheet.repeat((5, 5, 1))
+    turned = BondRotationEnergies().made("turned bond C", sheet, perfect)
+    assert len(turned) == len(perfect)
+    moved = np.flatnonzero(np.abs(turned.positions - perfect.positions).max(axis=1) > 1e-6)
+    assert len(moved) == 2
+    assert turned.get_distance(*moved, mic=True) == pytest.approx(perfect.get_distance(*moved, mic=True))
+    assert np.ptp(turned.positions[:, 2]) == pytest.approx(0.0, abs=1e-9)
+    frame = frame_of(turned, system="sheet", trajectory=0, md_step=0)
+    counts = 50 * rings_in(frame, {(6, 6): 1.75})  # bonds beside it are stretched until it is relaxed
+    assert counts[:8].round(6).tolist() == [0, 0, 0, 0, 0, 2, 21, 2]
+
+
+def test_only_flat_sheets_of_hexagons_have_a_bond_to_turn() -> None:
+    wanted = BondRotationEnergies()
+    assert wanted.unfit(graphene(vacuum=6.0)) is None
+    for other in (copper(), bulk("C", "diamond", a=3.57), molecule("C6H6"), mx2("MoS2", vacuum=6.0)):
+        assert wanted.unfit(other) == "it is no flat sheet in which each atom has three neighbours"
 
 
 def test_holes_of_fcc_are_octahedra_and_tetrahedra() -> None:

@@ -14,6 +14,7 @@ from aims_pax.frame import Frame, Label, LabelledFrame, Split
 from aims_pax.settings import Project, load_project
 from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.stages.exploring.brought import brought_frames, brought_problems
+from aims_pax.stages.exploring.explore import Explore
 from aims_pax.stages.exploring.starts import drawn, driving_member, eligible, pool_of, system_of, trajectories_of
 
 from ....integration.projects import COPPER, write_project
@@ -136,3 +137,19 @@ def test_files_that_md_begins_at_are_looked_at_beforehand(tmp_path: Path) -> Non
     assert found.found == "The structures hold elements (Z = 1, 6, 11, 17) that no starting structure has."
     with pytest.raises(ValueError, match="start_structures is about MD, and the only round judges frames"):
         ExploreSettings(frames=(tmp_path / "mine.extxyz",), start_structures=(tmp_path / "mine.extxyz",), max_loops=1)
+
+
+@pytest.mark.parametrize(
+    ("dispersion", "is_slow"), [({"method": "d4"}, True), ({"method": "d4", "cutoff": 8}, False), ({}, False)]
+)
+def test_dispersion_that_takes_far_longer_than_models_is_doubted(
+    dispersion: dict[str, Any], is_slow: bool, tmp_path: Path
+) -> None:
+    write(tmp_path / "start.extxyz", bulk("Cu", cubic=True))
+    entry = {"ensemble_size": 2, "train": False, "dispersion": {"xc": "pbe", **dispersion}}
+    settings = {key: COPPER[key] for key in ("REFERENCE", "MD")}
+    write_project(tmp_path, settings | {"STAGES": [{"explore": entry}], "MISC": {"path_to_geometry": "start.extxyz"}})
+    project = load_project(tmp_path)
+    (plan,) = project.settings.stages
+    told = [one for one in Explore(plan).remarks(project) if "of a round, on one core" in one.found]
+    assert bool(told) is is_slow

@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import pytest
 from typer.testing import CliRunner
 
+from aims_pax.cli.commands.campaign.check import wrapped
 from aims_pax.cli.program import program
 
 CHECK: Final = """
@@ -29,3 +31,11 @@ def test_plain_check_imports_no_engine_and_no_pytorch(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == []
+
+
+def test_no_line_ends_within_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    told = wrapped("structures of 4 atoms in all trajectories: 1 200 MD steps, 12 345 678 at most", indent=4)
+    assert "\n    1 200 MD" in told
+    assert "12 345 678" in told
+    assert "\N{NO-BREAK SPACE}" not in told
