@@ -100,6 +100,11 @@ def difference_of(first: FloatArray, second: FloatArray) -> Interval:
     return Interval(value, value - half, value + half)
 
 
+def half_width(interval: Interval) -> float | None:
+    """Of a symmetric interval; None where a single block says nothing."""
+    return None if interval.low is None or interval.high is None else (interval.high - interval.low) / 2
+
+
 def likeness_by(difference: Interval) -> Likeness:
     """Whether two methods differ, by the interval of what they differ by."""
     if difference.low is None or difference.high is None:
@@ -110,9 +115,8 @@ def likeness_by(difference: Interval) -> Likeness:
 
 def in_widths(difference: Interval) -> float:
     """How far a difference is from zero, in half widths of its interval."""
-    if difference.low is None or difference.high is None:
-        return 0.0
-    return abs(difference.value) / max((difference.high - difference.low) / 2, 1e-12)
+    half = half_width(difference)
+    return 0.0 if half is None else abs(difference.value) / max(half, 1e-12)
 
 
 def blocks_of(frames: Sequence[Frame]) -> list[IntArray]:
