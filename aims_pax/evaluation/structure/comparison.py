@@ -17,6 +17,7 @@ from aims_pax.evaluation.blocks import (
     likeness_by,
     mean_of,
 )
+from aims_pax.evaluation.intervals import half_widths
 from aims_pax.evaluation.structure.angles import bond_angles
 from aims_pax.evaluation.structure.coordination import coordination
 from aims_pax.evaluation.structure.function import Curve, Number, Run, Shells, pair_words
@@ -137,6 +138,7 @@ class StructureComparison:
                 }
                 for one in self.numbers
             },
+            "curves": [_plain_curves(first, second) for first, second in self.curves],
             "sentence": self.sentence(),
         }
 
@@ -267,6 +269,16 @@ def _said(interval: Interval) -> str:
     if interval.low is None or interval.high is None:
         return f"{interval.value:.4g}"
     return f"{interval.value:.4g} ({interval.low:.4g} to {interval.high:.4g})"
+
+
+def _plain_curves(first: Curve, second: Curve) -> dict[str, Any]:
+    """A function by both methods, with half of its 95 % intervals, six digits each."""
+    said: dict[str, Any] = {"key": first.key, "title": first.title, "x_label": first.x_label, "y_label": first.y_label}
+    said["x"] = [float(f"{one:.6g}") for one in first.x]
+    for name, curve in (("first", first), ("second", second)):
+        values = {"values": curve.y.mean(axis=0), "half_widths": half_widths(curve.y)}
+        said[name] = {key: [float(f"{one:.6g}") for one in some] for key, some in values.items()}
+    return said
 
 
 def _plain(interval: Interval) -> Mapping[str, float | None]:
