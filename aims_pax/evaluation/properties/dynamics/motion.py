@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from math import ceil, sqrt
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +14,6 @@ from aims_pax.frame import Frame
 
 if TYPE_CHECKING:
     from ase import Atoms
-
-SPACING_FS: Final = 40.0
-"""Between two structures that are kept; those nearer in time are nearly the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +27,8 @@ class Motion:
     friction_per_fs : float
     seed : int
         Of velocities and noise.
+    spacing_fs : float
+        Between two structures that are kept.
     """
 
     temperature_k: float
@@ -37,6 +36,7 @@ class Motion:
     timestep_fs: float
     friction_per_fs: float
     seed: int
+    spacing_fs: float
 
     @property
     def n_steps(self) -> int:
@@ -51,7 +51,7 @@ class Motion:
     @property
     def every(self) -> int:
         """Steps between two structures that are kept."""
-        return max(1, round(SPACING_FS / self.timestep_fs))
+        return max(1, round(self.spacing_fs / self.timestep_fs))
 
     @property
     def n_unsettled(self) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from aims_pax.errors import Problem
 from aims_pax.evaluation.blocks import LEAST_BLOCKS
 from aims_pax.evaluation.intervals import half_widths
-from aims_pax.evaluation.properties.dynamics.motion import SPACING_FS, Motion, moved
+from aims_pax.evaluation.properties.dynamics.motion import Motion, moved
 from aims_pax.evaluation.properties.effort import Effort
 from aims_pax.evaluation.properties.property import AsGiven, Line, Measured, Panel, Quantity, Unmeasurable
 from aims_pax.evaluation.properties.shape import heights, repeats_for, solid_axes
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
 USUAL_TIMESTEP_FS: Final = 1.0
 WITH_HYDROGEN_FS: Final = 0.5
+
+SPACING_FS: Final = 40.0
+FEW_ATOMS: Final = 40
+SPACING_OF_FEW_FS: Final = 10.0
+"""Between two structures that are kept: those nearer in time are nearly the same. Of few atoms, which have few angles
+and distances, more are kept."""
 
 COUNTED: Final = (OF_NEIGHBOURS, OF_RINGS)
 """Axes whose places are whole numbers."""
@@ -88,7 +94,7 @@ class StructureInMotion(AsGiven):
         ]
         if wrong:
             return wrong
-        motion = self._motion(has_hydrogen=False)
+        motion = self._motion(has_hydrogen=False, n_atoms=FEW_ATOMS)
         if motion.n_kept >= LEAST_BLOCKS:
             return []
         found = f"is {self.time_ps:g} ps, of which the first {motion.settling_ps:.2g} ps are left out."
@@ -153,12 +159,14 @@ class StructureInMotion(AsGiven):
             return self.timestep_fs
         return WITH_HYDROGEN_FS if has_hydrogen else USUAL_TIMESTEP_FS
 
-    def _motion(self, *, has_hydrogen: bool) -> Motion:
+    def _motion(self, *, has_hydrogen: bool, n_atoms: int) -> Motion:
         timestep_fs = self._timestep_fs(has_hydrogen=has_hydrogen)
-        return Motion(self.temperature_k, self.time_ps, timestep_fs, self.friction_per_fs, self.seed)
+        spacing_fs = SPACING_OF_FEW_FS if n_atoms < FEW_ATOMS else SPACING_FS
+        return Motion(self.temperature_k, self.time_ps, timestep_fs, self.friction_per_fs, self.seed, spacing_fs)
 
     def _motion_of(self, atoms: "Atoms") -> Motion:
-        return self._motion(has_hydrogen=bool((atoms.numbers == 1).any()))
+        n_atoms = len(atoms) * prod(self._repeats(atoms))
+        return self._motion(has_hydrogen=bool((atoms.numbers == 1).any()), n_atoms=n_atoms)
 
     def _repeats(self, atoms: "Atoms") -> tuple[int, int, int]:
         return repeats_for(atoms, self.length_ang, most_atoms=self.most_atoms)

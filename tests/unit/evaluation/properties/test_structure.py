@@ -19,7 +19,7 @@ from .crystals import copper, specimen
 STIFFNESS_EV_PER_ANG2 = 3.0
 
 QUICK = StructureInMotion(time_ps=0.36, timestep_fs=4.0, friction_per_fs=0.05, length_ang=3.0)
-MOTION = Motion(300.0, 1.0, 4.0, 0.05, 7)
+MOTION = Motion(300.0, 1.0, 4.0, 0.05, 7, 40.0)
 
 
 class Tethers(Calculator):  # type: ignore[misc]
@@ -72,6 +72,14 @@ def test_md_that_is_asked_for_again_goes_through_the_very_same_structures() -> N
         found(QUICK, copper(), Method("noting", lambda _atoms: Noting()))
     assert seen[0] == seen[1]
     assert len(set(seen[0])) == QUICK.effort(copper()).n_single == 91
+
+
+def test_of_few_atoms_more_structures_are_kept() -> None:
+    """Or a piece would be one structure, whose only angle has no spread."""
+    outcome = found(replace(QUICK, time_ps=0.66), molecule("CO2"), tethered(10.0))
+    (course,) = outcome.course
+    assert len(course) >= 60
+    assert {one.key: one.value for one in outcome.quantities}["angle_c_spread_deg"] > 1.0
 
 
 def test_another_seed_is_another_run() -> None:
