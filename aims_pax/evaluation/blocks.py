@@ -7,6 +7,7 @@ are, and the spread of the error among them says how well it is known (Flyvbjerg
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from math import ceil, sqrt
 from typing import Any, Final
 
@@ -19,6 +20,9 @@ from aims_pax.frame import FloatArray, Frame, IntArray, Label
 LEAST_BLOCKS: Final = 6
 """Blocks that are wanted: with fewer, Student's t makes of any spread an interval without use."""
 
+SAME: Final = 1e-6
+"""Differences below this are those of numbers that are the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -27,6 +31,17 @@ class Interval:
     value: float
     low: float | None
     high: float | None
+
+
+class Likeness(StrEnum):
+    """Whether two methods differ in a number."""
+
+    ALIKE = "alike"
+    """Zero is within the 95 % interval of the difference."""
+    DIFFERENT = "different"
+    """It is not."""
+    UNKNOWN = "not known"
+    """One of them has a single block, which says nothing of its spread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,55 @@ class BlockedErrors:
             interval = getattr(self, name)
             kept[name] = {"value": interval.value, "low": interval.low, "high": interval.high}
         return kept
+
+
+def mean_of(values: FloatArray) -> Interval:
+    """The mean of independent values (n,), with its interval by Student's t; NaN of none."""
+    if len(values) < 2:
+        return Interval(float(values[0]) if len(values) else float("nan"), None, None)
+    return Interval(*mean_interval(values))
+
+
+def difference_of(first: FloatArray, second: FloatArray) -> Interval:
+    """Of the means of independent values, (n,) and (m,), with its 95 % interval.
+
+    Notes
+    -----
+    Welch, Biometrika 34, 28 (1947).
+    """
+    from scipy.stats import t
+
+    if not len(first) or not len(second):
+        return Interval(float("nan"), None, None)
+    value = float(first.mean() - second.mean())
+    if len(first) < 2 or len(second) < 2:
+        return Interval(value, None, None)
+    errors = [float(some.var(ddof=1)) / len(some) for some in (first, second)]
+    total = sum(errors)
+    if total == 0.0:
+        return Interval(value, value, value)
+    freedom = total**2 / sum(e**2 / (len(s) - 1) for e, s in zip(errors, (first, second), strict=True))
+    half = float(t.ppf(0.975, freedom)) * sqrt(total)
+    return Interval(value, value - half, value + half)
+
+
+def half_width(interval: Interval) -> float | None:
+    """Of a symmetric interval; None where a single block says nothing."""
+    return None if interval.low is None or interval.high is None else (interval.high - interval.low) / 2
+
+
+def likeness_by(difference: Interval) -> Likeness:
+    """Whether two methods differ, by the interval of what they differ by."""
+    if difference.low is None or difference.high is None:
+        return Likeness.UNKNOWN
+    is_alike = difference.low <= 0.0 <= difference.high or abs(difference.value) < SAME
+    return Likeness.ALIKE if is_alike else Likeness.DIFFERENT
+
+
+def in_widths(difference: Interval) -> float:
+    """How far a difference is from zero, in half widths of its interval."""
+    half = half_width(difference)
+    return 0.0 if half is None else abs(difference.value) / max(half, 1e-12)
 
 
 def blocks_of(frames: Sequence[Frame]) -> list[IntArray]:

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from aims_pax.departure import Departure
 from aims_pax.errors import Problem, UserError
 from aims_pax.evaluation.properties import USUAL, Method, Property
+from aims_pax.evaluation.properties.dynamics.structure import StructureInMotion
 from aims_pax.outcome.properties.asked import properties_named, structures_given, surfaces_named
 from aims_pax.outcome.properties.findings import PropertyFindings
 from aims_pax.outcome.properties.methods import by_calculator, distinct, named_method, require_elements
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     Structures: TypeAlias = str | Path | Atoms | Sequence[str | Path | Atoms] | Mapping[str, Atoms]
 
 T = TypeVar("T")
+
+OPTIONS_OF_MOTION: Final = {"temperature_k": "--temperature", "time_ps": "--time", "timestep_fs": "--timestep"}
+"""Settings of MD, and what a person calls them."""
 
 
 def validate(
@@ -75,6 +79,8 @@ class Request:
         Indices of surfaces, ``100,111``; empty: the usual ones.
     elements : str
         What interstitials and substitutions put there, ``Zn,Ag``; empty: elements of the structure.
+    motion : mapping of str to float
+        Settings of the MD of `structure` by their names; what is missing is as usual.
     """
 
     structures: "Structures"
@@ -85,6 +91,7 @@ class Request:
     device: str
     miller: str = ""
     elements: str = ""
+    motion: Mapping[str, float] = field(default_factory=dict)
 
     @contextmanager
     def inquiry(self, departure: Departure, *, show: Callable[[str], None] = lambda _words: None) -> Iterator[Inquiry]:
@@ -116,7 +123,7 @@ class Request:
         structures = _tried(lambda: structures_given(self.structures), problems) or {}
         surfaces = _tried(lambda: surfaces_named(self.miller), problems) or ()
         put = [word.strip() for word in self.elements.split(",") if word.strip()]
-        named = partial(properties_named, self.properties, surfaces=surfaces, elements=put)
+        named = partial(properties_named, self.properties, surfaces=surfaces, elements=put, motion=self.motion)
         properties = _tried(named, problems) or ()
         models = [method for word in self.models if (method := self._model(word, structures, problems)) is not None]
         is_of_project = self.against == REFERENCE or (self.against is None and self.project is not None)
@@ -148,6 +155,11 @@ class Request:
             yield Problem("--elements", found, "--properties substitution")
         if self.miller and "surface" not in self.properties and "all" not in self.properties:
             yield Problem("--miller", "is given, and surface is not among --properties.", "--properties surface")
+
+        if self.motion and StructureInMotion.NAME not in map(str, self.properties):
+            names = ", ".join(OPTIONS_OF_MOTION[key] for key in self.motion)
+            are = "are" if len(self.motion) > 1 else "is"
+            yield Problem(names, f"{are} given, and structure is not among --properties.", "--properties structure")
 
     def _model(self, word: Any, structures: "Mapping[str, Atoms]", problems: list[Problem]) -> Method | None:
         return _tried(lambda: self._method(word, "--models", structures), problems)

@@ -1,7 +1,7 @@
 """Properties of materials by several methods: curves over each other, or how far numbers are from a reference."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,6 +22,9 @@ MARKERS: Final = ("o", "s", "D", "^", "v", "P")
 MOST_COLUMNS: Final = 3
 """Of structures that have one panel each."""
 
+MOST_KINDS: Final = 4
+"""Panels of one structure side by side; where it has more, they go on below."""
+
 LEAST_SPAN_PERCENT: Final = 1.0
 """What the axis of deviations shows at least, to both sides: smaller ones look as small as they are."""
 
@@ -37,12 +40,15 @@ class DrawnLine:
     y : (n,) or (n, k)
     marks : bool
         Whether they are points that were computed.
+    half_width : (n,) or None
+        Half of the 95 % interval of each value, drawn as a band, or as bars of points.
     """
 
     method: str
     x: FloatArray
     y: FloatArray
     marks: bool
+    half_width: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,22 +101,23 @@ def draw_curves(rows: Sequence[Sequence[DrawnPanel]], path: Path, *, title: str,
     Parameters
     ----------
     rows : sequence of sequences of DrawnPanel
-        Not empty, and of equal lengths.
+        Not empty, nor any of them.
     """
-    is_single = len(rows[0]) == 1
-    n_columns = min(len(rows), MOST_COLUMNS) if is_single else len(rows[0])
-    n_rows = ceil(len(rows) / n_columns) if is_single else len(rows)
+    n_kinds = max(map(len, rows))
+    n_columns = min(len(rows), MOST_COLUMNS) if n_kinds == 1 else min(n_kinds, MOST_KINDS)
+    n_rows = ceil(len(rows) / n_columns) if n_kinds == 1 else sum(ceil(len(row) / n_columns) for row in rows)
     size = {"width_in": 2.0 + 4.4 * n_columns, "height_in": 0.7 + 3.5 * n_rows}
     with panels(path, n_columns=n_columns, n_rows=n_rows, **size) as every:
-        places = iter(every)
+        first, used = 0, set[int]()
         for row in rows:
-            drawn = [(next(places), panel) for panel in row]
-            for axes, panel in drawn:
-                draw_panel(axes, panel, methods)
-                if panel.y_label == row[0].y_label:
-                    axes.set_ylim(drawn[0][0].get_ylim())
-        for unused in places:
-            unused.set_axis_off()
+            for place, panel in enumerate(row, start=first):
+                draw_panel(every[place], panel, methods)
+                if panel.y_label == row[0].y_label and panel.x_label != row[0].x_label:
+                    every[place].set_ylim(every[first].get_ylim())  # one axis, seen twice: bands beside their density
+                used.add(place)
+            first += len(row) if n_kinds == 1 else n_columns * ceil(len(row) / n_columns)
+        for place in set(range(len(every))) - used:
+            every[place].set_axis_off()
         shown = {line.method for row in rows for panel in row for line in panel.lines}
         _head(every[0], title, methods, shown)
 
@@ -126,11 +133,14 @@ class DrawnNumbers:
         What is counted, from the top.
     values : mapping of str to sequence of float or None
         By method, in the order of `names`.
+    half_widths : mapping of str to sequence of float or None
+        Half of their 95 % intervals, of methods that have some.
     """
 
     x_label: str
     names: Sequence[str]
     values: Mapping[str, Sequence[float | None]]
+    half_widths: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
 
 
 def draw_numbers(groups: Sequence[DrawnNumbers], path: Path, *, title: str, methods: Methods) -> None:
@@ -170,6 +180,10 @@ def draw_group(axes: "Axes", group: DrawnNumbers, methods: Methods) -> None:
             color=methods.colour(method),
             zorder=3,
         )
+        bars = zip(values, group.half_widths.get(method, ()), places, strict=False)
+        for value, half, place in bars:
+            if value is not None and half is not None:
+                axes.plot([value - half, value + half], [place + shift] * 2, color=methods.colour(method), lw=1.0)
     axes.set_yticks(places, group.names)
     axes.set_ylim(len(places) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
@@ -198,14 +212,21 @@ def draw_panel(axes: "Axes", panel: DrawnPanel, methods: Methods) -> None:
                 mec=colour,
                 mew=1.2 if is_reference else 0.5,
             )
+            if line.half_width is not None:
+                axes.errorbar(line.x, line.y, yerr=line.half_width, fmt="none", ecolor=colour, elinewidth=0.8)
         else:
             axes.plot(line.x, line.y, color=colour, lw=2.0 if is_reference else 1.2)
+            if line.half_width is not None:
+                low, high = line.y - line.half_width, line.y + line.half_width
+                axes.fill_between(line.x, low, high, color=colour, alpha=0.2, lw=0)
     axes.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label)
     if panel.is_logarithmic:
         axes.set(xscale="log", yscale="log")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("{x:g}")
+    if all(np.array_equal(line.x, np.round(line.x)) for line in panel.lines):  # counts, such as of neighbours
+        axes.xaxis.get_major_locator().set_params(integer=True)
     if panel.ticks:
         _name_places(axes, panel.ticks)
     if not panel.lines:

@@ -1,4 +1,4 @@
-"""Functions of structures by two methods, over each other, with what blocks of runs spread."""
+"""Functions of structures by two methods, over each other, with their 95 % intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 MOST_COLUMNS: Final = 3
 
+OF_METHODS: Final = (BLUE, INK)
+"""Colours of the first method, and of what it is compared with."""
+
 COUNTED: Final = ("neighbours", "atoms of a ring")
 """Axes whose places are whole numbers."""
 
@@ -31,8 +34,10 @@ class DrawnFunction:
     ----------
     title, x_label, y_label : str
     x : (n,)
-    values : tuple of two (n_blocks, n)
+    values : tuple of two (n,)
         By both methods.
+    half_widths : tuple of two (n,)
+        Half of their 95 % intervals.
     """
 
     title: str
@@ -40,10 +45,11 @@ class DrawnFunction:
     y_label: str
     x: FloatArray
     values: tuple[FloatArray, FloatArray]
+    half_widths: tuple[FloatArray, FloatArray]
 
 
 def draw_functions(drawn: Sequence[DrawnFunction], path: Path, *, methods: tuple[str, str], title: str) -> None:
-    """A panel for each function: the second method in ink, the first in blue; bands are twice the standard errors."""
+    """A panel for each function: the second method in ink, the first in blue; bands are 95 % intervals."""
     from matplotlib.lines import Line2D
 
     n_columns = min(MOST_COLUMNS, len(drawn))
@@ -52,22 +58,22 @@ def draw_functions(drawn: Sequence[DrawnFunction], path: Path, *, methods: tuple
         path, n_columns=n_columns, n_rows=n_rows, width_in=0.8 + 3.7 * n_columns, height_in=0.8 + 2.6 * n_rows
     ) as all_axes:
         for axes, one in zip(all_axes, drawn, strict=False):
-            _draw(axes, one)
+            draw_function(axes, one)
         for axes in all_axes[len(drawn) :]:
             axes.set_axis_off()
         figure = all_axes[0].figure
         figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK, fontweight="bold")
-        handles = [Line2D([], [], color=colour, lw=2.0) for colour in (BLUE, INK)]
+        handles = [Line2D([], [], color=colour, lw=2.0) for colour in OF_METHODS]
         figure.legend(handles, methods, loc="outside lower left", ncols=2)
 
 
-def _draw(axes: "Axes", one: DrawnFunction) -> None:
+def draw_function(axes: "Axes", one: DrawnFunction) -> None:
+    """One function by both methods."""
     is_counted = one.x_label in COUNTED
-    most = max(float(values.mean(axis=0).max()) for values in one.values) or 1.0
-    seen = np.any([values.mean(axis=0) > LEAST_SHOWN * most for values in one.values], axis=0)
-    for number, (values, colour) in reversed(list(enumerate(zip(one.values, (BLUE, INK), strict=True)))):
-        mean = values.mean(axis=0)
-        error = 2 * values.std(axis=0, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.zeros(len(mean))
+    most = max(float(mean.max()) for mean in one.values) or 1.0
+    seen = np.any([mean > LEAST_SHOWN * most for mean in one.values], axis=0)
+    drawn = list(zip(one.values, one.half_widths, OF_METHODS, strict=True))
+    for number, (mean, error, colour) in reversed(list(enumerate(drawn))):
         if is_counted:
             places = one.x[seen] + (0.2 if number else -0.2)
             axes.bar(places, mean[seen], width=0.36, color=colour, yerr=error[seen], ecolor="#8A8A8A")

@@ -12,6 +12,7 @@ from aims_pax.evaluation.properties.defects.interstitial import InterstitialEner
 from aims_pax.evaluation.properties.defects.rotation import BondRotationEnergies
 from aims_pax.evaluation.properties.defects.substitution import SubstitutionEnergies
 from aims_pax.evaluation.properties.defects.vacancy import VacancyEnergies
+from aims_pax.evaluation.properties.dynamics.structure import StructureInMotion
 from aims_pax.evaluation.properties.elastic import ElasticConstants
 from aims_pax.evaluation.properties.equation_of_state import EquationOfState
 from aims_pax.evaluation.properties.lattice import LatticeConstants
@@ -107,8 +108,16 @@ class TestBindingCurve(OfSolids):
         return plane
 
 
+class TestStructureInMotion(PropertyContract):
+    def make(self) -> Property:
+        return StructureInMotion(time_ps=0.28, timestep_fs=5.0, friction_per_fs=0.2, length_ang=3.0)
+
+    def unfit(self) -> Atoms | None:
+        return Atoms("Cu")
+
+
 def test_no_property_is_left_out() -> None:
-    tried = {type(suite().make()) for suite in OfSolids.__subclasses__()} | {CohesiveEnergy}
+    tried = {type(suite().make()) for suite in OfSolids.__subclasses__()} | {CohesiveEnergy, StructureInMotion}
     assert tried == {type(one) for one in PROPERTIES.values()}
 
 

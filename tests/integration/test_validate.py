@@ -1,5 +1,6 @@
 """Properties against the reference of a project, by its own workers, computed once."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,14 @@ from ase.calculators.emt import EMT
 
 from aims_pax import validate
 from aims_pax.dataset.store import RunStore
+from aims_pax.departure import Departure, Reason
 from aims_pax.errors import UserError
+from aims_pax.evaluation.blocks import Likeness
 from aims_pax.evaluation.properties import Measured, Unmeasured
+from aims_pax.evaluation.properties.dynamics.structure import StructureInMotion
+from aims_pax.face.properties import Request
 from aims_pax.outcome.properties.findings import PropertyFindings
+from aims_pax.outcome.properties.validate import Validation
 
 from .engines import reference_section
 from .projects import copper_project
@@ -41,6 +47,28 @@ def test_the_reference_is_computed_by_the_projects_workers_and_not_again(tmp_pat
     assert before > 0
     assert asked(folder, "lattice").rows[0].reference == row.reference
     assert n_labels(folder) == before, "all of it was found in the books"
+
+
+def test_md_by_the_reference_that_was_interrupted_goes_on_from_its_labels(tmp_path: Path) -> None:
+    wanted = StructureInMotion(time_ps=0.28, timestep_fs=5.0, friction_per_fs=0.2, length_ang=3.0)
+    folders = [project(tmp_path / name) for name in ("whole", "interrupted")]
+    departure = Departure()
+
+    def show(words: str) -> None:
+        if "MD, step 20 of 56" in words:
+            departure.ask(Reason.INTERRUPTED)
+
+    def asked_for(folder: Path, departure: Departure, show: Callable[[str], None]) -> PropertyFindings:
+        request = Request(bulk("Cu", cubic=True), [EMT()], None, [wanted], folder, "cpu")
+        with request.inquiry(departure) as inquiry:
+            return Validation(inquiry, departure, show).carry_out()
+
+    assert asked_for(folders[1], departure, show).rows == ()
+    assert 20 < n_labels(folders[1]) < 57
+    whole, resumed = (asked_for(folder, Departure(), lambda _words: None) for folder in folders)
+    assert n_labels(folders[0]) == n_labels(folders[1]) == 57, "none is computed twice"
+    assert [row.reference for row in resumed.rows] == [row.reference for row in whole.rows]
+    assert {row.likeness("EMT") for row in resumed.rows} == {Likeness.ALIKE}, "the same method with the same noise"
 
 
 def test_what_a_reference_does_not_tell_is_a_reason(tmp_path: Path) -> None:

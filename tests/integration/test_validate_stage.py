@@ -154,6 +154,35 @@ def test_a_kill_in_the_middle_costs_no_calculation(engine: type[Watched], asked_
     assert len(engine.log.read_text(encoding="utf-8").split()) == n_needed, "none is computed twice"
 
 
+def test_md_by_model_and_reference_is_killed_and_goes_on_from_its_labels(
+    engine: type[Watched], finished: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copper"
+    shutil.copytree(finished, folder)
+    motion = {"time_ps": 0.28, "timestep_fs": 5.0, "friction_per_fs": 0.2, "length_ang": 3.0}
+    further = {"name": "further", "structures": "copper.extxyz", "structure": motion}
+    project = load_project(project_of(folder, [*STAGES, {"validate": further}]), stages=BOTH)
+    facts = "\n".join(check_project(project, project.stages).facts)
+    assert "further: at most 57 calculations by " in facts, "56 steps and the start, and no relaxation"
+    engine.log = tmp_path / "computed"
+
+    def kill() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert in_child(lambda: run(folder, observer=Now("MD, step 20 ", kill))) == -signal.SIGKILL
+    assert 20 <= len(engine.log.read_text(encoding="utf-8").split()) < 57
+    summary = run(folder)
+    computed = engine.log.read_text(encoding="utf-8").split()
+    assert len(computed) == len(set(computed)) == 57, "none is computed twice"
+    told = summary["properties"]["further"]
+    assert all(row["chance"]["likeness"].keys() == {"tiny.model"} for row in told["comparison"])
+    assert told["sentences"][0].startswith("structure at a temperature: tiny.model ")
+    (figure,) = [one for one in figures_of(read_material(folder, name="copper")) if one.name == "properties"]
+    assert isinstance(figure, Figure)
+    assert "cu-cu_first_peak_ang" in figure.table["quantity"].tolist()
+    assert figure.png().startswith(b"\x89PNG")
+
+
 def test_a_campaign_that_is_asked_to_leave_goes_on_without_writing_its_results_again(
     engine: type[Watched], asked_further: Path
 ) -> None:

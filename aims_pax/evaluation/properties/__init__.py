@@ -8,15 +8,17 @@ from aims_pax.evaluation.properties.property import (
     Panel,
     Property,
     Quantity,
+    Together,
     Unmeasurable,
     Unmeasured,
     Usual,
     measured,
 )
-from aims_pax.evaluation.properties.registry import PROPERTIES, USUAL
+from aims_pax.evaluation.properties.registry import DEAR, PROPERTIES, USUAL
 from aims_pax.evaluation.properties.specimen import Method, Specimen
 
 __all__ = [
+    "DEAR",
     "PROPERTIES",
     "USUAL",
     "Judged",
@@ -28,6 +30,7 @@ __all__ = [
     "Property",
     "Quantity",
     "Specimen",
+    "Together",
     "Unmeasurable",
     "Unmeasured",
     "Usual",

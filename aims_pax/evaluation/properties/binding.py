@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from aims_pax.evaluation.properties.effort import Effort
-from aims_pax.evaluation.properties.property import Line, Measured, Panel, Quantity, Unmeasurable, Usual
+from aims_pax.evaluation.properties.property import AsGiven, Line, Measured, Panel, Quantity, Unmeasurable, Usual
 from aims_pax.evaluation.properties.shape import VACUUM_ANG, heights, layer_gaps
 from aims_pax.evaluation.properties.specimen import Specimen
 from aims_pax.frame import FloatArray
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class BindingCurve(Usual):
+class BindingCurve(Usual, AsGiven):
     """Energy of rigid layers against the distance between them.
 
     Parameters

@@ -1,12 +1,13 @@
 """Numbers of several methods side by side, and how far they are from those of a reference."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import gcd
 from typing import Final
 
 import numpy as np
 
+from aims_pax.evaluation.blocks import Interval, Likeness, difference_of, half_width, likeness_by, mean_of
 from aims_pax.evaluation.properties.property import Measured, Panel, Quantity, Unmeasured
 
 BY_REFERENCE: Final = "reference at the model's geometry"
@@ -17,6 +18,9 @@ CROSSED: Final = ("by_reference_", "at_reference_")
 
 AGREEING_PERCENT: Final = 0.1
 """What is nearer to the reference is as near as relaxations are converged."""
+
+LEAST_FOR_CHANCE: Final = 20
+"""Numbers from which on it is worth saying that some differ by chance."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +65,10 @@ class Row:
     least : float
         Below this size of the reference a deviation is not told in percent.
     is_detail : bool
+    blocks : mapping of str to tuple of float
+        By model, as in :class:`~aims_pax.evaluation.properties.property.Quantity`; nothing where there is no chance.
+    reference_blocks : tuple of float
+        The same of the reference.
     """
 
     property_name: str
@@ -72,6 +80,36 @@ class Row:
     reference: float | None
     least: float = 0.0
     is_detail: bool = False
+    blocks: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    reference_blocks: tuple[float, ...] = ()
+
+    def half_width(self, model: str | None) -> float | None:
+        """Half of the 95 % interval of a model's number, or of that of the reference (None); None without one."""
+        blocks = self.reference_blocks if model is None else self.blocks.get(model, ())
+        return half_width(mean_of(np.array(blocks))) if blocks else None
+
+    def difference(self, model: str) -> Interval | None:
+        """A model's number less that of the reference, with its 95 % interval; None where nothing of it is chance.
+
+        Pieces of two runs that were made with the same noise are pairs: the intervals of their differences are right
+        whether it has kept the runs alike or not.
+        """
+        blocks = self.blocks.get(model, ())
+        if not blocks or not self.reference_blocks:
+            return None
+        first, second = np.array(blocks), np.array(self.reference_blocks)
+        return mean_of(first - second) if len(first) == len(second) else difference_of(first, second)
+
+    def likeness(self, model: str) -> Likeness | None:
+        """Whether a model differs from the reference by more than chance; None where nothing of it is chance.
+
+        What is nearer than a thousandth is alike, however sure the difference is: the same noise makes it very sure.
+        """
+        difference, deviation = self.difference(model), self.deviation_percent(model)
+        if difference is None:
+            return None
+        is_small = deviation is not None and abs(deviation) < AGREEING_PERCENT and difference.low is not None
+        return Likeness.ALIKE if is_small else likeness_by(difference)
 
     def deviation_percent(self, model: str) -> float | None:
         """How far a model is from the reference, relative to the reference; None where that can't be told."""
@@ -117,6 +155,8 @@ def _rows(
             truth,
             least=quantity.least,
             is_detail=quantity.is_detail,
+            blocks={method: some[key].blocks for method, some in own.items() if key in some and method != reference},
+            reference_blocks=own[reference][key].blocks if truth is not None and reference is not None else (),
         )
 
 
@@ -218,6 +258,9 @@ def sentence(rows: Sequence[Row], *, title: str, model: str, reference: str) -> 
     rows : sequence of Row
         Of one property.
     """
+    by_chance = [row for row in rows if row.difference(model) is not None]
+    if by_chance:
+        return _sentence_of_chance(by_chance, title=title, model=model, reference=reference)
     those = [
         (row, deviation)
         for row in rows
@@ -236,3 +279,24 @@ def sentence(rows: Sequence[Row], *, title: str, model: str, reference: str) -> 
     median = float(np.median([abs(one) for _, one in those]))
     most = f"most by {percent(deviation)} in {place}"
     return f"{title}: {model} deviates from {reference} by {median:.1f} % (median of {len(those)} numbers), {most}."
+
+
+def _sentence_of_chance(rows: Sequence[Row], *, title: str, model: str, reference: str) -> str:
+    """Of numbers with intervals: in how many they differ by more than these, and where most clearly."""
+    told = [(row, row.difference(model)) for row in rows if not row.is_detail]
+    known = [(row, difference) for row, difference in told if difference is not None and difference.low is not None]
+    if not known:
+        return f"{title}: {model} and {reference} have too few structures to tell a difference from chance."
+    different = [row for row, _ in known if row.likeness(model) is Likeness.DIFFERENT]
+    if not different:
+        n_numbers = "the only number" if len(known) == 1 else f"all {len(known)} numbers"
+        return f"{title}: {model} and {reference} are alike in {n_numbers}, within 95 % intervals."
+    worst = max(different, key=lambda row: abs(row.deviation_percent(model) or 0.0))
+    deviation = worst.deviation_percent(model)
+    unit = f" {worst.unit}" if worst.unit else ""
+    by = f"by {percent(deviation)}" if deviation is not None else f"with {worst.values[model]:.4g}{unit}"
+    chance = "; one in twenty does by chance" if len(known) >= LEAST_FOR_CHANCE else ""
+    return (
+        f"{title}: {model} differs from {reference} in {len(different)} of {len(known)} numbers by more than their "
+        f"intervals, most {by} in {worst.words} of {worst.structure}{chance}."
+    )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
-from aims_pax.evaluation.properties.property import Property
+from aims_pax.evaluation.properties.property import AsGiven, Property
 from aims_pax.evaluation.properties.specimen import MOST_STEPS
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Foretold(Protocol):
     """A property that says beforehand what it will have computed."""
 
     def effort(self, atoms: "Atoms") -> Effort:
-        """Besides the relaxation of the structure itself, which all properties share. Computes nothing."""
+        """Besides the relaxation of the structure itself, which properties share. Computes nothing."""
         ...
 
 
@@ -62,7 +62,7 @@ def efforts_of(properties: Sequence[Property], structures: "Iterable[Atoms]") ->
     possible = [one for one in properties if not one.problems()]
     for atoms in structures:
         fit = [one for one in possible if one.unfit(atoms) is None]
-        if fit:
+        if any(not isinstance(one, AsGiven) for one in fit):
             found.append(Effort(1, 0, len(atoms)))
         found += [one.effort(atoms) for one in fit if isinstance(one, Foretold)]
     return found

@@ -1,6 +1,6 @@
 """What a property of a material is: how it is asked for, and what comes of asking."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 import numpy as np
 
 from aims_pax.errors import AimsPaxError, Problem
-from aims_pax.frame import FloatArray
+from aims_pax.frame import FloatArray, Frame
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -38,6 +38,9 @@ class Quantity:
         Whether its zero is a convention, such as that of an energy: only differences between phases mean something.
     is_detail : bool
         Whether it stands in files alone, and not in the table.
+    blocks : tuple of float
+        The same of independent parts of what was measured, whose mean is `value`; they tell how sure it is. Empty where
+        nothing of it is chance.
     """
 
     key: str
@@ -47,6 +50,7 @@ class Quantity:
     least: float = 0.0
     is_of_phase: bool = False
     is_detail: bool = False
+    blocks: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,11 +64,14 @@ class Line:
         k lines in the same colour.
     marks : bool
         Points that were computed, beside a curve that was laid through them.
+    half_width : (n,) or None
+        Half of the 95 % interval of each value; None where nothing of it is chance.
     """
 
     x: FloatArray
     y: FloatArray
     marks: bool = False
+    half_width: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,12 +113,15 @@ class Measured:
         Sentences that a reader of the numbers should know.
     geometries : mapping of str to Atoms
         Structures that another method may judge, by what :meth:`Judged.judged` calls them.
+    course : tuple of sequences of Frame
+        Runs of atoms that moved, of which :meth:`Together.together` makes numbers.
     """
 
     quantities: tuple[Quantity, ...]
     panels: tuple[Panel, ...] = ()
     remarks: tuple[str, ...] = ()
     geometries: "Mapping[str, Atoms]" = field(default_factory=dict)
+    course: tuple[Sequence[Frame], ...] = ()
 
     def __post_init__(self) -> None:
         wrong = [one.words for one in self.quantities if not np.isfinite(one.value)]
@@ -185,6 +195,12 @@ class Usual:
         return []
 
 
+class AsGiven:
+    """A property of the structure as it was given: it needs no relaxed one."""
+
+    __slots__ = ()
+
+
 @runtime_checkable
 class Judged(Protocol):
     """A property whose geometries by one method can be computed by another one."""
@@ -197,6 +213,15 @@ class Judged(Protocol):
         Unmeasurable
             It can't compute them.
         """
+        ...
+
+
+@runtime_checkable
+class Together(Protocol):
+    """A property whose numbers rest on something that all methods share, and that is known when all were measured."""
+
+    def together(self, found: Sequence[Measured]) -> list[Measured]:
+        """The same of each method, in their order, with numbers and curves that are made alike."""
         ...
 
 

@@ -9,6 +9,7 @@ from aims_pax.evaluation.properties.defects.interstitial import InterstitialEner
 from aims_pax.evaluation.properties.defects.rotation import BondRotationEnergies
 from aims_pax.evaluation.properties.defects.substitution import SubstitutionEnergies
 from aims_pax.evaluation.properties.defects.vacancy import VacancyEnergies
+from aims_pax.evaluation.properties.dynamics.structure import StructureInMotion
 from aims_pax.evaluation.properties.elastic import ElasticConstants
 from aims_pax.evaluation.properties.equation_of_state import EquationOfState
 from aims_pax.evaluation.properties.lattice import LatticeConstants
@@ -31,9 +32,13 @@ PROPERTIES: Final[dict[str, Property]] = {
         SurfaceEnergies(),
         Phonons(),
         BindingCurve(),
+        StructureInMotion(),
     )
 }
 """Each with its usual settings, in the order in which they are told."""
 
 USUAL: Final = ("lattice", "eos", "elastic", "cohesive")
 """Those of small cells, which are asked for where nothing is said."""
+
+DEAR: Final = (StructureInMotion.NAME,)
+"""Those of MD, each of whose steps is a calculation: they are asked for by their names alone."""

@@ -109,7 +109,7 @@ class Specimen:
 
     def energy(self, atoms: "Atoms") -> float:
         """Potential energy, eV."""
-        with self._computing(atoms) as computed:
+        with self.computing(atoms) as computed:
             energy = float(computed.get_potential_energy())
         if not np.isfinite(energy):
             raise Unmeasurable(f"the energy of {_called(atoms)} is not finite")
@@ -117,7 +117,7 @@ class Specimen:
 
     def forces(self, atoms: "Atoms") -> FloatArray:
         """Forces (n_atoms, 3), eV/Å."""
-        with self._computing(atoms) as computed:
+        with self.computing(atoms) as computed:
             forces = np.array(computed.get_forces(), dtype=np.float64)
         if not np.isfinite(forces).all():
             raise Unmeasurable(f"the forces of {_called(atoms)} are not finite")
@@ -125,7 +125,7 @@ class Specimen:
 
     def stress(self, atoms: "Atoms") -> FloatArray:
         """Stress (6,), eV/Å³, ASE's sign and Voigt order."""
-        with self._computing(atoms) as computed:
+        with self.computing(atoms) as computed:
             stress = np.array(computed.get_stress(voigt=True), dtype=np.float64)
         if not np.isfinite(stress).all():
             raise Unmeasurable(f"the stress of {_called(atoms)} is not finite")
@@ -162,7 +162,7 @@ class Specimen:
         """
         from ase.optimize import BFGS
 
-        with self._computing(atoms) as moving:
+        with self.computing(atoms) as moving:
             start_ang3 = float(moving.cell.volume)
             if freedom is not CellFreedom.FIXED:
                 keep_symmetry(moving)
@@ -171,8 +171,8 @@ class Specimen:
 
             def look() -> None:
                 self.show(f"{words}, step {search.nsteps}")
-                _require_finite(moving, freedom)
-                _require_sound(moving, start_ang3)
+                require_finite(moving, freedom)
+                require_sound(moving, start_ang3, words="relaxed")
 
             search.attach(look)
             is_done = bool(search.run(fmax=FORCE_LIMIT_EV_PER_ANG, steps=MOST_STEPS))
@@ -184,8 +184,8 @@ class Specimen:
         return found
 
     @contextmanager
-    def _computing(self, atoms: "Atoms") -> "Iterator[Atoms]":
-        """A copy that has the calculator; what goes wrong in there is the method's."""
+    def computing(self, atoms: "Atoms") -> "Iterator[Atoms]":
+        """A copy that has the calculator; what goes wrong in there is the method's, and raised as Unmeasurable."""
         copy = atoms.copy()
         copy.info = dict(atoms.info)
         with self._failing():
@@ -225,8 +225,8 @@ def _filtered(atoms: "Atoms", freedom: CellFreedom) -> Any:
     return FrechetCellFilter(atoms, mask=mask, constant_volume=freedom is CellFreedom.SHAPE)
 
 
-def _require_finite(atoms: "Atoms", freedom: CellFreedom) -> None:
-    """Raise where the optimizer was given numbers that are none; they are there, and nothing is computed again."""
+def require_finite(atoms: "Atoms", freedom: CellFreedom) -> None:
+    """Raise where atoms have forces that are none; they are there, and nothing is computed again."""
     is_finite = np.isfinite(atoms.get_forces(apply_constraint=False)).all()
     if is_finite and freedom is not CellFreedom.FIXED:
         is_finite = np.isfinite(atoms.get_stress(apply_constraint=False)).all()
@@ -234,22 +234,30 @@ def _require_finite(atoms: "Atoms", freedom: CellFreedom) -> None:
         raise Unmeasurable(f"forces or stress of {_called(atoms)} are not finite")
 
 
-def _require_sound(atoms: "Atoms", start_ang3: float) -> None:
-    """Raise where a relaxation has left the phase that it began with."""
+def require_sound(atoms: "Atoms", start_ang3: float, *, words: str) -> None:
+    """Raise where a structure is none any more.
+
+    Parameters
+    ----------
+    start_ang3 : float, Å³
+        Volume that it began with; 0 where there is none, or it does not change.
+    words : str
+        What was done to it: ``relaxed``, ``moved``.
+    """
     from ase.data import covalent_radii
     from ase.neighborlist import neighbor_list
 
     if not np.isfinite(atoms.positions).all() or not np.isfinite(atoms.cell.array).all():
-        raise Unmeasurable("the relaxation led to positions that are not finite")
+        raise Unmeasurable(f"its positions are not finite any more after it was {words}")
     volume = float(atoms.cell.volume)
     if start_ang3 and not 1 / MOST_GROWTH < volume / start_ang3 < MOST_GROWTH:
         way = "exploded" if volume > start_ang3 else "collapsed"
-        raise Unmeasurable(f"the cell {way} while it was relaxed, from {start_ang3:.1f} to {volume:.1f} Å³")
+        raise Unmeasurable(f"the cell {way} while it was {words}, from {start_ang3:.1f} to {volume:.1f} Å³")
     radii = {number: LEAST_DISTANCE * covalent_radii[number] for number in set(atoms.numbers)}
     first, second = neighbor_list("ij", atoms, [radii[number] for number in atoms.numbers])
     if len(first):
         pair = f"{atoms.symbols[first[0]]} {first[0]} and {atoms.symbols[second[0]]} {second[0]}"
-        raise Unmeasurable(f"the atoms {pair} fell onto each other while they were relaxed")
+        raise Unmeasurable(f"the atoms {pair} fell onto each other while they were {words}")
 
 
 def _missing(error: Exception) -> str:

@@ -2,38 +2,30 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import pairwise
-from math import ceil, sqrt
+from math import ceil
 from typing import Any, Final
 
 import numpy as np
 
-from aims_pax.evaluation.blocks import LEAST_BLOCKS, Interval
-from aims_pax.evaluation.intervals import mean_interval
+from aims_pax.evaluation.blocks import (
+    LEAST_BLOCKS,
+    Interval,
+    Likeness,
+    difference_of,
+    in_widths,
+    likeness_by,
+    mean_of,
+)
+from aims_pax.evaluation.intervals import half_widths
 from aims_pax.evaluation.structure.angles import bond_angles
 from aims_pax.evaluation.structure.coordination import coordination
 from aims_pax.evaluation.structure.function import Curve, Number, Run, Shells, pair_words
 from aims_pax.evaluation.structure.radial import Radial, bonds_of, curves_of, numbers_of, radial_of, shells_of
 from aims_pax.evaluation.structure.rings import rings
-from aims_pax.frame import FloatArray
 
 RING_STRUCTURES: Final = 10
 """Of a run that rings are looked for in, evenly taken: that takes longest, and they change slowest."""
-
-SAME: Final = 1e-6
-"""Differences below this are those of numbers that are the same."""
-
-
-class Likeness(StrEnum):
-    """Whether two methods differ in a number."""
-
-    ALIKE = "alike"
-    """Zero is within the 95 % interval of the difference."""
-    DIFFERENT = "different"
-    """It is not."""
-    UNKNOWN = "not known"
-    """One of them has a single block, which says nothing of its spread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +52,7 @@ class Comparing:
     @property
     def likeness(self) -> Likeness:
         """By the interval of the difference."""
-        low, high = self.difference.low, self.difference.high
-        if low is None or high is None:
-            return Likeness.UNKNOWN
-        is_alike = low <= 0.0 <= high or abs(self.difference.value) < SAME
-        return Likeness.ALIKE if is_alike else Likeness.DIFFERENT
+        return likeness_by(self.difference)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +97,7 @@ class StructureComparison:
             return f"{first} and {second}: too few runs to tell a difference of methods from one of runs."
         if not self.different:
             return f"{first} and {second} are alike in all {len(known)} numbers, within their 95 % intervals."
-        worst = max(self.different, key=_in_widths)
+        worst = max(self.different, key=lambda one: in_widths(one.difference))
         chance = " one in twenty does by chance." if len(known) >= 20 else ""
         return (
             f"{first} and {second} differ in {len(self.different)} of {len(known)} numbers, most clearly in "
@@ -150,15 +138,65 @@ class StructureComparison:
                 }
                 for one in self.numbers
             },
+            "curves": [_plain_curves(first, second) for first, second in self.curves],
             "sentence": self.sentence(),
         }
 
 
-def compare(mine: Sequence[Run], theirs: Sequence[Run], *, methods: tuple[str, str]) -> StructureComparison:
-    """Radial distributions, bond angles, coordination and rings by two methods.
+@dataclass(frozen=True, slots=True, eq=False)
+class Functions:
+    """Functions of one structure by several methods, all of which were asked the same.
+
+    Parameters
+    ----------
+    shells, bonds : mapping of Pair to float
+        As in :class:`StructureComparison`.
+    curves : tuple of tuples of Curve
+        By method, over blocks.
+    numbers : tuple of tuples of Number
+        The same; what a method never makes, such as rings of a size, it has no number of.
+    n_blocks : tuple of int
+        By method.
+    is_relative : bool
+    """
+
+    shells: Shells
+    bonds: Shells
+    curves: tuple[tuple[Curve, ...], ...]
+    numbers: tuple[tuple[Number, ...], ...]
+    n_blocks: tuple[int, ...]
+    is_relative: bool
+
+
+def functions_of(sides: Sequence[Sequence[Run]]) -> Functions:
+    """Radial distributions, bond angles, coordination and rings by several methods.
 
     Runs are cut into pieces where there are fewer than six of them. Neighbours are what is nearer than the first
-    minimum after the first peak of the radial distribution of both together, so that both are asked the same.
+    minimum after the first peak of the radial distribution of all methods together, so that all are asked the same.
+
+    Parameters
+    ----------
+    sides : sequence of sequences of Run
+        By method; not empty, of the same elements.
+    """
+    cut = [_cut(runs) for runs in sides]
+    radials = [[radial_of(run) for run in runs] for runs in cut]
+    together = [one for some in radials for one in some]
+    shells = shells_of(together)
+    bonds = bonds_of(together, shells)
+    found = [_functions(runs, radial, shells, bonds) for runs, radial in zip(cut, radials, strict=True)]
+    return Functions(
+        shells,
+        bonds,
+        tuple(tuple(curves) for curves, _ in found),
+        tuple(tuple(numbers) for _, numbers in found),
+        tuple(map(len, cut)),
+        radials[0][0].is_relative,
+    )
+
+
+def compare(mine: Sequence[Run], theirs: Sequence[Run], *, methods: tuple[str, str]) -> StructureComparison:
+    """The functions of :func:`functions_of` by two methods, and in which numbers they differ.
 
     Parameters
     ----------
@@ -167,28 +205,24 @@ def compare(mine: Sequence[Run], theirs: Sequence[Run], *, methods: tuple[str, s
         them.
     methods : tuple of two str
     """
-    sides = [_cut(runs) for runs in (mine, theirs)]
-    radials = [[radial_of(run) for run in runs] for runs in sides]
-    together = [one for some in radials for one in some]
-    shells = shells_of(together)
-    bonds = bonds_of(together, shells)
-    found = [_functions(runs, radial, shells, bonds) for runs, radial in zip(sides, radials, strict=True)]
-    (first_curves, first_numbers), (second_curves, second_numbers) = found
+    found = functions_of((mine, theirs))
+    (first_curves, second_curves), (first_numbers, second_numbers) = found.curves, found.numbers
+    n_blocks = found.n_blocks[0], found.n_blocks[1]
     curves = {one.key: one for one in second_curves}
     numbers = {one.key: one for one in second_numbers}
     return StructureComparison(
         methods,
         (len(mine), len(theirs)),
         (sum(map(len, mine)), sum(map(len, theirs))),
-        (len(sides[0]), len(sides[1])),
-        shells,
-        bonds,
+        n_blocks,
+        found.shells,
+        found.bonds,
         tuple((one, curves[one.key]) for one in first_curves if one.key in curves),
         tuple(
-            _comparing(one, numbers.get(one.key, _none_of(one, n_runs=len(sides[1]))))
-            for one in _of_both(first_numbers, second_numbers, n_runs=len(sides[0]))
+            _comparing(one, numbers.get(one.key, _none_of(one, n_runs=n_blocks[1])))
+            for one in _of_both(first_numbers, second_numbers, n_runs=n_blocks[0])
         ),
-        radials[0][0].is_relative,
+        found.is_relative,
     )
 
 
@@ -227,50 +261,24 @@ def _cut(runs: Sequence[Run]) -> list[Run]:
 
 def _comparing(one: Number, other: Number) -> Comparing:
     first, second = (values[np.isfinite(values)] for values in (one.values, other.values))
-    return Comparing(one.key, one.words, one.unit, _mean(first), _mean(second), _difference(first, second))
-
-
-def _mean(values: FloatArray) -> Interval:
-    if len(values) < 2:
-        return Interval(float(values[0]) if len(values) else float("nan"), None, None)
-    return Interval(*mean_interval(values))
-
-
-def _difference(first: FloatArray, second: FloatArray) -> Interval:
-    """Of the means of independent values, with its 95 % interval.
-
-    Notes
-    -----
-    Welch, Biometrika 34, 28 (1947).
-    """
-    from scipy.stats import t
-
-    if not len(first) or not len(second):
-        return Interval(float("nan"), None, None)
-    value = float(first.mean() - second.mean())
-    if len(first) < 2 or len(second) < 2:
-        return Interval(value, None, None)
-    errors = [float(some.var(ddof=1)) / len(some) for some in (first, second)]
-    total = sum(errors)
-    if total == 0.0:
-        return Interval(value, value, value)
-    freedom = total**2 / sum(e**2 / (len(s) - 1) for e, s in zip(errors, (first, second), strict=True))
-    half = float(t.ppf(0.975, freedom)) * sqrt(total)
-    return Interval(value, value - half, value + half)
-
-
-def _in_widths(one: Comparing) -> float:
-    """How far a difference is from zero, in half widths of its interval."""
-    low, high = one.difference.low, one.difference.high
-    if low is None or high is None:
-        return 0.0
-    return abs(one.difference.value) / max((high - low) / 2, 1e-12)
+    difference = difference_of(first, second)
+    return Comparing(one.key, one.words, one.unit, mean_of(first), mean_of(second), difference)
 
 
 def _said(interval: Interval) -> str:
     if interval.low is None or interval.high is None:
         return f"{interval.value:.4g}"
     return f"{interval.value:.4g} ({interval.low:.4g} to {interval.high:.4g})"
+
+
+def _plain_curves(first: Curve, second: Curve) -> dict[str, Any]:
+    """A function by both methods, with half of its 95 % intervals, six digits each."""
+    said: dict[str, Any] = {"key": first.key, "title": first.title, "x_label": first.x_label, "y_label": first.y_label}
+    said["x"] = [float(f"{one:.6g}") for one in first.x]
+    for name, curve in (("first", first), ("second", second)):
+        values = {"values": curve.y.mean(axis=0), "half_widths": half_widths(curve.y)}
+        said[name] = {key: [float(f"{one:.6g}") for one in some] for key, some in values.items()}
+    return said
 
 
 def _plain(interval: Interval) -> Mapping[str, float | None]:

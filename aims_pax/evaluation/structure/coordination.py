@@ -11,6 +11,9 @@ from aims_pax.frame import FloatArray
 MOST: Final = 20
 """Neighbours of an atom that are told apart; more are counted as so many."""
 
+COUNTED: Final = "neighbours"
+"""What stands at an axis of whole numbers."""
+
 
 def coordination_of(run: Run, shells: Shells) -> dict[tuple[int, int], FloatArray]:
     """Shares of the atoms of an element that have 0, 1, ... neighbours of an element, (MOST + 1,), by both elements.
@@ -40,6 +43,6 @@ def coordination(runs: Sequence[Run], shells: Shells) -> tuple[list[Curve], list
         shares = np.array([run[one, other] for run in each])
         name = f"{symbol(other)} around {symbol(one)}"
         key = f"coordination_{symbol(one)}_{symbol(other)}"
-        curves.append(Curve(key, name, "neighbours", "share of atoms", x, shares))
+        curves.append(Curve(key, name, COUNTED, "share of atoms (1 in all)", x, shares))
         numbers.append(Number(key.lower(), f"neighbours {name}", "", shares @ x))
     return curves, numbers

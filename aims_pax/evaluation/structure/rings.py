@@ -14,6 +14,9 @@ tetrahedra."""
 
 LEAST: Final = 3
 
+COUNTED: Final = "atoms of a ring"
+"""What stands at an axis of whole numbers."""
+
 Node: TypeAlias = tuple[int, int, int, int]
 """An atom, and the cell that it is in."""
 
@@ -52,7 +55,7 @@ def rings(runs: Sequence[Run], shells: Shells) -> tuple[list[Curve], list[Number
     if not sizes:
         return [], []
     x = np.arange(LEAST, most + 1, dtype=np.float64)
-    curve = Curve("rings", "rings", "atoms of a ring", "rings per atom", x, each[:, LEAST:])
+    curve = Curve("rings", "rings", COUNTED, "rings (1/atom)", x, each[:, LEAST:])
     numbers = [
         Number(f"rings_of_{size}_per_atom", f"rings of {size} atoms", "1/atom", each[:, size].copy()) for size in sizes
     ]

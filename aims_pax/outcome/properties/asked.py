@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aims_pax.atoms import frame_of, telling_atoms
 from aims_pax.errors import Problem, StructureError, UserError
-from aims_pax.evaluation.properties import PROPERTIES, Property
+from aims_pax.evaluation.properties import DEAR, PROPERTIES, Property
 from aims_pax.evaluation.properties.defects.interstitial import InterstitialEnergies
 from aims_pax.evaluation.properties.defects.substitution import SubstitutionEnergies
+from aims_pax.evaluation.properties.dynamics.structure import StructureInMotion
 from aims_pax.evaluation.properties.surface import Indices, SurfaceEnergies
 from aims_pax.protocols import NO_TRAJECTORY
 from aims_pax.settings.systems import structures_of, systems_of
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 ALL: Final = "all"
-"""Every property that makes sense for the structures."""
+"""Every property that makes sense for the structures, but those of MD."""
 
 TABLE: Final = "table"
 """Those of one table: lattice constants, C11, C22, C33, cohesive energy, vacancies (AtomProNet, Table 1)."""
@@ -31,7 +32,11 @@ SETS: Final = (TABLE, ALL)
 
 
 def properties_named(
-    words: Sequence[str | Property], *, surfaces: Sequence[Indices] = (), elements: Sequence[str] = ()
+    words: Sequence[str | Property],
+    *,
+    surfaces: Sequence[Indices] = (),
+    elements: Sequence[str] = (),
+    motion: Mapping[str, float] | None = None,
 ) -> tuple[Property, ...]:
     """Properties by their words, or as they are given.
 
@@ -42,6 +47,8 @@ def properties_named(
         Of surface energies; the usual ones when empty.
     elements : sequence of str
         What interstitials and substitutions put there; the usual ones when empty.
+    motion : mapping of str to float, or None
+        Settings of MD by their names, those that are not the usual ones.
 
     Raises
     ------
@@ -66,6 +73,8 @@ def properties_named(
     for kind in (InterstitialEnergies, SubstitutionEnergies) if elements else ():
         if kind.NAME in found:
             found[kind.NAME] = replace(kind(), elements=tuple(elements))
+    if motion and StructureInMotion.NAME in found:
+        found[StructureInMotion.NAME] = replace(StructureInMotion(), **motion)  # type: ignore[arg-type]
     problems += [problem for one in found.values() for problem in one.problems()]
     if problems:
         raise UserError(problems)
@@ -77,7 +86,9 @@ def _meant(word: str | Property) -> list[Property]:
         return [word]
     if word == TABLE:
         return [PROPERTIES[name] for name in OF_THE_TABLE]
-    return list(PROPERTIES.values()) if word == ALL else [PROPERTIES[word]]
+    if word == ALL:
+        return [one for name, one in PROPERTIES.items() if name not in DEAR]
+    return [PROPERTIES[word]]
 
 
 def surfaces_named(text: str) -> tuple[Indices, ...]:

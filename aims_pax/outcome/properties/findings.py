@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from aims_pax.dataset.durable import replacing
-from aims_pax.evaluation.properties import Measured, Panel, Quantity, Unmeasured
+from aims_pax.evaluation.blocks import Likeness, half_width
+from aims_pax.evaluation.properties import Line, Measured, Panel, Quantity, Unmeasured
 from aims_pax.evaluation.properties.comparison import CROSSED, Entry, Row, percent, rows_of, sentence
 from aims_pax.frame import FloatArray
 from aims_pax.outcome.properties.asked import OF_THE_TABLE
@@ -140,7 +141,7 @@ class PropertyFindings:
         for row in rows:
             if row.structure != structure:
                 cells.append([structure := row.structure])
-            truth = [] if self.reference is None else [_shown(row.reference)]
+            truth = [] if self.reference is None else [_with_interval(row.reference, row.half_width(None))]
             if row.least == float("inf"):  # the difference from a curve: there is no number of the reference
                 truth = [""]
             cells.append([f"  {row.words}", row.unit, *(self._cell(row, one) for one in self.models), *truth])
@@ -148,9 +149,11 @@ class PropertyFindings:
         return ["   ".join(c.ljust(w) for c, w in zip(row, widths, strict=False)).rstrip() for row in cells]
 
     def _cell(self, row: Row, model: str) -> str:
-        deviation = row.deviation_percent(model)
-        said = _shown(row.values.get(model))
-        return said if deviation is None else f"{said} ({percent(deviation)})"
+        deviation, half = row.deviation_percent(model), row.half_width(model)
+        said = _with_interval(row.values.get(model), half)
+        told = [] if deviation is None else [percent(deviation)]
+        told += ["different"] if row.likeness(model) is Likeness.DIFFERENT else []
+        return f"{said} ({', '.join(told)})" if told else said
 
     def _explained(self, name: str) -> Iterator[str]:
         """Why numbers are missing, and what is to be known of those that there are; what is alike is said once."""
@@ -180,6 +183,7 @@ class PropertyFindings:
 
     def _compared(self, row: Row) -> dict[str, Any]:
         deviations = {model: row.deviation_percent(model) for model in self.models}
+        chance = self._chance(row)
         return {
             "property": row.property_name,
             "structure": row.structure,
@@ -189,17 +193,37 @@ class PropertyFindings:
             "values": dict(row.values),
             "reference": row.reference,
             "deviation_percent": {model: one for model, one in deviations.items() if one is not None},
+            **({"chance": chance} if chance else {}),
         }
+
+    def _chance(self, row: Row) -> dict[str, Any]:
+        """How sure numbers are: half widths of 95 % intervals; nothing where there is no chance."""
+        halves = {model: one for model in self.models if (one := row.half_width(model)) is not None}
+        truth = row.half_width(None)
+        differences = {model: row.difference(model) for model in self.models}
+        found = {model: one for model, one in differences.items() if one is not None}
+        said: dict[str, Any] = {"half_widths": halves} if halves else {}
+        said |= {} if truth is None else {"reference_half_width": truth}
+        if found:
+            said["difference_half_widths"] = {model: half_width(one) for model, one in found.items()}
+            said["likeness"] = {model: str(row.likeness(model)) for model in found}
+        return said
 
     def _csv(self, rows: Sequence[Row]) -> Iterator[list[object]]:
         deviations = [] if self.reference is None else [f"{model}: deviation_percent" for model in self.models]
         reference = [] if self.reference is None else [self.reference]
-        yield ["structure", "quantity", "unit", *self.models, *reference, *deviations]
+        has_chance = any(row.blocks or row.reference_blocks for row in rows)
+        chance = [f"{method}: half_width_95" for method in (*self.models, *reference)] if has_chance else []
+        chance += [f"{model}: likeness" for model in self.models] if has_chance and reference else []
+        yield ["structure", "quantity", "unit", *self.models, *reference, *deviations, *chance]
         for row in rows:
             values = [row.values.get(model, "") for model in self.models]
             truth = [] if self.reference is None else ["" if row.reference is None else row.reference]
             told = [row.deviation_percent(model) for model in self.models] if self.reference is not None else []
-            yield [row.structure, row.key, row.unit, *values, *truth, *("" if one is None else one for one in told)]
+            halves = [row.half_width(method) for method in (*self.models, *([None] if reference else []))]
+            likeness = [row.likeness(model) for model in self.models] if reference else []
+            further = [*told, *((*halves, *likeness) if has_chance else ())]
+            yield [row.structure, row.key, row.unit, *values, *truth, *("" if one is None else one for one in further)]
 
     def _draw(self, name: str, rows: Sequence[Row], path: Path) -> bool:
         """Curves where the property has some, else how far its numbers are from the reference."""
@@ -249,7 +273,11 @@ def _is_of_table(row: Row) -> bool:
 def _drawn(structure: str, those: Sequence[tuple[str, Panel]]) -> DrawnPanel:
     first = those[0][1]
     title = f"{structure}, {first.title}" if first.title else structure
-    lines = [DrawnLine(method, line.x, line.y, line.marks) for method, panel in those for line in panel.lines]
+    lines = [
+        DrawnLine(method, line.x, line.y, line.marks, line.half_width)
+        for method, panel in those
+        for line in panel.lines
+    ]
     return DrawnPanel(title, first.x_label, first.y_label, first.ticks, lines)
 
 
@@ -277,11 +305,17 @@ def _plain(quantities: Sequence[Quantity]) -> dict[str, float]:
 def _curve(panel: Panel) -> dict[str, Any]:
     return {
         "name": panel.key,
+        "title": panel.title,
         "x": panel.x_label,
         "y": panel.y_label,
-        "lines": [{"x": _listed(line.x), "y": _listed(line.y), "computed": line.marks} for line in panel.lines],
+        "lines": [_line(line) for line in panel.lines],
         "places": [[place, name] for place, name in panel.ticks],
     }
+
+
+def _line(line: Line) -> dict[str, Any]:
+    said = {"x": _listed(line.x), "y": _listed(line.y), "computed": line.marks}
+    return said if line.half_width is None else said | {"half_width": _listed(line.half_width)}
 
 
 def _listed(values: FloatArray) -> list[Any]:
@@ -290,6 +324,13 @@ def _listed(values: FloatArray) -> list[Any]:
     plain[~np.isfinite(values)] = None
     listed: list[Any] = plain.tolist()
     return listed
+
+
+def _with_interval(value: float | None, half: float | None) -> str:
+    """With half of its 95 % interval, where it has one that is not nothing."""
+    if value is None or half is None or half < 1e-9 * max(abs(value), 1.0):
+        return _shown(value)
+    return f"{_shown(value)} ± {half:.2g}"
 
 
 def _shown(value: float | None) -> str:

@@ -1,11 +1,20 @@
 """Properties of some structures by some models, and by what they are compared with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from aims_pax.departure import Departed, Departure
-from aims_pax.evaluation.properties import Judged, Measured, Method, Property, Specimen, Unmeasurable, measured
+from aims_pax.evaluation.properties import (
+    Judged,
+    Measured,
+    Method,
+    Property,
+    Specimen,
+    Together,
+    Unmeasurable,
+    measured,
+)
 from aims_pax.evaluation.properties.comparison import Entry
 from aims_pax.evaluation.properties.property import Quantity
 from aims_pax.outcome.properties.findings import PropertyFindings
@@ -126,7 +135,7 @@ class Validation:
         return PropertyFindings(
             names,
             reference,
-            tuple(entries),
+            tuple(together(entries, inquiry.properties)),
             titles={wanted.NAME: wanted.TITLE for wanted in inquiry.properties},
             remarks=tuple(remark for method in inquiry.methods for remark in self._remarks(method)),
             is_complete=self.departure.reason is None,
@@ -191,3 +200,19 @@ class Validation:
     def _remarks(self, method: Method) -> tuple[str, ...]:
         is_periodic = any(atoms.pbc.any() for atoms in self.inquiry.structures.values())
         return tuple(remark for remark in method.remarks if is_periodic or GAMMA_ONLY not in remark)
+
+
+def together(entries: Sequence[Entry], properties: Sequence[Property]) -> list[Entry]:
+    """The same, with numbers of all methods made together where a property has them so."""
+    found = list(entries)
+    for wanted in properties:
+        if not isinstance(wanted, Together):
+            continue
+        places: dict[str, dict[int, Measured]] = {}
+        for place, one in enumerate(found):
+            if one.property_name == wanted.NAME and isinstance(one.outcome, Measured):
+                places.setdefault(one.structure, {})[place] = one.outcome
+        for those in (some for some in places.values() if len(some) > 1):
+            for place, outcome in zip(those, wanted.together(list(those.values())), strict=True):
+                found[place] = replace(found[place], outcome=outcome)
+    return found

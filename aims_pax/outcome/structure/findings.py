@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aims_pax.dataset.durable import replacing
+from aims_pax.evaluation.intervals import half_widths
 from aims_pax.evaluation.structure import Run, StructureComparison, compare
 from aims_pax.outcome.structure.films import Films
 from aims_pax.report.structure import DrawnFunction, draw_functions
@@ -45,7 +46,11 @@ class ComparedStructure:
         name = f"structure_{re.sub(r'[^A-Za-z0-9_.-]', '_', self.system)}_{self.temperature_k:g}K"
         written = [folder / f"{name}.png", folder / f"{name}.csv"]
         drawn = [
-            DrawnFunction(one.title, one.x_label, one.y_label, one.x, (one.y, other.y))
+            DrawnFunction(
+                *(one.title, one.x_label, one.y_label, one.x),
+                (one.y.mean(axis=0), other.y.mean(axis=0)),
+                (half_widths(one.y), half_widths(other.y)),
+            )
             for one, other in self.comparison.curves
         ]
         title = f"{self.system} at {self.temperature_k:g} K"

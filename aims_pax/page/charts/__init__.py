@@ -12,6 +12,7 @@ from aims_pax.page.charts.estimates import coverage, detection, error_estimates
 from aims_pax.page.charts.forecast import error_forecast
 from aims_pax.page.charts.learning import learning_by_labels, learning_by_time
 from aims_pax.page.charts.map import structure_map
+from aims_pax.page.charts.moving import structures_in_motion
 from aims_pax.page.charts.parity import cumulative, parity
 from aims_pax.page.charts.properties import properties
 from aims_pax.page.charts.scores import scores_by_trajectory
@@ -62,7 +63,7 @@ CHAPTERS: Final = (
         "Does it know how wrong it is?",
         (errors_by_deviation, error_against_score, error_estimates, coverage, detection),
     ),
-    Chapter("Is it right about materials?", (properties,)),
+    Chapter("Is it right about materials?", (properties, structures_in_motion)),
     Chapter("What did it learn from?", (composition, structures_of_phases, structure_map, descriptor_map)),
     Chapter("What did it take?", (timeline, activities)),
 )

@@ -70,10 +70,17 @@ def _panels(found: Found) -> Iterator[Panel]:
 def _draw_numbers(axes: "Axes", *, rows: Sequence[Found], title: str, methods: Methods) -> None:
     names = [f"{row['words']}, {row['structure']}" for row in rows]
     values = {model: [row["deviation_percent"].get(model) for row in rows] for model in methods.models}
-    draw_group(axes, DrawnNumbers(f"deviation from {methods.reference} (%)", names, values), methods)
+    halves = {model: [_half_percent(row, model) for row in rows] for model in methods.models}
+    draw_group(axes, DrawnNumbers(f"deviation from {methods.reference} (%)", names, values, halves), methods)
     axes.set_title(title)
     if len(methods.models) > 1:
         axes.legend(*legend_handles(methods, set(methods.models), is_points=True))
+
+
+def _half_percent(row: Found, model: str) -> float | None:
+    """Half of the 95 % interval of a deviation, relative to the reference; None where nothing of it is chance."""
+    half = row.get("chance", {}).get("difference_half_widths", {}).get(model)
+    return None if half is None or not row["reference"] else 100 * float(half) / abs(float(row["reference"]))
 
 
 def _draw_curves(axes: "Axes", *, panel: DrawnPanel, methods: Methods) -> None:
@@ -91,12 +98,18 @@ def _curves(found: Found, key: str, title: str) -> Iterator[DrawnPanel]:
     for (structure, kind), those in drawn.items():
         first = those[0][1]
         lines = [
-            DrawnLine(method, _numbers(line["x"]), _numbers(line["y"]), bool(line["computed"]))
+            DrawnLine(
+                method,
+                _numbers(line["x"]),
+                _numbers(line["y"]),
+                bool(line["computed"]),
+                _numbers(line["half_width"]) if "half_width" in line else None,
+            )
             for method, curve in those
             for line in curve["lines"]
         ]
         ticks = [(float(place), str(name)) for place, name in first["places"]]
-        yield DrawnPanel(f"{title}, {structure}: {kind}", first["x"], first["y"], ticks, lines)
+        yield DrawnPanel(f"{title}, {structure}: {first.get('title') or kind}", first["x"], first["y"], ticks, lines)
 
 
 def _numbers(listed: Any) -> Any:

@@ -7,7 +7,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import Field
 
 from aims_pax.settings.augmentation.words import ElementsOrNone, Faces, source
-from aims_pax.settings.reading.kinds import Count, ExistingFiles, Kind, Positive, Whole
+from aims_pax.settings.reading.kinds import Count, ExistingFiles, Kind, Positive, Seed, Whole
 from aims_pax.settings.section import Contradiction, Section
 
 _PLAIN: Final = Kind("true, false, or a mapping of settings")
@@ -110,6 +110,20 @@ class BindingSettings(Section):
     n_distances: Annotated[int, Ge(12), Le(1000), Whole] = Field(25, description="Distances.")
 
 
+class StructureSettings(Section):
+    """MD by the model and by the reference, each of whose steps is a calculation."""
+
+    temperature_k: Positive = Field(300.0, description="Temperature of the MD, K.")
+    time_ps: Positive = Field(2.0, description="Length of the MD, ps; its beginning is left out.")
+    timestep_fs: Positive | None = Field(
+        None, description="Time step, fs. When not given 1 fs, and 0.5 fs where there is hydrogen."
+    )
+    friction_per_fs: Positive = Field(0.01, description="Friction of the Langevin thermostat, 1/fs.")
+    length_ang: Positive = Field(10.0, description="Length of the supercell, at least, Å.")
+    most_atoms: Count = Field(200, description="Atoms in the supercell; its length gives way.")
+    seed: Seed = Field(1, description="Seed of velocities and noise, which are those of model and reference alike.")
+
+
 class ValidateSettings(Section):
     """Properties of materials by the model that is handed over, beside those by the reference through its pool.
 
@@ -163,6 +177,9 @@ class ValidateSettings(Section):
     )
     binding: Annotated[BindingSettings | None, source(), _PLAIN] = Field(
         None, description="Binding of layers by their distance."
+    )
+    structure: Annotated[StructureSettings | None, source(), _PLAIN] = Field(
+        None, description="Radial distributions, bond angles, neighbours and rings at a temperature, by MD."
     )
 
     @property

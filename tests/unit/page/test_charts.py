@@ -1,14 +1,18 @@
 """Every figure of a run: its numbers are the store's, and it can be drawn."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ase.build import bulk
 from matplotlib import figure as mpl_figure
 
+from aims_pax.atoms import frame_of
 from aims_pax.dataset.store import RunStore
 from aims_pax.evaluation.density import density_of
+from aims_pax.evaluation.structure import compare
 from aims_pax.frame import Frame
 from aims_pax.learner.exploration import Beyond, Exploration, Missed, Round, Truth
 from aims_pax.outcome.explored import JudgedFrame
@@ -16,6 +20,7 @@ from aims_pax.page.charts import figures_of
 from aims_pax.page.charts.calibration import _scatter
 from aims_pax.page.charts.forecast import error_forecast
 from aims_pax.page.charts.map import N_BINS, pair_distances
+from aims_pax.page.charts.moving import structures_in_motion
 from aims_pax.page.charts.properties import properties
 from aims_pax.page.charts.seen import descriptor_map
 from aims_pax.page.charts.stages.judged import errors_by_deviation
@@ -283,7 +288,7 @@ def test_properties_that_no_model_has_leave_no_empty_figure(run: Path) -> None:
 def test_a_new_run_says_why_there_is_nothing_to_see(tmp_path: Path) -> None:
     RunStore.open(tmp_path).close()
     found = figures_of(read_material(tmp_path, name="new"))
-    assert {one.name for one in found} == {*ALL, "properties"}
+    assert {one.name for one in found} == {*ALL, "properties", "structures_in_motion"}
     assert all(isinstance(one, Absent) and one.why.endswith(".") for one in found)
 
 
@@ -322,3 +327,35 @@ def test_the_forecast_of_a_run_under_way_is_for_its_goal(run: Path) -> None:
     early = error_forecast(replace(material, train_goal=90))
     assert isinstance(early, Absent)
     assert "from a third of the 90" in early.why
+
+
+def in_motion(a_ang: float, seed: int) -> list[list[Frame]]:
+    """Six runs of rattled rock salt."""
+    rng, found = np.random.default_rng(seed), []
+    for trajectory in range(6):
+        atoms = bulk("NaCl", "rocksalt", a=a_ang, cubic=True)
+        atoms.positions += rng.normal(scale=0.08, size=atoms.positions.shape)
+        found.append([frame_of(atoms, system="salt", trajectory=trajectory)])
+    return found
+
+
+def test_structures_that_verify_has_compared_have_their_differences_and_curves(run: Path) -> None:
+    comparison = compare(in_motion(5.64, 0), in_motion(5.72, 1), methods=("a.model", "truth"))
+    told = json.loads(json.dumps({"system": "salt", "temperature_k": 300.0, **comparison.record()}, allow_nan=False))
+    material = replace(read_material(run, name="run"), verified={"structures": [told]})
+    figure = structures_in_motion(material)
+    assert isinstance(figure, Figure)
+    assert len(figure.panels) == 1 + len(comparison.curves)
+    assert figure.table["likeness"][figure.table["quantity"] == "na-cl_first_peak_ang"].tolist() == ["different"]
+    assert figure.note == f"salt at 300 K: {comparison.sentence()}"
+    assert figure.png().startswith(b"\x89PNG")
+    without = replace(material, verified={"structures": [{key: told[key] for key in told if key != "curves"}]})
+    older = structures_in_motion(without)
+    assert isinstance(older, Figure)
+    assert len(older.panels) == 1, "verify.json of an earlier version has no curves"
+
+
+def test_without_a_comparison_of_structures_it_is_said_what_makes_one(run: Path) -> None:
+    absent = structures_in_motion(read_material(run, name="run"))
+    assert isinstance(absent, Absent)
+    assert "verify --structure" in absent.why

@@ -45,7 +45,8 @@ def validate(
         typer.Option(
             metavar="NAME...",
             help="lattice, eos, elastic, cohesive (these when not given), vacancy, divacancy, interstitial, "
-            "substitution, stone_wales, surface, phonons, binding; table: those of one table; or all.",
+            "substitution, stone_wales, surface, phonons, binding; all: these; table: those of one table; structure: "
+            "by MD.",
         ),
     ] = None,
     project: Annotated[
@@ -62,6 +63,16 @@ def validate(
             help="What interstitial and substitution put there: Zn,Ag; elements of the structure when not given.",
         ),
     ] = "",
+    temperature: Annotated[
+        float | None, typer.Option(metavar="K", help="Of the MD of structure; 300 K when not given.")
+    ] = None,
+    time: Annotated[
+        float | None, typer.Option(metavar="PS", help="How long the MD of structure is; 2 ps when not given.")
+    ] = None,
+    timestep: Annotated[
+        float | None,
+        typer.Option(metavar="FS", help="Of the MD of structure; 1 fs, and 0.5 fs with hydrogen, when not given."),
+    ] = None,
     speed: Annotated[
         int | None,
         typer.Option(
@@ -80,7 +91,8 @@ def validate(
     _require_sense(words, out=out)
     if speed is not None:
         told = {"--properties": properties, "--against": against, "--project": project, "--miller": miller}
-        _require_alone({**told, "--elements": elements})
+        of_motion = {"--temperature": temperature, "--time": time, "--timestep": timestep}
+        _require_alone({**told, "--elements": elements, **of_motion})
     with working("loading models"):
         from aims_pax.committee import cuda_is_usable
         from aims_pax.face.properties import Request
@@ -89,7 +101,9 @@ def validate(
         if device is Device.CUDA and not cuda_is_usable():
             raise UserError(Problem("--device cuda", "PyTorch finds no usable GPU here.", " | ".join(Device)))
     files = [Path(word).expanduser() for word in words.structures]
-    request = Request(files, words.models, against, words.properties, project, device.value, miller, elements)
+    named = {"temperature_k": temperature, "time_ps": time, "timestep_fs": timestep}
+    motion = {key: value for key, value in named.items() if value is not None}
+    request = Request(files, words.models, against, words.properties, project, device.value, miller, elements, motion)
     departure = Departure()
     with SignalWatch(departure) as watch, ProgressLine(sys.stdout) as line:
         watch.restore_terminal = line.end

@@ -6,8 +6,8 @@ from ase import Atoms
 from ase.build import bulk
 
 from aims_pax.atoms import frame_of
+from aims_pax.evaluation.blocks import Likeness
 from aims_pax.evaluation.structure import Run, StructureComparison, compare
-from aims_pax.evaluation.structure.comparison import Likeness
 
 
 def runs(atoms: Atoms, *, n_runs: int = 6, n: int = 3, by_ang: float = 0.08, seed: int = 0) -> list[Run]:

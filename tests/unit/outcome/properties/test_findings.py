@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from aims_pax.evaluation.blocks import Likeness
 from aims_pax.evaluation.properties import Lack, Line, Measured, Panel, Quantity, Unmeasured
 from aims_pax.evaluation.properties.comparison import Entry, percent
 from aims_pax.outcome.properties.findings import PropertyFindings
@@ -43,6 +44,39 @@ def test_a_table_has_models_beside_the_reference_and_deviations_in_percent() -> 
 def test_a_deviation_from_next_to_nothing_is_not_told_in_percent() -> None:
     (row,) = findings(entry("truth", 0.05), entry("one", 5.0)).rows
     assert row.deviation_percent("one") is None
+
+
+def by_chance(method: str, *blocks: float) -> Entry:
+    quantity = Quantity("peak_ang", "first peak", "Å", float(np.mean(blocks)), blocks=blocks)
+    x, y = np.array([1.0, 2.0]), np.array([0.5, 1.0])
+    panel = Panel("radial", "Cu-Cu", "distance (Å)", "g(r)", (Line(x, y, half_width=0.1 * y),))
+    return entry(method, Measured((quantity,), (panel,) * 6))
+
+
+def test_numbers_that_are_means_have_intervals_and_are_told_to_differ_by_them(tmp_path: Path) -> None:
+    """Pieces at the same times are pairs: each is 0.1 Å longer, whatever they have in common."""
+    entries = by_chance("truth", 2.0, 2.4, 2.8), by_chance("one", 2.1, 2.5001, 2.9), by_chance("other", 2.5, 2.3, 2.4)
+    found = findings(*entries)
+    text = found.text()
+    assert "2.5 ± 0.99 (+4.2 %, different)" in text
+    assert "2.4 ± 0.25 (0.0 %)" in text
+    assert (
+        "one differs from truth in 1 of 1 numbers by more than their intervals, most by +4.2 % in first peak of fcc."
+        in text
+    )
+    assert "other and truth are alike in the only number, within 95 % intervals." in text
+    near = findings(by_chance("truth", 2.0, 2.4, 2.8), by_chance("one", 2.001, 2.4011, 2.801))
+    assert near.rows[0].likeness("one") is Likeness.ALIKE, "a thousandth, and sure"
+    (row,) = found.compared()["comparison"]
+    assert row["chance"]["likeness"] == {"one": "different", "other": "alike"}
+    assert row["chance"]["half_widths"]["other"] == pytest.approx(0.2484, abs=1e-4)
+    found.write(tmp_path)
+    with (tmp_path / "eos.csv").open(encoding="utf-8") as file:
+        (written,) = csv.DictReader(file)
+    assert float(written["truth: half_width_95"]) == pytest.approx(0.9937, abs=1e-4)
+    assert (written["one: likeness"], written["other: likeness"]) == ("different", "alike")
+    image = imread(tmp_path / "eos.png")
+    assert image.shape[1] < 3 * image.shape[0], "six panels, in two lines"
 
 
 def test_without_a_reference_there_are_numbers_and_no_sentences() -> None:

@@ -44,3 +44,11 @@ def test_elements_of_the_command_reach_what_puts_them_there() -> None:
     assert not hasattr(vacancy, "elements")
     with pytest.raises(UserError, match="Zz is no element"):
         properties_named(["substitution"], elements=["Zz"])
+
+
+def test_settings_of_md_by_the_command_reach_its_property_and_all_has_no_md() -> None:
+    _, moving = properties_named(["lattice", "structure"], motion={"temperature_k": 500.0, "time_ps": 1.0})
+    assert (moving.temperature_k, moving.time_ps) == (500.0, 1.0)  # type: ignore[attr-defined]
+    assert "structure" not in {one.NAME for one in properties_named(["all"])}
+    with pytest.raises(UserError, match=r"the first 0.3 ps are left out"):
+        properties_named(["structure"], motion={"time_ps": 0.1})

@@ -194,6 +194,9 @@ def test_all_mistakes_are_told_together_and_nothing_is_written(folder: Path) -> 
         (("copper.cif", "--models", EMT_PATH, "--out", "water.xyz"), "This is a file"),
         (("water.xyz", "--models", EMT_PATH, "--properties", "elastic"), "There is nothing to measure"),
         (("copper.cif", "--models", EMT_PATH, "--miller", "111"), "surface is not among --properties"),
+        (("copper.cif", "--models", EMT_PATH, "--time", "3"), "--time: is given, and structure is not among"),
+        (("copper.cif", "structure", "--models", EMT_PATH, "--timestep", "0"), "timestep_fs: is 0"),
+        (("copper.cif", "--models", EMT_PATH, "--speed", "9", "--temperature", "3"), "With --speed no properties"),
         (("copper.cif", "--models", EMT_PATH, "--project", ".", "--against", EMT_PATH), "--against reference, or none"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Properties of atoms that move: what molecular dynamics by each method comes to."""
