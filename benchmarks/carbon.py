@@ -1,6 +1,6 @@
 """Carbon by Quantum ESPRESSO: structures that are made, rounds of exploration, and properties beside the reference.
 
-    python benchmarks/carbon.py --work FOLDER             all of it: an hour of one core; stopped, it goes on
+    python benchmarks/carbon.py --work FOLDER             all of it: an hour on a busy core; stopped, it goes on
     python benchmarks/carbon.py --work FOLDER --show      what is there
 
 Diamond, graphene, layers of it and a chain, in cells of two to eight atoms, are distorted, strained and robbed of atoms
@@ -185,7 +185,7 @@ def wanted() -> Iterator[tuple[str, Atoms, "Property"]]:
     yield "diamond", found["diamond"], EquationOfState()
     yield "graphene", found["graphene"], Stretched()
     yield "chain", found["chain"], Stretched()
-    yield "layers", layers(), BindingCurve(n_distances=9, farthest_ang=3.0)
+    yield "layers", layers(), BindingCurve(n_distances=12, nearest=0.7, farthest_ang=3.0)
     yield "diamond8", bulk("C", "diamond", a=3.572, cubic=True), VacancyEnergies(distance_ang=3.5)
     yield "diamond8", bulk("C", "diamond", a=3.572, cubic=True), Phonons(length_ang=3.5)
 

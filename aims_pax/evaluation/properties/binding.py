@@ -133,7 +133,9 @@ def _minimum(x: FloatArray, y: FloatArray) -> tuple[float, float, FloatArray, Fl
     from scipy.interpolate import CubicSpline
 
     lowest = int(np.argmin(y))
-    if lowest in (0, len(y) - 1):
+    if lowest == 0:
+        raise Unmeasurable(f"the layers bind at {x[0]:.2f} Å or nearer, the nearest distance that was looked at")
+    if lowest == len(y) - 1:
         raise Unmeasurable("the layers do not bind: the energy has no minimum between the nearest and the farthest")
     fine = np.linspace(x[0], x[-1], 2000)
     curve = np.asarray(CubicSpline(x, y)(fine), dtype=np.float64)

@@ -56,6 +56,12 @@ def test_layers_that_repel_each_other_are_told() -> None:
     assert "do not bind" in outcome.reason
 
 
+def test_layers_whose_distance_is_below_all_that_were_looked_at_are_not_said_to_be_unbound() -> None:
+    outcome = measured(BindingCurve(nearest=1.1), specimen(graphite(), lennard_jones(**PAIRS)))
+    assert isinstance(outcome, Unmeasured)
+    assert "bind at 3.41 Å or nearer, the nearest distance that was looked at" in outcome.reason
+
+
 def test_vacuum_is_no_solid_also_where_the_cell_is_periodic() -> None:
     layer = graphene(vacuum=10.0)
     layer.pbc = True
