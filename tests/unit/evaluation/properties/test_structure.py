@@ -139,6 +139,17 @@ def test_a_supercell_is_told_and_what_is_too_small_for_its_length_too() -> None:
     assert replace(QUICK, length_ang=9.0, most_atoms=20).effort(copper()).n_atoms <= 20
 
 
+def test_pieces_that_remember_one_another_are_told() -> None:
+    said = {
+        time_ps: [
+            words for words in found(replace(QUICK, time_ps=time_ps), copper(), tethered()).remarks if "rem" in words
+        ]
+        for time_ps in (0.2, 0.4)
+    }
+    assert said[0.2] == ["pieces of 0.023 ps remember one another: intervals are too narrow, and a longer MD is needed"]
+    assert said[0.4] == []
+
+
 def test_steps_are_half_as_long_with_hydrogen_and_the_relaxed_structure_is_not_asked_for() -> None:
     usual = StructureInMotion()
     assert isinstance(usual, Foretold)
