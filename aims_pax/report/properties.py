@@ -198,6 +198,8 @@ def draw_group(axes: "Axes", group: DrawnNumbers, methods: Methods) -> None:
 
 def draw_panel(axes: "Axes", panel: DrawnPanel, methods: Methods) -> None:
     """Curves of all methods in one pair of axes, those of the reference beneath."""
+    from matplotlib.ticker import MaxNLocator
+
     for line in sorted(panel.lines, key=lambda one: one.method != methods.reference):
         is_reference = line.method == methods.reference
         colour = methods.colour(line.method)
@@ -226,7 +228,7 @@ def draw_panel(axes: "Axes", panel: DrawnPanel, methods: Methods) -> None:
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("{x:g}")
     if all(np.array_equal(line.x, np.round(line.x)) for line in panel.lines):  # counts, such as of neighbours
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     if panel.ticks:
         _name_places(axes, panel.ticks)
     if not panel.lines:
