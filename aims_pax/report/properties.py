@@ -219,7 +219,8 @@ def draw_panel(axes: "Axes", panel: DrawnPanel, methods: Methods) -> None:
         else:
             axes.plot(line.x, line.y, color=colour, lw=2.0 if is_reference else 1.2)
             if line.half_width is not None:
-                low, high = line.y - line.half_width, line.y + line.half_width
+                least = 0.0 if np.all(line.y >= 0.0) else -np.inf  # what is nowhere negative has no band below zero
+                low, high = np.maximum(line.y - line.half_width, least), line.y + line.half_width
                 axes.fill_between(line.x, low, high, color=colour, alpha=0.2, lw=0)
     axes.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label)
     if panel.is_logarithmic:
