@@ -78,8 +78,9 @@ class ActiveLearningSettings(StageSettings):
     )
     relative_force_eps: Positive = Field(
         1.0,
-        description="Force that max_relative_sd adds to an atom's own before it divides by it, and "
-        "component_relative_sd to the component's, eV/Å. Forces well below it count as this large.",
+        description="Force that relative scores add to an atom's own, or a component's, and then divide by, eV/Å. "
+        "max_relative_sd takes the atom's, component_relative_sd the component's. Forces well below it count as this "
+        "large.",
     )
     intermol_crossed_limit: Count = Field(
         10,

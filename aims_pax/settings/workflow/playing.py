@@ -58,8 +58,8 @@ class PlaySettings(EndSettings):
     )
     relative_force_eps: Positive = Field(
         1.0,
-        description="Force that component_relative_sd adds to the component's own before it divides by it, and "
-        "max_relative_sd to the atom's, eV/Å.",
+        description="Force that relative scores add to a component's own, or an atom's, and then divide by, eV/Å. "
+        "component_relative_sd takes the component's, max_relative_sd the atom's.",
     )
     threshold: NotNegative | None = Field(
         None,

@@ -59,7 +59,8 @@ def test_a_name_in_both_files_is_explained_for_each() -> None:
     found, is_exact = meant("seed", KNOWN)
     assert is_exact
     explored = ["STAGES.explore.seed"] * 2  # by rounds, and by workflows
-    names = ["MD.seed", "augment.seed", *explored, "mace.yaml: GENERAL.seed", "mace.yaml: TRAINING.seed"]
+    of_stages = [*explored, "STAGES.validate.structure.seed"]
+    names = ["MD.seed", "augment.seed", *of_stages, "mace.yaml: GENERAL.seed", "mace.yaml: TRAINING.seed"]
     assert [entry.name for entry in found] == names
 
 
