@@ -12,10 +12,8 @@ from typing import Final
 import numpy as np
 
 from aims_pax.evaluation.bonds import BondGraph, listed
+from aims_pax.evaluation.thermostat import LOOK_FS, hottest_k, settling_ps
 from aims_pax.frame import FloatArray
-
-LOOK_FS: Final = 10.0
-"""Time between looks at bonds and temperature. The period of an O-H bond is 9 fs, and what has torn stays torn."""
 
 BROKEN: Final = 1.5
 """A bond longer than this times its length is broken if it stays so: 1.64 Å for C-H, 2.28 Å for C-C. That takes some
@@ -35,16 +33,8 @@ DISORDERED: Final = 0.25
 """Root mean square displacement from the sites, in nearest-neighbour distances, at which a crystal is none any more.
 Solids melt at 0.1 to 0.2 (Lindemann, Phys. Z. 11, 609, 1910)."""
 
-HOT: Final = 3.0
-"""Mean temperature over HOT_LOOKS looks, in temperatures of the run, that no thermostat allows; more for few atoms."""
-
 HOT_LOOKS: Final = 10
-
-UNSETTLED_SHARE: Final = 0.1
-"""Of a run, at its beginning: it remembers the structure that it began from."""
-
-FLUCTUATION_SIGMAS: Final = 8.0
-"""Standard deviations of the temperature of few atoms that count as heat: sqrt(2 / degrees of freedom) is one."""
+"""Whose mean temperature is looked at."""
 
 
 class Trouble(StrEnum):
@@ -103,6 +93,10 @@ class Conditions:
     timestep_fs: float
     relaxation_fs: float | None
     n_atoms: int
+
+    def settling_ps(self, length_ps: float) -> float:
+        """Time at the beginning of a run of this length that says nothing."""
+        return settling_ps(self.relaxation_fs or 0.0, length_ps)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -266,8 +260,7 @@ class RunWatch:
         if len(newest) < HOT_LOOKS:
             return None
         mean_k = float(np.mean(newest))
-        most = max(HOT, 1 + FLUCTUATION_SIGMAS * np.sqrt(2 / (3 * self.conditions.n_atoms)))
-        if mean_k <= most * self.conditions.temperature_k:
+        if mean_k <= hottest_k(self.conditions.temperature_k, self.conditions.n_atoms):
             return None
         words = f"it heated up to {mean_k:.0f} K"
         return Failure(Trouble.HOT, time_ps, words)
@@ -298,14 +291,9 @@ def thermal_mean(record: RunRecord) -> float | None:
     return float(record.traces.temperature_k[settled].mean())
 
 
-def settling_ps(conditions: Conditions, length_ps: float) -> float:
-    """Time of a run at its beginning that says nothing: a tenth of it, or three times its thermostat's."""
-    return max(3e-3 * (conditions.relaxation_fs or 0.0), UNSETTLED_SHARE * length_ps)
-
-
 def settled_angles(record: RunRecord) -> FloatArray:
     """Dihedrals of a run, (n, D), rad, without its beginning."""
-    return record.traces.angles_rad[record.traces.angle_time_ps > settling_ps(record.conditions, record.length_ps)]
+    return record.traces.angles_rad[record.traces.angle_time_ps > record.conditions.settling_ps(record.length_ps)]
 
 
 def watched_ps(records: Sequence[RunRecord]) -> float:

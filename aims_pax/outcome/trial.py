@@ -11,7 +11,6 @@ from aims_pax.committee import CommitteeForces
 from aims_pax.departure import Departure
 from aims_pax.evaluation.bonds import BondGraph
 from aims_pax.evaluation.stability import (
-    LOOK_FS,
     Conditions,
     Failure,
     RunRecord,
@@ -19,6 +18,7 @@ from aims_pax.evaluation.stability import (
     Trouble,
     drift_of,
 )
+from aims_pax.evaluation.thermostat import LOOK_FS
 from aims_pax.frame import FloatArray, Frame
 from aims_pax.protocols import Driver, Predictor, Sampler, Score
 from aims_pax.sampling import VELOCITY_VERLET, BatchedSampler, Segment, TrajectoryStart

@@ -12,7 +12,7 @@ import numpy as np
 from aims_pax.dataset.run_folder import RunFolder
 from aims_pax.departure import Departed, Departure
 from aims_pax.errors import Problem, UserError
-from aims_pax.evaluation.stability import RunRecord, settled_angles, settling_ps
+from aims_pax.evaluation.stability import RunRecord, settled_angles
 from aims_pax.evaluation.turning import map_of, turning
 from aims_pax.evaluation.verdict import Verdict
 from aims_pax.outcome.conditions import SEEDS_APART, Grounds
@@ -73,7 +73,7 @@ class Opponent:
         found = dihedrals_of(graphs, dihedrals, may_lack=films is not None)
         for temperature_k, runs in runs_at(subject, wishes):
             conditions = [run.conditions for run in runs if films is not None or run.conditions.system in found]
-            least_ps = max((settling_ps(one, wishes.length_ps) for one in conditions), default=0.0)
+            least_ps = max((one.settling_ps(wishes.length_ps) for one in conditions), default=0.0)
             if wishes.length_ps <= 2 * least_ps:
                 found_words = (
                     f"is {wishes.length_ps:g} ps, of which {least_ps:g} ps at {temperature_k:g} K are not used."
@@ -234,4 +234,4 @@ def _n_failed(records: Sequence[RunRecord]) -> int:
 
 
 def _sampled_ps(records: Sequence[RunRecord]) -> float:
-    return sum(one.length_ps - settling_ps(one.conditions, one.length_ps) for one in records)
+    return sum(one.length_ps - one.conditions.settling_ps(one.length_ps) for one in records)

@@ -7,7 +7,7 @@ from typing import Final
 
 from aims_pax.atoms import frame_of
 from aims_pax.errors import Problem, UserError
-from aims_pax.evaluation.stability import Conditions, settling_ps
+from aims_pax.evaluation.stability import Conditions
 from aims_pax.evaluation.structure import Run
 from aims_pax.frame import Frame
 from aims_pax.outcome.trial import TrialRun
@@ -49,7 +49,7 @@ class Film:
     @property
     def settled(self) -> list[Frame]:
         """Without those at the beginning, which remember their start."""
-        from_ps = settling_ps(self._conditions, self._length_ps)
+        from_ps = self._conditions.settling_ps(self._length_ps)
         return [frame for time_ps, frame in self._seen if time_ps > from_ps]
 
 

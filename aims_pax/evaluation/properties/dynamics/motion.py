@@ -1,7 +1,7 @@
 """Molecular dynamics of a specimen: the same starts and noise for every method, so that kept labels are found again."""
 
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from aims_pax.atoms import frame_of
 from aims_pax.evaluation.properties.property import Unmeasurable
 from aims_pax.evaluation.properties.specimen import CellFreedom, Specimen, require_finite, require_sound
-from aims_pax.evaluation.stability import FLUCTUATION_SIGMAS, HOT, LOOK_FS, UNSETTLED_SHARE
+from aims_pax.evaluation.thermostat import LOOK_FS, hottest_k, settling_ps
 from aims_pax.frame import Frame
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Motion:
     @property
     def settling_ps(self) -> float:
         """At the beginning, which remembers the start: a tenth, or three times the time of the thermostat."""
-        return max(3e-3 / self.friction_per_fs, UNSETTLED_SHARE * self.time_ps)
+        return settling_ps(1 / self.friction_per_fs, self.time_ps)
 
     @property
     def every(self) -> int:
@@ -108,9 +108,8 @@ def moved(specimen: Specimen, atoms: "Atoms", motion: Motion) -> list[Frame]:
 
 def _require_cool(atoms: "Atoms", motion: Motion, *, time_ps: float) -> None:
     """Raise where no fluctuation of so few atoms makes them so hot."""
-    most = max(HOT, 1.0 + FLUCTUATION_SIGMAS * sqrt(2 / (3 * len(atoms))))
     temperature_k = float(atoms.get_temperature())
-    if temperature_k > most * motion.temperature_k:
+    if temperature_k > hottest_k(motion.temperature_k, len(atoms)):
         raise Unmeasurable(
             f"its MD heated up to {temperature_k:.0f} K within {time_ps:.2f} ps, where it should be at "
             f"{motion.temperature_k:g} K"
