@@ -48,6 +48,9 @@ class Parameters:
                 self.asked[match.group(1)] = match.group(2)
         elif text.startswith(BANNER):
             self.version = text.rpartition(" - ")[2].strip()
+        elif ":" not in text:
+            if text == "# Zero width":
+                self.aspects[Aspect.SMEARING] = "none"
         elif text == "Input parameters:":
             self._is_input = True
         elif match := _SIZE.match(text):
@@ -79,6 +82,8 @@ class Parameters:
             self.basis[self._species] = value
         elif key == "width" and self._occupations and (width := number(value)) is not None:
             self.aspects[Aspect.SMEARING] = f"{self._occupations} {spelled(width)} eV"
+        elif key == "order" and Aspect.SMEARING in self.aspects:
+            self.aspects[Aspect.SMEARING] = f"{self.aspects[Aspect.SMEARING].partition(',')[0]}, order {value}"
 
     def method(self, *, is_periodic: bool) -> Method:
         """The method of a step; molecules have no mesh."""

@@ -59,7 +59,7 @@ class GpawTables:
             text = line.strip()
             if text.startswith(_TOLD):
                 yield from self._told(text)
-            else:
+            elif not text.startswith("|"):
                 self.parameters.said(text)
         yield from self._finished()
 
@@ -148,13 +148,11 @@ class GpawTables:
         return rows[2:] if is_ended and is_headed else []
 
     def _finished(self) -> Iterator[Step]:
-        """The step so far; none where its cycle was never ended, as with a file that was cut."""
+        """The step so far; none where the cycle never came to an end, as in a file that was cut."""
         draft, self.draft = self.draft, Draft()
         self.is_iterated = False
-        if draft.energy is None and draft.convergence is not Convergence.NOT_REACHED:
+        if draft.energy is None and draft.convergence is Convergence.NOT_STATED:
             return
-        if draft.energy is None:
-            draft.flaws.append("its cycle of self-consistency ended without an energy")
         draft.charge = self.parameters.charge
         yield draft.step(self.parameters.method(is_periodic=any(draft.pbc)))
 
