@@ -67,7 +67,8 @@ def test_md_by_the_reference_that_was_interrupted_goes_on_from_its_labels(tmp_pa
     assert 20 < n_labels(folders[1]) < 57
     whole, resumed = (asked_for(folder, Departure(), lambda _words: None) for folder in folders)
     assert n_labels(folders[0]) == n_labels(folders[1]) == 57, "none is computed twice"
-    assert [row.reference for row in resumed.rows] == [row.reference for row in whole.rows]
+    # Sums of the same numbers differ by their last digit, by where in memory they stand.
+    assert [row.reference for row in resumed.rows] == pytest.approx([row.reference for row in whole.rows], rel=1e-12)
     assert {row.likeness("EMT") for row in resumed.rows} == {Likeness.ALIKE}, "the same method with the same noise"
 
 
