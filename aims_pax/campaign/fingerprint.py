@@ -2,7 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -28,6 +30,8 @@ STRUCTURES: Final = "starting structures"
 AIMS_INPUT: Final = "input of FHI-aims"
 SYSTEMS: Final = "SYSTEMS"
 MEMBERS: Final = "number of models"
+FOLDER: Final = "folder of the project"
+"""Where the run was noted: paths within it move along with it."""
 WORKFLOW: Final = ".workflow "
 """In the names of workflows, of which a digest is noted."""
 
@@ -59,7 +63,12 @@ def claim(store: RunStore, project: Project, *, is_new: bool = False) -> None:
         problems = changed_settings(stored, project)
         if problems:
             raise SettingsError(problems)
-    store.set_meta("settings", json.dumps(_described(project)))
+    store.set_meta("settings", note_of(project))
+
+
+def note_of(project: Project) -> str:
+    """What is kept of a project's settings, to be compared with those of later sessions."""
+    return json.dumps({FOLDER: str(project.folder), **_described(project)})
 
 
 def changed_settings(stored: str, project: Project) -> list[Problem]:
@@ -93,7 +102,8 @@ def changes(stored: str, project: Project) -> Iterator[tuple[str, Any, Any]]:
     """Key, value before and value now of all settings that differ and matter to what comes out."""
     with recalling("settings"):
         before = {SYSTEMS: [], **_unsaid(), **json.loads(stored)}
-    now = json.loads(json.dumps(_described(project)))
+    home = str(before.pop(FOLDER, project.folder))
+    now = json.loads(json.dumps(_at(home, project, _described(project, home=home))))
     moved = {key.rpartition(".")[0] for key in before if key.startswith("MD.")}
     for key, value in MDSettings(stat_ensemble="nvt").model_dump(mode="json").items():
         for place in moved:  # what a run of an earlier version does not say was as by default
@@ -109,8 +119,26 @@ def changes(stored: str, project: Project) -> Iterator[tuple[str, Any, Any]]:
             yield key, before[key], now[key]
 
 
-def _described(project: Project) -> dict[str, Any]:
-    """All settings, by names without hierarchy: a value that is a mapping is compared as a whole."""
+def _at(home: str, project: Project, value: Any) -> Any:
+    """A setting, or all of them, with paths in the project's folder as they are were it at `home`."""
+    match value:
+        case str() if value.startswith(f"{project.folder}{os.sep}"):
+            return home + value.removeprefix(str(project.folder))
+        case list() | tuple():
+            return [_at(home, project, one) for one in value]
+        case dict():
+            return {key: _at(home, project, one) for key, one in value.items()}
+    return value
+
+
+def _described(project: Project, *, home: str | None = None) -> dict[str, Any]:
+    """All settings, by names without hierarchy: a value that is a mapping is compared as a whole.
+
+    Parameters
+    ----------
+    home : str or None
+        Where the project is taken to be by digests of settings that have paths; where it is when None.
+    """
     settings = project.settings
     described: dict[str, Any] = {STRUCTURES: [[system.name, _digest(system)] for system in project.systems]}
     described[SYSTEMS] = list(settings.systems)
@@ -144,11 +172,11 @@ def _described(project: Project) -> dict[str, Any]:
         if stage.name in settings.relabellings:
             del dumped["REFERENCE"]  # which is told below, complete
         described |= {noted(stage, key): value for key, value in dumped.items() if key not in by_files}
-        described |= _read_beside(project, stage)
+        described |= _read_beside(project, stage, home or str(project.folder))
     return described
 
 
-def _read_beside(project: Project, stage: StagePlan) -> dict[str, Any]:
+def _read_beside(project: Project, stage: StagePlan, home: str) -> dict[str, Any]:
     """What a stage is told by a mapping or a file of its own: setting by setting, so that a place may change alone."""
     own, models = project.settings.relabellings.get(stage.name), project.further.models.get(stage.name)
     references = {} if own is None else {"": own.reference, **own.by_system}
@@ -166,15 +194,15 @@ def _read_beside(project: Project, stage: StagePlan) -> dict[str, Any]:
             for key, value in getattr(models, MaceSettings.SECTIONS[name]).model_dump(mode="json").items()
         }
     described |= {
-        f"STAGES.{stage.name}{WORKFLOW}{one.name}": _digest_of_workflow(one)
+        f"STAGES.{stage.name}{WORKFLOW}{one.name}": _digest_of_workflow(one, partial(_at, home, project))
         for one in project.further.workflows.get(stage.name, ())
     }
     return described
 
 
-def _digest_of_workflow(workflow: Workflow) -> str:
+def _digest_of_workflow(workflow: Workflow, at_home: Callable[[Any], Any]) -> str:
     """What a workflow says, and the structures that it names."""
-    phases = [one.settings.model_dump(mode="json") for one in workflow.phases]
+    phases = [at_home(one.settings.model_dump(mode="json")) for one in workflow.phases]
     for phase in phases:  # notes of older programs do not have what these did not know
         phase["run"] = {key: one for key, one in phase["run"].items() if key not in COUPLINGS or one is not None}
     digest = hashlib.sha256(json.dumps(phases).encode())

@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 
 from aims_pax.campaign import run as campaign_run
 from aims_pax.campaign import run_campaign
-from aims_pax.campaign.fingerprint import claim
+from aims_pax.campaign.fingerprint import changed_settings, claim, note_of
 from aims_pax.cli.program import program
 from aims_pax.dataset.store import RunStore
 from aims_pax.dataset.tables.database import Database
@@ -733,6 +733,13 @@ def test_phases_that_say_nothing_of_couplings_are_what_earlier_programs_have_not
         claim(store, project)
         noted = json.loads(store.get_meta("settings") or "")
     assert noted["STAGES.explore.workflow own"] == digest.hexdigest()
+
+
+def test_workflows_of_a_project_that_was_moved_are_the_same(tmp_path: Path) -> None:
+    (tmp_path / "before").mkdir()
+    noted = note_of(coupled(tmp_path / "before", npt={"Type": "NPT"}))
+    (tmp_path / "before").rename(tmp_path / "after")
+    assert changed_settings(noted, load_project(tmp_path / "after", stages=ACTIVE)) == []
 
 
 def test_a_phase_that_a_pretrained_model_is_to_drive_wants_one_to_be_named(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aims_pax.campaign.fingerprint import STRUCTURES, _described, changed_settings
+from aims_pax.campaign.fingerprint import STRUCTURES, _described, changed_settings, note_of
 from aims_pax.settings import Project, load_project
 
 from ..settings.test_own import BASE, written
@@ -59,6 +59,20 @@ def test_a_run_that_was_begun_before_there_were_protocols_takes_none(tmp_path: P
     assert changed_settings(older, before) == []
     problems = changed_settings(older, project(tmp_path / "after", REFERENCE={"type": "castep", "protocol": "fast"}))
     assert any("SYSTEMS.ammonium.REFERENCE.protocol is fast" in one.found for one in problems), problems
+
+
+def test_files_of_a_project_that_was_moved_are_the_same_files(tmp_path: Path) -> None:
+    def at(name: str, potentials: str) -> Project:
+        found = project(tmp_path / name, REFERENCE={"type": "castep"})
+        plan = found.settings.systems["ammonium"]
+        reference = plan.reference.model_copy(update={"pseudo_dir": found.folder / potentials})
+        systems = {**found.settings.systems, "ammonium": replace(plan, reference=reference)}
+        return replace(found, settings=replace(found.settings, systems=systems))
+
+    before = note_of(at("before", "mine"))
+    assert changed_settings(before, at("after", "mine")) == []
+    (problem,) = changed_settings(before, at("changed", "others"))
+    assert "REFERENCE.pseudo_dir is" in problem.found
 
 
 def test_a_run_without_systems_does_not_go_on_with_some(tmp_path: Path) -> None:
