@@ -10,7 +10,7 @@ import numpy as np
 from aims_pax.errors import Problem
 from aims_pax.evaluation.properties.effort import Effort
 from aims_pax.evaluation.properties.property import Line, Measured, Panel, Quantity, Usual
-from aims_pax.evaluation.properties.shape import repeats_for, solid_axes
+from aims_pax.evaluation.properties.shape import of_one_cell, repeats_for, solid_axes
 from aims_pax.evaluation.properties.specimen import Specimen
 from aims_pax.evaluation.properties.symmetry import EXTRA
 from aims_pax.frame import FloatArray
@@ -67,9 +67,9 @@ class Phonons(Usual):
         ]
 
     def unfit(self, atoms: "Atoms") -> str | None:
-        """What is periodic in no direction has no bands."""
+        """What is periodic in no direction has no bands; cells with a charge or spin of their own are not repeated."""
         if any(solid_axes(atoms)):
-            return None
+            return of_one_cell(atoms, repeats_for(atoms, self.length_ang, most_atoms=self.most_atoms))
         return "nothing of it is periodic, and it has no bands"
 
     def effort(self, atoms: "Atoms") -> Effort:

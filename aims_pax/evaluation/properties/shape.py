@@ -1,10 +1,12 @@
 """Along which directions a structure goes on for ever, where it is layered, and how it is repeated."""
 
+from math import prod
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from aims_pax.frame import BoolArray, FloatArray
+from aims_pax.spoken import spoken_of
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -68,6 +70,16 @@ def repeats_for(atoms: "Atoms", length_ang: float, *, most_atoms: int) -> tuple[
         lengths = np.where(np.array(found) > 1, np.array(found) * each, 0.0)
         found[int(np.argmax(lengths))] -= 1
     return found[0], found[1], found[2]
+
+
+def of_one_cell(atoms: "Atoms", repeats: tuple[int, int, int]) -> str | None:
+    """Why a cell can't be repeated so often: it tells a charge, or a spin, that is its own; None where it can."""
+    spoken = spoken_of(atoms.info)
+    charge, multiplicity = spoken.whole_charge() or 0, spoken.multiplicity(atoms.numbers.tolist()) or 1
+    if prod(repeats) == 1 or (charge == 0 and multiplicity == 1):
+        return None
+    told = f"charge {charge:+d}" if charge else f"multiplicity {multiplicity}"
+    return f"its {told} is that of one cell, and {prod(repeats)} cells would be computed together"
 
 
 def layer_gaps(atoms: "Atoms", axis: int) -> tuple[FloatArray, BoolArray]:

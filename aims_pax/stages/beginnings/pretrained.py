@@ -133,7 +133,8 @@ def likeness_problems(project: Project, n_train: int, *, where: str) -> Iterator
             f"All members would {begun}, and {n_train} training structures are a single batch (TRAINING.batch_size "
             f"{training.batch_size}): the members would stay the same."
         )
-        advice = "Lower batch_size, or give more structures."
+        own = "" if training.perform_finetuning else ", or a model for each member"
+        advice = f"Lower batch_size, or give more structures{own}."
         yield Problem(where, found, f"more than {training.batch_size} training structures", advice)
 
 

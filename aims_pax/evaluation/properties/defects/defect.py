@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from aims_pax.evaluation.properties.effort import Effort
 from aims_pax.evaluation.properties.property import Measured, Quantity, Unmeasurable, Usual
-from aims_pax.evaluation.properties.shape import not_a_solid, repeats_for, solid_axes
+from aims_pax.evaluation.properties.shape import not_a_solid, of_one_cell, repeats_for, solid_axes
 from aims_pax.evaluation.properties.specimen import CellFreedom, Specimen
 from aims_pax.evaluation.properties.symmetry import symmetry_of
 
@@ -63,8 +63,10 @@ class PointDefects(Usual, ABC):
         return []
 
     def unfit(self, atoms: "Atoms") -> str | None:
-        """What is not solid along two directions at least."""
-        return not_a_solid(atoms) if sum(solid_axes(atoms)) < 2 else None
+        """What is not solid along two directions at least, and cells with a charge or spin of their own."""
+        if sum(solid_axes(atoms)) < 2:
+            return not_a_solid(atoms)
+        return of_one_cell(atoms, repeats_for(atoms, self.distance_ang, most_atoms=self.most_atoms))
 
     def effort(self, atoms: "Atoms") -> Effort:
         """Each defect relaxed; the perfect crystal, free atoms, and all of it at a model's geometry."""

@@ -13,7 +13,7 @@ from aims_pax.evaluation.intervals import half_widths
 from aims_pax.evaluation.properties.dynamics.motion import Motion, moved
 from aims_pax.evaluation.properties.effort import Effort
 from aims_pax.evaluation.properties.property import AsGiven, Line, Measured, Panel, Quantity, Unmeasurable
-from aims_pax.evaluation.properties.shape import heights, repeats_for, solid_axes
+from aims_pax.evaluation.properties.shape import heights, of_one_cell, repeats_for, solid_axes
 from aims_pax.evaluation.properties.specimen import Specimen
 from aims_pax.evaluation.structure import Curve, Functions, Number, functions_of
 from aims_pax.evaluation.structure.coordination import COUNTED as OF_NEIGHBOURS
@@ -106,8 +106,10 @@ class StructureInMotion(AsGiven):
         return [Problem("structure: time_ps", found, f">= {least_ps:.2g} ps", "Give it more time.")]
 
     def unfit(self, atoms: "Atoms") -> str | None:
-        """A single atom is no distance from any."""
-        return "it is a single atom" if len(atoms) == 1 and not any(solid_axes(atoms)) else None
+        """A single atom is no distance from any; cells with a charge or spin of their own are not repeated."""
+        if len(atoms) == 1 and not any(solid_axes(atoms)):
+            return "it is a single atom"
+        return of_one_cell(atoms, self._repeats(atoms))
 
     def effort(self, atoms: "Atoms") -> Effort:
         """Each step, and the start."""

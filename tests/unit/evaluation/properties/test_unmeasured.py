@@ -52,6 +52,17 @@ def broken(way: str) -> Method:
     return Method("it", lambda _: calculator)
 
 
+@pytest.mark.parametrize(("facts", "told"), [({"charge": 1}, "charge +1"), ({"spin": 3}, "multiplicity 3")])
+@pytest.mark.parametrize("name", ["structure", "vacancy", "phonons"])
+def test_a_cell_with_a_charge_or_spin_of_its_own_is_not_repeated(name: str, facts: dict[str, int], told: str) -> None:
+    charged = bulk("NaCl", "rocksalt", a=5.64, cubic=True)
+    charged.info |= facts
+    reason = PROPERTIES[name].unfit(charged)
+    assert reason is not None
+    assert f"its {told} is that of one cell" in reason
+    assert PROPERTIES[name].unfit(bulk("NaCl", "rocksalt", a=5.64, cubic=True)) is None
+
+
 @pytest.mark.parametrize("name", [name for name in PROPERTIES if name not in ("cohesive", "binding", "structure")])
 def test_properties_of_solids_are_none_of_a_molecule(name: str) -> None:
     outcome = measured(PROPERTIES[name], specimen(molecule("H2O"), effective_medium()))
