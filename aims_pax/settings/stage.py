@@ -36,10 +36,8 @@ class EndSettings(Section):
     margin: NotNegative = Field(
         0.002, description="Decrease of the validation loss that counts as an improvement, in the loss's own unit."
     )
-    convergence_patience: Count = Field(
-        50, description="Epochs without improvement after which the final convergence ends."
-    )
-    max_convergence_epochs: Count = Field(500, description="Most epochs of the final convergence.")
+    convergence_patience: Count = Field(50, description="Epochs without improvement after which a convergence ends.")
+    max_convergence_epochs: Count = Field(500, description="Most epochs of a convergence.")
 
 
 class StageSettings(EndSettings):

@@ -34,6 +34,7 @@ from aims_pax.page.figure import Figure
 from aims_pax.page.material import read_material
 from aims_pax.protocols import Status
 from aims_pax.settings import load_project
+from aims_pax.stages.convergence import ConvergenceState
 from aims_pax.stages.exploring.rounds import Rounds
 from aims_pax.testing.springs import read_springs
 
@@ -514,6 +515,28 @@ def test_more_epochs_converge_models_again_where_nothing_was_learned_actively(
     assert epochs(3) < epochs(6) == epochs(6)
     project = load_project(project_of(tmp_path, [COLLECT, {"converge": {"max_convergence_epochs": 2}}]), stages=ACTIVE)
     assert any("asks for no more" in problem.found for problem in check_project(project, ACTIVE).problems)
+
+
+def test_a_convergence_after_an_exploration_has_epochs_of_its_own_and_may_get_more(
+    engine: type[Watched], tmp_path: Path
+) -> None:
+    def stages(n: int, *, of_rounds: int = 2) -> list[Any]:
+        end = {"converge": {"max_convergence_epochs": n, "margin": 0.0}}
+        return [COLLECT, CONVERGE, explore(max_loops=1, max_convergence_epochs=of_rounds), end]
+
+    def epochs(n: int) -> tuple[int, int]:
+        """Of the round, and of the convergence after it."""
+        run(project_of(tmp_path, stages(n)))
+        with RunStore.open_readonly(tmp_path) as store:
+            stored = store.load_state("convergence.explore")
+        assert stored is not None
+        return explored(tmp_path).present.n_epochs, from_text(ConvergenceState, stored.decode()).n_epochs
+
+    assert epochs(4) == (2, 4)
+    assert epochs(6) == (2, 6), "it was converged again"
+    project = load_project(project_of(tmp_path, stages(6, of_rounds=3)), stages=ACTIVE)
+    (problem,) = check_project(project, ACTIVE).problems
+    assert "STAGES.2.explore.max_convergence_epochs is 3, which asks for no more" in problem.found
 
 
 def test_rounds_that_would_find_nothing_more_are_refused_after_the_end(engine: type[Watched], tmp_path: Path) -> None:

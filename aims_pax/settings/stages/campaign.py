@@ -255,10 +255,14 @@ def _read(
 
 
 def _read_convergence(reading: Reading, entry: WrittenStage, before: StagePlan | None) -> Section | None:
-    """What it says itself, and what the stage before says of it."""
+    """What it says itself, and what the stage before says of it.
+
+    An exploration says by the same words how its own rounds are trained, which this may say otherwise.
+    """
     inherited: Mapping[str, Any] = {} if before is None else ConvergeSettings.after(before.settings)
+    is_about_this = before is not None and before.kind in CONVERGES_BY
     for key in inherited:
-        if key in entry.data and key not in OWN_ELSEWHERE:
+        if is_about_this and key in entry.data and key not in OWN_ELSEWHERE:
             found = f"{dotted((*entry.keys, key))} is said by the stage before it, too."
             reading.add((*entry.keys, key), found, "", "Keep one of them.")
     return reading.section(ConvergeSettings, {**inherited, **entry.data}, entry.keys)

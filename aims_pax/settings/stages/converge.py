@@ -47,7 +47,7 @@ class ConvergeSettings(EndSettings):
     @classmethod
     def after(cls, before: Section) -> Mapping[str, Any]:
         """What the stage before it says of it."""
-        return {key: getattr(before, key) for key in cls.model_fields if before.is_set(key)}
+        return {key: getattr(before, key) for key in (*EndSettings.model_fields, *HANDED_OVER) if before.is_set(key)}
 
     def ahead_of_learning(self) -> Iterator[Contradiction]:
         """What can't be said of a convergence that active learning goes on from."""

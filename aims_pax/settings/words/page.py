@@ -91,9 +91,13 @@ Any entry may have a `name`, by which the run's store, summary and diary call it
 and the next `learn-2`; a `converge` is called by the stage before it: `initial convergence`, `convergence` after
 `active`, `learn-2 convergence`.
 
-What `converge` leaves out is as the stage before it says. With more to be learned after it, it trains all members,
-each on what it has. The last one hands over: it trains the best member or all, on everything that was paid for. With
-`from_scratch: true` it begins with new models, which may be larger ones: `models: large.yaml`.
+What `converge` leaves out is as the stage before it says. `initial`, `learn` and `select` say by
+`max_convergence_epochs` and `convergence_patience` how long the convergence after them is, which is then said once;
+`explore` says by them how each of its rounds is trained, and a `converge` after it may say otherwise.
+
+With more to be learned after it, `converge` trains all members, each on what it has. The last one hands over: it trains
+the best member or all, on everything that was paid for. With `from_scratch: true` it begins with new models, which may
+be larger ones: `models: large.yaml`.
 
 `collect` begins a campaign with [structures made from the starting structures](../augmentation.md), in the place of
 `initial`. A `converge` learns them, and a `learn` or an `explore` goes on:

@@ -108,6 +108,33 @@ def test_dataset_that_is_brought_along_may_be_converged_on_by_an_entry_of_its_ow
     assert (implied.name, implied.is_implied) == ("initial convergence", True)
 
 
+MELT = "Phase0: {Geometry: {Bulk: {Structure_1: {Path: water.xyz}}}, Run: {Type: NVT, Steps: 10, Temperature: 300}}\n"
+EXPLORE = {"max_loops": 2, "max_convergence_epochs": 3, "convergence_patience": 4, "margin": 0.1}
+
+
+@pytest.mark.parametrize("follows", [{}, {"workflow": "melt.yaml"}])
+def test_a_convergence_after_an_exploration_has_settings_of_its_own(follows: dict[str, Any], tmp_path: Path) -> None:
+    """What an exploration says of its own rounds stands beside them, and is what the other leaves out."""
+    (tmp_path / "melt.yaml").write_text(MELT, encoding="utf-8")
+    brought = dict.fromkeys(("initial_train_dataset", "initial_valid_dataset"), "water.xyz")
+    own = {"max_convergence_epochs": 9, "margin": 0.2, "valid_skip": 5, "converge_best": False}
+    project = by_stages(tmp_path, {"explore": {**EXPLORE, **follows, **brought}}, {"converge": own})
+    exploring, converging = project.settings.stages
+    keys = ("max_convergence_epochs", "convergence_patience", "margin", "valid_skip")
+    assert [getattr(exploring.settings, key) for key in keys] == [3, 4, 0.1, 1]
+    assert [getattr(converging.settings, key) for key in keys] == [9, 4, 0.2, 5]
+    assert project.settings.is_end(converging)
+
+
+def test_workflows_that_train_new_models_do_not_say_so_of_the_convergence_after_them(tmp_path: Path) -> None:
+    (tmp_path / "melt.yaml").write_text(MELT, encoding="utf-8")
+    brought = dict.fromkeys(("initial_train_dataset", "initial_valid_dataset"), "water.xyz")
+    anew = {"explore": {"workflow": "melt.yaml", "from_scratch": True, **brought}}
+    for written, begins_anew in (("converge", False), ({"converge": {"from_scratch": True}}, True)):
+        converging = by_stages(tmp_path, anew, written).settings.stages[-1].read_as(ConvergeSettings)
+        assert converging.from_scratch is begins_anew
+
+
 def test_what_is_learned_first_belongs_to_the_initial_dataset(tmp_path: Path) -> None:
     project = by_stages(tmp_path, PRETRAIN, {"initial": INITIAL}, "converge", {"learn": LEARN})
     names = ["pretrain", "initial", "initial convergence", "active"]
