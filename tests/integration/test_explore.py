@@ -7,6 +7,7 @@ import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ from aims_pax.dataset.records import JobStatus
 from aims_pax.dataset.store import RunStore
 from aims_pax.departure import Departed, Departure, Reason
 from aims_pax.errors import CampaignStopped, SettingsError
-from aims_pax.forecast.amounts import amounts_ahead
+from aims_pax.forecast.amounts import amounts_ahead, outsets_ahead
+from aims_pax.forecast.stages.selecting import ExploreForecast
+from aims_pax.forecast.standing import read_standing
 from aims_pax.frame import Split, Stage
 from aims_pax.learner.exploration import End, Exploration
 from aims_pax.learner.journal import from_text
@@ -158,6 +161,8 @@ def test_frames_at_random_are_labelled_and_test_and_say_what_thresholds_miss(
     project = load_project(tmp_path / "beyond", stages=ACTIVE)
     (amounts,) = [one for one in amounts_ahead(project, ACTIVE) if one.part == "explore"]
     assert (amounts.labels.low, amounts.labels.high) == (5, 9)
+    (outset,) = [one for one in outsets_ahead(project, ACTIVE) if one.plan.name == "explore"]
+    foretold = ExploreForecast().after(outset, amounts.labels.high)
     (said,) = run(tmp_path / "beyond")["explorations"]
     last = explored(tmp_path / "beyond").present
     assert (last.n_selected, last.n_random, last.n_labelled) == (9, 5, 9)
@@ -167,6 +172,10 @@ def test_frames_at_random_are_labelled_and_test_and_say_what_thresholds_miss(
     picked = Counter(one.split for one in points if one.source != "random share")
     assert picked.total() == 4
     assert picked[Split.TRAINING] >= 3
+    n_train = Counter(one.split for one in labels_of(tmp_path / "beyond"))[Split.TRAINING]
+    assert foretold.of_each == pytest.approx(n_train, abs=1), "of the single ones no whole one validates or tests"
+    over = replace(outset, standing=read_standing(project))
+    assert ExploreForecast().after(over, 0).of_each == n_train, "what is learned is known"
     assert {one.n_labelled for one in last.missed} == {5}
     assert {one.n_labelled for one in last.truths} == {4}
     assert [one["quantity"] for one in said["missed"]] == ["energy", "forces"]

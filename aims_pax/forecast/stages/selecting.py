@@ -7,7 +7,7 @@ from aims_pax.dataset.stock import Stock
 from aims_pax.errors import StructureError
 from aims_pax.forecast.amounts import Amounts, Outset, Sizes, Span
 from aims_pax.forecast.stages.training import convergence_epochs
-from aims_pax.learner.exploration import RoundRules, reopened
+from aims_pax.learner.exploration import Exploration, RoundRules, reopened
 from aims_pax.settings.stages.explore import ExploreSettings
 from aims_pax.settings.stages.select import SelectSettings
 from aims_pax.stages.beginnings.imported import extxyz_keys
@@ -79,10 +79,12 @@ class ExploreForecast:
         )
 
     def after(self, outset: Outset, n_labels: float) -> Sizes:
-        settings = outset.plan.read_as(ExploreSettings)
+        settings, sizes, state = outset.plan.read_as(ExploreSettings), outset.sizes, _state(outset)
         share = 1 - settings.valid_ratio - settings.test_ratio if settings.train else 0.0
-        n_new = round(share * n_labels)
-        return Sizes(outset.sizes.of_each + n_new, outset.sizes.of_all + n_new)
+        n_picked = n_labels - settings.num_random_frames * _rounds_left(outset).likely  # the others all test
+        n_learned = 0 if state is None else max(one.n_train for one in state.rounds)
+        n_each = max(sizes.of_each, n_learned) + round(share * max(0.0, n_picked))
+        return Sizes(n_each, sizes.of_all + n_each - sizes.of_each)
 
     def timed(self, outset: Outset, amounts: Amounts, pacing: "Pacing") -> "StageForecast":
         """By the labels of the starting structures, and by MD and epochs as fast as they are now."""
@@ -96,10 +98,14 @@ class ExploreForecast:
         return StageForecast(amounts, time_s)
 
 
+def _state(outset: Outset) -> Exploration | None:
+    """Where the exploration stands; None when it has not begun."""
+    return None if outset.standing is None else outset.standing.explorations.get(outset.plan.name)
+
+
 def _rounds_left(outset: Outset) -> Span:
     """Rounds that are still to come, the present one among them."""
-    settings, standing = outset.plan.read_as(ExploreSettings), outset.standing
-    state = None if standing is None else standing.explorations.get(outset.plan.name)
+    settings, state = outset.plan.read_as(ExploreSettings), _state(outset)
     if state is not None:
         state = reopened(state, RoundRules(settings.rounds, trains=settings.train))
     n_over = 0 if state is None else len([one for one in state.over if one.number])
