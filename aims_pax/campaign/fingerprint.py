@@ -99,11 +99,16 @@ def changed_settings(stored: str, project: Project) -> list[Problem]:
 
 
 def changes(stored: str, project: Project) -> Iterator[tuple[str, Any, Any]]:
-    """Key, value before and value now of all settings that differ and matter to what comes out."""
+    """Key, value before and value now of all settings that differ and matter to what comes out.
+
+    Paths in the project's folder are told from there, as settings name them.
+    """
     with recalling("settings"):
         before = {SYSTEMS: [], **_unsaid(), **json.loads(stored)}
-    home = str(before.pop(FOLDER, project.folder))
-    now = json.loads(json.dumps(_at(home, project, _described(project, home=home))))
+    here = str(project.folder)
+    home = str(before.pop(FOLDER, here))
+    plain = json.loads(json.dumps(_described(project, home=home)))
+    now = _at(home, here, plain)
     moved = {key.rpartition(".")[0] for key in before if key.startswith("MD.")}
     for key, value in MDSettings(stat_ensemble="nvt").model_dump(mode="json").items():
         for place in moved:  # what a run of an earlier version does not say was as by default
@@ -116,18 +121,28 @@ def changes(stored: str, project: Project) -> Iterator[tuple[str, Any, Any]]:
     for key in now:
         # Any other key on one side only belongs to a section, or a trajectory, of a stage that was not run yet.
         if key in before and before[key] != now[key] and when(key) is not When.ALWAYS:
-            yield key, before[key], now[key]
+            yield key, _retold(before[key], home, _from_within), _retold(plain[key], here, _from_within)
 
 
-def _at(home: str, project: Project, value: Any) -> Any:
-    """A setting, or all of them, with paths in the project's folder as they are were it at `home`."""
+def _at(home: str, folder: str, value: Any) -> Any:
+    """A setting, or all of them, with paths in a folder as they are were it at `home`."""
+    return _retold(value, folder, lambda rest: home + rest)
+
+
+def _from_within(rest: str) -> str:
+    """A path by what follows its folder: as it is told from there."""
+    return rest.removeprefix(os.sep) or os.curdir
+
+
+def _retold(value: Any, folder: str, tell: Callable[[str], str]) -> Any:
+    """A setting, or all of them, with paths in a folder told by what follows it in them."""
     match value:
-        case str() if value.startswith(f"{project.folder}{os.sep}"):
-            return home + value.removeprefix(str(project.folder))
+        case str() if value == folder or value.startswith(f"{folder}{os.sep}"):
+            return tell(value.removeprefix(folder))
         case list() | tuple():
-            return [_at(home, project, one) for one in value]
+            return [_retold(one, folder, tell) for one in value]
         case dict():
-            return {key: _at(home, project, one) for key, one in value.items()}
+            return {key: _retold(one, folder, tell) for key, one in value.items()}
     return value
 
 
@@ -194,7 +209,7 @@ def _read_beside(project: Project, stage: StagePlan, home: str) -> dict[str, Any
             for key, value in getattr(models, MaceSettings.SECTIONS[name]).model_dump(mode="json").items()
         }
     described |= {
-        f"STAGES.{stage.name}{WORKFLOW}{one.name}": _digest_of_workflow(one, partial(_at, home, project))
+        f"STAGES.{stage.name}{WORKFLOW}{one.name}": _digest_of_workflow(one, partial(_at, home, str(project.folder)))
         for one in project.further.workflows.get(stage.name, ())
     }
     return described

@@ -61,18 +61,31 @@ def test_a_run_that_was_begun_before_there_were_protocols_takes_none(tmp_path: P
     assert any("SYSTEMS.ammonium.REFERENCE.protocol is fast" in one.found for one in problems), problems
 
 
-def test_files_of_a_project_that_was_moved_are_the_same_files(tmp_path: Path) -> None:
-    def at(name: str, potentials: str) -> Project:
-        found = project(tmp_path / name, REFERENCE={"type": "castep"})
-        plan = found.settings.systems["ammonium"]
-        reference = plan.reference.model_copy(update={"pseudo_dir": found.folder / potentials})
-        systems = {**found.settings.systems, "ammonium": replace(plan, reference=reference)}
-        return replace(found, settings=replace(found.settings, systems=systems))
+def with_potentials(folder: Path, potentials: str) -> Project:
+    """The project, with pseudopotentials in a folder that may be within its own."""
+    found = project(folder, REFERENCE={"type": "castep"})
+    plan = found.settings.systems["ammonium"]
+    reference = plan.reference.model_copy(update={"pseudo_dir": found.folder / potentials})
+    systems = {**found.settings.systems, "ammonium": replace(plan, reference=reference)}
+    return replace(found, settings=replace(found.settings, systems=systems))
 
-    before = note_of(at("before", "mine"))
-    assert changed_settings(before, at("after", "mine")) == []
-    (problem,) = changed_settings(before, at("changed", "others"))
-    assert "REFERENCE.pseudo_dir is" in problem.found
+
+@pytest.mark.parametrize("potentials", ["mine", "", "/elsewhere"])
+def test_files_of_a_project_that_was_moved_are_the_same_files(potentials: str, tmp_path: Path) -> None:
+    before = note_of(with_potentials(tmp_path / "before", potentials))
+    assert changed_settings(before, with_potentials(tmp_path / "after", potentials)) == []
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_other_files_are_told_by_where_they_are_in_the_project(place: str, tmp_path: Path) -> None:
+    """As its settings name them, also where it was moved: the earlier folder may be gone."""
+    before = note_of(with_potentials(tmp_path / "before", "mine"))
+    (tmp_path / "before").rename(tmp_path / "earlier")
+    (problem,) = changed_settings(before, with_potentials(tmp_path / place, "others"))
+    assert "REFERENCE.pseudo_dir is others, and the run in" in problem.found
+    assert problem.found.endswith("was started with mine.")
+    (problem,) = changed_settings(before, with_potentials(tmp_path / "outside", "/elsewhere"))
+    assert "REFERENCE.pseudo_dir is /elsewhere, and the run in" in problem.found
 
 
 def test_a_run_without_systems_does_not_go_on_with_some(tmp_path: Path) -> None:
