@@ -49,6 +49,9 @@ class Method:
         Divisions of the Brillouin zone; (1, 1, 1) for the Gamma point alone.
     k_spacing : float or None, 1/Å
         Largest distance of k points, with 2 pi in it, where the program was given this in the place of a mesh.
+    decimals : mapping of Aspect to int
+        How many the numbers of these aspects have, where the output rounds what the program was given: with two, 0.03
+        may be 0.025. Methods are equal whatever is told of it.
     """
 
     program: str
@@ -56,3 +59,4 @@ class Method:
     aspects: Mapping[Aspect, str] = field(default_factory=lambda: MappingProxyType({}))
     mesh: tuple[int, int, int] | None = None
     k_spacing: float | None = None
+    decimals: Mapping[Aspect, int] = field(default_factory=lambda: MappingProxyType({}), compare=False)

@@ -108,6 +108,7 @@ class _Set:
     def concluded(self, show: Callable[[str], None], draw: Draw | None) -> Gathered:
         """The set, which is written if it is one."""
         spool, methods = self.reading.spool, self.reading.methods
+        methods.settle()
         agreement = agreement_of(list(self._uses()))
         same = [*twins(spool, methods.ids), *lesser_free_atoms(spool, methods.ids)]
         for twin in same:

@@ -1,12 +1,13 @@
 """The methods of a set, each told by a short name."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 
 from aims_pax.calculations.method import Aspect, Method
+from aims_pax.calculations.numerals import number as number_in
 
 
 def settings_text(method: Method) -> str:
@@ -42,7 +43,15 @@ class Methods:
         """The number of a method, a new one where it was not met."""
         if self._last is not None and self._last[0] is method:
             return self._last[1]
-        key = (method.program, method.version, frozenset(method.aspects.items()), method.mesh, method.k_spacing)
+        rounded = frozenset(method.decimals.items())
+        key = (
+            method.program,
+            method.version,
+            frozenset(method.aspects.items()),
+            method.mesh,
+            method.k_spacing,
+            rounded,
+        )
         number = self._numbers.setdefault(key, len(self.known))
         if number == len(self.known):
             self.known.append(method)
@@ -50,6 +59,26 @@ class Methods:
             self.references.append(reference_text(method))
         self._last = method, number
         return number
+
+    def settle(self) -> None:
+        """Let settings that an output rounds be those that another one tells in full.
+
+        Where others tell several that would be rounded to the same, or none, they stay as they are.
+        """
+        for number, method in enumerate(self.known):
+            told = {aspect: self._in_full(method, aspect) for aspect in method.decimals}
+            found = {aspect: texts.pop() for aspect, texts in told.items() if len(texts) == 1}
+            if found:
+                settled = replace(method, aspects=MappingProxyType({**method.aspects, **found}))
+                self.known[number], self.ids[number] = settled, method_id(settled)
+                self.references[number] = reference_text(settled)
+
+    def _in_full(self, method: Method, aspect: Aspect) -> set[str]:
+        """What others of the program tell of an aspect that this one may have rounded."""
+        others = [one for one in self.known if one.program == method.program and aspect not in one.decimals]
+        texts = {one.aspects[aspect] for one in others if aspect in one.aspects}
+        rounded, n_places = method.aspects.get(aspect, ""), method.decimals[aspect]
+        return {text for text in texts if _is_rounded(text, rounded, n_places)}
 
     def facts(self, counts: Mapping[int, int]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """What is written of each name, and how many structures it has; `counts` are by number."""
@@ -67,3 +96,16 @@ class Methods:
                 "structures": sum(counts[one] for one in numbers),
             }
             yield name, MappingProxyType(facts)
+
+
+def _is_rounded(text: str, rounded: str, n_places: int) -> bool:
+    """Whether one text is the other with its numbers rounded to so many decimals, either way where two are as near."""
+    words, others = text.split(), rounded.split()
+    return len(words) == len(others) and all(
+        one == other or _is_near(number_in(one), number_in(other), 0.5001 * 10**-n_places)
+        for one, other in zip(words, others, strict=True)
+    )
+
+
+def _is_near(value: float | None, other: float | None, limit: float) -> bool:
+    return value is not None and other is not None and abs(value - other) <= limit

@@ -62,6 +62,9 @@ DISPERSIONS: Final[Mapping[int, str]] = MappingProxyType(
 )
 """By IVDW (VASP manual, IVDW)."""
 
+EXACT_DECIMALS: Final = 6
+"""With which a number of INCAR is repeated as it was given."""
+
 SMEARINGS: Final[Mapping[int, str]] = MappingProxyType(
     {-1: "Fermi", 0: "Gaussian", -2: "fixed occupations", -3: "fixed occupations", -4: "tetrahedron", -5: "tetrahedron"}
 )
@@ -93,7 +96,7 @@ def method_of(run: Run, dispersion: int | None = None) -> Method:
         Aspect.EXTRAS: _extras(run),
     }
     aspects = MappingProxyType({aspect: text for aspect, text in told.items() if text})
-    return Method(PROGRAM, run.version, aspects, run.mesh, run.k_spacing)
+    return Method(PROGRAM, run.version, aspects, run.mesh, run.k_spacing, _decimals(run))
 
 
 def _functional(run: Run) -> str:
@@ -158,6 +161,13 @@ def _smearing(run: Run) -> str:
         return ""
     name = SMEARINGS.get(kind, f"Methfessel-Paxton {kind}" if kind > 0 else f"ISMEAR {kind}")
     return name if kind < -1 or width is None else f"{name} {width:g} eV"
+
+
+def _decimals(run: Run) -> Mapping[Aspect, int]:
+    """Of the width of smearing where INCAR is not repeated, as in the OUTCAR of VASP 5: two."""
+    text = "" if number(run.given.get("SIGMA")) else run.tags.get("SIGMA", "")
+    n_places = len(text.strip().partition(".")[2])
+    return MappingProxyType({Aspect.SMEARING: n_places} if 0 < n_places < EXACT_DECIMALS else {})
 
 
 def _spin(run: Run) -> str:

@@ -9,6 +9,7 @@ import pytest
 from aims_pax.calculations.method import Aspect
 from aims_pax.calculations.registry import reader_of
 from aims_pax.calculations.step import Convergence, Ended
+from aims_pax.gathering.methods import Methods, method_id
 
 from .published import is_usable
 from .written_vasp import CELL, KILOBAR, KILOBARS, Outcar, Vasprun, is_same, moments, steps_of
@@ -217,12 +218,26 @@ def test_dispersion_is_told_among_the_steps_of_an_outcar(tmp_path: Path, line: s
     assert steps_of(tmp_path, written)[0][0].method.aspects[Aspect.DISPERSION] == text
 
 
+@pytest.mark.parametrize(("printed", "given"), [("0.03", "0.02500000"), ("0.00", "0.00258500"), ("0.20", "0.20000000")])
+def test_a_width_that_the_outcar_of_version_5_rounds_is_that_of_the_vasprun(
+    tmp_path: Path, printed: str, given: str
+) -> None:
+    rounded = steps_of(tmp_path, Outcar(settings={"SIGMA": printed}).text(moments(1)))[0][0].method
+    told = steps_of(tmp_path, Vasprun(settings={"SIGMA": given}).text(moments(1)), "vasprun.xml")[0][0].method
+    assert (rounded.decimals, told.decimals) == ({Aspect.SMEARING: 2}, {})
+    methods = Methods()
+    numbers = [methods.number_of(one) for one in (rounded, told)]
+    methods.settle()
+    assert {methods.ids[number] for number in numbers} == {method_id(told)}
+
+
 def test_what_the_user_wrote_is_more_exact_than_what_vasp_repeats(tmp_path: Path) -> None:
     echo = ("   SIGMA = 0.001 ! eV; ISMEAR = 5", "   METAGGA = R2SCAN", "   KSPACING = 0.25")
     method = steps_of(tmp_path, Outcar(version="6.3.0", echo=echo, settings={"SIGMA": "0.00"}).text(moments(1)))[0][
         0
     ].method
     assert method.aspects[Aspect.SMEARING] == "Gaussian 0.001 eV"
+    assert not method.decimals
     assert method.aspects[Aspect.FUNCTIONAL] == "R2SCAN"
 
 

@@ -30,6 +30,7 @@ class Settings:
     version: str = "1.0"
     aspects: Mapping[str, str] = field(default_factory=lambda: {"functional": "PBE", "basis": "400 eV"})
     mesh: Sequence[int] | None = (4, 4, 4)
+    decimals: Mapping[str, int] = field(default_factory=dict)
 
 
 def step(
@@ -89,6 +90,7 @@ def write(
     """An output."""
     known = settings or Settings()
     facts = {"program": known.program, "version": known.version, "aspects": known.aspects, "mesh": known.mesh}
+    facts["decimals"] = known.decimals
     end = [] if is_cut else [END, json.dumps(list(remarks))]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([HEAD, json.dumps(facts), *map(json.dumps, steps), *end]) + "\n")
@@ -100,7 +102,8 @@ def _steps(lines: Lines) -> Steps:
     facts = json.loads(next(lines))
     aspects = {Aspect(name): said for name, said in facts["aspects"].items()}
     mesh = None if facts["mesh"] is None else tuple(facts["mesh"])
-    method = Method(facts["program"], facts["version"], aspects, mesh)
+    decimals = {Aspect(name): number for name, number in facts["decimals"].items()}
+    method = Method(facts["program"], facts["version"], aspects, mesh, decimals=decimals)
     for line in lines:
         if line == END:
             return Closing(Ended.IN_ORDER, remarks=tuple(json.loads(next(lines))))

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ase.io import read
 
 from aims_pax.errors import UserError
 from aims_pax.gathering.gathered import Gathered
@@ -32,6 +33,40 @@ def test_a_setting_that_differs_is_refused_and_says_who(aspect: str, tmp_path: P
     assert wheres(found)[0] == [aspect]
     with pytest.raises(UserError, match="this: 1 structure of a/FAKEOUT; that: 1 structure of b/FAKEOUT"):
         found.require_set()
+
+
+def smeared(*told: str) -> list[Settings]:
+    """Settings by the widths that outputs tell, of which those that end in ~ are rounded to two decimals."""
+    return [
+        Settings(
+            aspects=PBE | {"smearing": f"gaussian {one.rstrip('~')} eV"},
+            decimals={"smearing": 2} if one.endswith("~") else {},
+        )
+        for one in told
+    ]
+
+
+@pytest.mark.parametrize("told", [("0.03~", "0.025"), ("0.025", "0.03~"), ("0~", "0.001"), ("0.05~", "0.05")])
+def test_what_an_output_rounds_is_what_another_tells_in_full(told: tuple[str, str], tmp_path: Path) -> None:
+    found = two(tmp_path, *smeared(*told))
+    assert wheres(found) == ([], [])
+    out = tmp_path / "set.extxyz"
+    assert gathered(tmp_path, out=str(out)).written
+    names = {atoms.info["method"] for atoms in read(out, ":")}
+    assert len(names) == 1, "it is one method, and has one name"
+    assert f"gaussian {next(one for one in told if '~' not in one)} eV" in out.with_suffix(".json").read_text("utf-8")
+
+
+@pytest.mark.parametrize("told", [("0.03~", "0.04"), ("0.03", "0.025"), ("0.03~", "0.02~"), ("0.03~", "0.036")])
+def test_what_rounding_does_not_explain_differs(told: tuple[str, str], tmp_path: Path) -> None:
+    assert wheres(two(tmp_path, *smeared(*told)))[0] == ["smearing"]
+
+
+def test_what_may_be_either_of_two_settings_stays_as_it_is_told(tmp_path: Path) -> None:
+    for number, settings in enumerate(smeared("0.025", "0.034", "0.03~")):
+        write(tmp_path / f"{number}" / "FAKEOUT", [step(0.05, seed=number)], settings=settings)
+    (problem,) = gathered(tmp_path).agreement.differences
+    assert all(f"gaussian {width} eV: 1 structure" in problem.found for width in ("0.025", "0.034", "0.03"))
 
 
 @pytest.mark.parametrize("aspect", ["dispersion", "Hubbard U", "solvation"])
