@@ -66,11 +66,11 @@ def is_free_atom(step: Step) -> bool:
 def refusal(step: Step, limits: Limits) -> tuple[Reason, str] | None:
     """Why a step can't be learned, with what is particular to it; None where it can."""
     missing = [part for part in step.missing if not (part == "forces" and is_free_atom(step))]
-    if missing:
+    if missing and step.convergence.is_believed:
         return Reason.MISSING, ", ".join(missing)
     if step.flaws:
         return Reason.FLAWED, "; ".join(step.flaws)
-    if not step.convergence.is_believed:
+    if not step.convergence.is_believed:  # after which programs may print nothing more of it
         return Reason.NOT_CONVERGED, ""
     return _absurdity(step, limits)
 

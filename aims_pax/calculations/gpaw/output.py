@@ -74,11 +74,11 @@ class GpawOutput:
                 yield from self._told(text)
             else:
                 self.settings.said(text)
-        yield from self._finished()
+        yield from self._over()
 
     def _told(self, text: str) -> Iterator[Step]:
         if text.startswith("Positions"):
-            yield from self._finished()
+            yield from self._over()
             self._atoms()
             self.convergence = Convergence.NOT_STATED
         elif text.lower().startswith("unit cell"):
@@ -150,6 +150,12 @@ class GpawOutput:
             rows = [line.replace("[", " ").replace("]", " ") for line in self.lines.take(3)]
             table = triples(rows) if len(rows) == 3 and self.lines.peek() is not None else None
             self.draft.stress = None if table is None else table[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+
+    def _over(self) -> Iterator[Step]:
+        """What is left of the atoms so far: also a cycle that ran out, after which GPAW stops and prints no energy."""
+        if self.convergence is Convergence.NOT_REACHED and self.positions is not None:
+            self.draft = Draft(self.convergence, self.positions, self.numbers, self.cell, self.pbc)
+        yield from self._finished()
 
     def _finished(self) -> Iterator[Step]:
         draft, self.draft = self.draft, None

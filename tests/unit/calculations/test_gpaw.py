@@ -9,6 +9,8 @@ from aims_pax.calculations.gpaw import output
 from aims_pax.calculations.method import Aspect
 from aims_pax.calculations.reader import Reader
 from aims_pax.calculations.step import Convergence, Ended, Step
+from aims_pax.gathering.judgement import Limits, refusal
+from aims_pax.gathering.reasons import Reason
 from tests.unit.calculations import published
 from tests.unit.calculations.damage import read_text, require_losses_told, require_survival
 
@@ -131,6 +133,20 @@ def test_old_texts_name_their_energies_otherwise() -> None:
 def test_a_cycle_that_did_not_converge_is_told() -> None:
     text = HEAD + _step(1.3575, -10.0, 0.5).replace("Converged after 13 iterations.", "Did not converge!")
     assert _only(text).convergence is Convergence.NOT_REACHED
+
+
+def test_a_cycle_after_which_gpaw_stops_is_a_step_without_energy() -> None:
+    """Versions before 26 write this with their advice, raise an error, and print no energy (gpaw/scf.py)."""
+    advice = (
+        "\nDid not converge!\n\nHere are some tips:\n\n1) Make sure the geometry and spin-state is physically sound.\n"
+    )
+    for text in (STRUCTURE.format(1.3575), _step(1.3575, -10.0, 0.5) + STRUCTURE.format(1.4)):
+        steps, _ = read_text(output.steps, HEAD + text + advice + END)
+        assert [step.convergence for step in steps[:-1]] == [Convergence.REACHED] * (len(steps) - 1)
+        assert steps[-1].convergence is Convergence.NOT_REACHED
+        assert steps[-1].missing == ("energy", "forces")
+        assert refusal(steps[-1], Limits()) == (Reason.NOT_CONVERGED, "")
+    assert len(steps) == 2
 
 
 def test_a_correction_that_was_added_outside_is_left_out_and_told() -> None:

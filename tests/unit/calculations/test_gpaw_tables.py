@@ -13,6 +13,8 @@ from aims_pax.calculations.gpaw import output, tables
 from aims_pax.calculations.method import Aspect
 from aims_pax.calculations.registry import reader_of
 from aims_pax.calculations.step import Closing, Convergence, Ended, Step
+from aims_pax.gathering.judgement import Limits, refusal
+from aims_pax.gathering.reasons import Reason
 from tests.unit.calculations import published
 from tests.unit.calculations.damage import read_text, require_losses_told, require_survival
 from tests.unit.calculations.work import work_ev
@@ -140,6 +142,7 @@ def test_a_cycle_that_ran_out_gives_no_label() -> None:
     step = only("si-unconverged")
     assert step.convergence is Convergence.NOT_REACHED
     assert step.missing == ("energy", "forces")
+    assert refusal(step, Limits()) == (Reason.NOT_CONVERGED, "")
 
 
 def test_coloured_energies_are_read() -> None:

@@ -17,6 +17,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"numbers": None}, "MISSING"),
     ({"flaws": ["it is of a machine-learned force field"]}, "FLAWED"),
     ({"convergence": "not reached"}, "NOT_CONVERGED"),
+    ({"convergence": "not reached", "energy": None, "forces": None}, "NOT_CONVERGED"),
+    ({"convergence": "not reached", "energy": None, "flaws": ["its charge is no whole one"]}, "FLAWED"),
     ({"energy": float("nan")}, "NOT_FINITE"),
     ({"stress": [float("inf")] * 6}, "NOT_FINITE"),
     ({"numbers": [14, 0]}, "ABSURD"),
