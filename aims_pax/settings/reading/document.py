@@ -114,7 +114,7 @@ def read_text(text: str, path: Path) -> Document:
     except RecursionError:
         raise SettingsError(_too_large(path)) from None
     except yaml.MarkedYAMLError as error:
-        raise SettingsError(_syntax_problem(path, error)) from None
+        raise SettingsError(_syntax_problem(path, error, text)) from None
     except yaml.YAMLError as error:
         found = " ".join(str(error).split())
         raise SettingsError(Problem(path.name, f"This is not valid YAML: {found}.")) from None
@@ -204,13 +204,76 @@ def _too_large(path: Path) -> Problem:
     return Problem(path.name, "The file is nested too deeply, or refers to itself.", "", "Write the settings out flat.")
 
 
-def _syntax_problem(path: Path, error: Any) -> Problem:
+_PLAIN_ADVICE: Final = "Each setting is a line 'name: value', indented by spaces below its section."
+
+
+def _syntax_problem(path: Path, error: Any, text: str) -> Problem:
+    """What YAML's parser refuses, in words of who wrote the file, at the line that is to be changed."""
     mark = error.problem_mark or error.context_mark
-    where = f"{path.name}, line {mark.line + 1}, column {mark.column + 1}" if mark else path.name
-    reason = error.problem or error.context or "unexpected content"
-    advice = "Each setting is a line 'name: value', indented by spaces below its section."
+    number, reason, advice = None, error.problem or error.context or "unexpected content", _PLAIN_ADVICE
+    opened = error.context_mark.line + 1 if error.context_mark else None
     if "\\t" in reason:
         reason, advice = "a tab stands where spaces are expected", "Indent with spaces; YAML forbids tabs."
     elif "expected a single document" in str(error):
         reason, advice = "a second document begins here", "Remove the line '---'."
+    elif "escape" in reason:
+        reason = "a backslash in double quotes begins a special letter"
+        advice = "Write paths with / or in single quotes: 'C:\\calc'."
+    elif opened and error.context == "while scanning a quoted scalar" and "end of stream" in reason:
+        reason, advice = f"the quote that opens in line {opened} is not closed", "Close it in the same line."
+    elif opened and (bracket := re.match(r"expected ',' or '([]}])', but got", reason)):
+        reason = f"a bracket opens in line {opened}, and before its {bracket[1]} stands something that can't be there"
+        advice = f"Close it by {bracket[1]}, and part what is within by commas."
+    elif found := re.match(r"found character ('.') that cannot start", reason):
+        reason, advice = f"a value can't begin with {found[1]}", "Put it in quotes."
+    elif mark and error.problem and (told := _misplaced(text.splitlines(), error)):
+        number, reason, advice = told
+    if number is not None:
+        return Problem(f"{path.name}, line {number}", f"This is not valid YAML: {reason}.", "", advice)
+    where = f"{path.name}, line {mark.line + 1}, column {mark.column + 1}" if mark else path.name
     return Problem(where, f"This is not valid YAML: {reason}.", "", advice)
+
+
+def _misplaced(lines: list[str], error: Any) -> tuple[int, str, str] | None:
+    """The line of a missing colon or space, or of a wrong indentation: its number, what is wrong, what to do."""
+    if "could not find expected ':'" in error.problem and error.context_mark:
+        return _without_colon(lines, error.context_mark.line)
+    at, has_value = error.problem_mark.line, "mapping values are not allowed" in error.problem
+    if error.problem.endswith(("found '-'", "found '?'")):
+        return at + 1, "items of a list and settings with names are mixed", _PLAIN_ADVICE
+    if not has_value and "block" not in error.problem:
+        return None
+    if has_value and _content(lines[at][: error.problem_mark.column]).count(":") > 0:
+        advice = "Begin a line for each setting; a text that holds a colon and a space goes into quotes."
+        return at + 1, "a second setting begins in this line", advice
+    before = next((number for number in range(at - 1, -1, -1) if _content(lines[number])), None)
+    if before is None or at >= len(lines):
+        return None
+    if _NAMED.match(lines[before]) is None and not _content(lines[before]).startswith("- "):
+        return _without_colon(lines, before)
+    column, usual = _column(lines[at]), _column(lines[before])
+    if column == usual:
+        return None
+    reason = f"this line begins in column {column}, and line {before + 1} in column {usual}"
+    return at + 1, reason, "Settings of one section begin in the same column, behind the same number of spaces."
+
+
+def _without_colon(lines: list[str], at: int) -> tuple[int, str, str]:
+    name, colon, value = _content(lines[at]).partition(":")
+    if colon and value:
+        return at + 1, "no space stands behind the colon", f"Write {name}: {value}"
+    return at + 1, f"{_content(lines[at])!r} has no colon", _PLAIN_ADVICE
+
+
+_NAMED: Final = re.compile(r"\s*(?:- )?[^\s#][^:#]*:(?:\s|$)")
+"""A line that begins with the name of a setting."""
+
+
+def _content(line: str) -> str:
+    """What a line says, without its comment; empty for comments and blank lines."""
+    return re.sub(r"(?:^|\s)#.*", "", line).strip()
+
+
+def _column(line: str) -> int:
+    """Where the name of a setting begins, from 1; behind the dash where it is the first of an item."""
+    return len(line) - len(re.sub(r"^ *(?:- +)?", "", line)) + 1

@@ -121,6 +121,31 @@ def test_what_is_no_yaml_is_said_with_its_place(tmp_path: Path, text: str | byte
         read(tmp_path, text)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("MD:\n  a: 1  # K\n    b: 2\n", "line 3: .* this line begins in column 5, and line 2 in column 3"),
+        ("MD:\n  a: 1\n    b: 2\n", "line 3: .* this line begins in column 5, and line 2 in column 3"),
+        ("MD:\n   a: 1\n\n  b: 2\n", "line 4: .* this line begins in column 3, and line 2 in column 4"),
+        ("a:\n  - b: 1\n   c: 2\n", "line 3: .* this line begins in column 4, and line 2 in column 5"),
+        ("MD:\n  b: 2\n  a 1  # K\n  c: 3\n", "line 3: .* 'a 1' has no colon"),
+        ("MD:\n  a 1\n  b: 2\n", "line 2: .* 'a 1' has no colon"),
+        ("MD\n  b: 2\n", "line 1: .* 'MD' has no colon"),
+        ("MD:\n  b: x\n  a:1\n  c: 3\n", "line 3: .* no space stands behind the colon.\n  Write a: 1"),
+        ("MD:\n  a: 1\n  b:2", "line 3: .* no space stands behind the colon"),
+        ("MD: {}\na: b: c\n", "line 2: .* a second setting begins in this line"),
+        ("MD:\n  a: [1, 2\n  b: 2\n", "line 3, column 4: .* a bracket opens in line 2, and before its ]"),
+        ("a: 'b\nc: 3\n", "the quote that opens in line 1 is not closed"),
+        ('a: "C:\\Users"\n', "a backslash in double quotes begins a special letter.\n  Write paths with /"),
+        ("a: %x\n", "line 1, column 4: .* a value can't begin with '%'.\n  Put it in quotes"),
+        ("- a\nb: 1\n", "line 2: .* items of a list and settings with names are mixed"),
+    ],
+)
+def test_what_yaml_refuses_is_said_without_its_jargon(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        read(tmp_path, text)
+
+
 def test_nested_anchors_that_multiply_are_refused(tmp_path: Path) -> None:
     bomb = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
     bomb += "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 9))
