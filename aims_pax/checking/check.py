@@ -101,7 +101,9 @@ def check_project(project: Project, stages: tuple[Stage, ...]) -> CheckReport:
                 )
             facts += [fact for _, fact in amount_facts(project, stages)]
             if project.settings_file.is_file() and project.settings.samples and project.mace.architecture.is_mace:
-                facts.append(f"time: aims-pax plan {shlex.quote(str(project.folder))} foretells it for this machine")
+                facts.append(
+                    f"time: aims-pax plan {shlex.quote(_from_here(project.folder))} foretells it for this machine"
+                )
     except RunLocked as error:
         problems += error.problems
     except UserError:
@@ -153,6 +155,17 @@ def _reason_not_writable(folder: Path) -> str | None:
         return error.strerror or type(error).__name__
 
 
+def _from_here(folder: Path) -> str:
+    """A folder as a person in the current one calls it."""
+    here = Path.cwd()
+    return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
+
+
+def _in_models(project: Project, *keys: str) -> str:
+    """File and line of a setting of mace.yaml, also of its MISC."""
+    return project.documents[1].where(keys) if project.documents else project.mace_file.name
+
+
 def _device_problems(project: Project) -> Iterator[Problem]:
     misc = project.mace.misc
     if not project.mace.architecture.is_mace:
@@ -160,7 +173,7 @@ def _device_problems(project: Project) -> Iterator[Problem]:
         return
     on_cpu, uses_cueq = runs_on_cpu(misc.device), misc.cueq is not CueqUse.NOTHING
     if on_cpu and uses_cueq and (problem := why_no_cueq(["cpu"])) is not None:
-        yield replace(problem, where=str(project.mace_file))
+        yield replace(problem, where=_in_models(project, "MISC", "enable_cueq"))
     if on_cpu and not misc.compile:
         return
     from aims_pax.committee import devices_of, missing_gpus, usable_gpus, why_nothing_compiles
@@ -169,16 +182,16 @@ def _device_problems(project: Project) -> Iterator[Problem]:
     if not missing:
         types = [device.type for device in devices_of(misc.device)]
         if uses_cueq and not on_cpu and (problem := why_no_cueq(types)) is not None:
-            yield replace(problem, where=str(project.mace_file))
+            yield replace(problem, where=_in_models(project, "MISC", "enable_cueq"))
         if misc.compile and (problem := why_nothing_compiles(devices_of(misc.device)[0])) is not None:
-            yield replace(problem, where=str(project.mace_file))
+            yield replace(problem, where=_in_models(project, "MISC", "compile"))
         return
-    asked, where = ", ".join(missing), str(project.mace_file)
+    asked, where = ", ".join(missing), _in_models(project, "MISC", "device")
     if not there:
         yield Problem(
             where,
             found=f"MISC.device is {asked}, and PyTorch finds no usable GPU here.",
-            allowed="auto | cpu | cuda",
+            allowed="auto | cpu; cuda where there is one",
             advice="Set device: auto, or run where there is a GPU and a PyTorch build for it.",
         )
     else:

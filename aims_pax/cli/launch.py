@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from aims_pax.cli.boundary import NAMING, kept_words, this_command
+from aims_pax.cli.working import working
 from aims_pax.departure import Departure
 from aims_pax.face.signals import SignalWatch
 
@@ -92,10 +93,13 @@ def _run(folder: Path, stages: Sequence[str], needed: Sequence[str], named: Name
 
     started_at = time.time()
     asked = tuple(Stage(stage) for stage in stages)
-    # Before PyTorch is imported: a typo is told in a second.
-    project = load(folder, [*asked, *map(Stage, needed)], named)
+    with working(f"looking at {folder}"):
+        # Before PyTorch is imported: a typo is told in a second.
+        project = load(folder, [*asked, *map(Stage, needed)], named)
 
-    from aims_pax.face.session import run_session
+        import aims_pax.campaign
+        import aims_pax.checking.check  # noqa: F401 - seconds, in which nothing else would be seen
+        from aims_pax.face.session import run_session
 
     return run_session(project, project.asked(asked), watch, started_at=started_at, command=this_command())
 

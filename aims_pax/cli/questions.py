@@ -14,7 +14,6 @@ import typer
 from aims_pax.errors import Problem, UserError
 
 if TYPE_CHECKING:
-    from aims_pax.frame import Frame
     from aims_pax.settings.words.answers import Answers, Conditions
     from aims_pax.settings.words.starting import Starting, Wanted
 
@@ -83,6 +82,7 @@ def asked(folder: Path, wanted: "Wanted", reference: str) -> "tuple[Wanted, str,
 
 def _structures(folder: Path, wanted: "Wanted") -> "tuple[Wanted, Starting]":
     from aims_pax.settings.words.starting import starting_structures
+    from aims_pax.settings.words.structure import account
 
     def understood(text: str) -> "tuple[Wanted, Starting]":
         files, periodic = [], wanted.periodic
@@ -96,13 +96,8 @@ def _structures(folder: Path, wanted: "Wanted") -> "tuple[Wanted, Starting]":
 
     question = f"1. Which structures to start from? Files of any format that ASE reads; {EXAMPLE}: an example."
     said, starting = _ask(question, _likely(wanted.files), understood)
-    for system in starting.systems[:MOST_NAMED]:
-        typer.echo(
-            f"   {system.name}: {_formula(system.frame)}, {system.frame.n_atoms} atoms, "
-            f"{'periodic' if system.frame.pbc.any() else 'a molecule'}"
-        )
-    if (n_more := len(starting.systems) - MOST_NAMED) > 0:
-        typer.echo(f"   and {n_more} more")
+    for line in account(starting.systems, n_named=MOST_NAMED):
+        typer.echo(f"   {line}")
     return said, starting
 
 
@@ -211,10 +206,3 @@ def _likely(given: Sequence[Path]) -> str:
         return shlex.join(map(str, given))
     found = sorted({path.name for pattern in LIKELY for path in Path().glob(pattern) if path.is_file()})
     return shlex.quote(found[0]) if len(found) == 1 else EXAMPLE
-
-
-def _formula(frame: "Frame") -> str:
-    from ase import Atoms
-
-    formula: str = Atoms(numbers=frame.numbers).get_chemical_formula()
-    return formula

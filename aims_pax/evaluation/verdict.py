@@ -261,14 +261,19 @@ def _of_labels(learned: Learned | None) -> Iterator[Reason]:
         yield Reason(Word.DOUBT, f"only {said}")
 
 
+def _milli(value: float) -> str:
+    """A thousand times a number, to three digits, and never as a power of ten."""
+    return f"{1000 * value:.0f}" if value >= 0.1 else f"{1000 * value:.3g}"
+
+
 def _of_error(measured: Measured | None) -> Iterator[Reason]:
     if measured is None:
         yield Reason(Word.DOUBT, "its error was not measured on any structure")
         return
     share = measured.force_rmse_ev_per_ang / measured.rms_force_ev_per_ang if measured.rms_force_ev_per_ang else np.inf
     word = Word.BELIEVE if share <= ERROR_DOUBTFUL else Word.DOUBT if share <= ERROR_UNUSABLE else Word.DO_NOT_USE
-    milli = f"RMSE {1000 * measured.force_rmse_ev_per_ang:.3g} of {1000 * measured.rms_force_ev_per_ang:.3g} meV/Å"
-    on = f"{measured.n_structures} {measured.what}"
+    milli = f"RMSE {_milli(measured.force_rmse_ev_per_ang)} of {_milli(measured.rms_force_ev_per_ang)} meV/Å"
+    on = f"{measured.n_structures} {measured.what if measured.n_structures != 1 else measured.what.removesuffix('s')}"
     yield Reason(word, f"forces are off by {100 * share:.2g} % of their size ({milli}, {on})")
     if measured.n_structures < FEW_MEASURED:
         yield Reason(Word.DOUBT, f"{on}: too few to know the error")

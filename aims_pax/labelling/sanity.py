@@ -239,7 +239,9 @@ class ProbeResult:
         said = [f"{name}: {_account(one.response, one.label_s, 'label')}" for name, one in self.systems.items()]
         for driver in self.drivers:
             for name, seen in driver.responses.items():
-                said.append(f"{name}, by {driver.name}: {_account(seen, None, '')}")
+                told = _account(seen, None, "")
+                if told != _account(self.systems[name].response if name in self.systems else None, None, ""):
+                    said.append(f"{name}, by {driver.name}: {told}")  # else the reference drives, as was said
         return said
 
 

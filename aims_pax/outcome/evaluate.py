@@ -65,7 +65,7 @@ class MeasuredModels:
     def text(self) -> str:
         """A heading and the table of errors."""
         table = evaluation_table(self.errors, names=self.names, product=self.product)
-        return f"{self.errors.mean.n_structures} structures of {self.data.name}\n\n{table}"
+        return f"{_structures(self.errors.mean.n_structures)} of {self.data.name}\n\n{table}"
 
     def record(self) -> dict[str, Any]:
         """The errors as plain values, with the table as ``text``."""
@@ -108,7 +108,7 @@ class MeasuredModels:
         if self.product is not None:
             name, member = self.product
             chosen = slice(member, member + 1)
-        title = f"{name}, {len(self.labels)} structures of {self.data.name}"
+        title = f"{name}, {_structures(len(self.labels))} of {self.data.name}"
         return _parity(title, self.labels, self.predictions, chosen)
 
 
@@ -287,3 +287,7 @@ def _parity(title: str, labels: Sequence[Label], predictions: Sequence[FramePred
         np.concatenate(forces, axis=1),
         np.concatenate(stress, axis=1) if stress else None,
     )
+
+
+def _structures(number: int) -> str:
+    return "1 structure" if number == 1 else f"{number} structures"

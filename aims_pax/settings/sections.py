@@ -10,6 +10,7 @@ from aims_pax.settings.cluster import CLUSTERS, ClusterSettings, InlineCluster
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.fhi_aims import FhiAimsSettings
 from aims_pax.settings.methods.reference import (
+    COMMON_NAMES,
     REFERENCE_ALIASES,
     REFERENCE_SETTINGS,
     AseCalculatorSettings,
@@ -355,10 +356,16 @@ def _tagged(
             (*keys, "type"),
             found,
             " | ".join(choices),
-            advice or (suggestion(kind, choices) if isinstance(kind, str) else ""),
+            advice or (_meant(kind, choices) if isinstance(kind, str) else ""),
         )
         return None
     return reading.section(choices[kind], {**data, "type": kind}, keys, unsettled=unsettled)
+
+
+def _meant(kind: str, choices: Mapping[str, type[Any]]) -> str:
+    """``Did you mean espresso?``, also of what a method is called elsewhere; or nothing."""
+    common = COMMON_NAMES.get(kind)
+    return f"Did you mean {common}?" if common in choices else suggestion(kind, choices)
 
 
 def _has_type(entry: Any) -> bool:

@@ -117,7 +117,11 @@ def _why(material: Material) -> str:
     if material.state:
         return "The finished models are calibrated at the end of the run."
     text = ((material.summary or {}).get("calibration") or {}).get("text")
-    return f"The run has left no calibration: {text}." if text else "The run has left no calibration."
+    return (
+        f"The run has left no calibration: {text.removeprefix('none: ')}."
+        if text
+        else "The run has left no calibration."
+    )
 
 
 # -- numbers --------------------------------------------------------------------------------------------------

@@ -52,6 +52,15 @@ def _table(folder: Path) -> Mapping[str, Pseudopotential]:
     return {}
 
 
+def _files_of(folder: Path, element: str) -> list[str]:
+    """Names of the files in a folder that seem to be pseudopotentials of an element."""
+    whose = re.compile(rf"{element}(?:[^a-z].*)?\.upf", re.IGNORECASE)
+    try:
+        return sorted(path.name for path in folder.iterdir() if whose.fullmatch(path.name))
+    except OSError:
+        return []
+
+
 def input_data(settings: EspressoSettings, elements: Sequence[str], *, n_atoms: int) -> Namelists:
     """The namelists of one calculation: what the user wrote, and the protocol where they wrote nothing.
 
@@ -116,13 +125,18 @@ def espresso_problems(settings: EspressoSettings, elements: Sequence[str]) -> li
         if not isinstance(value, Mapping) and key.lower() not in sorted_in
     ]
     if without:
+        names = _files_of(settings.pseudo_dir, without[0])[:3]
+        there = f" ({', '.join(names)}, ...)" if names else ""
         found.append(
-            f"no pseudopotential is named for {', '.join(without)}; name the files in REFERENCE.pseudopotentials, or "
-            "let REFERENCE.pseudo_dir be an SSSP library with its table SSSP_*.json"
+            f"no pseudopotential is named for {', '.join(without)}; name the files in "
+            f"REFERENCE.pseudopotentials{there}, or let REFERENCE.pseudo_dir be an SSSP library with its table "
+            "SSSP_*.json"
         )
     for element in elements:
         if element in files and not os.path.isfile(settings.pseudo_dir / files[element].file):
-            found.append(f"the pseudopotential {settings.pseudo_dir / files[element].file} was not found")
+            missing = f"the pseudopotential {settings.pseudo_dir / files[element].file} was not found"
+            names = _files_of(settings.pseudo_dir, element)
+            found.append(f"{missing}; there are {', '.join(names[:8])}" if names else missing)
     written = namelists(data).get("system", {})
     if not without and "ecutwfc" not in written and any(files[element].cutoff_wfc_ry is None for element in elements):
         found.append(

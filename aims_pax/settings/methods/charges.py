@@ -140,6 +140,8 @@ def _electron_problems(
     for (problem, keys), names in systems_by_problem.items():
         words, _, advice = problem.partition("; ")
         more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        if keys[0] == "REFERENCE" and len(names) < len(systems):
+            advice = f"say it of this structure alone: SYSTEMS.{names[0]}.multiplicity, or SYSTEMS.{names[0]}.charge"
         advice = advice or "correct it"
         found = f"{words} (structure{'s' * (len(names) > 1)} {', '.join(names[:5])}{more})."
         yield Problem(document.where(keys), found, "", f"{advice[0].upper()}{advice[1:]}.")

@@ -152,6 +152,18 @@ REFERENCE_SETTINGS: Final[dict[str, type[ReferenceSettings]]] = {
 REFERENCE_ALIASES: Final[Mapping[str, str]] = {"aims": "fhi-aims"}
 """Other spellings of REFERENCE.type that are accepted."""
 
+COMMON_NAMES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        ("qe", "pw", "pw.x", "pwscf", "quantum espresso", "quantum-espresso", "quantumespresso"), "espresso"
+    ),
+    **dict.fromkeys(("xtb", "gfn", "gfn-xtb", "gfn1", "gfn1-xtb", "gfn2", "gfn2-xtb"), "tblite"),
+    **dict.fromkeys(("dftb", "dftbplus"), "dftb+"),
+    **dict.fromkeys(("fhi aims", "fhi_aims", "fhiaims"), "fhi-aims"),
+    **dict.fromkeys(("mace", "mace-mp", "mace-off"), "teacher"),
+    **dict.fromkeys(("ase", "emt"), "ase-calculator"),
+}
+"""What a method is called elsewhere: it is suggested, and not accepted."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReferencesBySystem:

@@ -1,5 +1,6 @@
 """Sections of a document as validated settings, and everything wrong with them as problems."""
 
+import re
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -21,6 +22,9 @@ MAX_STRANGERS: Final = 50
 
 _NO_SETTING: Final = frozenset({"extra_forbidden", "invalid_key"})
 """Types of pydantic's errors for keys that are not among the fields."""
+
+_WITH_UNIT: Final = re.compile(r"\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*[A-Za-zÅ°/]+(?:\^?-?\d)?(?:[/ *][A-Za-zÅ]+)*\s*")
+"""``500 K``, ``0.01/fs``, ``5 eV/Å``."""
 
 S = TypeVar("S", bound=Section)
 
@@ -218,6 +222,8 @@ class Reading:
                     reason = "Put it in quotes if it is meant as text."
                 if not reason and info is not None and _is_number_in_quotes(details["input"], info):
                     reason = "Remove the quotes: in quotes this is text."
+                if not reason and info is not None:
+                    reason = _number_alone(details["input"], info)
                 self.add(path, f"{name} {found}.", _expected(info) if info else "", reason)
 
     def _unknown(self, model: type[Section], path: KeyPath) -> str:
@@ -277,6 +283,17 @@ def _is_number_in_quotes(value: object, info: FieldInfo) -> bool:
     """Whether a text would be the number, or true or false, that is wanted, without the quotes that make it a text."""
     is_wanted = allowed(info).startswith(("integer", "number", "true"))
     return is_wanted and isinstance(value, str) and isinstance(scalar(value.strip()), int | float)
+
+
+def _number_alone(value: object, info: FieldInfo) -> str:
+    """How a number is written that has a decimal comma, or its unit behind it; empty for anything else."""
+    if not (isinstance(value, str) and allowed(info).startswith(("integer", "number"))):
+        return ""
+    if comma := re.fullmatch(r"\s*([-+]?\d+),(\d+)\s*", value):
+        return f"Write {comma[1]}.{comma[2]}: decimals stand behind a point."
+    if unit := _WITH_UNIT.fullmatch(value):
+        return f"Write {unit[1]} alone: the unit is fixed."
+    return ""
 
 
 def _expected(info: FieldInfo) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from aims_pax.errors import Problem, SettingsError
 from aims_pax.settings.methods.engines import BoxedEngineSettings, MoleculeEngineSettings
-from aims_pax.settings.methods.reference import REFERENCE_ALIASES, REFERENCE_SETTINGS, PyscfSettings
+from aims_pax.settings.methods.reference import COMMON_NAMES, REFERENCE_ALIASES, REFERENCE_SETTINGS, PyscfSettings
 
 CRYSTAL, MOLECULE = "crystal|", "molecule|"
 """Marks of lines that are written for periodic structures only, or for molecules only."""
@@ -162,8 +162,11 @@ crystal|    {{Hamiltonian_: xTB, Hamiltonian_Method: GFN1-xTB}}""",
   protocol: balanced                     # k points, smearing, convergence: fast | balanced | stringent
 {_BOX}
   parameters:                            # of ASE's calculator Espresso; cutoffs in Ry
-molecule|    {{input_data: {{system: {{occupations: fixed}}}}}}
-crystal|    {{input_data: {{electrons: {{electron_maxstep: 100}}}}}}    # ..., system: {{ecutwfc: 50, ecutrho: 400}}""",
+    input_data:
+      # ecutwfc and ecutrho stand in the table of an SSSP library; without one write them here:
+molecule|      system: {{occupations: fixed}}      # {{occupations: fixed, ecutwfc: 50, ecutrho: 400}}
+crystal|      # system: {{ecutwfc: 50, ecutrho: 400}}
+crystal|      electrons: {{electron_maxstep: 100}}""",
         needs=(_COMMAND, "the folder pseudo: an SSSP library with its SSSP_*.json, or a file for each element"),
     ),
     "gpaw": ReferenceText(
@@ -234,7 +237,7 @@ def known_reference(named: str) -> str:
     meant = REFERENCE_ALIASES.get(named.lower(), named.lower())
     if meant in TEXTS:
         return meant
-    near = get_close_matches(meant, TEXTS, n=1)
+    near = [COMMON_NAMES[meant]] if meant in COMMON_NAMES else get_close_matches(meant, TEXTS, n=1)
     advice = f"Did you mean {near[0]}? " if near else ""
     found = f"{named!r} is not a reference that a project can be written for."
     listed = " | ".join(kind for kind in REFERENCE_SETTINGS if kind in TEXTS)

@@ -19,6 +19,7 @@ from aims_pax.settings.words.answers import BATCH_CONFIGS, NOTHING_SAID, PACKED,
 from aims_pax.settings.words.layout import aligned
 from aims_pax.settings.words.reference_text import EMBEDDED, TEXTS, known_reference, labels_crystals
 from aims_pax.settings.words.starting import NewFile, Starting, Wanted, starting_structures
+from aims_pax.settings.words.structure import account, doubts_of_driver
 from aims_pax.settings.words.workflow import WORKFLOW_FILE, stage_words, workflow_of
 
 FRICTION_PER_FS: Final = 0.01
@@ -157,6 +158,8 @@ class NewProject:
     Parameters
     ----------
     files : tuple of Path
+    structures : tuple of str
+        What was read: name, formula, atoms, and whether it is a crystal.
     notes : tuple of str
         What a person should know of the structures.
     needs : tuple of str
@@ -164,6 +167,7 @@ class NewProject:
     """
 
     files: tuple[Path, ...]
+    structures: tuple[str, ...]
     notes: tuple[str, ...]
     needs: tuple[str, ...]
 
@@ -216,7 +220,10 @@ def write_project(
     batch = answers.place.batch if answers.place is not None else ""
     of_place = (f"CLUSTER.options: what your {batch} wants, such as account and worker_init",) if batch else ()
     named = (stage_words(starting),) if answers.workflow else ()
-    return NewProject(files, (*starting.notes, *named), (*text.needs, *of_place))
+    told = tuple(account(starting.systems))
+    return NewProject(
+        files, told, (*starting.notes, *named, *doubts_of_driver(starting.systems)), (*text.needs, *of_place)
+    )
 
 
 def _write(folder: Path, texts: dict[str, str], structures: Sequence[NewFile]) -> None:
@@ -329,7 +336,7 @@ def _driver(numbers: set[int], *, periodic: bool) -> str:
     if max(numbers) > HEAVIEST_FOR_XTB:
         return f"mace-mp  # tight binding knows the elements up to Z = {HEAVIEST_FOR_XTB}"
     if periodic:
-        return "GFN1-xTB  # sane for crystals; GFN2-xTB falls apart in ionic ones"
+        return "GFN1-xTB  # for salts and diamond; not for silicon"
     return "GFN2-xTB  # fast, and sane for molecules"
 
 

@@ -77,7 +77,11 @@ def stuck_words(stopped: Sequence[Advanced], names: Sequence[str], *, n_times: i
     """
     last = next((moved for moved in stopped if moved.lacks_forces), stopped[0])
     if last.lacks_forces:
-        happened, advice = "failed", "Mend it, then the same command goes on"
+        happened = "failed"
+        advice = (
+            "Mend it, then the same command goes on; or choose another "
+            "INITIAL_DATASET_GENERATION.foundational_model, such as mace-mp or a model file, in a new folder"
+        )
     else:
         happened = "was stopped"
         advice = (

@@ -38,6 +38,13 @@ def test_what_holds_and_is_accurate_is_believed_with_the_reasons() -> None:
     assert "forces are off by 4.9 % of their size (RMSE 36 of 740 meV/Å, 30 validation structures)" in text
 
 
+def test_one_structure_and_large_forces_are_written_as_people_do() -> None:
+    few = replace(GOOD, n_structures=1, force_rmse_ev_per_ang=0.081, rms_force_ev_per_ang=1.0712)
+    text = "\n".join(judge(evidence(measured=few)).lines())
+    assert "(RMSE 81 of 1071 meV/Å, 1 validation structure)" in text
+    assert "1 validation structure: too few" in text
+
+
 @pytest.mark.parametrize("trouble", [Trouble.TORN, Trouble.APART, Trouble.WRECKED, Trouble.HOT])
 def test_one_broken_run_is_enough_for_do_not_use_and_is_said_first(trouble: Trouble) -> None:
     broken = record(failure=Failure(trouble, 0.48, "the bond O 3 - H 4 tore: 1.95 Å, where 0.97 Å is usual"))

@@ -9,7 +9,7 @@ from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 
 from aims_pax.frame import FailureReason, FloatArray, Frame, Label, LabelFailure
-from aims_pax.labelling.sanity import RATTLE_ANG, Response, SystemProbe, rattled
+from aims_pax.labelling.sanity import RATTLE_ANG, DriverProbe, ProbeResult, Response, SystemProbe, rattled, response
 
 Method = Callable[[FloatArray], tuple[float, FloatArray]]
 
@@ -115,6 +115,19 @@ def test_failed_labels_are_told_with_what_the_engine_said() -> None:
         "Its files are kept in /calc/1."
     ]
     assert probe.label_s == 2.0
+
+
+def test_driver_that_is_the_reference_is_not_told_twice() -> None:
+    frame = Frame("a", 0, 0, 0, np.array([1]), np.zeros((1, 3)))
+    pair = (frame, rattled(frame, 0))
+    labels = (Label(0.0, np.zeros((1, 3)), None, "GFN2", 2.0), Label(0.1, np.zeros((1, 3)), None, "GFN2", 2.0))
+    system = SystemProbe("GFN2", pair, labels)
+    assert system.response is not None
+    same = DriverProbe("GFN2-xTB", "KEY", "", {"a": system.response}, 0.1)
+    softer = response(pair, (0.0, 0.05), (np.zeros((1, 3)), np.zeros((1, 3))))
+    other = DriverProbe("GFN1-xTB", "KEY", "", {"a": softer}, 0.1)
+    told = ProbeResult({"a": system}, (same, other)).lines()
+    assert [line.partition(":")[0] for line in told] == ["a", "a, by GFN1-xTB"]
 
 
 def test_copies_are_the_same_each_time_and_another_for_each_system() -> None:

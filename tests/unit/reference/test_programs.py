@@ -404,6 +404,10 @@ def test_missing_pseudopotentials_cutoffs_and_unknown_keys_are_problems(tmp_path
     assert f"{tmp_path / 'Si.upf'} was not found" in problems
     assert "the cutoff is not known: set ecutwfc" in problems
     assert "ecutwcf in REFERENCE.parameters.input_data is no keyword of pw.x" in problems
+    for name in ("Si.pbe.UPF", "S.pbe.UPF", "Sn_r.upf", "Si_r.upf", "Si.txt"):
+        (tmp_path / name).touch()
+    there = "\n".join(reference.problems([14], periodic=True))
+    assert f"{tmp_path / 'Si.upf'} was not found; there are Si.pbe.UPF, Si_r.upf" in there
     gone = EngineReference(settings.model_copy(update={"pseudo_dir": tmp_path / "gone"}))
     assert any("REFERENCE.pseudo_dir" in problem for problem in gone.problems([14], periodic=True))
 

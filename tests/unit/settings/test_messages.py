@@ -55,6 +55,24 @@ def test_number_in_quotes_is_said_to_be_one(refused: Refused) -> None:
     assert message.count("Remove the quotes: in quotes this is text.") == 2
 
 
+@pytest.mark.parametrize(
+    ("written", "advice"),
+    [
+        ("500 K", "Write 500 alone: the unit is fixed."),
+        ("500K", "Write 500 alone: the unit is fixed."),
+        ("500,5", "Write 500.5: decimals stand behind a point."),
+    ],
+)
+def test_number_with_a_unit_or_a_comma_is_said_to_be_one(refused: Refused, written: str, advice: str) -> None:
+    assert f"MD.temperature is '{written}'" in (message := refused(settings(md=f"temperature: {written}")))
+    assert message.endswith(f"\n  {advice}")
+
+
+@pytest.mark.parametrize(("written", "meant"), [("qe", "espresso"), ("XTB", "tblite"), ("dftb", "dftb+")])
+def test_method_that_is_called_otherwise_elsewhere_is_suggested(refused: Refused, written: str, meant: str) -> None:
+    assert f"Did you mean {meant}?" in refused(settings(more=f"REFERENCE: {{type: {written}}}"))
+
+
 def test_many_unknown_keys_are_counted(refused: Refused) -> None:
     message = refused(settings(more="MISC: {" + ", ".join(f"a{number}: 1" for number in range(60)) + "}"))
     assert message.count("is not a setting.") == 50

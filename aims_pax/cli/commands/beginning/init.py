@@ -67,6 +67,8 @@ def init(
         wanted, reference, answers = asked(folder, wanted, reference)
     answers = replace(answers, workflow=workflow)
     project = write_project(folder, reference=reference, wanted=wanted, answers=answers)
+    for line in () if interactive else project.structures:
+        typer.echo(line)
     for path in project.files:
         typer.echo(f"wrote {path}")
     for note in project.notes:

@@ -85,6 +85,7 @@ def check(
         typer.secho(f"\n{wrapped(f'Warning: {first}', indent=2)}", fg=typer.colors.YELLOW)
         typer.echo("\n".join(wrapped(line, indent=4) for line in rest))
     if report.problems:
+        typer.echo()
         raise UserError(report.problems)
     if probe:
         _probe(project, stages)

@@ -75,6 +75,12 @@ def test_electrons_that_can_not_be_are_said_once_with_their_line(folder: Any) ->
     assert "(structure water).\n  Set it to one of 2, 4, 6, ..., or correct REFERENCE.charge (now 1)." in complaint
 
 
+def test_spin_that_fits_one_structure_alone_is_to_be_said_of_the_other(folder: Any) -> None:
+    complaint = folder.write(reference("tblite"), structure=WATER + "2\n\nO 0 0 0\nH 0 0 1\n").complaint()
+    assert "9 electrons can't have REFERENCE.multiplicity = 1 (structure water-1)." in complaint
+    assert "Say it of this structure alone: SYSTEMS.water-1.multiplicity, or SYSTEMS.water-1.charge." in complaint
+
+
 def test_charge_of_control_in_counts(folder: Any) -> None:
     species = "".join(f"species {symbol}\n  nucleus {z}\n" for symbol, z in (("O", 8), ("H", 1)))
     spin = "spin collinear\nfixed_spin_moment 1\ndefault_initial_moment 1"

@@ -42,6 +42,17 @@ def test_every_geometry_counts_however_it_is_named(files: list[str], tmp_path: P
         assert [system.name for system in load_project(folder).systems] == ["a", "b", "c"]
 
 
+def test_what_was_read_is_said(tmp_path: Path) -> None:
+    write(tmp_path / "si.cif", bulk("Si", cubic=True))
+    write(tmp_path / "no_cell.xyz", bulk("Si", cubic=True), format="xyz")
+    told = said(str(tmp_path / "one"), str(tmp_path / "si.cif"), "--strain", "0")
+    assert told.startswith("si: Si8, 8 atoms, periodic\n")
+    assert "Silicon heats up in MD by GFN1-xTB" in told
+    told = said(str(tmp_path / "two"), str(tmp_path / "no_cell.xyz"))
+    assert told.startswith("no_cell: Si8, 8 atoms, no cell, so a molecule\n")
+    assert "Silicon" not in told
+
+
 def test_placeholder_is_said(tmp_path: Path) -> None:
     assert "No --geometry was given: placeholder_ethanol.xyz is a placeholder." in said(str(tmp_path / "new"))
 
