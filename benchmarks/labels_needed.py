@@ -392,7 +392,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--seeds", nargs="+", type=int, help="1 2 3 when not given, and 1 with --quick")
     parser.add_argument("--labels", nargs="+", type=int, help="numbers of labels, in the place of the system's own")
-    parser.add_argument("--steps", type=int, help="of each training, in the place of the system's own; in another --table")
+    parser.add_argument(
+        "--steps", type=int, help="of each training, in the place of the system's own; in another --table"
+    )
     parser.add_argument("--table", type=Path, help="results/labels_needed.jsonl beside this file, when not given")
     parser.add_argument("--work", type=Path, default=Path("labels_needed"), help="folder of MD and runs")
     parser.add_argument("--show", action="store_true", help="measure nothing")
