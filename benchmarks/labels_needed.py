@@ -367,7 +367,11 @@ def measure(systems: Sequence[System], arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Measure what is missing, and print all that there is."""
     arguments = parsed()
-    systems = [one for one in systems_of(is_quick=arguments.quick).values() if one.name in arguments.systems]
+    systems = [
+        replace(one, n_steps=arguments.steps or one.n_steps)
+        for one in systems_of(is_quick=arguments.quick).values()
+        if one.name in arguments.systems
+    ]
     torch.set_num_threads(1)
     if not arguments.show:
         try:
@@ -388,6 +392,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--seeds", nargs="+", type=int, help="1 2 3 when not given, and 1 with --quick")
     parser.add_argument("--labels", nargs="+", type=int, help="numbers of labels, in the place of the system's own")
+    parser.add_argument(
+        "--steps", type=int, help="of each training, in the place of the system's own; in another --table"
+    )
     parser.add_argument("--table", type=Path, help="results/labels_needed.jsonl beside this file, when not given")
     parser.add_argument("--work", type=Path, default=Path("labels_needed"), help="folder of MD and runs")
     parser.add_argument("--show", action="store_true", help="measure nothing")
