@@ -83,7 +83,8 @@ def changed_settings(stored: str, project: Project) -> list[Problem]:
     for key, before, now in changes(stored, project):
         if when(key) is not When.NEVER:
             continue
-        said, back = f"is {now}, and the run in {project.run_folder} was started with {before}.", "Set it back"
+        new, old = _what_differs(now, before), _what_differs(before, now)
+        said, back = f"is {new}, and the run in {project.run_folder} was started with {old}.", "Set it back"
         if key in (STRUCTURES, AIMS_INPUT):
             said = f"are not those that the run in {project.run_folder} was started with."
             back = "Put the earlier files back"
@@ -96,6 +97,13 @@ def changed_settings(stored: str, project: Project) -> list[Problem]:
             advice=f"{back} to continue that run, or start a new one in another folder (MISC.output_dir).",
         )
     return list(found.values())
+
+
+def _what_differs(one: Any, other: Any) -> Any:
+    """A value as it is told beside another: of settings in a mapping only those that are not the same."""
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return one
+    return "{" + ", ".join(f"{key}: {value}" for key, value in one.items() if value != other.get(key)) + "}"
 
 
 def changes(stored: str, project: Project) -> Iterator[tuple[str, Any, Any]]:

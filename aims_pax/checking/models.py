@@ -27,13 +27,15 @@ ECP_FROM: Final = 37
 
 def hasty_finetuning(asked: Asked) -> Iterator[Doubt]:
     """A learning rate made for random weights. Matrices of low rank begin at zero, and bear it."""
-    training = asked.project.mace.training
-    if not training.perform_finetuning or training.finetuning_choice == "lora" or training.lr <= HASTY_RATE:
-        return
-    written = "" if training.is_set("lr") else ", its default"
-    found = f"TRAINING.lr is {training.lr:g}{written}, and members begin as {training.pretrained_model}."
-    advice = "Such steps are for random weights: the model forgets what it knew before it has learned."
-    yield Doubt(asked.project.where("TRAINING", "lr"), found, "1e-4 to 1e-3", advice)
+    project = asked.project
+    for one in (project, *(project.trained_as(stage) for stage in project.further.models)):
+        training = one.mace.training
+        if not training.perform_finetuning or training.finetuning_choice == "lora" or training.lr <= HASTY_RATE:
+            continue
+        written = "" if training.is_set("lr") else ", its default"
+        found = f"TRAINING.lr is {training.lr:g}{written}, and members begin as {training.pretrained_model}."
+        advice = "Such steps are for random weights: the model forgets what it knew before it has learned."
+        yield Doubt(one.where("TRAINING", "lr"), found, "1e-4 to 1e-3", advice)
 
 
 def models_left_alone(asked: Asked) -> Iterator[Doubt]:

@@ -217,7 +217,7 @@ def _initial(project: Project) -> Iterator[tuple[str, str]]:
 
 def _converge(project: Project, plan: StagePlan) -> Iterator[tuple[str, str]]:
     settings = plan.read_as(ConvergeSettings)
-    best = project.settings.is_end(plan) and settings.converge_best
+    best = project.settings.is_end(plan) and settings.converge_best and not settings.from_scratch
     whom = "the best member" if best else "all members"
     yield "converge", f"{plan.name}: {whom}, up to {_counted(settings.max_convergence_epochs, 'epoch')}"
 

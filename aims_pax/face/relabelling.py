@@ -25,6 +25,7 @@ from aims_pax.face.compositions import by_composition, charge_problems
 from aims_pax.frame import Frame, Label, LabelFailure, LabelledFrame, Split
 from aims_pax.labelling.desk import LabelDesk
 from aims_pax.protocols import LabelDone
+from aims_pax.reference.registry import build_reference
 from aims_pax.settings import Project, load_project
 from aims_pax.settings.labelling import LabellingFiles, labelling_project
 from aims_pax.stages import assembly
@@ -69,17 +70,21 @@ class Relabelled:
     ----------
     path : Path
     n_written : int
+    reference : str
+        Name of what has labelled.
     failures : mapping of int to LabelFailure
         By the place of a structure in the file, from 1.
     """
 
     path: Path
     n_written: int
+    reference: str
     failures: dict[int, LabelFailure] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """What a person reads."""
-        said = [f"wrote {self.path} ({self.n_written} structures; new labels as REF_..., those before as old_...)"]
+        by = f"{self.n_written} structures by {self.reference}"
+        said = [f"wrote {self.path} ({by}; new labels as REF_..., those before as old_...)"]
         if self.failures:
             said.append(f"left out, because they could not be labelled: {len(self.failures)}")
             said += [
@@ -153,6 +158,7 @@ class _Work:
         self._departure, self._show = departure, show
         self._books = wishes.out.with_name(f"{wishes.out.name}.labels")
         self._calculations = project.label_folder / f"relabel-{crc32(str(wishes.out.resolve()).encode()):08x}"
+        self._reference_name = build_reference(project.reference).name
         self._failed_in_row: list[int] = []
 
     def done(self) -> Relabelled:
@@ -189,7 +195,7 @@ class _Work:
         if not left and not any(True for _ in store.jobs(JobStatus.SUBMITTED)):
             return
         misc = self._project.settings.misc
-        self._show("starting what computes labels")
+        self._show(f"starting what computes labels: {self._reference_name}")
         pool = assembly.build_pool(self._project, want_stress=self._wishes.want_stress)
         self._departure.listeners.append(pool.wake)
         try:
@@ -259,7 +265,7 @@ class _Work:
                     continue
                 file.write(_text(one, label, keys))
                 n_written += 1
-        return Relabelled(self._wishes.out, n_written, failures)
+        return Relabelled(self._wishes.out, n_written, self._reference_name, failures)
 
 
 def _text(one: Given, label: Label, keys: Keys) -> str:

@@ -37,12 +37,15 @@ class Further:
         What an engine with input files is given for each system, where a stage labels by another reference.
     models : mapping of str to MaceSettings
         Models that a training begins with anew, called and seeded as those of the project.
+    documents : mapping of str to Document
+        Where the keys of these were written.
     workflows : mapping of str to tuple of Workflow
         What is played.
     """
 
     inputs: Mapping[str, Mapping[str, FhiAimsInput | AsiInput]] = field(default_factory=dict)
     models: Mapping[str, MaceSettings] = field(default_factory=dict)
+    documents: Mapping[str, Document] = field(default_factory=dict)
     workflows: Mapping[str, tuple[Workflow, ...]] = field(default_factory=dict)
 
     @property
@@ -53,6 +56,9 @@ class Further:
 
 NOTHING_FURTHER: Final = Further()
 
+NAMED_BY_THE_PROJECT: Final = "models"
+"""Stands for a name that is not used."""
+
 
 def read_further(
     folder: Path, settings: Settings, mace: MaceSettings | None, systems: Sequence[System]
@@ -61,6 +67,7 @@ def read_further(
     problems: list[Problem] = []
     inputs: dict[str, dict[str, FhiAimsInput | AsiInput]] = {}
     models: dict[str, MaceSettings] = {}
+    documents: dict[str, Document] = {}
     want_stress = mace is not None and mace.general.compute_stress
     for name, relabelling in settings.relabellings.items():
         inputs[name] = {}
@@ -71,10 +78,10 @@ def read_further(
     for plan in settings.stages:
         if not isinstance(plan.settings, ConvergeSettings) or (file := plan.settings.models) is None:
             continue
-        found, wrong = _read_models(file, folder)
+        found, document, wrong = _read_models(file, folder)
         problems += wrong
-        if found is not None and mace is not None:
-            models[plan.name] = _of_the_project(found, mace)
+        if found is not None and document is not None and mace is not None:
+            models[plan.name], documents[plan.name] = _of_the_project(found, mace), document
     workflows: dict[str, tuple[Workflow, ...]] = {}
     names = [one.name for one in systems] or list(settings.systems)
     bring_their_own = not names and settings.misc.path_to_geometry is None
@@ -83,7 +90,7 @@ def read_further(
             files = {path: [path.stem] if bring_their_own else names for path in plan.settings.workflow}
             workflows[plan.name], wrong = _read_workflows(files)
             problems += wrong
-    return Further(inputs, models, workflows), problems
+    return Further(inputs, models, documents, workflows), problems
 
 
 def further_problems(folder: Path, document: Document, systems: Sequence[System]) -> list[Problem]:
@@ -94,7 +101,7 @@ def further_problems(folder: Path, document: Document, systems: Sequence[System]
     for entry in written_stages(document)[0]:
         if entry.kind == CONVERGE:
             for path in _existing(folder, entry.written("models")):
-                problems += _read_models(path, folder)[1]
+                problems += _read_models(path, folder)[-1]
         if entry.kind == PLAY:
             problems += _read_workflows(dict.fromkeys(_existing(folder, entry.written("workflow")), names))[1]
     return problems
@@ -107,15 +114,22 @@ def _existing(folder: Path, written: object) -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def _read_models(file: Path, folder: Path) -> tuple[MaceSettings | None, list[Problem]]:
-    """The models of another mace.yaml, and everything wrong with it."""
+def _read_models(file: Path, folder: Path) -> tuple[MaceSettings | None, Document | None, list[Problem]]:
+    """The models of another mace.yaml, where its keys were written, and everything wrong with it.
+
+    What the models are called is said by the project's own file, so that this one need not say it.
+    """
     try:
         document = read_document(file)
     except SettingsError as error:
-        return None, list(error.problems)
+        return None, None, list(error.problems)
+    general = document.data.get("GENERAL")
+    if general is None or isinstance(general, Mapping):
+        general = general or {}
+        document = replace(document, data={**document.data, "GENERAL": {"name_exp": NAMED_BY_THE_PROJECT, **general}})
     found, reading = read_mace(document, folder)
     tuned = [] if found is None else finetuning_problems(found, document)
-    return found, [*document.problems, *reading.problems, *tuned]
+    return found, document, [*document.problems, *reading.problems, *tuned]
 
 
 def _read_workflows(files: Mapping[Path, Sequence[str]]) -> tuple[tuple[Workflow, ...], list[Problem]]:
@@ -138,6 +152,14 @@ def _of_the_project(models: MaceSettings, own: MaceSettings) -> MaceSettings:
     kept = ("name_exp", "seed", "compute_stress", "model_dir")
     general = models.general.model_copy(update={key: getattr(own.general, key) for key in kept})
     return models.model_copy(update={"general": general, "misc": own.misc})
+
+
+def anew(project: "Project", stage: str) -> "Project":
+    """A project with the models that a `converge` begins with, and where these were written; itself for no such."""
+    if stage not in project.further.models:
+        return project
+    documents = (project.documents[0], project.further.documents[stage]) if project.documents else ()
+    return replace(project, mace=project.further.models[stage], documents=documents)
 
 
 def relabelled(project: "Project", stage: str) -> "Project":

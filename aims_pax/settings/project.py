@@ -18,7 +18,7 @@ from aims_pax.settings.cluster import (
 from aims_pax.settings.committee.mace import MACE_SECTIONS, MaceSettings
 from aims_pax.settings.committee.reading import read_mace
 from aims_pax.settings.consistency import cross_problems
-from aims_pax.settings.further import NOTHING_FURTHER, Further, further_problems, read_further, relabelled
+from aims_pax.settings.further import NOTHING_FURTHER, Further, anew, further_problems, read_further, relabelled
 from aims_pax.settings.md import MDSettings
 from aims_pax.settings.methods.asi import AsiInput
 from aims_pax.settings.methods.charges import charge_problems, with_what_is_told
@@ -262,8 +262,7 @@ class Project:
 
     def trained_as(self, stage: str) -> "Project":
         """The same project with the models that a `converge` begins with; itself where it names none."""
-        models = self.further.models.get(stage)
-        return self if models is None else replace(self, mace=models)
+        return anew(self, stage)
 
     def on_cluster(self, cluster: ClusterSettings) -> "Project":
         """The same project with its labels computed elsewhere."""

@@ -66,10 +66,15 @@ def read_relabellings(
         there = [one for one in references if one is not None]
         if len(there) < len(references):
             continue
-        if all(one == earlier for one, earlier in zip(there, before, strict=True)):
+        if there == before:
             said = f"{stage.said('REFERENCE')} is the reference that there was."
             reading.add(keys, said, "", "Say what differs, as {xc: PBE0}, or a type with its settings.")
-        found[stage.name] = Relabelling(there[0], dict(zip(systems, there[1:], strict=True)))
+        relabelling = Relabelling(there[0], dict(zip(systems, there[1:], strict=True)))
+        name, last = next(reversed(found.items()), ("", None))
+        if relabelling == last:
+            said = f"{stage.said('REFERENCE')} is that of {name}, whose labels would all be computed again."
+            reading.add(keys, said, "", f"Leave {stage.name} out, or say what differs.")
+        found[stage.name] = relabelling
     return found
 
 

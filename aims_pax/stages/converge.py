@@ -13,6 +13,7 @@ from aims_pax.settings import ActiveLearningSettings, Project
 from aims_pax.settings.stages.converge import ConvergeSettings
 from aims_pax.settings.stages.plan import StagePlan
 from aims_pax.stages.activities import Activity
+from aims_pax.stages.beginnings.finetuning import begun_as
 from aims_pax.stages.bench import Bench
 from aims_pax.stages.states import BEFORE_CONVERGENCE, convergence_key
 
@@ -43,13 +44,16 @@ class Converge:
 
     def facts(self, project: Project) -> Iterator[str]:
         """With which models it begins, where they are new; its epochs are told elsewhere."""
-        if self._settings.from_scratch:
-            architecture = project.trained_as(self.name).mace.architecture
-            named = "" if self._settings.models is None else f" by {self._settings.models.name}"
-            network = (
-                f", {architecture.num_channels} channels, L = {architecture.max_L}" if architecture.is_mace else ""
-            )
-            yield f"{self.name}: new models of random weights{named}{network}"
+        if not self._settings.from_scratch:
+            return
+        mace = project.trained_as(self.name).mace
+        named = "" if self._settings.models is None else f" by {self._settings.models.name}"
+        if mace.training.perform_finetuning:
+            yield f"{self.name}: new models{named}, which begin as {begun_as(mace)}"
+            return
+        network = mace.architecture
+        size = f", {network.num_channels} channels, L = {network.max_L}" if network.is_mace else ""
+        yield f"{self.name}: new models of random weights{named}{size}"
 
     def run(self, bench: Bench) -> None:
         """Train as long as that helps."""
@@ -97,7 +101,9 @@ def begin_anew(bench: Bench, name: str) -> "Committee":
         return bench.existing_committee()
     with bench.stopwatch.during(Activity.STARTING):
         committee = bench.begin_anew(name, note=key)
-    diary.info("%s begins with new models of random weights", name)
+    training = bench.project.trained_as(name).mace.training
+    begun = f"that begin as {training.pretrained_model}" if training.perform_finetuning else "of random weights"
+    diary.info("%s begins with new models %s", name, begun)
     return committee
 
 

@@ -1,7 +1,7 @@
 """What drives MD where no committee does: tight binding, a foundation model, any calculator, or the reference."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -166,7 +166,9 @@ class Driven:
     ----------
     choice : DriverChoice
     setting : str
-        Where the driver is named.
+        That names the driver.
+    place : str
+        File and line of that.
     md : str
         What it drives.
     others : str
@@ -179,6 +181,7 @@ class Driven:
 
     choice: DriverChoice
     setting: str
+    place: str
     md: str
     others: str
     instead: str
@@ -192,6 +195,7 @@ def driven(project: Project, plan: StagePlan) -> Driven | None:
             return Driven(
                 initial.driving,
                 plan.said(initial.driving.key),
+                _place(project, plan, initial.driving.key),
                 md="the initial MD",
                 others="foundational_model, or initial_sampling: aimd",
                 instead="leave the model out: GFN2-xTB then drives the MD",
@@ -201,6 +205,7 @@ def driven(project: Project, plan: StagePlan) -> Driven | None:
             return Driven(
                 pretrained.choice,
                 plan.said("pretrained.model_type"),
+                _place(project, plan, "pretrained.model_type"),
                 md="the first visits",
                 others="pretrained.model_type",
                 instead="remove pretrained, and let a stage before make a dataset",
@@ -210,6 +215,7 @@ def driven(project: Project, plan: StagePlan) -> Driven | None:
             return Driven(
                 choice,
                 plan.said(choice.key),
+                _place(project, plan, choice.key),
                 md="the MD of active learning",
                 others="model_type, or use_foundational: false for the committee",
                 instead="set use_foundational: false: the committee then drives the MD",
@@ -218,11 +224,23 @@ def driven(project: Project, plan: StagePlan) -> Driven | None:
     return None
 
 
+def _place(project: Project, plan: StagePlan, key: str) -> str:
+    return project.where(*plan.keys, *key.split("."))
+
+
 def driver_problems(project: Project, driven: Driven) -> Iterator[Problem]:
     """Why the MD of a stage can't be driven as it should be.
 
     Computes nothing; of a published model that is not on this machine its server is asked.
     """
+    for one in _driver_problems(project, driven):
+        where = one.where if one.where.startswith(driven.setting) else f"{driven.setting}: {one.where}"
+        advice = one.advice or f"Name another driver, or {driven.instead}."
+        yield replace(one, where=f"{driven.place}: {where}", advice=advice)
+
+
+def _driver_problems(project: Project, driven: Driven) -> Iterator[Problem]:
+    """The same by the setting, or by a file that it names."""
     choice = driven.choice
     try:
         if choice.kind == EMBEDDED:

@@ -1,5 +1,6 @@
 """Active learning that another model than the committee drives: on springs, with EMT in the place of a foundation."""
 
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -164,6 +165,16 @@ def test_check_says_what_can_not_drive(keys: dict[str, Any], words: str, tmp_pat
     problems = check_project(loaded(copper_project(tmp_path, changes=keys)), tuple(Stage)).problems
     (found,) = [one for one in problems if "ACTIVE_LEARNING.foundational_model_settings.model_type" in one.where]
     assert words in found.found
+    assert found.where.startswith("aims_PAX.yaml, line ")
+
+
+def test_a_file_that_is_no_model_is_told_where_it_is_named(tmp_path: Path) -> None:
+    model = {"model_type": "mace", "model_path": "copper.xyz"}
+    keys = {"ACTIVE_LEARNING": {"use_foundational": True, "foundational_model_settings": model}}
+    (found,) = check_project(loaded(copper_project(tmp_path, changes=keys)), tuple(Stage)).problems
+    assert re.match(r"aims_PAX.yaml, line \d+: ACTIVE_LEARNING.foundational_model_settings.model_type: ", found.where)
+    assert "copper.xyz: can't be read as a model" in str(found)
+    assert "use_foundational: false" in found.advice
 
 
 def test_a_mace_model_must_know_the_elements(mace_model: Path, tmp_path: Path) -> None:
@@ -270,6 +281,13 @@ def test_a_run_does_not_go_on_with_another_driver(initial_copper: Path, engine: 
     shutil.copy(changed / "aims_PAX.yaml", folder / "aims_PAX.yaml")
     with pytest.raises(
         UserError, match=r"ACTIVE_LEARNING.use_foundational is False, and the run in .* was started with"
+    ):
+        run(folder, stages=ACTIVE)
+    lennard_jones = "ase.calculators.lj:LennardJones"
+    changed = copper_project(tmp_path / "third", changes=driven(lennard_jones, max_train_set_size=6))
+    shutil.copy(changed / "aims_PAX.yaml", folder / "aims_PAX.yaml")
+    with pytest.raises(
+        UserError, match=rf"foundational_model_settings is {{model_type: {lennard_jones}}}, and the run"
     ):
         run(folder, stages=ACTIVE)
     shutil.copy(tmp_path / "goes_on.yaml", folder / "aims_PAX.yaml")

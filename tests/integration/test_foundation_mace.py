@@ -2,21 +2,24 @@
 
 import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from ase import Atoms
 from ase.build import molecule
 from ase.io import write
 
 from aims_pax.batch import AtomBatch
 from aims_pax.campaign import run_campaign
-from aims_pax.checking.check import check_project
+from aims_pax.checking.check import CheckReport, check_project
 from aims_pax.committee import CommitteeForces, Ensemble, Prediction, load_models
 from aims_pax.dataset.store import RunStore
 from aims_pax.frame import Stage
+from aims_pax.protocols import Status
 from aims_pax.settings import load_project
 from aims_pax.stages import assembly
 
@@ -38,6 +41,7 @@ from .test_explore_mace import project_of as explored_project
 from .test_explore_mace import run as run_explored
 
 MOLECULES = {"water": "H2O", "methanol": "CH3OH"}
+REPLAYED = {"finetuning_choice": "multihead"}
 EXPLORE: dict[str, Any] = {"explore": FEW | {"max_loops": 1, "thr_forces": 1e-7}}
 
 
@@ -162,17 +166,80 @@ def test_members_begin_as_a_model_and_a_killed_run_goes_on_to_the_same_bits(
 
 
 def test_a_model_that_can_not_be_begun_as_is_refused(foundation: Path, tmp_path: Path) -> None:
+    """With the setting and its line: of a file, its path alone does not tell where it was named."""
     folder = water_project(tmp_path / "water", {})
-    for model, words in (
-        ("missing.model", "TRAINING.pretrained_model is missing.model, which is no file."),
-        ("mace.yaml", "can't be read as a model"),
-        ("mace-mp:enormous", "mace-mp has no model of this name."),
+    write(folder / "salt.xyz", Atoms("NaCl", [[0, 0, 0], [0, 0, 2.4]]))
+    for training, where, words in (
+        ({"pretrained_model": "missing.model"}, "pretrained_model", "is missing.model, which is no file."),
+        ({"pretrained_model": "mace.yaml"}, "pretrained_model", "can't be read as a model"),
+        ({"pretrained_model": "mace-mp:enormous"}, "pretrained_model", "mace-mp has no model of this name."),
+        (REPLAYED | {"pt_train_file": "mace.yaml"}, "pt_train_file", "mace.yaml: No structure can be read here"),
+        (REPLAYED | {"pt_train_file": "salt.xyz"}, "pt_train_file", "It holds Na, Cl, which "),
     ):
-        training = {"perform_finetuning": True, "pretrained_model": model}
         models = {key: value for key, value in TINY_MACE.items() if key != "ARCHITECTURE"}
-        (folder / "mace.yaml").write_text(yaml.safe_dump({**models, "TRAINING": training}), encoding="utf-8")
-        found = [problem.found for problem in check_project(loaded(folder), (Stage.INITIAL,)).problems]
-        assert any(words in one for one in found), found
+        written = {"perform_finetuning": True, "pretrained_model": str(foundation), **training}
+        text = yaml.safe_dump({**models, "TRAINING": written})
+        (folder / "mace.yaml").write_text(text, encoding="utf-8")
+        line = next(n for n, said in enumerate(text.splitlines(), 1) if where in said)
+        (problem,) = check_project(loaded(folder), (Stage.INITIAL,)).problems
+        assert str(problem).startswith(f"mace.yaml, line {line}: TRAINING.{where}"), str(problem)
+        assert words in str(problem)
+        assert problem.advice
+
+
+def test_new_models_may_begin_as_a_model_and_are_looked_at_by_their_own_file(foundation: Path, tmp_path: Path) -> None:
+    again = {"relabel": {"REFERENCE": {"method": "GFN1-xTB"}}}
+    tuned = {"converge": {"name": "tuned", "models": "tuned.yaml", "from_scratch": True}}
+    folder = explored_project(tmp_path, [{"collect": {"augment": AUGMENT}}, "converge", again, tuned])
+    training = {"perform_finetuning": True, "pretrained_model": "missing.model", "freeze_readouts": True}
+    (folder / "tuned.yaml").write_text(yaml.safe_dump({"TRAINING": training}), encoding="utf-8")
+
+    def report() -> CheckReport:
+        return check_project(load_project(folder, stages=(Stage.ACTIVE,)), (Stage.ACTIVE,))
+
+    (problem,) = report().problems
+    assert str(problem).startswith("tuned.yaml, line 4: TRAINING.pretrained_model is missing.model, which is no file.")
+    training |= {"pretrained_model": str(foundation)}
+    (folder / "tuned.yaml").write_text(yaml.safe_dump({"TRAINING": training}), encoding="utf-8")
+    found = report()
+    assert found.problems == ()
+    begun = f"which begin as {foundation}; all weights are trained but its readouts"
+    assert f"tuned: new models by tuned.yaml, {begun}" in found.facts
+    assert [one.where for one in found.doubts if "TRAINING.lr is 0.01, its default" in one.found] == [
+        "tuned.yaml, line 1"
+    ]
+
+
+TUNED_STAGES: list[Any] = [
+    {"collect": {"augment": AUGMENT, "ensemble_size": 2}},
+    {"converge": {"max_convergence_epochs": 3}},
+    {"learn": {"num_trajectories": 2, "max_train_set_size": 16, "skip_step_mlff": 2, "max_MD_steps": 60, "c_x": -0.3}},
+    {"converge": {"max_convergence_epochs": 3}},
+]
+
+
+@pytest.mark.dear
+@pytest.mark.parametrize("choice", ["lora", "multihead"])
+def test_members_that_begin_as_a_model_with_what_is_made_are_killed_and_come_to_the_same_bits(
+    choice: str, foundation: Path, tmp_path: Path
+) -> None:
+    write(tmp_path / "replayed.xyz", [molecule(formula) for formula in MOLECULES.values()])
+    replayed = {"pt_train_file": str(tmp_path / "replayed.xyz")} if choice == "multihead" else {}
+    whole, killed = (
+        tuned_project(tmp_path / name, TUNED_STAGES, foundation, finetuning_choice=choice, **replayed)
+        for name in ("whole", "killed")
+    )
+    run_explored(whole)
+    moments: list[Callable[[Status], bool]] = [
+        lambda now: now.stage == "collect" and now.n_labels_received >= 4,
+        lambda now: "converging, epoch 2 of" in now.activity,
+        IN_ACTIVE["first label to learn"],
+    ]
+    for moment in moments:
+        code = in_child(lambda then=moment: run_explored(killed, killing(then)))  # type: ignore[misc]
+        assert code == -signal.SIGKILL
+    run_explored(killed)
+    assert_same(outcome_of(killed), outcome_of(whole))
 
 
 def tuned_project(folder: Path, stages: list[Any], model: Path, **training: Any) -> Path:

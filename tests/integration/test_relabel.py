@@ -38,6 +38,7 @@ BOTH = (Stage.INITIAL, Stage.ACTIVE)
 RELABEL: dict[str, Any] = {"relabel": {"REFERENCE": {"calculator": WATCHED}}}
 CONVERGE: dict[str, Any] = {"converge": {"max_convergence_epochs": 3}}
 ANEW: dict[str, Any] = {"converge": {"max_convergence_epochs": 3, "from_scratch": True}}
+TWIN: dict[str, Any] = {"relabel": {"name": "twin", **RELABEL["relabel"]}}
 LABELS = [FIRST[0], FIRST[2]]
 """An initial dataset, and active learning."""
 
@@ -263,6 +264,7 @@ def test_labels_for_analysis_are_labelled_where_all_is_asked_for(engine: type[Wa
         ([*LABELS, {"relabel": {"REFERENCE": {"type": "vsap"}}}, CONVERGE], "REFERENCE.type is 'vsap'"),
         ([*LABELS, RELABEL, {"converge": {"models": "mace.yaml"}}], "Set from_scratch: true"),
         ([*LABELS, RELABEL, {"converge": {"models": "no.yaml", "from_scratch": True}}], "no.yaml"),
+        ([*LABELS, RELABEL, CONVERGE, TWIN, CONVERGE], "is that of relabel, whose labels would all be computed again"),
     ],
 )
 def test_wrong_lists_are_refused(stages: list[Any], said: str, tmp_path: Path) -> None:
@@ -282,7 +284,7 @@ def test_another_reference_by_type_has_the_charge_of_the_first(tmp_path: Path) -
 
 
 def test_another_mace_yaml_is_read_for_its_architecture(tmp_path: Path) -> None:
-    large = {**TINY_MACE, "GENERAL": {"name_exp": "large", "default_dtype": "float32", "seed": 9}}
+    large: dict[str, Any] = {"GENERAL": {"name_exp": "large", "default_dtype": "float32", "seed": 9}}
     large["ARCHITECTURE"] = {**TINY_MACE["ARCHITECTURE"], "num_channels": 16}
     project_of(tmp_path, [*LABELS, RELABEL, {"converge": {"models": "large.yaml", "from_scratch": True}}])
     (tmp_path / "large.yaml").write_text(yaml.safe_dump(large), encoding="utf-8")
@@ -292,6 +294,16 @@ def test_another_mace_yaml_is_read_for_its_architecture(tmp_path: Path) -> None:
     assert (models.general.name_exp, models.general.seed, models.general.default_dtype) == ("tiny", 1, "float32")
     said = CliRunner().invoke(program, ["check", str(tmp_path)], env={"COLUMNS": "400"})
     assert "new models of random weights by large.yaml, 16 channels" in said.output
+    assert re.search(r"converge +relabel convergence: all members, up to 500 epochs", said.output)
+
+
+@pytest.mark.parametrize("nothing_else", [{}, {"GENERAL": None}, {"GENERAL": {"default_dtype": "float64"}}])
+def test_another_mace_yaml_need_not_name_the_models(nothing_else: dict[str, Any], tmp_path: Path) -> None:
+    project_of(tmp_path, [*LABELS, RELABEL, {"converge": {"models": "large.yaml", "from_scratch": True}}])
+    text = yaml.safe_dump({"ARCHITECTURE": TINY_MACE["ARCHITECTURE"], **nothing_else})
+    (tmp_path / "large.yaml").write_text(text, encoding="utf-8")
+    models = load_project(tmp_path).trained_as("relabel convergence").mace
+    assert models.general.name_exp == "tiny"
 
 
 def test_goal_can_not_be_raised_after_its_labels_were_computed_again(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ class RelabelForecast:
         if left is not None:
             return Amounts(outset.plan.name, labels=Span.exactly(left))
         n_train = outset.sizes.of_all
-        likely = round(n_train / (1 - _valid_ratio(outset)))
+        likely = round(n_train / (1 - _kept_ratio(outset)))
         return Amounts(outset.plan.name, labels=Span(n_train, likely, inf))
 
     def after(self, outset: Outset, n_labels: float) -> Sizes:
@@ -90,12 +90,15 @@ class ValidateForecast:
         return StageForecast(amounts, Span(0.0 if amounts.labels.low == 0 else usual / 4, usual, most))
 
 
-def _valid_ratio(outset: Outset) -> float:
-    """Of the stage before it that places structures."""
+def _kept_ratio(outset: Outset) -> float:
+    """Share that validates or tests, by the stage before it that places structures."""
     names = [one.name for one in outset.project.settings.stages]
     before = names.index(outset.plan.name) if outset.plan.name in names else len(names)
-    ratios = [getattr(one.settings, "valid_ratio", None) for one in outset.project.settings.stages[:before]]
-    return next((ratio for ratio in reversed(ratios) if ratio is not None), USUAL_VALID_RATIO)
+    for one in reversed(outset.project.settings.stages[:before]):
+        ratio = getattr(one.settings, "valid_ratio", None)
+        if ratio is not None:
+            return float(ratio) + float(getattr(one.settings, "test_ratio", 0.0))
+    return USUAL_VALID_RATIO
 
 
 def _label_s(outset: Outset, pacing: "Pacing") -> float:

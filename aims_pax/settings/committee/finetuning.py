@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from aims_pax.settings.reading.kinds import AnyCase, Count, Positive, ProjectPath, Text
+from aims_pax.settings.reading.kinds import AnyCase, Count, ExistingFile, Positive, Text
 from aims_pax.settings.section import Contradiction, Section
 
 FREEZE = ("freeze_embedding", "freeze_interactions", "freeze_products", "freeze_readouts")
@@ -43,7 +43,7 @@ class FineTuningSettings(Section):
     lora_freeze_A: bool = Field(  # noqa: N815  the name in the files
         False, description="Whether the first of the two matrices stays as it was drawn."
     )
-    pt_train_file: ProjectPath | None = Field(
+    pt_train_file: ExistingFile | None = Field(
         None,
         description="For multihead: structures like those that the foundation model was trained on (.xyz, .extxyz, "
         "ase's other formats). Labels in it are not read. With each batch as many of them are trained on.",

@@ -7,9 +7,9 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from aims_pax.errors import Problem, UserError
+from aims_pax.errors import ModelError, Problem, StructureError, UserError
 from aims_pax.frame import Frame
-from aims_pax.reference.embedded.model_file import URL_TABLES, published_urls
+from aims_pax.reference.embedded.model_file import URL_TABLES, elements_of, published_file, published_urls
 from aims_pax.settings import Project
 from aims_pax.settings.committee.mace import MaceSettings
 from aims_pax.stages.driver import mace_model_problems
@@ -93,42 +93,71 @@ def as_its_model(project: Project) -> Project:
 
 def finetuning_problems(project: Project) -> Iterator[Problem]:
     """Why members can't begin as the model. Loads it, where there is one; of a published one its server is asked."""
-    for mace in (project.mace, *project.further.models.values()):
-        if not mace.training.perform_finetuning:
-            continue
-        family, name = _named(mace, project.folder)
-        if family == "mace" and not Path(name).is_file():
-            found = f"{KEY} is {mace.training.pretrained_model}, which is no file."
-            allowed = f"a file, or {' or '.join(f'{one}:NAME' for one in URL_TABLES)}"
-            yield Problem(str(project.mace_file), found, allowed, "Correct the path.")
-            continue
-        if family != "mace" and name not in published_urls(family):
-            found = f"{KEY} is {mace.training.pretrained_model}, and {family} has no model of this name."
-            yield Problem(str(project.mace_file), found, ", ".join(published_urls(family)), "Correct the name.")
-            continue
-        setting, instead = f"{project.mace_file}: {KEY}", "set perform_finetuning: false"
-        try:
-            problems = list(mace_model_problems(project, family, name, setting=setting, instead=instead))
-            replayed_frames(mace, project.folder)
-            if not problems and family == "mace":
-                foundation_of(mace, project.folder, set(project.elements))
-        except UserError as error:
-            problems = list(error.problems)
-        yield from problems
+    for one in (project, *(project.trained_as(stage) for stage in project.further.models)):
+        if one.mace.training.perform_finetuning:
+            yield from _model_problems(one)
+
+
+def _model_problems(project: Project) -> Iterator[Problem]:
+    mace, where = project.mace, project.where("TRAINING", "pretrained_model")
+    family, name = _named(mace, project.folder)
+    if family == "mace" and not Path(name).is_file():
+        found = f"{KEY} is {mace.training.pretrained_model}, which is no file."
+        allowed = f"a file, or {' or '.join(f'{one}:NAME' for one in URL_TABLES)}"
+        yield Problem(where, found, allowed, "Correct the path.")
+        return
+    if family != "mace" and name not in published_urls(family):
+        found = f"{KEY} is {mace.training.pretrained_model}, and {family} has no model of this name."
+        yield Problem(where, found, ", ".join(published_urls(family)), "Correct the name.")
+        return
+    try:
+        setting, instead = f"{where}: {KEY}", "set perform_finetuning: false"
+        problems = list(mace_model_problems(project, family, name, setting=setting, instead=instead))
+        problems += _replay_problems(project, published_file(family, name) or Path(name))
+        if not problems and family == "mace":
+            foundation_of(mace, project.folder, set(project.elements))
+    except StructureError as error:
+        replay = project.where("TRAINING", "pt_train_file")
+        problems = [replace(one, where=f"{replay}: TRAINING.pt_train_file: {one.where}") for one in error.problems]
+    except ModelError as error:
+        advice = "Name another file, or a published model such as mace-mp:medium."
+        problems = [
+            replace(one, where=f"{where}: {KEY}: {one.where}", advice=one.advice or advice) for one in error.problems
+        ]
+    yield from problems
+
+
+def _replay_problems(project: Project, file: Path) -> Iterator[Problem]:
+    """The model, if its file is there, labels what is replayed, and must know its elements."""
+    frames = replayed_frames(project.mace, project.folder)
+    known = elements_of(file) if file.is_file() else None
+    replayed = sorted({int(number) for frame in frames for number in frame.numbers})
+    if known is not None and (foreign := [number for number in replayed if number not in known]):
+        from ase.data import chemical_symbols
+
+        symbols, all_known = (", ".join(chemical_symbols[z] for z in numbers) for numbers in (foreign, known))
+        where = f"{project.where('TRAINING', 'pt_train_file')}: TRAINING.pt_train_file"
+        found = f"It holds {symbols}, which {project.mace.training.pretrained_model} does not know."
+        yield Problem(where, found, f"structures of {all_known}", "Take the others out.")
 
 
 def finetuning_facts(project: Project) -> Iterator[str]:
     """What members begin as."""
-    training = project.mace.training
-    if not training.perform_finetuning:
-        return
+    if project.mace.training.perform_finetuning:
+        yield f"models: all members begin as {begun_as(project.mace)}"
+
+
+def begun_as(mace: MaceSettings) -> str:
+    """A foundation model, and what of it is trained, in words."""
+    training = mace.training
     kept = ", ".join(key.removeprefix("freeze_") for key in training.frozen)
+    whole = f"all weights are trained but its {kept}" if kept else "all weights are trained"
     how = {
-        "naive": f"all weights are trained but its {kept}" if kept else "all weights are trained",
+        "naive": whole,
         "lora": f"matrices of rank {training.lora_rank} beside its layers are trained",
-        "multihead": f"all weights are trained, and a second head remembers it by {training.pt_train_file}",
+        "multihead": f"{whole}, and a second head remembers it by {training.pt_train_file}",
     }[training.finetuning_choice]
-    yield f"models: all members begin as {training.pretrained_model}; {how}"
+    return f"{training.pretrained_model}; {how}"
 
 
 def _named(mace: MaceSettings, folder: Path) -> tuple[str, str]:
