@@ -155,7 +155,11 @@ def _rows(
             truth,
             least=quantity.least,
             is_detail=quantity.is_detail,
-            blocks={method: some[key].blocks for method, some in own.items() if key in some and method != reference},
+            blocks={
+                method: some[key].blocks
+                for method, some in own.items()
+                if key in some and some[key].blocks and method != reference
+            },
             reference_blocks=own[reference][key].blocks if truth is not None and reference is not None else (),
         )
 
