@@ -13,9 +13,16 @@ from aims_pax.evaluation.properties import USUAL, Method, Property
 from aims_pax.evaluation.properties.dynamics.structure import StructureInMotion
 from aims_pax.outcome.properties.asked import properties_named, structures_given, surfaces_named
 from aims_pax.outcome.properties.findings import PropertyFindings
-from aims_pax.outcome.properties.methods import by_calculator, distinct, named_method, require_elements
+from aims_pax.outcome.properties.methods import (
+    by_calculator,
+    by_trajectories,
+    distinct,
+    named_method,
+    require_elements,
+)
 from aims_pax.outcome.properties.reference import REFERENCE, reference_of
 from aims_pax.outcome.properties.validate import Inquiry, Validation
+from aims_pax.outcome.structure.trajectories import OPTION, is_trajectory
 from aims_pax.settings import Project
 from aims_pax.settings.project import load_project
 
@@ -48,7 +55,8 @@ def validate(
         Each a model file, a folder of models (their mean speaks), ``GFN1-xTB``, ``mace-mp``, an import path of an ASE
         calculator; or a calculator.
     against : str, path, ASE calculator or None
-        The same; or ``reference``: that of `project`, as also where a project alone is given.
+        The same; or ``reference``: that of `project`, as also where a project alone is given; or, for `structure`
+        alone, a file of structures that something else has moved.
     properties : sequence of str or Property
         By their names, or with settings of their own.
     project : Project, its folder, or None
@@ -129,7 +137,7 @@ class Request:
         is_of_project = self.against == REFERENCE or (self.against is None and self.project is not None)
         reference = None
         if self.against is not None and not is_of_project:
-            reference = _tried(lambda: self._method(self.against, "--against", structures), problems)
+            reference = _tried(lambda: self._opponent(structures, properties), problems)
         project = _tried(self._project, problems) if is_of_project and self.project is not None else None
         if problems:
             raise UserError(problems)
@@ -163,6 +171,12 @@ class Request:
 
     def _model(self, word: Any, structures: "Mapping[str, Atoms]", problems: list[Problem]) -> Method | None:
         return _tried(lambda: self._method(word, "--models", structures), problems)
+
+    def _opponent(self, structures: "Mapping[str, Atoms]", properties: Sequence[Property]) -> Method | None:
+        """What models are compared with, but for a project's reference; None for a file of unknown structures."""
+        if isinstance(self.against, str | Path) and is_trajectory(word := str(self.against)):
+            return by_trajectories(word, structures, properties) if structures else None
+        return self._method(self.against, OPTION, structures)
 
     def _method(self, word: Any, key: str, structures: "Mapping[str, Atoms]") -> Method:
         if isinstance(word, str | Path):

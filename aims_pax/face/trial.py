@@ -11,7 +11,7 @@ from aims_pax.outcome.drivers import usual_driver
 from aims_pax.outcome.heldout.heldout_plan import HeldoutPlan
 from aims_pax.outcome.heldout.heldout_set import HeldoutParts, HeldoutSet
 from aims_pax.outcome.rival import Rival
-from aims_pax.outcome.structure.films import is_trajectory
+from aims_pax.outcome.structure.trajectories import is_trajectory
 from aims_pax.outcome.verify import Drive, Subject, Verification, Wishes, heldout_name, measure_heldout
 from aims_pax.settings import Project
 from aims_pax.settings.project import load_project

@@ -8,8 +8,9 @@ from aims_pax.departure import Departure
 from aims_pax.evaluation.structure import Run
 from aims_pax.outcome.dihedrals.findings import Compared, Uncompared
 from aims_pax.outcome.dihedrals.opponent import Opponent, compare_dihedrals, driving_name
-from aims_pax.outcome.structure.films import Films, is_trajectory, runs_in
+from aims_pax.outcome.structure.films import Films
 from aims_pax.outcome.structure.findings import ComparedStructure, compare_structures
+from aims_pax.outcome.structure.trajectories import is_trajectory, runs_in
 from aims_pax.outcome.verify import Heldout, Subject, Verification, Wishes, try_dynamics
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aims_pax.frame import FloatArray
-from aims_pax.report.style import BLUE, GREY, INK, ORANGE, panels
+from aims_pax.report.style import BLUE, GREY, INK, ORANGE, legend_above, panels, raise_title
 
 
 def draw_analysis(
@@ -41,7 +41,7 @@ def draw_analysis(
             title="While the committee learns", xlabel="label of active learning", ylabel="largest of any atom (eV/Å)"
         )
         course.set_yscale("log")
-        course.legend(loc="upper right")
+        legend_above(course)
         scatter.scatter(score[~is_unbiased], error[~is_unbiased], s=14, color=GREY, alpha=0.5, lw=0, label="picked")
         scatter.scatter(score[is_unbiased], error[is_unbiased], s=22, color=BLUE, lw=0, label="not picked for it")
         both = np.concatenate([score, error])
@@ -51,10 +51,11 @@ def draw_analysis(
         told = "too few for a correlation" if correlation is None else f"correlation {correlation:.2f}"
         scatter.set(title=f"Unsure where it is wrong? {told}", xlabel="deviation before the label (eV/Å)")
         scatter.set_ylabel("true error (eV/Å)")
-        scatter.legend(loc="lower right")
+        legend_above(scatter)
         known = [(index + 1, value) for index, value in enumerate(windows) if value is not None]
         if known:
             parts.bar([part for part, _ in known], [value for _, value in known], color=BLUE, width=0.7)
         parts.axhline(0.0, color=INK, lw=0.8)
         parts.set(title="Correlation over the run", xlabel="part of the run", ylabel="Pearson correlation")
+        raise_title(parts)
         parts.set(ylim=(-1, 1), xlim=(0.4, len(windows) + 0.6), xticks=range(1, len(windows) + 1))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -27,6 +28,9 @@ MOST_SPANNED: Final = 1e4
 
 WIDE: Final = 500.0
 """The same, from which on an axis has no room for more than powers of ten."""
+
+LINE_PITCH: Final = 1.7
+"""From one line of a legend to the next, in sizes of its letters."""
 
 GRID: Final = "#ECECEC"
 PAPER: Final = "#FFFFFF"
@@ -106,6 +110,31 @@ def plain_log(axis: "Axis", *, is_wide: bool = False) -> None:
     axis.set_major_locator(LogLocator(subs=(1.0,) if is_wide else (1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
+
+
+def legend_above(axes: "Axes", *, n_columns: int = 3) -> None:
+    """Names of what was drawn between the title and the axes, where they cover no points however these lie."""
+    legend = axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=n_columns,
+        borderaxespad=0.0,
+        handlelength=1.2,
+        handletextpad=0.5,
+        columnspacing=1.4,
+    )
+    raise_title(axes, n_lines=ceil(len(legend.get_texts()) / n_columns))
+
+
+def raise_title(axes: "Axes", *, n_lines: int = 1) -> None:
+    """The title higher by lines of a legend: also where there is none, so that it stands level with those beside it."""
+    from matplotlib import rcParams
+    from matplotlib.font_manager import FontProperties
+
+    line_pt = LINE_PITCH * FontProperties(size=rcParams["legend.fontsize"]).get_size_in_points()
+    axes.set_title(
+        axes.get_title(loc=rcParams["axes.titlelocation"]), pad=rcParams["axes.titlepad"] + n_lines * line_pt
+    )
 
 
 def density_colours() -> "Colormap":

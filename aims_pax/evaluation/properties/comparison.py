@@ -1,7 +1,7 @@
 """Numbers of several methods side by side, and how far they are from those of a reference."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import gcd
 from typing import Final
 
@@ -69,6 +69,8 @@ class Row:
         By model, as in :class:`~aims_pax.evaluation.properties.property.Quantity`; nothing where there is no chance.
     reference_blocks : tuple of float
         The same of the reference.
+    is_paired : bool
+        Whether pieces of both at the same times had the same noise.
     """
 
     property_name: str
@@ -82,6 +84,7 @@ class Row:
     is_detail: bool = False
     blocks: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     reference_blocks: tuple[float, ...] = ()
+    is_paired: bool = True
 
     def half_width(self, model: str | None) -> float | None:
         """Half of the 95 % interval of a model's number, or of that of the reference (None); None without one."""
@@ -98,7 +101,8 @@ class Row:
         if not blocks or not self.reference_blocks:
             return None
         first, second = np.array(blocks), np.array(self.reference_blocks)
-        return mean_of(first - second) if len(first) == len(second) else difference_of(first, second)
+        is_paired = self.is_paired and len(first) == len(second)
+        return mean_of(first - second) if is_paired else difference_of(first, second)
 
     def likeness(self, model: str) -> Likeness | None:
         """Whether a model differs from the reference by more than chance; None where nothing of it is chance.
@@ -131,7 +135,9 @@ def rows_of(entries: Sequence[Entry], *, reference: str | None) -> tuple[Row, ..
     for name, structure in dict.fromkeys((one.property_name, one.structure) for one in entries):
         those = [one for one in entries if (one.property_name, one.structure) == (name, structure)]
         own = {one.method: _quantities(one, entries) for one in those if isinstance(one.outcome, Measured)}
-        found += _rows(name, structure, own, reference=reference)
+        some = _rows(name, structure, own, reference=reference)
+        is_paired = not any(isinstance(one.outcome, Measured) and one.outcome.has_own_noise for one in those)
+        found += some if is_paired else [replace(row, is_paired=False) for row in some]
         found += _rows_crossed(name, structure, those, own.get(reference or "", {}))
         if reference is not None:
             found += _rows_of_curves(name, structure, those, reference)
@@ -155,7 +161,11 @@ def _rows(
             truth,
             least=quantity.least,
             is_detail=quantity.is_detail,
-            blocks={method: some[key].blocks for method, some in own.items() if key in some and method != reference},
+            blocks={
+                method: some[key].blocks
+                for method, some in own.items()
+                if key in some and some[key].blocks and method != reference
+            },
             reference_blocks=own[reference][key].blocks if truth is not None and reference is not None else (),
         )
 

@@ -115,6 +115,8 @@ class Measured:
         Structures that another method may judge, by what :meth:`Judged.judged` calls them.
     course : tuple of sequences of Frame
         Runs of atoms that moved, of which :meth:`Together.together` makes numbers.
+    has_own_noise : bool
+        Whether these were moved by noise that other methods did not have: pieces of both are no pairs.
     """
 
     quantities: tuple[Quantity, ...]
@@ -122,6 +124,7 @@ class Measured:
     remarks: tuple[str, ...] = ()
     geometries: "Mapping[str, Atoms]" = field(default_factory=dict)
     course: tuple[Sequence[Frame], ...] = ()
+    has_own_noise: bool = False
 
     def __post_init__(self) -> None:
         wrong = [one.words for one in self.quantities if not np.isfinite(one.value)]

@@ -1,6 +1,6 @@
 """One structure in the hands of one method: energies, forces, relaxations, each looked at before it is believed."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,7 +12,7 @@ import numpy as np
 from aims_pax.evaluation.properties.property import Unmeasurable
 from aims_pax.evaluation.properties.shape import solid_axes
 from aims_pax.evaluation.properties.symmetry import keep_symmetry
-from aims_pax.frame import FloatArray
+from aims_pax.frame import FloatArray, Frame
 from aims_pax.reference.ase_adapter import foreign_code
 from aims_pax.reference.calculation import ENGINE_ERRORS, raised_words
 from aims_pax.reference.electrons import ground_state_multiplicity
@@ -60,6 +60,8 @@ class Method:
         Energies of free atoms that a model was given, and adds to whatever it says: they are its zero.
     remarks : tuple of str
         What a reader of its numbers should know.
+    runs : mapping of str to sequences of Frame
+        By the names of structures, what it has moved already; it computes nothing then. None of most methods.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Method:
     free_atom: Callable[[int], float] | None = None
     given_atoms_ev: Mapping[int, float] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    runs: Mapping[str, Sequence[Sequence[Frame]]] = field(default_factory=dict)
 
 
 class Specimen:

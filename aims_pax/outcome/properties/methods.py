@@ -1,13 +1,17 @@
 """What computes properties, by the words that name it: models, tight binding, any calculator of ASE."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from aims_pax.atoms import frame_of
 from aims_pax.errors import ModelError, Problem, UserError
-from aims_pax.evaluation.properties import Method
+from aims_pax.evaluation.blocks import LEAST_BLOCKS
+from aims_pax.evaluation.properties import Method, Property, Unmeasurable
+from aims_pax.evaluation.properties.dynamics.structure import StructureInMotion
 from aims_pax.outcome.drivers import FOUNDATIONS, XTB
+from aims_pax.outcome.structure.trajectories import OPTION, SUFFIXES, runs_in
 from aims_pax.reference.ase_adapter import foreign_code, import_callable
 from aims_pax.reference.calculation import ENGINE_ERRORS, raised_words
 from aims_pax.settings.methods.reference import XtbMethod
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
 
 ALLOWED: Final = f"a model file | a folder of them | {' | '.join((*XTB, *FOUNDATIONS))} | package.module:Callable"
 """What a model may be called; the same words as those of ``aims-pax verify --against``."""
+
+RECORDED: Final = f"with {StructureInMotion.NAME} alone a file of structures ({', '.join(SUFFIXES)})"
+"""What a model may be compared with besides."""
 
 GAMMA_ONLY: Final = "computes crystals at the Gamma point only: numbers of cells below some 10 Å are not the crystal's"
 
@@ -55,7 +62,12 @@ def named_method(word: str, *, key: str, device: str) -> Method:
         models = load_models(_committee(path, key=key), device=devices_of(device), dtype=PRECISION)
         return by_models(path.resolve().name, models)
     if path.is_file():
-        return by_models(path.name, load_models([path], device=devices_of(device), dtype=PRECISION))
+        try:
+            return by_models(path.name, load_models([path], device=devices_of(device), dtype=PRECISION))
+        except ModelError as error:
+            advice = f"If it is a trajectory: ase convert {word} run.extxyz writes it as one that is read."
+            hint = advice if key == OPTION else ""
+            raise ModelError([replace(one, advice=one.advice or hint) for one in error.problems]) from error
     if word in FOUNDATIONS:
         try:
             return by_models(word, load_foundation(word, "small", device=devices_of(device), dtype=PRECISION))
@@ -64,7 +76,48 @@ def named_method(word: str, *, key: str, device: str) -> Method:
             raise ModelError([Problem(key, one.found, one.allowed, advice) for one in error.problems]) from error
     if ":" in word:
         return _imported(word, key=key)
-    raise UserError(Problem(key, f"is {word!r}, and there is no such model, file or folder.", ALLOWED))
+    allowed = f"{ALLOWED} | {RECORDED}" if key == OPTION else ALLOWED
+    raise UserError(Problem(key, f"is {word!r}, and there is no such model, file or folder.", allowed))
+
+
+def by_trajectories(word: str, structures: "Mapping[str, Atoms]", properties: Sequence[Property]) -> Method:
+    """What something else has moved, of a file: it says of `structure` what it was like, and computes nothing.
+
+    Parameters
+    ----------
+    word : str
+        A file of structures, as :func:`~aims_pax.outcome.structure.trajectories.is_trajectory` knows it.
+    structures : mapping of str to Atoms
+        Each of which it holds runs of.
+    properties : sequence of Property
+
+    Raises
+    ------
+    UserError
+        Other properties are asked for, or it holds too little or something else.
+    """
+    where, name = f"{OPTION} {word}", Path(word).name
+    others = ", ".join(one.NAME for one in properties if not isinstance(one, StructureInMotion))
+    if others:
+        found = f"holds structures that were moved, of which there is no {others}."
+        advice = "Other properties are computed: they need a model, a program or the reference of a project."
+        raise UserError(Problem(where, found, f"--properties {StructureInMotion.NAME}", advice))
+    advice = f"Name a structure of the file, which is written by: ase convert -n 0 {word} start.extxyz"
+    starts = [frame_of(atoms, system=key) for key, atoms in structures.items()]
+    runs = runs_in(word, starts, advice=advice)
+    counts = {key: sum(map(len, runs.get(key, ()))) for key in structures}
+    problems = [
+        Problem(where, f"holds {n or 'no'} structures of {key}.", f"{LEAST_BLOCKS} structures at least, of a long run")
+        for key, n in counts.items()
+        if n < LEAST_BLOCKS
+    ]
+    if problems:
+        raise UserError(problems)
+    return Method(name, _computes_nothing, runs=runs)
+
+
+def _computes_nothing(_: "Atoms") -> Any:
+    raise Unmeasurable("a file of structures computes nothing")
 
 
 def by_models(name: str, models: "Predictor") -> Method:

@@ -1,25 +1,16 @@
-"""Structures of runs that are moved anyway, kept as they go by; and those of a trajectory file."""
+"""Structures of runs that are moved anyway, kept as they go by."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
-from aims_pax.atoms import frame_of
-from aims_pax.errors import Problem, UserError
 from aims_pax.evaluation.stability import Conditions
 from aims_pax.evaluation.structure import Run
 from aims_pax.frame import Frame
 from aims_pax.outcome.trial import TrialRun
-from aims_pax.settings.systems import structures_of
 
 SPACING_PS: Final = 0.05
 """Between two structures that are kept: nearer ones are nearly the same."""
-
-SUFFIXES: Final = (".xyz", ".extxyz", ".traj")
-"""Of files that hold trajectories."""
-
-OPTION: Final = "--against"
 
 
 class Film:
@@ -77,35 +68,3 @@ class Films:
         """Those of a system of which something was seen after its beginning."""
         films = [film for film in self._films.get(temperature_k, ()) if film.system == system]
         return [settled for film in films if (settled := film.settled)]
-
-
-def is_trajectory(word: str) -> bool:
-    """Whether a word names a file of structures, and no model."""
-    path = Path(word).expanduser()
-    return path.suffix.lower() in SUFFIXES and path.is_file()
-
-
-def runs_in(word: str, starts: Sequence[Frame]) -> dict[str, list[Run]]:
-    """Trajectories of a file, by the system that has the same atoms in the same order.
-
-    What stands under `trajectory` on the comment line parts trajectories of one system.
-
-    Raises
-    ------
-    UserError
-        The file can't be read, or holds other atoms.
-    """
-    path = Path(word).expanduser()
-    found: dict[tuple[str, str], list[Frame]] = {}
-    for number, atoms in enumerate(structures_of(path.resolve(), Path.cwd()), start=1):
-        known = [one.system for one in starts if one.numbers.tolist() == atoms.numbers.tolist()]
-        if not known:
-            formula, names = atoms.get_chemical_formula(), ", ".join(one.system for one in starts)
-            problem = f"Structure {number} is {formula}, and no system has these atoms in this order."
-            raise UserError(Problem(f"{OPTION} {word}", problem, f"structures of {names}"))
-        key = (known[0], str(atoms.info.get("trajectory", "")))
-        found.setdefault(key, []).append(frame_of(atoms, system=known[0], trajectory=0))
-    runs: dict[str, list[Run]] = {}
-    for (system, _), frames in found.items():
-        runs.setdefault(system, []).append(frames)
-    return runs

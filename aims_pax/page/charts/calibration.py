@@ -9,7 +9,7 @@ from aims_pax.outcome.errors.analysis import UNBIASED
 from aims_pax.page.comparison import blocked_correlation
 from aims_pax.page.figure import Absent, Figure, Panel
 from aims_pax.page.material import Material
-from aims_pax.report.style import BLUE, GREY, INK, ORANGE, log_axis, plain_log
+from aims_pax.report.style import BLUE, GREY, INK, ORANGE, legend_above, log_axis, plain_log, raise_title
 from aims_pax.report.table import Table
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _scatter(axes: "Axes", deviation: FloatArray, error: FloatArray, unbiased: B
             )
     _on_equal_axes(axes, np.concatenate([deviation, error]))
     axes.set(title="Each label", xlabel="deviation before (eV/Å)", ylabel="true error (eV/Å)")
-    axes.legend(loc="lower right")
+    legend_above(axes)
 
 
 def _calibration(axes: "Axes", deviation: FloatArray, error: FloatArray) -> None:
@@ -97,6 +97,7 @@ def _calibration(axes: "Axes", deviation: FloatArray, error: FloatArray) -> None
     _on_equal_axes(axes, np.concatenate([said, true]))
     labels = f"{min(map(len, parts))} labels" if n_bins > 1 else "all labels"
     axes.set(title=f"Calibration, {labels} a point", xlabel="deviation, RMS (eV/Å)", ylabel="true error, RMS (eV/Å)")
+    raise_title(axes)
 
 
 def _course(axes: "Axes", deviation: FloatArray, error: FloatArray) -> None:
@@ -105,7 +106,7 @@ def _course(axes: "Axes", deviation: FloatArray, error: FloatArray) -> None:
     axes.scatter(number, deviation, s=10, color=BLUE, lw=0, alpha=0.8, label="deviation", rasterized=is_dense)
     axes.set(title="While the committee learns", xlabel="label, in the order asked for", ylabel="eV/Å")
     log_axis(axes, np.concatenate([deviation, error]))
-    axes.legend(loc="best", ncols=2)
+    legend_above(axes)
 
 
 def _on_equal_axes(axes: "Axes", values: FloatArray) -> None:

@@ -15,7 +15,7 @@ from aims_pax.outcome.errors.analysis import UNBIASED
 from aims_pax.page.figure import Absent, Figure, Panel
 from aims_pax.page.material import Material
 from aims_pax.report.paper.rates import RatesPanel, draw_rates
-from aims_pax.report.style import BLUE, GREEN, INK, ORANGE, PALE_BLUE, plain, plain_log
+from aims_pax.report.style import BLUE, GREEN, INK, ORANGE, PALE_BLUE, legend_above, plain, plain_log
 from aims_pax.report.table import Table
 from aims_pax.selection.calibration import Quantity
 
@@ -218,7 +218,7 @@ def _points(axes: "Axes", *, told: Told, quantity: Quantity) -> None:
     by = told.kept.calibration.rules[quantity].by
     axes.set(title=str(quantity).capitalize(), ylabel=f"error of the mean ({unit})")
     axes.set_xlabel(f"deviation of the {by} ({UNITS[by]})")
-    axes.legend(loc="lower right")
+    legend_above(axes)
 
 
 def _coverage(axes: "Axes", rows: Sequence[tuple[str, str, float, float, float, float]]) -> None:
@@ -239,7 +239,7 @@ def _coverage(axes: "Axes", rows: Sequence[tuple[str, str, float, float, float, 
             label=name,
         )
     axes.set(xlim=(40, 100), ylim=(20, 102), title="Held against promised", xlabel="promised (%)", ylabel="held (%)")
-    axes.legend(loc="lower right")
+    legend_above(axes)
 
 
 def _rates(axes: "Axes", *, quantity: Quantity, found: Detection, tau: float) -> None:

@@ -16,7 +16,7 @@ from aims_pax.forecast.curves.error import (
 from aims_pax.frame import FloatArray
 from aims_pax.page.figure import Absent, Figure, Panel
 from aims_pax.page.material import Material
-from aims_pax.report.style import BLUE, GREY, INK, ORANGE, PALE_BLUE, log_axis, plain, plain_log
+from aims_pax.report.style import BLUE, GREY, INK, ORANGE, PALE_BLUE, legend_above, log_axis, plain, plain_log
 from aims_pax.report.table import Table
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _carried_on(axes: "Axes", curve: LearningCurve, at: float, *, is_over: bool)
     axes.set(xlabel="training structures of a member", ylabel="force MAE on validation (meV/Å)", xscale="log")
     plain_log(axes.xaxis)
     log_axis(axes, np.concatenate([1000 * curve.maes, low, high]))
-    axes.legend(loc="best")
+    legend_above(axes)
 
 
 def _course(axes: "Axes", shown: Forecasts, *, truth: float | None) -> None:
@@ -144,7 +144,7 @@ def _course(axes: "Axes", shown: Forecasts, *, truth: float | None) -> None:
     axes.errorbar(shown.n_train, likely, yerr=off, color=BLUE, ecolor=PALE_BLUE, elinewidth=3, fmt="o", ms=4)
     if truth is not None:
         axes.axhline(1000 * truth, color=ORANGE, lw=1.2, label="as it came")
-        axes.legend(loc="best")
+        legend_above(axes)
     axes.set(
         xlabel="training structures when it was foretold",
         ylabel=f"foretold for {shown.at:.0f} structures (meV/Å)",

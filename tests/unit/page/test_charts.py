@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from aims_pax.frame import Frame
 from aims_pax.learner.exploration import Beyond, Exploration, Missed, Round, Truth
 from aims_pax.outcome.explored import JudgedFrame
 from aims_pax.page.charts import figures_of
-from aims_pax.page.charts.calibration import _scatter
+from aims_pax.page.charts.calibration import _course, _scatter
 from aims_pax.page.charts.forecast import error_forecast
 from aims_pax.page.charts.map import N_BINS, pair_distances
 from aims_pax.page.charts.moving import structures_in_motion
@@ -127,6 +128,20 @@ def test_only_groups_that_have_labels_are_named_beside_the_deviations(unbiased: 
     legend = axes.get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == words
+
+
+@pytest.mark.parametrize("n_labels", [5, 3000])
+def test_names_beside_true_errors_cover_no_points(n_labels: int) -> None:
+    """However these lie: here everywhere."""
+    deviation, error = np.exp(np.random.default_rng(1).uniform(-3.0, 1.0, (2, n_labels)))
+    drawn = mpl_figure.Figure(figsize=(10, 4))
+    for place, draw in enumerate((partial(_scatter, unbiased=deviation > 0.2), _course), start=1):
+        axes = drawn.add_subplot(1, 2, place)
+        draw(axes, deviation, error)
+        drawn.canvas.draw()
+        legend = axes.get_legend()
+        assert legend is not None
+        assert legend.get_window_extent().y0 >= axes.bbox.y1 - 1, "pixels"
 
 
 def test_every_attempt_has_a_lane_and_failed_ones_are_told(figures: dict[str, Figure]) -> None:

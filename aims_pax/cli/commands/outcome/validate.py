@@ -38,7 +38,11 @@ def validate(
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option(metavar="REFERENCE", help="What they are compared with: the same, or reference (--project)."),
+        typer.Option(
+            metavar="REFERENCE",
+            help="What they are compared with: the same; reference, that of --project; for structure alone a "
+            "trajectory (.xyz, .extxyz, .traj).",
+        ),
     ] = None,
     properties: Annotated[
         list[str] | None,

@@ -15,7 +15,7 @@ from aims_pax.evaluation.properties.effort import Effort
 from aims_pax.evaluation.properties.property import AsGiven, Line, Measured, Panel, Quantity, Unmeasurable
 from aims_pax.evaluation.properties.shape import heights, of_one_cell, repeats_for, solid_axes
 from aims_pax.evaluation.properties.specimen import Specimen
-from aims_pax.evaluation.structure import Curve, Functions, Number, functions_of
+from aims_pax.evaluation.structure import Curve, Functions, Number, Run, functions_of
 from aims_pax.evaluation.structure.coordination import COUNTED as OF_NEIGHBOURS
 from aims_pax.evaluation.structure.function import pair_words
 from aims_pax.evaluation.structure.rings import COUNTED as OF_RINGS
@@ -36,6 +36,9 @@ and distances, more are kept."""
 LEAST_MEMORIES: Final = 2.5
 """Times of the thermostat in a piece of a run. Of copper with pieces of 1.2 times, two runs by one method with noise of
 their own differed in 17 % of the numbers that vary, where it should be 5 %."""
+
+MOST_DENSER: Final = 0.01
+"""By which the volumes of two methods may differ without being told."""
 
 COUNTED: Final = (OF_NEIGHBOURS, OF_RINGS)
 """Axes whose places are whole numbers."""
@@ -117,10 +120,15 @@ class StructureInMotion(AsGiven):
 
     def measure(self, specimen: Specimen) -> Measured:
         """Functions and numbers of one run, by pieces of it."""
-        atoms = specimen.atoms
-        motion, repeats = self._motion_of(atoms), self._repeats(atoms)
-        course = tuple(moved(specimen, atoms.repeat(repeats), motion))
-        (found,) = self.together([Measured((), remarks=tuple(self._remarks(atoms)), course=(course,))])
+        atoms, recorded = specimen.atoms, specimen.method.runs.get(specimen.name)
+        if recorded is None:
+            motion, repeats = self._motion_of(atoms), self._repeats(atoms)
+            course = tuple(moved(specimen, atoms.repeat(repeats), motion))
+            alone = Measured((), remarks=tuple(self._remarks(atoms)), course=(course,))
+        else:
+            remarks = tuple(self._remarks_on(recorded, atoms))
+            alone = Measured((), remarks=remarks, course=tuple(recorded), has_own_noise=True)
+        (found,) = self.together([alone])
         if not found.quantities:
             raise Unmeasurable("no two atoms are near each other")
         return found
@@ -164,6 +172,23 @@ class StructureInMotion(AsGiven):
         if not all(solid):
             what = "a molecule" if not any(solid) else "no solid in all directions"
             yield f"it is {what}, without a volume: distances are neighbours of an atom per Å, and no g(r)"
+
+    def _remarks_on(self, recorded: Sequence[Run], atoms: "Atoms") -> Iterator[str]:
+        """What is taken of runs that are there, and what can't be known of them."""
+        n_structures, n_runs = sum(map(len, recorded)), len(recorded)
+        runs, pieces = ("a run", "it") if n_runs == 1 else (f"{n_runs} runs", "them")
+        pieces = f"{LEAST_BLOCKS} pieces of {pieces}" if n_runs < LEAST_BLOCKS else "these runs"
+        yield (
+            f"{n_structures} structures of {runs}, from the first to the last; ± is half of the 95 % interval by "
+            f"{pieces}, each of which should be {1e-3 * LEAST_MEMORIES / self.friction_per_fs:g} ps and more "
+            "(times are not read)"
+        )
+        yield f"it should have been moved at {self.temperature_k:g} K like the others: that is not looked at"
+        if all(solid_axes(atoms)):
+            own = float(np.mean([abs(np.linalg.det(frame.cell)) for run in recorded for frame in run])) / len(atoms)
+            given = float(atoms.cell.volume) / len(atoms)
+            if abs(own / given - 1) > MOST_DENSER:
+                yield f"its cell has {own:.2f} Å³ per atom, that of the others {given:.2f}: numbers differ by that, too"
 
     def _timestep_fs(self, *, has_hydrogen: bool) -> float:
         if self.timestep_fs is not None:

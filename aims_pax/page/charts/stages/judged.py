@@ -13,7 +13,7 @@ from aims_pax.page.charts.seen import PALEST, ROUND_COLOURS
 from aims_pax.page.figure import Absent, Figure, Panel
 from aims_pax.page.material import Material
 from aims_pax.report.exploration import UNITS
-from aims_pax.report.style import GREY, INK, plain_log
+from aims_pax.report.style import GREY, INK, legend_above, plain_log
 from aims_pax.report.table import Table
 from aims_pax.selection.calibration import Quantity
 from aims_pax.stages.exploring.telling import missed_words
@@ -114,7 +114,7 @@ def _draw(axes: "Axes", frames: Sequence[JudgedFrame], beyond: Beyond) -> None:
     axes.set(xlabel=f"deviation ({UNITS[quantity]})", ylabel=f"error ({UNITS[quantity]})")
     for axis, values in ((axes.xaxis, deviations), (axes.yaxis, errors)):
         plain_log(axis, is_wide=bool(values.max() > 50 * values.min()))
-    axes.legend(loc="lower right", fontsize=8)
+    legend_above(axes)
 
 
 def _lines(axes: "Axes", deviations: FloatArray, beyond: Beyond) -> None:

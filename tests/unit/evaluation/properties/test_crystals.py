@@ -90,18 +90,20 @@ def test_elastic_constants_are_those_of_the_standard_setting_however_a_crystal_l
     lying = bulk("Cu")
     lying.rotate(33, (1, 2, 3), rotate_cell=True)
     upright = numbers(ElasticConstants(), copper(), effective_medium())
-    assert numbers(ElasticConstants(), lying, effective_medium()) == pytest.approx(upright, rel=2e-3)
+    found = numbers(ElasticConstants(), lying, effective_medium())
+    assert max(found.pop("asymmetry_gpa"), upright.pop("asymmetry_gpa")) < 0.1, "as relaxations are converged"
+    assert found == pytest.approx(upright, rel=2e-3)
     assert [upright[f"{name}_gpa"] for name in ("c11", "c12", "c44")] == pytest.approx([173, 116, 90], abs=1.5)
 
 
 def test_a_hexagonal_crystal_has_five_constants_and_is_isotropic_in_its_plane() -> None:
     outcome = measured(ElasticConstants(), specimen(bulk("Cu", "hcp", a=2.55, c=4.16), effective_medium()))
     assert isinstance(outcome, Measured)
-    constants = {one.key: one for one in outcome.quantities if one.key[0] == "c"}
-    told = {key for key, one in constants.items() if not one.is_detail}
+    told = {one.key for one in outcome.quantities if one.key[0] == "c"}
     assert told == {"c11_gpa", "c12_gpa", "c13_gpa", "c33_gpa", "c44_gpa"}
-    assert set(constants) - told == {"c22_gpa"}, "for tables of several crystals"
-    assert constants["c22_gpa"].value == pytest.approx(constants["c11_gpa"].value)
+    assert outcome.remarks == ("hexagonal, with C11 = C22, C13 = C23, C44 = C55, (C11 - C12) / 2 = C66",)
+    (asymmetry,) = (one.value for one in outcome.quantities if one.key == "asymmetry_gpa")
+    assert asymmetry < 0.2, "GPa: as relaxations are converged"
 
 
 def test_a_phase_that_is_no_minimum_stays_itself_and_is_called_unstable() -> None:
