@@ -49,8 +49,8 @@ def validate(
         typer.Option(
             metavar="NAME...",
             help="lattice, eos, elastic, cohesive (these when not given), vacancy, divacancy, interstitial, "
-            "substitution, stone_wales, surface, phonons, binding; all: these; table: those of one table; structure: "
-            "by MD.",
+            "substitution, stone_wales, surface, phonons, binding; all: all of these; table: those of one table for a "
+            "paper; structure: distances, angles and rings at a temperature, by MD.",
         ),
     ] = None,
     project: Annotated[
