@@ -8,12 +8,13 @@ from ase import Atoms
 from ase.build import bulk, molecule
 
 from aims_pax.atoms import frame_of
-from aims_pax.frame import Frame, Label
+from aims_pax.frame import FailureReason, Frame, Label, LabelFailure
 from aims_pax.labelling.workers.configuration import local_config
 from aims_pax.labelling.workers.parsl import ParslPool
 from aims_pax.protocols import LabelDone, LabelJob
 from aims_pax.reference.registry import build_reference
 from aims_pax.settings.methods.dispersion import DispersionSettings
+from aims_pax.settings.methods.engines import AbinitSettings, EspressoSettings, NwchemSettings
 from aims_pax.settings.methods.reference import PyscfSettings, ReferencesBySystem, ReferenceSettings
 
 from .. import programs
@@ -83,3 +84,23 @@ def test_pool_labels_crystals_and_molecules_by_real_dft_side_by_side(tmp_path: P
         assert pooled.reference == alone.reference
         assert pooled.energy == pytest.approx(alone.energy, abs=1e-6)
         np.testing.assert_allclose(pooled.forces, alone.forces, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "settings", [programs.espresso(), programs.abinit(), programs.nwchem()], ids=lambda one: one.type
+)
+def test_copies_that_a_launcher_of_another_mpi_starts_are_no_label(
+    settings: EspressoSettings | AbinitSettings | NwchemSettings, tmp_path: Path
+) -> None:
+    """Each of them ends well, and takes as long as all of the work."""
+    if (reason := programs.missing(settings)) is not None:
+        pytest.skip(reason)
+    launcher = tmp_path / "launcher.sh"  # does what that launcher does
+    launcher.write_text('#!/bin/bash\nshift 2\n"$@" &\n"$@"\nwait\n', encoding="utf-8")
+    launcher.chmod(0o755)
+    twice = settings.model_copy(update={"command": f"{launcher} -n 2 {settings.command}"})
+    frame = structure("water" if settings.type == "nwchem" else "silicon", 1)
+    found = build_reference(twice).label(frame, folder=tmp_path / "label", want_stress=False)
+    assert isinstance(found, LabelFailure)
+    assert found.reason is FailureReason.CRASHED
+    assert "2 copies of it ran side by side" in found.message

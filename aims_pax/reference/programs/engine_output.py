@@ -41,6 +41,7 @@ def judged(engine: Engine, folder: Path) -> Iterator[None]:
     except _convergence_errors(engine) as error:
         raise NotConverged(f"{engine.title} did not converge; its last words: {_last_words(engine, folder)}") from error
     except failures as error:
+        _require_one_copy(engine, folder)
         line = _unconverged_line(engine, folder)
         if line is not None:
             raise NotConverged(f"{engine.title}: {line}") from error
@@ -49,6 +50,7 @@ def judged(engine: Engine, folder: Path) -> Iterator[None]:
         said, told = _last_words(engine, folder), _ending(error)
         account = f"{engine.title}: {said} ({told})" if said else f"{engine.title}: {told}"
         raise EngineFailed(_reason(engine, folder, error, account), account) from error
+    _require_one_copy(engine, folder)
     line = _unconverged_line(engine, folder)
     if line is not None:
         raise NotConverged(f"{engine.title}: {line}")
@@ -70,6 +72,21 @@ def version_printed(engine: Engine, folder: Path) -> str | None:
     """The program's version, out of what it printed."""
     pattern = re.compile(engine.version)
     return next((match.group(1) for line in _printed(engine, folder) if (match := pattern.search(line))), None)
+
+
+def _require_one_copy(engine: Engine, folder: Path) -> None:
+    """Do nothing when the program was started once, on however many ranks.
+
+    The launcher of another MPI starts so many copies of it, each on one rank, which write into the same files.
+    """
+    if engine.beginning is None:
+        return
+    pattern = re.compile(engine.beginning)
+    n_copies = sum(pattern.search(line) is not None for line in _printed(engine, folder))
+    if n_copies > 1:
+        found = f"{n_copies} copies of it ran side by side, each on one rank and in the same files"
+        advice = "the launcher in REFERENCE.command is of another MPI: give the whole path of the program's own"
+        raise EngineFailed(FailureReason.CRASHED, f"{engine.title}: {found}; {advice}")
 
 
 def _ase_errors() -> tuple[type[Exception], ...]:

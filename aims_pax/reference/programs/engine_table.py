@@ -56,6 +56,8 @@ class Engine:
         Arguments by which it tells its version and ends; none: there are no such.
     require_whole : callable or None
         Looks for gaps in what was printed for so many atoms, where ASE's reader does not.
+    beginning : str or None
+        Pattern of a line that each run prints once, whatever its number of ranks.
     """
 
     title: str
@@ -66,6 +68,7 @@ class Engine:
     version: str
     asked_by: tuple[str, ...] = ()
     require_whole: Callable[[str, int], None] | None = None
+    beginning: str | None = None
 
 
 def _program(run: EngineRun) -> Any:
@@ -233,6 +236,7 @@ ENGINES: Final[Mapping[type[EngineSettings], Engine]] = {
         "apt install abinit, or conda-forge; https://abinit.org",
         version=r"^\.?(?:Version )?(\d+\.\d\S*)(?: of ABINIT|$)",
         asked_by=("--version",),
+        beginning=r"^\.Version \S+ of ABINIT",
     ),
     CastepSettings: Engine(
         "CASTEP",
@@ -270,6 +274,7 @@ ENGINES: Final[Mapping[type[EngineSettings], Engine]] = {
         version=r"Program PWSCF v\.(\d[\d.]*)",
         asked_by=("-in", "/dev/null"),
         require_whole=require_whole_tables,
+        beginning=r"Program PWSCF v\.",
     ),
     GpawSettings: Engine(
         "GPAW",
@@ -287,6 +292,7 @@ ENGINES: Final[Mapping[type[EngineSettings], Engine]] = {
         "apt install nwchem, or conda-forge; https://nwchemgit.github.io",
         version=r"\(NWChem\) (\d[\d.]*)",
         asked_by=("/dev/null",),
+        beginning=r"\(NWChem\) \d",
     ),
     OrcaSettings: Engine(
         "ORCA",
