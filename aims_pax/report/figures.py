@@ -124,6 +124,7 @@ def draw_learning_curve(epochs: NDArray[np.void], path: Path, *, product: tuple[
         by_epoch.set(title="Error while the models are trained", xlabel="epochs")
         by_size.set_ylabel("force MAE on validation (meV/Å)")
         for axes in (by_size, by_epoch):
+            axes.xaxis.get_major_locator().set_params(integer=True)
             log_axis(axes, mae)
         _legend_of_members(by_epoch, product)
 

@@ -81,9 +81,17 @@ def test_ase_moves_a_crystal_and_its_cell_and_tells_the_deviation(mace_model: Pa
     folder = handed_over("ase", carbon(), [mace_model, other], tmp_path / "ase")
     rows = [line.split() for line in ran(folder, sys.executable, "md.py", "20").splitlines()[1:]]
     assert [int(row[0]) for row in rows] == [0, 10, 20]
+    assert [len(row) for row in rows] == [5] * 3
     assert float(rows[-1][-1]) == pytest.approx(0.0, abs=1e-9)
     first, *_, last = read(folder / "md.extxyz", ":")
     assert not np.array_equal(first.cell, last.cell)
+
+
+def test_ase_tells_no_deviation_of_one_model(mace_model: Path, tmp_path: Path) -> None:
+    folder = handed_over("ase", methanol(), [mace_model], tmp_path / "ase")
+    heading, *rows = ran(folder, sys.executable, "md.py", "10").splitlines()
+    assert "deviation" not in heading
+    assert [len(row.split()) for row in rows] == [4] * 2
 
 
 @pytest.mark.parametrize("atoms", [methanol(), carbon()], ids=["molecule", "crystal"])

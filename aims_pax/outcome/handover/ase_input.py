@@ -23,6 +23,7 @@ from model import calculator
 TEMPERATURE_K = {temperature_k:g}
 TIMESTEP_FS = {timestep_fs:g}
 {pressure}EVERY = 10  # steps between lines and frames
+DEVIATION = "max_atomic_deviation"
 N_STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
 
 atoms = read("{start}")
@@ -37,15 +38,16 @@ Stationary(atoms)
 def tell():
     """A line and a frame; of several models also the largest deviation of a force, eV/Å."""
     potential, kinetic = atoms.get_potential_energy(), atoms.get_kinetic_energy()
-    deviation = atoms.calc.results.get("max_atomic_deviation", float("nan"))
     step, total, kelvin = dynamics.nsteps, potential + kinetic, atoms.get_temperature()
-    print(f"{{step:8d}} {{potential:16.6f}} {{total:16.6f}} {{kelvin:9.1f}} {{deviation:10.4f}}", flush=True)
+    deviation = f"{{atoms.calc.results[DEVIATION]:11.4f}}" if DEVIATION in atoms.calc.results else ""
+    print(f"{{step:8d}} {{potential:16.6f}} {{total:16.6f}} {{kelvin:9.1f}}{{deviation}}", flush=True)
     with open("md.extxyz", "a") as file:
         write_extxyz(file, atoms)
 
 
 open("md.extxyz", "w").close()
-print("    step     potential, eV         total, eV       T, K  deviation")
+heading = "  deviation" if DEVIATION in atoms.calc.results else ""
+print(f"    step     potential, eV         total, eV       T, K{{heading}}")
 dynamics.attach(tell, interval=EVERY)
 dynamics.run(N_STEPS)
 '''

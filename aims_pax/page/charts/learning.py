@@ -34,6 +34,7 @@ def learning_by_labels(material: Material) -> Figure | Absent:
         size, mae = _mean(list(curves.values()))
         axes.plot(size, mae, color=BLUE, lw=2.0, marker="o" if len(size) < FEW else None, ms=3.5)
         axes.set(xlabel="training structures of a member", ylabel="force MAE on validation (meV/Å)")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(axes.get_lines()[:: max(1, len(curves))][:2], ["each member", "their mean"])
         log_axis(axes, np.concatenate([mae for _, mae in curves.values()]))
 
