@@ -292,7 +292,7 @@ def _number_alone(value: object, info: FieldInfo) -> str:
     if comma := re.fullmatch(r"\s*([-+]?\d+),(\d+)\s*", value):
         return f"Write {comma[1]}.{comma[2]}: decimals stand behind a point."
     if unit := _WITH_UNIT.fullmatch(value):
-        return f"Write {unit[1]} alone: the unit is fixed."
+        return f"Write a number alone, in the unit that is expected: {unit[1]}, if that is the one that you mean."
     return ""
 
 

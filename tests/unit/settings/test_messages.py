@@ -55,11 +55,14 @@ def test_number_in_quotes_is_said_to_be_one(refused: Refused) -> None:
     assert message.count("Remove the quotes: in quotes this is text.") == 2
 
 
+ALONE = "Write a number alone, in the unit that is expected: 500, if that is the one that you mean."
+
+
 @pytest.mark.parametrize(
     ("written", "advice"),
     [
-        ("500 K", "Write 500 alone: the unit is fixed."),
-        ("500K", "Write 500 alone: the unit is fixed."),
+        ("500 K", ALONE),
+        ("500K", ALONE),
         ("500,5", "Write 500.5: decimals stand behind a point."),
     ],
 )
