@@ -254,7 +254,7 @@ def test_project_folder_without_write_permission_is_told(project: Path) -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_missing_gpu_is_told(project: Path) -> None:
     added("mace.yaml", "\nMISC:\n  device: cuda\n")(project)
-    assert_both_tell(project, "MISC.device is cuda", "auto | cpu | cuda")
+    assert_both_tell(project, "mace.yaml, line 9: MISC.device is cuda", "auto | cpu; cuda where there is one")
 
 
 def test_gpus_that_are_not_there_are_told_with_those_that_are(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
