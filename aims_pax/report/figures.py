@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aims_pax.frame import FloatArray, IntArray
-from aims_pax.report.style import BLUE, GREEN, GREY, INK, ORANGE, PALE_BLUE, density_colours, log_axis, panels
+from aims_pax.report.style import BLUE, GREEN, GREY, INK, ORANGE, PALE_BLUE, counting, density_colours, log_axis, panels
 from aims_pax.settings.stages.uncertainty import UncertaintyKind, kind_named
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def draw_learning_curve(epochs: NDArray[np.void], path: Path, *, product: tuple[
         by_epoch.set(title="Error while the models are trained", xlabel="epochs")
         by_size.set_ylabel("force MAE on validation (meV/Å)")
         for axes in (by_size, by_epoch):
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            counting(axes.xaxis)
             log_axis(axes, mae)
         _legend_of_members(by_epoch, product)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from aims_pax.frame import FloatArray
-from aims_pax.report.style import BLUE, GREEN, GREY, INK, ORANGE, panels, sheet
+from aims_pax.report.style import BLUE, GREEN, GREY, INK, ORANGE, counting, panels, sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -198,8 +198,6 @@ def draw_group(axes: "Axes", group: DrawnNumbers, methods: Methods) -> None:
 
 def draw_panel(axes: "Axes", panel: DrawnPanel, methods: Methods) -> None:
     """Curves of all methods in one pair of axes, those of the reference beneath."""
-    from matplotlib.ticker import MaxNLocator
-
     for line in sorted(panel.lines, key=lambda one: one.method != methods.reference):
         is_reference = line.method == methods.reference
         colour = methods.colour(line.method)
@@ -229,7 +227,7 @@ def draw_panel(axes: "Axes", panel: DrawnPanel, methods: Methods) -> None:
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("{x:g}")
     if all(np.array_equal(line.x, np.round(line.x)) for line in panel.lines):  # counts, such as of neighbours
-        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+        counting(axes.xaxis)
     if panel.ticks:
         _name_places(axes, panel.ticks)
     if not panel.lines:

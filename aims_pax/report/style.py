@@ -103,6 +103,13 @@ def log_axis(axes: "Axes", values: FloatArray) -> None:
         axes.set_ylim(bottom=0.0)
 
 
+def counting(axis: "Axis") -> None:
+    """Whole numbers alone on an axis of counts."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator("auto", integer=True))
+
+
 def plain_log(axis: "Axis", *, is_wide: bool = False) -> None:
     """Numbers as 0.1, 0.2, 0.5 on a logarithmic axis; on a wide one powers of ten alone."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator

@@ -7,7 +7,7 @@ import numpy as np
 from aims_pax.frame import FloatArray, IntArray
 from aims_pax.page.figure import Absent, Figure, Panel
 from aims_pax.page.material import Material
-from aims_pax.report.style import BLUE, PALE_BLUE, log_axis
+from aims_pax.report.style import BLUE, PALE_BLUE, counting, log_axis
 from aims_pax.report.table import Table
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def learning_by_labels(material: Material) -> Figure | Absent:
         size, mae = _mean(list(curves.values()))
         axes.plot(size, mae, color=BLUE, lw=2.0, marker="o" if len(size) < FEW else None, ms=3.5)
         axes.set(xlabel="training structures of a member", ylabel="force MAE on validation (meV/Å)")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        counting(axes.xaxis)
         axes.legend(axes.get_lines()[:: max(1, len(curves))][:2], ["each member", "their mean"])
         log_axis(axes, np.concatenate([mae for _, mae in curves.values()]))
 
