@@ -16,7 +16,7 @@ from aims_pax.forecast.curves.error import (
 from aims_pax.frame import FloatArray
 from aims_pax.page.figure import Absent, Figure, Panel
 from aims_pax.page.material import Material
-from aims_pax.report.style import BLUE, GREY, INK, ORANGE, PALE_BLUE, legend_above, log_axis, plain, plain_log
+from aims_pax.report.style import BLUE, GREY, INK, ORANGE, PALE_BLUE, counting, legend_above, log_axis, plain, plain_log
 from aims_pax.report.table import Table
 
 if TYPE_CHECKING:
@@ -134,6 +134,8 @@ def _carried_on(axes: "Axes", curve: LearningCurve, at: float, *, is_over: bool)
     axes.axvline(at, color=GREY, lw=0.9, ls="--")
     axes.set(xlabel="training structures of a member", ylabel="force MAE on validation (meV/Å)", xscale="log")
     plain_log(axes.xaxis)
+    if sizes[-1] < 10 * curve.n_train[0]:  # which has two or three of a logarithmic axis's places at most
+        counting(axes.xaxis)
     log_axis(axes, np.concatenate([1000 * curve.maes, low, high]))
     legend_above(axes)
 
