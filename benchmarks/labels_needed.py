@@ -368,7 +368,7 @@ def main() -> None:
     """Measure what is missing, and print all that there is."""
     arguments = parsed()
     systems = [
-        replace(one, n_steps=arguments.steps or one.n_steps)
+        replace(one, n_steps=one.n_steps if arguments.steps is None else arguments.steps)
         for one in systems_of(is_quick=arguments.quick).values()
         if one.name in arguments.systems
     ]
@@ -405,6 +405,8 @@ def parsed() -> argparse.Namespace:
     if arguments.table is None:
         arguments.table = (arguments.work if arguments.quick else HERE / "results") / "labels_needed.jsonl"
     arguments.seeds = arguments.seeds or ([1] if arguments.quick else [1, 2, 3])
+    if arguments.steps is not None and arguments.steps < 1:
+        parser.error(f"--steps: {arguments.steps} is not 1 or more")
     if not all(0 < seed < HELDOUT_SEED for seed in arguments.seeds):
         parser.error(f"--seeds: {arguments.seeds} are not all from 1 to {HELDOUT_SEED - 1}")
     return arguments

@@ -76,18 +76,14 @@ def stuck_words(stopped: Sequence[Advanced], names: Sequence[str], *, n_times: i
         Attempts in a row that ended so.
     """
     last = next((moved for moved in stopped if moved.lacks_forces), stopped[0])
+    other = (
+        "choose another INITIAL_DATASET_GENERATION.foundational_model, such as mace-mp or a model file, in a new folder"
+    )
     if last.lacks_forces:
-        happened = "failed"
-        advice = (
-            "Mend it, then the same command goes on; or choose another "
-            "INITIAL_DATASET_GENERATION.foundational_model, such as mace-mp or a model file, in a new folder"
-        )
+        happened, advice = "failed", f"Mend it, then the same command goes on; or {other}"
     else:
         happened = "was stopped"
-        advice = (
-            "Lower MD.timestep or MD.temperature, begin with a relaxed structure, or choose another "
-            "INITIAL_DATASET_GENERATION.foundational_model"
-        )
+        advice = f"Lower MD.timestep or MD.temperature, begin with a relaxed structure, or {other}"
     return (
         f"the MD of the initial sampling {happened} {n_times} times in a row (starting from {', '.join(names)}), the "
         f"last time: {last.problem}. {advice}"
