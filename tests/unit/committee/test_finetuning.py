@@ -21,11 +21,13 @@ from .toys import crystals, ethanol, frame_of, molecules, settings
 
 NUMBERS = {1, 6, 8}
 FRAME = frame_of(ethanol(np.random.default_rng(3)))
+# Named for its being there: `let_remember` gives what is replayed.
+REPLAYED = Path(__file__).parents[3] / "examples" / "quickstart" / "conformers.xyz"
 CHOICES = {
     "naive": {},
     "frozen": {"freeze_embedding": True, "freeze_interactions": True, "freeze_products": True},
     "lora": {"finetuning_choice": "lora", "lora_rank": 2},
-    "multihead": {"finetuning_choice": "multihead", "pt_train_file": "replayed.xyz"},
+    "multihead": {"finetuning_choice": "multihead", "pt_train_file": str(REPLAYED)},
 }
 
 
