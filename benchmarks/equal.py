@@ -5,7 +5,8 @@
 Ethanol at 500 K by GFN2-xTB, four members of 16 channels, eight trajectories, from eight to forty training structures,
 two epochs for a label, twenty of convergence, on one thread. v0.2 took 289 s for this on such a machine, its members
 had 114 to 169 meV/Å. `shared`: labels that are learned together share their epochs. `own`: each has its own, as in
-v0.2 (ACTIVE_LEARNING.share_epochs: false). Errors are of forces, on independent MD by the reference.
+v0.2 and where nothing is said (ACTIVE_LEARNING.share_epochs: false). Errors are of forces, on independent MD by the
+reference.
 """
 
 import argparse

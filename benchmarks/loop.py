@@ -8,7 +8,8 @@
 
 Ethanol at 500 K, GFN2-xTB as the reference, four members, 32 trajectories; as in the paper (arXiv:2508.12888), ten
 epochs for each point, in two slices, and convergence of the best member alone. All begin with one and the same initial
-stage, which is not measured. `serial` is described in serial.py. `own` has `share_epochs: false`. `compiled` has
+stage, which is not measured. `serial` is described in serial.py. `own` is as a run does it where nothing is said; in
+`mean` and all others labels that are learned at the same time share their epochs (`share_epochs: true`). `compiled` has
 `compile: true` in mace.yaml; what the compiler takes is part of its time, and is minutes on a machine that has not
 compiled these models before. The error is that of the converged member, on structures of an MD by GFN2-xTB that neither
 has seen.

@@ -110,9 +110,10 @@ class ActiveLearningSettings(StageSettings):
     )
     epochs_per_worker: Count = Field(2, description="Epochs trained for each new label.")
     share_epochs: bool = Field(
-        True,
+        False,
         description="Whether labels that are learned at the same time share their epochs. false: each has epochs of "
-        "its own, as in aims-PAX; that trains longer, to better models, for the same settings.",
+        "its own, as in aims-PAX. true: training takes less time where many labels arrive together, and models are "
+        "worse for the same settings.",
     )
     intermediate_epochs_al: Count = Field(
         1, description="Epochs trained at a visit, before sampling goes on. At most epochs_per_worker."
