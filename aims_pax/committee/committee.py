@@ -15,7 +15,7 @@ from aims_pax.committee.mace.build import (
     dataset_statistics,
 )
 from aims_pax.committee.mace.elements import Elements
-from aims_pax.committee.mace.model import frame_of
+from aims_pax.committee.mace.model import atomic_energies, frame_of
 from aims_pax.committee.mace.modelfile import save
 from aims_pax.committee.mace.statistics import corrected_atomic_energies
 from aims_pax.committee.mace.trained.adapting import plain
@@ -169,7 +169,7 @@ class Committee(LearningEnsemble):
             raise ShapeError("a committee needs labelled points")
         known = {z: energy for z, energy in (atomic_energies_ev or {}).items() if z in self._design.elements.numbers}
         said = self.predict([one.frame for one in labelled])
-        own = np.mean([one.atomic_energies_ev for one in self._design.statistics], axis=0)
+        own = np.mean([atomic_energies(model) for model in self._models], axis=0)
         e0 = corrected_atomic_energies(
             labelled,
             self._design.elements,
@@ -237,6 +237,7 @@ class Committee(LearningEnsemble):
             committee = cls(design, devices=devices, handling=handling)
             for member, state in zip(committee._members, saved.members, strict=True):
                 member.restore(state)
+            committee._baselines = committee._atomic_energies()
             molecules, weight = saved.members[0].get("weighed", ({}, 0.0))  # which older files know nothing of
             committee.weigh_molecules(molecules, weight=weight)
         committee._generation = saved.generation

@@ -21,6 +21,7 @@ from aims_pax.committee.mace.model import (
     atomic_energies,
     default_head,
     frame_of,
+    given_energies,
     has_interaction_energy,
     run_model,
 )
@@ -95,7 +96,7 @@ class Ensemble:
     def atomic_energies_ev(self) -> dict[int, float]:
         """What the members were given for a free atom of each element (E0), their mean, eV."""
         pairs = zip(self._models, self._heads, strict=True)
-        given = np.mean([atomic_energies(model, head=head) for model, head in pairs], axis=0)
+        given = np.mean([given_energies(model, head=head) for model, head in pairs], axis=0)
         return dict(zip(self.numbers, given.tolist(), strict=True))
 
     @property

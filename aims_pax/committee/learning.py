@@ -20,7 +20,6 @@ from aims_pax.committee.mace.graph import LabelledGraph
 from aims_pax.committee.mace.loss import Losses, MolecularLoss
 from aims_pax.committee.mace.model import Passes, atomic_energies, run_model
 from aims_pax.committee.mace.statistics import DatasetStatistics
-from aims_pax.committee.mace.trained.pretrained import baseline_of
 from aims_pax.committee.member import Member
 from aims_pax.committee.placement import home_of
 from aims_pax.committee.points import Points
@@ -61,6 +60,7 @@ class LearningEnsemble(Ensemble):
             passes = CompiledPasses(skeletons, first, learn_virials=learns, tell_virials=learns or handling.moves_cells)
         elif handling.cueq is not CueqUse.NOTHING:
             passes = CueqPasses(models[: len(devices)], handling.cueq)
+        self._told_without_ev = atomic_energies(models[0])  # before energies are centred, or those of a file restored
         self._members = tuple(
             Member(
                 model,
@@ -68,7 +68,7 @@ class LearningEnsemble(Ensemble):
                 losses=losses,
                 seed=seed,
                 passes=passes,
-                baseline_ev=baseline_of(model, models[0]),
+                told_without_ev=self._told_without_ev,
             )
             for model, seed in zip(models, design.seeds, strict=True)
         )
@@ -136,8 +136,8 @@ class LearningEnsemble(Ensemble):
         ModelError
             A structure has an element that the models do not know.
         """
-        energies_ev, footprint = atomic_energies(self._models[0]), self._budget.footprint
-        self._points.add(labelled, self._for_model, atomic_energies_ev=energies_ev, footprint=footprint)
+        footprint = self._budget.footprint
+        self._points.add(labelled, self._for_model, atomic_energies_ev=self._told_without_ev, footprint=footprint)
 
     def share_points(self, *, validation_trains: bool = False) -> None:
         """Give every member all points, those that were one member's own included, in the order of their labels.
@@ -232,8 +232,12 @@ class LearningEnsemble(Ensemble):
         self._generation += 1
 
     def centre_energies(self) -> None:
-        """Let the mean energy error per atom of each member vanish on its training points; a new generation."""
+        """Let the mean energy error per atom of each member vanish on its training points; a new generation.
+
+        Where these are of several compositions, that of each element vanishes, too, see :func:`centring`.
+        """
         self._side_by_side(lambda member: self._members[member].centre_energies(), range(self.n_members))
+        self._baselines = self._atomic_energies()
         self._generation += 1
 
     def replay(self, pseudolabelled: Sequence[LabelledFrame]) -> None:

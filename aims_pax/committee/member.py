@@ -6,19 +6,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from aims_pax.committee.mace.averaging import AveragedModel
 from aims_pax.committee.mace.backend import MaceModel
-from aims_pax.committee.mace.build import shift_energies
+from aims_pax.committee.mace.build import set_atomic_energies, shift_energies
 from aims_pax.committee.mace.graph import LabelledGraph, ModelInput, Targets, join_graphs
 from aims_pax.committee.mace.loss import Loss, Losses, member_errors
-from aims_pax.committee.mace.model import Outputs, Passes, run_model
+from aims_pax.committee.mace.model import Outputs, Passes, atomic_energies, given_energies, run_model
 from aims_pax.committee.mace.optimizer import Schedule, build_optimizer
 from aims_pax.committee.mace.replay import drawn, points_of_epoch
+from aims_pax.committee.mace.statistics import centring
 from aims_pax.committee.mace.trained.adapting import brought_to
 from aims_pax.errors import ModelError, Problem
+from aims_pax.frame import FloatArray
 from aims_pax.protocols import EpochPlan, EpochReport, MemberErrors, RandomSubset
 from aims_pax.settings.committee.mace import TrainingSettings
 
@@ -46,9 +49,8 @@ class Member:
         Of the order in which points are visited.
     passes : Passes
         How the model is run.
-    baseline_ev : (n_elements,) or None, eV
-        What is to be added to the targets' energy for each atom: they are told without atomic energies, and those of
-        this model may be others. None: they are the same.
+    told_without_ev : (n_elements,) or None, eV
+        Atomic energies that the targets' energies are told without. None: those that this model has now.
     """
 
     def __init__(
@@ -59,10 +61,11 @@ class Member:
         losses: Losses,
         seed: int,
         passes: Passes = run_model,
-        baseline_ev: Tensor | None = None,
+        told_without_ev: FloatArray | None = None,
     ) -> None:
         self.model = model
-        self._baseline_ev = baseline_ev
+        self._told_without_ev = told_without_ev
+        self._baseline_ev = None if told_without_ev is None else _baseline(model, told_without_ev)
         self._passes = passes
         self.averaged = AveragedModel(model, decay=settings.ema_decay if settings.ema else None)
         self.train_graphs: list[LabelledGraph] = []
@@ -143,19 +146,24 @@ class Member:
         return member_errors(Outputs.join(outputs), Targets.join(targets), loss=self._loss)
 
     def centre_energies(self) -> None:
-        """Shift all energies by a constant per atom, so that their mean error on the training points vanishes.
+        """Shift all energies per atom, and per atom of each element, so that those of the training points are centred.
 
-        Forces and stress do not feel it. Without it the constant is off by tens of meV/atom after short training,
-        because a loss that weights forces leaves it almost free.
+        Forces and stress do not feel it. Without it the constant is off by tens of meV/atom after short training, and
+        compositions are by hundreds from each other, because a loss that weights forces leaves that almost free.
         """
-        errors = []
+        errors, parts = [], []
         for batch in _batches(self.train_graphs, self._settings.valid_batch_size):
             data, targets = self._joined(batch)
             outputs = self._passes(self.averaged.model, data, training=False, want_virials=False)
             errors.append((outputs.energy - targets.energy) / targets.n_atoms)
+            atoms = data["node_attrs"].new_zeros(len(batch), data["node_attrs"].shape[1])
+            parts.append(atoms.index_add(0, data["batch"], data["node_attrs"]) / targets.n_atoms[:, None])
         if errors:
+            told_without_ev = self._told()
+            shifts = centring(torch.cat(errors).double().cpu().numpy(), torch.cat(parts).double().cpu().numpy())
             for model in (self.model, self.averaged.model):
-                shift_energies(model, -torch.cat(errors).mean())
+                shift_energies(model, *shifts)
+            self._tell_without(told_without_ev)
 
     def weights(self, loss: float) -> Weights:
         """A copy of the present weights."""
@@ -173,6 +181,7 @@ class Member:
         """Go on from the weights of another model of this architecture and these statistics."""
         for own in (self.model, self.averaged.model):
             _learn(own, brought_to(own, _learnt(model)))
+            set_atomic_energies(own, atomic_energies(own), given_ev=given_energies(model))
 
     def go_on_from(self, earlier: "Member") -> None:
         """Go on from the weights of another member of this architecture, with its random numbers; not its optimizer."""
@@ -194,6 +203,7 @@ class Member:
             "epoch": self.epoch,
             "visits": dict(self._visits),
             "stage_two": self._is_in_stage_two,
+            "atomic_energies": torch.tensor(np.array([atomic_energies(self.model), given_energies(self.model)])),
             "best": best and {"loss": best.loss, "trained": best.trained, "averaged": best.averaged},
         }
 
@@ -208,7 +218,13 @@ class Member:
         self.epoch = state["epoch"]
         self._visits = dict(state["visits"])
         self.best = state["best"] and Weights(**state["best"])
-        self._is_in_stage_two = state.get("stage_two", False)  # which older files know nothing of
+        self._is_in_stage_two = state.get("stage_two", False)  # which older files know nothing of, as of the next
+        if "atomic_energies" in state:
+            told_without_ev = self._told()
+            own, given = state["atomic_energies"].double().cpu().numpy()
+            for model in (self.model, self.averaged.model):
+                set_atomic_energies(model, own, given_ev=given)
+            self._tell_without(told_without_ev)
 
     def _train_epoch(self, replay: RandomSubset | None) -> float:
         """Train once on the points of an epoch; the mean loss."""
@@ -220,12 +236,24 @@ class Member:
             self._visits[graph.label_id] = self._visits.get(graph.label_id, 0) + 1
         return total / len(graphs) if graphs else math.nan
 
-    def _joined(self, graphs: Sequence[LabelledGraph]) -> tuple[ModelInput, Targets]:
-        """A batch, and its targets as this model tells energies."""
-        data, targets = join_graphs(graphs)
+    def _told(self) -> FloatArray:
+        """Atomic energies that the targets' energies are told without."""
+        return atomic_energies(self.model) if self._told_without_ev is None else self._told_without_ev
+
+    def _tell_without(self, atomic_energies_ev: FloatArray) -> None:
+        """The targets' energies are told without these, whatever this model's own have become."""
+        self._told_without_ev = atomic_energies_ev
+        self._baseline_ev = _baseline(self.model, atomic_energies_ev)
+
+    def _joined(
+        self, graphs: Sequence[LabelledGraph], beside: Sequence[LabelledGraph] = ()
+    ) -> tuple[ModelInput, Targets]:
+        """A batch, and its targets as this model tells energies; structures beside it are told as they are."""
+        data, targets = join_graphs([*graphs, *beside])
         if self._baseline_ev is None:
             return data, targets
-        energy = targets.energy.index_add(0, data["batch"], data["node_attrs"] @ self._baseline_ev)
+        own = data["node_attrs"] * (data["batch"] < len(graphs))[:, None]
+        energy = targets.energy.index_add(0, data["batch"], own @ self._baseline_ev)
         return data, replace(targets, energy=energy)
 
     def _with_replayed(self, graphs: Sequence[LabelledGraph]) -> tuple[ModelInput, Targets]:
@@ -233,7 +261,7 @@ class Member:
         if not self.replayed_graphs:
             return self._joined(graphs)
         beside = drawn(self.replayed_graphs, len(graphs), self._generator)
-        data, targets = join_graphs([*graphs, *beside])
+        data, targets = self._joined(graphs, beside)
         head = torch.zeros_like(data["ptr"][1:])
         head[len(graphs) :] = 1
         return {**data, "head": head}, targets
@@ -254,6 +282,12 @@ class Member:
         self._optimizer.step()
         self.averaged.update()
         return float(loss.detach())
+
+
+def _baseline(model: MaceModel, told_without_ev: FloatArray) -> Tensor | None:
+    """What is to be added to the targets' energies for each atom; None where this model's E0 are theirs."""
+    difference = told_without_ev - atomic_energies(model)
+    return next(model.parameters()).new_tensor(difference) if difference.any() else None
 
 
 def _learnt(model: MaceModel) -> dict[str, Tensor]:

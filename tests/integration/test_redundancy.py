@@ -31,7 +31,9 @@ ACTIVE = (Stage.ACTIVE,)
 
 
 def changes(**keys: Any) -> dict[str, Any]:
-    return {"ACTIVE_LEARNING": {"num_trajectories": 4, "max_train_set_size": 8, "c_x": -0.3, **keys}}
+    """Springs that learn slowly, so that they go on asking."""
+    usual = {"num_trajectories": 4, "max_train_set_size": 8, "c_x": -0.3, "share_epochs": True}
+    return {"ACTIVE_LEARNING": {**usual, **keys}}
 
 
 def outcome(folder: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from aims_pax.committee.cores import one_core
 from aims_pax.committee.mace.backend import MaceModel, compilation, modules, o3
 from aims_pax.committee.mace.elements import Elements
 from aims_pax.committee.mace.embedding import specs
+from aims_pax.committee.mace.model import atomic_energies, given_energies
 from aims_pax.committee.mace.statistics import (
     DatasetStatistics,
     fit_atomic_energies,
@@ -23,7 +24,7 @@ from aims_pax.committee.mace.statistics import (
 )
 from aims_pax.committee.mace.trained.network import Network
 from aims_pax.errors import ModelError, Problem
-from aims_pax.frame import LabelledFrame, Split
+from aims_pax.frame import FloatArray, LabelledFrame, Split
 from aims_pax.settings.committee.mace import ArchitectureSettings
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -167,9 +168,21 @@ def set_avg_num_neighbors(model: MaceModel, value: float) -> None:
         interaction.avg_num_neighbors = value
 
 
-def shift_energies(model: MaceModel, by_ev: torch.Tensor) -> None:
-    """Let a model's own head, its first, tell energies that are higher by so much per atom."""
-    model.scale_shift.shift.view(-1)[0] += by_ev
+def shift_energies(model: MaceModel, constant_ev: float, by_element_ev: FloatArray) -> None:
+    """Let a model's own head, its first, tell energies that are higher by so much per atom, and per atom of an element.
+
+    The second goes into its atomic energies; which it had before is kept beside them, see :func:`given_energies`.
+    """
+    model.scale_shift.shift.view(-1)[0] += constant_ev
+    if by_element_ev.any():
+        set_atomic_energies(model, atomic_energies(model) + by_element_ev, given_ev=given_energies(model))
+
+
+def set_atomic_energies(model: MaceModel, own_ev: FloatArray, *, given_ev: FloatArray) -> None:
+    """Let a model's own head, its first, have these atomic energies, (n_elements,), eV, in the place of those given."""
+    table = model.atomic_energies_fn.atomic_energies
+    table.view(-1, len(own_ev))[0] = torch.as_tensor(own_ev, dtype=table.dtype, device=table.device)
+    model.given_energies_ev = tuple(float(energy) for energy in given_ev)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -98,8 +99,17 @@ def has_interaction_energy(model: MaceModel) -> bool:
 def atomic_energies(model: MaceModel, *, head: int = 0) -> FloatArray:
     """E0 of each element as the model holds them, (n_elements,), eV."""
     table: Tensor = model.atomic_energies_fn.atomic_energies
-    energies: FloatArray = table.reshape(-1, len(model.atomic_numbers))[head].double().cpu().numpy()
+    energies: FloatArray = table.reshape(-1, len(model.atomic_numbers))[head].double().cpu().numpy().copy()
     return energies
+
+
+def given_energies(model: MaceModel, *, head: int = 0) -> FloatArray:
+    """E0 of each element that a model was built with, (n_elements,), eV: those of free atoms, where they were known.
+
+    Its own are others where its energies have been centred on structures of several compositions.
+    """
+    given = getattr(model, "given_energies_ev", None)
+    return atomic_energies(model, head=head) if given is None else np.array(given)
 
 
 def frame_of(model: MaceModel) -> ModelFrame:

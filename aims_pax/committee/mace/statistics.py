@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from aims_pax.batch import neighbour_list
 from aims_pax.committee.mace.elements import Elements
 from aims_pax.frame import FloatArray, LabelledFrame
+
+LEAST_SPREAD: Final = 0.02
+"""Directions along which the parts of the elements scatter by less than this tell nothing of the elements' energies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,29 @@ def corrected_atomic_energies(
     n_atoms = counts.sum(axis=1)
     e0[~is_known] += np.linalg.lstsq(counts[:, ~is_known] / n_atoms[:, None], left / n_atoms, rcond=1e-8)[0]
     return tuple(float(energy) for energy in e0)
+
+
+def centring(errors_ev: FloatArray, parts: FloatArray) -> tuple[float, FloatArray]:
+    """What all atoms, and those of each element besides, are to add so that energies are right on average, eV.
+
+    Parameters
+    ----------
+    errors_ev : (n_frames,)
+        Prediction minus label per atom, eV.
+    parts : (n_frames, n_elements)
+        Which part of the atoms is of each element.
+
+    Returns
+    -------
+    constant : float, eV per atom
+    by_element : (n_elements,), eV per atom
+        By least squares, of least norm; 0 where all frames are of one composition.
+    """
+    constant, centre = errors_ev.mean(), parts.mean(axis=0)
+    left, lengths, right = np.linalg.svd(parts - centre, full_matrices=False)
+    told = lengths > LEAST_SPREAD * np.sqrt(len(errors_ev))
+    slopes = right[told].T @ (left[:, told].T @ (errors_ev - constant) / lengths[told])
+    return float(centre @ slopes - constant), -slopes
 
 
 def mean_residual_energy(

@@ -4,13 +4,14 @@ import copy
 import logging
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from aims_pax.committee import Committee, EpochPlan, RandomSubset
+from aims_pax.committee import Committee, EpochPlan, RandomSubset, load_models
 from aims_pax.committee.mace.graph import LabelledGraph, ModelInput, join_graphs
 from aims_pax.committee.mace.loss import Losses, WeightedLoss
 from aims_pax.committee.mace.model import Outputs, run_model
@@ -365,3 +366,53 @@ def test_centred_energies_lose_their_constant_and_keep_their_forces(committee: C
         assert abs(np.mean(errors)) < 1e-9
     for old, new in zip(before, after, strict=True):
         np.testing.assert_allclose(new.forces, old.forces, atol=1e-12)
+
+
+def test_centred_energies_are_right_for_each_composition(tmp_path: Path) -> None:
+    """Whatever a short training by forces leaves between them; also of models of files, and as training goes on."""
+    points = [*molecules(4), *crystals(4, first_id=20)]
+    committee = Committee.build(settings(), points, seeds=(1, 2))
+    committee.train(3)
+    frames = [point.frame for point in points]
+    before = committee.predict(frames)
+    committee.centre_energies()
+    after = committee.predict(frames)
+    for member in range(committee.n_members):
+        for formula in (points[0].frame.n_atoms, points[-1].frame.n_atoms):
+            errors = [
+                (found.energies[member] - point.label.energy) / formula
+                for found, point in zip(after, points, strict=True)
+                if point.frame.n_atoms == formula and point.split is Split.TRAINING
+            ]
+            assert abs(np.mean(errors)) < 1e-9
+    assert max(abs(old.energies - new.energies).max() for old, new in zip(before, after, strict=True)) > 0.1
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_allclose(new.forces, old.forces, atol=1e-12)
+    for member, measured in enumerate(committee.errors()):  # by the targets, which are told without the first E0
+        wrong = [
+            abs(found.energies[member] - point.label.energy) / point.frame.n_atoms
+            for found, point in zip(after, points, strict=True)
+            if point.split is Split.VALIDATION
+        ]
+        assert measured is not None
+        assert measured.energy_mae_ev_per_atom == pytest.approx(np.mean(wrong), abs=1e-9)
+    files = committee.export(tmp_path, "centred")
+    exported = load_models(files, device="cpu")
+    for new, read in zip(after, exported.predict(frames), strict=True):
+        np.testing.assert_allclose(read.energies, new.energies, atol=1e-9)
+    # those of free atoms that they were given are still known
+    given = dict(zip(committee.numbers, committee.statistics.atomic_energies_ev, strict=True))
+    assert exported.atomic_energies_ev == pytest.approx(given)
+    first = settings()
+    told = first.architecture.model_copy(update={"atomic_energies": given})
+    goes_on = Committee.from_models(first.model_copy(update={"architecture": told}), files, seeds=(1, 2))
+    assert goes_on.atomic_energies_ev == pytest.approx(given)
+    np.testing.assert_allclose(goes_on.predict(frames)[0].energies, after[0].energies, atol=1e-9)
+    committee.save(tmp_path / "centred.pt")
+    again = Committee.load(tmp_path / "centred.pt")
+    again.add(points)
+    for one in (committee, again):
+        one.add(molecules(1, first_id=60))
+    assert committee.train(2) == again.train(2)
+    for new, read in zip(committee.predict(frames), again.predict(frames), strict=True):
+        np.testing.assert_array_equal(read.energies, new.energies)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from aims_pax.committee.mace.backend import MaceModel, quietly
-from aims_pax.committee.mace.build import default_dtype
+from aims_pax.committee.mace.build import default_dtype, set_atomic_energies
+from aims_pax.committee.mace.model import atomic_energies, given_energies
 from aims_pax.settings.committee.mace import TrainingSettings
 
 _FROZEN: Final = {
@@ -65,4 +66,5 @@ def plain(model: MaceModel) -> MaceModel:
         if len(merged.heads) == 1:
             return merged
         alone: MaceModel = remove_pt_head(merged, merged.heads[0])
+    set_atomic_energies(alone, atomic_energies(alone), given_ev=given_energies(merged))
     return alone

@@ -10,10 +10,10 @@ import torch
 
 from aims_pax.committee.footprint import made_up_input
 from aims_pax.committee.mace.backend import MaceModel, o3
-from aims_pax.committee.mace.build import build_model
+from aims_pax.committee.mace.build import build_model, set_atomic_energies
 from aims_pax.committee.mace.elements import Elements
 from aims_pax.committee.mace.embedding import SPECS
-from aims_pax.committee.mace.model import atomic_energies, frame_of, has_interaction_energy, run_model
+from aims_pax.committee.mace.model import atomic_energies, frame_of, given_energies, has_interaction_energy, run_model
 from aims_pax.committee.mace.modelfile import read_model
 from aims_pax.committee.mace.trained.network import statistics_of
 from aims_pax.errors import ModelError, Problem
@@ -78,13 +78,6 @@ def read_pretrained(path: Path, architecture: ArchitectureSettings) -> MaceModel
     return _copied(model, architecture, str(path))
 
 
-def baseline_of(model: MaceModel, first: MaceModel) -> torch.Tensor | None:
-    """E0 of each element in the first member of a committee minus this one's, eV; None where they are the same."""
-    difference = atomic_energies(first) - atomic_energies(model)
-    parameter = next(model.parameters())
-    return torch.as_tensor(difference, dtype=parameter.dtype, device=parameter.device) if difference.any() else None
-
-
 def pretrained_elements(paths: Sequence[Path], architecture: ArchitectureSettings) -> tuple[int, ...]:
     """Atomic numbers that trained models know.
 
@@ -111,6 +104,7 @@ def _copied(model: MaceModel, architecture: ArchitectureSettings, source: str) -
         found = "holds a network that MACE would not build from ARCHITECTURE."
         advice = "Give models that were trained with these settings, and with no other options of MACE."
         raise ModelError(Problem(source, found, "models of this ARCHITECTURE", advice))
+    set_atomic_energies(copy, atomic_energies(model), given_ev=given_energies(model))
     return copy
 
 
@@ -129,7 +123,7 @@ def _differences(model: MaceModel, architecture: ArchitectureSettings, source: s
         if value != wanted:
             found = f"ARCHITECTURE.{key} is {wanted}, and the model has {value}."
             yield Problem(source, found, "", f"Write {key}: {value}, or give other models.")
-    for number, energy in zip(frame_of(model).elements.numbers, atomic_energies(model), strict=True):
+    for number, energy in zip(frame_of(model).elements.numbers, given_energies(model), strict=True):
         given = (architecture.atomic_energies or {}).get(number, energy)
         if abs(given - energy) > _SAME_E0_EV:
             found = (
